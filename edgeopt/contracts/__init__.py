@@ -1,0 +1,26 @@
+"""The few nouns that core, backends, targets and devices share. No toolchain is imported here."""
+
+from edgeopt.contracts.artifact import Artifact, DeviceRuntime, Wheel
+from edgeopt.contracts.backend import Backend, CompileOptions, Progress
+from edgeopt.contracts.device import Completed, Device
+from edgeopt.contracts.runner import Runner
+from edgeopt.contracts.signature import Signature, TensorSpec
+from edgeopt.contracts.support import NodeSupport, SupportReport
+from edgeopt.contracts.target import Target
+
+__all__ = [
+    "Artifact",
+    "Backend",
+    "CompileOptions",
+    "Completed",
+    "Device",
+    "DeviceRuntime",
+    "NodeSupport",
+    "Progress",
+    "Runner",
+    "Signature",
+    "SupportReport",
+    "Target",
+    "TensorSpec",
+    "Wheel",
+]

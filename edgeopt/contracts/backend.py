@@ -1,0 +1,100 @@
+"""A toolchain that turns programs into artefacts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import msgspec
+
+if TYPE_CHECKING:
+    from edgeopt.contracts.artifact import Artifact, DeviceRuntime
+    from edgeopt.contracts.runner import Runner
+    from edgeopt.contracts.support import SupportReport
+    from edgeopt.contracts.target import Target
+    from edgeopt.ir import Program
+
+__all__ = ["Backend", "CompileOptions", "Progress"]
+
+
+@runtime_checkable
+class Progress(Protocol):
+    """Where long work reports how far it is."""
+
+    def __call__(self, stage: str, done: float, total: float) -> None:
+        """Takes the stage's name and how much of it is done (``done`` of ``total``)."""
+        ...
+
+
+class CompileOptions(msgspec.Struct, frozen=True):
+    """What a user may choose about compiling; the same for all backends.
+
+    Attributes:
+        threads: Threads that the runtime shall use; 0 leaves it to the runtime.
+    """
+
+    threads: int = 0
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A plugin of the entry-point group ``edgeopt.backends``; its class takes no arguments.
+
+    Constructing it must not import the toolchain: each method imports what it needs.
+    """
+
+    name: str
+
+    def available(self) -> str | None:
+        """Returns None where the toolchain is installed, else what to type to install it."""
+        ...
+
+    def versions(self) -> dict[str, str]:
+        """Returns name and version of each distribution of the toolchain that is installed."""
+        ...
+
+    def precisions(self, target: Target) -> tuple[str, ...]:
+        """Returns the precisions it can compile for ``target``, the best first."""
+        ...
+
+    def passes(self, target: Target) -> tuple[str, ...]:
+        """Returns the names of the target passes to run, in order: data, from capabilities.
+
+        A name is one of `edgeopt.passes.REGISTRY`, or ``package.module:object`` of the plugin.
+        """
+        ...
+
+    def support(self, program: Program, target: Target) -> SupportReport:
+        """Returns one verdict for each node of ``program`` (as it is before the target passes)."""
+        ...
+
+    def compile(
+        self,
+        program: Program,
+        target: Target,
+        options: CompileOptions,
+        progress: Progress | None = None,
+    ) -> Artifact:
+        """Returns the artefact of ``program``, which has been through ``passes(target)``.
+
+        Raises:
+            UnsupportedError: A node cannot be run; carries the report.
+            CompileError: The toolchain failed all the same.
+        """
+        ...
+
+    def load(self, artifact: Artifact, *, threads: int = 0) -> Runner:
+        """Returns a runner of ``artifact`` on this machine.
+
+        Raises:
+            PluginError: The runtime is not installed here.
+            DeviceError: The artefact is for another kind of machine.
+        """
+        ...
+
+    def device_runtime(self, target: Target) -> DeviceRuntime:
+        """Returns what must be on the device, with versions that exist for its CPU and Python.
+
+        Raises:
+            TargetError: No runtime exists for that device.
+        """
+        ...

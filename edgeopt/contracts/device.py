@@ -1,0 +1,99 @@
+"""A machine that bundles run on: this one, one behind SSH or ADB, or an emulated one."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["Completed", "Device"]
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """A command that ended on a device.
+
+    Attributes:
+        returncode: Exit status; negative for a signal.
+        stdout: Its output, decoded as UTF-8 with replacement.
+        stderr: Its error output, likewise.
+        wall_s: Seconds it ran, as seen from the host.
+    """
+
+    returncode: int
+    stdout: str
+    stderr: str
+    wall_s: float
+
+
+@runtime_checkable
+class Device(Protocol):
+    """Moves files and runs commands. Commands are lists of arguments, never shell strings.
+
+    ``name`` is how a person calls it; ``emulated`` is true where times say nothing about hardware.
+    A device is a context manager that closes itself.
+    """
+
+    name: str
+    emulated: bool
+
+    def push(self, local: Path, remote: PurePosixPath) -> None:
+        """Copies a file or a folder to ``remote``; what is there afterwards is whole.
+
+        Raises:
+            DeviceError: The transfer failed; nothing half-written is left under that name.
+        """
+        ...
+
+    def pull(self, remote: PurePosixPath, local: Path) -> None:
+        """Copies a file or a folder from ``remote``.
+
+        Raises:
+            DeviceError: It is missing or the transfer failed.
+        """
+        ...
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        cwd: PurePosixPath | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float = 300.0,
+    ) -> Completed:
+        """Runs ``command`` and returns its result, whatever its exit status.
+
+        The first word ``python3`` means the device's Python.
+
+        Raises:
+            DeviceError: It could not be started, or ran past ``timeout_s`` (and was ended).
+        """
+        ...
+
+    def install(self, requirements: Sequence[str], into: PurePosixPath) -> None:
+        """Installs Python requirements for the device's CPU and Python into folder ``into``.
+
+        Raises:
+            DeviceError: A requirement has no wheel for the device; it is named.
+        """
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """Returns CPU model, ISA flags, cores, memory, OS, glibc, Python, governor, temperature."""
+        ...
+
+    def workdir(self) -> PurePosixPath:
+        """Returns a folder on the device that edgeopt may use."""
+        ...
+
+    def close(self) -> None:
+        """Ends the connection. A second call does nothing."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...

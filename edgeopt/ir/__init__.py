@@ -1,0 +1,22 @@
+"""The compression IR: an ExportedProgram with its quantization, sparsity and history."""
+
+from edgeopt.ir.archive import load_program, save_program
+from edgeopt.ir.capture import capture_module
+from edgeopt.ir.edit import Editor
+from edgeopt.ir.program import Program, Sparsity, Step
+from edgeopt.ir.quant import QuantSpec
+from edgeopt.ir.reference import ReferenceRunner
+from edgeopt.ir.rules import verify_program
+
+__all__ = [
+    "Editor",
+    "Program",
+    "QuantSpec",
+    "ReferenceRunner",
+    "Sparsity",
+    "Step",
+    "capture_module",
+    "load_program",
+    "save_program",
+    "verify_program",
+]

@@ -1,0 +1,146 @@
+"""The grid that a value lies on: Q(x) = round(x / scale) + zero_point, that is round(a·x + b).
+
+Source of the scheme: Jacob et al., "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference", 2018 (affine activations, symmetric weights, int32 biases);
+Krishnamoorthi, "Quantizing deep convolutional networks for efficient inference", 2018 (one scale
+a channel).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+
+from edgeopt.errors import ProgramError
+
+__all__ = ["LIMITS", "QuantSpec", "StorageType"]
+
+StorageType = Literal["int8", "int16", "int32", "float16"]
+
+LIMITS: dict[str, tuple[int, int]] = {
+    "int8": (-128, 127),
+    "int16": (-32768, 32767),
+    "int32": (-(2**31), 2**31 - 1),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class QuantSpec:
+    """How one value is stored.
+
+    Attributes:
+        dtype: Storage type. ``float16`` has no grid: the value is rounded to half precision.
+        scale: float32 of shape (1,) or (channels,): the step of the grid.
+        zero_point: int32 of the same shape: the integer that stands for 0.
+        axis: The channel axis for one scale a channel, None for one scale in all.
+        bits: Bits of the grid that are used; 7 in 8 where products of the target saturate.
+        method: How the range was found, for example ``mse`` or ``fixed``.
+    """
+
+    dtype: StorageType
+    scale: torch.Tensor = field(default_factory=lambda: torch.ones(1))
+    zero_point: torch.Tensor = field(default_factory=lambda: torch.zeros(1, dtype=torch.int32))
+    axis: int | None = None
+    bits: int = 8
+    method: str = ""
+
+    def __post_init__(self) -> None:
+        if self.dtype == "float16":
+            return
+        if self.scale.shape != self.zero_point.shape or self.scale.ndim != 1:
+            raise ProgramError(
+                f"scale of shape {tuple(self.scale.shape)} and zero point of shape "
+                f"{tuple(self.zero_point.shape)}: both must be one-dimensional and of one length"
+            )
+        if not bool(torch.isfinite(self.scale).all()) or bool((self.scale <= 0).any()):
+            raise ProgramError("a scale must be finite and above zero")
+
+    @classmethod
+    def affine(cls, low: float, high: float, *, method: str, bits: int = 8) -> QuantSpec:
+        """Returns the int8 grid that spans ``low`` to ``high`` and holds 0 exactly.
+
+        Both ends are rounded to the grid, so that 0 is one of its points. A range of width zero
+        becomes a grid of step 1/128 around the constant's side of zero.
+        """
+        low, high = min(low, 0.0), max(high, 0.0)
+        q_min = -(2 ** (bits - 1))
+        steps = 2**bits - 1
+        scale = (high - low) / steps
+        if scale < 1e-12:
+            scale = 1.0 / 128
+        zero = max(q_min, min(q_min + steps, round(q_min - low / scale)))
+        return cls(
+            dtype="int8",
+            scale=torch.tensor([scale], dtype=torch.float32),
+            zero_point=torch.tensor([zero], dtype=torch.int32),
+            bits=bits,
+            method=method,
+        )
+
+    @property
+    def q_min(self) -> int:
+        """The smallest integer of the grid. Symmetric weights leave out the one below it."""
+        low = LIMITS[self.dtype][0] if self.dtype != "int8" else -(2 ** (self.bits - 1))
+        return low + 1 if self.axis is not None and self.dtype == "int8" else low
+
+    @property
+    def q_max(self) -> int:
+        """The largest integer of the grid."""
+        return LIMITS[self.dtype][1] if self.dtype != "int8" else 2 ** (self.bits - 1) - 1
+
+    @property
+    def low(self) -> float:
+        """The smallest real value of a per-tensor grid."""
+        return float(self.scale[0]) * (self.q_min - int(self.zero_point[0]))
+
+    @property
+    def high(self) -> float:
+        """The largest real value of a per-tensor grid."""
+        return float(self.scale[0]) * (self.q_max - int(self.zero_point[0]))
+
+    def with_method(self, method: str) -> QuantSpec:
+        """Returns the same grid, found by ``method``."""
+        return replace(self, method=method)
+
+    def same_grid(self, other: QuantSpec) -> bool:
+        """Returns whether both store every real number as the same integer."""
+        return (
+            self.dtype == other.dtype
+            and self.axis == other.axis
+            and self.bits == other.bits
+            and torch.equal(self.scale, other.scale)
+            and torch.equal(self.zero_point, other.zero_point)
+        )
+
+    def quantize(self, x: torch.Tensor) -> torch.Tensor:
+        """Returns the integers (or halves) of ``x``, of its shape; ties round to even."""
+        if self.dtype == "float16":
+            return x.to(torch.float16)
+        scale, zero = self._spread(x)
+        q = torch.round(x / scale) + zero
+        return q.clamp_(self.q_min, self.q_max).to(getattr(torch, self.dtype))
+
+    def dequantize(self, q: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        """Returns the real numbers that the integers ``q`` stand for."""
+        if self.dtype == "float16":
+            return q.to(dtype)
+        scale, zero = self._spread(q.to(dtype))
+        return (q.to(dtype) - zero) * scale
+
+    def fake(self, x: torch.Tensor) -> torch.Tensor:
+        """Returns ``x`` rounded onto the grid and clipped to it, float32, of its shape."""
+        if self.dtype == "float16":
+            return x.to(torch.float16).to(torch.float32)
+        scale, zero = self._spread(x)
+        q = torch.round(x / scale) + zero
+        return ((q.clamp_(self.q_min, self.q_max) - zero) * scale).to(torch.float32)
+
+    def _spread(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        scale, zero = self.scale.to(like.dtype), self.zero_point.to(like.dtype)
+        if self.axis is None:
+            return scale, zero
+        shape = [1] * like.ndim
+        shape[self.axis] = -1
+        return scale.reshape(shape), zero.reshape(shape)

@@ -1,0 +1,45 @@
+"""Where in the user's code a node comes from."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["module_path", "operator_name", "source_line"]
+
+_FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
+
+
+def operator_name(node: torch.fx.Node) -> str:
+    """Returns the operator as ATen spells it, for example ``aten.conv2d.default``."""
+    if node.op != "call_function":
+        return node.op
+    return str(node.target) if hasattr(node.target, "_schema") else node.target.__name__  # type: ignore[union-attr]
+
+
+def source_line(node: torch.fx.Node) -> str:
+    """Returns ``file:line`` of the innermost frame outside torch, empty where unknown."""
+    frames = _FRAME.findall(node.meta.get("stack_trace") or "")
+    own = [f for f in frames if "/torch/" not in f[0]]
+    if not frames:
+        return ""
+    file, line, _ = (own or frames)[-1]
+    return f"{_short(file)}:{line}"
+
+
+def module_path(node: torch.fx.Node) -> str:
+    """Returns the path of the innermost module that made the node, for example ``fc1``."""
+    stack = node.meta.get("nn_module_stack") or {}
+    paths = [entry[0] for entry in stack.values()]
+    return paths[-1].removeprefix("L['self'].") if paths else ""
+
+
+def _short(file: str) -> str:
+    """Returns a path without the machine's folders: from the package on, or the bare name."""
+    for mark in ("/site-packages/", "/dist-packages/"):
+        if mark in file:
+            return file.split(mark, 1)[1]
+    return file.rsplit("/", 1)[-1]

@@ -1,0 +1,68 @@
+"""A program as stable text, one line a value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgeopt.ir.source import module_path, operator_name
+
+if TYPE_CHECKING:
+    import torch
+
+    from edgeopt.ir.program import Program
+    from edgeopt.ir.quant import QuantSpec
+
+__all__ = ["program_text"]
+
+
+def program_text(program: Program) -> str:
+    """Returns the program line by line; equal programs give equal text.
+
+    A line reads ``name: dtype[shape] @ grid = operator(arguments)  # module``.
+    """
+    lines = [f"program {program.precision}"]
+    lines += [_line(program, node) for node in program.graph.nodes if node.op != "output"]
+    lines.append(f"return {', '.join(program.output_names)}")
+    lines += [
+        f"sparse {name}: {s.kind} density={s.density:.4f}"
+        for name, s in sorted(program.sparsity.items())
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(program: Program, node: torch.fx.Node) -> str:
+    kind = _type(node.meta.get("val"))
+    spec = program.quant.get(node.name)
+    grid = f" @ {_grid(spec)}" if spec else ""
+    if node.op == "placeholder":
+        role = "constant" if node.name in program.constants else "input"
+        return f"{role} {node.name}: {kind}{grid}"
+    arguments = [_argument(a) for a in node.args]
+    arguments += [f"{k}={_argument(v)}" for k, v in sorted(node.kwargs.items())]
+    module = module_path(node)
+    note = f"  # {module}" if module else ""
+    return f"{node.name}: {kind}{grid} = {operator_name(node)}({', '.join(arguments)}){note}"
+
+
+def _type(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return f"({', '.join(_type(v) for v in value)})"
+    if not hasattr(value, "dtype"):
+        return type(value).__name__
+    shape = "x".join(str(int(d)) for d in value.shape)
+    return f"{str(value.dtype).removeprefix('torch.')}[{shape}]"
+
+
+def _grid(spec: QuantSpec) -> str:
+    if spec.dtype == "float16":
+        return "float16"
+    bits = f":{spec.bits}" if spec.dtype == "int8" and spec.bits != 8 else ""  # noqa: PLR2004
+    if spec.axis is not None:
+        return f"{spec.dtype}{bits} axis={spec.axis} channels={spec.scale.numel()}"
+    return f"{spec.dtype}{bits} scale={float(spec.scale[0]):.6g} zero={int(spec.zero_point[0])}"
+
+
+def _argument(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(_argument(v) for v in value)}]"
+    return getattr(value, "name", None) or str(value)

@@ -1,0 +1,130 @@
+"""Spells activations as relu, clamp, sigmoid, tanh, gelu, hardswish, or products of them.
+
+Requires: nothing. Ensures: no hardtanh, relu6, clamp_min, clamp_max, silu, hardsigmoid, mish or
+softplus is left; silu(x) is x * sigmoid(x), so that every runtime rounds the same two values.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from edgeopt.ir.edit import Editor
+from edgeopt.ir.program import Program, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["canonicalize_activations"]
+
+aten = torch.ops.aten
+
+
+def canonicalize_activations(program: Program) -> Program:
+    """Returns the program with every activation in its canonical spelling."""
+    editor = Editor(program)
+    changed = 0
+    for node in editor.calls():
+        rewrite = _REWRITES.get(node.target)
+        new = rewrite(editor, node) if rewrite else None
+        if new is not None:
+            editor.replace(node, new)
+            changed += 1
+    return (
+        editor.finish(Step("canonicalize_activations", {}, {"changed": changed}))
+        if changed
+        else program
+    )
+
+
+def _clamp(editor: Editor, node: torch.fx.Node, value: Any, low: Any, high: Any) -> torch.fx.Node:
+    low = None if low is None or low == -math.inf else float(low)
+    high = None if high is None or high == math.inf else float(high)
+    if low == 0 and high is None:
+        return editor.call(aten.relu.default, (value,), before=node, like=node)
+    return editor.call(aten.clamp.default, (value, low, high), before=node, like=node)
+
+
+def _hardtanh(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
+    bounds = node.args[1:] or (-1.0, 1.0)
+    return _clamp(editor, node, node.args[0], bounds[0], bounds[1])
+
+
+def _relu6(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
+    return _clamp(editor, node, node.args[0], 0, 6)
+
+
+def _clamp_min(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
+    return _clamp(editor, node, node.args[0], node.args[1], None)
+
+
+def _clamp_max(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
+    return _clamp(editor, node, node.args[0], None, node.args[1])
+
+
+def _open_clamp(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
+    """clamp(x, 0, inf) is relu; any other clamp stays."""
+    low = node.args[1] if len(node.args) > 1 else node.kwargs.get("min")
+    high = node.args[2] if len(node.args) > 2 else node.kwargs.get("max")  # noqa: PLR2004
+    canonical = (
+        len(node.args) == 3  # noqa: PLR2004
+        and not node.kwargs
+        and (isinstance(low, float) or low is None)
+        and (isinstance(high, float) or high is None)
+    )
+    if canonical and not (low == 0 and high is None):
+        return None
+    return _clamp(editor, node, node.args[0], low, high)
+
+
+def _silu(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
+    gate = editor.call(aten.sigmoid.default, (node.args[0],), before=node, like=node)
+    return editor.call(aten.mul.Tensor, (node.args[0], gate), before=node, like=node)
+
+
+def _hardsigmoid(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
+    shifted = editor.call(aten.add.Tensor, (node.args[0], 3.0), before=node, like=node)
+    kept = editor.call(aten.clamp.default, (shifted, 0.0, 6.0), before=node, like=node)
+    return editor.call(aten.mul.Tensor, (kept, 1 / 6), before=node, like=node)
+
+
+def _softplus(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
+    """softplus(x) = max(x, 0) + log(1 + exp(-|x|)), which cannot overflow."""
+    if len(node.args) > 1 or node.kwargs:
+        return None
+    x = node.args[0]
+    size = editor.call(aten.abs.default, (x,), before=node, like=node)
+    away = editor.call(aten.neg.default, (size,), before=node, like=node)
+    decay = editor.call(aten.exp.default, (away,), before=node, like=node)
+    tail = editor.call(aten.log.default, (_plus_one(editor, node, decay),), before=node, like=node)
+    kept = editor.call(aten.relu.default, (x,), before=node, like=node)
+    return editor.call(aten.add.Tensor, (kept, tail), before=node, like=node)
+
+
+def _plus_one(editor: Editor, node: torch.fx.Node, value: torch.fx.Node) -> torch.fx.Node:
+    return editor.call(aten.add.Tensor, (value, 1.0), before=node, like=node)
+
+
+def _mish(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
+    soft = editor.call(aten.softplus.default, (node.args[0],), before=node, like=node)
+    inner = _softplus(editor, soft)
+    if inner is not None:
+        editor.replace(soft, inner)
+        soft = inner
+    gate = editor.call(aten.tanh.default, (soft,), before=node, like=node)
+    return editor.call(aten.mul.Tensor, (node.args[0], gate), before=node, like=node)
+
+
+_REWRITES: dict[Any, Callable[[Editor, torch.fx.Node], torch.fx.Node | None]] = {
+    aten.hardtanh.default: _hardtanh,
+    aten.relu6.default: _relu6,
+    aten.clamp_min.default: _clamp_min,
+    aten.clamp_max.default: _clamp_max,
+    aten.clamp.default: _open_clamp,
+    aten.silu.default: _silu,
+    aten.hardsigmoid.default: _hardsigmoid,
+    aten.softplus.default: _softplus,
+    aten.mish.default: _mish,
+}

@@ -1,0 +1,102 @@
+"""Spells arithmetic as add, sub, mul and div of tensors.
+
+Requires: nothing. Ensures: no scalar operand is left in float arithmetic (it is a constant of one
+element), no alpha, no rsub, no division by a constant, no small integer power, no masked_fill.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from edgeopt.ir.edit import Editor
+from edgeopt.ir.program import Program, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["canonicalize_arithmetic"]
+
+aten = torch.ops.aten
+
+
+def canonicalize_arithmetic(program: Program) -> Program:
+    """Returns the program with arithmetic in its canonical spelling."""
+    editor = Editor(program)
+    changed = 0
+    for node in editor.calls():
+        rewrite = _REWRITES.get(node.target)
+        new = rewrite(editor, node) if rewrite else None
+        if new is not None and new is not node:
+            editor.replace(node, new)
+        changed += new is not None
+    return (
+        editor.finish(Step("canonicalize_arithmetic", {}, {"changed": changed}))
+        if changed
+        else program
+    )
+
+
+def _operand(editor: Editor, node: torch.fx.Node, value: Any, like: torch.dtype) -> torch.fx.Node:
+    if isinstance(value, torch.fx.Node):
+        return value
+    return editor.add_constant(f"{node.name}_scalar", torch.tensor([value], dtype=like))
+
+
+def _binary(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
+    left, right = node.args[0], node.args[1]
+    alpha = node.kwargs.get("alpha", 1)
+    inverse = node.target is aten.div.Tensor and _is_constant(editor, right)
+    if all(isinstance(a, torch.fx.Node) for a in (left, right)) and alpha == 1 and not inverse:
+        return None
+    dtype = node.meta["val"].dtype
+    left, right = _operand(editor, node, left, dtype), _operand(editor, node, right, dtype)
+    if inverse and dtype.is_floating_point:
+        flipped = editor.add_constant(f"{node.name}_factor", 1 / editor.tensor(right).to(dtype))
+        return editor.call(aten.mul.Tensor, (left, flipped), before=node, like=node)
+    if alpha != 1:
+        factor = _operand(editor, node, alpha, dtype)
+        right = editor.call(aten.mul.Tensor, (right, factor), before=node, like=node)
+    node.args, node.kwargs = (left, right), {}
+    return node
+
+
+def _is_constant(editor: Editor, value: Any) -> bool:
+    return editor.is_constant(value) or isinstance(value, (int, float))
+
+
+def _rsub(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
+    dtype = node.meta["val"].dtype
+    left = _operand(editor, node, node.args[1], dtype)
+    return editor.call(aten.sub.Tensor, (left, node.args[0]), before=node, like=node)
+
+
+def _power(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
+    x, exponent = node.args
+    if exponent == 0.5:  # noqa: PLR2004
+        return editor.call(aten.sqrt.default, (x,), before=node, like=node)
+    if exponent not in (2, 3):
+        return None
+    power = editor.call(aten.mul.Tensor, (x, x), before=node, like=node)
+    if exponent == 3:  # noqa: PLR2004
+        power = editor.call(aten.mul.Tensor, (power, x), before=node, like=node)
+    return power
+
+
+def _masked_fill(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
+    x, mask, value = node.args
+    filler = _operand(editor, node, value, node.meta["val"].dtype)
+    return editor.call(aten.where.self, (mask, filler, x), before=node, like=node)
+
+
+_REWRITES: dict[Any, Callable[[Editor, torch.fx.Node], torch.fx.Node | None]] = {
+    **dict.fromkeys((aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor), _binary),
+    aten.add.Scalar: _binary,
+    aten.mul.Scalar: _binary,
+    aten.rsub.Scalar: _rsub,
+    aten.rsub.Tensor: _rsub,
+    aten.pow.Tensor_Scalar: _power,
+    aten.masked_fill.Scalar: _masked_fill,
+    aten.masked_fill.Tensor: _masked_fill,
+}

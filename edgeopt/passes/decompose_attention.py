@@ -1,0 +1,104 @@
+"""Spells scaled dot-product attention as two products and a softmax.
+
+Requires: nothing. Ensures: no scaled_dot_product_attention is left. For runtimes that have no
+such operator; it changes no grid, since attention stays in float.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from edgeopt.errors import ProgramError
+from edgeopt.ir.edit import Editor
+from edgeopt.ir.program import Program, Step
+from edgeopt.ir.source import source_line
+
+__all__ = ["decompose_attention"]
+
+aten = torch.ops.aten
+
+
+def decompose_attention(program: Program) -> Program:
+    """Returns the program with attention as matmul, softmax, matmul.
+
+    Raises:
+        ProgramError: Attention with dropout, which no inference program has.
+    """
+    editor = Editor(program)
+    nodes = list(editor.calls(aten.scaled_dot_product_attention.default))
+    for node in nodes:
+        editor.replace(node, _spelled(editor, node))
+    if not nodes:
+        return program
+    return editor.finish(Step("decompose_attention", {}, {"decomposed": len(nodes)}))
+
+
+def _spelled(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
+    query, key, value, *rest = node.args
+    names = ("attn_mask", "dropout_p", "is_causal")
+    given = {**dict(zip(names, rest, strict=False)), **node.kwargs}
+    if given.get("dropout_p", 0.0):
+        raise ProgramError("attention with dropout", where=source_line(node) or node.name)
+    width = query.meta["val"].shape[-1]  # type: ignore[union-attr]
+    factor = given.get("scale") or 1 / math.sqrt(width)
+
+    def call(target: Any, *args: Any) -> torch.fx.Node:
+        return editor.call(target, args, before=node, like=node)
+
+    if given.get("enable_gqa"):
+        key, value = (_repeated(call, query, part) for part in (key, value))
+    rank = key.meta["val"].ndim  # type: ignore[union-attr]
+    axes = [*range(rank - 2), rank - 1, rank - 2]
+    scale = editor.add_constant(f"{node.name}_scale", torch.tensor([factor], dtype=torch.float32))
+    scores = call(aten.matmul.default, query, call(aten.permute.default, key, axes))
+    scores = call(aten.mul.Tensor, scores, scale)
+    mask = _mask(editor, node, given)
+    if mask is not None:
+        scores = call(aten.add.Tensor, scores, mask)
+    return call(aten.matmul.default, call(aten.softmax.int, scores, -1), value)
+
+
+def _repeated(call: Any, query: Any, part: Any) -> torch.fx.Node:
+    """Repeats each key or value head for the query heads that share it."""
+    batch, heads, length, width = (int(d) for d in part.meta["val"].shape)
+    times = int(query.meta["val"].shape[1]) // heads
+    spread = call(aten.reshape.default, part, [batch, heads, 1, length, width])
+    spread = call(aten.expand.default, spread, [batch, heads, times, length, width])
+    repeated: torch.fx.Node = call(
+        aten.reshape.default, spread, [batch, heads * times, length, width]
+    )
+    return repeated
+
+
+def _mask(editor: Editor, node: torch.fx.Node, given: dict[str, Any]) -> torch.fx.Node | None:
+    """Returns what is added to the scores: 0 where attention may look, else a large negative."""
+    mask = given.get("attn_mask")
+    lowest = -1e9
+    if given.get("is_causal"):
+        rows = node.args[0].meta["val"].shape[-2]  # type: ignore[union-attr]
+        columns = node.args[1].meta["val"].shape[-2]  # type: ignore[union-attr]
+        hidden = torch.full((rows, columns), lowest).triu(1)
+        return editor.add_constant(f"{node.name}_causal", hidden)
+    if mask is None or mask.meta["val"].dtype is not torch.bool:
+        return _bounded(editor, mask, lowest)
+    if editor.is_constant(mask):
+        held = editor.tensor(mask)
+        return editor.add_constant(
+            f"{node.name}_mask", torch.zeros(held.shape).masked_fill(~held, lowest)
+        )
+    zero = editor.add_constant(f"{node.name}_seen", torch.zeros(1))
+    low = editor.add_constant(f"{node.name}_hidden", torch.full((1,), lowest))
+    return editor.call(aten.where.self, (mask, zero, low), before=node, like=node)
+
+
+def _bounded(editor: Editor, mask: Any, lowest: float) -> Any:
+    """A constant mask with infinities gives NaN in some runtimes; a large number does not."""
+    if mask is None or not editor.is_constant(mask):
+        return mask
+    held = editor.tensor(mask)
+    if bool(torch.isinf(held).any()):
+        return editor.add_constant(f"{mask.name}_bounded", held.clamp(min=lowest))
+    return mask

@@ -1,0 +1,97 @@
+"""Folds batch norm into the convolution or linear before it; elsewhere it becomes mul and add.
+
+Requires: inference batch norm with constant statistics. Ensures: no batch norm is left.
+Source: Jacob et al. 2018, section 3.2: w' = w·γ/√(σ²+ε), b' = (b−μ)·γ/√(σ²+ε) + β.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import torch
+
+from edgeopt.ir import ops
+from edgeopt.ir.edit import Editor
+from edgeopt.ir.program import Program, Step
+
+__all__ = ["fold_batch_norm"]
+
+aten = torch.ops.aten
+_NORM = aten._native_batch_norm_legit_no_training.default  # noqa: SLF001 (an operator's name)
+
+
+def fold_batch_norm(program: Program) -> Program:
+    """Returns the program without batch norm."""
+    editor = Editor(program)
+    folded = spelled = 0
+    for norm in editor.calls(_NORM):
+        users = [u for u in norm.users if u.target is operator.getitem and u.args[1] == 0]
+        if not users or not all(editor.is_constant(a) for a in norm.args[3:5]):
+            continue
+        scale, shift = _affine(editor, norm)
+        source: Any = norm.args[0]
+        if source.target in ops.ANCHORS and len(source.users) == 1 and _owns(editor, source):
+            _fold(editor, source, scale, shift)
+            new = source
+            folded += 1
+        else:
+            new = _spelled(editor, norm, scale, shift)
+            spelled += 1
+        for user in users:
+            editor.replace(user, new)
+    if not folded + spelled:
+        return program
+    return editor.finish(Step("fold_batch_norm", {}, {"folded": folded, "spelled_out": spelled}))
+
+
+def _affine(editor: Editor, norm: torch.fx.Node) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns a and b of a·x + b, in float64, one a channel."""
+    _, gamma, beta, mean, var, _, eps = norm.args
+    mean, var = editor.tensor(mean).double(), editor.tensor(var).double()  # type: ignore[arg-type]
+    scale = 1 / torch.sqrt(var + float(eps))  # type: ignore[arg-type]
+    if gamma is not None:
+        scale = scale * editor.tensor(gamma).double()  # type: ignore[arg-type]
+    shift = -mean * scale
+    if beta is not None:
+        shift = shift + editor.tensor(beta).double()  # type: ignore[arg-type]
+    return scale, shift
+
+
+def _owns(editor: Editor, anchor: torch.fx.Node) -> bool:
+    _, weight, bias = ops.anchor_parts(anchor)
+    held = [n for n in (weight, bias) if n is not None]
+    return all(editor.is_constant(n) and len(n.users) == 1 for n in held)
+
+
+def _fold(editor: Editor, anchor: torch.fx.Node, scale: torch.Tensor, shift: torch.Tensor) -> None:
+    _, weight, bias = ops.anchor_parts(anchor)
+    kept = editor.tensor(weight)
+    spread = [1] * kept.ndim
+    if anchor.target is ops.aten.conv_transpose2d.input:
+        groups = int(anchor.args[6]) if len(anchor.args) > 6 else 1  # type: ignore[arg-type]  # noqa: PLR2004
+        per_group = scale.reshape(groups, -1).repeat_interleave(kept.shape[0] // groups, dim=0)
+        factor = per_group[:, :, None, None]
+    else:
+        spread[0] = -1
+        factor = scale.reshape(spread)
+    editor.set_tensor(weight, (kept.double() * factor).to(kept.dtype))
+    old = editor.tensor(bias).double() if bias is not None else torch.zeros_like(scale)
+    new = (old * scale + shift).to(kept.dtype)
+    if bias is not None:
+        editor.set_tensor(bias, new)
+        return
+    added = editor.add_constant(f"{anchor.name}_bias", new)
+    anchor.args = (*anchor.args[:2], added, *anchor.args[3:])
+
+
+def _spelled(
+    editor: Editor, norm: torch.fx.Node, scale: torch.Tensor, shift: torch.Tensor
+) -> torch.fx.Node:
+    value: Any = norm.args[0]
+    dtype = value.meta["val"].dtype
+    shape = [1, -1] + [1] * (value.meta["val"].ndim - 2)
+    a = editor.add_constant(f"{norm.name}_scale", scale.to(dtype).reshape(shape))
+    b = editor.add_constant(f"{norm.name}_shift", shift.to(dtype).reshape(shape))
+    scaled = editor.call(aten.mul.Tensor, (value, a), before=norm, like=norm)
+    return editor.call(aten.add.Tensor, (scaled, b), before=norm, like=norm)

@@ -1,0 +1,53 @@
+"""Computes at once what depends on no input.
+
+Requires: nothing. Ensures: every call depends on an input, or its result would be too large.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import torch
+from torch.fx.node import map_arg
+
+from edgeopt.ir.edit import Editor
+from edgeopt.ir.program import Program, Step
+
+__all__ = ["fold_constants"]
+
+LARGEST_GROWTH = 1 << 20
+"""Elements that a folded result may have beyond what it is made from."""
+
+
+def fold_constants(program: Program) -> Program:
+    """Returns the program with every input-independent value as a constant."""
+    editor = Editor(program)
+    folded = 0
+    for node in editor.calls():
+        if not _can_fold(editor, node):
+            continue
+        value = _compute(editor, node)
+        editor.replace(node, editor.add_constant(f"{node.name}_folded", value.contiguous()))
+        folded += 1
+    return editor.finish(Step("fold_constants", {}, {"folded": folded})) if folded else program
+
+
+def _can_fold(editor: Editor, node: torch.fx.Node) -> bool:
+    value = node.meta.get("val")
+    inputs = node.all_input_nodes
+    if not isinstance(value, torch.Tensor) or not all(editor.is_constant(n) for n in inputs):
+        return False
+    if node.name in editor.quant or any(n.name in editor.quant for n in inputs):
+        return False
+    tags = getattr(node.target, "tags", ())
+    if torch.Tag.nondeterministic_seeded in tags or node.target is operator.getitem:
+        return False
+    size = sum(editor.tensor(n).numel() for n in inputs)
+    return value.numel() <= size + LARGEST_GROWTH
+
+
+def _compute(editor: Editor, node: torch.fx.Node) -> Any:
+    args, kwargs = map_arg((node.args, dict(node.kwargs)), editor.tensor)
+    with torch.no_grad():
+        return node.target(*args, **kwargs)  # type: ignore[operator]

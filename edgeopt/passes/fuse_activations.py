@@ -1,0 +1,59 @@
+"""Merges activations that follow each other, so that a kernel can apply one.
+
+Requires: canonical activations. Ensures: no clamp or relu has a clamp or relu as its only source.
+An activation after an anchor is fused by position (`edgeopt.ir.ops.fused_activation`): the value
+in between gets no grid, and kernels round once.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from edgeopt.ir.edit import Editor
+from edgeopt.ir.ops import ACTIVATIONS
+from edgeopt.ir.program import Program, Step
+
+__all__ = ["fuse_activations"]
+
+aten = torch.ops.aten
+
+
+def fuse_activations(program: Program) -> Program:
+    """Returns the program with chains of clamps as one."""
+    editor = Editor(program)
+    merged = 0
+    for node in editor.calls(*ACTIVATIONS):
+        source: Any = node.args[0]
+        if source.target not in ACTIVATIONS or len(source.users) != 1:
+            continue
+        low, high = _merged(_bounds(source), _bounds(node))
+        args = (source.args[0], _finite(low), _finite(high))
+        new = editor.call(aten.clamp.default, args, before=node, like=node)
+        editor.replace(node, new)
+        merged += 1
+    return editor.finish(Step("fuse_activations", {}, {"merged": merged})) if merged else program
+
+
+def _bounds(node: torch.fx.Node) -> tuple[float, float]:
+    if node.target is aten.relu.default:
+        return 0.0, math.inf
+    low, high = node.args[1:3]
+    return (
+        -math.inf if low is None else float(low),  # type: ignore[arg-type]
+        math.inf if high is None else float(high),  # type: ignore[arg-type]
+    )
+
+
+def _merged(
+    inner: tuple[float, float], outer: tuple[float, float]
+) -> tuple[float, float]:
+    """clamp(clamp(x, inner), outer) is a clamp: each inner end, clamped by the outer."""
+    low, high = outer
+    return min(max(inner[0], low), high), min(max(inner[1], low), high)
+
+
+def _finite(value: float) -> float | None:
+    return None if math.isinf(value) else value

@@ -1,0 +1,1 @@
+"""Post-training quantization: one table of grids, whatever found them."""

@@ -1,0 +1,156 @@
+"""Which values of a program get an integer grid, and which of them share one.
+
+The choice belongs to the program, not to a backend, so that every backend computes the same
+numbers. Three rules:
+
+1. Anchors (convolutions and linears with constant weights) take and give integers.
+2. What only moves values keeps the grid of its input; what integer runtimes compute element by
+   element (add, mul, mean, …) is integer where all its inputs are.
+3. What normalizes (layer norm, softmax, attention) stays in float, and so does the residual
+   stream that leads to it: its few large values would cost all the others their precision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgeopt.ir import ops
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import torch
+
+    from edgeopt.ir.program import Program
+
+__all__ = ["Placement", "place_grids"]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where grids go.
+
+    Attributes:
+        anchors: Names of the nodes that run on integers, in the order of the graph.
+        values: Names of activations with a grid, in the order of the graph.
+        group: Value name to the name that stands for all values of the same grid.
+        constants: Names of float constants that need a grid (operands of add, mul, cat).
+    """
+
+    anchors: tuple[str, ...]
+    values: tuple[str, ...]
+    group: dict[str, str]
+    constants: tuple[str, ...]
+
+
+def place_grids(program: Program, *, keep_float: Iterable[str] = ()) -> Placement:
+    """Returns where grids go in ``program``.
+
+    Args:
+        program: In canonical form (`edgeopt.passes.run_core`).
+        keep_float: Names of nodes whose operator shall stay in float.
+    """
+    kept = frozenset(keep_float)
+    nodes = [n for n in program.graph.nodes if n.op in ("placeholder", "call_function")]
+    anchors = [n for n in nodes if _is_anchor(program, n) and n.name not in kept]
+    on_grid = _spread(program, nodes, anchors, kept)
+    constants = {n for n in on_grid if n.name in program.constants}
+    values = [n for n in nodes if n in on_grid and n not in constants]
+    return Placement(
+        anchors=tuple(n.name for n in anchors),
+        values=tuple(n.name for n in values),
+        group=_groups(on_grid),
+        constants=tuple(n.name for n in nodes if n in constants),
+    )
+
+
+def _is_anchor(program: Program, node: torch.fx.Node) -> bool:
+    if node.target not in ops.ANCHORS:
+        return False
+    _, weight, _ = ops.anchor_parts(node)
+    return weight.name in program.constants and ops.is_float_tensor(node)
+
+
+def _spread(
+    program: Program,
+    nodes: list[torch.fx.Node],
+    anchors: list[torch.fx.Node],
+    kept: frozenset[str],
+) -> set[torch.fx.Node]:
+    """Grows the set of values with a grid from the anchors until nothing changes."""
+    on_grid: set[torch.fx.Node] = set()
+    for node in anchors:
+        on_grid.add(next(ops.activation_inputs(node)))
+        on_grid.add(ops.fused_activation(node) or node)
+    inside = {n for n in anchors if ops.fused_activation(n) is not None}
+    size = -1
+    while len(on_grid) != size:
+        size = len(on_grid)
+        for node in reversed(nodes):
+            if node in on_grid and node.target in ops.SAME_GRID:
+                on_grid.update(ops.activation_inputs(node))
+        for node in nodes:
+            if node not in inside and node.name not in kept and _joins(program, node, on_grid):
+                on_grid.add(_rounded(node, inside))
+                on_grid.update(ops.activation_inputs(node))
+    return on_grid
+
+
+def _rounded(node: torch.fx.Node, inside: set[torch.fx.Node]) -> torch.fx.Node:
+    """An add whose only user is an activation rounds after it."""
+    activation = ops.fused_activation(node)
+    if activation is None:
+        return node
+    inside.add(node)
+    return activation
+
+
+def _joins(program: Program, node: torch.fx.Node, on_grid: set[torch.fx.Node]) -> bool:
+    if not ops.is_float_tensor(node):
+        return False
+    inputs = list(ops.activation_inputs(node))
+    live = [n for n in inputs if n.name not in program.constants]
+    if not live or not all(n in on_grid for n in live):
+        return False
+    if node.target in ops.SAME_GRID:
+        return True
+    if node.target in ops.UNARY_TABLE:
+        return not _only_feeds_float(node)
+    return node.target in ops.ELEMENTWISE and not _leads_to_norm(node)
+
+
+def _leads_to_norm(node: torch.fx.Node, depth: int = 4) -> bool:
+    """Whether the value reaches a normalization through moves and adds alone."""
+    if depth == 0:
+        return False
+    for user in node.users:
+        if user.target in ops.NORMALIZATIONS:
+            return True
+        passing = user.target in ops.SAME_GRID or user.target is ops.aten.add.Tensor
+        if passing and _leads_to_norm(user, depth - 1):
+            return True
+    return False
+
+
+def _only_feeds_float(node: torch.fx.Node) -> bool:
+    return all(user.target in ops.NORMALIZATIONS for user in node.users)
+
+
+def _groups(on_grid: set[torch.fx.Node]) -> dict[str, str]:
+    """Returns for each value the representative of those that must share its grid."""
+    parent = {n.name: n.name for n in on_grid}
+
+    def find(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for node in sorted(on_grid, key=lambda n: n.name):
+        if node.target not in ops.SAME_GRID or node.target is ops.aten.alias.default:
+            continue
+        for value in ops.activation_inputs(node):
+            if value.name in parent:
+                parent[find(node.name)] = find(value.name)
+    return {name: find(name) for name in parent}

@@ -1,0 +1,94 @@
+"""Turns ranges, weights and biases into a program with a quantization table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from edgeopt.ir import ops
+from edgeopt.ir.edit import Editor
+from edgeopt.ir.quant import QuantSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgeopt.ir.program import Program, Step
+    from edgeopt.quantization.policy import Placement
+
+__all__ = ["bias_spec", "build_quantized", "fixed_spec", "weight_spec"]
+
+MIN_SCALE = 1e-9
+
+
+def weight_spec(weight: torch.Tensor, axis: int, *, bits: int = 8) -> QuantSpec:
+    """Returns the symmetric per-channel grid that spans ``weight``.
+
+    Args:
+        weight: Float weight, channels on ``axis``.
+        axis: The channel axis.
+        bits: Bits to use; 7 leaves the products of older x86 room.
+    """
+    others = [a for a in range(weight.ndim) if a != axis]
+    largest = weight.abs().amax(dim=others) if others else weight.abs()
+    scale = (largest / (2 ** (bits - 1) - 1)).clamp_min(MIN_SCALE).to(torch.float32)
+    # A channel of zeros keeps a step of 1, so that its bias has a grid that int32 can hold.
+    scale = torch.where(largest == 0, torch.ones_like(scale), scale)
+    zero = torch.zeros_like(scale, dtype=torch.int32)
+    return QuantSpec("int8", scale, zero, axis, bits, "absmax")
+
+
+def bias_spec(value: QuantSpec, weight: QuantSpec) -> QuantSpec:
+    """Returns the int32 grid of a bias: the step of the products of ``value`` and ``weight``."""
+    scale = (value.scale * weight.scale).clamp_min(torch.finfo(torch.float32).tiny)
+    return QuantSpec("int32", scale, torch.zeros_like(scale, dtype=torch.int32), 0, 32, "product")
+
+
+def fixed_spec(target: object) -> QuantSpec | None:
+    """Returns the grid that integer runtimes prescribe for an operator's output, or None."""
+    found = ops.FIXED_RANGE.get(target)
+    if found is None:
+        return None
+    scale, zero = found
+    return QuantSpec(
+        "int8", torch.tensor([scale]), torch.tensor([zero], dtype=torch.int32), method="fixed"
+    )
+
+
+def build_quantized(
+    program: Program,
+    placement: Placement,
+    grids: Mapping[str, QuantSpec],
+    weights: Mapping[str, tuple[torch.Tensor, QuantSpec]],
+    step: Step,
+) -> Program:
+    """Returns ``program`` with all its grids, its weights and biases rounded onto them.
+
+    Args:
+        program: The float program, with its biases as they shall be.
+        placement: Which values get grids.
+        grids: Group name to the grid of its values.
+        weights: Weight name to its values (on the grid) and its grid.
+        step: The entry for the history.
+    """
+    editor = Editor(program)
+    for name in (*placement.values, *placement.constants):
+        editor.quant[name] = grids[placement.group[name]]
+    for name in placement.constants:
+        node = editor.node(name)
+        editor.set_tensor(node, editor.quant[name].fake(editor.tensor(node)))
+    for name in placement.anchors:
+        value, weight, bias = ops.anchor_parts(editor.node(name))
+        tensor, spec = weights[weight.name]
+        editor.set_tensor(weight, tensor)
+        editor.quant[weight.name] = spec
+        if bias is not None:
+            grid = bias_spec(editor.quant[value.name], spec)
+            editor.quant[bias.name] = grid
+            editor.set_tensor(bias, _on_int32(editor.tensor(bias), grid))
+    return editor.finish(step, precision="int8")
+
+
+def _on_int32(bias: torch.Tensor, grid: QuantSpec) -> torch.Tensor:
+    """Rounds in float64: float32 holds no integer above 2**24."""
+    return (torch.round(bias.double() / grid.scale.double()) * grid.scale.double()).to(torch.float32)
