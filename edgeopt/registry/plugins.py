@@ -1,0 +1,147 @@
+"""Backends, found by entry points of the group ``edgeopt.backends`` and loaded when first used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from edgeopt.errors import EdgeoptError, PluginError
+from edgeopt.registry.suggest import canonical, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgeopt.contracts.backend import Backend
+
+__all__ = ["DEFAULT_GROUP", "BackendInfo", "backends", "find_backend"]
+
+DEFAULT_GROUP = "edgeopt.backends"
+"""The entry-point group in which packages offer backends."""
+
+_KNOWN = ("tflite", "openvino", "tvm")
+_METHODS = (
+    "available",
+    "versions",
+    "precisions",
+    "passes",
+    "support",
+    "compile",
+    "load",
+    "device_runtime",
+)
+_loaded: dict[metadata.EntryPoint, Backend] = {}
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """An installed backend, not yet imported.
+
+    Attributes:
+        name: The name users write.
+        distribution: The package that offers it.
+        version: That package's version.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    _entry: metadata.EntryPoint = field(repr=False, compare=False)
+
+    def load(self) -> Backend:
+        """Returns the backend, constructed once a process.
+
+        Raises:
+            PluginError: It cannot be imported or constructed, or lacks part of the contract.
+        """
+        if self._entry not in _loaded:
+            _loaded[self._entry] = _construct(self)
+        return _loaded[self._entry]
+
+
+def backends() -> Mapping[str, BackendInfo]:
+    """Returns every installed backend by its name, in alphabetical order; none is imported.
+
+    Raises:
+        PluginError: Two packages claim one name; both are named.
+    """
+    found = _scan()
+    return {name: _only(name, claims) for name, claims in sorted(found.items())}
+
+
+def find_backend(name: str) -> Backend:
+    """Returns the backend called ``name``; case makes no difference.
+
+    Raises:
+        PluginError: It is not installed (with what to type, or the nearest name), two packages
+            claim it, or it does not work.
+    """
+    found = _scan()
+    claims = found.get(name) or found.get(canonical(name))
+    if claims is None:
+        raise _unknown(name, found)
+    return _only(claims[0].name, claims).load()
+
+
+def _scan() -> dict[str, list[BackendInfo]]:
+    found: dict[str, list[BackendInfo]] = {}
+    for entry in metadata.entry_points(group=DEFAULT_GROUP):
+        package = entry.dist.name if entry.dist else entry.module
+        version = entry.dist.version if entry.dist else ""
+        found.setdefault(entry.name, []).append(BackendInfo(entry.name, package, version, entry))
+    return found
+
+
+def _only(name: str, claims: list[BackendInfo]) -> BackendInfo:
+    if len(claims) > 1:
+        packages = " and ".join(sorted(claim.distribution for claim in claims))
+        hint = "uninstall all but one of them"
+        raise PluginError(f'the backend "{name}" is claimed by {packages}', hint=hint)
+    return claims[0]
+
+
+def _construct(info: BackendInfo) -> Backend:
+    try:
+        backend = info._entry.load()()  # noqa: SLF001 (of the class above)
+    except EdgeoptError:
+        raise
+    except Exception as error:
+        what = f'the backend "{info.name}" cannot be loaded: {type(error).__name__}: {error}'
+        hint = f"reinstall it: {_install(info)}"
+        raise PluginError(what, where=_where(info), hint=hint) from error
+    _check(info, backend)
+    return backend  # type: ignore[no-any-return]
+
+
+def _check(info: BackendInfo, backend: object) -> None:
+    """Raises where ``backend`` lacks part of `edgeopt.contracts.Backend`."""
+    lacking = [name for name in _METHODS if not callable(getattr(backend, name, None))]
+    if lacking:
+        what = f'the backend "{info.name}" lacks {", ".join(lacking)}'
+        hint = f"ask the authors of {info.distribution} for a version that has them"
+        raise PluginError(what, where=_where(info), hint=hint)
+    if getattr(backend, "name", None) != info.name:
+        what = f'the backend "{info.name}" calls itself {getattr(backend, "name", None)!r}'
+        hint = "its entry point and its attribute name must agree"
+        raise PluginError(what, where=_where(info), hint=hint)
+
+
+def _where(info: BackendInfo) -> str:
+    return f"{info.distribution} {info.version} ({info._entry.value})"  # noqa: SLF001
+
+
+def _install(info: BackendInfo) -> str:
+    if info.name in _KNOWN:
+        return f"pip install --force-reinstall 'edgeopt[{info.name}]'"
+    return f"pip install --force-reinstall {info.distribution}"
+
+
+def _unknown(name: str, found: Mapping[str, object]) -> PluginError:
+    key = canonical(name)
+    if key in _KNOWN:
+        what = f'the backend "{key}" is not installed'
+        return PluginError(what, where="backend", hint=f"pip install 'edgeopt[{key}]'")
+    near = did_you_mean(name, [*found, *_KNOWN])
+    every = "installed: " + ", ".join(sorted(found))
+    what = f'there is no backend "{name}"'
+    return PluginError(what, where="backend", hint=f"{near} {every}" if near else every)
