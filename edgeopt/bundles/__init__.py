@@ -1,0 +1,20 @@
+"""Bundles: what goes on the device, as one folder or .zip that checks itself."""
+
+from edgeopt.bundles.golden import GoldenSamples
+from edgeopt.bundles.manifest import Manifest, Preprocess, Tolerance
+from edgeopt.bundles.read import Bundle, read_bundle
+from edgeopt.bundles.signing import sign_bundle, verify_signature
+from edgeopt.bundles.write import add_report, write_bundle
+
+__all__ = [
+    "Bundle",
+    "GoldenSamples",
+    "Manifest",
+    "Preprocess",
+    "Tolerance",
+    "add_report",
+    "read_bundle",
+    "sign_bundle",
+    "verify_signature",
+    "write_bundle",
+]

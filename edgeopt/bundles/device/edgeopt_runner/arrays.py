@@ -1,0 +1,148 @@
+"""Arrays in, arrays out: files, names, shapes and dtypes, all checked."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import numpy as np
+
+from .bundle import USAGE, WRONG, Stop
+from .picture import read_image
+
+__all__ = [
+    "call",
+    "call_each",
+    "check_output",
+    "fit_inputs",
+    "read_arrays",
+    "read_inputs",
+    "write_output",
+]
+
+
+def read_arrays(path: str) -> dict[str, Any]:
+    """Returns the arrays of a .npy (under the name '') or .npz file. Nothing is unpickled."""
+    try:
+        held = np.load(path, allow_pickle=False, mmap_mode="r")
+        if not hasattr(held, "files"):
+            return {"": held}
+        with held:
+            return {name: held[name] for name in held.files}
+    except Exception as error:  # numpy raises many kinds here: zip, header, memory, value
+        raise Stop(USAGE, f"{path}: not a .npy or .npz file: {error}") from error
+
+
+def read_inputs(given: list[str], image: str | None, manifest: dict[str, Any]) -> list[Any]:
+    """Returns one array for each input, in order, as the command line names them.
+
+    Args:
+        given: ``FILE`` or ``NAME=FILE``; a .npz file brings names of its own.
+        image: A picture for the input that the manifest's ``preprocess`` names.
+        manifest: The bundle's manifest.
+    """
+    names = [spec["name"] for spec in manifest["signature"]["inputs"]]
+    found = dict([read_image(image, manifest)]) if image is not None else {}
+    unnamed = []
+    for word in given:
+        for key, array in _named_arrays(word, names):
+            if key in names and key not in found:
+                found[key] = array
+            elif key == "" or key.startswith("arr_"):  # numpy's own names for arrays without one
+                unnamed.append(array)
+            else:
+                wrong = f"{word}: input {key!r} is unknown, or given twice"
+                raise Stop(USAGE, wrong, f"the inputs are: {', '.join(names)}")
+    rest = [name for name in names if name not in found]
+    if len(unnamed) != len(rest):
+        wrong = f"{len(found) + len(unnamed)} inputs given, {len(names)} needed"
+        raise Stop(USAGE, wrong, f"the inputs are: {', '.join(names)}")
+    found.update(zip(rest, unnamed))
+    return [found[name] for name in names]
+
+
+def _named_arrays(word: str, names: list[str]) -> list[tuple[str, Any]]:
+    name, equals, path = word.partition("=")
+    if not equals or name not in names:
+        return list(read_arrays(word).items())
+    return [(name, array) for array in read_arrays(path).values()]
+
+
+def fit_inputs(arrays: list[Any], manifest: dict[str, Any], *, cast: bool = False) -> list[Any]:
+    """Returns copies of the arrays after checking dtypes and shapes. Casts only where asked."""
+    specs = manifest["signature"]["inputs"]
+    return [_fit(array, spec, cast=cast) for array, spec in zip(arrays, specs)]
+
+
+def _fit(array: Any, spec: dict[str, Any], *, cast: bool) -> Any:
+    name, dtype, shape = spec["name"], np.dtype(spec["dtype"]), tuple(spec["shape"])
+    if array.shape != shape:
+        hint = "add the batch axis: x[None]" if (1, *array.shape) == shape else ""
+        raise Stop(USAGE, f"input {name}: shape {array.shape}, expected {shape}", hint)
+    if array.dtype != dtype:
+        possible = np.can_cast(array.dtype, dtype, "same_kind")
+        if not (cast and possible):
+            hint = f"--cast converts it to {dtype}" if possible else f"save it as {dtype}"
+            raise Stop(USAGE, f"input {name}: dtype {array.dtype}, expected {dtype}", hint)
+        print(f"input {name}: {array.dtype} converted to {dtype}", file=sys.stderr)
+    return np.array(array, dtype, order="C")
+
+
+def call(model: Any, inputs: list[Any], manifest: dict[str, Any]) -> list[Any]:
+    """Returns the outputs of one run, checked against the signature."""
+    try:
+        outputs = model(*inputs)
+    except Exception as error:
+        raise Stop(WRONG, f"the model failed: {error!r}") from error
+    several = isinstance(outputs, (list, tuple))
+    outputs = [np.asarray(output) for output in (outputs if several else [outputs])]
+    specs = manifest["signature"]["outputs"]
+    got = [(tuple(out.shape), str(out.dtype)) for out in outputs]
+    want = [(tuple(spec["shape"]), spec["dtype"]) for spec in specs]
+    if got != want:
+        raise Stop(WRONG, f"the model returned {got}, expected {want}")
+    return outputs
+
+
+def call_each(
+    model: Any, arrays: list[Any], manifest: dict[str, Any], *, cast: bool = False
+) -> list[Any]:
+    """Returns outputs stacked along a new first axis: one run for each sample on axis 0."""
+    counts = {len(array) if array.ndim else 0 for array in arrays}
+    if len(counts) != 1 or counts == {0}:
+        wrong = "with --each, every input needs the same number of samples on axis 0"
+        raise Stop(USAGE, wrong, f"got {sorted(counts)}")
+    samples = [
+        fit_inputs([array[i] for array in arrays], manifest, cast=cast) for i in range(max(counts))
+    ]
+    rows = [call(model, sample, manifest) for sample in samples]
+    return [np.stack(column) for column in zip(*rows)]
+
+
+def check_output(path: str, manifest: dict[str, Any]) -> None:
+    """Raises Stop where outputs cannot be written to ``path``, before any work is done."""
+    several = len(manifest["signature"]["outputs"]) > 1
+    if not path.endswith(".npz" if several else (".npy", ".npz")):
+        expected = "several outputs need .npz" if several else ".npy or .npz expected"
+        raise Stop(USAGE, f"{path}: {expected}")
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise Stop(USAGE, f"{path}: the folder {folder} does not exist")
+
+
+def write_output(path: str, outputs: list[Any], manifest: dict[str, Any]) -> None:
+    """Writes the outputs, whole or not at all."""
+    draft = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(draft, "wb") as stream:
+            if path.endswith(".npz"):
+                names = [spec["name"] for spec in manifest["signature"]["outputs"]]
+                np.savez(stream, **dict(zip(names, outputs)))
+            else:
+                np.save(stream, outputs[0], allow_pickle=False)
+        os.replace(draft, path)
+    except OSError as error:
+        if os.path.exists(draft):
+            os.remove(draft)
+        raise Stop(USAGE, f"{path}: cannot be written: {error}") from error

@@ -1,0 +1,154 @@
+"""Reads the manifest, checks files, and loads the model through the backend's ``runtime.py``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import sys
+import time
+import types
+from typing import Any
+
+__all__ = [
+    "INSTALL",
+    "MISSING",
+    "OK",
+    "USAGE",
+    "WRONG",
+    "Stop",
+    "canonical",
+    "check_extra",
+    "check_file",
+    "digest",
+    "installed",
+    "load_manifest",
+    "load_model",
+    "runs_from",
+]
+
+SCHEMA_VERSION = 1
+MAX_MANIFEST_BYTES = 1 << 20
+OK, WRONG, USAGE, MISSING = 0, 1, 2, 3
+INSTALL = "python3 -m pip install -r requirements.txt"
+
+
+class Stop(Exception):  # noqa: N818 (it ends the program, with whatever status)
+    """What ends the program: an exit status, what was wrong, and what to do next."""
+
+    def __init__(self, code: int, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.code = code
+        self.what = what
+        self.hint = hint
+
+
+def canonical(value: Any) -> bytes:
+    """Returns ``value`` as the one JSON text that a bundle may hold of it."""
+    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False)
+    return (text + "\n").encode("ascii")
+
+
+def load_manifest(root: str) -> dict[str, Any]:
+    """Returns the manifest, its version and its own digest checked."""
+    path = os.path.join(root, "manifest.json")
+    try:
+        with open(path, "rb") as stream:
+            raw = stream.read(MAX_MANIFEST_BYTES + 1)
+        manifest: dict[str, Any] = json.loads(raw)
+        version = manifest["schema_version"]
+        whole = raw == canonical(manifest)
+        whole &= manifest["digest"] == digest(canonical({**manifest, "digest": ""}))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Stop(WRONG, f"manifest.json: missing or damaged: {error}", "copy it again") from error
+    if version != SCHEMA_VERSION:
+        raise Stop(WRONG, f"manifest.json: schema version {version}; run.py reads {SCHEMA_VERSION}")
+    if not whole:
+        raise Stop(WRONG, "manifest.json: its content does not match its digest", "copy it again")
+    return manifest
+
+
+def digest(content: bytes) -> str:
+    """Returns the SHA-256 of ``content`` in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def check_file(root: str, manifest: dict[str, Any], name: str) -> None:
+    """Raises Stop unless file ``name`` is as the manifest says."""
+    path, entry = os.path.join(root, *name.split("/")), manifest["files"][name]
+    hasher, size = hashlib.sha256(), 0
+    try:
+        with open(path, "rb") as stream:
+            for block in iter(lambda: stream.read(1 << 20), b""):
+                hasher.update(block)
+                size += len(block)
+    except OSError as error:
+        raise Stop(WRONG, f"{name}: missing or not readable: {error}", "copy it again") from error
+    if size != entry["size_bytes"]:
+        raise Stop(WRONG, f"{name}: {size} bytes, expected {entry['size_bytes']}", "copy it again")
+    if hasher.hexdigest() != entry["sha256"]:
+        raise Stop(WRONG, f"{name}: its content does not match its digest", "copy it again")
+
+
+def check_extra(root: str, manifest: dict[str, Any]) -> None:
+    """Raises Stop for a file that the manifest does not list."""
+    known = set(manifest["files"]) | {"manifest.json"}
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/")
+            if path not in known:
+                raise Stop(WRONG, f"{path}: not in the manifest", "remove it")
+
+
+def runs_from(name: str) -> bool:
+    """Returns whether the file takes part in a run (the others are records)."""
+    return not name.startswith("golden/") and name not in ("report.json", "origins.json")
+
+
+def load_model(root: str, manifest: dict[str, Any], threads: int) -> tuple[Any, dict[str, int]]:
+    """Returns the model and how long import and load took, in ns."""
+    path = os.path.join(root, "runtime.py")
+    sys.dont_write_bytecode = True  # a bundle stays as it was written
+    sys.path.insert(0, os.path.join(root, "lib"))
+    module = types.ModuleType("runtime")
+    module.__file__ = path
+    sys.modules["runtime"] = module
+    entry = os.path.join(root, *manifest["entry"].split("/"))
+    started = time.perf_counter_ns()
+    try:
+        with open(path, "rb") as stream:
+            exec(compile(stream.read(), path, "exec"), module.__dict__)  # noqa: S102 (checked)
+        imported = time.perf_counter_ns()
+        model = module.Model(entry, manifest["metadata"], threads)
+    except ImportError as error:
+        raise Stop(
+            MISSING, f"the runtime is not installed: {error}", install_hint(manifest)
+        ) from error
+    except Exception as error:
+        raise Stop(WRONG, f"{manifest['entry']}: the runtime cannot load it: {error!r}") from error
+    now = time.perf_counter_ns()
+    return model, {"import_ns": imported - started, "load_ns": now - imported}
+
+
+def install_hint(manifest: dict[str, Any]) -> str:
+    """Returns what to type, and which Python versions have the wheels."""
+    pythons, here = manifest["pythons"], platform.python_version()
+    if pythons and here.rpartition(".")[0] not in pythons:
+        return f"{INSTALL}   (wheels exist for Python {', '.join(pythons)}; this is {here})"
+    return INSTALL
+
+
+def installed(manifest: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Returns, for each pinned requirement, the version wanted and the one installed."""
+    from importlib import metadata
+
+    found = {}
+    for line in manifest["requirements"]:
+        name, _, wanted = line.partition("==")
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            version = ""
+        found[name] = {"wanted": wanted, "installed": version}
+    return found

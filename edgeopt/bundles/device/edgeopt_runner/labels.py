@@ -1,0 +1,39 @@
+"""The classes with the highest scores, as text."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from .bundle import USAGE, Stop
+
+__all__ = ["print_top", "read_labels"]
+
+
+def print_top(output: Any, count: int, labels: list[str]) -> None:
+    """Prints the ``count`` highest scores of each row: rank, score, class, label."""
+    rows = np.asarray(output).reshape(-1, output.shape[-1] if output.ndim else 1)
+    if labels and len(labels) < rows.shape[1]:
+        raise Stop(USAGE, f"{len(labels)} labels for {rows.shape[1]} classes")
+    for number, row in enumerate(rows):
+        if len(rows) > 1:
+            print(f"row {number}")
+        best = np.argsort(-row.astype(np.float64), kind="stable")[:count]
+        for rank, index in enumerate(best, 1):
+            label = f"  {labels[index]}" if labels else ""
+            print(f"{rank:3d}  {float(row[index]):12.6g}  {index}{label}")
+
+
+def read_labels(path: str | None, root: str, manifest: dict[str, Any]) -> list[str]:
+    """Returns the classes' names, one a line of the file; none where there is no file."""
+    if path is None and manifest.get("labels"):
+        path = os.path.join(root, manifest["labels"])
+    if path is None:
+        return []
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Stop(USAGE, f"{path}: labels cannot be read: {error}") from error

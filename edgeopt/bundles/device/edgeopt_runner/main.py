@@ -1,0 +1,167 @@
+"""The command line of a bundle's ``run.py``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from .bundle import INSTALL, MISSING, OK, USAGE, Stop, check_file, load_manifest, runs_from
+
+__all__ = ["main"]
+
+
+def main(argv: list[str] | None = None, *, root: str, doc: str = "") -> int:
+    """Returns the exit status.
+
+    Args:
+        argv: The command line's words; None takes the program's own.
+        root: Folder of the bundle.
+        doc: What ``--help`` prints: a first line, and examples.
+    """
+    args = _parse(argv, doc)
+    try:
+        return _act(args, root)
+    except Stop as stop:
+        print(f"run.py: {stop.what}", file=sys.stderr)
+        if stop.hint:
+            print(f"  -> {stop.hint}", file=sys.stderr)
+        return stop.code
+
+
+def _act(args: argparse.Namespace, root: str) -> int:
+    manifest = load_manifest(root)
+    if args.info:
+        if args.json:
+            _emit(manifest, args.json)
+        else:
+            print(_info(manifest))
+        return OK
+    if not (args.verify or args.benchmark or args.output or args.top):
+        wanted = "--output FILE, --top K, --benchmark, --verify or --info"
+        raise Stop(USAGE, "nothing to do", wanted)
+    _need_numpy()
+    if not (args.no_check or args.verify):  # --verify checks more
+        for name in filter(runs_from, sorted(manifest["files"])):
+            check_file(root, manifest, name)
+    if args.verify:
+        from .checks import verify
+
+        return verify(root, manifest, args.threads)
+    return (_benchmark if args.benchmark else _predict)(args, root, manifest)
+
+
+def _need_numpy() -> None:
+    try:
+        import numpy as np  # noqa: F401
+    except ImportError as error:
+        raise Stop(MISSING, f"numpy is not installed: {error}", INSTALL) from error
+
+
+def _benchmark(args: argparse.Namespace, root: str, manifest: dict[str, Any]) -> int:
+    from .timing import benchmark
+
+    result = benchmark(root, manifest, args)
+    _emit(result, args.json)
+    if args.json:
+        ordered = sorted(result["samples_ns"])
+        print(f"median {ordered[len(ordered) // 2] / 1e6:.3f} ms of {len(ordered)} runs")
+    return OK
+
+
+def _predict(args: argparse.Namespace, root: str, manifest: dict[str, Any]) -> int:
+    from .arrays import call, call_each, check_output, fit_inputs, read_inputs, write_output
+    from .bundle import load_model
+    from .labels import print_top, read_labels
+
+    if args.output:
+        check_output(args.output, manifest)
+    labels = read_labels(args.labels, root, manifest) if args.top else []
+    arrays = read_inputs(args.input, args.image, manifest)
+    if not args.each:
+        arrays = fit_inputs(arrays, manifest, cast=args.cast)
+    model, _ = load_model(root, manifest, args.threads)
+    if args.each:
+        outputs = call_each(model, arrays, manifest, cast=args.cast)
+    else:
+        outputs = call(model, arrays, manifest)
+    if args.output:
+        write_output(args.output, outputs, manifest)
+    if args.top:
+        print_top(outputs[0], args.top, labels)
+    return OK
+
+
+def _emit(value: dict[str, Any], path: str | None) -> None:
+    text = json.dumps(value, indent=1, sort_keys=True) + "\n"
+    if path is None:
+        sys.stdout.write(text)
+        return
+    try:
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise Stop(USAGE, f"{path}: cannot be written: {error}") from error
+
+
+def _info(manifest: dict[str, Any]) -> str:
+    target, signature = manifest["target"], manifest["signature"]
+    rows = [
+        ("name", manifest["name"]),
+        ("target", f"{target['name']} ({target['title']})"),
+        ("backend", f"{manifest['backend']}, {manifest['precision']}"),
+        *[("input", _tensor(spec)) for spec in signature["inputs"]],
+        *[("output", _tensor(spec)) for spec in signature["outputs"]],
+        ("requires", ", ".join(manifest["requirements"]) or "numpy"),
+        ("python", ", ".join(manifest["pythons"]) or "3.9 or later"),
+        ("size", f"{manifest['size_bytes']} bytes"),
+        ("digest", manifest["digest"]),
+    ]
+    return "\n".join(f"{key:9}{value}" for key, value in rows)
+
+
+def _tensor(spec: dict[str, Any]) -> str:
+    return f"{spec['name']} {spec['dtype']}{spec['shape']}"
+
+
+def _parse(argv: list[str] | None, doc: str) -> argparse.Namespace:
+    first, _, rest = doc.partition("\n")
+    parser = argparse.ArgumentParser(
+        prog="run.py",
+        description=first,
+        epilog=rest,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--input", action="append", default=[], metavar="[NAME=]FILE", help=".npy or .npz")
+    add("--image", metavar="FILE", help="a picture (needs Pillow), prepared as the bundle says")
+    add("--cast", action="store_true", help="convert inputs of another dtype of the same kind")
+    add("--each", action="store_true", help="axis 0 of every input counts samples; run each")
+    add("--output", metavar="FILE", help=".npy, or .npz with the outputs' names")
+    add("--top", type=_count, metavar="K", help="print the K highest scores of the first output")
+    add("--labels", metavar="FILE", help="the classes' names, one a line, for --top")
+    add("--threads", type=_natural, default=0, metavar="N", help="0: as the runtime likes")
+    add("--no-check", action="store_true", help="do not check the files' digests before a run")
+    add("--benchmark", action="store_true", help="measure; JSON on standard output")
+    add("--runs", type=_count, default=100, metavar="N", help="runs to measure (100)")
+    add("--warmup", type=_natural, metavar="N", help="runs before (until the times are stable)")
+    add("--max-seconds", type=float, default=120.0, metavar="S", help="stop measuring then (120)")
+    add("--json", metavar="FILE", help="write the JSON of --benchmark or --info there")
+    add("--verify", action="store_true", help="check every file and every golden sample")
+    add("--info", action="store_true", help="say what this bundle is")
+    return parser.parse_args(argv)
+
+
+def _natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text}: zero or more expected")
+    return value
+
+
+def _count(text: str) -> int:
+    value = _natural(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: one or more expected")
+    return value

@@ -1,0 +1,193 @@
+"""Which files a bundle is made of. Pure: the same things in, the same bytes out.
+
+manifest.json      what the bundle says of itself (`edgeopt.bundles.manifest`)
+run.py             the runner's command line
+edgeopt_runner/    the runner
+runtime.py         the backend's part of the runner
+requirements.txt   exact versions that exist for the device
+model/             the artefact's files
+lib/               the runtime's further files, if any
+golden/            golden samples, if any
+labels.txt         the classes' names, if any
+origins.json       runtime operators back to the program's values, if known
+report.json        what was measured, if given
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import metadata, resources
+from typing import TYPE_CHECKING, Any
+
+from edgeopt.bundles.device.edgeopt_runner.bundle import canonical, digest
+from edgeopt.bundles.manifest import (
+    KIND,
+    SCHEMA_VERSION,
+    FileEntry,
+    Manifest,
+    Provenance,
+    RuntimeInfo,
+    encode_manifest,
+)
+from edgeopt.bundles.paths import check_names
+from edgeopt.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from importlib.resources.abc import Traversable
+
+    from edgeopt.bundles.golden import GoldenSamples
+    from edgeopt.bundles.manifest import Preprocess
+    from edgeopt.contracts import Artifact, DeviceRuntime, Signature, Target, Wheel
+
+__all__ = ["EXECUTABLE", "MANIFEST", "bundle_files", "report_file", "seal"]
+
+MANIFEST = "manifest.json"
+EXECUTABLE = "run.py"
+
+
+def bundle_files(
+    artifact: Artifact,
+    runtime: DeviceRuntime,
+    target: Target,
+    *,
+    golden: GoldenSamples | None = None,
+    report: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    preprocess: Preprocess | None = None,
+    labels: Sequence[str] | None = None,
+) -> dict[str, bytes]:
+    """Returns file name to content, the manifest first and the others sorted.
+
+    Raises:
+        InputError: The parts do not fit each other.
+        BundleError: A file name is not portable.
+    """
+    _check_parts(artifact, target, preprocess)
+    info, files = None, _fixed_files(artifact, runtime)
+    if golden is not None:
+        golden.check(artifact.signature)
+        info, samples = golden.to_files()
+        files |= samples
+    if labels is not None:
+        files["labels.txt"] = _label_file(labels)
+    if report is not None:
+        files["report.json"] = report_file(report)
+    manifest = Manifest(
+        name=name or f"{target.name}-{artifact.backend}-{artifact.precision}",
+        backend=artifact.backend,
+        precision=artifact.precision,
+        target=target,
+        signature=artifact.signature,
+        entry=f"model/{artifact.entry}",
+        metadata=artifact.metadata,
+        operators=artifact.operators,
+        provenance=Provenance(_version(), artifact.tools, {"program": artifact.program_digest}),
+        runtime=RuntimeInfo(runtime.name, runtime.wheels, runtime.notes),
+        requirements=tuple(wheel.requirement for wheel in runtime.wheels),
+        pythons=_common_pythons(runtime.wheels),
+        golden=info,
+        preprocess=preprocess,
+        labels="labels.txt" if labels is not None else None,
+        report="report.json" if report is not None else None,
+        files={},
+        size_bytes=0,
+        digest="",
+        kind=KIND,
+        schema_version=SCHEMA_VERSION,
+    )
+    return seal(manifest, files)
+
+
+def seal(manifest: Manifest, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Returns ``files`` sorted, after the manifest with their digests and sizes filled in."""
+    import msgspec  # noqa: PLC0415 (only this function)
+
+    check_names([MANIFEST, *files])
+    entries = {name: FileEntry(digest(files[name]), len(files[name])) for name in sorted(files)}
+    size = sum(entry.size_bytes for entry in entries.values())
+    whole = msgspec.structs.replace(manifest, files=entries, size_bytes=size)
+    return {MANIFEST: encode_manifest(whole), **{name: files[name] for name in entries}}
+
+
+def report_file(report: Mapping[str, Any]) -> bytes:
+    """Returns the report as canonical JSON.
+
+    Raises:
+        InputError: It holds what JSON cannot.
+    """
+    try:
+        return canonical(dict(report))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"not plain JSON: {error}", where="report") from error
+
+
+def _fixed_files(artifact: Artifact, runtime: DeviceRuntime) -> dict[str, bytes]:
+    files = dict(_runner_files())
+    files["runtime.py"] = runtime.runner.encode()
+    files["requirements.txt"] = "".join(f"{w.requirement}\n" for w in runtime.wheels).encode()
+    files |= {f"model/{name}": content for name, content in artifact.files.items()}
+    files |= {f"lib/{name}": content for name, content in runtime.files.items()}
+    if artifact.origins:
+        files["origins.json"] = canonical(artifact.origins)
+    return files
+
+
+@cache
+def _runner_files() -> tuple[tuple[str, bytes], ...]:
+    folder = resources.files("edgeopt.bundles.device")
+    return ((EXECUTABLE, (folder / EXECUTABLE).read_bytes()), *_modules(folder / "edgeopt_runner"))
+
+
+def _modules(folder: Traversable) -> Iterable[tuple[str, bytes]]:
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".py"):
+            yield f"{folder.name}/{file.name}", file.read_bytes()
+
+
+def _check_parts(artifact: Artifact, target: Target, preprocess: Preprocess | None) -> None:
+    if artifact.target != target.name:
+        what = f"the artefact was compiled for {artifact.target!r}, not for {target.name!r}"
+        raise InputError(what, where="target")
+    if artifact.entry not in artifact.files:
+        what = f"the entry {artifact.entry!r} is not among {sorted(artifact.files)}"
+        raise InputError(what, where="artifact")
+    if preprocess is not None:
+        _check_preprocess(preprocess, artifact.signature)
+
+
+def _check_preprocess(preprocess: Preprocess, signature: Signature) -> None:
+    specs = {spec.name: spec for spec in signature.inputs}
+    if preprocess.input not in specs:
+        what = f"input {preprocess.input!r} is not among {sorted(specs)}"
+        raise InputError(what, where="preprocess")
+    spec, size = specs[preprocess.input], preprocess.crop or preprocess.resize
+    channels = 1 if preprocess.color == "L" else 3
+    if len(size) == 2:  # noqa: PLR2004 (height and width; one number leaves the width open)
+        made = (1, channels, *size) if preprocess.layout == "NCHW" else (1, *size, channels)
+        if made != tuple(spec.shape):
+            what = f"it makes {made}, but input {spec.name} is {tuple(spec.shape)}"
+            raise InputError(what, where="preprocess")
+
+
+def _label_file(labels: Sequence[str]) -> bytes:
+    if any(len(label.splitlines()) > 1 or label.strip() != label for label in labels):
+        raise InputError("a label is one line without blanks around it", where="labels")
+    return "".join(f"{label}\n" for label in labels).encode()
+
+
+def _common_pythons(wheels: tuple[Wheel, ...]) -> tuple[str, ...]:
+    if not wheels:
+        return ()
+    common = set.intersection(*(set(wheel.pythons) for wheel in wheels))
+    if not common:
+        rows = ", ".join(f"{wheel.requirement} ({' '.join(wheel.pythons)})" for wheel in wheels)
+        raise InputError(f"no Python version has all wheels: {rows}", where="runtime")
+    return tuple(sorted(common, key=lambda text: [int(part) for part in text.split(".")]))
+
+
+def _version() -> str:
+    try:
+        return metadata.version("edgeopt")
+    except metadata.PackageNotFoundError:
+        return "0+unknown"

@@ -1,0 +1,283 @@
+"""The manifest: everything a bundle says of itself, as one canonical JSON text.
+
+The text is the only one that its content has (sorted keys, fixed spacing, ASCII), and it carries
+the digest of itself with that field left empty. So a byte changed anywhere in it is noticed, and
+two bundles made of the same things are the same byte for byte: no dates, host names or paths.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, Literal
+
+import msgspec
+
+from edgeopt.bundles.device.edgeopt_runner.bundle import (
+    MAX_MANIFEST_BYTES,
+    SCHEMA_VERSION,
+    canonical,
+    digest,
+)
+from edgeopt.contracts import Signature, Target, Wheel  # noqa: TC001 (msgspec reads the types)
+from edgeopt.errors import BundleError, InputError
+
+__all__ = [
+    "KIND",
+    "SCHEMA_VERSION",
+    "FileEntry",
+    "GoldenInfo",
+    "GoldenSample",
+    "Manifest",
+    "Preprocess",
+    "Provenance",
+    "RuntimeInfo",
+    "Tolerance",
+    "decode_manifest",
+    "encode_manifest",
+]
+
+KIND = "edgeopt-bundle"
+
+
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of the manifest; a field it does not know is an error."""
+
+
+class FileEntry(_Strict, frozen=True):
+    """A file of the bundle: its SHA-256 in hexadecimal, and its size."""
+
+    sha256: str
+    size_bytes: int
+
+
+class Provenance(_Strict, frozen=True):
+    """What made the bundle.
+
+    Attributes:
+        edgeopt: Version of edgeopt.
+        tools: Tool name to version.
+        created_from: What it was made from (``program``) to the digest of that.
+    """
+
+    edgeopt: str
+    tools: dict[str, str]
+    created_from: dict[str, str]
+
+
+class RuntimeInfo(_Strict, frozen=True):
+    """What must be on the device: `DeviceRuntime` without the files' content.
+
+    Attributes:
+        name: Name of the runtime.
+        wheels: Python requirements, and the Python versions with a wheel for this device.
+        notes: What a person should know.
+    """
+
+    name: str
+    wheels: tuple[Wheel, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Tolerance(_Strict, frozen=True):
+    """How far an output on the device may lie from the golden one.
+
+    A value is within it where ``|got - golden| <= atol + rtol * |golden|``.
+
+    Attributes:
+        atol: Absolute part, in the output's unit.
+        rtol: Relative part.
+        max_outliers: Share of values (0 to 1) that may lie outside.
+        min_cosine: Least cosine of the angle between the two; None leaves it out.
+    """
+
+    atol: float = 0.0
+    rtol: float = 0.0
+    max_outliers: float = 0.0
+    min_cosine: float | None = None
+
+    def __post_init__(self) -> None:
+        numbers = (self.atol, self.rtol, self.max_outliers, self.min_cosine or 0.0)
+        if not all(math.isfinite(number) for number in numbers) or min(numbers[:3]) < 0:
+            what = f"a tolerance is finite and not negative, got {numbers}"
+            raise InputError(what, where="tolerance")
+
+
+class GoldenSample(_Strict, frozen=True):
+    """One golden sample: the files of its inputs and outputs, in the signature's order."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+class GoldenInfo(_Strict, frozen=True):
+    """The golden samples.
+
+    Attributes:
+        source: What computed the outputs, for example ``reference``.
+        samples: Their files.
+        tolerances: One for each output.
+    """
+
+    source: str
+    samples: tuple[GoldenSample, ...]
+    tolerances: tuple[Tolerance, ...]
+
+
+class Preprocess(_Strict, frozen=True):
+    """How a picture becomes an input: resize, centre crop, then ``(pixel * scale - mean) / std``.
+
+    Attributes:
+        input: Name of the input.
+        resize: ``(height, width)``, or one number for the shorter side; empty for none.
+        crop: ``(height, width)`` cut out of the middle; empty for none.
+        scale: Factor on the pixels, which are 0 to 255.
+        mean: Subtracted, one number a channel.
+        std: Divided by, one number a channel.
+        color: Order of the channels.
+        layout: Of the input.
+        interpolation: Of the resize.
+    """
+
+    input: str
+    resize: tuple[int, ...] = ()
+    crop: tuple[int, ...] = ()
+    scale: float = 1.0 / 255.0
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    color: Literal["RGB", "BGR", "L"] = "RGB"
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
+
+    def __post_init__(self) -> None:
+        wrong = None
+        if len(self.resize) > 2 or len(self.crop) not in {0, 2}:  # noqa: PLR2004 (height, width)
+            wrong = "resize is one or two numbers, crop two"
+        elif min((1, *self.resize, *self.crop)) < 1:
+            wrong = "resize and crop are at least 1"
+        elif 0.0 in self.std:
+            wrong = "std is not zero"
+        if wrong:
+            raise InputError(wrong, where="preprocess")
+
+
+class Manifest(_Strict, frozen=True):
+    """Everything a bundle says of itself.
+
+    Attributes:
+        name: How a person calls it.
+        backend: Name of the backend that compiled it.
+        precision: As in `Artifact`.
+        target: The whole descriptor of the device it is for.
+        signature: Inputs and outputs.
+        entry: The file that the runtime opens.
+        metadata: Facts for the runtime, as in `Artifact`.
+        operators: Runtime operator name to how many of it the model holds.
+        provenance: What made it.
+        runtime: What must be on the device.
+        requirements: Pinned lines, as in ``requirements.txt``.
+        pythons: Python versions that have every wheel; empty where any will do.
+        golden: Golden samples, if any.
+        preprocess: How a picture becomes an input, if known.
+        labels: File with the classes' names, if any.
+        report: File with the report, if any.
+        files: Every file but the manifest.
+        size_bytes: Sum of their sizes.
+        digest: SHA-256 of this manifest with this field empty.
+        kind: Always ``edgeopt-bundle``.
+        schema_version: Version of this format.
+    """
+
+    name: str
+    backend: str
+    precision: str
+    target: Target
+    signature: Signature
+    entry: str
+    metadata: dict[str, Any]
+    operators: dict[str, int]
+    provenance: Provenance
+    runtime: RuntimeInfo
+    requirements: tuple[str, ...]
+    pythons: tuple[str, ...]
+    golden: GoldenInfo | None
+    preprocess: Preprocess | None
+    labels: str | None
+    report: str | None
+    files: dict[str, FileEntry]
+    size_bytes: int
+    digest: str
+    kind: str
+    schema_version: int
+
+
+class _Head(msgspec.Struct):
+    schema_version: int
+    kind: str = ""
+    provenance: dict[str, Any] = {}
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Returns the canonical text of ``manifest`` with its digest filled in.
+
+    Raises:
+        InputError: It holds what JSON cannot, or is larger than a reader accepts.
+    """
+    try:
+        held = json.loads(canonical(msgspec.to_builtins(manifest)))
+        plain = msgspec.to_builtins(msgspec.convert(held, Manifest))
+    except (TypeError, ValueError, msgspec.ValidationError) as error:
+        what = f"metadata or another field is not plain JSON: {error}"
+        raise InputError(what, where="manifest.json") from error
+    plain["digest"] = digest(canonical({**plain, "digest": ""}))
+    text = canonical(plain)
+    if len(text) > MAX_MANIFEST_BYTES:
+        what = f"{len(text)} bytes, at most {MAX_MANIFEST_BYTES} may be"
+        hint = "put what is large into files, not into the artefact's metadata"
+        raise InputError(what, where="manifest.json", hint=hint)
+    return text
+
+
+def decode_manifest(text: bytes) -> Manifest:
+    """Returns the manifest that ``text`` holds.
+
+    Raises:
+        BundleError: It is damaged, not a bundle's manifest, or of an unknown version.
+    """
+    where = "manifest.json"
+    if len(text) > MAX_MANIFEST_BYTES:
+        raise BundleError(f"larger than {MAX_MANIFEST_BYTES} bytes", where=where)
+    try:
+        head = msgspec.json.decode(text, type=_Head)
+        plain = json.loads(text)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise BundleError(f"damaged, or not a manifest: {error}", where=where) from error
+    _check_version(head)
+    if not _is_whole(text, plain):
+        hint = "copy the bundle again from where it came"
+        raise BundleError("its content does not match its digest", where=where, hint=hint)
+    try:
+        return msgspec.convert(plain, Manifest)
+    except (msgspec.ValidationError, InputError) as error:
+        hint = (
+            f"it was written by edgeopt {head.provenance.get('edgeopt')}; use that or a newer one"
+        )
+        raise BundleError(f"breaks the schema: {error}", where=where, hint=hint) from error
+
+
+def _check_version(head: _Head) -> None:
+    if head.kind != KIND:
+        raise BundleError(f"kind {head.kind!r}, expected {KIND!r}", where="manifest.json")
+    if head.schema_version != SCHEMA_VERSION:
+        writer = head.provenance.get("edgeopt", "of another version")
+        what = f"schema version {head.schema_version}; this edgeopt reads {SCHEMA_VERSION}"
+        hint = f"it was written by edgeopt {writer}: install that one, or write the bundle again"
+        raise BundleError(what, where="manifest.json", hint=hint)
+
+
+def _is_whole(text: bytes, plain: dict[str, Any]) -> bool:
+    try:
+        own = digest(canonical({**plain, "digest": ""}))
+        return canonical(plain) == text and plain.get("digest") == own
+    except (ValueError, TypeError, RecursionError):
+        return False

@@ -1,0 +1,260 @@
+"""Reads a bundle. Nothing in it is believed before its digest was checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from edgeopt.bundles.layout import EXECUTABLE, MANIFEST
+from edgeopt.bundles.manifest import Manifest, decode_manifest
+from edgeopt.bundles.paths import MAX_TOTAL_BYTES, check_names
+from edgeopt.bundles.storage import Zip, open_storage
+from edgeopt.contracts import Artifact
+from edgeopt.errors import BundleError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgeopt.bundles.golden import GoldenSamples
+    from edgeopt.bundles.storage import Storage
+
+__all__ = ["Bundle", "read_bundle"]
+
+_BLOCK = 1 << 20
+_HINT = "copy the bundle again from where it came"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was read, every digest checked.
+
+    Attributes:
+        path: The folder or the .zip.
+        manifest: Everything it says of itself.
+        storage: Where its files lie.
+    """
+
+    path: Path
+    manifest: Manifest
+    storage: Storage
+
+    @property
+    def name(self) -> str:
+        """How a person calls it."""
+        return self.manifest.name
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the manifest, which holds the digests of all files: the bundle's identity."""
+        return self.manifest.digest
+
+    @property
+    def size_bytes(self) -> int:
+        """Sum of the sizes of all files but the manifest."""
+        return self.manifest.size_bytes
+
+    @property
+    def is_zip(self) -> bool:
+        """Whether it is a .zip, which must be unpacked (`unpack`) before it runs."""
+        return isinstance(self.storage, Zip)
+
+    @property
+    def report(self) -> dict[str, Any] | None:
+        """What was measured, if the bundle holds a report."""
+        if self.manifest.report is None:
+            return None
+        report: dict[str, Any] = self._json(self.manifest.report)
+        return report
+
+    def artifact(self) -> Artifact:
+        """Returns the artefact as the backend compiled it.
+
+        Raises:
+            BundleError: A file changed since the bundle was read.
+        """
+        held = self.manifest
+        names = [name for name in held.files if name.startswith("model/")]
+        return Artifact(
+            backend=held.backend,
+            target=held.target.name,
+            precision=held.precision,
+            signature=held.signature,
+            files={name.removeprefix("model/"): self.read(name) for name in names},
+            entry=held.entry.removeprefix("model/"),
+            metadata=held.metadata,
+            program_digest=held.provenance.created_from.get("program", ""),
+            tools=held.provenance.tools,
+            operators=held.operators,
+            origins=self._json("origins.json") if "origins.json" in held.files else {},
+        )
+
+    def golden(self) -> GoldenSamples | None:
+        """Returns the golden samples, if the bundle holds any.
+
+        Raises:
+            BundleError: A file is not an array, or does not fit the signature.
+        """
+        from edgeopt.bundles.golden import GoldenSamples  # noqa: PLC0415 (numpy)
+
+        if self.manifest.golden is None:
+            return None
+        samples = GoldenSamples.from_files(self.manifest.golden, self.read)
+        try:
+            samples.check(self.manifest.signature)
+        except InputError as error:
+            raise BundleError(error.what, where=error.where) from error
+        return samples
+
+    def labels(self) -> list[str]:
+        """Returns the classes' names; none where the bundle holds none."""
+        if self.manifest.labels is None:
+            return []
+        return self.read(self.manifest.labels).decode("utf-8", "replace").splitlines()
+
+    def read(self, name: str) -> bytes:
+        """Returns a file's content, its digest checked now.
+
+        Raises:
+            BundleError: The bundle has no such file, or it changed.
+        """
+        entry = self.manifest.files.get(name)
+        if entry is None:
+            raise BundleError("not in the bundle", where=name)
+        with _opened(self.storage, name) as stream:
+            content = stream.read(entry.size_bytes + 1)
+        if len(content) != entry.size_bytes or _sha256(content) != entry.sha256:
+            raise BundleError("its content does not match its digest", where=name, hint=_HINT)
+        return content
+
+    def verify(self) -> None:
+        """Checks every file again.
+
+        Raises:
+            BundleError: A file is missing, changed or unknown; it is named.
+        """
+        again = read_bundle(self.path)
+        if again.digest != self.digest:
+            raise BundleError("another bundle lies here now", where=str(self.path))
+
+    def unpack(self, into: Path) -> Bundle:
+        """Returns this bundle as a folder at ``into``, which must not exist yet.
+
+        Raises:
+            InputError: ``into`` exists.
+            BundleError: It cannot be written.
+        """
+        from edgeopt.bundles.publish import publish  # noqa: PLC0415 (only this method writes)
+
+        files = {MANIFEST: self._manifest_text(), **{n: self.read(n) for n in self.manifest.files}}
+        publish(files, Path(into), as_zip=False, overwrite=False)
+        return read_bundle(Path(into))
+
+    def _manifest_text(self) -> bytes:
+        with _opened(self.storage, MANIFEST) as stream:
+            text = stream.read()
+        if decode_manifest(text).digest != self.digest:
+            raise BundleError("another bundle lies here now", where=str(self.path))
+        return text
+
+    def _json(self, name: str) -> Any:
+        try:
+            return json.loads(self.read(name))
+        except (ValueError, RecursionError) as error:
+            raise BundleError(f"not JSON: {error}", where=name) from error
+
+    def __str__(self) -> str:
+        held = self.manifest
+        kib = self.size_bytes / 1024
+        return (
+            f"{held.name}: {held.backend} {held.precision} for {held.target.title}, {kib:.0f} KiB"
+        )
+
+
+def read_bundle(path: Path | str, *, public_key: Path | str | None = None) -> Bundle:
+    """Returns the bundle at ``path``, a folder or a .zip, after checking all of it.
+
+    Args:
+        path: The folder or the .zip.
+        public_key: Where given, the signature beside the bundle must be of this key.
+
+    Raises:
+        InputError: There is nothing at ``path``.
+        BundleError: It is damaged, hostile, unsigned, or of a version this edgeopt cannot read; the
+            file is named.
+    """
+    path = Path(path)
+    storage = open_storage(path)
+    if public_key is not None:
+        from edgeopt.bundles.signing import verify_signature  # noqa: PLC0415 (optional)
+
+        verify_signature(path, public_key)
+    try:
+        sizes = storage.sizes()
+    except OSError as error:
+        raise BundleError(f"cannot be read: {error}", where=str(path)) from error
+    if MANIFEST not in sizes:
+        raise BundleError("not a bundle, or an unfinished one: no manifest.json", where=str(path))
+    with _opened(storage, MANIFEST) as stream:
+        manifest = decode_manifest(stream.read(_BLOCK + 1))
+    _check_manifest(manifest, sizes)
+    for name in manifest.files:
+        _check_content(storage, manifest, name)
+    return Bundle(path, manifest, storage)
+
+
+def _check_manifest(manifest: Manifest, sizes: dict[str, int]) -> None:
+    """Checks what the manifest lists against what is there, before any content is read."""
+    check_names([MANIFEST, *manifest.files])
+    listed = set(manifest.files)
+    for name in sorted(set(sizes) - listed - {MANIFEST}):
+        raise BundleError("not in the manifest", where=repr(name), hint="remove it")
+    for name in sorted(listed - set(sizes)):
+        raise BundleError("missing", where=name, hint=_HINT)
+    for name, entry in manifest.files.items():
+        if sizes[name] != entry.size_bytes:
+            what = f"{sizes[name]} bytes, expected {entry.size_bytes}"
+            raise BundleError(what, where=name, hint=_HINT)
+    total = sum(entry.size_bytes for entry in manifest.files.values())
+    if total != manifest.size_bytes or total > MAX_TOTAL_BYTES:
+        raise BundleError(f"{total} bytes in all: wrong or too much", where=MANIFEST)
+    for name in sorted(_referred(manifest) - listed):
+        raise BundleError(f"{name} is referred to, but not listed", where=MANIFEST)
+    if not manifest.entry.startswith("model/"):
+        raise BundleError(f"the entry {manifest.entry} is not below model/", where=MANIFEST)
+
+
+def _referred(manifest: Manifest) -> set[str]:
+    names = {manifest.entry, EXECUTABLE, "runtime.py", "requirements.txt"}
+    names |= {name for name in (manifest.labels, manifest.report) if name}
+    for sample in manifest.golden.samples if manifest.golden else ():
+        names |= {*sample.inputs, *sample.outputs}
+    return names
+
+
+def _check_content(storage: Storage, manifest: Manifest, name: str) -> None:
+    entry, hasher, size = manifest.files[name], hashlib.sha256(), 0
+    with _opened(storage, name) as stream:
+        while size <= entry.size_bytes and (block := stream.read(_BLOCK)):
+            hasher.update(block)
+            size += len(block)
+    if size != entry.size_bytes or hasher.hexdigest() != entry.sha256:
+        raise BundleError("its content does not match its digest", where=name, hint=_HINT)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def _opened(storage: Storage, name: str) -> Iterator[IO[bytes]]:
+    """Yields a file's content; what the system or the zip says against it names the file."""
+    try:
+        with storage.open(name) as stream:
+            yield stream
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise BundleError(f"cannot be read: {error}", where=name, hint=_HINT) from error

@@ -1,0 +1,83 @@
+"""Writes a bundle: whole or not at all, and the same bytes for the same things."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from edgeopt.bundles.layout import bundle_files, report_file, seal
+from edgeopt.bundles.publish import publish
+from edgeopt.bundles.read import Bundle, read_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edgeopt.bundles.golden import GoldenSamples
+    from edgeopt.bundles.manifest import Preprocess
+    from edgeopt.contracts import Artifact, DeviceRuntime, Target
+
+__all__ = ["add_report", "write_bundle"]
+
+
+def write_bundle(
+    artifact: Artifact,
+    runtime: DeviceRuntime,
+    target: Target,
+    *,
+    path: Path | str,
+    golden: GoldenSamples | None = None,
+    report: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    preprocess: Preprocess | None = None,
+    labels: Sequence[str] | None = None,
+    zip: bool = False,  # noqa: A002 (the word that users know)
+    overwrite: bool = False,
+) -> Bundle:
+    """Returns the bundle that was written to ``path``, read back and checked.
+
+    Args:
+        artifact: What a backend compiled.
+        runtime: What must be on the device.
+        target: The device it is for.
+        path: A folder, or a file with ``zip`` or where the name ends in ``.zip``.
+        golden: Samples that the device can check itself with.
+        report: What was measured, JSON-able.
+        name: How a person calls it; made of target, backend and precision where missing.
+        preprocess: How a picture becomes an input.
+        labels: The classes' names.
+        zip: One .zip for a folder.
+        overwrite: Replace a bundle that lies there, once the new one is whole.
+
+    Raises:
+        InputError: The parts do not fit each other, or something lies at ``path``.
+        BundleError: It cannot be written; nothing half-written lies at ``path``.
+    """
+    path = Path(path)
+    files = bundle_files(
+        artifact,
+        runtime,
+        target,
+        golden=golden,
+        report=report,
+        name=name,
+        preprocess=preprocess,
+        labels=labels,
+    )
+    publish(files, path, as_zip=zip or path.suffix == ".zip", overwrite=overwrite)
+    return read_bundle(path)
+
+
+def add_report(bundle: Bundle, report: Mapping[str, Any]) -> Bundle:
+    """Returns the bundle at the same place with ``report`` in it, for the one it had, if any.
+
+    Raises:
+        InputError: The report is not plain JSON.
+        BundleError: The bundle changed meanwhile, or cannot be written; the old one stays.
+    """
+    files = {name: bundle.read(name) for name in bundle.manifest.files}
+    files["report.json"] = report_file(report)
+    manifest = msgspec.structs.replace(bundle.manifest, report="report.json")
+    publish(seal(manifest, files), bundle.path, as_zip=bundle.is_zip, overwrite=True)
+    return read_bundle(bundle.path)
