@@ -58,6 +58,10 @@ _X86 = (
     ("", "", "x86-64"),
 )
 _GENERIC = {"aarch64": "generic", "armv7": "generic", "riscv64": "generic-rv64"}
+_RV64GC = frozenset(
+    "imafdc"
+)  # LLVM's generic-rv64 has only i; its sifive-u54 has these and no more
+_ALWAYS = {"aarch64": ("neon",)}  # what all Linux programs of that family may rely on
 # What every processor of macOS on Arm has: Apple M1 and later.
 _APPLE = "neon crc aes sha2 sha3 lse rdm rcpc fp16 fp16fml dotprod"
 
@@ -109,8 +113,11 @@ def parse_cpuinfo(text: str, arch: Arch, *, board: str = "") -> Processor:
     if arch == "x86_64":
         model = _first(fields, "model name") or "x86-64"
         return Processor(model, board or model, isa, _x86_core(fields, isa))
+    if arch == "riscv64":
+        model = _first(fields, "uarch") or "RISC-V"
+        return Processor(model, board or model, isa, _riscv_core(isa))
     core = _arm_core(fields, arch)
-    model = _first(fields, "uarch") or (core.title() if core != _GENERIC[arch] else arch)
+    model = core.title() if core != _GENERIC[arch] else arch
     return Processor(model, board or _first(fields, "Hardware") or model, isa, core)
 
 
@@ -118,8 +125,10 @@ def _flags(fields: dict[str, list[str]], arch: Arch) -> list[str]:
     """Returns the kernel's names of the features that all cores have."""
     if arch == "riscv64":
         return _riscv_flags(_first(fields, "isa"))
-    cores = [line.split() for line in fields.get("flags", fields.get("Features", []))]
-    return [flag for flag in cores[0] if all(flag in other for other in cores)] if cores else []
+    cores = [line.split() for line in fields.get("flags" if arch == "x86_64" else "Features", ())]
+    if not cores:
+        return list(_ALWAYS.get(arch, ()))
+    return [flag for flag in cores[0] if all(flag in other for other in cores)]
 
 
 def _riscv_flags(isa: str) -> list[str]:
@@ -137,6 +146,10 @@ def _x86_core(fields: dict[str, list[str]], isa: tuple[str, ...]) -> str:
     return next(fitting)
 
 
+def _riscv_core(isa: tuple[str, ...]) -> str:
+    return "sifive-u54" if _RV64GC.issubset(isa) else _GENERIC["riscv64"]
+
+
 def _arm_core(fields: dict[str, list[str]], arch: Arch) -> str:
     parts = {part.lower() for part in fields.get("CPU part", ())}
     arm = set(fields.get("CPU implementer", ())) == {"0x41"}
@@ -150,9 +163,9 @@ def _without_proc(arch: Arch) -> Processor:
         return Processor(
             "Apple silicon", "Apple silicon", tuple(_APPLE.split()), "apple-m1", "macOS"
         )
-    isa = ("neon",) if arch == "aarch64" else ()
     core = _GENERIC.get(arch, "x86-64")
     note = "The features could not be read; only what every such processor has is assumed."
+    isa = _ALWAYS.get(arch, ())
     return Processor(model, model, isa, core, "platform.processor()", (note,))
 
 

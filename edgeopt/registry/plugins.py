@@ -70,14 +70,15 @@ def backends() -> Mapping[str, BackendInfo]:
 
 
 def find_backend(name: str) -> Backend:
-    """Returns the backend called ``name``; case makes no difference.
+    """Returns the backend called ``name``; case and punctuation make no difference.
 
     Raises:
         PluginError: It is not installed (with what to type, or the nearest name), two packages
             claim it, or it does not work.
     """
     found = _scan()
-    claims = found.get(name) or found.get(canonical(name))
+    key = canonical(name)
+    claims = next((found[known] for known in found if canonical(known) == key), None)
     if claims is None:
         raise _unknown(name, found)
     return _only(claims[0].name, claims).load()

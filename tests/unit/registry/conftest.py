@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
-class Installer(Protocol):
-    """Puts a distribution on the path, as an installer would."""
-
-    def __call__(
-        self, name: str, *, group: str, entries: dict[str, str], modules: dict[str, str]
-    ) -> Path: ...
-
-
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installer:
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Returns a function that installs a distribution with entry points and modules."""
 
     def installer(

@@ -108,3 +108,22 @@ def test_every_alias_finds_its_target(target: Target) -> None:
 )
 def test_names_as_people_say_them(said: str, meant: str) -> None:
     assert find_target(said).name == meant
+
+
+LLVM_NAMES = {
+    "fp16": "fullfp16", "vfpv3": "vfp3", "vfpv4": "vfp4", "sse4_1": "sse4.1", "sse4_2": "sse4.2",
+    "pclmulqdq": "pclmul", "sha_ni": "sha", "bmi1": "bmi", "lahf_lm": "sahf",
+    "amx_int8": "amx-int8", "avx_vnni": "avxvnni", "amx_tile": "amx-tile", "amx_bf16": "amx-bf16",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_llvm_knows_the_core_and_agrees_on_its_features(target: Target) -> None:
+    tvm = pytest.importorskip("tvm", reason="asks the LLVM inside TVM")
+    machine = tvm.target.Target(
+        {"kind": "llvm", "mtriple": target.cpu.triple, "mcpu": target.cpu.mcpu}
+    )
+    assert target.cpu.mcpu in map(str, tvm.target.codegen.llvm_get_cpu_archlist(machine))
+    has = set(map(str, tvm.target.codegen.llvm_get_cpu_features(machine)))
+    ours = {LLVM_NAMES.get(name, name.replace("avx512_", "avx512")) for name in target.cpu.isa}
+    assert ours - has == set()

@@ -144,6 +144,7 @@ def test_a_risc_v_board() -> None:
     host = host_target(_facts(VISIONFIVE, "riscv64", board="StarFive VisionFive 2"))
     assert host.cpu.isa == ("i", "m", "a", "f", "d", "c", "zba", "zbb")
     assert host.cpu.vector_bits == 0
+    assert host.cpu.mcpu == find_target("generic-riscv64").cpu.mcpu
     assert host.backends == ("tvm",)
     assert broken_rules(host) == []
 
@@ -159,6 +160,12 @@ def test_an_empty_cpuinfo_claims_nothing() -> None:
     assert host.cpu.isa == ()
     assert host.quantization.weight_bits == 7
     assert host.cpu.mcpu == "x86-64"
+
+
+def test_an_emulated_program_is_not_fooled_by_the_features_of_the_machine_below() -> None:
+    host = host_target(_facts(N100, "aarch64"))
+    assert host.cpu.isa == ("neon",)
+    assert (host.cpu.mcpu, host.cpu.vector_bits) == ("generic", 128)
 
 
 def test_a_family_that_nobody_knows() -> None:

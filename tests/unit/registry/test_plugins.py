@@ -14,7 +14,10 @@ from edgeopt.registry import plugins as module
 from edgeopt.registry.plugins import DEFAULT_GROUP
 
 if TYPE_CHECKING:
-    from conftest import Installer
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Installer = Callable[..., Path]
 
 METHODS = (
     "available", "versions", "precisions", "passes", "support", "compile", "load", "device_runtime",
@@ -48,6 +51,11 @@ def test_a_backend_is_constructed_once(install: Installer) -> None:
     assert find_backend("good") is backend
     assert find_backend("GOOD") is backend
     assert backends()["good"].load() is backend
+
+
+def test_case_and_punctuation_make_no_difference(install: Installer) -> None:
+    _backend(install, "long-one", "long-name", _source("long-name"))
+    assert find_backend("Long_Name").name == "long-name"
 
 
 def test_the_core_offers_the_reference() -> None:

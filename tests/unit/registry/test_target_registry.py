@@ -15,7 +15,9 @@ from edgeopt.registry import find_target, targets
 from edgeopt.registry.target_registry import DEFAULT_GROUP, user_folder
 
 if TYPE_CHECKING:
-    from conftest import Installer
+    from collections.abc import Callable
+
+    Installer = Callable[..., Path]
 
 RPI4 = edgeopt_targets.descriptors() / "rpi4.toml"
 

@@ -1,0 +1,27 @@
+"""The page on targets: its table is up to date, and its example is accepted."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from edgeopt.registry import find_target
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def test_the_table_is_what_the_command_makes() -> None:
+    command = [sys.executable, str(DOCS / "make_targets.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, f"run: python docs/make_targets.py\n{done.stderr}"
+
+
+def test_the_example_is_accepted(tmp_path: Path) -> None:
+    page = (DOCS / "targets.md").read_text(encoding="utf-8")
+    example = re.search(r'```toml\n(name = "my-board".*?)```', page, re.DOTALL)
+    assert example is not None
+    path = tmp_path / "my-board.toml"
+    path.write_text(example[1], encoding="utf-8")
+    assert find_target(path).name == "my-board"
