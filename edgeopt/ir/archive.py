@@ -106,7 +106,7 @@ def _graph_to_json(program: Program) -> bytes:
 
     held = serde.ExportedProgramSerializer().serialize(program.exported)
     return json.dumps(
-        serde._dataclass_to_dict(held.exported_program),  # noqa: SLF001
+        serde._dataclass_to_dict(held.exported_program),  # type: ignore[no-untyped-call]  # noqa: SLF001
         cls=serde.EnumEncoder,
         sort_keys=True,
     ).encode()
@@ -116,7 +116,9 @@ def _assemble(meta: dict[str, Any], graph: bytes, tensors: dict[str, torch.Tenso
     from torch._export.serde import schema  # noqa: PLC0415
     from torch._export.serde import serialize as serde  # noqa: PLC0415
 
-    held = serde._dict_to_dataclass(schema.ExportedProgram, json.loads(graph))  # noqa: SLF001
+    held = serde._dict_to_dataclass(  # type: ignore[no-untyped-call]  # noqa: SLF001
+        schema.ExportedProgram, json.loads(graph)
+    )
     constants = {k.removeprefix("constant/"): v for k, v in tensors.items() if k[:3] == "con"}
     state = {meta["names"][k]: v for k, v in constants.items()}
     exported = serde.ExportedProgramDeserializer().deserialize(held, state, {}, None)

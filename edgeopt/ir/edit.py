@@ -17,11 +17,10 @@ from torch.export.graph_signature import (
     TensorArgument,
 )
 
-from edgeopt.ir.program import Program, Step
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from edgeopt.ir.program import Program, Step
     from edgeopt.ir.quant import QuantSpec
 
 __all__ = ["Editor"]
@@ -42,7 +41,7 @@ class Editor:
         self.graph: torch.fx.Graph = self._module.graph
         self.quant: dict[str, QuantSpec] = dict(program.quant)
         self.constants: dict[str, torch.Tensor] = dict(program.constants)
-        self._nodes = {node.name: node for node in self.graph.nodes}
+        self._nodes: dict[str, torch.fx.Node] = {n.name: n for n in self.graph.nodes}
         self._mode = _fake_mode(self.graph)
 
     def calls(self, *targets: Any) -> Iterator[torch.fx.Node]:
@@ -82,7 +81,12 @@ class Editor:
         return node
 
     def call(
-        self, target: Any, args: tuple[Any, ...], *, before: torch.fx.Node, like: torch.fx.Node,
+        self,
+        target: Any,
+        args: tuple[Any, ...],
+        *,
+        before: torch.fx.Node,
+        like: torch.fx.Node,
         kwargs: dict[str, Any] | None = None,
     ) -> torch.fx.Node:
         """Returns a new call in front of ``before``; it keeps the source location of ``like``."""
@@ -186,11 +190,14 @@ class Editor:
         returned = next(n for n in self.graph.nodes if n.op == "output").args[0]
         return [
             OutputSpec(spec.kind, TensorArgument(node.name), spec.target)
+            if isinstance(node, torch.fx.Node)
+            else spec  # a model may return None or a number beside its tensors
             for spec, node in zip(old.graph_signature.output_specs, returned, strict=True)
         ]
 
     def _fake(self, tensor: torch.Tensor) -> torch.Tensor:
-        return self._mode.from_tensor(tensor, static_shapes=True)
+        fake: torch.Tensor = self._mode.from_tensor(tensor, static_shapes=True)
+        return fake
 
     def _value(self, target: Any, args: Any, kwargs: Any) -> Any:
         from torch.fx.node import map_arg  # noqa: PLC0415

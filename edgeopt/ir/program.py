@@ -76,7 +76,8 @@ class Program:
     @property
     def graph(self) -> torch.fx.Graph:
         """The graph. Read it; change it only through an `Editor`."""
-        return self.exported.graph_module.graph
+        graph: torch.fx.Graph = self.exported.graph_module.graph
+        return graph
 
     @cached_property
     def constants(self) -> Mapping[str, torch.Tensor]:
@@ -166,4 +167,4 @@ def _constants(exported: ExportedProgram) -> Iterator[tuple[str, torch.Tensor]]:
             continue
         held = exported.state_dict.get(spec.target, exported.constants.get(spec.target))
         if held is not None:
-            yield spec.arg.name, held.detach()  # type: ignore[union-attr]
+            yield spec.arg.name, held.detach()

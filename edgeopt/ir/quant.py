@@ -19,6 +19,9 @@ __all__ = ["LIMITS", "QuantSpec", "StorageType"]
 
 StorageType = Literal["int8", "int16", "int32", "float16"]
 
+SMALLEST_STEP = 1e-12
+"""A range with smaller steps counts as a constant."""
+
 LIMITS: dict[str, tuple[int, int]] = {
     "int8": (-128, 127),
     "int16": (-32768, 32767),
@@ -68,7 +71,7 @@ class QuantSpec:
         q_min = -(2 ** (bits - 1))
         steps = 2**bits - 1
         scale = (high - low) / steps
-        if scale < 1e-12:
+        if scale < SMALLEST_STEP:
             scale = 1.0 / 128
         zero = max(q_min, min(q_min + steps, round(q_min - low / scale)))
         return cls(

@@ -51,7 +51,8 @@ class Simulation(torch.fx.Interpreter):
         """Returns the program's outputs for ``inputs`` (in the order of the signature)."""
         values = dict(zip(self._program.input_names, inputs, strict=True))
         with torch.no_grad():
-            return list(self.run(*self._placeholders(values)))
+            returned = self.run(*self._placeholders(values))
+        return [value for value in returned if isinstance(value, torch.Tensor)]
 
     def _placeholders(self, values: dict[str, torch.Tensor]) -> list[Any]:
         held = {**self._program.constants, **values}
@@ -97,15 +98,15 @@ class Simulation(torch.fx.Interpreter):
         weight, largest_sum = self._integer_weight(n, w_node)
         dtype = torch.float32 if largest_sum * 255 < EXACT_FLOAT32 else torch.float64
         tail = n.args[3:]
-        total = n.target(x.to(dtype), weight.to(dtype), None, *tail)  # type: ignore[operator]
+        total: torch.Tensor = n.target(x.to(dtype), weight.to(dtype), None, *tail)  # type: ignore[operator]
         scale = x_spec.scale.double() * w_spec.scale.double()
         axis = total.ndim - 1 if n.target is ops.aten.linear.default else 1
         shape = [1] * total.ndim
         shape[axis] = -1
         real = total.double() * scale.reshape(shape)
-        if b_node is None:
-            return real
-        return real + self.env[b_node].double().reshape(shape)
+        if b_node is not None:
+            real = real + self.env[b_node].double().reshape(shape)
+        return real
 
     def _integer_weight(
         self, n: torch.fx.Node, w_node: torch.fx.Node
@@ -136,7 +137,11 @@ class ReferenceRunner:
 
     def facts(self) -> dict[str, Any]:
         """Returns the runtime's name and version."""
-        return {"runtime": "torch", "version": torch.__version__, "threads": torch.get_num_threads()}
+        return {
+            "runtime": "torch",
+            "version": torch.__version__,
+            "threads": torch.get_num_threads(),
+        }
 
     def close(self) -> None:
         """Does nothing: torch holds no handle."""

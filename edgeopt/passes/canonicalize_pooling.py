@@ -29,7 +29,9 @@ def canonicalize_pooling(program: Program) -> Program:
             editor.replace(node, new)
             changed += 1
     return (
-        editor.finish(Step("canonicalize_pooling", {}, {"changed": changed})) if changed else program
+        editor.finish(Step("canonicalize_pooling", {}, {"changed": changed}))
+        if changed
+        else program
     )
 
 
@@ -48,7 +50,7 @@ def _adaptive(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
 
 
 def _max_pool(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
-    args = list(node.args) + [[], 0, 1, False][len(node.args) - 2 :]
+    args: list[Any] = [*node.args, *([], 0, 1, False)[len(node.args) - 2 :]]
     kernel = _pair(args[1])
     stride = _pair(args[2]) if args[2] else kernel
     args = [args[0], kernel, stride, _pair(args[3]), _pair(args[4]), bool(args[5])]
@@ -64,7 +66,7 @@ def _max_pool(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
 
 
 def _avg_pool(_: Editor, node: torch.fx.Node) -> None:
-    args = list(node.args) + [[], 0, False, True, None][len(node.args) - 2 :]
+    args: list[Any] = [*node.args, *([], 0, False, True, None)[len(node.args) - 2 :]]
     kernel = _pair(args[1])
     stride = _pair(args[2]) if args[2] else kernel
     node.args = (args[0], kernel, stride, _pair(args[3]), bool(args[4]), bool(args[5]), args[6])

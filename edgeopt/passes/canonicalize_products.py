@@ -23,7 +23,10 @@ def canonicalize_products(program: Program) -> Program:
     editor = Editor(program)
     changed = 0
     for node in editor.calls(
-        aten.addmm.default, aten.matmul.default, aten.mm.default, aten.bmm.default,
+        aten.addmm.default,
+        aten.matmul.default,
+        aten.mm.default,
+        aten.bmm.default,
         aten.baddbmm.default,
     ):
         new = _rewritten(editor, node)

@@ -31,7 +31,9 @@ def canonicalize_views(program: Program) -> Program:
         if rewrite is not None:
             rewrite(editor, node)
             changed += 1
-    return editor.finish(Step("canonicalize_views", {}, {"changed": changed})) if changed else program
+    return (
+        editor.finish(Step("canonicalize_views", {}, {"changed": changed})) if changed else program
+    )
 
 
 def _shape(node: torch.fx.Node) -> list[int]:
@@ -76,7 +78,8 @@ def _split(editor: Editor, node: torch.fx.Node) -> None:
     value: Any = node.args[0]
     parts = node.meta["val"]
     at = 1 if node.target is aten.unbind.int else 2
-    axis = (int(node.args[at]) if len(node.args) > at else 0) % len(_shape(value))
+    given: Any = node.args[at] if len(node.args) > at else 0
+    axis = int(given) % len(_shape(value))
     kept = node.target is not aten.unbind.int
     sizes = [int(p.shape[axis]) if kept else 1 for p in parts]
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
@@ -96,18 +99,17 @@ def _stack(editor: Editor, node: torch.fx.Node) -> None:
     axis = (int(node.args[1]) if len(node.args) > 1 else 0) % rank  # type: ignore[arg-type]
     shape = _shape(node)
     shape[axis] = 1
-    parts = [
-        editor.call(aten.reshape.default, (v, shape), before=node, like=node) for v in values
-    ]
+    parts = [editor.call(aten.reshape.default, (v, shape), before=node, like=node) for v in values]
     new = editor.call(aten.cat.default, (parts, axis), before=node, like=node)
     editor.replace(node, new)
 
 
-def _slice(editor: Editor, node: torch.fx.Node) -> None:
+def _slice(_: Editor, node: torch.fx.Node) -> None:
     """Writes out all five arguments of a slice, with ends inside the shape."""
-    value, axis, start, end, step = (*node.args, *(None, 0, None, None, 1)[len(node.args) :])
-    size = _shape(value)  # type: ignore[arg-type]
-    axis = int(axis or 0) % len(size)  # type: ignore[call-overload]
+    given: list[Any] = [*node.args, *(None, 0, None, None, 1)[len(node.args) :]]
+    value, axis, start, end, step = given
+    size = _shape(value)
+    axis = int(axis) % len(size)
     low, high, stride = slice(start, end, step).indices(size[axis])
     node.args = (value, axis, low, high, stride)
 

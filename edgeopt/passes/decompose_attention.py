@@ -75,7 +75,7 @@ def _repeated(call: Any, query: Any, part: Any) -> torch.fx.Node:
 
 def _mask(editor: Editor, node: torch.fx.Node, given: dict[str, Any]) -> torch.fx.Node | None:
     """Returns what is added to the scores: 0 where attention may look, else a large negative."""
-    mask = given.get("attn_mask")
+    mask: torch.fx.Node | None = given.get("attn_mask")
     lowest = -1e9
     if given.get("is_causal"):
         rows = node.args[0].meta["val"].shape[-2]  # type: ignore[union-attr]
@@ -94,7 +94,7 @@ def _mask(editor: Editor, node: torch.fx.Node, given: dict[str, Any]) -> torch.f
     return editor.call(aten.where.self, (mask, zero, low), before=node, like=node)
 
 
-def _bounded(editor: Editor, mask: Any, lowest: float) -> Any:
+def _bounded(editor: Editor, mask: torch.fx.Node | None, lowest: float) -> torch.fx.Node | None:
     """A constant mask with infinities gives NaN in some runtimes; a large number does not."""
     if mask is None or not editor.is_constant(mask):
         return mask

@@ -47,9 +47,7 @@ def _bounds(node: torch.fx.Node) -> tuple[float, float]:
     )
 
 
-def _merged(
-    inner: tuple[float, float], outer: tuple[float, float]
-) -> tuple[float, float]:
+def _merged(inner: tuple[float, float], outer: tuple[float, float]) -> tuple[float, float]:
     """clamp(clamp(x, inner), outer) is a clamp: each inner end, clamped by the outer."""
     low, high = outer
     return min(max(inner[0], low), high), min(max(inner[1], low), high)

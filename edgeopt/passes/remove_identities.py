@@ -48,7 +48,9 @@ def remove_identities(program: Program) -> Program:
         else:
             continue
         removed += 1
-    return editor.finish(Step("remove_identities", {}, {"removed": removed})) if removed else program
+    return (
+        editor.finish(Step("remove_identities", {}, {"removed": removed})) if removed else program
+    )
 
 
 def _keeps_grid_apart(program: Program, node: torch.fx.Node) -> bool:
@@ -65,12 +67,17 @@ def _is_identity(node: torch.fx.Node) -> bool:
     )
 
 
+def _source(node: torch.fx.Node) -> torch.Tensor:
+    value: torch.Tensor = node.args[0].meta["val"]  # type: ignore[union-attr]
+    return value
+
+
 def _keeps_shape(node: torch.fx.Node) -> bool:
-    return node.meta["val"].shape == node.args[0].meta["val"].shape  # type: ignore[union-attr]
+    return bool(node.meta["val"].shape == _source(node).shape)
 
 
 def _keeps_dtype(node: torch.fx.Node) -> bool:
-    return node.meta["val"].dtype == node.args[0].meta["val"].dtype  # type: ignore[union-attr]
+    return bool(node.meta["val"].dtype == _source(node).dtype)
 
 
 def _pads_nothing(node: torch.fx.Node) -> bool:
@@ -79,7 +86,9 @@ def _pads_nothing(node: torch.fx.Node) -> bool:
 
 def _is_neutral(value: float) -> Callable[[torch.fx.Node], bool]:
     def check(node: torch.fx.Node) -> bool:
-        return isinstance(node.args[1], (int, float)) and node.args[1] == value and _keeps_dtype(node)
+        return (
+            isinstance(node.args[1], (int, float)) and node.args[1] == value and _keeps_dtype(node)
+        )
 
     return check
 
