@@ -1,0 +1,82 @@
+# Everything runs in .venv/, made on first use. Needs Python 3.11 or newer with venv; nothing else.
+#
+#   make demo        the main job, on a real trained model: to a Raspberry Pi 4 and to this machine
+#   make test        all tests (as root on Debian it first installs what they need: `make system`)
+#   make test-fast   the quick ones, under two minutes
+#   make check       style, types, import rules
+#   make format      lets ruff format the code
+#   make bench       the figures of docs/, beside peers (installs the peers)
+#   make clean       removes what was made, the environment too
+#
+# PYTHON=python3.12 chooses another interpreter; PYTEST_ARGS="-k digest -x" goes to pytest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(firstword $(foreach v,python3.13 python3.12 python3.11 python3,$(shell command -v $(v))))
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.installed-bench
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard backends/*/pyproject.toml))
+PROJECTS := pyproject.toml targets/pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
+EDITABLE := -e . -e targets $(foreach p,$(PLUGINS),-e $(p))
+DEMO ?= $(firstword $(sort $(wildcard examples/[0-9]*.py)))
+PYTEST_ARGS ?=
+
+# Model classes come from packages and their weights too: nothing may ask a hub for any.
+export HF_HUB_OFFLINE := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help install system demo test test-fast check format bench clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+install: $(STAMP)
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "no Python found: install python3 and python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than 3.11: make PYTHON=python3.12 …" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "install python3-venv" >&2; exit 1; }
+
+$(STAMP): $(PROJECTS) constraints.txt requirements-dev.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -r requirements-dev.txt $(EDITABLE)
+	touch $@
+
+$(BENCH_STAMP): requirements-bench.txt $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -r requirements-bench.txt
+	touch $@
+
+system:
+	@scripts/system.sh
+
+demo: $(STAMP) system
+	$(BIN)/python $(DEMO)
+
+test: $(STAMP) system
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -m "not slow and not qemu" $(PYTEST_ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy edgeopt targets/edgeopt_targets $(wildcard backends/*/edgeopt_*)
+	$(BIN)/lint-imports --no-logo
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix-only --exit-zero
+	$(BIN)/ruff format
+
+bench: $(BENCH_STAMP)
+	@set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+clean:
+	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name '*.egg-info' -type d -prune -exec rm -rf {} +

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Installs what tests and demo need of the system: an emulator for aarch64 programs.
+# It does so as root on Debian and its kin; elsewhere it says what to install and what is left out.
+set -eu
+
+missing=""
+command -v qemu-aarch64-static >/dev/null 2>&1 || missing="$missing qemu-user-static"
+[ -z "$missing" ] && exit 0
+
+if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    # shellcheck disable=SC2086  # one word a package
+    if apt-get -qq update && apt-get -qq install -y --no-install-recommends $missing >/dev/null; then
+        exit 0
+    fi
+fi
+echo "WARNING: not installed:$missing. Whatever needs it is skipped: the emulated Raspberry Pi." >&2
+echo "  -> sudo apt-get install$missing" >&2
