@@ -1,1 +1,84 @@
 """edgeopt takes a trained PyTorch model to a small, fast, verified artefact on a named device."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgeopt.api import (
+        backends,
+        capture,
+        compile,  # noqa: A004 (the word that users know)
+        deploy,
+        export,
+        load,
+        profile,
+        quantize,
+        reference,
+        targets,
+    )
+    from edgeopt.bundles import Bundle, Preprocess
+    from edgeopt.deployment.plan import Plan
+    from edgeopt.deployment.result import Deployment
+    from edgeopt.ir import Program
+    from edgeopt.quantization import QuantizationConfig
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Bundle",
+    "Deployment",
+    "Plan",
+    "Preprocess",
+    "Program",
+    "QuantizationConfig",
+    "backends",
+    "capture",
+    "compile",
+    "deploy",
+    "export",
+    "load",
+    "profile",
+    "quantize",
+    "reference",
+    "targets",
+]
+
+_LAZY = {
+    **dict.fromkeys(
+        (
+            "backends",
+            "capture",
+            "compile",
+            "deploy",
+            "export",
+            "load",
+            "profile",
+            "quantize",
+            "reference",
+            "targets",
+        ),
+        "edgeopt.api",
+    ),
+    "Bundle": "edgeopt.bundles",
+    "Deployment": "edgeopt.deployment.result",
+    "Plan": "edgeopt.deployment.plan",
+    "Preprocess": "edgeopt.bundles",
+    "Program": "edgeopt.ir",
+    "QuantizationConfig": "edgeopt.quantization",
+}
+"""Public name to the module that holds it, imported on first use (PEP 562): torch is not here."""
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

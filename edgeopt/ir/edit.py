@@ -39,6 +39,8 @@ class Editor:
         self._program = program
         self._module = copy.deepcopy(program.exported.graph_module)
         self.graph: torch.fx.Graph = self._module.graph
+        for old, new in zip(program.graph.nodes, self.graph.nodes, strict=True):
+            new.name = old.name  # the copy calls an argument named as a builtin (input) input_1
         self.quant: dict[str, QuantSpec] = dict(program.quant)
         self.constants: dict[str, torch.Tensor] = dict(program.constants)
         self._nodes: dict[str, torch.fx.Node] = {n.name: n for n in self.graph.nodes}

@@ -1,0 +1,206 @@
+"""Decides on backend and precision, and says why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgeopt.errors import (
+    EdgeoptError,
+    InputError,
+    PluginError,
+    TargetError,
+    UnsupportedError,
+)
+from edgeopt.registry.plugins import find_backend
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeopt.contracts import Backend, SupportReport, Target
+    from edgeopt.ir import Program
+
+__all__ = ["Candidate", "Choice", "choose_backend", "choose_precision"]
+
+NAMED = 3
+"""How many unsupported operators a reason names."""
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A backend that was considered.
+
+    Attributes:
+        backend: Its name.
+        chosen: Whether it was taken.
+        reason: Why, or why not.
+    """
+
+    backend: str
+    chosen: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The backend taken, and all that were considered."""
+
+    backend: Backend
+    candidates: tuple[Candidate, ...]
+
+
+def choose_backend(
+    target: Target,
+    *,
+    backend: str = "auto",
+    precision: str = "auto",
+    program: Program | None = None,
+) -> Choice:
+    """Returns the first backend that can do it, in the target's order of preference.
+
+    Args:
+        target: The device.
+        backend: ``auto``, or the name of the only one to consider.
+        precision: One that it must be able to compile, or ``auto``.
+        program: What it must be able to compile; None where no model is known yet.
+
+    Raises:
+        PluginError: None is installed; each says what to type.
+        InputError: The one asked for does not compile ``precision``.
+        TargetError: The one asked for has no runtime for the device.
+        UnsupportedError: The program has an operator that none of them runs; carries the report.
+    """
+    names: Sequence[str] = target.backends if backend == "auto" else (backend,)
+    considered: list[Candidate] = []
+    refusals: list[EdgeoptError] = []
+    for place, name in enumerate(names):
+        try:
+            found = _usable(name, target, precision, program)
+        except EdgeoptError as error:
+            considered.append(Candidate(name, chosen=False, reason=_one_line(error)))
+            refusals.append(error)
+            continue
+        why = "asked for" if backend != "auto" else _first(target, place)
+        considered.append(Candidate(name, chosen=True, reason=why))
+        rest = [
+            Candidate(n, chosen=False, reason=f"{name} comes first") for n in names[place + 1 :]
+        ]
+        return Choice(found, (*considered, *rest))
+    raise _none_left(target, backend, considered, refusals)
+
+
+def choose_precision(
+    backend: Backend,
+    target: Target,
+    *,
+    precision: str = "auto",
+    calibrated: bool = False,
+    program: Program | None = None,
+) -> tuple[str, str]:
+    """Returns a precision, and why.
+
+    Args:
+        backend: Must be able to compile it.
+        target: The device.
+        precision: What was asked for.
+        calibrated: Whether there is calibration data.
+        program: The float program; None where no model is known yet.
+    """
+    if precision != "auto":
+        return precision, "asked for"
+    known = backend.precisions(target)
+    if calibrated and "int8" in known:
+        return "int8", "calibration data is given, and int8 is smallest and usually fastest"
+    why = (
+        "no calibration data, which int8 needs" if not calibrated else f"{backend.name} has no int8"
+    )
+    if "int8-dynamic" in known and program is not None and linear_share(program) > 0.5:  # noqa: PLR2004 (half)
+        return "int8-dynamic", f"{why}; most weights are of linear layers, which gain without it"
+    if "float16" in known:
+        return "float16", f"{why}; half the size of float32 at the same speed or better"
+    return "float32", f"{why}, and {backend.name} has no float16 for {target.name}"
+
+
+def linear_share(program: Program) -> float:
+    """Returns which share of the anchors' weights belongs to linear layers."""
+    from edgeopt.ir import ops  # noqa: PLC0415 (imports torch)
+
+    linear = total = 0
+    for node in program.graph.nodes:
+        if node.target in ops.ANCHORS:
+            weight = program.constants.get(ops.anchor_parts(node)[1].name)
+            size = 0 if weight is None else weight.numel()
+            total += size
+            linear += size if node.target is ops.aten.linear.default else 0
+    return linear / total if total else 0.0
+
+
+def _usable(name: str, target: Target, precision: str, program: Program | None) -> Backend:
+    backend = find_backend(name)
+    missing = backend.available()
+    if missing is not None:
+        raise PluginError(
+            f"the toolchain of {name} is not installed", where="backend", hint=missing
+        )
+    known = backend.precisions(target)
+    if precision != "auto" and precision not in known:
+        raise InputError(
+            f"{name} does not compile {precision} for {target.name}",
+            where="precision",
+            hint=f"it compiles {', '.join(known)}",
+        )
+    backend.device_runtime(target)
+    if program is not None:
+        require_supported(backend.support(program, target))
+    return backend
+
+
+def require_supported(report: SupportReport) -> None:
+    """Checks that every node can run.
+
+    Raises:
+        UnsupportedError: One cannot; operators and source lines are named.
+    """
+    if report.ok:
+        return
+    lacking = report.unsupported
+    shown = [f"{n.operator} ({n.source or n.module or n.node}): {n.reason}" for n in lacking]
+    more = f" and {len(lacking) - NAMED} more" if len(lacking) > NAMED else ""
+    raise UnsupportedError(
+        f"{len(lacking)} operators do not run: {'; '.join(shown[:NAMED])}{more}",
+        where=f"{report.backend} on {report.target}",
+        hint="replace the operator in the model, or try another backend",
+        report=report,
+    )
+
+
+def _first(target: Target, place: int) -> str:
+    if place == 0:
+        return f"preferred for {target.name}"
+    return f"the first of {', '.join(target.backends)} that can do it"
+
+
+def _one_line(error: EdgeoptError) -> str:
+    return f"{error.what} ({error.hint})" if error.hint else error.what
+
+
+def _none_left(
+    target: Target, backend: str, considered: list[Candidate], refusals: list[EdgeoptError]
+) -> EdgeoptError:
+    if backend != "auto":
+        return refusals[0]
+    rows = "; ".join(f"{c.backend}: {c.reason}" for c in considered)
+    where = f"backends for {target.name}"
+    for error in refusals:
+        if isinstance(error, UnsupportedError):
+            return UnsupportedError(rows, where=where, hint=error.hint, report=error.report)
+    if refusals and all(isinstance(e, InputError) for e in refusals):
+        return InputError(rows, where=where, hint=refusals[0].hint)
+    if refusals and all(isinstance(e, TargetError) for e in refusals):
+        return TargetError(rows, where=where, hint=refusals[0].hint)
+    return PluginError(
+        f"none can be used: {rows}" if rows else "the target prefers none",
+        where=where,
+        hint=next((e.hint for e in refusals if e.hint), "choose one with backend="),
+    )

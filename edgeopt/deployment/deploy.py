@@ -1,0 +1,244 @@
+"""From a model to a checked bundle: resolve, capture, compress, compile, check, write, measure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from edgeopt.deployment.attempts import HARM_SAMPLES, ways_out
+from edgeopt.deployment.build import Build, build, quantized
+from edgeopt.deployment.choose import choose_backend
+from edgeopt.deployment.finish import finish
+from edgeopt.deployment.gates import FloatSide, Verdict, judge, measure_speed
+from edgeopt.deployment.plan import Plan, make_plan
+from edgeopt.deployment.result import Attempt, Deployment
+from edgeopt.deployment.samples import collect_samples
+from edgeopt.deployment.warn import collect_warnings
+from edgeopt.errors import GateError, InputError
+from edgeopt.registry import find_backend, find_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edgeopt.contracts import Backend, Target
+    from edgeopt.deployment.request import Request
+    from edgeopt.gate.diagnose import Diagnosis
+    from edgeopt.gate.harm import Harm
+    from edgeopt.ir import Program
+
+__all__ = ["as_program", "plan_deployment", "run_deployment"]
+
+
+def plan_deployment(
+    model: Any, target: str | Path | Target, request: Request
+) -> tuple[Plan, Program | None]:
+    """Returns the plan for ``model``, and its program; without a model, only the plan.
+
+    Raises:
+        InputError: An option is wrong, or the model or its inputs cannot be used.
+        TargetError: There is no such target.
+        PluginError: No backend for it is installed.
+        UnsupportedError: No backend runs the model; carries the report.
+    """
+    request.check()
+    found = find_target(target)
+    # Before the model is captured, which can take a while:
+    choose_backend(found, backend=request.backend, precision=request.precision)
+    program = None if model is None else as_program(model, request.example_inputs)
+    if program is not None:
+        _check_max_drop(program, request)
+    return make_plan(found, request, program), program
+
+
+def run_deployment(model: Any, target: str | Path | Target, request: Request) -> Deployment:
+    """Returns what came of deploying ``model``; `edgeopt.deploy` documents the arguments.
+
+    Raises:
+        EdgeoptError: What `plan_deployment` raises.
+        CalibrationError: The calibration data is empty, not finite, or does not fit.
+        CompileError: The toolchain failed.
+        GateError: The result falls short of what was asked; carries the deployment.
+    """
+    plan, program = plan_deployment(model, target, request)
+    if program is None:
+        raise InputError("there is no model", where="model")
+    samples = collect_samples(
+        program.signature,
+        request.calibration_data,
+        request.example_inputs,
+        calibrate=_max_samples(plan),
+        check=request.check_samples,
+        model=model,
+    )
+    side = FloatSide(model, program, request, samples)
+    work = _Work(plan, find_target(target), find_backend(plan.backend), request, side)
+    return work.deploy()
+
+
+def as_program(model: Any, example_inputs: Any = None) -> Program:
+    """Returns the canonical program of a module or an ExportedProgram; a Program as it is."""
+    from edgeopt.ir import Program, capture_module  # noqa: PLC0415 (torch)
+    from edgeopt.passes import run_core  # noqa: PLC0415 (torch)
+
+    if isinstance(model, Program):
+        return model
+    return run_core(capture_module(model, example_inputs))
+
+
+@dataclass(frozen=True)
+class _Try:
+    """One precision, built and judged."""
+
+    precision: str
+    settings: dict[str, Any]
+    build: Build
+    verdict: Verdict
+
+
+@dataclass
+class _Work:
+    """One deployment under way."""
+
+    plan: Plan
+    target: Target
+    backend: Backend
+    request: Request
+    side: FloatSide
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def deploy(self) -> Deployment:
+        last = self._search()
+        try:
+            deployment = self._measured(last)
+            self._require(deployment, last)
+            return finish(
+                deployment, last.build, self.backend, self.target, self.side, last.verdict
+            )
+        finally:
+            last.build.close()
+
+    def _search(self) -> _Try:
+        """Returns the first try that loses no more than asked, or the last one."""
+        last = self._try(self.plan.precision, self.plan.quantization)
+        others = iter(self._others(last))
+        while not last.verdict.accurate and _fit(last):
+            following = next(others, None)
+            if following is None:
+                break
+            self._note(last, taken=False)
+            last.build.close()
+            last = self._try(*following)
+        self._note(last, taken=True)
+        return last
+
+    def _try(self, precision: str, settings: dict[str, Any]) -> _Try:
+        request, samples = self.request, self.side.samples
+        program = quantized(
+            self.side.program, samples.calibration, settings, progress=request.progress
+        )
+        made = build(
+            program, self.target, self.backend, threads=request.threads, progress=request.progress
+        )
+        return _Try(precision, settings, made, judge(made, self.side, self.backend))
+
+    def _others(self, first: _Try) -> Iterator[tuple[str, dict[str, Any]]]:
+        if self.request.precision == "auto":
+            known = self.backend.precisions(self.target)
+            yield from ways_out(first.precision, first.settings, self._harms(first), known)
+
+    def _note(self, one: _Try, *, taken: bool) -> None:
+        accuracy = one.verdict.accuracy
+        outcome = "not compared" if accuracy is None else str(accuracy)
+        self.attempts.append(Attempt(one.precision, one.settings, outcome, taken))
+
+    def _harms(self, one: _Try) -> tuple[Harm, ...]:
+        from edgeopt.gate.harm import harmful_values  # noqa: PLC0415 (only where one fell short)
+
+        if one.precision != "int8":
+            return ()
+        samples = self.side.samples.calibration[:HARM_SAMPLES]
+        return harmful_values(self.side.program, one.build.program, samples)
+
+    def _measured(self, last: _Try) -> Deployment:
+        speed, why_not = None, ""
+        if self.request.check_speed and last.precision != "float32" and _accepted(last):
+            speed, why_not = measure_speed(last.build, self.side, self.backend, self.target)
+        made = last.build
+        deployment = Deployment(
+            plan=self.plan,
+            program=made.program,
+            precision=last.precision,
+            size_bytes=made.artifact.size_bytes,
+            float_size_bytes=self.side.program.size_bytes,
+            support=made.support,
+            operators=made.artifact.operators,
+            parity=last.verdict.parity,
+            accuracy=last.verdict.accuracy,
+            speed=speed,
+            attempts=tuple(self.attempts),
+        )
+        warnings = collect_warnings(
+            deployment, self.request, self.target, made, self.side.samples, why_not
+        )
+        return replace(deployment, warnings=warnings)
+
+    def _require(self, deployment: Deployment, last: _Try) -> None:
+        """Raises where the deployment falls short."""
+        parity, accuracy = deployment.parity, deployment.accuracy
+        if parity is not None and not parity.ok:
+            raise GateError(
+                f"the artefact does not compute what the program does: {'; '.join(parity.reasons)}",
+                where=f"parity, {parity.where}",
+                hint="deploy with another backend or precision; please report it to the backend",
+                deployment=deployment,
+            )
+        if accuracy is not None and not accuracy.ok:
+            diagnosis = self._diagnosis(last)
+            raise GateError(
+                f"{accuracy}: outside max_drop {accuracy.max_drop:g}",
+                where=accuracy.kind,
+                hint="\n     ".join(str(diagnosis).splitlines()),
+                deployment=replace(deployment, diagnosis=diagnosis),
+            )
+        if self.request.strict and deployment.warnings:
+            raise GateError("; ".join(deployment.warnings), where="strict", deployment=deployment)
+
+    def _diagnosis(self, last: _Try) -> Diagnosis:
+        from edgeopt.gate.diagnose import diagnose  # noqa: PLC0415 (only where one fell short)
+
+        return diagnose(
+            self.target,
+            precision=last.precision,
+            support=last.build.support,
+            harms=self._harms(last),
+            samples=len(self.side.samples.calibration),
+            tried=tuple(attempt.precision for attempt in self.attempts),
+        )
+
+
+def _fit(one: _Try) -> bool:
+    return one.verdict.parity is None or one.verdict.parity.ok
+
+
+def _accepted(one: _Try) -> bool:
+    return _fit(one) and one.verdict.accurate
+
+
+def _max_samples(plan: Plan) -> int:
+    from edgeopt.deployment.build import make_config  # noqa: PLC0415 (torch)
+
+    return int(make_config(plan.quantization).max_samples) if plan.quantization else 128
+
+
+def _check_max_drop(program: Program, request: Request) -> None:
+    from edgeopt.gate.metrics import class_axis  # noqa: PLC0415 (numpy)
+
+    if request.max_drop is None or request.evaluate is not None:
+        return
+    if all(class_axis(s.shape, s.dtype) is None for s in program.signature.outputs):
+        raise InputError(
+            "the outputs are not one score a class, so agreement cannot stand for accuracy",
+            where="max_drop",
+            hint="pass evaluate=, a function that takes the model and returns a score",
+        )

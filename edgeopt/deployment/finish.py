@@ -1,0 +1,138 @@
+"""Writes the bundle, whole or not at all, and has the device verify and measure it."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+import weakref
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgeopt.gate.parity import output_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeopt.bundles import Bundle, GoldenSamples, Tolerance
+    from edgeopt.contracts import Backend, Target
+    from edgeopt.deployment.build import Build
+    from edgeopt.deployment.gates import FloatSide, Verdict
+    from edgeopt.deployment.result import Deployment
+    from edgeopt.gate.metrics import Likeness
+    from edgeopt.ir import Program
+
+__all__ = ["finish", "golden_samples", "temporary_bundle"]
+
+MAX_GOLDEN = 4
+MAX_GOLDEN_BYTES = 4 << 20
+
+
+def finish(
+    deployment: Deployment,
+    made: Build,
+    backend: Backend,
+    target: Target,
+    side: FloatSide,
+    verdict: Verdict,
+) -> Deployment:
+    """Returns ``deployment`` with its bundle, written, and its profile where a device was given.
+
+    With a device, the bundle is written to a temporary place first, and to ``output`` only after
+    the device has verified it.
+
+    Raises:
+        BundleError: It cannot be written.
+        DeviceError: The device cannot be reached or prepared.
+        GateError: What the device computes is out of tolerance.
+    """
+    from edgeopt.bundles import write_bundle  # noqa: PLC0415 (only here)
+
+    request = side.request
+    golden = golden_samples(made.lowered, side.samples.checks, verdict)
+
+    def write(path: Path) -> Bundle:
+        return write_bundle(
+            made.artifact,
+            backend.device_runtime(target),
+            target,
+            path=path,
+            golden=golden,
+            report=deployment.report(),
+            name=request.name,
+            preprocess=request.preprocess,
+            labels=request.labels,
+            overwrite=request.overwrite,
+        )
+
+    request.progress("bundle", 0, 1)
+    if request.device is None:
+        bundle = temporary_bundle(write) if request.output is None else write(Path(request.output))
+        request.progress("bundle", 1, 1)
+        return replace(deployment, bundle=bundle)
+    from edgeopt.deployment.on_device import verify_and_profile  # noqa: PLC0415 (only with one)
+
+    draft = temporary_bundle(write)
+    profile = verify_and_profile(draft, deployment, request)
+    bundle = draft if request.output is None else write(Path(request.output))
+    request.progress("bundle", 1, 1)
+    return replace(deployment, bundle=bundle, profile=profile)
+
+
+def temporary_bundle(write: Any) -> Bundle:
+    """Returns the bundle that ``write(path)`` makes in a folder that lives as long as it does."""
+    folder = tempfile.mkdtemp(prefix="edgeopt-")
+    try:
+        bundle: Bundle = write(Path(folder) / "bundle")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(bundle, shutil.rmtree, folder, ignore_errors=True)
+    return bundle
+
+
+def golden_samples(
+    program: Program, samples: Sequence[tuple[np.ndarray, ...]], verdict: Verdict
+) -> GoldenSamples | None:
+    """Returns a few inputs with the reference's outputs; None where no input is known.
+
+    The tolerance is what was measured here and one step of the output's grid more.
+    """
+    from edgeopt.bundles import GoldenSamples  # noqa: PLC0415 (only here)
+
+    count = _how_many(samples)
+    if count == 0:
+        return None
+    measured = verdict.parity.outputs if verdict.parity is not None else ()
+    outputs = verdict.reference[:count]
+    tolerances = [
+        _tolerance(step, measured[i] if measured else None, [o[i] for o in outputs])
+        for i, step in enumerate(output_steps(program))
+    ]
+    return GoldenSamples.of(list(samples[:count]), outputs, tolerances)
+
+
+def _how_many(samples: Sequence[tuple[np.ndarray, ...]]) -> int:
+    total = 0
+    for count, sample in enumerate(samples[:MAX_GOLDEN]):
+        total += sum(array.nbytes for array in sample)
+        if total > MAX_GOLDEN_BYTES and count:
+            return count
+    return min(len(samples), MAX_GOLDEN)
+
+
+def _tolerance(
+    step: float | None, measured: Likeness | None, outputs: list[np.ndarray]
+) -> Tolerance:
+    from edgeopt.bundles import Tolerance  # noqa: PLC0415 (only here)
+
+    if outputs[0].dtype.kind != "f":
+        return Tolerance(max_outliers=0.0 if measured is None else 1 - (measured.argmax or 0.0))
+    error = measured.max_error if measured is not None else 0.0
+    if step is not None:
+        return Tolerance(atol=step * (math.ceil(error / step - 1e-3) + 1) * 1.001)
+    largest = max(float(np.abs(array).max(initial=0.0)) for array in outputs)
+    return Tolerance(atol=2 * error + 1e-2 * largest, min_cosine=0.999)

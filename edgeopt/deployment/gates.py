@@ -1,0 +1,201 @@
+"""Puts one build through the gate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from edgeopt.errors import EdgeoptError
+from edgeopt.gate.accuracy import Accuracy, check_accuracy, check_agreement, score
+from edgeopt.gate.calling import as_model, float_model
+from edgeopt.gate.diagnose import slow_reasons
+from edgeopt.gate.parity import Parity, check_parity, run_all
+from edgeopt.gate.speed import Speed, check_speed
+from edgeopt.ir import Program, ReferenceRunner
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edgeopt.contracts import Backend, Target
+    from edgeopt.deployment.build import Build
+    from edgeopt.deployment.request import Request
+    from edgeopt.deployment.samples import Samples
+    from edgeopt.gate.metrics import Arrays
+
+__all__ = ["FloatSide", "Verdict", "judge", "measure_speed"]
+
+
+@dataclass
+class FloatSide:
+    """The float model, asked once however many builds are compared with it.
+
+    Attributes:
+        model: What the user passed: a module, an ExportedProgram, or a Program.
+        program: The float program.
+        request: What was asked for.
+        samples: The inputs to compare on.
+    """
+
+    model: Any
+    program: Program
+    request: Request
+    samples: Samples
+    _outputs: list[Arrays] | None = field(default=None, repr=False)
+    _score: float | None = field(default=None, repr=False)
+
+    def outputs(self) -> list[Arrays]:
+        """Returns the float program's outputs for the samples."""
+        if self._outputs is None:
+            runner = ReferenceRunner(self.program)
+            progress = self.request.progress
+            self._outputs = run_all(runner, self.samples.checks, stage="float", progress=progress)
+        return self._outputs
+
+    def score(self) -> float:
+        """Returns the score of the float model itself, by the user's ``evaluate``."""
+        if self._score is None:
+            if isinstance(self.model, Program):
+                function = as_model(ReferenceRunner(self.model), self.model)
+            else:
+                function = float_model(self.model)
+            self.request.progress("evaluate float", 0, 1)
+            self._score = score(self.request.evaluate, function)  # type: ignore[arg-type]
+            self.request.progress("evaluate float", 1, 1)
+        return self._score
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says of one build.
+
+    Attributes:
+        parity: Against the reference; None where there were no inputs or it does not run here.
+        accuracy: Against float, likewise.
+        reference: The reference's outputs for the samples.
+    """
+
+    parity: Parity | None
+    accuracy: Accuracy | None
+    reference: list[Arrays]
+
+    @property
+    def accurate(self) -> bool:
+        """Whether the drop is within what was asked."""
+        return self.accuracy is None or self.accuracy.ok
+
+
+def judge(build: Build, side: FloatSide, backend: Backend) -> Verdict:
+    """Returns parity and accuracy of ``build``."""
+    request, samples = side.request, side.samples
+    simulation = ReferenceRunner(build.lowered)
+    reference = run_all(simulation, samples.checks, stage="reference", progress=request.progress)
+    runner = build.runner or simulation
+    parity = None
+    got = reference
+    if build.runner is not None and samples.checks:
+        parity = check_parity(
+            _Recorded(runner, got := []),
+            build.lowered,
+            samples.checks,
+            reference,
+            inputs=samples.kind,
+            where=f"{backend.name} on this machine",
+            limits=request.parity,
+            progress=request.progress,
+        )
+    return Verdict(parity, _accuracy(build, side, runner, got), reference)
+
+
+class _Recorded:
+    """A runner that keeps its outputs, so that no sample runs twice."""
+
+    def __init__(self, runner: Any, kept: list[Arrays]) -> None:
+        self._runner = runner
+        self._kept = kept
+
+    def __call__(self, *inputs: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
+        result = self._runner(*inputs)
+        self._kept.append(result if isinstance(result, tuple) else (result,))
+        return result  # type: ignore[no-any-return]
+
+    def facts(self) -> dict[str, Any]:
+        return self._runner.facts()  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Leaves the runner open: it belongs to the build."""
+
+
+def _accuracy(build: Build, side: FloatSide, runner: Any, got: list[Arrays]) -> Accuracy | None:
+    request, samples = side.request, side.samples
+    agreement = None
+    if samples.checks:
+        agreement = check_agreement(
+            side.program.signature,
+            side.outputs(),
+            got,
+            max_drop=request.max_drop if request.evaluate is None else None,
+            inputs=samples.kind,
+        )
+    if request.evaluate is None:
+        return agreement
+    model = None if isinstance(side.model, Program) else side.model
+    function = as_model(runner, build.program, model)
+    float_value = side.score()
+    request.progress("evaluate", 0, 1)
+    return check_accuracy(
+        request.evaluate,
+        function,
+        float_value=float_value,
+        max_drop=request.max_drop,
+        agreement=agreement,
+    )
+
+
+def measure_speed(
+    build: Build, side: FloatSide, backend: Backend, target: Target
+) -> tuple[Speed | None, str]:
+    """Returns the speed beside float, or None and why it could not be measured."""
+    from edgeopt.deployment.build import build as build_float  # noqa: PLC0415 (imports this module)
+    from edgeopt.registry import detect_host  # noqa: PLC0415 (only here)
+
+    request, samples = side.request, side.samples
+    why_not = _not_measurable(build, side, backend, target)
+    if build.runner is None or why_not:
+        return None, why_not
+    try:
+        other = build_float(
+            side.program, target, backend, threads=request.threads, progress=request.progress
+        )
+    except EdgeoptError as error:
+        return None, f"the float32 artefact could not be made: {error.what}"
+    if other.runner is None:
+        return None, other.not_here
+    host = detect_host()
+    try:
+        speed = check_speed(
+            build.runner,
+            other.runner,
+            samples.checks[0],
+            precision=build.artifact.precision,
+            threads=request.threads,
+            machine=host.cpu.model,
+            on_target=target.name == host.name,
+        )
+    finally:
+        other.close()
+    if speed.ok:
+        return speed, ""
+    reasons = slow_reasons(host, build.support, build.artifact.operators, speed.float_ms)
+    return msgspec.structs.replace(speed, reasons=reasons), ""
+
+
+def _not_measurable(build: Build, side: FloatSide, backend: Backend, target: Target) -> str:
+    if build.runner is None or not side.samples.checks:
+        return build.not_here or "there is no input to run"
+    if getattr(backend, "simulates", False):
+        return f"{backend.name} simulates integers, its time says nothing"
+    if "float32" not in backend.precisions(target):
+        return f"{backend.name} does not compile float32 for {target.name}"
+    return ""

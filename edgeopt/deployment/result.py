@@ -1,0 +1,144 @@
+"""What came of a deployment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from edgeopt.deployment.table import as_text, result_rows
+from edgeopt.deployment.warn import speed_warnings
+
+if TYPE_CHECKING:
+    from edgeopt.bundles import Bundle
+    from edgeopt.contracts import SupportReport
+    from edgeopt.deployment.plan import Plan
+    from edgeopt.gate.accuracy import Accuracy
+    from edgeopt.gate.diagnose import Diagnosis
+    from edgeopt.gate.parity import Parity
+    from edgeopt.gate.speed import Speed
+    from edgeopt.ir import Program
+    from edgeopt.measure import Profile
+
+__all__ = ["Attempt", "Deployment"]
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One precision that was tried.
+
+    Attributes:
+        precision: The precision.
+        settings: Settings of the quantization.
+        outcome: What came of it, in a few words.
+        taken: Whether it is the one deployed.
+    """
+
+    precision: str
+    settings: dict[str, Any]
+    outcome: str
+    taken: bool
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A model on its way to a device, with everything that was measured.
+
+    Attributes:
+        plan: What was decided, and why.
+        program: The compressed program: the same for every target and backend.
+        precision: The precision deployed: that of the plan, or the way out that was taken.
+        size_bytes: Size of the artefact.
+        float_size_bytes: Size of the float program's weights.
+        support: The backend's verdict on each operator.
+        operators: Runtime operators of the artefact, with how many of each.
+        bundle: What goes on the device; None where a gate failed.
+        parity: How near the artefact is to the reference; None where it does not run here.
+        accuracy: How near it is to the float model; None where there was nothing to compare on.
+        speed: Beside float on the same runtime, on this machine; None where it was not measured.
+        profile: Latency and memory on the device; None where no device was given.
+        attempts: What was tried, in order.
+        diagnosis: What is to blame, where something fell short.
+        warnings: What a person should know.
+    """
+
+    plan: Plan
+    program: Program
+    precision: str
+    size_bytes: int
+    float_size_bytes: int
+    support: SupportReport
+    operators: dict[str, int]
+    bundle: Bundle | None = None
+    parity: Parity | None = None
+    accuracy: Accuracy | None = None
+    speed: Speed | None = None
+    profile: Profile | None = None
+    attempts: tuple[Attempt, ...] = ()
+    diagnosis: Diagnosis | None = None
+    warnings: tuple[str, ...] = ()
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Returns what was found as (what, value) rows."""
+        return result_rows(self)
+
+    def __str__(self) -> str:
+        return as_text(self.rows())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as plain JSON-able values."""
+        return {
+            **self.report(),
+            "bundle": None if self.bundle is None else str(self.bundle.path),
+            "bundle_digest": None if self.bundle is None else self.bundle.digest,
+            "speed": _plain(self.speed),
+            "warnings": list(self.warnings),
+            "profile": _profile(self.profile),
+        }
+
+    def report(self) -> dict[str, Any]:
+        """Returns what does not change from run to run: no times, no places. Bundles hold it."""
+        support, timed = self.support, set(speed_warnings(self))
+        verdicts = ("integer", "float", "folded", "unsupported")
+        return {
+            "target": self.plan.target,
+            "backend": self.plan.backend,
+            "precision": self.precision,
+            "precision_reason": self.plan.precision_reason,
+            "program_digest": self.program.digest,
+            "size_bytes": self.size_bytes,
+            "float_size_bytes": self.float_size_bytes,
+            "nodes": {verdict: support.count(verdict) for verdict in verdicts},  # type: ignore[arg-type]
+            "operators": dict(sorted(self.operators.items())),
+            "parity": _parity(self.parity),
+            "accuracy": _accuracy(self.accuracy),
+            "attempts": _plain(self.attempts),
+            "diagnosis": _plain(self.diagnosis),
+            "warnings": [text for text in self.warnings if text not in timed],
+            "plan": {
+                k: v for k, v in self.plan.to_dict().items() if k not in ("outputs", "device")
+            },
+        }
+
+
+def _plain(value: Any) -> Any:
+    return None if value is None else msgspec.to_builtins(value)
+
+
+def _parity(parity: Parity | None) -> Any:
+    if parity is None:
+        return None
+    shown = {"ok": parity.ok, "argmax": parity.argmax, "cosine": parity.cosine}
+    return {**_plain(parity), **shown, "reasons": list(parity.reasons)}
+
+
+def _accuracy(accuracy: Accuracy | None) -> Any:
+    if accuracy is None:
+        return None
+    return {**_plain(accuracy), "drop": accuracy.drop, "ok": accuracy.ok}
+
+
+def _profile(profile: Any) -> Any:
+    if profile is None:
+        return None
+    return profile.to_dict() if hasattr(profile, "to_dict") else _plain(profile)

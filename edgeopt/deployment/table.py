@@ -1,0 +1,82 @@
+"""A deployment as rows of text. What was not measured on the target is never called its latency."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgeopt.deployment.result import Attempt, Deployment
+
+__all__ = ["as_text", "result_rows", "shown_bytes"]
+
+
+def result_rows(d: Deployment) -> list[tuple[str, str]]:
+    """Returns (what, value) rows of a deployment."""
+    reason = d.plan.precision_reason if d.precision == d.plan.precision else "see attempts"
+    rows = [
+        ("target", f"{d.plan.target} ({d.plan.title})"),
+        ("backend", d.plan.backend),
+        ("precision", f"{d.precision}: {reason}"),
+        ("size", _size(d)),
+        ("operators", _operators(d)),
+    ]
+    if d.accuracy is not None:
+        verdict = "" if d.accuracy.ok else f": outside max_drop {d.accuracy.max_drop:g}"
+        rows.append((d.accuracy.kind, f"{d.accuracy}{verdict}"))
+    if d.parity is not None:
+        rows.append(("parity", f"{d.parity}{'' if d.parity.ok else ': FAILED'}"))
+    if d.speed is not None:
+        rows.append((f"speed ({d.speed.label})", str(d.speed)))
+    rows += _profile_rows(d)
+    rows += [
+        (f"attempt {n}", _attempt(a)) for n, a in enumerate(d.attempts, 1) if len(d.attempts) > 1
+    ]
+    if d.bundle is not None:
+        rows.append(("bundle", f"{d.bundle.path} ({shown_bytes(d.bundle.size_bytes)})"))
+    rows += [("warning", warning) for warning in d.warnings]
+    if d.diagnosis is not None:
+        rows += [("diagnosis", line) for line in str(d.diagnosis).splitlines()]
+    return rows
+
+
+def as_text(rows: list[tuple[str, str]]) -> str:
+    """Returns the rows in two columns; a name that repeats is written once."""
+    width = max((len(what) for what, _ in rows), default=0)
+    lines, before = [], None
+    for what, value in rows:
+        lines.append(f"{'' if what == before else what:{width}}  {value}".rstrip())
+        before = what
+    return "\n".join(lines)
+
+
+def shown_bytes(size: int) -> str:
+    """Returns a size for people, in powers of 1024."""
+    for unit, factor in (("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} B"
+
+
+def _size(d: Deployment) -> str:
+    ratio = d.float_size_bytes / d.size_bytes if d.size_bytes else 0.0
+    smaller = f", {ratio:.1f} times smaller" if ratio >= 1.05 else ""  # noqa: PLR2004 (5 %)
+    return f"{shown_bytes(d.size_bytes)} (float weights {shown_bytes(d.float_size_bytes)}{smaller})"
+
+
+def _operators(d: Deployment) -> str:
+    parts = [f"{d.support.count(v)} {v}" for v in ("integer", "float", "folded")]
+    return ", ".join(parts)
+
+
+def _attempt(a: Attempt) -> str:
+    taken = " (taken)" if a.taken else ""
+    kept = a.settings.get("keep_float")
+    beside = f", {len(kept)} values in float" if kept else ""
+    return f"{a.precision}{beside}: {a.outcome}{taken}"
+
+
+def _profile_rows(d: Deployment) -> list[tuple[str, str]]:
+    if d.profile is None:
+        return []
+    lines = str(d.profile).splitlines()
+    return [("device", line) for line in lines]

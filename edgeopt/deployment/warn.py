@@ -1,0 +1,105 @@
+"""What a person should know of a deployment that passed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgeopt.gate.diagnose import float_share
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgeopt.contracts import Target
+    from edgeopt.deployment.build import Build
+    from edgeopt.deployment.request import Request
+    from edgeopt.deployment.result import Deployment
+    from edgeopt.deployment.samples import Samples
+
+__all__ = ["collect_warnings", "speed_warnings"]
+
+DROP = 0.01
+"""A drop that is warned of where nothing was asked."""
+
+FEW_SAMPLES = 20
+MOSTLY_FLOAT = 0.5
+
+
+def collect_warnings(
+    d: Deployment,
+    request: Request,
+    target: Target,
+    made: Build,
+    samples: Samples,
+    speed_unknown: str = "",
+) -> tuple[str, ...]:
+    """Returns the warnings, the gravest first.
+
+    Args:
+        d: What is known so far.
+        request: What was asked for.
+        target: The device.
+        made: The build.
+        samples: What it was calibrated and checked with.
+        speed_unknown: Why the speed could not be measured; empty where it could.
+    """
+    every = (
+        _unchecked(made, samples),
+        _drop(d),
+        speed_warnings(d),
+        _calibration(d, samples),
+        _in_float(d),
+        _bits(request, target, d),
+    )
+    found = [text for group in every for text in group]
+    if speed_unknown and d.precision != "float32":
+        found.append(f"speed beside float was not measured: {speed_unknown}")
+    return tuple(found)
+
+
+def _unchecked(made: Build, samples: Samples) -> Iterator[str]:
+    if made.runner is None:
+        yield f"parity was not checked here: {made.not_here}"
+    elif not samples.checks:
+        yield "parity was not checked: no input is known; pass example_inputs"
+    elif len(samples.checks) == 1:
+        yield "parity was checked on one input only; pass calibration_data"
+
+
+def _drop(d: Deployment) -> Iterator[str]:
+    a = d.accuracy
+    if a is not None and a.max_drop is None and a.drop is not None and a.drop > DROP:
+        if a.kind == "accuracy":
+            yield f"the score fell by {a.drop:.4f}; max_drop= makes that fail"
+        else:
+            yield f"{100 * a.drop:.1f} % of the samples name another class than float does"
+
+
+def speed_warnings(d: Deployment) -> Iterator[str]:
+    """Yields what is to be said of the speed; it changes from run to run."""
+    if d.speed is not None and not d.speed.ok:
+        where = "" if d.speed.on_target else " on this machine (not the target)"
+        ratio = f"{d.speed.ratio:.2f} times the time of float32"
+        yield f"{d.precision} takes {ratio}{where}: {'; '.join(d.speed.reasons)}"
+
+
+def _calibration(d: Deployment, samples: Samples) -> Iterator[str]:
+    count = len(samples.calibration)
+    if d.precision == "int8" and count < FEW_SAMPLES:
+        yield f"calibrated on {count} samples only; about 100 varied ones are enough"
+
+
+def _in_float(d: Deployment) -> Iterator[str]:
+    share = float_share(d.support)
+    if d.precision == "int8" and share > MOSTLY_FLOAT:
+        node = next(n for n in d.support.nodes if n.verdict == "float")
+        yield (
+            f"{100 * share:.0f} % of the operators run in float, for example {node.operator} at "
+            f"{node.source or node.module or node.node}: {node.reason}"
+        )
+
+
+def _bits(request: Request, target: Target, d: Deployment) -> Iterator[str]:
+    wanted = target.quantization.weight_bits
+    used = d.plan.quantization.get("weight_bits", 8)
+    if d.precision == "int8" and request.quantization is not None and used > wanted:
+        yield f"{used}-bit weights on {target.name}, whose 8-bit products saturate: {wanted} are safe"

@@ -1,0 +1,159 @@
+"""Accuracy against the float model, or where nobody can tell accuracy: agreement with it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from edgeopt.errors import InputError
+from edgeopt.gate.metrics import Likeness
+from edgeopt.gate.parity import compare_outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edgeopt.contracts import Signature
+    from edgeopt.gate.metrics import Arrays
+
+__all__ = ["Accuracy", "check_accuracy", "check_agreement", "score"]
+
+
+class Accuracy(msgspec.Struct, frozen=True):
+    """How the artefact compares with the float model.
+
+    Attributes:
+        kind: ``accuracy`` where the user's ``evaluate`` gave both scores; ``agreement`` where the
+            outputs were compared on samples, which says nothing about which of the two is right.
+        value: The artefact's score; for agreement the share of samples that name the same class
+            (None where no output is one score a class).
+        float_value: The float model's score; for agreement 1.
+        max_drop: How far ``value`` may lie below ``float_value``; None where nothing was asked.
+        outputs: Likeness of each output on the samples, where there were any.
+        samples: Number of samples compared for ``outputs``.
+        inputs: What the samples were.
+    """
+
+    kind: Literal["accuracy", "agreement"]
+    value: float | None
+    float_value: float | None
+    max_drop: float | None = None
+    outputs: tuple[Likeness, ...] = ()
+    samples: int = 0
+    inputs: str = ""
+
+    @property
+    def drop(self) -> float | None:
+        """How far the artefact lies below the float model; negative where it is better.
+
+        For agreement: the share of samples that name another class. Accuracy cannot have dropped
+        by more than that on the same samples.
+        """
+        if self.value is None or self.float_value is None:
+            return None
+        return self.float_value - self.value
+
+    @property
+    def ok(self) -> bool:
+        """Whether the drop is within ``max_drop``; True where nothing was asked."""
+        if self.max_drop is None:
+            return True
+        return self.drop is not None and self.drop <= self.max_drop + 1e-12
+
+    @property
+    def snr_db(self) -> float | None:
+        """Least signal-to-noise ratio of an output against float, in dB."""
+        return min((o.snr_db for o in self.outputs), default=None)
+
+    @property
+    def cosine(self) -> float | None:
+        """Least mean cosine of an output against float."""
+        return min((o.cosine_mean for o in self.outputs), default=None)
+
+    def __str__(self) -> str:
+        parts = []
+        if self.kind == "accuracy":
+            parts.append(f"{self.value:.4f}, float {self.float_value:.4f}, drop {self.drop:+.4f}")
+        elif self.value is not None:
+            parts.append(f"same class as float in {100 * self.value:.1f} %")
+        if self.outputs:
+            parts.append(f"SNR {self.snr_db:.1f} dB, cosine {self.cosine:.5f}")
+            parts.append(f"on {self.samples} {self.inputs}")
+        return ", ".join(parts)
+
+
+def check_accuracy(
+    evaluate: Callable[[Callable[..., Any]], float],
+    function: Callable[..., Any],
+    *,
+    float_value: float,
+    max_drop: float | None = None,
+    agreement: Accuracy | None = None,
+) -> Accuracy:
+    """Returns the accuracy of ``function`` as the user's ``evaluate`` measures it.
+
+    Args:
+        evaluate: Takes a function that is called as the model is; returns a score, higher better.
+        function: The artefact (`edgeopt.gate.calling.as_model`).
+        float_value: The float model's score, by the same ``evaluate``.
+        max_drop: How far the score may lie below it.
+        agreement: Likeness of the outputs, to report beside the scores.
+
+    Raises:
+        InputError: ``evaluate`` did not return a finite number.
+    """
+    beside = agreement or Accuracy("agreement", None, None)
+    return Accuracy(
+        kind="accuracy",
+        value=score(evaluate, function),
+        float_value=float_value,
+        max_drop=max_drop,
+        outputs=beside.outputs,
+        samples=beside.samples,
+        inputs=beside.inputs,
+    )
+
+
+def check_agreement(
+    signature: Signature,
+    reference: Sequence[Arrays],
+    got: Sequence[Arrays],
+    *,
+    max_drop: float | None = None,
+    inputs: str = "samples",
+) -> Accuracy:
+    """Returns how far the artefact's outputs agree with the float model's.
+
+    Args:
+        signature: Names the outputs.
+        reference: The float model's outputs, one tuple a sample.
+        got: The artefact's.
+        max_drop: Greatest share of samples that may name another class.
+        inputs: What the samples are, for the report.
+    """
+    outputs = compare_outputs(signature, reference, got)
+    shares = [o.argmax for o in outputs if o.argmax is not None]
+    value = shares[0] if shares else None
+    one = 1.0 if shares else None
+    return Accuracy("agreement", value, one, max_drop, outputs, len(reference), inputs)
+
+
+def score(evaluate: Callable[[Callable[..., Any]], float], function: Callable[..., Any]) -> float:
+    """Returns what ``evaluate`` says of ``function``.
+
+    Raises:
+        InputError: It is not a finite number.
+    """
+    given = evaluate(function)
+    try:
+        value = float(given)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"it returned a {type(given).__name__}, not a number",
+            where="evaluate",
+            hint="return one float, higher is better, for example the share of right answers",
+        ) from error
+    if not math.isfinite(value):
+        raise InputError(f"it returned {value}", where="evaluate", hint="return a finite number")
+    return value

@@ -1,0 +1,165 @@
+"""Parity: does the artefact compute what the reference simulation of its program computes?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgeopt.gate.metrics import Likeness, LikenessMeter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeopt.contracts import Progress, Runner, Signature
+    from edgeopt.gate.metrics import Arrays
+    from edgeopt.ir import Program
+
+__all__ = ["Parity", "ParityLimits", "check_parity", "compare_outputs", "output_steps", "run_all"]
+
+
+class ParityLimits(msgspec.Struct, frozen=True):
+    """What parity asks for.
+
+    Attributes:
+        min_argmax: Least share of rows that name the same class; near ties are not held against it.
+        min_cosine: Least mean cosine over the samples.
+        min_cosine_sample: Least cosine of one sample, unless all its values are within one step
+            of the output's grid.
+    """
+
+    min_argmax: float = 0.995
+    min_cosine: float = 0.9999
+    min_cosine_sample: float = 0.999
+
+
+class Parity(msgspec.Struct, frozen=True):
+    """How near an artefact is to the reference.
+
+    Attributes:
+        outputs: One entry for each output.
+        samples: Number of inputs compared.
+        inputs: What the inputs were, for example ``calibration samples``.
+        limits: What was asked for.
+        where: What ran the artefact, for example ``tflite on this machine``.
+    """
+
+    outputs: tuple[Likeness, ...]
+    samples: int
+    inputs: str
+    limits: ParityLimits = ParityLimits()
+    where: str = "this machine"
+
+    @property
+    def ok(self) -> bool:
+        """Whether every output is near enough."""
+        return not self.reasons
+
+    @property
+    def argmax(self) -> float | None:
+        """Least share of rows that name the same class, over the outputs that name one."""
+        shares = [o.argmax for o in self.outputs if o.argmax is not None]
+        return min(shares, default=None)
+
+    @property
+    def cosine(self) -> float:
+        """Least mean cosine over the outputs."""
+        return min((o.cosine_mean for o in self.outputs), default=1.0)
+
+    @property
+    def max_error_steps(self) -> float | None:
+        """Largest difference in steps of an output's grid; None where no output has one."""
+        steps = [o.max_error_steps for o in self.outputs if o.max_error_steps is not None]
+        return max(steps, default=None)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What is not near enough; empty where all is well."""
+        return tuple(r for o in self.outputs for r in _shortfalls(o, self.limits))
+
+    def __str__(self) -> str:
+        parts = [f"cosine {self.cosine:.6f}"]
+        if self.argmax is not None:
+            parts.append(f"argmax equal {100 * self.argmax:.1f} %")
+        if self.max_error_steps is not None:
+            parts.append(f"at most {self.max_error_steps:.0f} steps off")
+        return f"{', '.join(parts)} ({self.samples} {self.inputs}, {self.where})"
+
+
+def _shortfalls(o: Likeness, limits: ParityLimits) -> list[str]:
+    found = []
+    if o.argmax is not None and o.argmax + o.near_ties < limits.min_argmax:
+        share = f"{100 * o.argmax:.1f} %, asked {100 * limits.min_argmax:.1f} %"
+        found.append(f"{o.output}: same class in {share}")
+    if o.off_grid < 1.0 and o.cosine_mean < limits.min_cosine:
+        found.append(f"{o.output}: mean cosine {o.cosine_mean:.6f}, asked {limits.min_cosine}")
+    if o.off_grid < limits.min_cosine_sample:
+        asked = limits.min_cosine_sample
+        found.append(f"{o.output}: a sample with cosine {o.off_grid:.6f}, asked {asked}")
+    return found
+
+
+def check_parity(  # noqa: PLR0913 (what is compared, and how it is called in reports)
+    runner: Runner,
+    program: Program,
+    samples: Sequence[Arrays],
+    reference: Sequence[Arrays],
+    *,
+    inputs: str = "samples",
+    where: str = "this machine",
+    limits: ParityLimits | None = None,
+    progress: Progress | None = None,
+) -> Parity:
+    """Returns how near ``runner`` is to the reference's outputs.
+
+    Args:
+        runner: The artefact, loaded.
+        program: The program it was made from; its output grids give the unit of differences.
+        samples: Inputs, one tuple of arrays each.
+        reference: The reference's outputs for them.
+        inputs: What the samples are, for the report.
+        where: What runs the artefact, for the report.
+        limits: What is asked for.
+        progress: Told how many samples are done.
+    """
+    got = run_all(runner, samples, stage="parity", progress=progress)
+    outputs = compare_outputs(program.signature, reference, got, output_steps(program))
+    return Parity(outputs, len(samples), inputs, limits or ParityLimits(), where)
+
+
+def run_all(
+    runner: Runner,
+    samples: Sequence[Arrays],
+    *,
+    stage: str = "run",
+    progress: Progress | None = None,
+) -> list[Arrays]:
+    """Returns the runner's outputs for each sample, always as tuples."""
+    outputs = []
+    for done, sample in enumerate(samples, 1):
+        result = runner(*sample)
+        outputs.append(result if isinstance(result, tuple) else (result,))
+        if progress is not None:
+            progress(stage, done, len(samples))
+    return outputs
+
+
+def compare_outputs(
+    signature: Signature,
+    reference: Sequence[Arrays],
+    got: Sequence[Arrays],
+    steps: Sequence[float | None] | None = None,
+) -> tuple[Likeness, ...]:
+    """Returns the likeness of each output over all samples."""
+    given = steps or [None] * len(signature.outputs)
+    meters = [LikenessMeter(s.name, step) for s, step in zip(signature.outputs, given, strict=True)]
+    for wanted, have in zip(reference, got, strict=True):
+        for meter, a, b in zip(meters, wanted, have, strict=True):
+            meter.add(a, b)
+    return tuple(meter.likeness() for meter in meters)
+
+
+def output_steps(program: Program) -> list[float | None]:
+    """Returns the step of each output's grid, None for an output in float."""
+    specs = [program.quant.get(name) for name in program.output_names]
+    return [float(s.scale[0]) if s is not None and s.dtype == "int8" else None for s in specs]

@@ -1,0 +1,207 @@
+"""The reference as a backend: runs a program in torch, on the machine that has torch.
+
+It is what other backends are compared with, and the shortest example of one.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeopt.contracts import Artifact, DeviceRuntime, NodeSupport, SupportReport, Wheel
+from edgeopt.errors import TargetError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from edgeopt.contracts import CompileOptions, Progress, Runner, Target
+    from edgeopt.ir import Program
+
+__all__ = ["ReferenceBackend"]
+
+ENTRY = "program.zip"
+_NEEDS = ("torch", "numpy", "safetensors", "msgspec", "edgeopt")
+_RUNNER = '''\
+"""Runs a program in torch. Needs edgeopt itself on the device."""
+
+from pathlib import Path
+
+import torch
+
+from edgeopt.ir import ReferenceRunner, load_program
+
+
+class Model:
+    """The program, loaded."""
+
+    def __init__(self, path, metadata, threads):
+        if threads:
+            torch.set_num_threads(threads)
+        self._runner = ReferenceRunner(load_program(Path(path)))
+
+    def __call__(self, *inputs):
+        result = self._runner(*inputs)
+        return list(result) if isinstance(result, tuple) else [result]
+
+    def facts(self):
+        return self._runner.facts()
+'''
+
+
+class ReferenceBackend:
+    """Runs every program, on this machine only; says nothing about a device's speed."""
+
+    name = "reference"
+    simulates = True  # its time says nothing of a device: no speed is measured
+
+    def available(self) -> str | None:
+        """Returns None: torch is a requirement of edgeopt itself."""
+        return None
+
+    def versions(self) -> dict[str, str]:
+        """Returns the version of torch."""
+        return {"torch": metadata.version("torch")}
+
+    def precisions(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
+        """Returns all precisions."""
+        return ("int8", "float32", "int8-dynamic", "float16")
+
+    def passes(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
+        """Returns nothing: the reference runs the program as it is."""
+        return ()
+
+    def support(self, program: Program, target: Target) -> SupportReport:
+        """Returns one verdict for each operator: torch runs them all."""
+        nodes = [n for n in program.graph.nodes if n.op == "call_function"]
+        return SupportReport(self.name, target.name, tuple(_verdict(program, n) for n in nodes))
+
+    def compile(
+        self,
+        program: Program,
+        target: Target,
+        options: CompileOptions,  # noqa: ARG002 (nothing to choose)
+        progress: Progress | None = None,
+    ) -> Artifact:
+        """Returns the program's archive."""
+        archive = _archive(program)
+        if progress is not None:
+            progress("compile", 1, 1)
+        return Artifact(
+            backend=self.name,
+            target=target.name,
+            precision=program.precision,
+            signature=program.signature,
+            files={ENTRY: archive},
+            entry=ENTRY,
+            program_digest=program.digest,
+            tools=self.versions(),
+            operators=_operators(program),
+        )
+
+    def load(self, artifact: Artifact, *, threads: int = 0) -> Runner:
+        """Returns a runner of the program, with ``threads`` threads of torch (0: as they are)."""
+        from edgeopt.ir import ReferenceRunner, load_program  # noqa: PLC0415 (imports torch)
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / ENTRY
+            path.write_bytes(artifact.files[artifact.entry])
+            runner = ReferenceRunner(load_program(path))
+        return _Threaded(runner, threads) if threads else runner
+
+    def device_runtime(self, target: Target) -> DeviceRuntime:
+        """Returns torch and edgeopt as they are here, for this machine only.
+
+        Raises:
+            TargetError: The target is another machine.
+        """
+        if target.name != "host":
+            raise TargetError(
+                "the reference backend needs torch and edgeopt on the device; it is made for checks",
+                where=target.name,
+                hint="choose another backend (`edgeopt backends` lists them), or the target host",
+            )
+        python = f"{sys.version_info.major}.{sys.version_info.minor}"
+        wheels = tuple(Wheel(name, metadata.version(name), (python,)) for name in _NEEDS)
+        notes = ("runs in torch: for checks, not for devices",)
+        return DeviceRuntime(name="torch", wheels=wheels, runner=_RUNNER, notes=notes)
+
+
+class _Threaded:
+    """A runner that sets torch's number of threads for its own calls only."""
+
+    def __init__(self, runner: Runner, threads: int) -> None:
+        self._runner = runner
+        self._threads = threads
+
+    def __call__(self, *inputs: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
+        import torch  # noqa: PLC0415 (heavy)
+
+        before = torch.get_num_threads()
+        torch.set_num_threads(self._threads)
+        try:
+            return self._runner(*inputs)
+        finally:
+            torch.set_num_threads(before)
+
+    def facts(self) -> dict[str, Any]:
+        return {**self._runner.facts(), "threads": self._threads}
+
+    def close(self) -> None:
+        self._runner.close()
+
+
+def _archive(program: Program) -> bytes:
+    from edgeopt.ir import save_program  # noqa: PLC0415 (imports torch)
+
+    with tempfile.TemporaryDirectory() as folder:
+        return save_program(program, Path(folder) / ENTRY).read_bytes()
+
+
+def _operators(program: Program) -> dict[str, int]:
+    from edgeopt.ir.source import operator_name  # noqa: PLC0415 (imports torch)
+
+    counts: dict[str, int] = {}
+    for node in program.graph.nodes:
+        if node.op == "call_function":
+            counts[operator_name(node)] = counts.get(operator_name(node), 0) + 1
+    return dict(sorted(counts.items()))
+
+
+def _verdict(program: Program, node: torch.fx.Node) -> NodeSupport:
+    from edgeopt.ir.source import module_path, operator_name, source_line  # noqa: PLC0415
+
+    verdict, reason = _kind(program, node)
+    return NodeSupport(
+        node=node.name,
+        operator=operator_name(node),
+        verdict=verdict,  # type: ignore[arg-type]
+        reason=reason,
+        source=source_line(node),
+        module=module_path(node),
+    )
+
+
+def _kind(program: Program, node: torch.fx.Node) -> tuple[str, str]:
+    from edgeopt.ir import ops  # noqa: PLC0415 (imports torch)
+
+    if not ops.is_float_tensor(node):
+        return "integer", ""
+    if program.precision != "int8":
+        return "float", f"the precision is {program.precision}"
+    rounded = ops.fused_activation(node) or node
+    if rounded.name not in program.quant:
+        return "float", "its output has no grid"
+    loose = [v.name for v in ops.activation_inputs(node) if not _has_grid(program, v)]
+    if loose:
+        return "float", f"{loose[0]} has no grid"
+    return "integer", ""
+
+
+def _has_grid(program: Program, value: torch.fx.Node) -> bool:
+    from edgeopt.ir import ops  # noqa: PLC0415 (imports torch)
+
+    return value.name in program.quant or ops.fused_activation(value) is not None

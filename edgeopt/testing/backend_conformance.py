@@ -1,0 +1,346 @@
+"""What every backend must do, as tests that any package can run on its own."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pytest
+
+from edgeopt.contracts import Artifact, Backend, CompileOptions, SupportReport
+from edgeopt.errors import InputError, UnsupportedError
+from edgeopt.testing.specimens import SPECIMENS, program_of, specimen, unsupported_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgeopt.contracts import Runner, Target
+    from edgeopt.ir import Program
+
+__all__ = ["BackendConformance"]
+
+KNOWN_PRECISIONS = {"int8", "int8-dynamic", "float16", "float32"}
+VERDICTS = {"integer", "float", "folded", "unsupported"}
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A specimen, compiled and loaded."""
+
+    program: Program
+    lowered: Program
+    artifact: Artifact
+    runner: Runner
+
+
+class BackendConformance:
+    """Subclass it as ``TestSomething`` and give the fixtures ``backend`` and ``target``.
+
+    Attributes:
+        refused: Specimen name to why this backend refuses it. Its support report must refuse it too.
+        runs_everything: True for a backend without any unsupported operator.
+        needs_torch: True where the device needs torch.
+    """
+
+    refused: ClassVar[dict[str, str]] = {}
+    runs_everything: ClassVar[bool] = False
+    needs_torch: ClassVar[bool] = False
+    _made: ClassVar[dict[tuple[Any, ...], Compiled]] = {}
+
+    @pytest.fixture
+    def backend(self) -> Backend:
+        """Returns the backend under test; the subclass gives it."""
+        raise NotImplementedError("give a fixture `backend`")
+
+    @pytest.fixture
+    def target(self) -> Target:
+        """Returns a target that it compiles for; the subclass gives it."""
+        raise NotImplementedError("give a fixture `target`")
+
+    # --- what it says of itself -----------------------------------------------------------------
+
+    def test_fulfils_the_contract(self, backend: Backend) -> None:
+        assert isinstance(backend, Backend)
+        assert backend.name
+        assert backend.name == backend.name.lower()
+
+    def test_construction_imports_no_toolchain(self, backend: Backend) -> None:
+        kind = type(backend)
+        code = (
+            f"import sys; from {kind.__module__} import {kind.__qualname__} as B; B(); "
+            "print(*{name.partition('.')[0] for name in sys.modules})"
+        )
+        out = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        owners = importlib.metadata.packages_distributions()
+        tools = {name for name in backend.versions() if name not in ("numpy", "msgspec")}
+        loaded = {m for m in out.stdout.split() if tools & set(owners.get(m, ()))}
+        assert not loaded - {kind.__module__.partition(".")[0]}
+
+    def test_availability_is_none_or_says_what_to_type(self, backend: Backend) -> None:
+        hint = backend.available()
+        assert hint is None or "install" in hint
+
+    def test_versions_are_named(self, backend: Backend) -> None:
+        versions = backend.versions()
+        assert versions
+        assert all(name and version[0].isdigit() for name, version in versions.items())
+
+    def test_precisions_are_known(self, backend: Backend, target: Target) -> None:
+        precisions = backend.precisions(target)
+        assert set(precisions) <= KNOWN_PRECISIONS
+        assert len(set(precisions)) == len(precisions)
+        assert "float32" in precisions, "float32 is what speed is compared with"
+
+    def test_passes_exist(self, backend: Backend, target: Target) -> None:
+        from edgeopt.passes import find_pass  # noqa: PLC0415 (torch)
+
+        for name in backend.passes(target):
+            assert callable(find_pass(name))
+
+    # --- support ----------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("precision", ["float32", "int8"])
+    @pytest.mark.parametrize("name", SPECIMENS)
+    def test_support_gives_each_node_one_verdict(
+        self, backend: Backend, target: Target, name: str, precision: str
+    ) -> None:
+        self._need(backend, target, precision)
+        program = program_of(name, precision)
+        report = backend.support(program, target)
+        assert isinstance(report, SupportReport)
+        assert (report.backend, report.target) == (backend.name, target.name)
+        calls = [node.name for node in program.graph.nodes if node.op == "call_function"]
+        assert sorted(node.node for node in report.nodes) == sorted(calls)
+        assert report.ok == (name not in self.refused)
+        for node in report.nodes:
+            assert node.verdict in VERDICTS
+            assert node.operator
+            if node.verdict in ("unsupported", "float"):
+                assert node.reason, f"{node.node} is {node.verdict} without a reason"
+
+    def test_support_names_source_lines(self, backend: Backend, target: Target) -> None:
+        report = backend.support(program_of("residual", "float32"), target)
+        assert any(
+            node.source.startswith(("edgeopt/testing", "specimens.py")) for node in report.nodes
+        )
+        assert any(node.module == "head" for node in report.nodes)
+
+    def test_refuses_an_unknown_operator_before_compiling(
+        self, backend: Backend, target: Target
+    ) -> None:
+        if self.runs_everything:
+            pytest.skip("it runs every operator")
+        from edgeopt.api import capture  # noqa: PLC0415 (torch)
+
+        held = unsupported_model()
+        program = capture(held.model, held.example)
+        report = backend.support(program, target)
+        assert not report.ok
+        (bad,) = report.unsupported
+        assert "bessel" in bad.operator
+        assert "specimens.py:" in bad.source
+        assert bad.reason
+        with pytest.raises(UnsupportedError) as caught:
+            backend.compile(program, target, CompileOptions())
+        assert caught.value.report is not None
+        assert "bessel" in str(caught.value) + str(caught.value.report)
+
+    # --- what it computes -------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("precision", ["float32", "int8", "int8-dynamic", "float16"])
+    @pytest.mark.parametrize("name", SPECIMENS)
+    def test_parity_with_the_reference(
+        self, backend: Backend, target: Target, name: str, precision: str
+    ) -> None:
+        from edgeopt.gate.parity import check_parity, run_all  # noqa: PLC0415 (torch)
+        from edgeopt.ir import ReferenceRunner  # noqa: PLC0415 (torch)
+
+        made = self._compiled(backend, target, name, precision)
+        samples = [tuple(t.numpy() for t in sample) for sample in specimen(name).samples]
+        reference = run_all(ReferenceRunner(made.lowered), samples)
+        parity = check_parity(made.runner, made.lowered, samples, reference)
+        assert parity.ok, f"{parity}: {'; '.join(parity.reasons)}"
+
+    @pytest.mark.parametrize("precision", ["float32", "int8"])
+    def test_same_program_same_bytes(
+        self, backend: Backend, target: Target, precision: str
+    ) -> None:
+        made = self._compiled(backend, target, "residual", precision)
+        again = backend.compile(made.lowered, target, CompileOptions())
+        assert again.files == made.artifact.files
+        assert again.metadata == made.artifact.metadata
+
+    def test_artifact_says_what_it_is(self, backend: Backend, target: Target) -> None:
+        made = self._compiled(backend, target, "residual", "int8")
+        artifact = made.artifact
+        assert isinstance(artifact, Artifact)
+        assert (artifact.backend, artifact.target) == (backend.name, target.name)
+        assert artifact.precision == "int8"
+        assert artifact.signature == made.program.signature
+        assert artifact.entry in artifact.files
+        assert artifact.size_bytes > 0
+        assert artifact.program_digest == made.lowered.digest
+        assert artifact.tools
+        assert sum(artifact.operators.values()) > 0
+
+    def test_int8_is_smaller_than_float(self, backend: Backend, target: Target) -> None:
+        if self.runs_everything:
+            pytest.skip("the reference keeps float weights on the grid")
+        small = self._compiled(backend, target, "attention", "int8").program.size_bytes
+        large = self._compiled(backend, target, "attention", "float32").program.size_bytes
+        assert small < large
+
+    def test_reports_progress(self, backend: Backend, target: Target) -> None:
+        seen: list[tuple[str, float, float]] = []
+        made = self._compiled(backend, target, "perceptron", "float32")
+        backend.compile(made.lowered, target, CompileOptions(), lambda *step: seen.append(step))
+        assert seen
+        assert all(stage and 0 <= done <= total for stage, done, total in seen)
+
+    # --- its runner -------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("name", ["two_by_two", "tokens", "unused", "residual_batch_2"])
+    def test_runner_keeps_shapes_and_dtypes(
+        self, backend: Backend, target: Target, name: str
+    ) -> None:
+        made = self._compiled(backend, target, name, "int8")
+        inputs = [t.numpy().copy() for t in specimen(name).example]
+        before = [array.copy() for array in inputs]
+        result = made.runner(*inputs)
+        outputs = made.program.signature.outputs
+        assert isinstance(result, tuple) == (len(outputs) > 1)
+        got = result if isinstance(result, tuple) else (result,)
+        assert [(a.shape, str(a.dtype)) for a in got] == [(s.shape, s.dtype) for s in outputs]
+        for array, was in zip(inputs, before, strict=True):
+            np.testing.assert_array_equal(array, was)
+        again = made.runner(*inputs)
+        again = again if isinstance(again, tuple) else (again,)
+        for first, second in zip(got, again, strict=True):
+            np.testing.assert_array_equal(first, second)
+
+    def test_earlier_outputs_stay_as_they_were(self, backend: Backend, target: Target) -> None:
+        made = self._compiled(backend, target, "perceptron", "int8")
+        first, second = (s[0].numpy() for s in specimen("perceptron").samples[:2])
+        held = made.runner(first)
+        was = np.array(held)
+        made.runner(second)
+        np.testing.assert_array_equal(held, was)
+
+    def test_runner_refuses_what_does_not_fit(self, backend: Backend, target: Target) -> None:
+        runner = self._compiled(backend, target, "perceptron", "int8").runner
+        for wrong in (
+            (np.zeros((1, 13), np.float32),),
+            (np.zeros((2, 12), np.float32),),
+            (np.zeros((1, 12), np.float64),),
+            (),
+            (np.zeros((1, 12), np.float32),) * 2,
+        ):
+            with pytest.raises(InputError):
+                runner(*wrong)
+
+    def test_runner_tells_facts_and_closes_twice(self, backend: Backend, target: Target) -> None:
+        made = self._compiled(backend, target, "perceptron", "int8")
+        runner = backend.load(made.artifact, threads=1)
+        assert runner.facts()
+        runner.close()
+        runner.close()
+
+    def test_takes_arrays_that_are_not_contiguous(self, backend: Backend, target: Target) -> None:
+        runner = self._compiled(backend, target, "residual", "int8").runner
+        array = specimen("residual").example[0].numpy()
+        strided = np.ascontiguousarray(array.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        np.testing.assert_array_equal(runner(strided), runner(array))
+
+    # --- the device -------------------------------------------------------------------------------
+
+    def test_device_runtime_is_pinned(self, backend: Backend, target: Target) -> None:
+        runtime = backend.device_runtime(target)
+        assert runtime.name
+        for wheel in runtime.wheels:
+            name, _, version = wheel.requirement.partition("==")
+            assert name
+            assert version[0].isdigit()
+            assert wheel.pythons
+            if target.os.python:
+                assert target.os.python in wheel.pythons
+
+    def test_device_runner_is_plain_python(self, backend: Backend, target: Target) -> None:
+        source = backend.device_runtime(target).runner
+        tree = ast.parse(source, feature_version=(3, 9))
+        (model,) = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Model"]
+        methods = {n.name for n in model.body if isinstance(n, ast.FunctionDef)}
+        assert {"__init__", "__call__", "facts"} <= methods
+        imported = {
+            alias.name.partition(".")[0]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for alias in (
+                node.names if isinstance(node, ast.Import) else [ast.alias(node.module or "")]
+            )
+        }
+        if not self.needs_torch:
+            assert not imported & {"torch", "edgeopt"}
+
+    @pytest.mark.parametrize("name", ["two_by_two", "tokens"])
+    def test_bundle_gives_the_same_numbers(
+        self, backend: Backend, target: Target, name: str, tmp_path: Path
+    ) -> None:
+        from edgeopt.api import load  # noqa: PLC0415 (torch)
+
+        made = self._compiled(backend, target, name, "int8")
+        bundle = self._bundle(made, backend, target, name, tmp_path / "bundle")
+        inputs = [t.numpy() for t in specimen(name).example]
+        runner = load(bundle.path)
+        for one, other in zip(_tuple(runner(*inputs)), _tuple(made.runner(*inputs)), strict=True):
+            np.testing.assert_array_equal(one, other)
+        runner.close()
+
+    def test_bundle_runs_from_a_shell(
+        self, backend: Backend, target: Target, tmp_path: Path
+    ) -> None:
+        made = self._compiled(backend, target, "two_by_two", "int8")
+        bundle = self._bundle(made, backend, target, "two_by_two", tmp_path / "bundle")
+        command = [sys.executable, str(bundle.path / "run.py"), "--verify"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    # --- helpers ----------------------------------------------------------------------------------
+
+    def _need(self, backend: Backend, target: Target, precision: str) -> None:
+        if precision not in backend.precisions(target):
+            pytest.skip(f"{backend.name} does not compile {precision} for {target.name}")
+
+    def _compiled(self, backend: Backend, target: Target, name: str, precision: str) -> Compiled:
+        from edgeopt.passes import run_passes  # noqa: PLC0415 (torch)
+
+        if name in self.refused:
+            pytest.skip(f"refused: {self.refused[name]}")
+        self._need(backend, target, precision)
+        key = (type(backend), target.name, name, precision)
+        if key not in self._made:
+            program = program_of(name, precision)
+            lowered = run_passes(program, backend.passes(target))
+            artifact = backend.compile(lowered, target, CompileOptions())
+            self._made[key] = Compiled(program, lowered, artifact, backend.load(artifact))
+        return self._made[key]
+
+    def _bundle(
+        self, made: Compiled, backend: Backend, target: Target, name: str, path: Path
+    ) -> Any:
+        from edgeopt.bundles import GoldenSamples, Tolerance, write_bundle  # noqa: PLC0415
+
+        inputs = [[t.numpy() for t in sample] for sample in specimen(name).samples[:2]]
+        golden = GoldenSamples.record(made.runner, inputs, Tolerance(atol=1e-6))
+        runtime = backend.device_runtime(target)
+        return write_bundle(made.artifact, runtime, target, path=path, golden=golden)
+
+
+def _tuple(result: Any) -> tuple[np.ndarray, ...]:
+    return result if isinstance(result, tuple) else (result,)
