@@ -16,6 +16,7 @@ from edgeopt.errors import ProgramError
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Sparsity, Step
 from edgeopt.ir.quant import QuantSpec
+from edgeopt.ir.untrusted import check_graph
 
 if TYPE_CHECKING:
     import torch
@@ -116,8 +117,10 @@ def _assemble(meta: dict[str, Any], graph: bytes, tensors: dict[str, torch.Tenso
     from torch._export.serde import schema  # noqa: PLC0415
     from torch._export.serde import serialize as serde  # noqa: PLC0415
 
+    tree = json.loads(graph)
+    check_graph(tree, "program.json")
     held = serde._dict_to_dataclass(  # type: ignore[no-untyped-call]  # noqa: SLF001
-        schema.ExportedProgram, json.loads(graph)
+        schema.ExportedProgram, tree
     )
     constants = {k.removeprefix("constant/"): v for k, v in tensors.items() if k[:3] == "con"}
     state = {meta["names"][k]: v for k, v in constants.items()}
