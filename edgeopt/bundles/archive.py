@@ -24,23 +24,7 @@ __all__ = ["check_zip", "write_zip"]
 
 MAX_ZIP_BYTES = (1 << 32) - (1 << 24)  # larger ones would need another form of zip
 _DATE = (1980, 1, 1, 0, 0, 0)
-_LOCAL, _CENTRAL = 30, 46  # bytes of a member's headers, without its name
-_FIELDS = (
-    "date_time",
-    "compress_type",
-    "comment",
-    "extra",
-    "create_system",
-    "create_version",
-    "extract_version",
-    "reserved",
-    "flag_bits",
-    "volume",
-    "internal_attr",
-    "external_attr",
-    "header_offset",
-    "compress_size",
-)
+_CENTRAL = struct.Struct("<4s4B4HL2L5H2L")
 _END = struct.Struct("<4s4H2LH")
 _HINT = "only a .zip as edgeopt writes it is read; unpack another one and pass the folder"
 
@@ -81,12 +65,14 @@ def check_zip(path: Path) -> dict[str, int]:
                 members = archive.infolist()
                 if archive.start_dir != start:
                     raise BundleError("a directory of files in an odd place", where=where)
-            offset = 0
+            offset, directory = 0, b""
             for member in members:
-                offset = _check_member(stream, member, offset, where)
-            if offset != start:
-                raise BundleError("bytes that belong to no file", where=where, hint=_HINT)
-    except (OSError, zipfile.BadZipFile, struct.error, ValueError) as error:
+                entry, after = _check_member(stream, member, offset, where)
+                directory, offset = directory + entry, after
+            stream.seek(start)
+            if offset != start or stream.read(len(directory) + 1) != directory + b"P":
+                raise BundleError("its directory of files is damaged", where=where, hint=_HINT)
+    except (OSError, zipfile.BadZipFile, struct.error, ValueError, RuntimeError) as error:
         raise BundleError(f"not a whole .zip: {error}", where=where, hint=_HINT) from error
     sizes = {member.filename: member.file_size for member in members}
     if len(sizes) != len(members):
@@ -106,22 +92,32 @@ def _check_end(stream: IO[bytes], where: str) -> int:
     count, size, start = found[4], found[5], found[6]
     if found != (b"PK\5\6", 0, 0, count, count, size, start, 0) or end.startswith(b"PK\6\7"):
         raise BundleError("not a .zip, or its end is damaged", where=where, hint=_HINT)
-    if count > MAX_FILES + 1 or size > count * (_CENTRAL + 1024):
+    if count > MAX_FILES + 1 or size > count * (_CENTRAL.size + 1024):
         raise BundleError(f"a directory of {count} files in {size} bytes", where=where, hint=_HINT)
     if start + size + _END.size != total:
         raise BundleError("bytes before or after the archive", where=where, hint=_HINT)
     return int(start)
 
 
-def _check_member(stream: IO[bytes], member: zipfile.ZipInfo, offset: int, where: str) -> int:
-    """Returns where the next member starts."""
+def _check_member(
+    stream: IO[bytes], member: zipfile.ZipInfo, offset: int, where: str
+) -> tuple[bytes, int]:
+    """Returns the member's entry as the directory must have it, and where the next one starts."""
     expected = _member(member.filename)
-    expected.CRC, expected.header_offset = member.CRC, offset
+    expected.CRC = member.CRC
     expected.file_size = expected.compress_size = member.file_size
-    wrong = [name for name in _FIELDS if getattr(member, name) != getattr(expected, name)]
     header = expected.FileHeader(zip64=False)
     stream.seek(offset)
-    if wrong or stream.read(len(header)) != header:
-        what = f"{member.filename}: its header differs from what edgeopt writes {wrong or ''}"
-        raise BundleError(what.rstrip(), where=where, hint=_HINT)
-    return offset + len(header) + member.file_size
+    if stream.read(len(header)) != header:
+        what = f"{member.filename}: its header is not as edgeopt writes it"
+        raise BundleError(what, where=where, hint=_HINT)
+    return _entry(expected, offset), offset + len(header) + member.file_size
+
+
+def _entry(member: zipfile.ZipInfo, offset: int) -> bytes:
+    name = member.filename.encode("ascii")
+    versions = (member.create_version, member.create_system, member.extract_version, 0)
+    dos_date = 1 | 1 << 5  # 1980-01-01: day, month, and years since 1980
+    sizes = (member.CRC, member.compress_size, member.file_size)
+    tail = (len(name), 0, 0, 0, 0, member.external_attr, offset)
+    return _CENTRAL.pack(b"PK\1\2", *versions, 0, 0, 0, dos_date, *sizes, *tail) + name

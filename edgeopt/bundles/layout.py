@@ -46,7 +46,7 @@ MANIFEST = "manifest.json"
 EXECUTABLE = "run.py"
 
 
-def bundle_files(
+def bundle_files(  # noqa: PLR0913 (the parts of a bundle, by name)
     artifact: Artifact,
     runtime: DeviceRuntime,
     target: Target,

@@ -19,7 +19,7 @@ from edgeopt.bundles.device.edgeopt_runner.bundle import (
     canonical,
     digest,
 )
-from edgeopt.contracts import Signature, Target, Wheel  # noqa: TC001 (msgspec reads the types)
+from edgeopt.contracts import Signature, Target, Wheel
 from edgeopt.errors import BundleError, InputError
 
 __all__ = [

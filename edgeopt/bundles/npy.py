@@ -47,6 +47,8 @@ def read_npy(content: bytes, where: str) -> np.ndarray:
         body = len(content) - stream.tell()
         if fortran or dtype.kind not in _KINDS or math.prod(shape) * dtype.itemsize != body:
             raise BundleError(f"{body} bytes cannot be {dtype}{list(shape)}", where=where)
-    except (ValueError, TypeError, OverflowError) as error:
+    except BundleError:
+        raise
+    except Exception as error:  # numpy's header parser raises many kinds: tokenize, syntax, value
         raise BundleError(f"not a .npy file: {error}", where=where) from error
     return np.frombuffer(content, dtype, offset=stream.tell()).reshape(shape).copy()

@@ -92,7 +92,7 @@ def _put(made: Path, path: Path, *, overwrite: bool) -> None:
     if made.is_file():
         _put_file(made, path, overwrite=overwrite)
     elif not os.path.lexists(path):
-        made.rename(path)
+        _put_folder(made, path)
     elif not _exchange(made, path):
         old = made.parent / "old"
         path.rename(old)
@@ -101,6 +101,15 @@ def _put(made: Path, path: Path, *, overwrite: bool) -> None:
         except OSError:
             old.rename(path)
             raise
+
+
+def _put_folder(made: Path, path: Path) -> None:
+    try:
+        made.rename(path)
+    except OSError as error:
+        if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:  # somebody else was faster
+            raise InputError("something lies there already", where=str(path)) from error
+        raise
 
 
 def _put_file(made: Path, path: Path, *, overwrite: bool) -> None:

@@ -1,18 +1,23 @@
-"""Signs bundles with a key, through sigstore's ``model-signing``. Works offline.
+"""Signs bundles with a key, through sigstore's ``model_signing`` command. Works offline.
 
-The signature is a file of its own beside the bundle, so the bundle's bytes stay as they are; the
-command ``model_signing verify key`` accepts it as well.
+The command is not imported: its dependencies and those of the TFLite converter exclude each other, so
+it lives in an environment of its own. The signature is a file beside the bundle, whose bytes stay
+as they are; whoever gets the bundle can check it with ``model_signing verify key`` as well.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
-from typing import Any
 
 from edgeopt.errors import BundleError, InputError, PluginError
 
 __all__ = ["sign_bundle", "signature_path", "verify_signature"]
+
+INSTALL = "pipx install model-signing && pipx inject model-signing pyopenssl"
+_TIMEOUT_S = 600.0
 
 
 def signature_path(path: Path | str) -> Path:
@@ -21,34 +26,31 @@ def signature_path(path: Path | str) -> Path:
     return path.with_name(f"{path.name}.sig")
 
 
-def sign_bundle(path: Path | str, private_key: Path | str, *, password: str | None = None) -> Path:
+def sign_bundle(path: Path | str, private_key: Path | str) -> Path:
     """Returns the path of the signature of the bundle at ``path``, which is read and checked first.
 
     Args:
         path: The bundle, a folder or a .zip.
-        private_key: PEM file with an elliptic-curve key, for example of
-            ``openssl ecparam -name prime256v1 -genkey``.
-        password: Of the key, if it has one.
+        private_key: PEM file with an elliptic-curve key without a password, for example of
+            ``openssl ecparam -name prime256v1 -genkey -noout``.
 
     Raises:
         InputError: The key cannot be used.
         BundleError: The bundle is damaged.
-        PluginError: ``model-signing`` is not installed.
+        PluginError: The command ``model_signing`` is not installed, or does not start.
     """
     from edgeopt.bundles.read import read_bundle  # noqa: PLC0415 (it imports this module)
 
-    signing, _ = _library()
     path, signature = Path(path), signature_path(path)
+    _command()
     read_bundle(path)
     draft = signature.with_name(f".{signature.name}.{os.getpid()}.draft")
     try:
-        config = signing.Config().use_elliptic_key_signer(
-            private_key=Path(private_key), password=password
-        )
-        config.sign(path, draft)
+        key = ["--private_key", str(private_key)]
+        said = _run(["sign", "key", str(path), "--signature", str(draft), *key])
+        if said or not draft.is_file():
+            raise InputError(f"cannot sign: {said}", where=str(private_key))
         draft.replace(signature)
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"cannot sign: {error}", where=str(private_key)) from error
     finally:
         draft.unlink(missing_ok=True)
     return signature
@@ -58,29 +60,40 @@ def verify_signature(path: Path | str, public_key: Path | str) -> None:
     """Checks that the signature beside the bundle at ``path`` is of this key, and fits it.
 
     Raises:
-        InputError: The key cannot be read.
+        InputError: There is no such key file.
         BundleError: There is no signature, it is of another key, or the bundle changed since.
-        PluginError: ``model-signing`` is not installed.
+        PluginError: The command ``model_signing`` is not installed, or does not start.
     """
-    _, verifying = _library()
     path, signature = Path(path), signature_path(path)
+    if not Path(public_key).is_file():
+        raise InputError("no such file", where=str(public_key))
     if not signature.is_file():
         raise BundleError("no signature", where=str(signature), hint="sign it with sign_bundle")
-    try:
-        config = verifying.Config().use_elliptic_key_verifier(public_key=Path(public_key))
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"not a public key: {error}", where=str(public_key)) from error
-    try:
-        config.verify(path, signature)
-    except Exception as error:  # the library and cryptography raise kinds of their own
-        what = f"the signature does not fit: {error or type(error).__name__}"
-        raise BundleError(what, where=str(path)) from error
+    words = ["verify", "key", str(path), "--signature", str(signature)]
+    said = _run([*words, "--public_key", str(public_key)])
+    if said:
+        raise BundleError(f"the signature does not fit: {said}", where=str(path))
 
 
-def _library() -> tuple[Any, Any]:
+def _run(words: list[str]) -> str:
+    """Returns '' where the command succeeded, else the last line of what it said."""
     try:
-        from model_signing import signing, verifying  # noqa: PLC0415 (optional, heavy)
-    except ImportError as error:
-        hint = "pip install 'edgeopt[sign]'"
-        raise PluginError(f"model-signing cannot be imported: {error}", hint=hint) from error
-    return signing, verifying
+        done = subprocess.run(
+            [_command(), *words], check=False, capture_output=True, text=True, timeout=_TIMEOUT_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PluginError(f"model_signing does not start: {error}", hint=INSTALL) from error
+    if done.returncode == 0:
+        return ""
+    last = (done.stderr.strip() or done.stdout.strip() or "it gave no reason").splitlines()[-1]
+    if "ImportError" in last or "ModuleNotFoundError" in last:
+        raise PluginError(f"model_signing does not start: {last}", hint=INSTALL)
+    return last
+
+
+def _command() -> str:
+    found = shutil.which("model_signing")
+    if found is None:
+        what = "the command model_signing is not installed"
+        raise PluginError(what, hint=INSTALL)
+    return found

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["add_report", "write_bundle"]
 
 
-def write_bundle(
+def write_bundle(  # noqa: PLR0913 (the parts of a bundle, by name)
     artifact: Artifact,
     runtime: DeviceRuntime,
     target: Target,

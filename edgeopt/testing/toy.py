@@ -56,7 +56,10 @@ def toy_artifact(
         target=target,
         precision="float32",
         signature=Signature(specs, made[:outputs]),
-        files={"model.json": json.dumps({"factor": factor}).encode(), "weights/part.bin": bytes(range(256))},
+        files={
+            "model.json": json.dumps({"factor": factor}).encode(),
+            "weights/part.bin": bytes(range(256)),
+        },
         entry="model.json",
         metadata={"outputs": outputs, "scale": 0.125},
         program_digest="0" * 64,

@@ -142,7 +142,9 @@ def test_overwrite_replaces_a_bundle(make, tmp_path, name):
 def test_overwrite_works_without_an_exchange(make, tmp_path, monkeypatch):
     make()
     monkeypatch.setattr("edgeopt.bundles.publish._exchange", lambda *_: False)
-    assert b"3.0" in make(artifact=toy_artifact(factor=3.0), overwrite=True).read("model/model.json")
+    assert b"3.0" in make(artifact=toy_artifact(factor=3.0), overwrite=True).read(
+        "model/model.json"
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["toy"]
 
 
@@ -151,7 +153,9 @@ def test_overwrite_takes_an_empty_folder(make, tmp_path):
     make(overwrite=True)
 
 
-@pytest.mark.parametrize("what", ["photos", "web extension", "bundle and more", "zip", "link", "text"])
+@pytest.mark.parametrize(
+    "what", ["photos", "web extension", "bundle and more", "zip", "link", "text"]
+)
 def test_overwrite_never_replaces_anything_else(make, tmp_path, what):
     path, name = tmp_path / "toy", "toy"
     if what == "photos":
