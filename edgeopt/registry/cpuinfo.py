@@ -12,11 +12,11 @@ from edgeopt.registry.isa import from_kernel
 if TYPE_CHECKING:
     from edgeopt.contracts.target import Arch
 
-__all__ = ["Processor", "parse_cpuinfo", "read_processor"]
+__all__ = ["ARM_PARTS", "Processor", "parse_cpuinfo", "read_processor"]
 
 # Arm's part numbers as LLVM's llvm/lib/TargetParser/Host.cpp maps them, little cores first: where
 # a chip has two kinds, the later one in this table is the big one.
-_ARM_PARTS = {
+ARM_PARTS = {
     "0xc07": "cortex-a7",
     "0xc08": "cortex-a8",
     "0xc09": "cortex-a9",
@@ -46,6 +46,7 @@ _ARM_PARTS = {
     "0xd49": "neoverse-n2",
     "0xd4f": "neoverse-v2",
 }
+"""Arm's part numbers to LLVM's names of the cores."""
 # Vendor, a feature that tells, and LLVM's processor; the first that fits.
 _X86 = (
     ("GenuineIntel", "amx_int8", "sapphirerapids"),
@@ -153,7 +154,7 @@ def _riscv_core(isa: tuple[str, ...]) -> str:
 def _arm_core(fields: dict[str, list[str]], arch: Arch) -> str:
     parts = {part.lower() for part in fields.get("CPU part", ())}
     arm = set(fields.get("CPU implementer", ())) == {"0x41"}
-    known = [core for part, core in _ARM_PARTS.items() if part in parts]
+    known = [core for part, core in ARM_PARTS.items() if part in parts]
     return known[-1] if arm and known else _GENERIC[arch]
 
 

@@ -1,0 +1,177 @@
+"""Downloads Debian packages of another architecture, without root and without touching the system.
+
+apt does the work: it resolves what the packages need, takes the machine's own package sources and
+network settings, and checks every file against the signed index. All that it writes is in a folder
+of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgeopt.devices.process import run_process
+from edgeopt.devices.tree import file_digest
+from edgeopt.errors import DeviceError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from edgeopt.contracts import Completed
+
+__all__ = ["Package", "download", "unpack"]
+
+SOURCES = "EDGEOPT_APT_SOURCES"
+"""The variable that names a file of package sources to use in place of the machine's own."""
+_TIMEOUT_S = 900.0
+_HINT = "the emulated device is made of Debian packages; elsewhere give it a root: sysroot=FOLDER"
+# Stands in for packages that only an installation needs; nothing is configured here.
+_STATUS = """\
+Package: dpkg
+Status: install ok installed
+Architecture: {arch}
+Maintainer: nobody
+Version: 1:99
+Provides: awk
+Description: stands in for what installs packages
+
+"""
+_CONFIG = """\
+APT::Architecture "{arch}";
+APT::Architectures {{ "{arch}"; }};
+APT::Sandbox::User "root";
+APT::Install-Recommends "false";
+Dir::State "{root}/state";
+Dir::State::status "{root}/state/status";
+Dir::Cache "{root}/cache";
+Dir::Log "{root}/log";
+Dir::Etc::main "{root}/none";
+Dir::Etc::parts "{root}/empty";
+Dir::Etc::preferences "{root}/none";
+Dir::Etc::preferencesparts "{root}/empty";
+{sources}{acquire}
+Acquire::Languages "none";
+"""
+
+
+class Package(msgspec.Struct, frozen=True):
+    """A package that was downloaded.
+
+    Attributes:
+        name: Its name.
+        version: Its version.
+        sha256: Digest of its file.
+        file: Name of its file.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    file: str
+
+
+def download(packages: Sequence[str], arch: str, folder: Path) -> tuple[Package, ...]:
+    """Returns ``packages`` and all that they need, downloaded to ``folder/cache/archives``.
+
+    Args:
+        packages: Names.
+        arch: Debian's name of the architecture, for example ``arm64``.
+        folder: An empty folder to work in.
+
+    Raises:
+        DeviceError: apt is not here, cannot reach its sources, or they lack a package.
+    """
+    for tool in ("apt-get", "apt-config", "dpkg-deb"):
+        if shutil.which(tool) is None:
+            raise DeviceError(f"{tool} is not installed", where=f"sysroot {arch}", hint=_HINT)
+    _configure(arch, folder)
+    updated = _apt(["apt-get", "update"], folder)
+    chosen = ["apt-get", "install", "--download-only", "--yes", *packages]
+    done = _apt(chosen, folder)
+    if done.returncode != 0:
+        raise _failure(arch, updated, done)
+    archives = sorted((folder / "cache" / "archives").glob("*.deb"))
+    return tuple(_package(archive, folder) for archive in archives)
+
+
+def unpack(archive: Path, root: Path) -> None:
+    """Unpacks a package's files below ``root``; none of its scripts run.
+
+    Raises:
+        DeviceError: It is damaged, or cannot be written.
+    """
+    command = ["dpkg-deb", "--extract", os.fspath(archive), os.fspath(root)]
+    done = run_process(
+        command, cwd=root, env=_environment(), timeout_s=_TIMEOUT_S, where=archive.name
+    )
+    if done.returncode != 0:
+        raise DeviceError(f"cannot be unpacked: {done.stderr.strip()}", where=archive.name)
+
+
+def _configure(arch: str, folder: Path) -> None:
+    for made in ("state/lists/partial", "cache/archives/partial", "log", "empty", "sources"):
+        (folder / made).mkdir(parents=True)
+    (folder / "state" / "status").write_text(_STATUS.format(arch=arch), encoding="utf-8")
+    dumped = run_process(
+        ["apt-config", "dump"], cwd=folder, env=_environment(), timeout_s=60, where="apt-config"
+    )
+    # Proxies, certificates and the like; not the hooks that run after an update.
+    acquire = [row for row in dumped.stdout.splitlines() if row.startswith("Acquire::")]
+    config = _CONFIG.format(
+        arch=arch, root=folder, sources=_sources(folder), acquire="\n".join(acquire)
+    )
+    (folder / "apt.conf").write_text(config, encoding="utf-8")
+
+
+def _sources(folder: Path) -> str:
+    """Returns the lines of configuration for the sources that the user chose, if any."""
+    chosen = os.environ.get(SOURCES)
+    if not chosen:
+        return ""
+    suffix = ".sources" if chosen.endswith(".sources") else ".list"
+    try:
+        shutil.copy(chosen, folder / "sources" / f"chosen{suffix}")
+    except OSError as error:
+        raise DeviceError(
+            f"cannot be read: {error.strerror}", where=f"{SOURCES}={chosen}"
+        ) from error
+    none, parts = folder / "none", folder / "sources"
+    return f'Dir::Etc::sourcelist "{none}";\nDir::Etc::sourceparts "{parts}";\n'
+
+
+def _apt(command: list[str], folder: Path) -> Completed:
+    env = {**_environment(), "APT_CONFIG": os.fspath(folder / "apt.conf")}
+    return run_process(command, cwd=folder, env=env, timeout_s=_TIMEOUT_S, where=command[0])
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+
+
+def _package(archive: Path, folder: Path) -> Package:
+    shown = run_process(
+        ["dpkg-deb", "--show", "--showformat=${Package}\n${Version}", os.fspath(archive)],
+        cwd=folder,
+        env=_environment(),
+        timeout_s=60,
+        where=archive.name,
+    )
+    if shown.returncode != 0:
+        raise DeviceError(f"is no package: {shown.stderr.strip()}", where=archive.name)
+    name, version = shown.stdout.split("\n")[:2]
+    return Package(name, version, file_digest(archive), archive.name)
+
+
+def _failure(arch: str, updated: Completed, done: Completed) -> DeviceError:
+    """Returns what apt complained of: an unreachable source first, since the rest follows from it."""
+    lines = [*updated.stderr.splitlines(), *done.stderr.splitlines()]
+    said = [line for line in lines if line.startswith(("E: ", "W: Failed to fetch"))]
+    what = f"the package sources of this machine give no {arch} Python: {' '.join(said)[:600]}"
+    hint = (
+        f"name a file of Debian sources that has {arch} in {SOURCES}, or give it a root: sysroot="
+    )
+    return DeviceError(what, where=f"sysroot {arch}", hint=hint)

@@ -1,0 +1,128 @@
+"""Runs one program on this machine, with a time limit that holds for all that it started."""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+from edgeopt.contracts import Completed
+from edgeopt.errors import DeviceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["run_process", "words"]
+
+MAX_OUTPUT = 16 << 20
+"""Of each stream, so many bytes are returned; a note says how many were left out."""
+_SHOWN = 200  # characters of a command or of its error output in a message
+
+
+def run_process(
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s: float, where: str
+) -> Completed:
+    """Returns the result of ``argv``, whatever its exit status.
+
+    Output goes through files, so neither a full pipe nor a background process that keeps one open
+    can hold it up. What it leaves running in its process group is ended with it.
+
+    Args:
+        argv: The program and its arguments.
+        cwd: The folder it runs in.
+        env: Its whole environment.
+        timeout_s: Seconds after which the process group is killed.
+        where: What to call the place in an error.
+
+    Raises:
+        DeviceError: It could not be started, or ran past ``timeout_s``.
+    """
+    if not cwd.is_dir():
+        raise DeviceError(f"there is no folder {cwd} to run in", where=where)
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        begun = time.perf_counter()
+        process = _start(argv, cwd, env, (out, err), where)
+        try:
+            in_time = _wait(process, timeout_s)
+        finally:
+            _end_group(process)
+            process.wait()
+        wall_s = time.perf_counter() - begun
+        result = Completed(process.returncode, _text(out), _text(err), wall_s)
+    if not in_time:
+        said = result.stderr.strip()[-_SHOWN:]
+        hint = f"its last words: {said}" if said else "raise timeout_s if it needs longer"
+        what = f"`{words(argv)}` ran longer than {timeout_s:g} s and was ended"
+        raise DeviceError(what, where=where, hint=hint)
+    return result
+
+
+def words(argv: Sequence[str]) -> str:
+    """Returns a command as a person reads it, cut to a line."""
+    line = " ".join(argv).replace("\n", " ")
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
+
+
+def _start(
+    argv: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str],
+    streams: tuple[IO[bytes], IO[bytes]],
+    where: str,
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=streams[0],
+            stderr=streams[1],
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DeviceError(f"`{words(argv)}` could not be started: {reason}", where=where) from error
+
+
+def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
+    """Returns whether ``process`` ended in time. Where the system can, it is not reaped yet.
+
+    As long as it is not, no other process can get its number, and ending its group is safe.
+    """
+    try:
+        handle = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):  # not Linux, or an old one
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout_s)
+            return True
+        return False
+    try:
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        limit_ms = max(0.0, timeout_s) * 1000
+        return bool(poll.poll(None if math.isinf(limit_ms) else math.ceil(limit_ms)))
+    finally:
+        os.close(handle)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    if not hasattr(os, "killpg"):  # Windows
+        process.kill()
+        return
+    with suppress(ProcessLookupError, PermissionError):  # nobody is left in it
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _text(stream: IO[bytes]) -> str:
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    text = stream.read(MAX_OUTPUT).decode("utf-8", errors="replace")
+    return text if size <= MAX_OUTPUT else f"{text}\n[{size - MAX_OUTPUT} bytes left out]\n"

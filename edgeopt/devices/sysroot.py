@@ -1,0 +1,224 @@
+"""The files of a small Linux of another architecture, with Python, made once and kept in the cache.
+
+Packages come from Debian; none is installed, they are only unpacked. Every file's digest is kept
+beside the tree and checked before it is used; a tree that differs is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgeopt.devices.apt import Package, download, unpack
+from edgeopt.devices.cache import cache_folder, only_one
+from edgeopt.devices.process import run_process
+from edgeopt.devices.qemu import EMULATED, Emulated, emulator
+from edgeopt.devices.relink import relink
+from edgeopt.devices.tree import difference, snapshot
+from edgeopt.errors import DeviceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgeopt.contracts import Progress
+
+__all__ = ["Sysroot", "adopt_sysroot", "cached_sysroot", "python_of"]
+
+FORMAT = 1
+PACKAGES = ("base-files", "python3", "libstdc++6", "libgomp1", "libatomic1")
+"""Python with its standard library, and the libraries that wheels expect of any Linux."""
+_KEPT = ("bin", "etc", "lib", "lib64", "sbin", "usr")
+_NEEDLESS = (
+    *("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/lintian", "usr/share/locale"),
+    *("usr/lib/*/gconv", "lib/*/gconv", "usr/lib/python3.*/test"),
+)
+_COMPILE_TIMEOUT_S = 900.0
+
+
+class Sysroot(msgspec.Struct, frozen=True):
+    """A root folder for programs of another architecture.
+
+    Attributes:
+        arch: Our name of the architecture.
+        root: The folder.
+        python: Version of its Python, for example ``3.11``.
+        packages: What it was made of; empty for a folder that somebody else made.
+    """
+
+    arch: str
+    root: str
+    python: str
+    packages: tuple[Package, ...] = ()
+
+    @property
+    def python_program(self) -> Path:
+        """Where its Python is."""
+        return Path(self.root) / "usr" / "bin" / f"python{self.python}"
+
+
+class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
+    """What lies beside a tree; ``digest`` covers the rest."""
+
+    format: int
+    arch: str
+    python: str
+    packages: tuple[Package, ...]
+    files: dict[str, str]
+    digest: str = ""
+
+    def sealed(self) -> str:
+        """Returns the digest of all other fields."""
+        rest = msgspec.structs.replace(self, digest="")
+        return hashlib.sha256(msgspec.json.encode(rest, order="sorted")).hexdigest()
+
+
+_checked: set[Path] = set()  # trees that this process has found whole
+
+
+def cached_sysroot(
+    arch: str, *, cache: Path | None = None, progress: Progress | None = None
+) -> Sysroot:
+    """Returns the root for ``arch``, made first where the cache holds none that is whole.
+
+    Two processes that need it at once make it once.
+
+    Args:
+        arch: A key of `EMULATED`.
+        cache: The cache; `cache_folder` where None.
+        progress: Told of the stage ``sysroot``.
+
+    Raises:
+        DeviceError: A tool is missing, or the packages cannot be had.
+    """
+    debian = EMULATED[arch].debian
+    recipe = hashlib.sha256(repr((FORMAT, PACKAGES, _NEEDLESS, _KEPT)).encode()).hexdigest()[:12]
+    home = (cache or cache_folder()) / "sysroots"
+    folder = home / f"{debian}-{recipe}"
+    with only_one(home / f".{folder.name}.lock"):
+        found = _read(folder, arch)
+        if found is None:
+            _make(folder, arch, progress or (lambda *_: None))
+            found = _read(folder, arch)
+    if found is None:
+        hint = f"remove {folder} and try again"
+        raise DeviceError("changes while it is made", where=str(folder), hint=hint)
+    return found
+
+
+def adopt_sysroot(arch: str, root: Path) -> Sysroot:
+    """Returns a root that somebody else made, for example with debootstrap.
+
+    Raises:
+        DeviceError: There is no Python in it.
+    """
+    return Sysroot(arch, os.fspath(root.absolute()), python_of(root))
+
+
+def python_of(root: Path) -> str:
+    """Returns the version of the Python below ``root``, for example ``3.11``.
+
+    Raises:
+        DeviceError: There is none.
+    """
+    names = [path.name for path in (root / "usr" / "bin").glob("python3.*")]
+    versions = [name[6:] for name in names if re.fullmatch(r"python3\.\d+", name)]
+    if not versions:
+        raise DeviceError("there is no Python in it", where=str(root))
+    return max(versions, key=lambda version: int(version[2:]))
+
+
+def _read(folder: Path, arch: str) -> Sysroot | None:
+    """Returns the root in ``folder`` if it is whole, else None."""
+    try:
+        text = (folder / "manifest.json").read_bytes()
+        manifest = msgspec.json.decode(text, type=_Manifest)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    root = folder / "root"
+    if manifest.format != FORMAT or manifest.digest != manifest.sealed():
+        return None
+    if folder not in _checked and difference(root, manifest.files) is not None:
+        return None
+    _checked.add(folder)
+    return Sysroot(arch, os.fspath(root), manifest.python, manifest.packages)
+
+
+def _make(folder: Path, arch: str, progress: Callable[[str, float, float], None]) -> None:
+    """Makes ``folder``, whole or not at all; a damaged one there is replaced."""
+    kind = EMULATED[arch]
+    for left in folder.parent.glob(f".{folder.name}.*.draft"):  # by a process that was ended
+        shutil.rmtree(left, ignore_errors=True)
+    prefix = f".{folder.name}."
+    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=prefix, suffix=".draft"))
+    try:
+        progress("sysroot", 0, 3)
+        (draft / "apt").mkdir()
+        packages = download(PACKAGES, kind.debian, draft / "apt")
+        progress("sysroot", 1, 3)
+        root = draft / "new" / "root"
+        root.mkdir(parents=True)
+        for package in packages:
+            unpack(draft / "apt" / "cache" / "archives" / package.file, root)
+        _tidy(root)
+        progress("sysroot", 2, 3)
+        _compile(root, folder / "root", kind, arch)
+        _seal(draft / "new", arch, packages)
+        if folder.exists():
+            folder.rename(draft / "old")
+        (draft / "new").rename(folder)
+        progress("sysroot", 3, 3)
+    except OSError as error:
+        raise DeviceError(f"cannot be written: {error}", where=str(folder)) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _tidy(root: Path) -> None:
+    """Leaves what programs need. An empty ``/tmp`` or ``/sys`` would hide this machine's."""
+    for path in root.iterdir():
+        if path.name not in _KEPT:
+            shutil.rmtree(path)
+    for pattern in _NEEDLESS:
+        for path in root.glob(pattern):
+            shutil.rmtree(path)
+    for name in ("lib", "lib64"):  # since Debian 13 packages have these below /usr only
+        if not (root / name).exists() and (root / "usr" / name).is_dir():
+            (root / name).symlink_to(f"usr/{name}")
+    relink(root)
+
+
+def _compile(root: Path, final: Path, kind: Emulated, arch: str) -> None:
+    """Makes the bytecode of the standard library, with its own Python: nothing is added later."""
+    program, _ = emulator(arch, kind.mcpu)
+    version = python_of(root)
+    python = root / "usr" / "bin" / f"python{version}"
+    library = root / "usr" / "lib" / f"python{version}"
+    done = run_process(
+        [
+            *(os.fspath(program), "-L", os.fspath(root), os.fspath(python)),
+            *("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"),
+            *("-s", os.fspath(root), "-p", os.fspath(final), os.fspath(library)),
+        ],
+        cwd=root,
+        env={"PYTHONHOME": os.fspath(root / "usr"), "LANG": "C.UTF-8"},
+        timeout_s=_COMPILE_TIMEOUT_S,
+        where=f"sysroot {arch}",
+    )
+    if done.returncode != 0:
+        hint = (done.stderr or done.stdout).strip()[-500:]
+        raise DeviceError("its Python does not run", where=f"sysroot {arch}", hint=hint)
+
+
+def _seal(folder: Path, arch: str, packages: tuple[Package, ...]) -> None:
+    root = folder / "root"
+    manifest = _Manifest(FORMAT, arch, python_of(root), packages, snapshot(root))
+    manifest.digest = manifest.sealed()
+    text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    (folder / "manifest.json").write_bytes(text)
