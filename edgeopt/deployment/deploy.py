@@ -44,6 +44,7 @@ def plan_deployment(
     request.check()
     found = find_target(target)
     # Before the model is captured, which can take a while:
+    _check_device(found, request)
     choose_backend(found, backend=request.backend, precision=request.precision)
     program = None if model is None else as_program(model, request.example_inputs)
     if program is not None:
@@ -215,6 +216,14 @@ class _Work:
             samples=len(self.side.samples.calibration),
             tried=tuple(attempt.precision for attempt in self.attempts),
         )
+
+
+def _check_device(target: Target, request: Request) -> None:
+    from edgeopt.deployment.on_device import opened  # noqa: PLC0415 (only with a device)
+
+    if isinstance(request.device, str):
+        with opened(request.device, target):
+            pass
 
 
 def _fit(one: _Try) -> bool:

@@ -73,10 +73,12 @@ def finish(
         bundle = temporary_bundle(write) if request.output is None else write(Path(request.output))
         request.progress("bundle", 1, 1)
         return replace(deployment, bundle=bundle)
-    from edgeopt.deployment.on_device import verify_and_profile  # noqa: PLC0415 (only with one)
+    from edgeopt.deployment.on_device import placed, require_verified  # noqa: PLC0415
 
     draft = temporary_bundle(write)
-    profile = verify_and_profile(draft, deployment, request)
+    with placed(draft, request.device) as there:
+        require_verified(there, deployment, request.progress)
+        profile = there.profile(threads=request.threads)
     bundle = draft if request.output is None else write(Path(request.output))
     request.progress("bundle", 1, 1)
     return replace(deployment, bundle=bundle, profile=profile)

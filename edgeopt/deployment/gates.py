@@ -161,6 +161,8 @@ def measure_speed(
     from edgeopt.registry import detect_host  # noqa: PLC0415 (only here)
 
     request, samples = side.request, side.samples
+    if getattr(backend, "simulates", False):
+        return None, ""  # it has no speed of its own
     why_not = _not_measurable(build, side, backend, target)
     if build.runner is None or why_not:
         return None, why_not
@@ -187,15 +189,14 @@ def measure_speed(
         other.close()
     if speed.ok:
         return speed, ""
-    reasons = slow_reasons(host, build.support, build.artifact.operators, speed.float_ms)
+    median_ms = speed.float_latency.median_ms
+    reasons = slow_reasons(host, build.support, build.artifact.operators, median_ms)
     return msgspec.structs.replace(speed, reasons=reasons), ""
 
 
 def _not_measurable(build: Build, side: FloatSide, backend: Backend, target: Target) -> str:
     if build.runner is None or not side.samples.checks:
         return build.not_here or "there is no input to run"
-    if getattr(backend, "simulates", False):
-        return f"{backend.name} simulates integers, its time says nothing"
     if "float32" not in backend.precisions(target):
         return f"{backend.name} does not compile float32 for {target.name}"
     return ""

@@ -127,7 +127,7 @@ def make_plan(target: Target, request: Request, program: Program | None = None) 
         core_passes=_core(),
         target_passes=tuple(backend.passes(target)),
         tools=_tools(backend),
-        gates=_gates(request, precision),
+        gates=_gates(request, precision, timed=not getattr(backend, "simulates", False)),
         outputs=(str(request.output) if request.output is not None else "a temporary folder",),
         device=_device_name(request.device),
         notes=_notes(program, calibrated=calibrated),
@@ -159,7 +159,7 @@ def _tools(backend: Backend) -> dict[str, str]:
     return {**own, **backend.versions()}
 
 
-def _gates(request: Request, precision: str) -> tuple[PlannedGate, ...]:
+def _gates(request: Request, precision: str, *, timed: bool) -> tuple[PlannedGate, ...]:
     from edgeopt.gate.parity import ParityLimits  # noqa: PLC0415 (numpy)
 
     limits = request.parity or ParityLimits()
@@ -175,7 +175,7 @@ def _gates(request: Request, precision: str) -> tuple[PlannedGate, ...]:
         gates.append(
             PlannedGate(kind, f"a drop of at most {request.max_drop:g}", _fallback(request))
         )
-    if request.check_speed and precision != "float32":
+    if timed and request.check_speed and precision != "float32":
         asks = f"{precision} at least as fast as float32, same runtime, this machine"
         gates.append(PlannedGate("speed", asks, "fails" if request.strict else "warns"))
     if request.device is not None:

@@ -141,4 +141,4 @@ def _accuracy(accuracy: Accuracy | None) -> Any:
 def _profile(profile: Any) -> Any:
     if profile is None:
         return None
-    return profile.to_dict() if hasattr(profile, "to_dict") else _plain(profile)
+    return profile.to_dict()

@@ -78,5 +78,6 @@ def _attempt(a: Attempt) -> str:
 def _profile_rows(d: Deployment) -> list[tuple[str, str]]:
     if d.profile is None:
         return []
-    lines = str(d.profile).splitlines()
-    return [("device", line) for line in lines]
+    elsewhere = d.profile.device == "local" and d.plan.target != "host"
+    what = "this machine, not the target" if elsewhere else "device"
+    return [(what, line) for line in str(d.profile).splitlines()]

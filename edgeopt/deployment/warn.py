@@ -78,7 +78,7 @@ def speed_warnings(d: Deployment) -> Iterator[str]:
     """Yields what is to be said of the speed; it changes from run to run."""
     if d.speed is not None and not d.speed.ok:
         where = "" if d.speed.on_target else " on this machine (not the target)"
-        ratio = f"{d.speed.ratio:.2f} times the time of float32"
+        ratio = f"{d.speed.ratio.value:.2f} times the time of float32"
         yield f"{d.precision} takes {ratio}{where}: {'; '.join(d.speed.reasons)}"
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from edgeopt.measure import Latency, Ratio, interleave, ratio, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Speed", "check_speed"]
 
-WARM_UP = 5
-MIN_RUNS, MAX_RUNS = 10, 400
+RUNS = 100
+MAX_TIME_S = 6.0
 ROOM = 1.03
-"""Ratios up to this are called equal: two runs of one artefact differ by as much."""
+"""Ratios up to this are no reason for a warning, however certain they are."""
 
 
 class Speed(msgspec.Struct, frozen=True):
@@ -28,21 +28,19 @@ class Speed(msgspec.Struct, frozen=True):
 
     Attributes:
         precision: What was compressed to.
-        ms: Median of a call of the compressed artefact, in ms, on this machine.
-        float_ms: Median of a call of the float32 artefact, likewise.
-        ratio: ``ms / float_ms``, the median over rounds; below 1 the compressed one is faster.
-        runs: Timed calls of each.
+        latency: Of a call of the compressed artefact, on this machine.
+        float_latency: Of a call of the float32 artefact, likewise.
+        ratio: Time of the compressed artefact over that of float; below 1 it is faster.
         threads: Threads of the runtime; 0 where it chose.
         machine: CPU of this machine.
         on_target: Whether this machine is the target. If not, the figures say nothing of it.
-        reasons: Why it is not faster; empty where it is.
+        reasons: Why it is slower; empty where it is not.
     """
 
     precision: str
-    ms: float
-    float_ms: float
-    ratio: float
-    runs: int
+    latency: Latency
+    float_latency: Latency
+    ratio: Ratio
     threads: int
     machine: str
     on_target: bool
@@ -51,7 +49,7 @@ class Speed(msgspec.Struct, frozen=True):
     @property
     def ok(self) -> bool:
         """Whether it is not slower than float."""
-        return self.ratio <= ROOM
+        return self.ratio.verdict != "slower" or self.ratio.value <= ROOM
 
     @property
     def label(self) -> str:
@@ -59,9 +57,9 @@ class Speed(msgspec.Struct, frozen=True):
         return "this machine, the target" if self.on_target else "host, not the target"
 
     def __str__(self) -> str:
-        times = f"{self.precision} {self.ms:.3f} ms, float32 {self.float_ms:.3f} ms"
-        threads = f", {self.threads} threads" if self.threads else ""
-        return f"{times}: ratio {self.ratio:.2f} ({self.runs} runs each, {self.machine}{threads})"
+        times = f"{self.precision} {self.latency}, float32 {self.float_latency}"
+        threads = f"{self.threads} threads" if self.threads else "threads as the runtime likes"
+        return f"{times}: ratio {self.ratio} on {self.machine}, {threads}"
 
 
 def check_speed(  # noqa: PLR0913 (what is measured, and how it is called in reports)
@@ -73,7 +71,6 @@ def check_speed(  # noqa: PLR0913 (what is measured, and how it is called in rep
     threads: int,
     machine: str,
     on_target: bool,
-    budget_s: float = 4.0,
 ) -> Speed:
     """Returns how fast ``runner`` is beside ``float_runner``, in interleaved runs.
 
@@ -85,26 +82,14 @@ def check_speed(  # noqa: PLR0913 (what is measured, and how it is called in rep
         threads: Threads of both, for the report.
         machine: CPU of this machine, for the report.
         on_target: Whether this machine is the target.
-        budget_s: About how long to measure.
     """
-    times: tuple[list[float], list[float]] = ([], [])
-    pair = (runner, float_runner)
-    for _ in range(WARM_UP):
-        for one in pair:
-            one(*sample)
-    end = time.perf_counter() + budget_s
-    while len(times[0]) < MIN_RUNS or (time.perf_counter() < end and len(times[0]) < MAX_RUNS):
-        for one, held in zip(pair, times, strict=True):
-            start = time.perf_counter()
-            one(*sample)
-            held.append(1e3 * (time.perf_counter() - start))
-    ratio = statistics.median(a / b for a, b in zip(*times, strict=True))
+    functions = {"compressed": lambda: runner(*sample), "float": lambda: float_runner(*sample)}
+    times = interleave(functions, runs=RUNS, max_time_s=MAX_TIME_S)
     return Speed(
         precision=precision,
-        ms=statistics.median(times[0]),
-        float_ms=statistics.median(times[1]),
-        ratio=ratio,
-        runs=len(times[0]),
+        latency=summarize(times["compressed"]),
+        float_latency=summarize(times["float"]),
+        ratio=ratio(times["compressed"], times["float"]),
         threads=threads,
         machine=machine,
         on_target=on_target,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import torch
 from torch import nn
 
@@ -240,7 +241,7 @@ def program_of(name: str, precision: str) -> Program:
     if precision == "float32":
         return float_program(name)
     data = specimen(name).samples if precision == "int8" else None
-    config = QuantizationConfig(precision=precision)
+    config = msgspec.convert({"precision": precision}, QuantizationConfig)
     program: Program = quantize_program(float_program(name), data, config)
     return program
 

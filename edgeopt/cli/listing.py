@@ -1,0 +1,116 @@
+"""`edgeopt targets` and `edgeopt backends`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgeopt.cli import options as opt
+
+if TYPE_CHECKING:
+    from edgeopt.contracts import Target
+
+__all__ = ["backend_table", "backends", "targets"]
+
+
+def targets(
+    *,
+    name: Annotated[
+        str | None, typer.Argument(help="Show all that is known of one, with its sources.")
+    ] = None,
+    json: opt.Json = False,
+) -> None:
+    """List the devices that edgeopt knows, or show one."""
+    import msgspec  # noqa: PLC0415 (only here)
+
+    from edgeopt.cli.show import print_columns, print_json, print_rows  # noqa: PLC0415
+    from edgeopt.registry import find_target  # noqa: PLC0415
+    from edgeopt.registry import targets as known  # noqa: PLC0415
+
+    if name is not None:
+        found = find_target(name)
+        plain = msgspec.to_builtins(found)
+        print_json(plain) if json else print_rows(_facts(found))
+        return
+    every = list(known().values())
+    if json:
+        print_json([msgspec.to_builtins(one) for one in every])
+        return
+    header = ("target", "device", "processor", "cores", "memory", "backends")
+    print_columns(header, [_row(one) for one in every])
+
+
+def backends(*, json: opt.Json = False) -> None:
+    """List the installed backends, and what to type where a toolchain is missing."""
+    from edgeopt.cli.show import print_columns, print_json  # noqa: PLC0415
+
+    table = backend_table()
+    if json:
+        print_json(table)
+        return
+    rows = [(b["name"], b["package"], b["status"], ", ".join(b["versions"])) for b in table]
+    print_columns(("backend", "package", "status", "toolchain"), rows)
+
+
+def backend_table() -> list[dict[str, Any]]:
+    """Returns one entry for each installed backend: name, package, status, versions."""
+    from edgeopt.errors import PluginError  # noqa: PLC0415
+    from edgeopt.registry import backends as installed  # noqa: PLC0415
+
+    table = []
+    for name, info in installed().items():
+        versions: dict[str, str] = {}
+        try:
+            backend = info.load()
+            missing = backend.available()
+            versions = backend.versions()
+            status = "ready" if missing is None else f"toolchain missing: {missing}"
+        except PluginError as error:
+            status = str(error).replace("\n", " ")
+        table.append(
+            {
+                "name": name,
+                "package": f"{info.distribution} {info.version}",
+                "status": status,
+                "ready": status == "ready",
+                "versions": [f"{tool} {version}" for tool, version in versions.items()],
+            }
+        )
+    return table
+
+
+def _row(target: Target) -> tuple[str, ...]:
+    cpu = target.cpu
+    return (
+        target.name,
+        target.title,
+        f"{cpu.model} ({cpu.arch})",
+        str(cpu.cores),
+        f"{target.memory_mb} MiB" if target.memory_mb else "varies",
+        ", ".join(target.backends),
+    )
+
+
+def _facts(target: Target) -> list[tuple[str, str]]:
+    cpu, system, q = target.cpu, target.os, target.quantization
+    rows = [
+        ("name", target.name),
+        ("device", target.title),
+        ("aliases", ", ".join(target.aliases)),
+        ("system on chip", target.soc),
+        ("processor", f"{cpu.cores} x {cpu.model} ({cpu.arch}), {cpu.max_mhz or '?'} MHz"),
+        ("instructions", " ".join(cpu.isa)),
+        ("vectors", f"{cpu.vector_bits} bits"),
+        ("memory", f"{target.memory_mb} MiB" if target.memory_mb else "varies"),
+        ("system", f"{system.name}, glibc {system.glibc or '-'}, Python {system.python or '-'}"),
+        ("backends", ", ".join(target.backends)),
+        (
+            "quantization",
+            f"{q.activations}, {q.weight_bits}-bit weights, channels x {q.channel_multiple}",
+        ),
+    ]
+    rows += [("rate", f"{r.what} {r.value:g} ({r.source})") for r in target.rates]
+    rows += [("note", note) for note in target.notes]
+    rows += [("source", f"{field}: {source}") for field, source in target.sources.items()]
+    return [(what, value) for what, value in rows if value]

@@ -1,0 +1,208 @@
+"""`edgeopt inspect` and `edgeopt verify`."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgeopt.cli import options as opt
+
+if TYPE_CHECKING:
+    from edgeopt.bundles import Bundle
+    from edgeopt.ir import Program
+
+__all__ = ["inspect", "verify"]
+
+
+def inspect(
+    *,
+    path: Annotated[
+        str, typer.Argument(help="A bundle, a program archive, a .pt2 file or module:function.")
+    ],
+    text: Annotated[
+        bool, typer.Option("--text", help="Print a program's text, line by line.")
+    ] = False,
+    json: opt.Json = False,
+) -> None:
+    """Show what a bundle or a program holds."""
+    from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
+
+    if _is_bundle(Path(path)):
+        from edgeopt.bundles import read_bundle  # noqa: PLC0415 (only here)
+
+        bundle = read_bundle(path)
+        print_json(_bundle_dict(bundle)) if json else print_rows(bundle_rows(bundle))
+        return
+    program = _program(path)
+    if json:
+        print_json(_program_dict(program))
+    elif text:
+        typer.echo(program.text, nl=False)
+    else:
+        print_rows(program_rows(program))
+
+
+def verify(
+    *,
+    bundle: Annotated[Path, typer.Argument(help="The bundle: a folder or a .zip.")],
+    device: Annotated[
+        str, typer.Option("--device", "-d", help="this-process, local or emulated.")
+    ] = "this-process",
+    public_key: Annotated[
+        Path | None, typer.Option(help="The signature beside the bundle must be of this key.")
+    ] = None,
+    threads: Annotated[int, typer.Option(help="Threads of the runtime; 0: as it likes.")] = 0,
+    json: opt.Json = False,
+) -> None:
+    """Check every digest of a bundle, and its golden samples on this machine or a device."""
+    from edgeopt.bundles import read_bundle  # noqa: PLC0415 (only here)
+    from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
+
+    held = read_bundle(bundle, public_key=public_key)
+    failed = _golden_differences(held, device, threads)
+    count = 0 if held.manifest.golden is None else len(held.manifest.golden.samples)
+    result = {
+        "bundle": str(bundle),
+        "digest": held.digest,
+        "files": len(held.manifest.files),
+        "signature": "valid" if public_key is not None else "not asked for",
+        "golden_samples": count,
+        "device": device,
+        "failed": failed,
+        "ok": not failed,
+    }
+    if json:
+        print_json(result)
+    else:
+        rows = [
+            ("files", f"{result['files']} match their digests"),
+            ("signature", str(result["signature"])),
+            ("golden", f"{count} samples on {device}, {len(failed)} out of tolerance"),
+            *[("failed", line) for line in failed],
+        ]
+        print_rows(rows)
+    if failed:
+        raise typer.Exit(1)
+
+
+def bundle_rows(bundle: Bundle) -> list[tuple[str, str]]:
+    """Returns what a bundle says of itself as rows."""
+    from edgeopt.deployment.table import shown_bytes  # noqa: PLC0415 (only here)
+
+    held = bundle.manifest
+    tools = ", ".join(f"{k} {v}" for k, v in sorted(held.provenance.tools.items()))
+    operators = ", ".join(f"{n} {name}" for name, n in sorted(held.operators.items()))
+    golden = held.golden
+    rows = [
+        ("bundle", bundle.name),
+        ("target", f"{held.target.name} ({held.target.title})"),
+        ("backend", f"{held.backend}, {held.precision}"),
+        *[("input", _tensor(s)) for s in held.signature.inputs],
+        *[("output", _tensor(s)) for s in held.signature.outputs],
+        ("size", shown_bytes(bundle.size_bytes)),
+        ("model", held.entry),
+        ("operators", operators),
+        ("requires", ", ".join(held.requirements) or "numpy"),
+        ("python", ", ".join(held.pythons) or "3.9 or later"),
+        ("golden", f"{len(golden.samples)} samples by the {golden.source}" if golden else "none"),
+        ("made by", f"edgeopt {held.provenance.edgeopt}, {tools}"),
+        ("program", held.provenance.created_from.get("program", "")),
+        ("digest", bundle.digest),
+    ]
+    return rows + [("warning", w) for w in (bundle.report or {}).get("warnings", [])]
+
+
+def program_rows(program: Program) -> list[tuple[str, str]]:
+    """Returns what a program holds as rows: inputs, operators, grids, history."""
+    from edgeopt.deployment.table import shown_bytes  # noqa: PLC0415 (only here)
+
+    facts = _program_dict(program)
+    rows = [
+        ("precision", program.precision),
+        *[("input", _tensor(s)) for s in program.signature.inputs],
+        *[("output", _tensor(s)) for s in program.signature.outputs],
+        ("weights", shown_bytes(program.size_bytes)),
+        *[("operators", f"{n} {name}") for name, n in facts["operators"].items()],
+        *[("grids", f"{n} {kind}") for kind, n in facts["grids"].items()],
+        *[("history", _step(step)) for step in facts["history"]],
+        ("digest", program.digest),
+    ]
+    return [*rows, *(("grid", f"{name}: {text}") for name, text in facts["quant"].items())]
+
+
+def _is_bundle(path: Path) -> bool:
+    if path.is_dir():
+        return True
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return "manifest.json" in archive.namelist()
+
+
+def _program(path: str) -> Program:
+    from edgeopt.cli.sources import load_model  # noqa: PLC0415 (only here)
+    from edgeopt.deployment.deploy import as_program  # noqa: PLC0415 (torch)
+
+    source = load_model(path)
+    return as_program(source.model, source.example_inputs)
+
+
+def _bundle_dict(bundle: Bundle) -> dict[str, Any]:
+    import msgspec  # noqa: PLC0415 (only here)
+
+    return {"manifest": msgspec.to_builtins(bundle.manifest), "report": bundle.report}
+
+
+def _program_dict(program: Program) -> dict[str, Any]:
+    from collections import Counter  # noqa: PLC0415 (only here)
+
+    import msgspec  # noqa: PLC0415
+
+    from edgeopt.ir.source import operator_name  # noqa: PLC0415 (torch)
+    from edgeopt.ir.text import grid_text  # noqa: PLC0415
+
+    calls = Counter(operator_name(n) for n in program.graph.nodes if n.op == "call_function")
+    kinds = Counter(spec.dtype for spec in program.quant.values())
+    quant = {
+        name: f"{grid_text(spec)}{f', found by {spec.method}' if spec.method else ''}"
+        for name, spec in program.quant.items()
+    }
+    return {
+        "precision": program.precision,
+        "digest": program.digest,
+        "size_bytes": program.size_bytes,
+        "signature": msgspec.to_builtins(program.signature),
+        "operators": dict(sorted(calls.items())),
+        "grids": dict(sorted(kinds.items())),
+        "quant": quant,
+        "history": [msgspec.to_builtins(step) for step in program.history],
+    }
+
+
+def _golden_differences(bundle: Bundle, device: str, threads: int) -> list[str]:
+    if device != "this-process":
+        from edgeopt.deployment.on_device import verify_on  # noqa: PLC0415 (only here)
+
+        return verify_on(bundle, device, threads=threads)
+    golden = bundle.golden()
+    if golden is None:
+        return []
+    from edgeopt.api import load  # noqa: PLC0415 (only here)
+
+    runner = load(bundle, threads=threads)
+    try:
+        return golden.differences(runner)
+    finally:
+        runner.close()
+
+
+def _tensor(spec: Any) -> str:
+    return f"{spec.name} {spec.dtype}{list(spec.shape)}"
+
+
+def _step(step: dict[str, Any]) -> str:
+    effect = ", ".join(f"{k}={v}" for k, v in step["effect"].items())
+    return f"{step['name']}{f' ({effect})' if effect else ''}"

@@ -1,0 +1,68 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from edgeopt.errors import InputError
+
+__all__ = [
+    "Backend",
+    "Data",
+    "Json",
+    "Model",
+    "Precision",
+    "Quiet",
+    "Settings",
+    "Target",
+    "parse_settings",
+]
+
+Model = Annotated[
+    str, typer.Argument(help="package.module:function, a .pt2 file, or a program archive.")
+]
+Target = Annotated[
+    str, typer.Option("--target", "-t", help="Name or alias of a device, host, or a .toml file.")
+]
+Backend = Annotated[str, typer.Option("--backend", "-b", help="auto, or the name of a backend.")]
+Precision = Annotated[
+    str, typer.Option("--precision", "-p", help="auto, int8, int8-dynamic, float16 or float32.")
+]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--calibration-data",
+        "-c",
+        help="Real inputs: an .npz or .npy file, a folder of them, or package.module:function.",
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", "-s", metavar="NAME=VALUE", help="A setting of the quantization; may be repeated."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+
+
+def parse_settings(given: list[str] | None) -> dict[str, Any] | None:
+    """Returns ``NAME=VALUE`` settings as a dict; a value may be JSON, else it is text.
+
+    Raises:
+        InputError: One has no ``=``.
+    """
+    import json  # noqa: PLC0415 (only here)
+
+    found: dict[str, Any] = {}
+    for text in given or ():
+        name, mark, value = text.partition("=")
+        if not mark or not name:
+            raise InputError(f"{text!r}: expected NAME=VALUE", where="--set")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found or None

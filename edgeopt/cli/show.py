@@ -1,0 +1,107 @@
+"""Prints: tables for people, plain columns for pipes, JSON for programs. Progress goes to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from edgeopt.contracts import Progress
+
+__all__ = ["print_columns", "print_json", "print_rows", "progress_bars"]
+
+
+def print_json(value: Any) -> None:
+    """Prints ``value`` as JSON on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+
+
+def print_rows(rows: Sequence[tuple[str, str]], *, title: str = "") -> None:
+    """Prints (what, value) rows: as a table in a terminal, as aligned text in a pipe."""
+    if not sys.stdout.isatty():
+        width = max((len(what) for what, _ in rows), default=0)
+        before = None
+        for what, value in rows:
+            shown = "" if what == before else what
+            sys.stdout.write(f"{shown:{width}}  {value}".rstrip() + "\n")
+            before = what
+        return
+    table = _table(title)
+    table.add_column(style="bold cyan", no_wrap=True)
+    table.add_column()
+    before = None
+    for what, value in rows:
+        table.add_row("" if what == before else what, _coloured(what, value))
+        before = what
+    _print(table)
+
+
+def print_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a table with a header: boxed in a terminal, as aligned text in a pipe."""
+    if not sys.stdout.isatty():
+        widths = [max(len(r[i]) for r in (header, *rows)) for i in range(len(header))]
+        for row in (header, *rows):
+            line = "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+            sys.stdout.write(line.rstrip() + "\n")
+        return
+    table = _table("")
+    table.show_header = True
+    for place, name in enumerate(header):
+        table.add_column(name, style="bold cyan" if place == 0 else "", no_wrap=place == 0)
+    for row in rows:
+        table.add_row(*(_plain(cell) for cell in row))
+    _print(table)
+
+
+@contextmanager
+def progress_bars(*, quiet: bool = False) -> Iterator[Progress]:
+    """Yields what long work reports to: bars on a terminal's standard error, nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        from edgeopt.deployment.request import silent  # noqa: PLC0415 (only here)
+
+        yield silent
+        return
+    from rich.console import Console  # noqa: PLC0415 (only in a terminal)
+    from rich.progress import Progress as Bars  # noqa: PLC0415
+
+    with Bars(console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: float, total: float) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield report
+
+
+def _table(title: str) -> Any:
+    from rich import box  # noqa: PLC0415 (only in a terminal)
+    from rich.table import Table  # noqa: PLC0415
+
+    return Table(title=title or None, box=box.ROUNDED, show_header=False, title_justify="left")
+
+
+def _coloured(what: str, value: str) -> Any:
+    from rich.text import Text  # noqa: PLC0415 (only in a terminal)
+
+    if what == "warning":
+        return Text(value, style="yellow")
+    bad = "FAILED" in value or "outside max_drop" in value
+    return Text(value, style="red" if bad else "")
+
+
+def _plain(text: str) -> Any:
+    from rich.text import Text  # noqa: PLC0415 (only in a terminal)
+
+    return Text(text)
+
+
+def _print(table: Any) -> None:
+    from rich.console import Console  # noqa: PLC0415 (only in a terminal)
+
+    Console().print(table)

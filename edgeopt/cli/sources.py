@@ -1,0 +1,181 @@
+"""Gets models, data and functions from what a user writes on the command line."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeopt.errors import CalibrationError, InputError
+from edgeopt.registry.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["Source", "load_data", "load_function", "load_model"]
+
+_FIELDS = ("model", "example_inputs", "calibration_data", "evaluate")
+_FORMS = (
+    "package.module:function (no arguments; returns the model, or (model, example_inputs[, "
+    "calibration_data[, evaluate]])), a .pt2 file of torch.export, or a program archive"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a user's function or file gave; None for what it did not."""
+
+    model: Any
+    example_inputs: Any = None
+    calibration_data: Any = None
+    evaluate: Any = None
+
+
+def load_model(spec: str) -> Source:
+    """Returns the model that ``spec`` means, with what came with it.
+
+    Args:
+        spec: ``package.module:function``, a ``.pt2`` file, or an archive of a Program.
+
+    Raises:
+        InputError: It cannot be found or loaded; says which forms there are.
+        ProgramError: The archive is damaged.
+    """
+    if spec.endswith(".pt2"):
+        from edgeopt.ir.untrusted import load_exported  # noqa: PLC0415 (torch)
+
+        return Source(load_exported(spec))
+    if Path(spec).is_file():
+        if not zipfile.is_zipfile(spec):
+            raise InputError("neither a .pt2 file nor a program archive", where=spec, hint=_FORMS)
+        from edgeopt.ir import load_program  # noqa: PLC0415 (torch)
+
+        return Source(load_program(Path(spec)))
+    if ":" not in spec:
+        raise InputError("no such file, and no module:function", where=spec, hint=_FORMS)
+    return _as_source(spec, _call(spec, load_function(spec)))
+
+
+def load_function(spec: str) -> Callable[..., Any]:
+    """Returns the function ``package.module:function``; the current folder is searched too.
+
+    Raises:
+        InputError: The module cannot be imported, or has no such function.
+    """
+    name, _, path = spec.partition(":")
+    if not name or not path:
+        raise InputError("expected package.module:function", where=spec)
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    found: Any = _import(name, spec)
+    for part in path.split("."):
+        if not hasattr(found, part):
+            near = did_you_mean(part, [n for n in vars(found) if not n.startswith("_")])
+            raise InputError(f'no "{part}" in {name}', where=spec, hint=near)
+        found = getattr(found, part)
+    if not callable(found):
+        what = f"expected a function, got a {type(found).__name__}"
+        raise InputError(what, where=spec)
+    return found  # type: ignore[no-any-return]
+
+
+def load_data(spec: str) -> Any:
+    """Returns calibration data: an iterable of inputs.
+
+    Args:
+        spec: An ``.npz`` or ``.npy`` file (axis 0 counts batches or samples), a folder of them
+            (one item each, by name), or ``package.module:function`` that returns an iterable.
+
+    Raises:
+        InputError: There is nothing there, or it is of another kind.
+    """
+    path = Path(spec)
+    if path.is_dir():
+        files = sorted(p for p in path.iterdir() if p.suffix in {".npy", ".npz"})
+        if not files:
+            raise CalibrationError("no .npy or .npz file in it", where=spec)
+        return _Files(files)
+    if path.suffix in {".npy", ".npz"}:
+        if not path.is_file():
+            raise InputError("no such file", where=spec)
+        return _Files([path])
+    if ":" in spec:
+        return _call(spec, load_function(spec))
+    hint = "an .npz or .npy file, a folder of them, or package.module:function"
+    raise InputError("no calibration data there", where=spec, hint=hint)
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Arrays in files, read one after the other; can be iterated again."""
+
+    paths: list[Path]
+
+    def __iter__(self) -> Iterator[Any]:
+        for path in self.paths:
+            yield _read(path)
+
+
+def _read(path: Path) -> Any:
+    import numpy as np  # noqa: PLC0415 (only here)
+
+    try:
+        held = np.load(path, allow_pickle=False)
+        if path.suffix == ".npy":
+            return held
+        arrays = {name: held[name] for name in held.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise CalibrationError(f"not an array file: {error}", where=str(path)) from error
+    if not arrays:
+        raise CalibrationError("no array in it", where=str(path))
+    if all(name == f"arr_{place}" for place, name in enumerate(arrays)):
+        return tuple(arrays.values())
+    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+
+
+def _import(name: str, spec: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{name}.".startswith(f"{error.name}."):
+            hint = "run it from the folder that holds the module, or install its package"
+            raise InputError(f"there is no module {error.name}", where=spec, hint=hint) from error
+        raise InputError(f"importing it failed: {error}", where=spec) from error
+    except Exception as error:  # whatever the user's module does
+        raise InputError(
+            f"importing it failed: {type(error).__name__}: {error}", where=spec
+        ) from error
+
+
+def _call(spec: str, function: Callable[..., Any]) -> Any:
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        raise InputError(f"it must take no arguments: {error}", where=spec) from error
+    except ValueError:
+        pass
+    try:
+        return function()
+    except Exception as error:  # whatever the user's function does
+        raise InputError(f"it raised {type(error).__name__}: {error}", where=spec) from error
+
+
+def _as_source(spec: str, given: Any) -> Source:
+    if isinstance(given, dict):
+        unknown = sorted(set(given) - set(_FIELDS))
+        if unknown or "model" not in given:
+            what = f"it returned a dict with {', '.join(map(str, given))}"
+            raise InputError(what, where=spec, hint=f"keys: {', '.join(_FIELDS)}")
+        return Source(**given)
+    if isinstance(given, tuple):
+        if not 1 <= len(given) <= len(_FIELDS):
+            raise InputError(f"it returned {len(given)} things", where=spec, hint=_FORMS)
+        return Source(*given)
+    if given is None:
+        raise InputError("it returned nothing", where=spec, hint=_FORMS)
+    return Source(given)

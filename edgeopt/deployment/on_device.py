@@ -1,0 +1,90 @@
+"""Has a device verify a bundle, run it and measure it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from edgeopt.bundles import Bundle, read_bundle
+from edgeopt.errors import DeviceError, GateError
+from edgeopt.measure import PlacedBundle, Profile, profile_bundle, verify_on_device
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edgeopt.contracts import Device, Progress, Target
+    from edgeopt.deployment.result import Deployment
+
+__all__ = ["opened", "placed", "profile_on", "require_verified", "verify_on"]
+
+
+@contextmanager
+def opened(device: str | Device, target: Target | None = None) -> Iterator[Device]:
+    """Yields the device that is meant; one that was opened here is closed afterwards.
+
+    Args:
+        device: ``local``, ``emulated``, or a device, which stays open.
+        target: What an emulated device is like.
+
+    Raises:
+        InputError: There is no such device.
+        DeviceError: It cannot be reached.
+    """
+    if not isinstance(device, str):
+        yield device
+        return
+    with _found(device, target) as found:
+        yield found
+
+
+def _found(spec: str, target: Target | None) -> Device:
+    """Returns the device; an emulated one has the target's core where the emulator knows it."""
+    from edgeopt.devices import find_device  # noqa: PLC0415 (only where one is used)
+
+    if spec.strip() != "emulated" or target is None:
+        return find_device(spec)
+    like = f"emulated:{target.cpu.arch}"
+    try:
+        return find_device(f"{like}:{target.cpu.mcpu}")
+    except DeviceError:
+        return find_device(like)
+
+
+@contextmanager
+def placed(bundle: Bundle, device: str | Device) -> Iterator[PlacedBundle]:
+    """Yields the bundle on the device."""
+    with opened(device, bundle.manifest.target) as found:
+        yield PlacedBundle.push(bundle, found)
+
+
+def require_verified(held: PlacedBundle, deployment: Deployment, progress: Progress) -> None:
+    """Checks the bundle's files and golden samples on the device.
+
+    Raises:
+        GateError: One is wrong there; carries the deployment.
+    """
+    progress("verify on the device", 0, 1)
+    verification = held.verify()
+    progress("verify on the device", 1, 1)
+    if not verification.ok:
+        raise GateError(
+            f"the device does not compute what the reference does: {verification}",
+            where=held.device.name,
+            hint="the bundle was not written; try another backend, and report it to this one",
+            deployment=deployment,
+        )
+
+
+def verify_on(bundle: Bundle, device: str | Device, **_: Any) -> list[str]:
+    """Returns what a device found wrong with a bundle; nothing where all is well."""
+    with opened(device, bundle.manifest.target) as found:
+        verification = verify_on_device(bundle, found)
+    return [] if verification.ok else list(verification.lines)
+
+
+def profile_on(bundle: Path | str | Bundle, device: str | Device, **options: Any) -> Profile:
+    """Returns the profile of a bundle on a device; `edgeopt.profile` documents the arguments."""
+    held = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
+    with opened(device, held.manifest.target) as found:
+        return profile_bundle(held, found, **options)
