@@ -16,9 +16,10 @@ report.json        what was measured, if given
 from __future__ import annotations
 
 from functools import cache
-from importlib import metadata, resources
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from edgeopt import __version__
 from edgeopt.bundles.device.edgeopt_runner.bundle import canonical, digest
 from edgeopt.bundles.manifest import (
     KIND,
@@ -82,7 +83,7 @@ def bundle_files(  # noqa: PLR0913 (the parts of a bundle, by name)
         entry=f"model/{artifact.entry}",
         metadata=artifact.metadata,
         operators=artifact.operators,
-        provenance=Provenance(_version(), artifact.tools, {"program": artifact.program_digest}),
+        provenance=Provenance(__version__, artifact.tools, {"program": artifact.program_digest}),
         runtime=RuntimeInfo(runtime.name, runtime.wheels, runtime.notes),
         requirements=tuple(wheel.requirement for wheel in runtime.wheels),
         pythons=_common_pythons(runtime.wheels),
@@ -184,10 +185,3 @@ def _common_pythons(wheels: tuple[Wheel, ...]) -> tuple[str, ...]:
         rows = ", ".join(f"{wheel.requirement} ({' '.join(wheel.pythons)})" for wheel in wheels)
         raise InputError(f"no Python version has all wheels: {rows}", where="runtime")
     return tuple(sorted(common, key=lambda text: [int(part) for part in text.split(".")]))
-
-
-def _version() -> str:
-    try:
-        return metadata.version("edgeopt")
-    except metadata.PackageNotFoundError:
-        return "0+unknown"

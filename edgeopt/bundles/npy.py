@@ -1,15 +1,20 @@
-"""Reads and writes .npy without pickle, and without believing what a header claims."""
+"""Reads .npy without pickle and without believing what a header claims; writes .npy and .npz."""
 
 from __future__ import annotations
 
 import io
 import math
+import zipfile
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgeopt.errors import BundleError, InputError
 
-__all__ = ["read_npy", "write_npy"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["read_npy", "write_npy", "write_npz"]
 
 _MAX_HEADER = 4096
 _KINDS = "biufc"
@@ -28,6 +33,15 @@ def write_npy(array: np.ndarray) -> bytes:
     stream = io.BytesIO()
     plain = np.array(array, array.dtype.newbyteorder("<"), order="C")
     np.lib.format.write_array(stream, plain, version=(1, 0), allow_pickle=False)
+    return stream.getvalue()
+
+
+def write_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Returns arrays as a .npz file. `numpy.savez` cannot: it takes some names as its options."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, array in arrays.items():
+            archive.writestr(f"{name}.npy", write_npy(array))
     return stream.getvalue()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,7 @@ def write_output(path: str, outputs: list[Any], manifest: dict[str, Any]) -> Non
         with open(draft, "wb") as stream:
             if path.endswith(".npz"):
                 names = [spec["name"] for spec in manifest["signature"]["outputs"]]
-                np.savez(stream, **dict(zip(names, outputs)))
+                _write_npz(stream, names, outputs)
             else:
                 np.save(stream, outputs[0], allow_pickle=False)
         os.replace(draft, path)
@@ -146,3 +147,11 @@ def write_output(path: str, outputs: list[Any], manifest: dict[str, Any]) -> Non
         if os.path.exists(draft):
             os.remove(draft)
         raise Stop(USAGE, f"{path}: cannot be written: {error}") from error
+
+
+def _write_npz(stream: Any, names: list[str], arrays: list[Any]) -> None:
+    """Writes what numpy.savez would, which takes some names as its options."""
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, array in zip(names, arrays):
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)

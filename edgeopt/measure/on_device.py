@@ -1,0 +1,275 @@
+"""Runs, verifies and measures a bundle on a device, its requirements installed on demand."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import uuid
+import zipfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+import numpy as np
+
+from edgeopt.bundles.npy import write_npz
+from edgeopt.errors import DeviceError, InputError
+from edgeopt.measure.profile import Profile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import PurePosixPath
+
+    from edgeopt.bundles import Bundle
+    from edgeopt.contracts import Completed, Device, TensorSpec
+
+__all__ = [
+    "PlacedBundle",
+    "Verification",
+    "profile_bundle",
+    "run_on_device",
+    "verify_on_device",
+]
+
+_OK, _WRONG, _USAGE, _MISSING = 0, 1, 2, 3  # exit statuses of run.py
+_REMOVE = "import shutil, sys; shutil.rmtree(sys.argv[1], ignore_errors=True)"
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """What a device says after checking every file and every golden sample of a bundle.
+
+    Attributes:
+        ok: Whether all of it is right.
+        lines: What the runner said.
+    """
+
+    ok: bool
+    lines: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+class PlacedBundle:
+    """A bundle that lies on a device.
+
+    Args:
+        bundle: The bundle.
+        device: The device; it stays open.
+        timeout_s: Of each command on the device.
+    """
+
+    def __init__(self, bundle: Bundle, device: Device, *, timeout_s: float = 600.0) -> None:
+        self.bundle = bundle
+        self.device = device
+        self.timeout_s = timeout_s
+        self._root = device.workdir() / "bundles" / bundle.digest[:16]
+        requirements = "\n".join(bundle.manifest.requirements).encode()
+        self._site = device.workdir() / "site" / hashlib.sha256(requirements).hexdigest()[:16]
+
+    @classmethod
+    def push(cls, bundle: Bundle, device: Device, *, timeout_s: float = 600.0) -> Self:
+        """Returns the bundle on the device, copied there now.
+
+        Raises:
+            DeviceError: It cannot be copied.
+            BundleError: It changed since it was read.
+        """
+        placed = cls(bundle, device, timeout_s=timeout_s)
+        with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
+            if bundle.is_zip:
+                device.push(bundle.unpack(Path(folder) / "bundle").path, placed._root)
+            else:
+                bundle.verify()
+                device.push(bundle.path, placed._root)
+        return placed
+
+    def verify(self) -> Verification:
+        """Returns whether every file and every golden sample is right there.
+
+        Raises:
+            DeviceError: It cannot be run.
+        """
+        done = self._run(["--verify"])
+        if done.returncode not in {_OK, _WRONG}:
+            raise self._failure(done)
+        text = done.stdout if done.returncode == _OK else done.stdout + done.stderr
+        return Verification(done.returncode == _OK, tuple(text.splitlines()))
+
+    def profile(
+        self,
+        *,
+        runs: int = 100,
+        warmup: int | None = None,
+        threads: int = 0,
+        max_seconds: float = 120.0,
+    ) -> Profile:
+        """Returns times, memory and facts; `profile_bundle` documents the arguments."""
+        with self._scratch() as (local, remote):
+            words = ["--benchmark", "--json", str(remote / "times.json"), "--runs", str(runs)]
+            words += ["--threads", str(threads), "--max-seconds", str(max_seconds)]
+            words += [] if warmup is None else ["--warmup", str(warmup)]
+            self._run_well(words)
+            self.device.pull(remote / "times.json", local / "times.json")
+            text = (local / "times.json").read_bytes()
+        name, emulated = self.device.name, self.device.emulated
+        profile = Profile.from_json(text, device=name, emulated=emulated, asked=runs)
+        if profile.digest != self.bundle.digest:
+            raise DeviceError("another bundle was measured", where=name)
+        return profile
+
+    def run(
+        self, samples: Sequence[Sequence[np.ndarray]], *, threads: int = 0
+    ) -> list[tuple[np.ndarray, ...]]:
+        """Returns the outputs for each sample, all run by one process on the device.
+
+        Args:
+            samples: One sequence of arrays for each call, in the signature's order and dtypes.
+            threads: Threads of the runtime; 0 leaves it to the runtime.
+
+        Raises:
+            InputError: A sample does not fit the signature.
+            DeviceError: It cannot be run there.
+        """
+        signature = self.bundle.manifest.signature
+        if not samples:
+            return []
+        for number, sample in enumerate(samples):
+            _check_sample(sample, signature.inputs, f"sample {number}")
+        with self._scratch() as (local, remote):
+            names = [spec.name for spec in signature.inputs]
+            columns = [np.stack(column) for column in zip(*samples, strict=True)]
+            (local / "in.npz").write_bytes(write_npz(dict(zip(names, columns, strict=True))))
+            self.device.push(local / "in.npz", remote / "in.npz")
+            words = [
+                "--each",
+                "--input",
+                str(remote / "in.npz"),
+                "--output",
+                str(remote / "out.npz"),
+            ]
+            self._run_well([*words, "--threads", str(threads)])
+            self.device.pull(remote / "out.npz", local / "out.npz")
+            outputs = _read_outputs(local / "out.npz", signature.outputs, len(samples))
+        return [tuple(output[i] for output in outputs) for i in range(len(samples))]
+
+    def _run(self, words: Sequence[str]) -> Completed:
+        """Runs run.py; installs the requirements and runs it again where they are missing."""
+        command = ["python3", str(self._root / "run.py"), *words]
+        env = {"PYTHONPATH": str(self._site)}
+        done = self.device.run(command, env=env, timeout_s=self.timeout_s)
+        if done.returncode == _MISSING:
+            self.device.install(self.bundle.manifest.requirements or ("numpy",), self._site)
+            done = self.device.run(command, env=env, timeout_s=self.timeout_s)
+        return done
+
+    def _run_well(self, words: Sequence[str]) -> None:
+        done = self._run(words)
+        if done.returncode != _OK:
+            raise self._failure(done)
+
+    def _failure(self, done: Completed) -> DeviceError | InputError:
+        text = (done.stderr.strip() or done.stdout.strip() or "it said nothing")[-2000:]
+        if done.returncode == _USAGE:
+            return InputError(text, where=self.device.name)
+        what = f"run.py ended with status {done.returncode}: {text}"
+        return DeviceError(what, where=self.device.name)
+
+    @contextmanager
+    def _scratch(self) -> Iterator[tuple[Path, PurePosixPath]]:
+        """Yields a folder here and one on the device; both are gone afterwards."""
+        remote = self.device.workdir() / "scratch" / uuid.uuid4().hex
+        with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
+            local = Path(folder)
+            (local / "empty").mkdir()
+            (local / "empty" / "mark").write_bytes(b"")
+            self.device.push(local / "empty", remote)
+            try:
+                yield local, remote
+            finally:
+                with suppress(DeviceError):  # what went wrong before matters more
+                    self.device.run(["python3", "-c", _REMOVE, str(remote)])
+
+
+def profile_bundle(  # noqa: PLR0913 (how to measure, by name)
+    bundle: Bundle,
+    device: Device,
+    *,
+    runs: int = 100,
+    warmup: int | None = None,
+    threads: int = 0,
+    max_seconds: float = 120.0,
+    timeout_s: float = 600.0,
+) -> Profile:
+    """Returns times, memory and facts of ``bundle`` on ``device``.
+
+    Args:
+        bundle: The bundle.
+        device: The device; the bundle's requirements are installed there if they are missing.
+        runs: Runs to time.
+        warmup: Runs before; None: until the times are stable.
+        threads: Threads of the runtime; 0 leaves it to the runtime.
+        max_seconds: Stop timing then, even if not all runs are done.
+        timeout_s: End the program on the device then.
+
+    Raises:
+        DeviceError: The device cannot be prepared, or the bundle does not run there.
+    """
+    placed = PlacedBundle.push(bundle, device, timeout_s=timeout_s)
+    return placed.profile(runs=runs, warmup=warmup, threads=threads, max_seconds=max_seconds)
+
+
+def verify_on_device(bundle: Bundle, device: Device, *, timeout_s: float = 600.0) -> Verification:
+    """Returns whether every file and every golden sample of ``bundle`` is right on ``device``.
+
+    Raises:
+        DeviceError: The device cannot be prepared, or the bundle does not run there.
+    """
+    return PlacedBundle.push(bundle, device, timeout_s=timeout_s).verify()
+
+
+def run_on_device(
+    bundle: Bundle,
+    device: Device,
+    inputs: Sequence[np.ndarray],
+    *,
+    threads: int = 0,
+    timeout_s: float = 600.0,
+) -> tuple[np.ndarray, ...]:
+    """Returns the outputs of one call on ``device``.
+
+    For more than one call, ``PlacedBundle.push(bundle, device).run(samples)`` is faster.
+
+    Raises:
+        InputError: The inputs do not fit the signature.
+        DeviceError: The device cannot be prepared, or the bundle does not run there.
+    """
+    placed = PlacedBundle.push(bundle, device, timeout_s=timeout_s)
+    return placed.run([inputs], threads=threads)[0]
+
+
+def _check_sample(sample: Sequence[np.ndarray], specs: Sequence[TensorSpec], where: str) -> None:
+    got = [(np.shape(array), str(np.asarray(array).dtype)) for array in sample]
+    want = [(tuple(spec.shape), spec.dtype) for spec in specs]
+    if got != want:
+        raise InputError(f"{got}, expected {want}", where=where)
+
+
+def _read_outputs(path: Path, specs: Sequence[TensorSpec], count: int) -> list[np.ndarray]:
+    """Returns one array (count, *shape) for each output; a device is not trusted either."""
+    want = [((count, *spec.shape), spec.dtype) for spec in specs]
+    room = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize + 4096 for shape, dtype in want)
+    try:
+        if path.stat().st_size > room + 4096:
+            raise DeviceError(
+                f"{path.stat().st_size} bytes, at most {room} expected", where="outputs"
+            )
+        with np.load(path, allow_pickle=False) as held:
+            outputs = [held[spec.name] for spec in specs]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DeviceError(f"the outputs cannot be read: {error}", where="outputs") from error
+    got = [(output.shape, str(output.dtype)) for output in outputs]
+    if got != want:
+        raise DeviceError(f"{got}, expected {want}", where="outputs")
+    return outputs

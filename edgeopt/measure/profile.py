@@ -1,0 +1,188 @@
+"""What was measured of a bundle on a device."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+import msgspec
+
+from edgeopt.errors import DeviceError
+from edgeopt.measure.conditions import Conditions, conditions_warnings
+from edgeopt.measure.statistics import Latency, summarize
+
+__all__ = ["Profile"]
+
+_NS_PER_MS = 1e6
+_VARIES = 0.2  # interquartile range over median
+
+
+class _Benchmark(msgspec.Struct, frozen=True):
+    """The JSON that a bundle's ``run.py --benchmark`` writes."""
+
+    bundle: str
+    digest: str
+    inputs: str
+    threads: int
+    samples_ns: tuple[int, ...]
+    first_inference_ns: int
+    import_ns: int
+    load_ns: int
+    peak_memory_kb: int
+    memory_before_kb: int
+    runtime: dict[str, Any]
+    requirements: dict[str, dict[str, str]]
+    device: dict[str, Any]
+    before: Conditions
+    after: Conditions
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """Times, memory and facts of a bundle on a device.
+
+    Under emulation there are no times and no memory: they would say nothing about the hardware.
+
+    Attributes:
+        bundle: Name of the bundle.
+        digest: Its digest.
+        device: Name of the device.
+        label: ``measured`` or ``emulated``.
+        threads: Threads that were asked for; 0 left it to the runtime.
+        runs: How often it ran.
+        latency: Of one call, warm.
+        import_ms: Time to import the runtime.
+        load_ms: Time to load the model, without the import.
+        first_inference_ms: Time of the first call.
+        peak_memory_mb: Most memory that the process held, Python and numpy included, in MiB.
+        model_memory_mb: How much more it held than before the runtime was imported, in MiB.
+        inputs: What it ran on: ``golden``, ``given`` or ``noise``.
+        samples_ns: The raw times.
+        facts: ``device``, ``runtime`` and ``requirements``, and the conditions ``before`` and
+            ``after``.
+        warnings: What makes the times less than certain.
+    """
+
+    bundle: str
+    digest: str
+    device: str
+    label: Literal["measured", "emulated"]
+    threads: int
+    runs: int
+    latency: Latency | None
+    import_ms: float | None
+    load_ms: float | None
+    first_inference_ms: float | None
+    peak_memory_mb: float | None
+    model_memory_mb: float | None
+    inputs: str
+    samples_ns: tuple[int, ...]
+    facts: dict[str, Any]
+    warnings: tuple[str, ...]
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the device is emulated."""
+        return self.label == "emulated"
+
+    @property
+    def latency_ms(self) -> float | None:
+        """Median time of a call in ms; None under emulation."""
+        return self.latency.median_ms if self.latency is not None else None
+
+    @classmethod
+    def from_json(cls, text: bytes | str, *, device: str, emulated: bool, asked: int = 0) -> Self:
+        """Returns the profile in what ``run.py --benchmark`` wrote.
+
+        Args:
+            text: The JSON.
+            device: Name of the device.
+            emulated: Whether the device is emulated.
+            asked: How many runs were asked for; fewer make a warning.
+
+        Raises:
+            DeviceError: It is not such JSON.
+        """
+        try:
+            held = msgspec.json.decode(text, type=_Benchmark)
+        except msgspec.DecodeError as error:
+            raise DeviceError(
+                f"the benchmark's JSON cannot be read: {error}", where=device
+            ) from error
+        return cls(
+            bundle=held.bundle,
+            digest=held.digest,
+            device=device,
+            label="emulated" if emulated else "measured",
+            threads=held.threads,
+            runs=len(held.samples_ns),
+            **({} if emulated else _measured(held)) or _NOTHING,
+            inputs=held.inputs,
+            facts=_facts(held),
+            warnings=tuple(_version_warnings(held))
+            + (() if emulated else tuple(_time_warnings(held, asked))),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns all of it as plain JSON types."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return {**plain, "latency_ms": self.latency_ms, "emulated": self.emulated}
+
+    def __str__(self) -> str:
+        if self.latency is None:
+            head = f"{self.device}: emulated, {self.runs} runs; times would say nothing of a device"
+        else:
+            head = (
+                f"{self.device}: {self.latency}, {_threads(self.threads)}; "
+                f"load {self.load_ms:.3g} ms, first call {self.first_inference_ms:.3g} ms, "
+                f"peak memory {self.peak_memory_mb:.0f} MiB"
+            )
+        return "\n".join([head, *(f"  ! {warning}" for warning in self.warnings)])
+
+
+_NOTHING: dict[str, Any] = {
+    **dict.fromkeys(("latency", "import_ms", "load_ms", "first_inference_ms")),
+    **dict.fromkeys(("peak_memory_mb", "model_memory_mb")),
+    "samples_ns": (),
+}
+
+
+def _measured(held: _Benchmark) -> dict[str, Any]:
+    return {
+        "latency": summarize(held.samples_ns),
+        "import_ms": held.import_ns / _NS_PER_MS,
+        "load_ms": held.load_ns / _NS_PER_MS,
+        "first_inference_ms": held.first_inference_ns / _NS_PER_MS,
+        "peak_memory_mb": held.peak_memory_kb / 1024,
+        "model_memory_mb": (held.peak_memory_kb - held.memory_before_kb) / 1024,
+        "samples_ns": held.samples_ns,
+    }
+
+
+def _facts(held: _Benchmark) -> dict[str, Any]:
+    names = ("device", "runtime", "requirements", "before", "after")
+    return {name: msgspec.to_builtins(getattr(held, name)) for name in names}
+
+
+def _version_warnings(held: _Benchmark) -> list[str]:
+    return [
+        f"{name} {found.get('installed') or 'of an unknown version'} is installed there, "
+        f"{found.get('wanted')} is pinned"
+        for name, found in held.requirements.items()
+        if found.get("installed") != found.get("wanted")
+    ]
+
+
+def _time_warnings(held: _Benchmark, asked: int) -> list[str]:
+    lines = conditions_warnings(held.before, held.after, cores=int(held.device.get("cores") or 1))
+    latency = summarize(held.samples_ns)
+    if latency.iqr_ms > _VARIES * latency.median_ms:
+        share = latency.iqr_ms / latency.median_ms
+        lines.append(f"the times vary: their middle half spans {share:.0%} of the median")
+    if latency.runs < asked:
+        lines.append(f"time was up after {latency.runs} of {asked} runs")
+    if held.inputs == "noise":
+        lines.append("timed on noise: the bundle holds no golden samples")
+    return lines
+
+
+def _threads(count: int) -> str:
+    return {0: "threads as the runtime likes", 1: "1 thread"}.get(count, f"{count} threads")
