@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-import re
+import dataclasses
+import sysconfig
+import traceback
 import warnings
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.export import ExportedProgram
+from torch.export.graph_signature import OutputKind
 from torch.utils import _pytree as pytree
 
-from edgeopt.contracts.signature import Signature, TensorSpec
 from edgeopt.errors import CaptureError, EdgeoptError, InputError
+from edgeopt.ir.decompositions import decompositions
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.inputs import as_call, infer_example_inputs
 from edgeopt.ir.program import Program, Step
-from edgeopt.ir.source import source_line
+from edgeopt.ir.refusals import refuse_unsuitable
+from edgeopt.ir.signature import read_signature
+from edgeopt.ir.source import is_torch, short_path, shorten_trace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["capture_module"]
 
 
 def capture_module(model: torch.nn.Module | ExportedProgram, example_inputs: Any = None) -> Program:
     """Returns the program of ``model``: functional ATen operators, shapes fixed to the example.
+
+    The program has weights of its own: training the model further does not change it.
 
     Args:
         model: A module in eval mode, or an ExportedProgram.
@@ -31,21 +40,26 @@ def capture_module(model: torch.nn.Module | ExportedProgram, example_inputs: Any
 
     Raises:
         InputError: The model is in training mode, or its inputs are not known.
-        CaptureError: torch.export could not capture it; carries its words and the source line.
+        CaptureError: torch.export could not capture it (carries its words and the source line),
+            or what it captured is not a pure function of its inputs.
     """
     exported = model if isinstance(model, ExportedProgram) else _export(model, example_inputs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        exported = exported.run_decompositions(_recurrent())
-    program = Program(exported=exported, signature=_signature(exported))
-    step = Step("capture", {}, {"nodes": len(exported.graph_module.graph.nodes)})
-    return Editor(program).finish(step)
+        exported = exported.run_decompositions(decompositions())
+    _drop_writes_to_inputs(exported)
+    refuse_unsuitable(exported)
+    editor = Editor(Program(exported=exported, signature=read_signature(exported)))
+    editor.constants = _copied(editor.constants)
+    for node in editor.calls():
+        node.meta["stack_trace"] = shorten_trace(node.meta.get("stack_trace") or "")
+    return editor.finish(Step("capture", {}, {"nodes": len(exported.graph.nodes)}))
 
 
 def _export(model: torch.nn.Module, example_inputs: Any) -> ExportedProgram:
     if not isinstance(model, torch.nn.Module):
         raise InputError(
-            f"expected a torch.nn.Module or an ExportedProgram, got a {type(model).__name__}"
+            f"expected a torch.nn.Module or an ExportedProgram, got {type(model).__name__!r}"
         )
     _require_eval(model)
     if example_inputs is None:
@@ -57,29 +71,45 @@ def _export(model: torch.nn.Module, example_inputs: Any) -> ExportedProgram:
             hint="pass example_inputs=(tensor,) with the shape and dtype it will see on the device",
         )
     args, kwargs = as_call(example_inputs)
+    try:
+        return _exported(model, args, kwargs)
+    except EdgeoptError:
+        raise
+    except Exception as error:  # torch raises dozens of types here
+        if _register_outputs(model, args, kwargs):
+            return _export(model, example_inputs)
+        raise _explained(error, model) from error
+
+
+def _exported(
+    model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> ExportedProgram:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        try:
-            return torch.export.export(model, args, kwargs, strict=False)
-        except EdgeoptError:
-            raise
-        except Exception as error:  # torch raises dozens of types here
-            raise _explained(error, model) from error
+        return torch.export.export(model, args, kwargs, strict=False)
 
 
-def _recurrent() -> dict[Any, Any]:
-    """Returns what unrolls LSTM and GRU into one linear a step; all else stays as it is."""
-    from torch._decomp import decompositions as table  # noqa: PLC0415 (only used here)
-
-    aten = torch.ops.aten
-    return {aten.lstm.input: table.lstm_impl, aten.gru.input: table.gru_impl}
+def _register_outputs(
+    model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> bool:
+    """Returns whether the model gave back a dataclass that torch.export now knows."""
+    try:
+        with torch.no_grad():
+            returned = model(*args, **kwargs)
+    except Exception:  # noqa: BLE001 (export's own error says more)
+        return False
+    kind = type(returned)
+    if not dataclasses.is_dataclass(returned) or kind in pytree.SUPPORTED_NODES:
+        return False
+    torch.export.register_dataclass(kind)
+    return True
 
 
 def _require_eval(model: torch.nn.Module) -> None:
     training = [
         name or type(model).__name__
         for name, module in model.named_modules()
-        if module.training and not _stateless(module)
+        if module.training and _acts_in_training(module)
     ]
     if model.training or training:
         where = ", ".join(training[:3]) or type(model).__name__
@@ -90,71 +120,58 @@ def _require_eval(model: torch.nn.Module) -> None:
         )
 
 
-def _stateless(module: torch.nn.Module) -> bool:
+def _acts_in_training(module: torch.nn.Module) -> bool:
     """A container or activation that was added after ``eval()`` does no harm."""
     acts = (torch.nn.modules.batchnorm._NormBase, torch.nn.modules.dropout._DropoutNd)  # noqa: SLF001
-    return not isinstance(module, acts)
+    return isinstance(module, acts)
+
+
+def _drop_writes_to_inputs(exported: ExportedProgram) -> None:
+    """An in-place operator on an input writes to the caller's tensor; on a device nobody looks."""
+    output = exported.graph.output_node()
+    specs = exported.graph_signature.output_specs
+    kept = [
+        (spec, value)
+        for spec, value in zip(specs, output.args[0], strict=True)
+        if spec.kind is not OutputKind.USER_INPUT_MUTATION
+    ]
+    exported.graph_signature.output_specs = [spec for spec, _ in kept]
+    output.args = (tuple(value for _, value in kept),)
+
+
+def _copied(constants: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Returns copies; constants that were one tensor (tied weights) stay one."""
+    copies: dict[Any, torch.Tensor] = {}
+    result = {}
+    for name, tensor in constants.items():
+        place = (tensor.untyped_storage().data_ptr(), tensor.storage_offset())
+        key = (*place, tensor.shape, tensor.stride(), tensor.dtype)
+        result[name] = copies.setdefault(key, tensor.clone())
+    return result
 
 
 def _explained(error: Exception, model: torch.nn.Module) -> CaptureError:
     text = str(error).strip()
     first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
-    own = [f for f in re.findall(r'File "([^"]+)", line (\d+)', text) if "/torch/" not in f[0]]
-    where = f"{own[-1][0].rsplit('/', 1)[-1]}:{own[-1][1]}" if own else type(model).__name__
     hint = "see the chained error of torch.export"
     if "data-dependent" in text or "GuardOnDataDependent" in type(error).__name__:
         hint = (
-            "the model decides on the values of a tensor; an exported program cannot. Replace the "
-            "Python if/while with torch.where or torch.cond, or move it out of the model"
+            "the model decides on the values of a tensor; an exported program cannot. Compute both "
+            "sides and choose with torch.where, or decide outside the model"
         )
+    where = _own_frame(error) or type(model).__name__
     return CaptureError(f"torch.export: {first.strip()}", where=where, hint=hint)
 
 
-def _signature(exported: ExportedProgram) -> Signature:
-    nodes = {node.name: node for node in exported.graph_module.graph.nodes}
-    program = Program(exported=exported, signature=Signature((), ()))
-    in_tree, out_tree = _tree(exported.call_spec.in_spec), _tree(exported.call_spec.out_spec)
-    shown_names = _output_names(exported, len(program.output_names))
-    return Signature(
-        inputs=tuple(_spec(nodes[name], name) for name in program.input_names),
-        outputs=tuple(
-            _spec(nodes[name], shown)
-            for name, shown in zip(program.output_names, shown_names, strict=True)
-        ),
-        in_tree=in_tree,
-        out_tree=out_tree,
+def _own_frame(error: BaseException) -> str:
+    """Returns ``file:line`` of the innermost frame of the model's code in the traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if not is_torch(f.filename) and not _is_plumbing(f.filename)]
+    return f"{short_path(own[-1].filename)}:{own[-1].lineno}" if own else ""
+
+
+def _is_plumbing(file: str) -> bool:
+    standard = sysconfig.get_paths()["stdlib"]
+    return file in (__file__, "<string>") or (
+        file.startswith(standard) and "/site-packages/" not in file
     )
-
-
-def _spec(node: torch.fx.Node, name: str) -> TensorSpec:
-    value = node.meta["val"]
-    if any(isinstance(d, torch.SymInt) for d in value.shape):
-        raise CaptureError(
-            f"a dimension of {name} is dynamic: {tuple(value.shape)}",
-            where=source_line(node) or name,
-            hint="export without dynamic_shapes: one artefact has one shape",
-        )
-    dtype = str(value.dtype).removeprefix("torch.")
-    return TensorSpec(name, tuple(int(d) for d in value.shape), dtype)
-
-
-def _output_names(exported: ExportedProgram, count: int) -> list[str]:
-    """Returns the keys of a flat dict's or dataclass's entries, else ``output_<index>``."""
-    names = [f"output_{index}" for index in range(count)]
-    try:
-        held = pytree.tree_unflatten(range(count), exported.call_spec.out_spec)
-    except (TypeError, ValueError):
-        return names
-    for key, index in held.items() if isinstance(held, Mapping) else ():
-        if isinstance(index, int):
-            names[index] = str(key)
-    return names
-
-
-def _tree(spec: Any) -> str:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return pytree.treespec_dumps(spec)
-    except (NotImplementedError, TypeError, ValueError):
-        return ""

@@ -78,6 +78,7 @@ class Editor:
         first = next(iter(self.graph.nodes))
         with self.graph.inserting_before(first):
             node = self.graph.placeholder(hint)
+        node.target = node.name  # the argument's name in the code; a hint may come twice
         self._nodes[node.name] = node
         self.set_tensor(node, tensor)
         return node
@@ -172,6 +173,7 @@ class Editor:
         self, old: ExportedProgram
     ) -> tuple[list[InputSpec], dict[str, torch.Tensor], dict[str, Any]]:
         known = {s.arg.name: s for s in old.graph_signature.input_specs}
+        taken = {s.target for s in known.values()}
         specs: list[InputSpec] = []
         state: dict[str, torch.Tensor] = {}
         for node in self.graph.nodes:
@@ -181,10 +183,11 @@ class Editor:
                 specs.append(known[node.name])
                 continue
             was = known.get(node.name)
-            fqn = was.target if was is not None and was.target else node.name
+            fqn = was.target if was is not None and was.target else _free(node.name, taken)
             specs.append(
                 InputSpec(InputKind.BUFFER, TensorArgument(node.name), fqn, persistent=True)
             )
+            taken.add(fqn)
             state[fqn] = self.constants[node.name]
         return specs, state, {}
 
@@ -209,6 +212,13 @@ class Editor:
             return held[0][0][held[0][1]]
         with self._mode:
             return target(*held[0], **held[1])
+
+
+def _free(name: str, taken: set[str | None]) -> str:
+    """Returns a name like ``name`` that no weight of the model has."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _fake_mode(graph: torch.fx.Graph) -> Any:

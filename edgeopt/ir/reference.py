@@ -131,7 +131,7 @@ class ReferenceRunner:
     def __call__(self, *inputs: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
         """Returns the program's outputs in the float model's shapes and dtypes."""
         check_arrays(self.program.signature, inputs)
-        tensors = [torch.from_numpy(np.ascontiguousarray(a)) for a in inputs]
+        tensors = [torch.from_numpy(np.array(a, order="C")) for a in inputs]  # may be read-only
         results = tuple(r.numpy() for r in self._simulation.outputs(tensors))
         return results if len(results) > 1 else results[0]
 

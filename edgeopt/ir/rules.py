@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING
 
 import torch
@@ -46,8 +47,23 @@ def _signature_fits_graph(program: Program) -> Iterator[str]:
             continue
         for spec, name in zip(specs, names, strict=True):
             value = program.node(name).meta.get("val")
-            if isinstance(value, torch.Tensor) and tuple(value.shape) != spec.shape:
+            if not isinstance(value, torch.Tensor):
+                continue
+            if tuple(value.shape) != spec.shape:
                 yield f"{kind} {name} has shape {tuple(value.shape)}, not {spec.shape}"
+            if str(value.dtype) != f"torch.{spec.dtype}":
+                yield f"{kind} {name} is {value.dtype}, not {spec.dtype}"
+
+
+def _every_operator_is_one_of_torch(program: Program) -> Iterator[str]:
+    """A graph that was read may name any callable; only overloads without side effects are run."""
+    for node in program.graph.nodes:
+        if node.op != "call_function" or node.target is operator.getitem:
+            continue
+        if not isinstance(node.target, torch._ops.OpOverload):  # noqa: SLF001 (no public name)
+            yield f"{node.name} calls {operator_name(node)}, which is no operator of torch"
+        elif any(a.name == "filename" for a in node.target._schema.arguments):  # noqa: SLF001
+            yield f"{node.name} ({operator_name(node)}) touches files"
 
 
 def _every_operator_is_functional(program: Program) -> Iterator[str]:
@@ -104,8 +120,8 @@ def _integer_anchors_are_complete(program: Program) -> Iterator[str]:
             continue
         value, weight, bias = ops.anchor_parts(node)
         if weight.name not in program.quant:
-            yield f"{node.name} has integer inputs and the float weight {weight.name}"
-        elif bias is not None:
+            continue  # kept in float: it reads the dequantized value
+        if bias is not None:
             yield from _bias_fits(program, node.name, value.name, weight.name, bias.name)
 
 
@@ -134,6 +150,7 @@ def _moved_values_keep_their_grid(program: Program) -> Iterator[str]:
 
 RULES: tuple[Callable[[Program], Iterator[str]], ...] = (
     _signature_fits_graph,
+    _every_operator_is_one_of_torch,
     _every_operator_is_functional,
     _every_shape_is_known,
     _quantized_values_are_float_tensors,

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["module_path", "operator_name", "source_line"]
+__all__ = [
+    "is_torch",
+    "module_path",
+    "operator_name",
+    "short_path",
+    "shorten_trace",
+    "source_line",
+]
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
 
@@ -23,11 +31,11 @@ def operator_name(node: torch.fx.Node) -> str:
 def source_line(node: torch.fx.Node) -> str:
     """Returns ``file:line`` of the innermost frame outside torch, empty where unknown."""
     frames = _FRAME.findall(node.meta.get("stack_trace") or "")
-    own = [f for f in frames if "/torch/" not in f[0]]
+    own = [f for f in frames if not is_torch(f[0]) and not f[0].startswith("<")]
     if not frames:
         return ""
     file, line, _ = (own or frames)[-1]
-    return f"{_short(file)}:{line}"
+    return f"{short_path(file)}:{line}"
 
 
 def module_path(node: torch.fx.Node) -> str:
@@ -37,9 +45,21 @@ def module_path(node: torch.fx.Node) -> str:
     return paths[-1].removeprefix("L['self'].") if paths else ""
 
 
-def _short(file: str) -> str:
+def is_torch(file: str) -> bool:
+    """Returns whether ``file`` is part of PyTorch, whether its path was shortened or not."""
+    return short_path(file).startswith("torch/")
+
+
+def short_path(file: str) -> str:
     """Returns a path without the machine's folders: from the package on, or the bare name."""
+    if not PurePath(file).is_absolute():
+        return file
     for mark in ("/site-packages/", "/dist-packages/"):
         if mark in file:
             return file.split(mark, 1)[1]
-    return file.rsplit("/", 1)[-1]
+    return PurePath(file).name
+
+
+def shorten_trace(trace: str) -> str:
+    """Returns a stack trace whose files are `short_path`; a second time changes nothing."""
+    return re.sub(r'File "([^"]+)"', lambda found: f'File "{short_path(found[1])}"', trace)

@@ -26,6 +26,12 @@ __all__ = ["check_graph", "load_exported"]
 
 _NAME_KEYS = ("name", "as_name")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TARGET_KEYS = ("target", "as_operator")
+_TARGET = re.compile(
+    r"torch\.ops\.(higher_order\.\w+|[a-z]\w*\.\w+\.[A-Za-z]\w*)"
+    r"|_operator\.(getitem|add|sub|mul|floordiv|truediv|mod|neg|eq|ne|lt|le|gt|ge|and_|or_|not_|pow)"
+    r"|math\.[a-z]+"
+)
 _DIMENSION = re.compile(r"-?[0-9]+|[su][0-9]+")
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _MAX_GRAPH = 256 << 20
@@ -70,9 +76,12 @@ def check_graph(graph: Any, where: str) -> None:
     """Checks a graph in torch.export's JSON schema for text that torch would execute.
 
     Raises:
-        ProgramError: A value's name is not an identifier, or a dimension is an expression.
+        ProgramError: A value's name is not an identifier, a dimension is an expression, or what is
+            called is no operator.
     """
     for key, value in _entries(graph):
+        if key in _TARGET_KEYS and isinstance(value, str) and not _TARGET.fullmatch(value):
+            raise ProgramError(f"it calls {value[:60]!r}", where=where, hint=_HINT)
         if key in _NAME_KEYS and isinstance(value, str) and value and not _NAME.fullmatch(value):
             raise ProgramError(f"a value is called {value[:60]!r}", where=where, hint=_HINT)
         if key == "expr_str" and not (isinstance(value, str) and _DIMENSION.fullmatch(value)):

@@ -37,6 +37,7 @@ CORE: tuple[str, ...] = (
     "canonicalize_products",
     "canonicalize_arithmetic",
     "canonicalize_pooling",
+    "canonicalize_convolutions",
     "fold_batch_norm",
     "fold_padding",
     "fuse_activations",

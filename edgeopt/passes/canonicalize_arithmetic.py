@@ -1,7 +1,8 @@
 """Spells arithmetic as add, sub, mul and div of tensors.
 
 Requires: nothing. Ensures: no scalar operand is left in float arithmetic (it is a constant of one
-element), no alpha, no rsub, no division by a constant, no small integer power, no masked_fill.
+element), no alpha, no rsub, no division by a constant, no small integer power, no masked_fill, no
+where between scalars.
 """
 
 from __future__ import annotations
@@ -38,16 +39,20 @@ def canonicalize_arithmetic(program: Program) -> Program:
     )
 
 
+_DIVISIONS = (aten.div.Tensor, aten.div.Scalar)
+
+
 def _operand(editor: Editor, node: torch.fx.Node, value: Any, like: torch.dtype) -> torch.fx.Node:
     if isinstance(value, torch.fx.Node):
         return value
-    return editor.add_constant(f"{node.name}_scalar", torch.tensor([value], dtype=like))
+    shape = [1] if node.meta["val"].ndim else []
+    return editor.add_constant(f"{node.name}_scalar", torch.full(shape, value, dtype=like))
 
 
 def _binary(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
     left, right = node.args[0], node.args[1]
     alpha = node.kwargs.get("alpha", 1)
-    inverse = node.target is aten.div.Tensor and _is_constant(editor, right)
+    inverse = node.target in _DIVISIONS and _is_constant(editor, right)
     if all(isinstance(a, torch.fx.Node) for a in (left, right)) and alpha == 1 and not inverse:
         return None
     dtype = node.meta["val"].dtype
@@ -58,6 +63,7 @@ def _binary(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
     if alpha != 1:
         factor = _operand(editor, node, alpha, dtype)
         right = editor.call(aten.mul.Tensor, (right, factor), before=node, like=node)
+    node.target = _TENSORS.get(node.target, node.target)
     node.args, node.kwargs = (left, right), {}
     return node
 
@@ -67,9 +73,15 @@ def _is_constant(editor: Editor, value: Any) -> bool:
 
 
 def _rsub(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
+    """rsub(x, other, alpha) is other - alpha * x."""
+    x, other, *rest = node.args
+    alpha = rest[0] if rest else node.kwargs.get("alpha", 1)
     dtype = node.meta["val"].dtype
-    left = _operand(editor, node, node.args[1], dtype)
-    return editor.call(aten.sub.Tensor, (left, node.args[0]), before=node, like=node)
+    if alpha != 1:
+        factor = _operand(editor, node, alpha, dtype)
+        x = editor.call(aten.mul.Tensor, (x, factor), before=node, like=node)
+    left = _operand(editor, node, other, dtype)
+    return editor.call(aten.sub.Tensor, (left, x), before=node, like=node)
 
 
 def _power(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
@@ -90,13 +102,28 @@ def _masked_fill(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
     return editor.call(aten.where.self, (mask, filler, x), before=node, like=node)
 
 
+def _where(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
+    dtype = node.meta["val"].dtype
+    chosen, other = (_operand(editor, node, value, dtype) for value in node.args[1:3])
+    args = (node.args[0], chosen, other)
+    return editor.call(aten.where.self, args, before=node, like=node)
+
+
+_TENSORS: dict[Any, Any] = {
+    aten.add.Scalar: aten.add.Tensor,
+    aten.sub.Scalar: aten.sub.Tensor,
+    aten.mul.Scalar: aten.mul.Tensor,
+    aten.div.Scalar: aten.div.Tensor,
+}
+
+
 _REWRITES: dict[Any, Callable[[Editor, torch.fx.Node], torch.fx.Node | None]] = {
     **dict.fromkeys((aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor), _binary),
-    aten.add.Scalar: _binary,
-    aten.mul.Scalar: _binary,
+    **dict.fromkeys(_TENSORS, _binary),
     aten.rsub.Scalar: _rsub,
     aten.rsub.Tensor: _rsub,
     aten.pow.Tensor_Scalar: _power,
     aten.masked_fill.Scalar: _masked_fill,
     aten.masked_fill.Tensor: _masked_fill,
+    **dict.fromkeys((aten.where.ScalarSelf, aten.where.ScalarOther, aten.where.Scalar), _where),
 }

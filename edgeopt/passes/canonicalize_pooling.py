@@ -1,7 +1,8 @@
-"""Spells pooling to one value as mean, and other adaptive pooling as avg_pool2d.
+"""Spells pooling to one value as mean, and other adaptive pooling by its windows.
 
-Requires: nothing. Ensures: no adaptive average pooling is left where its windows are equal;
-max_pool2d with indices that nobody reads is max_pool2d; the arguments of both are written out.
+Requires: nothing. Ensures: no adaptive pooling is left where its windows are equal; pooling of one
+axis is pooling of two, the first of length 1; max_pool2d with indices that nobody reads is
+max_pool2d; the arguments of pooling and mean are written out.
 """
 
 from __future__ import annotations
@@ -42,11 +43,78 @@ def _adaptive(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
     axes = list(range(len(size) - rank, len(size)))
     if all(out[a] == 1 for a in axes):
         return editor.call(aten.mean.dim, (value, axes, True), before=node, like=node)
-    if rank == 1 or any(size[a] % out[a] for a in axes):
+    if any(size[a] % out[a] for a in axes):
         return None
     window = [size[a] // out[a] for a in axes]
-    args = (value, window, window, [0, 0], False, True, None)
-    return editor.call(aten.avg_pool2d.default, args, before=node, like=node)
+    args = (window, window, [0] * rank, False, True, None)
+    if rank == 1:
+        return _pooled_flat(editor, node, aten.avg_pool2d.default, args)
+    return editor.call(aten.avg_pool2d.default, (value, *args), before=node, like=node)
+
+
+def _adaptive_max(editor: Editor, node: torch.fx.Node) -> None:
+    """Indices count over the whole input, so they are not those of windows; nobody may read them."""
+    value: Any = node.args[0]
+    size, out = value.meta["val"].shape[-2:], node.meta["val"][0].shape[-2:]
+    if _indices_are_read(node) or any(s % o for s, o in zip(size, out, strict=True)):
+        return
+    window = [s // o for s, o in zip(size, out, strict=True)]
+    args = (value, window, window, [0, 0], [1, 1], False)
+    _replace_values(editor, node, args)
+
+
+def _indices_are_read(node: torch.fx.Node) -> bool:
+    return any(user.users and user.args[1] != 0 for user in node.users)
+
+
+def _replace_values(editor: Editor, node: torch.fx.Node, args: tuple[Any, ...]) -> None:
+    """Lets whoever reads the first of two results read those of max_pool2d."""
+    new = editor.call(aten.max_pool2d.default, args, before=node, like=node)
+    for user in list(node.users):
+        if user.target is operator.getitem and user.args[1] == 0:
+            editor.replace(user, new)
+
+
+def _pooled_flat(
+    editor: Editor, node: torch.fx.Node, target: Any, args: tuple[Any, ...]
+) -> torch.fx.Node:
+    """Returns pooling along the last axis: the lists in ``args`` have one number for it."""
+    value: Any = node.args[0]
+    neutral = [1, 1, 0, 1]  # kernel, stride, padding, dilation of the axis of length 1
+    wide = [[neutral[i], *a] if isinstance(a, list) else a for i, a in enumerate(args)]
+    shape = [int(d) for d in value.meta["val"].shape]
+    flat = editor.call(
+        aten.reshape.default, (value, [*shape[:-1], 1, shape[-1]]), before=node, like=node
+    )
+    made = editor.call(target, (flat, *wide), before=node, like=node)
+    shape = [int(d) for d in node.meta["val"].shape]
+    return editor.call(aten.reshape.default, (made, shape), before=node, like=node)
+
+
+def _max_pool1d(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
+    args: list[Any] = [*node.args[1:], *([], 0, 1, False)[len(node.args) - 2 :]]
+    kernel, stride, padding, dilation = (_single(a) for a in args[:4])
+    sizes = (kernel, stride or kernel, padding, dilation, bool(args[4]))
+    return _pooled_flat(editor, node, aten.max_pool2d.default, sizes)
+
+
+def _avg_pool1d(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
+    args: list[Any] = [*node.args[1:], *([], 0, False, True)[len(node.args) - 2 :]]
+    kernel, stride, padding = (_single(a) for a in args[:3])
+    sizes = (kernel, stride or kernel, padding, bool(args[3]), bool(args[4]), None)
+    return _pooled_flat(editor, node, aten.avg_pool2d.default, sizes)
+
+
+def _single(value: Any) -> list[int]:
+    return [value] if isinstance(value, int) else list(value)
+
+
+def _mean_of_all(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
+    value: Any = node.args[0]
+    if node.kwargs or not value.meta["val"].ndim:
+        return None
+    axes = list(range(value.meta["val"].ndim))
+    return editor.call(aten.mean.dim, (value, axes, False), before=node, like=node)
 
 
 def _max_pool(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
@@ -57,11 +125,8 @@ def _max_pool(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
     if node.target is aten.max_pool2d.default:
         node.args = tuple(args)
         return None
-    if any(user.args[1] != 0 for user in node.users if user.target is operator.getitem):
-        return None
-    new = editor.call(aten.max_pool2d.default, tuple(args), before=node, like=node)
-    for user in list(node.users):
-        editor.replace(user, new)
+    if not _indices_are_read(node):
+        _replace_values(editor, node, tuple(args))
     return None
 
 
@@ -93,5 +158,9 @@ _REWRITES: dict[Any, Any] = {
     aten.max_pool2d.default: _max_pool,
     aten.max_pool2d_with_indices.default: _max_pool,
     aten.avg_pool2d.default: _avg_pool,
+    aten.adaptive_max_pool2d.default: _adaptive_max,
+    aten.max_pool1d.default: _max_pool1d,
+    aten.avg_pool1d.default: _avg_pool1d,
+    aten.mean.default: _mean_of_all,
     aten.mean.dim: _mean,
 }

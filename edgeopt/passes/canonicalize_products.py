@@ -41,26 +41,52 @@ def canonicalize_products(program: Program) -> Program:
 
 
 def _rewritten(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
+    """The product is alpha · x · matrix + beta · bias."""
     bias, x, matrix = _factors(node)
-    if _is_matrix(editor, matrix) and (bias is None or editor.is_constant(bias)):
-        weight = editor.add_constant(
-            f"{matrix.name}_transposed", editor.tensor(matrix).t().contiguous()
-        )
-        if bias is not None and editor.tensor(bias).ndim != 1:
-            return None
-        return editor.call(aten.linear.default, (x, weight, bias), before=node, like=node)
-    if node.target is aten.matmul.default:
+    alpha: Any = node.kwargs.get("alpha", 1)
+    beta: Any = node.kwargs.get("beta", 1)
+    if _is_matrix(editor, matrix):
+        inner = bias if _is_vector(editor, bias) else None
+        product = _linear(editor, node, (x, matrix, inner), (alpha, beta))
+        bias = None if inner is not None else bias
+    elif node.target is aten.matmul.default:
         return None
-    product = editor.call(aten.matmul.default, (x, matrix), before=node, like=node)
-    if bias is None:
+    else:
+        product = editor.call(aten.matmul.default, (x, matrix), before=node, like=node)
+        product = _scaled(editor, node, product, alpha)
+    if bias is None or beta == 0:
         return product
+    bias = _scaled(editor, node, bias, beta)
     return editor.call(aten.add.Tensor, (product, bias), before=node, like=node)
+
+
+def _linear(
+    editor: Editor, node: torch.fx.Node, parts: tuple[Any, Any, Any], factors: tuple[Any, Any]
+) -> torch.fx.Node:
+    """Returns a linear with the factors inside its weight and bias."""
+    x, matrix, bias = parts
+    tensor = editor.tensor(matrix).t().contiguous() * factors[0]
+    if bias is not None:
+        moved = (editor.tensor(bias) * factors[1]).expand(tensor.shape[0]).contiguous()
+        bias = editor.add_constant(f"{bias.name}_bias", moved)
+    weight = editor.add_constant(f"{matrix.name}_transposed", tensor)
+    return editor.call(aten.linear.default, (x, weight, bias), before=node, like=node)
+
+
+def _scaled(editor: Editor, node: torch.fx.Node, value: Any, factor: Any) -> torch.fx.Node:
+    if factor == 1:
+        return value  # type: ignore[no-any-return]
+    return editor.call(aten.mul.Tensor, (value, factor), before=node, like=node)
 
 
 def _factors(node: torch.fx.Node) -> tuple[Any, Any, Any]:
     if node.target in (aten.addmm.default, aten.baddbmm.default):
         return node.args[0], node.args[1], node.args[2]
     return None, node.args[0], node.args[1]
+
+
+def _is_vector(editor: Editor, bias: Any) -> bool:
+    return editor.is_constant(bias) and editor.tensor(bias).ndim == 1
 
 
 def _is_matrix(editor: Editor, node: Any) -> bool:

@@ -1,7 +1,7 @@
 """Spells every change of shape as reshape, permute, slice, expand or cat.
 
 Requires: nothing. Ensures: no view, squeeze, unsqueeze, flatten, transpose, select, split,
-chunk, unbind, stack or narrow is left.
+chunk, unbind, stack or repeat is left; slices have all five arguments.
 """
 
 from __future__ import annotations
@@ -114,6 +114,23 @@ def _slice(_: Editor, node: torch.fx.Node) -> None:
     node.args = (value, axis, low, high, stride)
 
 
+def _repeat(editor: Editor, node: torch.fx.Node) -> None:
+    """A repeated axis of length 1 is expanded, a longer one is put together from copies."""
+    value: Any = node.args[0]
+    times: Any = node.args[1]
+    shape = _shape(value)
+    if len(times) > len(shape):
+        shape = [1] * (len(times) - len(shape)) + shape
+        value = editor.call(aten.reshape.default, (value, shape), before=node, like=node)
+    wide = [t if d == 1 else d for t, d in zip(times, shape, strict=True)]
+    if wide != shape:
+        value = editor.call(aten.expand.default, (value, wide), before=node, like=node)
+    for axis, (count, size) in enumerate(zip(times, shape, strict=True)):
+        if size != 1 and count != 1:
+            value = editor.call(aten.cat.default, ([value] * count, axis), before=node, like=node)
+    editor.replace(node, value)
+
+
 _REWRITES: dict[Any, Callable[[Editor, torch.fx.Node], None]] = {
     **dict.fromkeys(
         (
@@ -133,6 +150,7 @@ _REWRITES: dict[Any, Callable[[Editor, torch.fx.Node], None]] = {
     aten.select.int: _select,
     aten.slice.Tensor: _slice,
     aten.stack.default: _stack,
+    aten.repeat.default: _repeat,
     **dict.fromkeys(
         (
             aten.split.Tensor,

@@ -1,6 +1,6 @@
 """Folds batch norm into the convolution or linear before it; elsewhere it becomes mul and add.
 
-Requires: inference batch norm with constant statistics. Ensures: no batch norm is left.
+Requires: canonical convolutions; inference batch norm with constant statistics. Ensures: no batch norm is left.
 Source: Jacob et al. 2018, section 3.2: w' = w·γ/√(σ²+ε), b' = (b−μ)·γ/√(σ²+ε) + β.
 """
 
@@ -31,7 +31,7 @@ def fold_batch_norm(program: Program) -> Program:
             continue
         scale, shift = _affine(editor, norm)
         source: Any = norm.args[0]
-        if source.target in ops.ANCHORS and len(source.users) == 1 and _owns(editor, source):
+        if _is_foldable(editor, source):
             _fold(editor, source, scale, shift)
             new = source
             folded += 1
@@ -43,6 +43,15 @@ def fold_batch_norm(program: Program) -> Program:
     if not folded + spelled:
         return program
     return editor.finish(Step("fold_batch_norm", {}, {"folded": folded, "spelled_out": spelled}))
+
+
+def _is_foldable(editor: Editor, source: torch.fx.Node) -> bool:
+    """Batch norm counts channels on axis 1: of a linear that is the last axis of a matrix only."""
+    if source.target not in ops.ANCHORS or len(source.users) != 1:
+        return False
+    if source.target is aten.linear.default and source.meta["val"].ndim != 2:  # noqa: PLR2004
+        return False
+    return _owns(editor, source)
 
 
 def _affine(editor: Editor, norm: torch.fx.Node) -> tuple[torch.Tensor, torch.Tensor]:

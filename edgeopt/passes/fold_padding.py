@@ -1,7 +1,7 @@
 """Lets convolutions pad for themselves where a pad in front of them adds the same on both sides.
 
-Requires: nothing. Ensures: pads are constant_pad_nd; every convolution's arguments are written
-out; a symmetric zero pad whose only user is a convolution is part of it.
+Requires: canonical convolutions. Ensures: pads with a constant are constant_pad_nd; a symmetric
+zero pad whose only user is a convolution is part of it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
 
@@ -22,46 +21,27 @@ aten = torch.ops.aten
 def fold_padding(program: Program) -> Program:
     """Returns the program with symmetric zero pads inside their convolutions."""
     editor = Editor(program)
+    spelled = folded = 0
     for pad in editor.calls(aten.pad.default):
-        _canonicalize(editor, pad)
-    for conv in editor.calls(*ops.CONVOLUTIONS):
-        _write_out(conv)
-    folded = 0
+        spelled += _canonicalize(editor, pad)
     for pad in editor.calls(aten.constant_pad_nd.default):
         user = next(iter(pad.users)) if len(pad.users) == 1 else None
         if user is not None and _fold(pad, user):
             editor.graph.erase_node(pad)
             folded += 1
-    return editor.finish(Step("fold_padding", {}, {"folded": folded}))
+    if not spelled + folded:
+        return program
+    return editor.finish(Step("fold_padding", {}, {"folded": folded, "spelled_out": spelled}))
 
 
-def _canonicalize(editor: Editor, pad: torch.fx.Node) -> None:
+def _canonicalize(editor: Editor, pad: torch.fx.Node) -> bool:
     mode = pad.args[2] if len(pad.args) > 2 else "constant"  # noqa: PLR2004
     if mode != "constant":
-        return
+        return False
     value = pad.args[3] if len(pad.args) > 3 else None  # noqa: PLR2004
     args = (pad.args[0], pad.args[1], 0.0 if value is None else value)
     editor.replace(pad, editor.call(aten.constant_pad_nd.default, args, before=pad, like=pad))
-
-
-def _write_out(conv: torch.fx.Node) -> None:
-    rank = conv.meta["val"].ndim - 2
-    if conv.target is aten.conv_transpose2d.input:
-        defaults: list[Any] = [None, [1] * rank, [0] * rank, [0] * rank, 1, [1] * rank]
-        args = list(conv.args) + defaults[len(conv.args) - 2 :]
-        for at in (3, 4, 5, 7):
-            args[at] = _spread(args[at], rank)
-    else:
-        defaults = [None, [1] * rank, [0] * rank, [1] * rank, 1]
-        args = list(conv.args) + defaults[len(conv.args) - 2 :]
-        for at in (3, 4, 5):
-            args[at] = _spread(args[at], rank)
-    conv.args = tuple(args)
-
-
-def _spread(value: Any, rank: int) -> list[int]:
-    items = [value] if isinstance(value, int) else list(value)
-    return items * rank if len(items) == 1 else items
+    return True
 
 
 def _fold(pad: torch.fx.Node, conv: torch.fx.Node) -> bool:

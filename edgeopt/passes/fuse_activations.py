@@ -30,8 +30,7 @@ def fuse_activations(program: Program) -> Program:
         if source.target not in ACTIVATIONS or len(source.users) != 1:
             continue
         low, high = _merged(_bounds(source), _bounds(node))
-        args = (source.args[0], _finite(low), _finite(high))
-        new = editor.call(aten.clamp.default, args, before=node, like=node)
+        new = _activation(editor, node, source.args[0], low, high)
         editor.replace(node, new)
         merged += 1
     return editor.finish(Step("fuse_activations", {}, {"merged": merged})) if merged else program
@@ -51,6 +50,15 @@ def _merged(inner: tuple[float, float], outer: tuple[float, float]) -> tuple[flo
     """clamp(clamp(x, inner), outer) is a clamp: each inner end, clamped by the outer."""
     low, high = outer
     return min(max(inner[0], low), high), min(max(inner[1], low), high)
+
+
+def _activation(
+    editor: Editor, node: torch.fx.Node, value: Any, low: float, high: float
+) -> torch.fx.Node:
+    if (low, high) == (0.0, math.inf):
+        return editor.call(aten.relu.default, (value,), before=node, like=node)
+    args = (value, _finite(low), _finite(high))
+    return editor.call(aten.clamp.default, args, before=node, like=node)
 
 
 def _finite(value: float) -> float | None:

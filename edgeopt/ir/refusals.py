@@ -1,0 +1,86 @@
+"""What torch.export lets through and a program for a device cannot be: state, chance, branches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.export.graph_signature import InputKind, OutputKind
+
+from edgeopt.errors import CaptureError
+from edgeopt.ir.source import operator_name, source_line
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+__all__ = ["refuse_unsuitable"]
+
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def refuse_unsuitable(exported: ExportedProgram) -> None:
+    """Returns nothing; checks that the graph is a pure function of its inputs.
+
+    Raises:
+        CaptureError: It writes to a buffer, draws random numbers, branches in the graph, or needs
+            an object that is no tensor; says which and where.
+    """
+    _refuse_writes(exported)
+    for node in exported.graph.nodes:
+        if node.op == "call_function":
+            _refuse_branch(node)
+            _refuse_chance(node)
+    for spec in exported.graph_signature.input_specs:
+        if spec.kind in (InputKind.CUSTOM_OBJ, InputKind.TOKEN):
+            raise CaptureError(
+                f"{spec.target or spec.arg.name} is no tensor", hint="a program holds tensors only"
+            )
+
+
+def _refuse_writes(exported: ExportedProgram) -> None:
+    nodes = {node.name: node for node in exported.graph.nodes}
+    for spec in exported.graph_signature.output_specs:
+        if spec.kind is not OutputKind.BUFFER_MUTATION:
+            continue
+        hint = "a program remembers nothing between calls: take the state in and give it back"
+        if str(spec.target).endswith(_STATISTICS):
+            hint = "it was exported in training mode: call model.eval() before torch.export"
+        raise CaptureError(
+            f"the model writes to its buffer {spec.target}",
+            where=source_line(nodes[spec.arg.name]) or None,
+            hint=hint,
+        )
+
+
+def _refuse_branch(node: torch.fx.Node) -> None:
+    if isinstance(node.target, torch._ops.HigherOrderOperator):  # noqa: SLF001 (no public name)
+        raise CaptureError(
+            f"{operator_name(node)} has graphs inside; a program is one graph",
+            where=source_line(node) or node.name,
+            hint="compute both branches and choose with torch.where, or decide outside the model",
+        )
+
+
+def _refuse_chance(node: torch.fx.Node) -> None:
+    tags = getattr(node.target, "tags", ())
+    if torch.Tag.nondeterministic_seeded not in tags or _is_calm(node):
+        return
+    hint = "an artefact must give the same answer each time: remove it, or pass the numbers in"
+    if "dropout" in operator_name(node):
+        hint = "dropout is on: pass training=self.training to F.dropout, and call model.eval()"
+    raise CaptureError(
+        f"{operator_name(node)} draws random numbers",
+        where=source_line(node) or node.name,
+        hint=hint,
+    )
+
+
+def _is_calm(node: torch.fx.Node) -> bool:
+    """Operators that draw only when told to: attention and recurrent layers without dropout."""
+    given = {a.name: a.default_value for a in node.target._schema.arguments}  # type: ignore[union-attr]  # noqa: SLF001
+    names = [a.name for a in node.target._schema.arguments]  # type: ignore[union-attr]  # noqa: SLF001
+    given.update(zip(names, node.args, strict=False))
+    given.update(node.kwargs)
+    chance = [given[name] for name in ("dropout_p", "dropout", "p") if name in given]
+    training = given.get("train", given.get("training", True))
+    return (bool(chance) and not any(chance)) or not training
