@@ -25,10 +25,11 @@ def canonicalize_pooling(program: Program) -> Program:
     editor = Editor(program)
     changed = 0
     for node in editor.calls(*_REWRITES):
+        args, users = node.args, len(node.users)
         new = _REWRITES[node.target](editor, node)
         if new is not None:
             editor.replace(node, new)
-            changed += 1
+        changed += new is not None or node.args != args or len(node.users) != users
     return (
         editor.finish(Step("canonicalize_pooling", {}, {"changed": changed}))
         if changed

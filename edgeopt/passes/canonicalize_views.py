@@ -29,8 +29,9 @@ def canonicalize_views(program: Program) -> Program:
     for node in editor.calls():
         rewrite = _REWRITES.get(node.target)
         if rewrite is not None:
+            args = node.args
             rewrite(editor, node)
-            changed += 1
+            changed += rewrite is not _slice or node.args != args
     return (
         editor.finish(Step("canonicalize_views", {}, {"changed": changed})) if changed else program
     )
