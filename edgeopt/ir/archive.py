@@ -26,6 +26,8 @@ __all__ = ["load_program", "save_program"]
 FORMAT = 1
 _CAPS = {"program.json": 256 << 20, "meta.json": 64 << 20}
 _MAX_TENSORS = 16 << 30
+_METADATA = ("nn_module_stack", "stack_trace")
+"""What is kept of a node's history. The rest differs from run to run (addresses of objects)."""
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -77,7 +79,7 @@ def load_program(path: Path) -> Program:
         ) from error
     except Exception as error:  # torch.export and safetensors raise types of their own
         raise ProgramError(f"cannot be loaded: {error}", where=str(path)) from error
-    if program.digest != meta["digest"]:
+    if program.digest != meta.get("digest"):
         raise ProgramError("its content does not match its digest", where=str(path))
     return program
 
@@ -106,11 +108,10 @@ def _graph_to_json(program: Program) -> bytes:
     from torch._export.serde import serialize as serde  # noqa: PLC0415 (torch's own JSON schema)
 
     held = serde.ExportedProgramSerializer().serialize(program.exported)
-    return json.dumps(
-        serde._dataclass_to_dict(held.exported_program),  # type: ignore[no-untyped-call]  # noqa: SLF001
-        cls=serde.EnumEncoder,
-        sort_keys=True,
-    ).encode()
+    tree = serde._dataclass_to_dict(held.exported_program)  # type: ignore[no-untyped-call]  # noqa: SLF001
+    for node in tree["graph_module"]["graph"]["nodes"]:
+        node["metadata"] = {k: v for k, v in node["metadata"].items() if k in _METADATA}
+    return json.dumps(tree, cls=serde.EnumEncoder, sort_keys=True).encode()
 
 
 def _assemble(meta: dict[str, Any], graph: bytes, tensors: dict[str, torch.Tensor]) -> Program:

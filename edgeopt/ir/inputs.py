@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import torch
@@ -76,7 +76,7 @@ def calibration_samples(
     Raises:
         CalibrationError: An item does not fit, or is not finite; says which.
     """
-    count = 0
+    count, index = 0, -1
     for index, item in enumerate(data):
         where = f"calibration_data, item {index}"
         try:
@@ -90,11 +90,22 @@ def calibration_samples(
             if limit is not None and count >= limit:
                 return
     if count == 0:
+        _raise_empty(signature, had_items=index >= 0)
+
+
+def _raise_empty(signature: Signature, *, had_items: bool) -> NoReturn:
+    if had_items:
+        batch = signature.inputs[0].shape[0]
         raise CalibrationError(
-            "no sample in it",
+            f"no item holds a whole batch of {batch}",
             where="calibration_data",
-            hint="pass some real inputs: 100 are enough. An iterator that was read before is empty",
+            hint="the program was captured with that batch: use it here too, or capture with 1",
         )
+    raise CalibrationError(
+        "no sample in it",
+        where="calibration_data",
+        hint="pass some real inputs: 100 are enough. An iterator that was read before is empty",
+    )
 
 
 def check_arrays(signature: Signature, arrays: tuple[np.ndarray, ...]) -> None:
@@ -130,9 +141,10 @@ def _bind_sequence(signature: Signature, item: Any) -> list[torch.Tensor]:
         _fits(s, t) for s, t in zip(signature.inputs, flat, strict=True)
     ):
         return flat
-    if len(item) == 2:  # noqa: PLR2004 (inputs and label)
-        return bind_sample(signature, item[0])
-    return _checked(signature, flat)
+    is_labelled = len(item) == 2 and (  # noqa: PLR2004 (inputs and label)
+        len(flat) != len(signature.inputs) or isinstance(item[0], (Mapping, tuple, list))
+    )
+    return bind_sample(signature, item[0]) if is_labelled else _checked(signature, flat)
 
 
 def _checked(signature: Signature, tensors: list[Any]) -> list[torch.Tensor]:
@@ -188,7 +200,14 @@ def _require_finite(tensors: list[torch.Tensor], where: str) -> None:
 
 
 def _tensors(value: Any) -> Any:
-    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+    """Returns an array as a tensor; one that torch cannot share (read-only, reversed) is copied."""
+    if not isinstance(value, np.ndarray):
+        return value
+    shareable = value.flags.writeable and all(step >= 0 for step in value.strides)
+    try:
+        return torch.from_numpy(value if shareable else value.copy())
+    except TypeError as error:
+        raise InputError(f"an array of {value.dtype} is no tensor") from error
 
 
 def _dtype(tensor: torch.Tensor) -> str:

@@ -121,6 +121,7 @@ class QuantSpec:
         """Returns the integers (or halves) of ``x``, of its shape; ties round to even."""
         if self.dtype == "float16":
             return x.to(torch.float16)
+        x = x.double() if self.dtype == "int32" else x  # float32 holds no integer above 2**24
         scale, zero = self._spread(x)
         q = torch.round(x / scale) + zero
         return q.clamp_(self.q_min, self.q_max).to(getattr(torch, self.dtype))
