@@ -1,0 +1,42 @@
+"""Small models, written as functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Written(torch.nn.Module):
+    """A module whose forward is a function of itself and the inputs."""
+
+    def __init__(self, forward: Callable[..., Any], parts: dict[str, Any]) -> None:
+        super().__init__()
+        self._forward = forward
+        for name, part in parts.items():
+            if isinstance(part, torch.Tensor) and not isinstance(part, torch.nn.Parameter):
+                self.register_buffer(name, part)
+            else:
+                setattr(self, name, part)
+
+    def forward(self, *inputs: Any) -> Any:
+        return self._forward(self, *inputs)
+
+
+@pytest.fixture
+def written() -> Callable[..., torch.nn.Module]:
+    """Returns a function that makes a module in eval mode of a function and its parts."""
+
+    def make(forward: Callable[..., Any], **parts: Any) -> torch.nn.Module:
+        return Written(forward, parts).eval()
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)

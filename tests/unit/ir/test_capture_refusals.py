@@ -1,0 +1,140 @@
+"""What cannot become a program, and what the error says of it."""
+
+import pytest
+import torch
+from torch import nn
+
+from edgeopt.errors import CaptureError
+from edgeopt.ir import ReferenceRunner, capture_module
+
+X = torch.ones(2, 3)
+
+
+def line_of(function, offset=1):
+    return f"test_capture_refusals.py:{function.__code__.co_firstlineno + offset}"
+
+
+def test_a_branch_on_values(written):
+    def decide(_, x):
+        if x.sum() > 0:
+            return x
+        return -x
+
+    with pytest.raises(CaptureError, match="data-dependent") as caught:
+        capture_module(written(decide), (X,))
+    assert caught.value.where == line_of(decide)
+    assert "torch.where" in caught.value.hint
+
+
+class Picker(nn.Module):
+    def forward(self, x):
+        return x[x > 0]
+
+
+def test_a_shape_that_depends_on_values():
+    with pytest.raises(CaptureError, match="not known") as caught:
+        capture_module(Picker().eval(), (X,))
+    assert caught.value.where == line_of(Picker.forward)
+    assert "torch.where" in caught.value.hint
+
+
+def test_item(written):
+    def cut(_, x):
+        return x[: int(x.sum().item())]
+
+    with pytest.raises(CaptureError) as caught:
+        capture_module(written(cut), (X,))
+    assert caught.value.where == line_of(cut)
+
+
+def test_dynamic_shapes_are_refused():
+    batch = torch.export.Dim("batch")
+    exported = torch.export.export(nn.Linear(3, 2).eval(), (X,), dynamic_shapes=({0: batch},))
+    with pytest.raises(CaptureError, match="a dimension of input is not known") as caught:
+        capture_module(exported)
+    assert "without dynamic_shapes" in caught.value.hint
+
+
+def test_a_graph_inside_the_graph(written):
+    model = written(lambda _, x: torch.cond(x.sum() > 0, lambda v: v + 1, lambda v: v - 1, (x,)))
+    with pytest.raises(CaptureError, match="cond has graphs inside"):
+        capture_module(model, (X,))
+
+
+class Counter(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(1))
+
+    def forward(self, x):
+        self.seen += 1
+        return x * self.seen
+
+
+def test_a_write_to_a_buffer():
+    with pytest.raises(CaptureError, match="writes to its buffer seen") as caught:
+        capture_module(Counter().eval(), (X,))
+    assert caught.value.where == line_of(Counter.forward)
+
+
+def test_a_program_exported_in_training_mode():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).train()
+    exported = torch.export.export(model, (torch.ones(2, 3, 8, 8),))
+    with pytest.raises(CaptureError, match="running_mean") as caught:
+        capture_module(exported)
+    assert "model.eval()" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        (lambda _, x: x + torch.rand(3), "pass the numbers in"),
+        (lambda _, x: x + torch.randn_like(x), "pass the numbers in"),
+        (lambda _, x: nn.functional.dropout(x, 0.5), "dropout is on"),
+        (
+            lambda _, x: nn.functional.scaled_dot_product_attention(x, x, x, dropout_p=0.3),
+            "pass the numbers in",
+        ),
+    ],
+    ids=["rand", "randn_like", "dropout", "attention"],
+)
+def test_random_numbers(written, draw, said):
+    with pytest.raises(CaptureError, match="draws random numbers") as caught:
+        capture_module(written(draw), (X,))
+    assert said in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.Dropout(0.5),
+        nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5)),
+        nn.LSTM(3, 4, num_layers=2, dropout=0.5),
+        nn.TransformerEncoderLayer(4, 2, 8, dropout=0.1, batch_first=True),
+        nn.RReLU(),
+    ],
+    ids=["dropout", "sequence", "lstm", "transformer", "rrelu"],
+)
+def test_operators_that_draw_only_in_training_are_taken(model):
+    width = 4 if isinstance(model, nn.TransformerEncoderLayer) else 3
+    x = torch.ones(2, 1, width)
+    program = capture_module(model.eval(), (x,))
+    got = ReferenceRunner(program)(x.numpy())
+    wanted = model(x)
+    got, wanted = (v[0] if isinstance(v, tuple) else v for v in (got, wanted))
+    assert torch.allclose(torch.from_numpy(got), wanted, atol=1e-5)
+
+
+def test_no_tensor_comes_out(written):
+    with pytest.raises(CaptureError, match="returns no tensor"):
+        capture_module(written(lambda _, x: 3), (X,))
+
+
+def test_inputs_of_another_shape_than_the_model_takes():
+    with pytest.raises(CaptureError, match=r"torch\.export: .*\[2, 3\]"):
+        capture_module(nn.Linear(4, 3).eval(), (X,))
+
+
+def test_an_argument_that_the_model_lacks():
+    with pytest.raises(CaptureError, match="input"):
+        capture_module(nn.Linear(3, 3).eval(), {"pixels": X})
