@@ -43,6 +43,7 @@ SAME_GRID = (
     aten.reshape.default,
     aten.permute.default,
     aten.slice.Tensor,
+    aten.constant_pad_nd.default,
     aten.expand.default,
     aten.cat.default,
     aten.max_pool2d.default,

@@ -2,7 +2,9 @@
 
 Every value with a grid is rounded to it as soon as it is made (ties to even). Convolutions and
 matrix products on integer inputs add up exact integers: in float32 where no partial sum can
-exceed 2**24, else in float64, where none can exceed 2**53. The scale is applied once, in float64.
+exceed 2**24, else in float64, where none can exceed 2**53. The sum is scaled to the grid of the
+result once, by a float32 factor, as integer kernels do (XNNPACK's, bit for bit): a tie that rounds
+the other way in float64 grows from layer to layer.
 """
 
 from __future__ import annotations
@@ -99,14 +101,18 @@ class Simulation(torch.fx.Interpreter):
         dtype = torch.float32 if largest_sum * 255 < EXACT_FLOAT32 else torch.float64
         tail = n.args[3:]
         total: torch.Tensor = n.target(x.to(dtype), weight.to(dtype), None, *tail)  # type: ignore[operator]
-        scale = x_spec.scale.double() * w_spec.scale.double()
         axis = total.ndim - 1 if n.target is ops.aten.linear.default else 1
         shape = [1] * total.ndim
         shape[axis] = -1
-        real = total.double() * scale.reshape(shape)
+        step = (x_spec.scale * w_spec.scale).reshape(shape)
+        total = total.double()
         if b_node is not None:
-            real = real + self.env[b_node].double().reshape(shape)
-        return real
+            bias = self.env[b_node].double().reshape(shape)
+            total = total + torch.round(bias / step.double())
+        result = self._program.quant.get((ops.fused_activation(n) or n).name)
+        if result is None:
+            return total * step.double()
+        return torch.round(total.float() * (step / result.scale)).double() * result.scale.double()
 
     def _integer_weight(
         self, n: torch.fx.Node, w_node: torch.fx.Node
