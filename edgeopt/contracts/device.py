@@ -34,7 +34,7 @@ class Device(Protocol):
     """Moves files and runs commands. Commands are lists of arguments, never shell strings.
 
     ``name`` is how a person calls it; ``emulated`` is true where times say nothing about hardware.
-    A device is a context manager that closes itself.
+    A relative path is within `workdir`. A device is a context manager that closes itself.
     """
 
     name: str
@@ -42,6 +42,8 @@ class Device(Protocol):
 
     def push(self, local: Path, remote: PurePosixPath) -> None:
         """Copies a file or a folder to ``remote``; what is there afterwards is whole.
+
+        A folder that is there already is replaced, not added to. Folders above it are made.
 
         Raises:
             DeviceError: The transfer failed; nothing half-written is left under that name.
@@ -66,7 +68,8 @@ class Device(Protocol):
     ) -> Completed:
         """Runs ``command`` and returns its result, whatever its exit status.
 
-        The first word ``python3`` means the device's Python.
+        The first word ``python3`` means the device's Python. It runs in `workdir` where ``cwd`` is
+        None, with ``env`` beside the variables that the device gives every program.
 
         Raises:
             DeviceError: It could not be started, or ran past ``timeout_s`` (and was ended).
@@ -76,13 +79,20 @@ class Device(Protocol):
     def install(self, requirements: Sequence[str], into: PurePosixPath) -> None:
         """Installs Python requirements for the device's CPU and Python into folder ``into``.
 
+        A requirement may also be the path of a wheel on this machine. What ``into`` holds stays,
+        but for other versions of the same distributions.
+
         Raises:
             DeviceError: A requirement has no wheel for the device; it is named.
         """
         ...
 
     def facts(self) -> dict[str, Any]:
-        """Returns CPU model, ISA flags, cores, memory, OS, glibc, Python, governor, temperature."""
+        """Returns what is known of the device now, None for each that is not; JSON-able.
+
+        At least ``cpu``, ``isa``, ``cores``, ``memory_mb``, ``os``, ``glibc``, ``python``,
+        ``governor``, ``clock_mhz`` and ``temperature_c``.
+        """
         ...
 
     def workdir(self) -> PurePosixPath:

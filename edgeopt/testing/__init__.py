@@ -17,11 +17,12 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ["BackendConformance", "DeviceConformance"]
+__all__ = ["BackendConformance", "DeviceConformance", "ScriptedDevice"]
 
 _LAZY = {
     "BackendConformance": "edgeopt.testing.backend_conformance",
     "DeviceConformance": "edgeopt.testing.device_conformance",
+    "ScriptedDevice": "edgeopt.testing.scripted_device",
 }
 
 

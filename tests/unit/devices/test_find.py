@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+
+from edgeopt.devices import LocalDevice, find_device
+from edgeopt.devices import emulated as emulated_module
+from edgeopt.devices.qemu import emulator
+from edgeopt.errors import DeviceError
+from edgeopt.testing import ScriptedDevice
+
+
+@pytest.fixture
+def emulators(monkeypatch, tmp_path):
+    """Lets any core be emulated, as far as finding a device goes."""
+    monkeypatch.setattr(emulated_module, "emulator", lambda arch, core: (tmp_path, "qemu 0"))
+
+
+@pytest.mark.parametrize("spec", ["local", "host", " local "])
+def test_this_machine(spec):
+    assert isinstance(find_device(spec), LocalDevice)
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        ("emulated", "emulated:aarch64:cortex-a72"),
+        ("emulated:aarch64", "emulated:aarch64:cortex-a72"),
+        ("emulated:aarch64:cortex-a53", "emulated:aarch64:cortex-a53"),
+        ("emulated:armv7", "emulated:armv7:cortex-a7"),
+        ("emulated::cortex-a76", "emulated:aarch64:cortex-a76"),
+    ],
+)
+def test_emulated_ones(emulators, spec, name):
+    device = find_device(spec)
+    assert device.name == name
+    assert device.emulated
+
+
+def test_a_device_passes_through():
+    device = ScriptedDevice()
+    assert find_device(device) is device
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("ssh://pi@raspberrypi", "SSH cannot be used yet"),
+        ("adb://0123", "ADB cannot be used yet"),
+        ("lokal", 'did you mean "local"'),
+        ("emulatd", 'did you mean "emulated"'),
+        ("toaster", "emulated:ARCH:CORE"),
+        ("", "emulated:ARCH:CORE"),
+        ("local:2", "local"),
+        (42, "is no device"),
+        (None, "is no device"),
+    ],
+)
+def test_what_is_no_device_says_what_there_is(spec, says):
+    with pytest.raises(DeviceError) as caught:
+        find_device(spec)
+    assert says in str(caught.value)
+
+
+def test_no_qemu_says_what_to_type(monkeypatch, tmp_path):
+    emulator.cache_clear()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DeviceError, match="apt-get install qemu-user-static"):
+        find_device("emulated")
+
+
+def test_an_architecture_that_cannot_be_emulated():
+    with pytest.raises(DeviceError, match="aarch64"):
+        find_device("emulated:arch64")
+    with pytest.raises(DeviceError, match='"sparc" cannot be emulated'):
+        find_device("emulated:sparc")
