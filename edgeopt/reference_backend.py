@@ -195,7 +195,10 @@ def _kind(program: Program, node: torch.fx.Node) -> tuple[str, str]:
     rounded = ops.fused_activation(node) or node
     if rounded.name not in program.quant:
         return "float", "its output has no grid"
-    loose = [v.name for v in ops.activation_inputs(node) if not _has_grid(program, v)]
+    read = list(ops.activation_inputs(node))
+    if node.target in ops.ANCHORS:
+        read.append(ops.anchor_parts(node)[1])
+    loose = [v.name for v in read if not _has_grid(program, v)]
     if loose:
         return "float", f"{loose[0]} has no grid"
     return "integer", ""

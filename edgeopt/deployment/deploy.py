@@ -11,6 +11,7 @@ from edgeopt.deployment.choose import choose_backend
 from edgeopt.deployment.finish import finish
 from edgeopt.deployment.gates import FloatSide, Verdict, judge, measure_speed
 from edgeopt.deployment.plan import Plan, make_plan
+from edgeopt.deployment.request import silent
 from edgeopt.deployment.result import Attempt, Deployment
 from edgeopt.deployment.samples import collect_samples
 from edgeopt.deployment.warn import collect_warnings
@@ -156,10 +157,15 @@ class _Work:
     def _harms(self, one: _Try) -> tuple[Harm, ...]:
         from edgeopt.gate.harm import harmful_values  # noqa: PLC0415 (only where one fell short)
 
-        if one.precision != "int8":
+        samples = self.side.samples.calibration
+        if one.precision != "int8" or not samples:
             return ()
-        samples = self.side.samples.calibration[:HARM_SAMPLES]
-        return harmful_values(self.side.program, one.build.program, samples)
+        self.request.progress("find what does harm", 0, 1)
+        settings = {**one.settings, "keep_float": ["*"]}  # rescaled as it was, not rounded
+        rescaled = quantized(self.side.program, samples, settings, progress=silent)
+        found = harmful_values(rescaled, one.build.program, samples[:HARM_SAMPLES])
+        self.request.progress("find what does harm", 1, 1)
+        return found
 
     def _measured(self, last: _Try) -> Deployment:
         speed, why_not = None, ""

@@ -151,4 +151,6 @@ def _advice(
         advice.append("precision='float16' halves the size at almost no loss")
     if precision.startswith("int8"):
         advice.append("train the model further with quantization simulated (QAT)")
+    if precision == "float32":
+        advice.append("even float32 falls short: see whether evaluate gives one model one score")
     return tuple(advice)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Harm", "harmful_values"]
 
+CLEAN_DB = 60.0
+"""What is as good as float, where a loss is looked for."""
+RESCALED_DB = 6.0
+"""Below this a weight differs by more than rounding: its channels were rescaled."""
+
 
 class Harm(msgspec.Struct, frozen=True):
     """A value whose rounding costs accuracy.
@@ -30,7 +35,8 @@ class Harm(msgspec.Struct, frozen=True):
         operator: What makes it.
         module: Path of the module in the model.
         source: ``file:line`` of the model's code, where known.
-        snr_db: Signal-to-noise ratio of its own rounding, in dB.
+        snr_db: Signal-to-noise ratio of the value against float, in dB.
+        rounding_db: That of its own rounding alone, in dB.
         clipped: Share of its elements (0 to 1) beyond the ends of its grid.
         gain_db: How much better the outputs' signal-to-noise ratio is with this value in float.
         shared: Names of all values on that grid.
@@ -43,6 +49,7 @@ class Harm(msgspec.Struct, frozen=True):
     module: str
     source: str
     snr_db: float
+    rounding_db: float
     clipped: float
     gain_db: float
     shared: tuple[str, ...] = ()
@@ -52,8 +59,8 @@ class Harm(msgspec.Struct, frozen=True):
         place = self.source or self.module
         at = f" at {place}" if place else ""
         clipped = f", {100 * self.clipped:.2g} % clipped" if self.clipped > 0 else ""
-        noise = f"its own rounding {self.snr_db:.1f} dB{clipped}"
-        return f"{self.value} ({self.operator}{at}): {self.gain_db:+.1f} dB in float, {noise}"
+        gain = f"{self.gain_db:+.1f} dB at the outputs if it stays in float"
+        return f"{self.value} ({self.operator}{at}): SNR {self.snr_db:.1f} dB{clipped}, {gain}"
 
 
 def harmful_values(
@@ -66,57 +73,164 @@ def harmful_values(
 ) -> tuple[Harm, ...]:
     """Returns the values that cost most, the worst first.
 
-    The ``try_out`` values with the noisiest rounding are put back to float one by one, and what that
-    gains at the outputs is measured.
+    The ``try_out`` values at which the signal-to-noise ratio falls most are put back to float one by one, with the
+    weights and constants of the operators around them, and what that gains at the outputs is
+    measured.
 
     Args:
-        float_program: The program before quantization, with the same inputs and outputs.
+        float_program: The program before rounding. Where channels were rescaled, weights are told
+            apart best if they are rescaled there too (quantize with ``keep_float=("*",)``).
         program: The quantized program.
         samples: Inputs; a few are enough.
         limit: At most so many are returned.
         try_out: How many are tried.
     """
-    wanted = [Simulation(float_program).outputs(s) for s in samples]
-    noise = _Noise(program)
-    base = _output_snr(wanted, [noise.outputs(s) for s in samples])
-    groups = _groups(program)
-    ranked = sorted(groups, key=lambda names: min(noise.snr_db(n) for n in names))
+    noise = _Noise(float_program, program)
+    wanted = [noise.compare(sample) for sample in samples]
+    originals = _originals(float_program, program)
+    biases = _biases(program, originals)
+    base = _output_snr(wanted, _Freed(program, biases).all_outputs(samples))
+    suspects = [_Suspect.of(program, names, originals) for names in _groups(program)]
+    suspects.sort(key=lambda one: -noise.lost_db(one.shared))
     harms = []
-    for names in ranked[:try_out]:
-        kept = {k: v for k, v in program.quant.items() if k not in names}
-        freed = Simulation(replace(program, quant=kept), exact=False)
-        gain = _output_snr(wanted, [freed.outputs(s) for s in samples]) - base
-        worst = min(names, key=noise.snr_db)
-        harms.append(_harm(program, worst, names, noise, gain))
+    for one in suspects[:try_out]:
+        freed = _Freed(program, {**biases, **one.constants}, one.shared)
+        gain = _output_snr(wanted, freed.all_outputs(samples)) - base
+        harms.append(_harm(program, one, noise, gain))
     harms.sort(key=lambda harm: -harm.gain_db)
     return tuple(harm for harm in harms[:limit] if harm.gain_db > 0)
 
 
-class _Noise(Simulation):
-    """Runs a program and adds up what rounding does to each value on its own."""
+@dataclass(frozen=True)
+class _Suspect:
+    """Values of one grid, with the operators around them.
 
-    def __init__(self, program: Program) -> None:
+    Attributes:
+        shared: Names of the values.
+        keep: Names of the operators that would stay in float.
+        constants: Their weights and constants, as they were before rounding.
+    """
+
+    shared: tuple[str, ...]
+    keep: tuple[str, ...]
+    constants: dict[str, torch.Tensor]
+
+    @classmethod
+    def of(
+        cls, program: Program, names: tuple[str, ...], originals: dict[str, torch.Tensor]
+    ) -> _Suspect:
+        keep = _around(program, names)
+        read = {v.name for name in keep for v in program.node(name).all_input_nodes}
+        return cls(names, keep, {name: originals[name] for name in read & originals.keys()})
+
+
+class _Freed(Simulation):
+    """Runs a program with some values in float, and some constants as they were."""
+
+    def __init__(
+        self, program: Program, originals: dict[str, torch.Tensor], values: tuple[str, ...] = ()
+    ) -> None:
+        loose = {*values, *originals}
+        kept = {k: v for k, v in program.quant.items() if k not in loose}
+        super().__init__(replace(program, quant=kept), exact=False)
+        self._originals = originals
+
+    def all_outputs(self, samples: Sequence[Sequence[torch.Tensor]]) -> list[list[torch.Tensor]]:
+        return [self.outputs(sample) for sample in samples]
+
+    def _placeholders(self, values: dict[str, torch.Tensor]) -> list[Any]:
+        return super()._placeholders({**self._originals, **values})
+
+
+def _biases(program: Program, originals: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Returns the biases before they were corrected: a correction hides whom it corrects."""
+    parts = [ops.anchor_parts(n) for n in program.graph.nodes if n.target in ops.ANCHORS]
+    names = [bias.name for _, _, bias in parts if bias is not None]
+    return {name: originals[name] for name in names if name in originals}
+
+
+def _originals(float_program: Program, program: Program) -> dict[str, torch.Tensor]:
+    """Returns the rounded constants as they were; those that were rescaled too are left out.
+
+    A bias goes with its weight: it was corrected for the weight's rounding.
+    """
+    found = {}
+    for name, tensor in float_program.constants.items():
+        rounded = program.constants.get(name)
+        if name not in program.quant or rounded is None or rounded.shape != tensor.shape:
+            continue
+        if _rounding_db(tensor, rounded) > RESCALED_DB:
+            found[name] = tensor
+    for node in program.graph.nodes:
+        if node.target in ops.ANCHORS:
+            _, weight, bias = ops.anchor_parts(node)
+            if bias is not None and weight.name in found:
+                found[bias.name] = float_program.constants[bias.name]
+            elif bias is not None:
+                found.pop(bias.name, None)
+    return found
+
+
+def _rounding_db(tensor: torch.Tensor, rounded: torch.Tensor) -> float:
+    signal = float(tensor.double().square().sum())
+    return snr_db(signal, float((tensor - rounded).double().square().sum()))
+
+
+class _Noise(Simulation):
+    """Runs a program beside its float form and adds up how each value differs."""
+
+    def __init__(self, float_program: Program, program: Program) -> None:
         super().__init__(program, exact=False)
+        self._float = Simulation(float_program, observe=self._remember)
+        self._wanted: dict[str, torch.Tensor] = {}
         self._signal: dict[str, float] = defaultdict(float)
         self._error: dict[str, float] = defaultdict(float)
+        self._rounding: dict[str, float] = defaultdict(float)
         self._beyond: dict[str, list[float]] = defaultdict(list)
+
+    def compare(self, sample: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Returns the float outputs for one sample, after running both."""
+        wanted = self._float.outputs(sample)
+        self.outputs(sample)
+        self._wanted.clear()
+        return wanted
 
     def run_node(self, n: torch.fx.Node) -> Any:
         spec = self._program.quant.get(n.name)
         raw = torch.fx.Interpreter.run_node(self, n)
-        if spec is None or n.name in self._program.constants:
+        if n.name in self._program.constants or not ops.is_float_tensor(n):
             return raw
-        value = spec.fake(raw)
-        self._signal[n.name] += float(raw.double().square().sum())
-        self._error[n.name] += float((raw - value).double().square().sum())
-        if spec.axis is None and spec.dtype == "int8":
+        value = raw if spec is None else spec.fake(raw)
+        wanted = self._wanted.get(n.name, raw)
+        self._signal[n.name] += float(wanted.double().square().sum())
+        self._error[n.name] += float((wanted - value).double().square().sum())
+        self._rounding[n.name] += float((raw - value).double().square().sum())
+        if spec is not None and spec.axis is None and spec.dtype == "int8":
             outside = (raw < spec.low - spec.scale) | (raw > spec.high + spec.scale)
             self._beyond[n.name].append(float(outside.float().mean()))
         return value
 
+    def _remember(self, node: torch.fx.Node, value: Any) -> None:
+        if isinstance(value, torch.Tensor) and value.is_floating_point():
+            self._wanted[node.name] = value
+
     def snr_db(self, name: str) -> float:
-        """Returns the signal-to-noise ratio of one value's rounding."""
+        """Returns the signal-to-noise ratio of a value against float."""
         return snr_db(self._signal[name], self._error[name])
+
+    def rounding_db(self, name: str) -> float:
+        """Returns the signal-to-noise ratio of a value's own rounding."""
+        return snr_db(self._signal[name], self._rounding[name])
+
+    def lost_db(self, names: Sequence[str]) -> float:
+        """Returns by how much the ratio falls at most from what an operator reads to its result."""
+        return max(self._lost_db(self._program.node(name)) for name in names)
+
+    def _lost_db(self, node: torch.fx.Node) -> float:
+        made = [v for v in node.all_input_nodes if ops.fused_activation(v) is node]
+        read = [v for n in (made or [node]) for v in ops.activation_inputs(n)]
+        before = [self.snr_db(v.name) for v in read if v.name in self._signal]
+        return min([CLEAN_DB, *before]) - self.snr_db(node.name)
 
     def clipped(self, name: str) -> float:
         """Returns the mean share of a value's elements beyond its grid."""
@@ -153,9 +267,8 @@ def _output_snr(wanted: list[list[torch.Tensor]], got: list[list[torch.Tensor]])
     return min(ratios)
 
 
-def _harm(
-    program: Program, name: str, shared: tuple[str, ...], noise: _Noise, gain_db: float
-) -> Harm:
+def _harm(program: Program, suspect: _Suspect, noise: _Noise, gain_db: float) -> Harm:
+    name = min(suspect.shared, key=noise.snr_db)
     node = program.node(name)
     return Harm(
         value=name,
@@ -163,10 +276,11 @@ def _harm(
         module=module_path(node),
         source=source_line(node),
         snr_db=noise.snr_db(name),
+        rounding_db=noise.rounding_db(name),
         clipped=noise.clipped(name),
         gain_db=gain_db,
-        shared=shared,
-        keep=_around(program, shared),
+        shared=suspect.shared,
+        keep=suspect.keep,
     )
 
 

@@ -60,7 +60,7 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
     length = math.sqrt(float(x @ x)) * math.sqrt(float(y @ y))
     if length == 0.0:
         return 1.0 if not x.any() and not y.any() else 0.0
-    return min(1.0, float(x @ y) / length)
+    return max(-1.0, min(1.0, float(x @ y) / length))
 
 
 def snr_db(signal: float, noise: float) -> float:

@@ -1,0 +1,103 @@
+"""Backends with one flaw each, installed as real plugins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+HEAD = """
+import time
+import numpy as np
+from edgeopt.contracts import DeviceRuntime, NodeSupport, SupportReport
+from edgeopt.errors import CompileError, DeviceError, TargetError
+from edgeopt.reference_backend import ReferenceBackend
+
+
+class Runner:
+    def __init__(self, runner, act):
+        self.runner, self.act = runner, act
+
+    def __call__(self, *inputs):
+        return self.act(self.runner(*inputs))
+
+    def facts(self):
+        return self.runner.facts()
+
+    def close(self):
+        self.runner.close()
+
+
+class Backend(ReferenceBackend):
+    name = "{name}"
+    simulates = False
+
+    def device_runtime(self, target):
+        return DeviceRuntime("torch", (), "class Model: pass")
+"""
+
+FLAWS = {
+    "wrong": """
+    def load(self, artifact, *, threads=0):
+        return Runner(super().load(artifact, threads=threads), lambda y: -y)
+""",
+    "slow": """
+    def load(self, artifact, *, threads=0):
+        pause = 0.0 if artifact.precision == "float32" else 0.005
+        return Runner(super().load(artifact, threads=threads), lambda y: time.sleep(pause) or y)
+""",
+    "narrow": """
+    def support(self, program, target):
+        bad = [NodeSupport(n.name, str(n.target), "unsupported", "it has no such kernel", "m.py:3")
+               for n in program.graph.nodes if n.op == "call_function"]
+        return SupportReport(self.name, target.name, tuple(bad))
+""",
+    "absent": """
+    def available(self):
+        return "pip install absent-toolchain"
+""",
+    "float-only": """
+    def precisions(self, target):
+        return ("float32",)
+""",
+    "elsewhere": """
+    def load(self, artifact, *, threads=0):
+        raise DeviceError("it is for another machine")
+""",
+    "homeless": """
+    def device_runtime(self, target):
+        raise TargetError("no runtime exists for it")
+""",
+    "breaking": """
+    def compile(self, program, target, options, progress=None):
+        raise CompileError("the toolchain fell over")
+""",
+    "fine": """
+    pass
+""",
+}
+
+
+@pytest.fixture
+def backends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Returns a function that installs the backends with these flaws."""
+
+    def install(*names: str) -> None:
+        site = tmp_path / "site"
+        info = site / "flawed-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: flawed\nVersion: 1.0\n")
+        lines = []
+        for name in names:
+            module = f"flawed_{name.replace('-', '_')}"
+            (site / f"{module}.py").write_text(HEAD.replace("{name}", name) + FLAWS[name])
+            lines.append(f"{name} = {module}:Backend")
+        text = "\n".join(["[edgeopt.backends]", *lines]) + "\n"
+        (info / "entry_points.txt").write_text(text)
+        monkeypatch.syspath_prepend(str(site))
+
+    return install

@@ -1,0 +1,367 @@
+"""edgeopt.deploy, from a module to a bundle, with backends that run here."""
+
+from __future__ import annotations
+
+import gc
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import edgeopt
+from edgeopt.errors import (
+    CaptureError,
+    CompileError,
+    DeviceError,
+    GateError,
+    InputError,
+    TargetError,
+    UnsupportedError,
+)
+from edgeopt.testing.specimens import specimen
+
+RESIDUAL = specimen("residual")
+DATA = RESIDUAL.samples
+
+
+def deploy(model=None, target="host", **options):
+    wanted = {"backend": "reference", "calibration_data": DATA, "example_inputs": DATA[0]}
+    wanted = {**wanted, **options}
+    return edgeopt.deploy(RESIDUAL.model if model is None else model, target, **wanted)
+
+
+def labels_of(model):
+    return torch.cat([model(*sample).argmax(1) for sample in DATA])
+
+
+def top1(fn):
+    wanted = labels_of(RESIDUAL.model)
+    return float((torch.cat([fn(*sample) for sample in DATA]).argmax(1) == wanted).float().mean())
+
+
+def test_a_deployment_holds_everything(tmp_path):
+    done = deploy(output=tmp_path / "bundle", evaluate=top1, max_drop=0.1)
+    assert done.precision == "int8"
+    assert done.accuracy.kind == "accuracy"
+    assert done.accuracy.float_value == 1.0
+    assert done.parity.ok
+    assert done.bundle.path == tmp_path / "bundle"
+    assert done.program.precision == "int8"
+    assert done.profile is None
+    text = str(done)
+    for part in ("accuracy", "parity", "size", str(tmp_path / "bundle")):
+        assert part in text
+    plain = json.loads(json.dumps(done.to_dict()))
+    assert plain["bundle_digest"] == done.bundle.digest
+    assert plain["accuracy"]["drop"] <= 0.1
+
+
+def test_the_bundle_answers_as_the_reference(tmp_path):
+    done = deploy(output=tmp_path / "bundle.zip")
+    runner = edgeopt.load(tmp_path / "bundle.zip")
+    reference = edgeopt.reference(done.program)
+    x = DATA[3][0].numpy()
+    np.testing.assert_array_equal(runner(x), reference(x))
+    assert not done.bundle.golden().differences(runner)
+
+
+def test_same_inputs_same_bundle(tmp_path):
+    first = deploy(output=tmp_path / "first")
+    second = deploy(output=tmp_path / "second")
+    assert first.bundle.digest == second.bundle.digest
+
+
+def test_without_output_the_bundle_lives_as_long_as_it_is_held():
+    done = deploy()
+    path = done.bundle.path
+    assert (path / "manifest.json").is_file()
+    del done
+    gc.collect()
+    assert not path.exists()
+
+
+def test_without_evaluate_it_is_agreement():
+    done = deploy()
+    assert done.accuracy.kind == "agreement"
+    assert "agreement" in str(done)
+    assert "accuracy" not in str(done)
+
+
+def test_without_data_nothing_is_made_up():
+    done = deploy(calibration_data=None)
+    assert done.precision == "float16"
+    assert "no calibration data" in done.plan.precision_reason
+    assert done.parity.inputs == "example input"
+    assert any("one input only" in warning for warning in done.warnings)
+
+
+def test_a_program_can_be_deployed_too():
+    program = edgeopt.capture(RESIDUAL.model, DATA[0])
+    assert deploy(program, example_inputs=None).program.precision == "int8"
+
+
+def test_an_exported_program_knows_its_inputs():
+    exported = torch.export.export(RESIDUAL.model, DATA[0])
+    done = edgeopt.deploy(exported, "host", backend="reference")
+    assert done.parity.samples == 1
+
+
+class Lightning(nn.Linear):
+    example_input_array = torch.ones(1, 4)
+
+
+class HuggingFace(nn.Linear):
+    dummy_inputs = {"input": torch.ones(1, 4)}  # noqa: RUF012 (as theirs is)
+
+
+class Timm(nn.Conv2d):
+    default_cfg = {"input_size": (3, 8, 8)}  # noqa: RUF012 (as theirs is)
+
+
+@pytest.mark.parametrize("model", [Lightning(4, 2), HuggingFace(4, 2), Timm(3, 2, 1)])
+def test_models_that_name_their_inputs_need_no_example(model):
+    done = edgeopt.deploy(model.eval(), "host", backend="reference")
+    assert done.parity.ok
+
+
+def test_a_model_that_does_not_says_what_to_pass():
+    with pytest.raises(InputError, match="example_inputs"):
+        edgeopt.deploy(nn.Linear(4, 2).eval(), "host", backend="reference")
+
+
+def test_several_inputs_and_dict_outputs():
+    held = specimen("two_by_two")
+    inputs = [{"image": i, "vector": v} for i, v in held.samples]
+
+    def evaluate(fn):
+        return -float(sum(fn(image=i, vector=v)["score"].square().mean() for i, v in held.samples))
+
+    done = deploy(
+        held.model,
+        example_inputs=inputs[0],
+        calibration_data=inputs,
+        evaluate=evaluate,
+        max_drop=0.5,
+    )
+    assert [o.output for o in done.parity.outputs] == ["score", "joint"]
+
+
+# --- gates ----------------------------------------------------------------------------------------
+
+
+def test_a_wrong_artefact_fails_and_leaves_nothing(backends, tmp_path):
+    backends("wrong")
+    with pytest.raises(GateError, match="does not compute") as caught:
+        deploy(backend="wrong", output=tmp_path / "bundle")
+    assert not list(tmp_path.glob("*bundle*"))
+    held = caught.value.deployment
+    assert held.bundle is None
+    assert not held.parity.ok
+    assert "FAILED" in str(held)
+
+
+def test_a_slow_artefact_warns_with_a_reason(backends):
+    backends("slow")
+    done = deploy(backend="slow")
+    assert not done.speed.ok
+    (warning,) = [w for w in done.warnings if "times the time of float32" in w]
+    assert "float" in warning
+    assert done.bundle is not None
+
+
+def test_strict_makes_a_warning_fail(backends):
+    backends("slow")
+    with pytest.raises(GateError, match="times the time of float32"):
+        deploy(backend="slow", strict=True)
+
+
+def test_times_are_not_part_of_the_bundle(backends):
+    backends("slow")
+    done = deploy(backend="slow")
+    text = json.dumps(done.bundle.report)
+    assert "times the time" not in text
+    assert "_ms" not in text
+
+
+def demanding(score):
+    """An evaluate that gives float 1, and ``score(precision-like error)`` to what differs."""
+
+    def evaluate(fn):
+        with torch.no_grad():
+            error = max(float((fn(*s) - RESIDUAL.model(*s)).abs().max()) for s in DATA)
+        return score(error)
+
+    return evaluate
+
+
+def test_auto_takes_the_next_precision_where_int8_loses_too_much():
+    done = deploy(evaluate=demanding(lambda error: 1.0 - (error > 5e-4)), max_drop=0.5)
+    assert done.precision == "float16"
+    precisions = [attempt.precision for attempt in done.attempts]
+    assert precisions[0] == "int8"
+    assert precisions[-1] == "float16"
+    assert [attempt.taken for attempt in done.attempts][-1]
+    assert "attempt 1" in str(done)
+
+
+def test_auto_first_keeps_the_most_harmful_values_in_float():
+    done = deploy(evaluate=demanding(lambda error: 1.0 - (error > 2e-3)), max_drop=0.5)
+    assert done.precision == "int8"
+    first, second = done.attempts
+    assert "keep_float" not in first.settings
+    assert second.settings["keep_float"]
+    assert second.taken
+    assert "values in float" in str(done)
+
+
+def test_where_not_even_float32_is_good_enough_it_fails():
+    with pytest.raises(GateError, match="even float32") as caught:
+        deploy(evaluate=demanding(lambda error: 1.0 - (error > 1e-9)), max_drop=0.5)
+    attempts = caught.value.deployment.attempts
+    assert [a.precision for a in attempts] == ["int8", "int8", "float16", "float32"]
+
+
+def test_int8_asked_for_fails_with_a_diagnosis(tmp_path):
+    with pytest.raises(GateError, match="outside max_drop") as caught:
+        deploy(
+            precision="int8",
+            evaluate=demanding(lambda error: 1.0 - (error > 1e-9)),
+            max_drop=0.5,
+            output=tmp_path / "bundle",
+        )
+    text = str(caught.value)
+    assert "most harmful values" in text
+    assert "keep_float" in text
+    assert "float16" in text
+    assert caught.value.deployment.diagnosis.harms
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_agreement_outside_max_drop_fails_likewise():
+    torch.manual_seed(1)
+    close = nn.Sequential(nn.Flatten(), nn.Linear(12, 400)).eval()
+    close[1].weight.data = close[1].weight.data[:1] + 1e-4 * torch.randn(400, 12)
+    close[1].bias.data.zero_()
+    data = [torch.randn(1, 12) for _ in range(30)]
+    with pytest.raises(GateError, match="same class as float"):
+        deploy(close, example_inputs=data[0], calibration_data=data, precision="int8", max_drop=0.0)
+
+
+def test_max_drop_needs_scores_or_evaluate():
+    held = specimen("attention")
+    with pytest.raises(InputError, match="evaluate="):
+        deploy(held.model, example_inputs=held.example, calibration_data=held.samples, max_drop=0.1)
+
+
+def test_what_runs_elsewhere_only_is_said_not_to_be_checked(backends):
+    backends("elsewhere")
+    done = deploy(backend="elsewhere")
+    assert done.parity is None
+    assert any("parity was not checked here" in warning for warning in done.warnings)
+
+
+def test_a_toolchain_that_fails_is_named(backends):
+    backends("breaking")
+    with pytest.raises(CompileError, match="fell over"):
+        deploy(backend="breaking")
+
+
+# --- devices --------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_this_machine_verifies_and_measures(tmp_path):
+    done = deploy(device="local", output=tmp_path / "bundle")
+    assert done.profile.latency_ms > 0
+    assert done.profile.digest == done.bundle.digest
+    assert done.to_dict()["profile"]["device"] == "local"
+
+
+@pytest.mark.slow
+def test_a_device_that_computes_something_else_fails(monkeypatch, tmp_path):
+    from edgeopt import reference_backend
+
+    lying = reference_backend._RUNNER.replace("else [result]", "else [-result]")
+    monkeypatch.setattr(reference_backend, "_RUNNER", lying)
+    with pytest.raises(GateError, match="the device does not compute"):
+        deploy(device="local", output=tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_an_unknown_device_is_refused_before_work():
+    with pytest.raises(DeviceError, match="emulated"):
+        deploy(device="emuleted")
+
+
+# --- bad input ------------------------------------------------------------------------------------
+
+
+class Training(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(4, 4), nn.Dropout(0.5))
+
+
+class Deciding(nn.Module):
+    def forward(self, x):
+        if x.sum() > 0:
+            return x * 2
+        return x
+
+
+def test_a_module_in_training_mode():
+    with pytest.raises(InputError, match=r"model\.eval\(\)"):
+        deploy(Training(), example_inputs=torch.ones(1, 4))
+
+
+def test_control_flow_on_data_names_the_line():
+    with pytest.raises(CaptureError, match=r"test_deploy\.py:\d+"):
+        deploy(Deciding().eval(), example_inputs=torch.ones(1, 4))
+
+
+def test_an_operator_that_the_backend_lacks(backends):
+    backends("narrow")
+    with pytest.raises(UnsupportedError, match="no such kernel"):
+        deploy(backend="narrow")
+
+
+def test_an_unknown_target():
+    with pytest.raises(TargetError, match="rpi4"):
+        deploy(target="rpi44")
+
+
+def test_an_unknown_setting():
+    with pytest.raises(InputError, match="roundng"):
+        deploy(quantization={"roundng": "nearest"})
+    with pytest.raises(InputError, match="quantization"):
+        deploy(quantization={"rounding": "sideways"})
+
+
+def test_something_that_is_no_model():
+    with pytest.raises(InputError, match="Module"):
+        deploy("model.pth")
+
+
+class Constant(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(torch.zeros_like(x) * x)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_constant_activation():
+    data = [torch.randn(1, 4) for _ in range(20)]
+    done = deploy(Constant().eval(), example_inputs=data[0], calibration_data=data)
+    assert done.parity.ok
+
+
+@pytest.mark.parametrize("name", ["unused", "tokens", "residual_batch_2"])
+def test_unused_inputs_int_inputs_and_batches(name):
+    held = specimen(name)
+    done = deploy(held.model, example_inputs=held.example, calibration_data=held.samples)
+    assert done.parity.ok
+    assert done.program.signature.inputs[0].shape == tuple(held.example[0].shape)

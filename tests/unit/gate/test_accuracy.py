@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgeopt.contracts import Signature, TensorSpec
+from edgeopt.errors import InputError
+from edgeopt.gate.accuracy import Accuracy, check_accuracy, check_agreement, score
+
+SCORES = Signature(inputs=(), outputs=(TensorSpec("logits", (1, 3), "float32"),))
+MAP = Signature(inputs=(), outputs=(TensorSpec("map", (1, 2, 2, 3), "float32"),))
+
+
+def rows(*values):
+    return [(np.array([row], np.float32),) for row in values]
+
+
+def test_agreement_is_never_called_accuracy():
+    found = check_agreement(SCORES, rows([1, 2, 3], [3, 2, 1]), rows([1, 2, 3], [1, 2, 3]))
+    assert found.kind == "agreement"
+    assert (found.value, found.float_value, found.drop) == (0.5, 1.0, 0.5)
+    assert "accuracy" not in str(found)
+    assert found.ok
+
+
+def test_agreement_outside_max_drop_is_not_ok():
+    reference, got = rows([1, 2, 3], [3, 2, 1]), rows([1, 2, 3], [1, 2, 3])
+    assert not check_agreement(SCORES, reference, got, max_drop=0.4).ok
+    assert check_agreement(SCORES, reference, got, max_drop=0.5).ok
+
+
+def test_outputs_that_are_no_scores_have_no_value():
+    array = np.ones((1, 2, 2, 3), np.float32)
+    found = check_agreement(MAP, [(array,)], [(array,)])
+    assert found.value is None
+    assert found.drop is None
+    assert found.cosine == 1.0
+
+
+def test_accuracy_compares_the_two_scores():
+    found = check_accuracy(lambda fn: fn(), lambda: 0.8, float_value=0.9, max_drop=0.05)
+    assert found.kind == "accuracy"
+    assert found.drop == pytest.approx(0.1)
+    assert not found.ok
+    assert "float 0.9000" in str(found)
+
+
+def test_a_drop_of_exactly_max_drop_is_ok():
+    assert check_accuracy(lambda fn: fn(), lambda: 0.8, float_value=0.9, max_drop=0.1).ok
+
+
+def test_a_better_score_is_ok():
+    found = check_accuracy(lambda fn: fn(), lambda: 0.95, float_value=0.9, max_drop=0.0)
+    assert found.ok
+    assert found.drop < 0
+
+
+def test_nothing_asked_is_ok():
+    assert Accuracy("accuracy", 0.1, 0.9).ok
+
+
+@pytest.mark.parametrize("given", [None, "high", float("nan"), float("inf"), [1, 2]])
+def test_evaluate_must_return_a_finite_number(given):
+    with pytest.raises(InputError, match="it returned"):
+        score(lambda fn: given, lambda: None)
+
+
+def test_numpy_and_torch_numbers_are_numbers():
+    import torch
+
+    assert score(lambda fn: np.float32(0.5), lambda: None) == 0.5
+    assert score(lambda fn: torch.tensor(0.5), lambda: None) == 0.5
