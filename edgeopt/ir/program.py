@@ -103,8 +103,9 @@ class Program:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the text, the constants and the grids; equal for equal programs."""
+        """SHA-256 over text, signature, constants and grids; equal for equal programs."""
         total = hashlib.sha256(self.text.encode())
+        total.update(msgspec.json.encode(self.signature))
         for name, tensor in sorted(self.constants.items()):
             total.update(name.encode())
             total.update(_raw(tensor))

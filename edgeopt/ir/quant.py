@@ -8,6 +8,7 @@ a channel).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -66,7 +67,12 @@ class QuantSpec:
 
         Both ends are rounded to the grid, so that 0 is one of its points. A range of width zero
         becomes a grid of step 1/128 around the constant's side of zero.
+
+        Raises:
+            ProgramError: An end is not finite.
         """
+        if not math.isfinite(low) or not math.isfinite(high):
+            raise ProgramError(f"a range must be finite, not {low} to {high}")
         low, high = min(low, 0.0), max(high, 0.0)
         q_min = -(2 ** (bits - 1))
         steps = 2**bits - 1

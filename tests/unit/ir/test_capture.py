@@ -1,7 +1,7 @@
 """What a captured program is: the model's function, with weights and names of its own."""
 
-import collections
 import dataclasses
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -30,7 +30,9 @@ def same(got, wanted):
 
 
 @pytest.mark.parametrize(
-    "example", [X, (X,), [X], {"input": X}, X.numpy()], ids=["tensor", "tuple", "list", "dict", "array"]
+    "example",
+    [X, (X,), [X], {"input": X}, X.numpy()],
+    ids=["tensor", "tuple", "list", "dict", "array"],
 )
 def test_inputs_may_be_given_in_any_common_form(example):
     model = nn.Linear(3, 2).eval()
@@ -77,7 +79,9 @@ def test_integer_and_boolean_inputs(written):
     same(answers(program, ids, keep)[0], model(ids, keep))
 
 
-Pair = collections.namedtuple("Pair", ["left", "right"])
+class Pair(NamedTuple):
+    left: torch.Tensor
+    right: torch.Tensor
 
 
 @dataclasses.dataclass
@@ -94,8 +98,8 @@ class Boxed:
         (lambda a, b: {"logits": a, "hidden": b}, ["logits", "hidden"]),
         (lambda a, b: {"logits": a, "nothing": None, "hidden": b}, ["logits", "hidden"]),
         (lambda a, b: {"logits": a, "states": (a, b)}, ["logits", "states_0", "states_1"]),
-        (lambda a, b: Pair(a, b), ["left", "right"]),
-        (lambda a, b: Boxed(a, b), ["boxes", "scores"]),
+        (Pair, ["left", "right"]),
+        (Boxed, ["boxes", "scores"]),
         (lambda a, b: (a, None, 3, b), ["output_0", "output_1"]),
     ],
     ids=["one", "tuple", "dict", "dict with None", "nested", "namedtuple", "dataclass", "mixed"],
@@ -132,7 +136,7 @@ def test_the_output_of_a_hugging_face_model_has_its_names():
     [
         lambda _, x: (x + 1, x),
         lambda self, x: (x + 1, self.held),
-        lambda _, x: (lambda y: (y, y))(x + 1),
+        lambda _, x: (x + 1,) * 2,
         lambda _, x: (x, x),
     ],
     ids=["an input", "a constant", "one value twice", "the input twice"],
@@ -190,7 +194,7 @@ def test_the_model_may_name_its_own_inputs():
         example_input_array = torch.zeros(2, 3)
 
     class Timm(nn.Conv2d):
-        default_cfg = {"input_size": (3, 8, 8)}
+        default_cfg: ClassVar = {"input_size": (3, 8, 8)}
 
     class HuggingFace(nn.Embedding):
         @property
@@ -255,7 +259,9 @@ def test_history_starts_with_the_capture():
 
 
 def test_names_of_this_machine_are_not_kept():
-    program = capture_module(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval(), torch.ones(1, 3, 8, 8))
+    program = capture_module(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval(), torch.ones(1, 3, 8, 8)
+    )
     traces = [n.meta.get("stack_trace") or "" for n in program.graph.nodes]
     assert any(traces)
     assert not any('File "/' in trace for trace in traces)
