@@ -48,7 +48,8 @@ CORE: tuple[str, ...] = (
 """The passes that every captured program goes through, in order. They keep its function."""
 
 REGISTRY: dict[str, str] = {
-    name: f"edgeopt.passes.{name}:{name}" for name in (*dict.fromkeys(CORE), "decompose_attention")
+    name: f"edgeopt.passes.{name}:{name}"
+    for name in (*dict.fromkeys(CORE), "decompose_attention", "separate_ties")
 }
 """Pass name to ``module:function``; nothing is imported before it is used."""
 

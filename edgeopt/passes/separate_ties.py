@@ -1,0 +1,211 @@
+"""Moves scales by at most a thousandth so that no integer result can lie near a rounding tie.
+
+A kernel rounds ``sum * m`` with the multiplier ``m = input scale * weight scale / output scale``.
+Runtimes compute it in float32, in fixed point or in float64, and where it lies close to a tie
+(…,5) they disagree by one step. That is rare, but each such step changes the sums of the next
+layer: after fifty layers two correct runtimes differ in half of their values. With ``m = k / d``
+and ``d`` odd, ``sum * m`` is a whole number of d-ths and stays at least ``1 / (2 d)`` away from
+every tie, which is more than any of these computations errs. All then give the same integers.
+
+Requires: an int8 program. Ensures: its weights' integers are what they were; scales differ by at
+most `TOLERANCE`; biases are rounded to their new step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from edgeopt.ir import ops
+from edgeopt.ir.edit import Editor
+from edgeopt.ir.program import Program, Step
+
+if TYPE_CHECKING:
+    from edgeopt.ir.quant import QuantSpec
+
+__all__ = ["TOLERANCE", "odd_fraction", "separate_ties"]
+
+aten = torch.ops.aten
+
+TOLERANCE = 1e-3
+"""Largest relative change of a scale: an eighth of a step at the end of the grid."""
+
+LARGEST_DENOMINATOR = 4095
+LARGEST_SUM_DENOMINATOR = 255
+CHUNK = 256
+
+
+def separate_ties(program: Program) -> Program:
+    """Returns ``program`` with scales at which all runtimes round alike."""
+    if program.precision != "int8":
+        return program
+    work = _Work(program)
+    for node in list(work.editor.graph.nodes):
+        work.elementwise(node)
+    work.write_grids()
+    for node in list(work.editor.calls(*ops.ANCHORS)):
+        work.anchor(node)
+    effect = {"kernels": work.done, "left": work.left, "largest_change": work.largest}
+    return work.editor.finish(Step("separate_ties", {"tolerance": TOLERANCE}, effect))
+
+
+def odd_fraction(
+    value: torch.Tensor, largest: int = LARGEST_DENOMINATOR, tolerance: float = TOLERANCE
+) -> torch.Tensor:
+    """Returns, for each positive number, the nearby fraction whose odd denominator is smallest.
+
+    Args:
+        value: float64 of shape (n,).
+        largest: Largest denominator tried.
+        tolerance: Largest relative distance.
+
+    Returns:
+        float64 of shape (n,); the number itself where there is no such fraction.
+    """
+    found = value.clone()
+    left = torch.arange(len(value))
+    for first in range(1, largest + 1, CHUNK):
+        d = torch.arange(first, min(first + CHUNK, largest + 1), 2, dtype=torch.float64)
+        fraction = torch.round(value[left, None] * d).clamp_min(1) / d
+        near = (fraction / value[left, None] - 1).abs() <= tolerance
+        at = near.to(torch.uint8).argmax(dim=1, keepdim=True)
+        hit = near.any(dim=1)
+        found[left[hit]] = fraction.gather(1, at)[hit, 0]
+        left = left[~hit]
+        if not len(left):
+            break
+    return found
+
+
+class _Work:
+    """One run of the pass: what has been fixed so far."""
+
+    def __init__(self, program: Program) -> None:
+        self.editor = Editor(program)
+        self.done = self.left = 0
+        self.largest = 0.0
+        self._groups = _groups(program)
+        self._scale = {n: float(program.quant[n].scale[0]) for n in self._groups}
+        self._fixed = {self._groups[n] for n in self._groups if program.quant[n].method == "fixed"}
+
+    def elementwise(self, node: torch.fx.Node) -> None:
+        """Fixes the output's scale of a mul or mean, and two of the three scales of an add."""
+        out = (ops.fused_activation(node) or node).name
+        if node.target not in _ELEMENTWISE or out not in self._groups:
+            return
+        inputs = [v.name for v in ops.activation_inputs(node)]
+        if not all(name in self._groups for name in inputs):
+            return
+        if node.target in (aten.add.Tensor, aten.sub.Tensor):
+            self._sum(inputs, out)
+        elif node.target is aten.mul.Tensor:
+            self._single(out, self._scale[inputs[0]] * self._scale[inputs[-1]])
+        else:
+            self._single(out, self._scale[inputs[0]] / _averaged(node))
+        self._fixed.update(self._groups[name] for name in (*inputs, out))
+
+    def _single(self, out: str, real: float) -> None:
+        """Makes ``real / scale(out)`` an odd fraction by moving the scale of ``out``."""
+        if not self._move(out, lambda scale: real / _odd(real / scale, LARGEST_DENOMINATOR)):
+            self.left += 1
+
+    def _sum(self, inputs: list[str], out: str) -> None:
+        """Makes input over output an odd fraction for both inputs, the fixed one first."""
+        first, last = sorted(
+            (inputs[0], inputs[-1]), key=lambda n: self._groups[n] not in self._fixed
+        )
+        bound = LARGEST_SUM_DENOMINATOR
+        moved = self._move(out, lambda s: self._scale[first] / _odd(self._scale[first] / s, bound))
+        moved = moved or self._move(
+            first, lambda s: self._scale[out] * _odd(s / self._scale[out], bound)
+        )
+        moved &= self._move(last, lambda s: self._scale[out] * _odd(s / self._scale[out], bound))
+        self.left += not moved
+
+    def _move(self, name: str, new: Any) -> bool:
+        group = self._groups[name]
+        if group in self._fixed:
+            return False
+        members = [n for n, g in self._groups.items() if g == group]
+        scale = float(torch.tensor(new(self._scale[name]), dtype=torch.float32))
+        self.largest = max(self.largest, abs(scale / self._scale[name] - 1))
+        self._scale.update(dict.fromkeys(members, scale))
+        self._fixed.add(group)
+        return True
+
+    def write_grids(self) -> None:
+        """Puts the moved scales of activations into the table, and constants onto them."""
+        for name, scale in self._scale.items():
+            old = self.editor.quant[name]
+            self.editor.quant[name] = replace(old, scale=torch.tensor([scale], dtype=torch.float32))
+            node = self.editor.node(name)
+            if self.editor.is_constant(node):
+                integers = old.quantize(self.editor.tensor(node))
+                self.editor.set_tensor(node, self.editor.quant[name].dequantize(integers))
+
+    def anchor(self, node: torch.fx.Node) -> None:
+        """Moves the weight's scales of one anchor, and rounds its bias to the new step."""
+        value, weight, bias = ops.anchor_parts(node)
+        quant = self.editor.quant
+        if value.name not in quant or quant.get(weight.name) is None:
+            return
+        out = quant.get((ops.fused_activation(node) or node).name)
+        spec = quant[weight.name]
+        if out is not None and len(weight.users) == 1:
+            ratio = quant[value.name].scale.double() / out.scale.double()
+            multiplier = odd_fraction(spec.scale.double() * ratio)
+            self._set_weight(weight, spec, (multiplier / ratio).to(torch.float32))
+            self.done += 1
+        if bias is not None:
+            self._set_bias(bias, quant[value.name].scale * quant[weight.name].scale)
+
+    def _set_weight(self, weight: torch.fx.Node, spec: QuantSpec, scale: torch.Tensor) -> None:
+        change = float((scale / spec.scale - 1).abs().max())
+        self.largest = max(self.largest, change)
+        integers = spec.quantize(self.editor.tensor(weight))
+        moved = replace(spec, scale=scale)
+        self.editor.quant[weight.name] = moved
+        self.editor.set_tensor(weight, moved.dequantize(integers))
+
+    def _set_bias(self, bias: torch.fx.Node, step: torch.Tensor) -> None:
+        self.editor.quant[bias.name] = replace(self.editor.quant[bias.name], scale=step)
+        integers = torch.round(self.editor.tensor(bias).double() / step.double())
+        self.editor.set_tensor(bias, (integers * step.double()).to(torch.float32))
+
+
+_ELEMENTWISE = (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.mean.dim)
+
+
+def _odd(value: float, largest: int) -> float:
+    return float(odd_fraction(torch.tensor([value], dtype=torch.float64), largest)[0])
+
+
+def _averaged(node: torch.fx.Node) -> int:
+    """Returns how many values a mean takes together."""
+    value: Any = node.args[0]
+    return int(value.meta["val"].numel() // node.meta["val"].numel())
+
+
+def _groups(program: Program) -> dict[str, str]:
+    """Returns for each value on a per-tensor grid the name that stands for all of its grid."""
+    found: dict[str, str] = {}
+    for node in program.graph.nodes:
+        spec = program.quant.get(node.name)
+        if spec is None or spec.dtype != "int8" or spec.axis is not None:
+            continue
+        found[node.name] = node.name
+        if node.target in ops.SAME_GRID and node.target is not aten.alias.default:
+            for value in ops.activation_inputs(node):
+                _join(found, node.name, value.name)
+    return found
+
+
+def _join(found: dict[str, str], name: str, other: str) -> None:
+    if other not in found:
+        return
+    old, new = found[name], found[other]
+    for key, group in found.items():
+        if group == old:
+            found[key] = new
