@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,11 +20,10 @@ from edgeopt.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from edgeopt.contracts import Completed
 
-__all__ = ["Package", "download", "unpack"]
+__all__ = ["SOURCES", "Package", "chosen_sources", "download", "unpack"]
 
 SOURCES = "EDGEOPT_APT_SOURCES"
 """The variable that names a file of package sources to use in place of the machine's own."""
@@ -98,6 +98,23 @@ def download(packages: Sequence[str], arch: str, folder: Path) -> tuple[Package,
     return tuple(_package(archive, folder) for archive in archives)
 
 
+def chosen_sources() -> bytes:
+    """Returns the content of the file of package sources that the user chose; empty where none.
+
+    Raises:
+        DeviceError: It cannot be read.
+    """
+    chosen = os.environ.get(SOURCES)
+    if not chosen:
+        return b""
+    try:
+        return Path(chosen).read_bytes()
+    except OSError as error:
+        raise DeviceError(
+            f"cannot be read: {error.strerror}", where=f"{SOURCES}={chosen}"
+        ) from error
+
+
 def unpack(archive: Path, root: Path) -> None:
     """Unpacks a package's files below ``root``; none of its scripts run.
 
@@ -129,16 +146,11 @@ def _configure(arch: str, folder: Path) -> None:
 
 def _sources(folder: Path) -> str:
     """Returns the lines of configuration for the sources that the user chose, if any."""
-    chosen = os.environ.get(SOURCES)
-    if not chosen:
+    content = chosen_sources()
+    if not content:
         return ""
-    suffix = ".sources" if chosen.endswith(".sources") else ".list"
-    try:
-        shutil.copy(chosen, folder / "sources" / f"chosen{suffix}")
-    except OSError as error:
-        raise DeviceError(
-            f"cannot be read: {error.strerror}", where=f"{SOURCES}={chosen}"
-        ) from error
+    suffix = ".sources" if os.environ[SOURCES].endswith(".sources") else ".list"
+    (folder / "sources" / f"chosen{suffix}").write_bytes(content)
     none, parts = folder / "none", folder / "sources"
     return f'Dir::Etc::sourcelist "{none}";\nDir::Etc::sourceparts "{parts}";\n'
 
@@ -167,10 +179,13 @@ def _package(archive: Path, folder: Path) -> Package:
 
 
 def _failure(arch: str, updated: Completed, done: Completed) -> DeviceError:
-    """Returns what apt complained of: an unreachable source first, since the rest follows from it."""
+    """Returns what apt complained of; an unreachable source first, since the rest follows from it."""
     lines = [*updated.stderr.splitlines(), *done.stderr.splitlines()]
-    said = [line for line in lines if line.startswith(("E: ", "W: Failed to fetch"))]
-    what = f"the package sources of this machine give no {arch} Python: {' '.join(said)[:600]}"
+    unreached = [line[3:] for line in lines if "Failed to fetch" in line]
+    said = (
+        unreached or [line[3:] for line in lines if line.startswith("E: ")] or ["no reason given"]
+    )
+    what = f"the package sources of this machine give no {arch} Python: {said[0][:300]}"
     hint = (
         f"name a file of Debian sources that has {arch} in {SOURCES}, or give it a root: sysroot="
     )

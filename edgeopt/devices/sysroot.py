@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgeopt.devices.apt import Package, download, unpack
+from edgeopt.devices.apt import Package, chosen_sources, download, unpack
 from edgeopt.devices.cache import cache_folder, only_one
 from edgeopt.devices.process import run_process
 from edgeopt.devices.qemu import EMULATED, Emulated, emulator
@@ -98,7 +98,8 @@ def cached_sysroot(
         DeviceError: A tool is missing, or the packages cannot be had.
     """
     debian = EMULATED[arch].debian
-    recipe = hashlib.sha256(repr((FORMAT, PACKAGES, _NEEDLESS, _KEPT)).encode()).hexdigest()[:12]
+    ingredients = repr((FORMAT, PACKAGES, _NEEDLESS, _KEPT, chosen_sources()))
+    recipe = hashlib.sha256(ingredients.encode()).hexdigest()[:12]
     home = (cache or cache_folder()) / "sysroots"
     folder = home / f"{debian}-{recipe}"
     with only_one(home / f".{folder.name}.lock"):

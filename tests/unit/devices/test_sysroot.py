@@ -167,6 +167,39 @@ def test_only_one_process_at_a_time(tmp_path):
     assert rows in (["a in", "a out", "b in", "b out"], ["b in", "b out", "a in", "a out"])
 
 
+def test_two_processes_make_it_once(tmp_path, builds, monkeypatch):
+    download = module.download
+
+    def slowly(packages, arch, folder):
+        with (tmp_path / "log").open("a") as stream:
+            stream.write("made\n")
+        time.sleep(0.3)
+        return download(packages, arch, folder)
+
+    monkeypatch.setattr(module, "download", slowly)
+    context = multiprocessing.get_context("fork")
+    processes = [
+        context.Process(target=cached_sysroot, args=("aarch64",), kwargs={"cache": tmp_path})
+        for _ in range(3)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(30)
+        assert process.exitcode == 0
+    assert (tmp_path / "log").read_text() == "made\n"
+
+
+def test_other_package_sources_make_another_root(tmp_path, builds, monkeypatch):
+    first = cached_sysroot("aarch64", cache=tmp_path)
+    (tmp_path / "my.sources").write_text("Types: deb\n")
+    monkeypatch.setenv("EDGEOPT_APT_SOURCES", str(tmp_path / "my.sources"))
+    assert cached_sysroot("aarch64", cache=tmp_path).root != first.root
+    monkeypatch.setenv("EDGEOPT_APT_SOURCES", str(tmp_path / "missing"))
+    with pytest.raises(DeviceError, match="EDGEOPT_APT_SOURCES"):
+        cached_sysroot("aarch64", cache=tmp_path)
+
+
 def test_a_cache_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DeviceError, match="EDGEOPT_CACHE"):
