@@ -69,6 +69,8 @@ def _is_anchor(program: Program, node: torch.fx.Node) -> bool:
     if node.target not in ops.ANCHORS:
         return False
     _, weight, _ = ops.anchor_parts(node)
+    if node.target is ops.aten.conv_transpose2d.input and node.args[6] != 1:
+        return False  # its weight's axis 1 counts the channels of one group only
     return weight.name in program.constants and ops.is_float_tensor(node)
 
 

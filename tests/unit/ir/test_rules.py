@@ -100,6 +100,14 @@ def moved_constant(program):
     return replace(program, exported=exported)
 
 
+def with_one_step_for_all_channels(program):
+    exported = copied(program)
+    exported.state_dict["0.bias"] = torch.zeros(3)
+    spec = program.quant["p_0_bias"]
+    one = {"scale": spec.scale[:1], "zero_point": spec.zero_point[:1], "axis": None}
+    return regridded(replace(program, exported=exported), "p_0_bias", **one)
+
+
 BROKEN = [
     ("signature fits graph", lambda p: with_shape(p, shape=(1, 3))),
     ("signature fits graph", lambda p: with_shape(p, dtype="int8")),
@@ -129,6 +137,7 @@ BROKEN = [
         "integer anchors are complete",
         lambda p: regridded(p, "p_0_bias", scale=p.quant["p_0_bias"].scale / 2),
     ),
+    ("integer anchors are complete", with_one_step_for_all_channels),
     (
         "moved values keep their grid",
         lambda p: replace(p, quant={**p.quant, "max_pool2d": p.quant["linear"]}),
