@@ -125,10 +125,11 @@ def _read(path: Path) -> Any:
     import numpy as np  # noqa: PLC0415 (only here)
 
     try:
-        held = np.load(path, allow_pickle=False)
-        if path.suffix == ".npy":
-            return held
-        arrays = {name: held[name] for name in held.files}
+        with path.open("rb") as stream:
+            held = np.load(stream, allow_pickle=False)
+            if isinstance(held, np.ndarray):
+                return held
+            arrays = {name: held[name] for name in held.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise CalibrationError(f"not an array file: {error}", where=str(path)) from error
     if not arrays:
