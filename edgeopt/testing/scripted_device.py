@@ -180,8 +180,8 @@ class ScriptedDevice:
         return {"name": self.name, "emulated": self.emulated, **self._facts}
 
     def workdir(self) -> PurePosixPath:
-        """Returns ``/work``."""
-        return PurePosixPath("/work")
+        """Returns ``/device``."""
+        return PurePosixPath("/device")
 
     def close(self) -> None:
         """Notes that it was closed."""

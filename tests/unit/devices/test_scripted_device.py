@@ -23,7 +23,7 @@ def test_it_answers_in_order_and_notes_what_ran():
     device.expect("python3", error=DeviceError("lost"))
     done = device.run(["python3", "run.py", "--verify"], cwd=PurePosixPath("b"), env={"A": "1"})
     assert done.stdout == "ok"
-    assert device.files[PurePosixPath("/work/b/out.txt")] == b"made"
+    assert device.files[PurePosixPath("/device/b/out.txt")] == b"made"
     assert device.calls[0].command == ("python3", "run.py", "--verify")
     assert device.calls[0].env == {"A": "1"}
     with pytest.raises(DeviceError, match="lost"):
@@ -46,7 +46,7 @@ def test_files_come_back_and_folders_are_replaced(tmp_path):
     (tmp_path / "in" / "sub").mkdir(parents=True)
     (tmp_path / "in" / "sub" / "file").write_bytes(b"1")
     device.push(tmp_path / "in", PurePosixPath("bundle"))
-    device.pull(PurePosixPath("/work/bundle"), tmp_path / "out")
+    device.pull(PurePosixPath("/device/bundle"), tmp_path / "out")
     assert (tmp_path / "out" / "sub" / "file").read_bytes() == b"1"
     (tmp_path / "in" / "sub" / "file").unlink()
     device.push(tmp_path / "in", PurePosixPath("bundle"))
