@@ -70,8 +70,10 @@ class Plan(msgspec.Struct, frozen=True):
     def rows(self) -> list[tuple[str, str]]:
         """Returns the plan as (what, value) rows, in the order of the work."""
         rows = [("target", f"{self.target} ({self.title})")]
+        before = "passed over"
         for one in self.candidates:
-            mark = "backend" if one.chosen else "passed over"
+            mark = "backend" if one.chosen else before
+            before = "alternative" if one.chosen else before
             rows.append((mark, f"{one.backend}: {one.reason}"))
         rows.append(("precision", f"{self.precision}: {self.precision_reason}"))
         rows.append(("core passes", _joined(self.core_passes)))

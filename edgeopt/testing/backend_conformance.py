@@ -159,14 +159,23 @@ class BackendConformance:
     def test_parity_with_the_reference(
         self, backend: Backend, target: Target, name: str, precision: str
     ) -> None:
-        from edgeopt.gate.parity import check_parity, run_all  # noqa: PLC0415 (torch)
-        from edgeopt.ir import ReferenceRunner  # noqa: PLC0415 (torch)
+        self._require_parity(backend, target, name, precision)
 
-        made = self._compiled(backend, target, name, precision)
-        samples = [tuple(t.numpy() for t in sample) for sample in specimen(name).samples]
-        reference = run_all(ReferenceRunner(made.lowered), samples)
-        parity = check_parity(made.runner, made.lowered, samples, reference)
-        assert parity.ok, f"{parity}: {'; '.join(parity.reasons)}"
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"keep_float": ("depthwise",)},
+            {"keep_float": ("head",)},
+            {"keep_float": ("stem", "add*")},
+            {"keep_float": ("*",)},
+            {"weight_bits": 7},
+        ],
+        ids=str,
+    )
+    def test_parity_where_some_values_stay_in_float(
+        self, backend: Backend, target: Target, settings: dict[str, Any]
+    ) -> None:
+        self._require_parity(backend, target, "residual", "int8", **settings)
 
     @pytest.mark.parametrize("precision", ["float32", "int8"])
     def test_same_program_same_bytes(
@@ -317,15 +326,29 @@ class BackendConformance:
         if precision not in backend.precisions(target):
             pytest.skip(f"{backend.name} does not compile {precision} for {target.name}")
 
-    def _compiled(self, backend: Backend, target: Target, name: str, precision: str) -> Compiled:
+    def _require_parity(
+        self, backend: Backend, target: Target, name: str, precision: str, **settings: Any
+    ) -> None:
+        from edgeopt.gate.parity import check_parity, run_all  # noqa: PLC0415 (torch)
+        from edgeopt.ir import ReferenceRunner  # noqa: PLC0415 (torch)
+
+        made = self._compiled(backend, target, name, precision, **settings)
+        samples = [tuple(t.numpy() for t in sample) for sample in specimen(name).samples]
+        reference = run_all(ReferenceRunner(made.lowered), samples)
+        parity = check_parity(made.runner, made.lowered, samples, reference)
+        assert parity.ok, f"{parity}: {'; '.join(parity.reasons)}"
+
+    def _compiled(
+        self, backend: Backend, target: Target, name: str, precision: str, **settings: Any
+    ) -> Compiled:
         from edgeopt.passes import run_passes  # noqa: PLC0415 (torch)
 
         if name in self.refused:
             pytest.skip(f"refused: {self.refused[name]}")
         self._need(backend, target, precision)
-        key = (type(backend), target.name, name, precision)
+        key = (type(backend), target.name, name, precision, str(settings))
         if key not in self._made:
-            program = program_of(name, precision)
+            program = program_of(name, precision, **settings)
             lowered = run_passes(program, backend.passes(target))
             artifact = backend.compile(lowered, target, CompileOptions())
             self._made[key] = Compiled(program, lowered, artifact, backend.load(artifact))

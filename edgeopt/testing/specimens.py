@@ -234,14 +234,14 @@ def float_program(name: str) -> Program:
 
 
 @cache
-def program_of(name: str, precision: str) -> Program:
-    """Returns the program of a specimen in ``precision``."""
+def program_of(name: str, precision: str, **settings: Any) -> Program:
+    """Returns the program of a specimen in ``precision``, quantized with ``settings``."""
     from edgeopt.quantization import QuantizationConfig, quantize_program  # noqa: PLC0415
 
     if precision == "float32":
         return float_program(name)
     data = specimen(name).samples if precision == "int8" else None
-    config = msgspec.convert({"precision": precision}, QuantizationConfig)
+    config = msgspec.convert({"precision": precision, **settings}, QuantizationConfig)
     program: Program = quantize_program(float_program(name), data, config)
     return program
 
