@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -19,21 +19,32 @@ if TYPE_CHECKING:
 __all__ = ["bias_spec", "build_quantized", "fixed_spec", "weight_spec"]
 
 MIN_SCALE = 1e-9
+LARGEST_BIAS = 2.0**29
+"""Largest integer that a bias may become: a quarter of int32, the rest is for the products."""
 
 
-def weight_spec(weight: torch.Tensor, axis: int, *, bits: int = 8) -> QuantSpec:
+def weight_spec(
+    weight: torch.Tensor,
+    axis: int,
+    *,
+    bits: int = 8,
+    bias: torch.Tensor | None = None,
+    value: QuantSpec | None = None,
+) -> QuantSpec:
     """Returns the symmetric per-channel grid that spans ``weight``.
 
     Args:
         weight: Float weight, channels on ``axis``.
         axis: The channel axis.
         bits: Bits to use; 7 leaves the products of older x86 room.
+        bias: The bias, one value a channel; a dead channel's step is widened until it fits int32.
+        value: The grid of the input, needed with ``bias``.
     """
     others = [a for a in range(weight.ndim) if a != axis]
     largest = weight.abs().amax(dim=others) if others else weight.abs()
     scale = (largest / (2 ** (bits - 1) - 1)).clamp_min(MIN_SCALE).to(torch.float32)
-    # A channel of zeros keeps a step of 1, so that its bias has a grid that int32 can hold.
-    scale = torch.where(largest == 0, torch.ones_like(scale), scale)
+    if bias is not None and value is not None:
+        scale = torch.maximum(scale, bias.abs() / (value.scale * LARGEST_BIAS))
     zero = torch.zeros_like(scale, dtype=torch.int32)
     return QuantSpec("int8", scale, zero, axis, bits, "absmax")
 
@@ -44,7 +55,7 @@ def bias_spec(value: QuantSpec, weight: QuantSpec) -> QuantSpec:
     return QuantSpec("int32", scale, torch.zeros_like(scale, dtype=torch.int32), 0, 32, "product")
 
 
-def fixed_spec(target: object) -> QuantSpec | None:
+def fixed_spec(target: Any) -> QuantSpec | None:
     """Returns the grid that integer runtimes prescribe for an operator's output, or None."""
     found = ops.FIXED_RANGE.get(target)
     if found is None:
@@ -91,4 +102,6 @@ def build_quantized(
 
 def _on_int32(bias: torch.Tensor, grid: QuantSpec) -> torch.Tensor:
     """Rounds in float64: float32 holds no integer above 2**24."""
-    return (torch.round(bias.double() / grid.scale.double()) * grid.scale.double()).to(torch.float32)
+    return (torch.round(bias.double() / grid.scale.double()) * grid.scale.double()).to(
+        torch.float32
+    )

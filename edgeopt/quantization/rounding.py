@@ -1,0 +1,125 @@
+"""Rounds a layer's weights so that its output changes least.
+
+Rounding each weight to the nearest point is not best for the layer: errors of weights whose inputs
+are correlated can cancel (Nagel et al., "Up or Down? Adaptive Rounding", 2020). The quadratic problem
+min ‖(W − Ŵ) X‖² is solved one column at a time, each column's error pushed onto those that are still
+free: Frantar et al., "GPTQ", 2023, in closed form from H = X Xᵀ, with no training loop. X are the
+inputs as the integer program sees them, so errors of earlier layers count.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (torch's own convention)
+
+from edgeopt.ir import ops
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeopt.ir.quant import QuantSpec
+
+__all__ = ["input_moments", "round_adaptively"]
+
+DAMPING = 0.05
+BLOCK = 64
+MOST_COLUMNS = 16000
+"""Columns of X that are used at most."""
+
+
+def input_moments(node: torch.fx.Node, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Returns the covariance of an anchor's inputs, float64 (groups, taps, taps).
+
+    Args:
+        node: A convolution or linear with written-out arguments.
+        inputs: Its input for each sample.
+    """
+    share = max(1, MOST_COLUMNS // len(inputs))
+    total: torch.Tensor | None = None
+    mean: torch.Tensor | None = None
+    count = 0
+    for x in inputs:
+        columns = _thinned(_columns(node, x), share).double()
+        product = columns @ columns.transpose(1, 2)
+        sums = columns.sum(dim=2)
+        total = product if total is None else total + product
+        mean = sums if mean is None else mean + sums
+        count += columns.shape[2]
+    if total is None or mean is None:
+        raise ValueError("no inputs")
+    mean = mean / count
+    return total / count - mean[:, :, None] * mean[:, None, :]
+
+
+def _thinned(columns: torch.Tensor, share: int) -> torch.Tensor:
+    step = max(1, -(-columns.shape[2] // share))
+    return columns[:, :, ::step]
+
+
+def _columns(node: torch.fx.Node, x: torch.Tensor) -> torch.Tensor:
+    """Returns the input of each output position as a column: (groups, taps, positions)."""
+    if node.target is ops.aten.linear.default:
+        return x.reshape(-1, x.shape[-1]).t()[None]
+    weight = node.args[1].meta["val"]  # type: ignore[union-attr]
+    stride, padding, dilation, groups = node.args[3:7]
+    if weight.ndim == 3:  # noqa: PLR2004 (conv1d is a conv2d of height 1)
+        x, kernel = x[:, :, None], (1, weight.shape[2])
+        stride, padding, dilation = [1, *stride], [0, *padding], [1, *dilation]  # type: ignore[misc]
+    else:
+        kernel = tuple(weight.shape[2:])
+    unfolded = F.unfold(x, kernel, dilation, padding, stride)  # type: ignore[arg-type]
+    rows = unfolded.transpose(0, 1).reshape(unfolded.shape[1], -1)
+    return rows.reshape(groups, -1, rows.shape[1])  # type: ignore[arg-type]
+
+
+def round_adaptively(weight: torch.Tensor, spec: QuantSpec, moments: torch.Tensor) -> torch.Tensor:
+    """Returns ``weight`` on the grid of ``spec``, float32, of its shape.
+
+    Args:
+        weight: (out, in / groups, …), float32.
+        spec: Symmetric per-channel grid on axis 0.
+        moments: What `input_moments` gave.
+    """
+    groups, taps = moments.shape[:2]
+    w = weight.double().reshape(groups, -1, taps)
+    scale = spec.scale.double().reshape(groups, -1)
+    order = torch.diagonal(moments, dim1=1, dim2=2).argsort(dim=1, descending=True)
+    factor = _inverse_factor(moments, order)
+    rows = order[:, None, :].expand_as(w)
+    rounded = _column_by_column(torch.gather(w, 2, rows), scale, factor, spec.q_max)
+    back = torch.gather(rounded, 2, order.argsort(dim=1)[:, None, :].expand_as(w))
+    return spec.fake(back.reshape(weight.shape).float())
+
+
+def _inverse_factor(moments: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    """Returns the upper Cholesky factor of the inverse of the damped, reordered moments."""
+    h = torch.gather(moments, 1, order[:, :, None].expand_as(moments))
+    h = torch.gather(h, 2, order[:, None, :].expand_as(h))
+    diagonal = torch.diagonal(h, dim1=1, dim2=2)
+    damping = DAMPING * diagonal.mean(dim=1, keepdim=True) + 1e-9
+    h = h + torch.diag_embed(damping.expand_as(diagonal))
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(h))
+    upper: torch.Tensor = torch.linalg.cholesky(inverse, upper=True)
+    return upper
+
+
+def _column_by_column(
+    w: torch.Tensor, scale: torch.Tensor, factor: torch.Tensor, q_max: int
+) -> torch.Tensor:
+    """Rounds columns left to right in blocks; later blocks take up a block's error at once."""
+    taps = w.shape[2]
+    rounded = torch.zeros_like(w)
+    for start in range(0, taps, BLOCK):
+        stop = min(start + BLOCK, taps)
+        errors = torch.zeros_like(w[:, :, start:stop])
+        for i in range(start, stop):
+            column = w[:, :, i]
+            q = (column / scale).round().clamp(-q_max, q_max) * scale
+            rounded[:, :, i] = q
+            error = (column - q) / factor[:, i, i][:, None]
+            w[:, :, i + 1 : stop] -= error[:, :, None] * factor[:, i, i + 1 : stop][:, None, :]
+            errors[:, :, i - start] = error
+        w[:, :, stop:] -= errors @ factor[:, start:stop, stop:]
+    return rounded

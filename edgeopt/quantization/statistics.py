@@ -1,0 +1,97 @@
+"""What calibration data says of each value: extremes and moments, a channel at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from edgeopt.ir.reference import Simulation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from edgeopt.ir.program import Program
+    from edgeopt.quantization.channels import ChannelSpace
+
+__all__ = ["ChannelStatistics", "channel_axes", "collect_statistics"]
+
+
+@dataclass
+class ChannelStatistics:
+    """Running figures of one value, float32 of shape (channels,).
+
+    Attributes:
+        low: Smallest value seen.
+        high: Largest value seen.
+        mean: Mean.
+        square: Mean of squares.
+    """
+
+    low: torch.Tensor
+    high: torch.Tensor
+    mean: torch.Tensor
+    square: torch.Tensor
+    count: int = 0
+
+    @property
+    def variance(self) -> torch.Tensor:
+        """Mean of squares less the square of the mean."""
+        return (self.square - self.mean**2).clamp_min(0)
+
+    def add(self, rows: torch.Tensor) -> None:
+        """Takes in one sample as (elements, channels)."""
+        n = rows.shape[0]
+        share = n / (self.count + n)
+        self.low = torch.minimum(self.low, rows.amin(dim=0))
+        self.high = torch.maximum(self.high, rows.amax(dim=0))
+        self.mean = self.mean + share * (rows.mean(dim=0) - self.mean)
+        self.square = self.square + share * ((rows * rows).mean(dim=0) - self.square)
+        self.count += n
+
+
+def channel_axes(spaces: Iterable[ChannelSpace]) -> dict[str, int]:
+    """Returns for each value of ``spaces``, and for each reader's output, its channel axis."""
+    axes: dict[str, int] = {}
+    for space in spaces:
+        for name in (*space.values, *space.readers):
+            axes[name] = -1 if space.last else 1
+    return axes
+
+
+def collect_statistics(
+    program: Program,
+    samples: Sequence[list[torch.Tensor]],
+    *,
+    axes: Mapping[str, int],
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, ChannelStatistics]:
+    """Returns the statistics of the float values of ``program`` over ``samples``.
+
+    Args:
+        program: Is run in float.
+        samples: Each a list of tensors in the order of the signature.
+        axes: Name of each value to watch, and the axis of its channels.
+        progress: Called with the number of samples done.
+    """
+    found: dict[str, ChannelStatistics] = {}
+
+    def observe(node: torch.fx.Node, value: Any) -> None:
+        if node.name not in axes:
+            return
+        axis = axes[node.name]
+        rows = value.movedim(axis, -1).reshape(-1, value.shape[axis])
+        held = found.get(node.name)
+        if held is None:
+            infinite = torch.full((rows.shape[1],), torch.inf)
+            zeros = torch.zeros(rows.shape[1])
+            held = found[node.name] = ChannelStatistics(infinite, -infinite, zeros, zeros.clone())
+        held.add(rows)
+
+    simulation = Simulation(program, observe=observe, exact=False)
+    for index, sample in enumerate(samples):
+        simulation.outputs(sample)
+        if progress is not None:
+            progress(index + 1)
+    return found

@@ -1,0 +1,250 @@
+"""Quantizes a program layer by layer, with the float and the integer program side by side.
+
+Each node is run for all samples before the next one, once in float and once with what has been
+rounded so far. So each range is found for the values that the integer program really makes, each
+weight is rounded for the inputs it will really see, and each bias takes up the mean error left over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.fx.node import map_arg
+
+from edgeopt.errors import CalibrationError
+from edgeopt.ir import ops
+from edgeopt.ir.quant import QuantSpec
+from edgeopt.ir.source import source_line
+from edgeopt.quantization.ranges import find_grid
+from edgeopt.quantization.rounding import input_moments, round_adaptively
+from edgeopt.quantization.table import fixed_spec, weight_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from edgeopt.ir.program import Program
+    from edgeopt.quantization.config import Override, QuantizationConfig
+    from edgeopt.quantization.policy import Placement
+
+__all__ = ["Walk", "Walked"]
+
+Range = tuple[float, float]
+MOST_TAPS = 4096
+
+
+@dataclass
+class Walked:
+    """What a walk found.
+
+    Attributes:
+        grids: Group name to grid.
+        weights: Weight name to its values on the grid, and the grid.
+        biases: Bias name to its corrected values.
+        snr_db: Value name to the signal-to-noise ratio of the integer program at that value.
+    """
+
+    grids: dict[str, QuantSpec] = field(default_factory=dict)
+    weights: dict[str, tuple[torch.Tensor, QuantSpec]] = field(default_factory=dict)
+    biases: dict[str, torch.Tensor] = field(default_factory=dict)
+    snr_db: dict[str, float] = field(default_factory=dict)
+
+
+class Walk:
+    """One walk through a program.
+
+    Args:
+        program: In float.
+        placement: Which values get grids.
+        ranges: Value name to the extremes seen over all calibration data.
+        samples: The samples to carry along; memory grows with their number.
+        config: What to do.
+        overrides: Value name to what is different for it.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        placement: Placement,
+        ranges: Mapping[str, Range],
+        samples: Sequence[list[torch.Tensor]],
+        config: QuantizationConfig,
+        overrides: Mapping[str, Override],
+    ) -> None:
+        self.program = program
+        self.placement = placement
+        self.ranges = ranges
+        self.samples = samples
+        self.config = config
+        self.overrides = overrides
+        self.found = Walked()
+        self._anchors = frozenset(placement.anchors)
+        self._members: dict[str, list[str]] = {}
+        for name, group in placement.group.items():
+            self._members.setdefault(group, []).append(name)
+        self._float: dict[str, list[Any]] = {}
+        self._integer: dict[str, list[Any]] = {}
+
+    def run(self, progress: Callable[[int, int], None] | None = None) -> Walked:
+        """Returns grids, weights and biases for the whole program."""
+        nodes = [n for n in self.program.graph.nodes if n.op != "output"]
+        left = {n.name: len(n.users) for n in nodes}
+        with torch.no_grad():
+            for name in self.placement.constants:
+                self._decide(name)
+            for index, node in enumerate(nodes):
+                if node.name not in self.program.constants:
+                    self._visit(node)
+                self._forget(node, left)
+                if progress is not None:
+                    progress(index + 1, len(nodes))
+        return self.found
+
+    def _visit(self, node: torch.fx.Node) -> None:
+        if node.op == "placeholder":
+            at = self.program.input_names.index(node.name)
+            self._float[node.name] = [s[at] for s in self.samples]
+            self._integer[node.name] = list(self._float[node.name])
+        else:
+            self._float[node.name] = self._run(node, self._float, {})
+            if node.name in self._anchors:
+                self._anchor(node)
+            else:
+                self._integer[node.name] = self._run(node, self._integer, self._rounded_constants())
+        if node.name in self.placement.group:
+            self._decide(node.name)
+            grid = self.found.grids[self.placement.group[node.name]]
+            self._integer[node.name] = [grid.fake(v) for v in self._integer[node.name]]
+            self._note_snr(node.name)
+
+    def _rounded_constants(self) -> dict[str, torch.Tensor]:
+        grids, group = self.found.grids, self.placement.group
+        return {
+            name: grids[group[name]].fake(self.program.constants[name])
+            for name in self.placement.constants
+        }
+
+    def _run(
+        self, node: torch.fx.Node, env: dict[str, list[Any]], instead: Mapping[str, torch.Tensor]
+    ) -> list[Any]:
+        held = {**self.program.constants, **instead} if instead else self.program.constants
+        results = []
+        for index in range(len(self.samples)):
+
+            def value(n: torch.fx.Node, index: int = index) -> Any:
+                return env[n.name][index] if n.name in env else held[n.name]
+
+            args, kwargs = map_arg((node.args, dict(node.kwargs)), value)
+            results.append(node.target(*args, **kwargs))  # type: ignore[operator]
+        return results
+
+    def _anchor(self, node: torch.fx.Node) -> None:
+        """Rounds the weight, corrects the bias, and computes the integer program's output."""
+        x, weight, bias = ops.anchor_parts(node)
+        kept = self.program.constants[weight.name]
+        if weight.name not in self.found.weights:
+            self.found.weights[weight.name] = self._rounded(node, x, kept, bias)
+        instead = {weight.name: self.found.weights[weight.name][0]}
+        result = self._run(node, self._integer, instead)
+        if bias is not None and self.config.bias_correction != "off":
+            axis = -1 if node.target is ops.aten.linear.default else 1
+            error = _channel_mean(self._float[node.name], axis) - _channel_mean(result, axis)
+            shape = [1] * result[0].ndim
+            shape[axis] = -1
+            result = [r + error.reshape(shape) for r in result]
+            self.found.biases[bias.name] = self.program.constants[bias.name] + error
+        self._integer[node.name] = result
+
+    def _rounded(
+        self, node: torch.fx.Node, x: torch.fx.Node, kept: torch.Tensor, bias: torch.fx.Node | None
+    ) -> tuple[torch.Tensor, QuantSpec]:
+        axis = ops.output_channel_axis(node)
+        spec = weight_spec(
+            kept,
+            axis,
+            bits=self.config.weight_bits,
+            bias=self.program.constants[bias.name] if bias is not None else None,
+            value=self.found.grids[self.placement.group[x.name]],
+        )
+        taps = kept[0].numel()
+        wanted = self.config.rounding
+        if wanted == "nearest" or axis != 0 or (wanted == "auto" and taps > MOST_TAPS):
+            return spec.fake(kept), spec
+        moments = input_moments(node, self._integer[x.name])
+        return round_adaptively(kept, spec, moments), spec
+
+    def _decide(self, name: str) -> None:
+        """Finds the grid of the group of ``name``, where it has none yet."""
+        group = self.placement.group[name]
+        if group in self.found.grids:
+            return
+        members = self._members[group]
+        fixed = next(filter(None, (self._prescribed(m) for m in members)), None)
+        if fixed is not None:
+            self.found.grids[group] = fixed
+            return
+        sources = [m for m in members if self._is_source(m)]
+        low, high = self._extremes(members, sources or members)
+        method = self._method(members)
+        values = self._integer.get(name)
+        if len(sources) > 1 or values is None or method == "minmax":
+            self.found.grids[group] = QuantSpec.affine(low, high, method="minmax")
+            return
+        flat = torch.cat([v.reshape(-1) for v in values])
+        low, high = min(low, float(flat.min())), max(high, float(flat.max()))
+        self.found.grids[group] = find_grid(flat, low, high, method)
+
+    def _prescribed(self, name: str) -> QuantSpec | None:
+        override = self.overrides.get(name)
+        if override is not None and override.low is not None and override.high is not None:
+            return QuantSpec.affine(override.low, override.high, method="given")
+        return fixed_spec(self.program.node(name).target)
+
+    def _method(self, members: list[str]) -> str:
+        given = [self.overrides[m].ranges for m in members if m in self.overrides]
+        return next((g for g in given if g is not None), self.config.ranges)
+
+    def _is_source(self, name: str) -> bool:
+        """Whether a value is computed, not only moved or chosen from others of its group."""
+        node = self.program.node(name)
+        moved = node.target in ops.SAME_GRID and node.target is not ops.aten.alias.default
+        return not moved
+
+    def _extremes(self, members: list[str], sources: list[str]) -> Range:
+        pairs = [self._extreme(name) for name in sources]
+        low, high = min(p[0] for p in pairs), max(p[1] for p in pairs)
+        if not (torch.isfinite(torch.tensor(low)) and torch.isfinite(torch.tensor(high))):
+            where = source_line(self.program.node(members[0]))
+            raise CalibrationError(
+                f"{members[0]} becomes {low:g} to {high:g} in the float model",
+                where=where or members[0],
+                hint="the model overflows on this data; keep_float the module or check the data",
+            )
+        return low, high
+
+    def _extreme(self, name: str) -> Range:
+        if name in self.program.constants:
+            held = self.program.constants[name]
+            return float(held.min()), float(held.max())
+        return self.ranges[name]
+
+    def _note_snr(self, name: str) -> None:
+        signal = noise = 0.0
+        for exact, rounded in zip(self._float[name], self._integer[name], strict=True):
+            signal += float(exact.square().sum())
+            noise += float((exact - rounded).square().sum())
+        if signal > 0 and noise > 0:
+            self.found.snr_db[name] = float(10 * torch.log10(torch.tensor(signal / noise)))
+
+    def _forget(self, node: torch.fx.Node, left: dict[str, int]) -> None:
+        for used in node.all_input_nodes:
+            left[used.name] -= 1
+            if left[used.name] == 0:
+                self._float.pop(used.name, None)
+                self._integer.pop(used.name, None)
+
+
+def _channel_mean(values: Sequence[torch.Tensor], axis: int) -> torch.Tensor:
+    means = [v.movedim(axis, -1).reshape(-1, v.shape[axis]).mean(dim=0) for v in values]
+    return torch.stack(means).mean(dim=0)

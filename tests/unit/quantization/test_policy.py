@@ -1,0 +1,74 @@
+"""Where grids go, and which values share one."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from edgeopt.ir import ops
+from edgeopt.quantization.policy import place_grids
+
+
+def names_of(program, target):
+    return [n.name for n in program.graph.nodes if n.target is target]
+
+
+def test_every_anchor_of_a_convolutional_network_is_integer(residual):
+    placement = place_grids(residual)
+    assert len(placement.anchors) == 5
+    float_values = {
+        n.name
+        for n in residual.graph.nodes
+        if n.op == "call_function" and n.name not in placement.values
+    }
+    inside = {
+        n.name for n in residual.graph.nodes if n.op == "call_function" and ops.fused_activation(n)
+    }
+    assert float_values == inside  # only what a fused activation takes from the kernel
+
+
+def test_an_add_before_an_activation_rounds_once(residual):
+    placement = place_grids(residual)
+    (add,) = names_of(residual, torch.ops.aten.add.Tensor)
+    assert add not in placement.values
+    assert next(iter(residual.node(add).users)).name in placement.values
+
+
+def test_the_residual_stream_of_a_transformer_stays_in_float(program):
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Linear(8, 8), nn.Linear(8, 8)
+            self.norm = nn.LayerNorm(8)
+
+        def forward(self, x):
+            return self.norm(self.one(x) + self.two(x))
+
+    captured = program(Block, torch.zeros(1, 4, 8))
+    placement = place_grids(captured)
+    (add,) = names_of(captured, torch.ops.aten.add.Tensor)
+    assert add not in placement.values
+    assert len(placement.anchors) == 2
+
+
+def test_concatenated_values_share_a_grid(program):
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1)
+
+        def forward(self, x):
+            return torch.cat([self.one(x), self.two(x)], 1)
+
+    captured = program(Branches, torch.zeros(1, 3, 4, 4))
+    placement = place_grids(captured)
+    groups = {placement.group[n] for n in placement.values if n != captured.input_names[0]}
+    assert len(groups) == 1
+
+
+def test_a_node_that_is_kept_in_float_has_no_grid(residual):
+    linear = names_of(residual, torch.ops.aten.linear.default)[0]
+    placement = place_grids(residual, keep_float=[linear])
+    assert linear not in placement.anchors
+    assert linear not in placement.values
+    assert len(placement.anchors) == 4

@@ -1,0 +1,53 @@
+"""Each way to find a range does what its name says."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from edgeopt.quantization.ranges import find_grid
+
+
+@pytest.fixture
+def long_tailed():
+    values = torch.randn(20_000, generator=torch.Generator().manual_seed(0))
+    values[0] = 100.0
+    return values
+
+
+def error(values, grid):
+    return float((grid.fake(values) - values).square().sum())
+
+
+def test_minmax_spans_everything(long_tailed):
+    grid = find_grid(long_tailed, -4.0, 100.0, "minmax")
+    assert grid.high == pytest.approx(100.0, rel=0.01)
+    assert grid.low == pytest.approx(-4.0, abs=float(grid.scale))
+
+
+def test_percentile_leaves_the_outlier_out(long_tailed):
+    grid = find_grid(long_tailed, -4.0, 100.0, "percentile")
+    assert grid.high < 10
+
+
+def test_auto_has_the_least_error_of_all(long_tailed):
+    moderate = long_tailed.clamp(max=12.0)
+    errors = {
+        m: error(moderate, find_grid(moderate, -4.0, 12.0, m))
+        for m in ("minmax", "percentile", "mse")
+    }
+    found = error(moderate, find_grid(moderate, -4.0, 12.0, "auto"))
+    assert found <= min(errors.values())
+    assert found < errors["minmax"]
+
+
+def test_zero_is_a_point_of_every_grid(long_tailed):
+    for low, high in ((0.5, 3.0), (-3.0, -0.5), (-1.0, 2.7)):
+        grid = find_grid(long_tailed.clamp(low, high), low, high, "auto")
+        assert float(grid.fake(torch.zeros(1))) == 0.0
+
+
+@pytest.mark.parametrize("constant", [0.0, 1.5, -2.0])
+def test_a_constant_activation_is_kept(constant):
+    grid = find_grid(torch.full((100,), constant), constant, constant, "auto")
+    assert float(grid.fake(torch.tensor([constant]))) == pytest.approx(constant, rel=1e-5)
