@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgeopt import errors
     from edgeopt.api import (
         backends,
         capture,
@@ -37,6 +38,7 @@ __all__ = [
     "capture",
     "compile",
     "deploy",
+    "errors",
     "export",
     "load",
     "profile",
@@ -72,6 +74,8 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return importlib.import_module("edgeopt.errors")
     module = _LAZY.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
