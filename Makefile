@@ -15,7 +15,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-PYTHON ?= $(firstword $(foreach v,python3.13 python3.12 python3.11 python3,$(shell command -v $(v))))
+# The first that runs and is new enough: a name on the path may be a shim with nothing behind it.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
+  $$p -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -38,9 +41,9 @@ help:
 install: $(STAMP)
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "no Python found: install python3 and python3-venv" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "$(PYTHON) is older than 3.11: make PYTHON=python3.12 …" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer: install python3 and python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c '$(NEW_ENOUGH)' || \
+	  { echo "$(PYTHON) does not run or is older than 3.11: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "install python3-venv" >&2; exit 1; }
 
 $(STAMP): $(PROJECTS) constraints.txt requirements-dev.txt | $(BIN)/python
