@@ -46,7 +46,7 @@ def capture_module(model: torch.nn.Module | ExportedProgram, example_inputs: Any
     exported = model if isinstance(model, ExportedProgram) else _export(model, example_inputs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        exported = exported.run_decompositions(decompositions())
+        exported = exported.run_decompositions(dict(decompositions()))
     _drop_writes_to_inputs(exported)
     refuse_unsuitable(exported)
     editor = Editor(Program(exported=exported, signature=read_signature(exported)))

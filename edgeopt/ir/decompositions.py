@@ -6,6 +6,7 @@ of its parts would be slower and rounded in more places.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -44,6 +45,7 @@ _COMPOSITES = (
 )
 
 
+@cache
 def decompositions() -> dict[Any, Callable[..., Any]]:
     """Returns operator to its decomposition; recurrent layers become one linear a step."""
     from torch._decomp import decompositions as table  # noqa: PLC0415 (slow, and only used here)

@@ -55,7 +55,11 @@ def test_no_sum_of_an_anchor_lies_near_a_tie():
     def nearest_tie(p):
         gaps = []
         for node in p.graph.nodes:
-            out = p.quant.get((ops.fused_activation(node) or node).name) if node.op != "output" else None
+            out = (
+                p.quant.get((ops.fused_activation(node) or node).name)
+                if node.op != "output"
+                else None
+            )
             if node.target not in ops.ANCHORS or out is None:
                 continue
             value, weight, _ = ops.anchor_parts(node)
@@ -90,7 +94,11 @@ def test_float32_and_float64_round_alike_after_it_and_not_before():
     def differing(p):
         count = 0
         for node in p.graph.nodes:
-            out = p.quant.get((ops.fused_activation(node) or node).name) if node.op != "output" else None
+            out = (
+                p.quant.get((ops.fused_activation(node) or node).name)
+                if node.op != "output"
+                else None
+            )
             if node.target not in ops.ANCHORS or out is None:
                 continue
             value, weight, _ = ops.anchor_parts(node)
@@ -114,7 +122,9 @@ def test_the_answer_stays_as_near_to_float():
 
     def error(p):
         run = ReferenceRunner(p)
-        return sum(float(((run(x.numpy()) - w) ** 2).sum()) for x, w in zip(samples, wanted, strict=True))
+        return sum(
+            float(((run(x.numpy()) - w) ** 2).sum()) for x, w in zip(samples, wanted, strict=True)
+        )
 
     assert error(after) < 1.5 * error(program) + 1e-9
 
@@ -137,7 +147,11 @@ def test_mul_and_mean_get_fractions_too():
     program, _ = quantized(Gate(), 1, 3, 7, 7)
     after = run_passes(program, ["separate_ties"])
     for node in after.graph.nodes:
-        scale = {n.name: float(after.quant[n.name].scale[0]) for n in node.all_input_nodes if n.name in after.quant}
+        scale = {
+            n.name: float(after.quant[n.name].scale[0])
+            for n in node.all_input_nodes
+            if n.name in after.quant
+        }
         if node.target is torch.ops.aten.mul.Tensor:
             one, two = scale.values()
             ratio = one * two / float(after.quant[node.name].scale[0])
