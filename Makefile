@@ -26,7 +26,7 @@ BENCH_STAMP := $(VENV)/.installed-bench
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard backends/*/pyproject.toml))
 PROJECTS := pyproject.toml targets/pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
 EDITABLE := -e . -e targets $(foreach p,$(PLUGINS),-e $(p))
-DEMO ?= $(firstword $(sort $(wildcard examples/[0-9]*.py)))
+DEMO := examples/demo.py
 PYTEST_ARGS ?=
 
 # Model classes come from packages and their weights too: nothing may ask a hub for any.
@@ -71,6 +71,7 @@ check: $(STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy edgeopt targets/edgeopt_targets $(wildcard backends/*/edgeopt_*)
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python scripts/changelog.py --check
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix-only --exit-zero
