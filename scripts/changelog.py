@@ -6,7 +6,7 @@ python scripts/changelog.py --check          # says whether every fragment is we
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 import sys
 from pathlib import Path
@@ -54,7 +54,7 @@ def release(root: Path, version: str) -> None:
     if not any(found.values()):
         raise SystemExit("changelog.d/ is empty: nothing to release")
     changelog = root / "CHANGELOG.md"
-    date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    date = dt.datetime.now(tz=dt.UTC).date().isoformat()
     head, _, tail = changelog.read_text().partition(MARK)
     changelog.write_text(f"{head}{MARK}\n{section(version, date, found)}{tail}")
     for path in (path for paths in found.values() for path in paths):
