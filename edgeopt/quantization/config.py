@@ -42,7 +42,7 @@ class QuantizationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         weight_bits: 8, or 7 where 8-bit products saturate on the target.
         ranges: How the range of an activation is found: ``minmax``; ``percentile`` (99.99 % of the
             values); ``mse`` (least squared error); ``auto`` takes for each value the one with the
-            least squared error.
+            least squared error, but clips only where that halves the error.
         equalization: Whether to rescale channels between layers (`equalize`).
         smoothing: Whether to do so behind layer norms (SmoothQuant).
         bias_correction: Whether to correct each bias by the mean error that rounding causes.

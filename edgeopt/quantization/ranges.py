@@ -13,6 +13,9 @@ __all__ = ["find_grid"]
 PERCENTILES = (0.9999, 0.999)
 SHRINKS = torch.linspace(1.0, 0.4, 25).tolist()
 MOST_VALUES = 200_000
+WORTH_CLIPPING = 0.5
+"""``auto`` clips only where that halves the error: other data go further than calibration did, and
+clipping what is large costs more there (1.5 dB on EfficientNet-Lite0 without this bound)."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ def find_grid(values: torch.Tensor, low: float, high: float, method: str) -> Qua
         values: A flat sample of its values, float32.
         low: The smallest value seen in all calibration data.
         high: The largest.
-        method: ``minmax``, ``percentile``, ``mse`` or ``auto``: that of least squared error.
+        method: ``minmax``, ``percentile``, ``mse``, or ``auto``: that of least squared
+            error, where it is much less than that of ``minmax``.
     """
     low, high = min(low, 0.0), max(high, 0.0)
     if method == "minmax":
@@ -43,7 +47,10 @@ def find_grid(values: torch.Tensor, low: float, high: float, method: str) -> Qua
     if method in ("mse", "auto"):
         candidates += _shrunk(sample, low, high)
     grids = [QuantSpec.affine(c.low, c.high, method=c.method) for c in candidates]
-    return min(grids, key=lambda grid: _error(sample, grid))
+    best = min(grids, key=lambda grid: _error(sample, grid))
+    if method == "auto" and _error(sample, best) > WORTH_CLIPPING * _error(sample, grids[0]):
+        return grids[0]
+    return best
 
 
 def _thinned(values: torch.Tensor) -> torch.Tensor:

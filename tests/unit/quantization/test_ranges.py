@@ -30,15 +30,20 @@ def test_percentile_leaves_the_outlier_out(long_tailed):
     assert grid.high < 10
 
 
-def test_auto_has_the_least_error_of_all(long_tailed):
-    moderate = long_tailed.clamp(max=12.0)
+def test_least_squares_has_the_least_error(long_tailed):
     errors = {
-        m: error(moderate, find_grid(moderate, -4.0, 12.0, m))
-        for m in ("minmax", "percentile", "mse")
+        m: error(long_tailed, find_grid(long_tailed, -4.0, 100.0, m)) for m in ("minmax", "mse")
     }
-    found = error(moderate, find_grid(moderate, -4.0, 12.0, "auto"))
-    assert found <= min(errors.values())
-    assert found < errors["minmax"]
+    assert errors["mse"] < errors["minmax"]
+
+
+def test_auto_clips_only_where_it_pays(long_tailed):
+    moderate = long_tailed.clamp(max=12.0)
+    many = torch.randn(200_000, generator=torch.Generator().manual_seed(1))
+    many[0] = 25.0
+    assert find_grid(many, -4.5, 25.0, "auto").high < 20
+    short = moderate.clamp(-3.0, 3.0)
+    assert find_grid(short, -3.0, 3.0, "auto").method == "minmax"
 
 
 def test_zero_is_a_point_of_every_grid(long_tailed):
