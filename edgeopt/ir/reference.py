@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ReferenceRunner", "Simulation"]
 
 EXACT_FLOAT32 = 2**24
+_MEANS = (ops.aten.mean.dim, ops.aten.avg_pool2d.default)
 
 
 class Simulation(torch.fx.Interpreter):
@@ -63,7 +64,7 @@ class Simulation(torch.fx.Interpreter):
 
     def run_node(self, n: torch.fx.Node) -> Any:
         """Returns the value of one node, on its grid where it has one."""
-        value = self._integer_anchor(n) if self._is_exact(n) else super().run_node(n)
+        value = self._computed(n)
         spec = self._program.quant.get(n.name)
         if spec is not None and n.name not in self._program.constants:
             value = spec.fake(value)
@@ -72,6 +73,23 @@ class Simulation(torch.fx.Interpreter):
         if self._observe is not None and n.op != "output":
             self._observe(n, value)
         return value
+
+    def _computed(self, n: torch.fx.Node) -> Any:
+        """Returns the value of one node before it is rounded."""
+        if self._is_exact(n):
+            return self._integer_anchor(n)
+        if self._exact and n.target in _MEANS and n.name in self._program.quant:
+            return self._integer_mean(n)
+        return super().run_node(n)
+
+    def _integer_mean(self, n: torch.fx.Node) -> Any:
+        """Returns a mean; that of an even number of integers often is a tie, and stays one."""
+        source: Any = n.args[0]
+        spec = self._program.quant.get(source.name)
+        if spec is None:
+            return super().run_node(n)
+        whole = spec.quantize(self.env[source]).double() - spec.zero_point.double()
+        return n.target(whole, *n.args[1:]) * spec.scale.double()  # type: ignore[operator]
 
     def _narrowed(self, n: torch.fx.Node, value: torch.Tensor) -> torch.Tensor:
         """A value inside a fused kernel keeps its precision until it is rounded."""
