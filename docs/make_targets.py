@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import edgeopt_targets
-
 from edgeopt.registry.descriptor import read_descriptor
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import edgeopt_targets
 import pytest
 
+import edgeopt_targets
 from edgeopt.registry import find_target, targets
 from edgeopt.registry.descriptor import read_descriptor
 from edgeopt.registry.isa import FEATURES, saturates, vector_bits

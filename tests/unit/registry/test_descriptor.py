@@ -6,9 +6,9 @@ import copy
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-import edgeopt_targets
 import pytest
 
+import edgeopt_targets
 from edgeopt.errors import TargetError
 from edgeopt.registry import find_target
 from edgeopt.registry.descriptor import parse_descriptor
@@ -27,7 +27,7 @@ CPU_FIELDS = "arch, model, cores, isa, mcpu, triple, vector_bits, max_mhz, fast_
 
 
 def _set(*path: str | int, to: object) -> Callable[[dict[str, Any]], None]:
-    def change(table: Any) -> None:  # noqa: ANN401 (TOML: any nesting)
+    def change(table: Any) -> None:
         for step in path[:-1]:
             table = table[step]
         table[path[-1]] = to
@@ -36,7 +36,7 @@ def _set(*path: str | int, to: object) -> Callable[[dict[str, Any]], None]:
 
 
 def _drop(*path: str | int) -> Callable[[dict[str, Any]], None]:
-    def change(table: Any) -> None:  # noqa: ANN401 (TOML: any nesting)
+    def change(table: Any) -> None:
         for step in path[:-1]:
             table = table[step]
         del table[path[-1]]

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import edgeopt_targets
 import pytest
 
+import edgeopt_targets
 from edgeopt.errors import TargetError
 from edgeopt.registry import find_target, targets
 from edgeopt.registry.target_registry import DEFAULT_GROUP, user_folder
@@ -167,5 +167,5 @@ def test_no_heavy_package_is_imported() -> None:
         "print(sorted({'torch', 'numpy', 'pydantic', 'openvino', 'rich'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
