@@ -53,7 +53,7 @@ def main() -> None:
     for name, change in STEPS.items():
         settings = {**settings, **change}
         runs[name] = settings
-    runs |= {name: change for name, change in WITHOUT.items()}
+    runs |= WITHOUT
     for name, chosen in runs.items():
         start = time.perf_counter()
         quantized = quantize_program(program, calibration[:, None], QuantizationConfig(**chosen))

@@ -39,9 +39,8 @@ def test_least_squares_has_the_least_error(long_tailed):
 
 def test_auto_clips_only_where_it_pays(long_tailed):
     moderate = long_tailed.clamp(max=12.0)
-    many = torch.randn(200_000, generator=torch.Generator().manual_seed(1))
-    many[0] = 25.0
-    assert find_grid(many, -4.5, 25.0, "auto").high < 20
+    even = torch.rand(200_000, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    assert find_grid(even, -1.0, 3.0, "auto").high < 1.5  # one sample elsewhere went to 3
     short = moderate.clamp(-3.0, 3.0)
     assert find_grid(short, -3.0, 3.0, "auto").method == "minmax"
 
