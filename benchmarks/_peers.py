@@ -79,6 +79,8 @@ class TFLiteFile:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Returns the outputs for one input."""
+        if x.shape != tuple(self._input["shape"]):  # the file wants the channels last
+            x = x.transpose(0, 2, 3, 1)
         self.interpreter.set_tensor(self._input["index"], _to_grid(x, self._input))
         self.interpreter.invoke()
         return _from_grid(self.interpreter.get_tensor(self._output["index"]), self._output)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from _common import Report, likeness, run_all
 from _lite0 import lite0, torch_outputs
+from _ours import int8_program
 from _peers import OpenVINOFile, TFLiteFile, ai_edge_quantizer_model, nncf_model
 from photographs import calibration_set, held_out_set, labelled_set
 
@@ -47,9 +48,7 @@ def main() -> None:
 
 
 def _runners(calibration: np.ndarray) -> dict[str, Any]:
-    quantized = edgeopt.quantize(
-        lite0(), list(calibration[:, None]), example_inputs=calibration[:1]
-    )
+    quantized = int8_program(calibration)
     runners: dict[str, Any] = {"edgeopt, reference": edgeopt.reference(quantized)}
     for backend in BACKENDS:
         bundle = edgeopt.compile(quantized, "host", backend=backend)

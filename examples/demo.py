@@ -6,7 +6,7 @@ EfficientNet-Lite0 with its ImageNet weights is quantized to int8 and deployed t
 what was measured, and where. Then the Raspberry Pi's bundle classifies a photograph with its own
 runner on an emulated aarch64 machine, and here, and both must name the same class.
 
-Model, photographs and class names come from packages (examples/requirements.txt).
+Model, photographs and class names come from packages (requirements-dev.txt).
 """
 
 from __future__ import annotations
