@@ -1,0 +1,111 @@
+"""The plugin: what `edgeopt.contracts.Backend` asks for, each part in a module of its own."""
+
+from __future__ import annotations
+
+from importlib import metadata, resources
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgeopt.contracts import (
+        Artifact,
+        CompileOptions,
+        DeviceRuntime,
+        Progress,
+        Runner,
+        SupportReport,
+        Target,
+    )
+    from edgeopt.ir import Program
+    from edgeopt_tflite.emitter import Dialect
+
+__all__ = ["TFLiteBackend"]
+
+_TOOLCHAIN = ("ai-edge-litert", "flatbuffers")
+
+
+class TFLiteBackend:
+    """Compiles programs to TFLite files, which LiteRT runs."""
+
+    name = "tflite"
+
+    def available(self) -> str | None:
+        """Returns None where LiteRT is installed, else what to type."""
+        missing = [m for m in ("ai_edge_litert", "flatbuffers") if find_spec(m) is None]
+        return "pip install ai-edge-litert flatbuffers" if missing else None
+
+    def versions(self) -> dict[str, str]:
+        """Returns the versions of LiteRT and of the library that writes its files."""
+        found = {}
+        for name in _TOOLCHAIN:
+            try:
+                found[name] = metadata.version(name)
+            except metadata.PackageNotFoundError:
+                continue
+        return found
+
+    def precisions(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
+        """Returns all precisions, int8 first."""
+        return ("int8", "int8-dynamic", "float16", "float32")
+
+    def passes(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
+        """Returns the passes that TFLite needs: it has no attention operator."""
+        return ("decompose_attention",)
+
+    def support(self, program: Program, target: Target) -> SupportReport:
+        """Returns one verdict for each node, from what is written for it."""
+        from edgeopt.passes import run_passes  # noqa: PLC0415 (imports torch)
+        from edgeopt_tflite.emitter import Emitter  # noqa: PLC0415 (imports the toolchain)
+        from edgeopt_tflite.support import report_of  # noqa: PLC0415
+
+        lowered = run_passes(program, self.passes(target))
+        emitter = Emitter(lowered, self._dialect(target))
+        emitter.run()
+        return report_of(program, lowered, target, emitter)
+
+    def compile(
+        self,
+        program: Program,
+        target: Target,
+        options: CompileOptions,  # noqa: ARG002 (threads are chosen when it is loaded)
+        progress: Progress | None = None,
+    ) -> Artifact:
+        """Returns the artefact of ``program``.
+
+        Raises:
+            UnsupportedError: A node cannot be written; carries the report.
+            CompileError: A lowering failed.
+        """
+        from edgeopt_tflite.compiler import compile_program  # noqa: PLC0415 (the toolchain)
+
+        return compile_program(program, target, self._dialect(target), progress)
+
+    def load(self, artifact: Artifact, *, threads: int = 0) -> Runner:
+        """Returns a runner of ``artifact`` on this machine.
+
+        Raises:
+            PluginError: No TFLite runtime is installed.
+            DeviceError: The runtime here cannot load it.
+        """
+        from edgeopt_tflite.runner import load_artifact  # noqa: PLC0415 (imports torch)
+
+        return load_artifact(artifact, threads)
+
+    def device_runtime(self, target: Target) -> DeviceRuntime:
+        """Returns LiteRT, or tflite-runtime where LiteRT has no wheel.
+
+        Raises:
+            TargetError: No runtime exists for that CPU, C library or Python.
+        """
+        from edgeopt.contracts import DeviceRuntime  # noqa: PLC0415 (keeps construction light)
+        from edgeopt_tflite.wheels import runtime_wheels  # noqa: PLC0415
+
+        name, wheels, notes = runtime_wheels(target)
+        source = resources.files("edgeopt_tflite.device").joinpath("runtime.py")
+        return DeviceRuntime(name, wheels, source.read_text(encoding="utf-8"), notes=notes)
+
+    def _dialect(self, target: Target) -> Dialect:
+        from edgeopt_tflite.emitter import Dialect  # noqa: PLC0415 (imports the toolchain)
+        from edgeopt_tflite.wheels import is_old_runtime  # noqa: PLC0415
+
+        return Dialect(channel_scales_in_dense=not is_old_runtime(target))

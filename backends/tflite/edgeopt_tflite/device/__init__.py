@@ -1,0 +1,1 @@
+"""What runs on the device; nothing here imports edgeopt."""

@@ -1,0 +1,140 @@
+"""Runs a TFLite model with LiteRT or tflite-runtime. Needs only numpy beside it; Python 3.9.
+
+Inputs come as the float model has them. Where the file wants integers or another order of
+dimensions, ``metadata`` says so, and this module does it in numpy, in one pass over the data.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from importlib import metadata as distributions
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Model"]
+
+_RUNTIMES = (
+    ("LiteRT", "ai_edge_litert", "ai-edge-litert"),
+    ("tflite-runtime", "tflite_runtime", "tflite-runtime"),
+)
+
+
+class Model:
+    """A TFLite model that answers as the float model does.
+
+    Args:
+        path: The model file.
+        metadata: What the compiler noted of inputs and outputs.
+        threads: Threads to use; 0 leaves it to the runtime.
+    """
+
+    def __init__(self, path: str, metadata: dict[str, Any], threads: int = 0) -> None:
+        self._name, self._distribution, module = _import_runtime()
+        self._threads = threads
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._interpreter = module.Interpreter(model_path=path, num_threads=threads or None)
+        self._interpreter.allocate_tensors()
+        self._inputs = _bound(metadata["inputs"], self._interpreter.get_input_details())
+        self._outputs = _bound(metadata["outputs"], self._interpreter.get_output_details())
+
+    def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
+        """Returns the outputs in the float model's shapes and types."""
+        for port, array in zip(self._inputs, inputs):
+            if port is not None:
+                memory = self._interpreter.tensor(port.index)()
+                port.fill(memory, array)
+                del memory  # the runtime refuses to run while somebody holds its memory
+        self._interpreter.invoke()
+        made = [port for port in self._outputs if port is not None]
+        return [port.read(self._interpreter.get_tensor(port.index)) for port in made]
+
+    def invoke(self) -> None:
+        """Runs the model on what its inputs hold: the runtime alone, for measuring."""
+        self._interpreter.invoke()
+
+    def facts(self) -> dict[str, Any]:
+        """Returns the runtime's name and version, and whether XNNPACK runs the operators.
+
+        ``partitions`` counts the parts that XNNPACK runs; more than one means that operators
+        between them are run by TFLite's own kernels.
+        """
+        names = [d["op_name"] for d in _operators(self._interpreter)]
+        partitions = sum("delegate" in name.lower() for name in names)
+        return {
+            "name": self._name,
+            "version": _version(self._distribution),
+            "threads": self._threads,
+            "xnnpack": partitions > 0,
+            "partitions": partitions,
+        }
+
+
+class _Port:
+    """One input or output: where it is, and how it is stored."""
+
+    def __init__(self, note: dict[str, Any], index: int) -> None:
+        self.index = index
+        self.dtype = np.dtype(note["dtype"])
+        self.shape = tuple(note["shape"])
+        self.order = tuple(note["order"])
+        self.back = tuple(int(a) for a in np.argsort(self.order))
+        self.stored = tuple(self.shape[d] for d in self.order)
+        self.is_integer = "scale" in note
+        self.scale = np.float32(note.get("scale", 1.0))
+        self.zero = np.float32(note.get("zero_point", 0))
+        self.room = np.empty(self.shape if self.is_integer else (0,), np.float32)
+
+    def fill(self, memory: np.ndarray, array: np.ndarray) -> None:
+        """Writes ``array`` into the runtime's memory; ties round to even."""
+        if self.is_integer:
+            room = self.room
+            np.divide(array, self.scale, out=room)
+            np.rint(room, out=room)
+            np.add(room, self.zero, out=room)
+            np.clip(room, -128, 127, out=room)
+            array = room
+        np.copyto(memory.reshape(self.stored), array.transpose(self.order), casting="unsafe")
+
+    def read(self, array: np.ndarray) -> np.ndarray:
+        """Returns what the runtime made, as the float model has it."""
+        array = array.reshape(self.stored).transpose(self.back)
+        if self.is_integer:
+            array = (array.astype(np.float32) - self.zero) * self.scale
+        return np.ascontiguousarray(array, self.dtype).reshape(self.shape)
+
+
+def _bound(notes: list[dict[str, Any]], details: list[dict[str, Any]]) -> list[_Port | None]:
+    """Returns one port for each note; None for an input that the model does not read."""
+    places = [note["tensor"] for note in notes]
+    return [
+        None if place is None else _Port(note, details[place]["index"])
+        for note, place in zip(notes, places)
+    ]
+
+
+def _import_runtime() -> tuple[str, str, Any]:
+    for name, package, distribution in _RUNTIMES:
+        try:
+            return name, distribution, importlib.import_module(package + ".interpreter")
+        except ImportError:
+            continue
+    raise ImportError("no TFLite runtime: pip install ai-edge-litert (or tflite-runtime)")
+
+
+def _operators(interpreter: Any) -> list[dict[str, Any]]:
+    """Returns what the runtime says of its operators; it has no public way to ask."""
+    try:
+        found: list[dict[str, Any]] = interpreter._get_ops_details()  # noqa: SLF001
+    except Exception:  # noqa: BLE001 (a private function may be gone)
+        return []
+    return found
+
+
+def _version(distribution: str) -> str:
+    try:
+        return distributions.version(distribution)
+    except distributions.PackageNotFoundError:
+        return "unknown"

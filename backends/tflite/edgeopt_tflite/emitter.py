@@ -1,0 +1,239 @@
+"""Writes a canonical program into a TFLite model, node by node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgeopt.errors import CompileError
+from edgeopt.ir import ops
+from edgeopt.ir.source import operator_name, source_line
+from edgeopt_tflite import layout
+from edgeopt_tflite.inputs import input_order
+from edgeopt_tflite.rules import rules
+from edgeopt_tflite.storage import Storage
+from edgeopt_tflite.values import Held, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
+    from edgeopt.ir import Program, QuantSpec
+    from edgeopt_tflite.flatbuffer import Tensor
+    from edgeopt_tflite.layout import Order, Shape
+
+__all__ = ["Dialect", "Emitter"]
+
+_TYPES = frozenset({"float32", "int64", "int32", "int8", "uint8", "bool"})
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What the runtime on the device understands.
+
+    Attributes:
+        channel_scales_in_dense: Whether FULLY_CONNECTED takes weights with one scale a channel.
+            Where not, linear is a CONV_2D with a window of 1x1.
+        hybrid_dense: Whether linear of an int8-dynamic program rounds its input to 8 bits while it
+            runs: faster, and further from the reference (docs/decisions/0002-tflite-emitter.md).
+            Where not, such weights are stored as int8 and become float when the model is loaded.
+    """
+
+    channel_scales_in_dense: bool = True
+    hybrid_dense: bool = False
+
+
+class Emitter(Storage):
+    """Holds the model that is being written, and where each value is.
+
+    Args:
+        program: The program, after the target passes.
+        dialect: What the runtime understands.
+
+    Attributes:
+        unsupported: Node name to why it cannot be written.
+    """
+
+    def __init__(self, program: Program, dialect: Dialect | None = None) -> None:
+        super().__init__()
+        self.program = program
+        self.dialect = dialect or Dialect()
+        self.unsupported: dict[str, str] = {}
+        self._inputs: dict[str, Held] = {}
+        self._named: set[int] = set()
+
+    # -- what the program says ----------------------------------------------------------------
+
+    def shape(self, node: torch.fx.Node) -> Shape:
+        """Returns the shape of a node's value."""
+        return tuple(int(d) for d in node.meta["val"].shape)
+
+    def dtype(self, node: torch.fx.Node) -> str:
+        """Returns the type of a node's value, a numpy name."""
+        return str(node.meta["val"].dtype).removeprefix("torch.")
+
+    def grid(self, node: torch.fx.Node) -> QuantSpec | None:
+        """Returns the int8 grid of a value, None for one that is float."""
+        spec = self.program.quant.get(node.name)
+        return spec if spec is not None and spec.dtype == "int8" and spec.axis is None else None
+
+    def operand(self, node: torch.fx.Node, index: int = 0) -> Value:
+        """Returns the value of the argument ``index`` of ``node``, which is a node."""
+        given: Any = node.args[index]
+        return self.value(given)
+
+    def is_integer(self, node: torch.fx.Node) -> bool:
+        """Returns whether all float inputs of ``node``, and what it gives, lie on a grid."""
+        result = ops.fused_activation(node) or node
+        inputs = list(ops.activation_inputs(node))
+        on_grid = all(self.grid(value) is not None for value in inputs)
+        return bool(inputs) and on_grid and self.grid(result) is not None
+
+    # -- the walk -----------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Writes every node. Those that cannot be written are in `unsupported` afterwards.
+
+        Raises:
+            CompileError: A lowering failed on a node that it does not refuse.
+        """
+        self._read_constants()
+        self._add_inputs()
+        for node in self.program.graph.nodes:
+            if node.op == "call_function" and node.name not in self._values:
+                self._lower(node)
+
+    def _lower(self, node: torch.fx.Node) -> None:
+        reason = self._refusal(node)
+        with self.writing(node.name):
+            if reason:
+                self.unsupported[node.name] = reason
+                self._stand_in(node)
+                return
+            try:
+                rules()[node.target].lower(self, node)
+            except Exception as error:
+                raise CompileError(
+                    f"{operator_name(node)} could not be written: {error}",
+                    where=source_line(node) or node.name,
+                    hint="this is a defect of the TFLite backend, not of your model; please report it",
+                ) from error
+
+    def _refusal(self, node: torch.fx.Node) -> str:
+        rule = rules().get(node.target)
+        if rule is None:
+            return "TFLite has no operator for it that this backend knows"
+        for used in (*node.all_input_nodes, node):
+            value = used.meta.get("val")
+            kind = str(getattr(value, "dtype", "")).removeprefix("torch.")
+            if kind and kind not in _TYPES:
+                return f"values of type {kind} are not supported"
+        return rule.check(node)
+
+    def _stand_in(self, node: torch.fx.Node) -> None:
+        """Gives a node that cannot be written a value, so that the walk finds all of them."""
+        made = node.meta.get("val")
+        if not hasattr(made, "shape"):
+            self._values[node.name] = Value(node.name, (), "float32")
+            return
+        kind = self.dtype(node)
+        tensor = self.model.tensor(node.name, self.shape(node), kind if kind in _TYPES else "int32")
+        self._put(node, Held(tensor, layout.identity(len(tensor.shape))))
+
+    # -- inputs and constants -----------------------------------------------------------------
+
+    def _read_constants(self) -> None:
+        for name, tensor in self.program.constants.items():
+            held = tensor.detach()
+            kind = str(held.dtype).removeprefix("torch.")
+            self._values[name] = Value(
+                name=name,
+                shape=tuple(held.shape),
+                dtype=kind,
+                array=held.contiguous().numpy(),
+                spec=self.program.quant.get(name),
+            )
+
+    def _add_inputs(self) -> None:
+        """Adds a tensor for each input that is used, in the order its first users want."""
+        for name in self.program.input_names:
+            node = self.program.node(name)
+            if not node.users:
+                continue
+            shape, grid = self.shape(node), self.grid(node)
+            order = input_order(node)
+            kind = "int8" if grid is not None else self.dtype(node)
+            if kind not in _TYPES:
+                self.unsupported[name] = f"values of type {kind} are not supported"
+                kind = "float32"
+            tensor = self.model.tensor(name, layout.stored_shape(shape, order), kind, grid)
+            self._inputs[name] = Held(tensor, order)
+            self._put(node, self._inputs[name])
+
+    def input(self, node: torch.fx.Node) -> Held | None:
+        """Returns how an input is given, None for one that nothing reads."""
+        return self._inputs.get(node.name)
+
+    def output(self, node: torch.fx.Node) -> Held:
+        """Returns what is returned as the value of ``node``; an input or constant is copied."""
+        value = self.value(node)
+        held = value.held[0] if value.held else self.read(value)
+        given = {h.tensor.index for h in self._inputs.values()}
+        if not held.tensor.constant and held.tensor.index not in given:
+            return held
+        with self.writing(node.name):
+            shape = held.tensor.shape
+            copy = self.emit(
+                "RESHAPE", [held.tensor, self.integers(shape)], shape, "Reshape",
+                dtype=held.tensor.dtype, grid=held.tensor.grid, newShape=np.array(shape, np.int32),
+            )  # fmt: skip
+        return Held(copy, held.order)
+
+    # -- writing values -----------------------------------------------------------------------
+
+    def write(
+        self, node: torch.fx.Node, tensor: Tensor, order: Order, shape: Shape | None = None
+    ) -> None:
+        """Says that ``tensor`` is the value of ``node``; rounds it to the node's grid.
+
+        Args:
+            node: The node.
+            tensor: What was made for it.
+            order: The order of its memory.
+            shape: The logical shape that ``order`` counts, where it is not the node's own.
+        """
+        logical = self.shape(node)
+        if shape is not None and shape != logical:
+            found = layout.reshaped(shape, order, logical)
+            assert found is not None  # noqa: S101 (lowerings add and drop dimensions of size 1)
+            order = found
+        grid = self.grid(node)
+        if grid is not None and (tensor.grid is None or not tensor.grid.same_grid(grid)):
+            tensor = self.emit("QUANTIZE", [tensor], tensor.shape, "Quantize", grid=grid)
+        if tensor.index not in self._named:
+            self.model.rename(tensor, node.name)
+            self.origins[tensor.index] = node.name
+        self._put(node, Held(tensor, order))
+
+    def write_view(self, node: torch.fx.Node, value: Value) -> None:
+        """Says that the value of ``node`` is ``value``, which other nodes made."""
+        grid = self.grid(node)
+        first = value.held[0] if value.held else self.read(value)
+        held = first.tensor.grid
+        if grid is not None and (held is None or not held.same_grid(grid)):
+            tensor = self.emit(
+                "QUANTIZE", [first.tensor], first.tensor.shape, "Quantize", grid=grid
+            )
+            value = Value(node.name, value.shape, value.dtype, [Held(tensor, first.order)])
+        self._values[node.name] = replace(value, name=node.name)
+
+    def put_off(self, node: torch.fx.Node, make: Callable[[], None]) -> None:
+        """Leaves ``node`` until it is read: its users may do without."""
+        self._values[node.name] = Value(node.name, self.shape(node), self.dtype(node), make=make)
+
+    def _put(self, node: torch.fx.Node, held: Held) -> None:
+        self._named.add(held.tensor.index)
+        self._values[node.name] = Value(node.name, self.shape(node), self.dtype(node), [held])

@@ -1,0 +1,283 @@
+"""Builds a TFLite model: tensors, operators, and the bytes of the file."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from edgeopt_tflite.versions import oldest_runtime, operator_version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeopt.ir import QuantSpec
+
+__all__ = ["ModelBuilder", "Tensor"]
+
+_TYPES = {
+    "float32": schema.TensorType.FLOAT32,
+    "float16": schema.TensorType.FLOAT16,
+    "int32": schema.TensorType.INT32,
+    "int64": schema.TensorType.INT64,
+    "int8": schema.TensorType.INT8,
+    "uint8": schema.TensorType.UINT8,
+    "bool": schema.TensorType.BOOL,
+}
+_ALIGNMENT = 16
+"""Bytes; what `force_align` in TFLite's schema asks of a buffer."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of the model.
+
+    Attributes:
+        index: Its place in the subgraph.
+        shape: Its shape as stored.
+        dtype: A numpy name.
+        grid: The grid it lies on; None for one that is not quantized.
+        constant: Whether its values are in the file.
+    """
+
+    index: int
+    shape: tuple[int, ...]
+    dtype: str
+    grid: QuantSpec | None = None
+    constant: bool = False
+
+
+@dataclass
+class ModelBuilder:
+    """Collects tensors and operators; `finish` makes a file of them.
+
+    Attributes:
+        operators: For each operator, its name, and the tensors it takes and gives.
+    """
+
+    operators: list[tuple[str, tuple[Tensor, ...], tuple[Tensor, ...]]] = field(
+        default_factory=list
+    )
+
+    def __post_init__(self) -> None:
+        self._tensors: list[Any] = []
+        self._names: set[str] = set()
+        self._buffers: list[Any] = [_Buffer()]
+        self._by_content: dict[bytes, int] = {}
+        self._codes: dict[tuple[int, int], int] = {}
+        self._packed: list[Any] = []
+        self._constants: dict[Any, Tensor] = {}
+
+    def tensor(
+        self, name: str, shape: Sequence[int], dtype: str, grid: QuantSpec | None = None
+    ) -> Tensor:
+        """Returns a new tensor without content; its name is made unique."""
+        return self._add(name, tuple(int(d) for d in shape), dtype, grid, 0)
+
+    def constant(
+        self, name: str, values: np.ndarray, grid: QuantSpec | None = None, axis: int = 0
+    ) -> Tensor:
+        """Returns a tensor that holds ``values``; equal contents share one buffer.
+
+        Args:
+            name: Its name; made unique.
+            values: Its content, of a type that TFLite has.
+            grid: The grid of integer values.
+            axis: Where a grid with one scale a channel has its channels, in ``values``.
+        """
+        # ascontiguousarray turns a scalar into a vector of one; the shape is kept by hand.
+        content = np.ascontiguousarray(values).reshape(values.shape)
+        buffer = self._buffer(content)
+        key = (buffer, content.shape, str(content.dtype), _identity(grid), axis)
+        if key not in self._constants:
+            self._constants[key] = self._add(
+                name, content.shape, str(content.dtype), grid, buffer, axis
+            )
+        return self._constants[key]
+
+    def rename(self, tensor: Tensor, name: str) -> None:
+        """Calls ``tensor`` by ``name``, where no other is called so."""
+        if name not in self._names:
+            self._names.add(name)
+            self._tensors[tensor.index].name = name
+
+    def name_of(self, index: int) -> str:
+        """Returns the name of a tensor."""
+        return str(self._tensors[index].name)
+
+    def operator(
+        self,
+        code: str,
+        inputs: Sequence[Tensor | None],
+        outputs: Sequence[Tensor],
+        options: str = "",
+        **values: Any,
+    ) -> None:
+        """Appends an operator.
+
+        Args:
+            code: Its name in ``BuiltinOperator``, for example ``CONV_2D``.
+            inputs: What it takes; None for an optional one that is left out.
+            outputs: What it gives.
+            options: The name of its options without the ending, for example ``Conv2D``.
+            **values: The options.
+        """
+        taken = tuple(t for t in inputs if t is not None)
+        made = schema.OperatorT(
+            opcodeIndex=self._code(code, taken, tuple(outputs), values),
+            inputs=np.array([-1 if t is None else t.index for t in inputs], np.int32),
+            outputs=np.array([t.index for t in outputs], np.int32),
+        )
+        if options:
+            made.builtinOptionsType = getattr(schema.BuiltinOptions, f"{options}Options")
+            made.builtinOptions = getattr(schema, f"{options}OptionsT")(**values)
+        self._packed.append(made)
+        self.operators.append((code, taken, tuple(outputs)))
+
+    def finish(
+        self,
+        inputs: Sequence[tuple[str, Tensor]],
+        outputs: Sequence[tuple[str, Tensor]],
+        description: str,
+    ) -> bytes:
+        """Returns the file.
+
+        Args:
+            inputs: Name in the signature and tensor, in order.
+            outputs: The same for what is returned.
+            description: What the model's ``description`` shall say.
+        """
+        graph = schema.SubGraphT(
+            tensors=self._tensors,
+            inputs=np.array([t.index for _, t in inputs], np.int32),
+            outputs=np.array([t.index for _, t in outputs], np.int32),
+            operators=self._packed,
+            name="main",
+        )
+        signature = schema.SignatureDefT(
+            inputs=[schema.TensorMapT(name, t.index) for name, t in inputs],
+            outputs=[schema.TensorMapT(name, t.index) for name, t in outputs],
+            signatureKey="serving_default",
+        )
+        model = schema.ModelT(
+            version=3,
+            operatorCodes=[_operator_code(*code) for code in self._codes],
+            subgraphs=[graph],
+            description=description,
+            buffers=self._buffers,
+            metadata=[schema.MetadataT("min_runtime_version", self._oldest_runtime())],
+            signatureDefs=[signature],
+        )
+        return _packed(model)
+
+    def _oldest_runtime(self) -> int:
+        """Returns the buffer that says which runtime the file needs, as TFLite writes it."""
+        text = oldest_runtime((schema_name(code), version) for code, version in self._codes)
+        return self._buffer(np.frombuffer(text.encode().ljust(16, b"\0"), np.uint8))
+
+    def _add(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: str,
+        grid: QuantSpec | None,
+        buffer: int,
+        axis: int = 0,
+    ) -> Tensor:
+        unique, count = name, 0
+        while unique in self._names:
+            count += 1
+            unique = f"{name}:{count}"
+        self._names.add(unique)
+        made = schema.TensorT(
+            shape=np.array(shape, np.int32),
+            type=_TYPES[dtype],
+            buffer=buffer,
+            name=unique,
+            quantization=_quantization(grid, axis) if grid is not None else None,
+            hasRank=True,
+        )
+        self._tensors.append(made)
+        return Tensor(len(self._tensors) - 1, shape, dtype, grid, buffer != 0)
+
+    def _buffer(self, content: np.ndarray) -> int:
+        raw = content.reshape(-1).view(np.uint8)
+        digest = hashlib.sha256(raw.tobytes()).digest()
+        if digest not in self._by_content:
+            self._by_content[digest] = len(self._buffers)
+            self._buffers.append(_Buffer(raw))
+        return self._by_content[digest]
+
+    def _code(
+        self,
+        code: str,
+        inputs: tuple[Tensor, ...],
+        outputs: tuple[Tensor, ...],
+        options: dict[str, Any],
+    ) -> int:
+        version = operator_version(code, inputs, outputs, options)
+        key = (getattr(schema.BuiltinOperator, code), version)
+        return self._codes.setdefault(key, len(self._codes))
+
+
+class _Buffer(schema.BufferT):  # type: ignore[misc]
+    """A buffer whose content is aligned as TFLite's schema asks.
+
+    The generated class aligns vectors to the size of an element, that is not at all.
+    """
+
+    def Pack(self, builder: Any) -> Any:  # noqa: N802 (the generated class's name)
+        if self.data is None or not len(self.data):
+            schema.BufferStart(builder)
+            return schema.BufferEnd(builder)
+        builder.StartVector(1, len(self.data), _ALIGNMENT)
+        builder.head -= len(self.data)
+        builder.Bytes[builder.Head() : builder.Head() + len(self.data)] = self.data.tobytes()
+        data = builder.EndVector()
+        schema.BufferStart(builder)
+        schema.BufferAddData(builder, data)
+        return schema.BufferEnd(builder)
+
+
+def _packed(model: Any) -> bytes:
+    import flatbuffers  # noqa: PLC0415 (used once)
+
+    size = sum(len(b.data) for b in model.buffers if b.data is not None)
+    builder = flatbuffers.Builder(size + 65536)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def _operator_code(builtin: int, version: int) -> Any:
+    """Codes above 126 do not fit the old field; readers take the larger of both."""
+    return schema.OperatorCodeT(
+        deprecatedBuiltinCode=min(builtin, 127), version=version, builtinCode=builtin
+    )
+
+
+def schema_name(builtin: int) -> str:
+    """Returns the name of a builtin operator's number."""
+    return _NAMES[builtin]
+
+
+_NAMES: dict[int, str] = {
+    number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)
+}
+
+
+def _identity(grid: QuantSpec | None) -> Any:
+    """Returns what two grids have in common where they are the same."""
+    if grid is None:
+        return None
+    return grid.dtype, grid.scale.numpy().tobytes(), grid.zero_point.numpy().tobytes()
+
+
+def _quantization(grid: QuantSpec, axis: int) -> Any:
+    return schema.QuantizationParametersT(
+        scale=grid.scale.numpy().astype(np.float32),
+        zeroPoint=grid.zero_point.numpy().astype(np.int64),
+        quantizedDimension=axis if grid.axis is not None else 0,
+    )

@@ -1,0 +1,1 @@
+"""One module for each family of operators: each function writes one ATen operator."""

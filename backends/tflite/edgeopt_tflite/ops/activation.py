@@ -1,0 +1,145 @@
+"""Functions of one value, element by element."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from edgeopt.quantization.table import fixed_spec
+from edgeopt_tflite import layout
+from edgeopt_tflite.ops.common import UNLIMITED, bounds, limited, unreached
+from edgeopt_tflite.rules import lowers
+
+if TYPE_CHECKING:
+    from edgeopt_tflite.emitter import Emitter
+    from edgeopt_tflite.flatbuffer import Tensor
+
+__all__: list[str] = []
+
+aten = torch.ops.aten
+
+_LIMITERS = {
+    (0.0, math.inf): "RELU",
+    (0.0, 6.0): "RELU6",
+    (-1.0, 1.0): "RELU_N1_TO_1",
+    (0.0, 1.0): "RELU_0_TO_1",
+}
+_PLAIN: dict[Any, tuple[str, str]] = {
+    aten.abs.default: ("ABS", "Abs"),
+    aten.ceil.default: ("CEIL", ""),
+    aten.cos.default: ("COS", "Cos"),
+    aten.exp.default: ("EXP", "Exp"),
+    aten.floor.default: ("FLOOR", ""),
+    aten.log.default: ("LOG", ""),
+    aten.neg.default: ("NEG", "Neg"),
+    aten.round.default: ("ROUND", ""),
+    aten.rsqrt.default: ("RSQRT", ""),
+    aten.sign.default: ("SIGN", "Sign"),
+    aten.sin.default: ("SIN", ""),
+    aten.sqrt.default: ("SQRT", ""),
+    aten.square.default: ("SQUARE", "Square"),
+}
+
+
+def unary(
+    e: Emitter,
+    node: torch.fx.Node,
+    code: str,
+    options: str = "",
+    *,
+    integer: bool = False,
+    **values: Any,
+) -> None:
+    """Writes ``node`` as an operator with one input and an output of the same shape."""
+    held = e.read(e.operand(node), integer=integer)
+    grid = e.grid(node) if integer else None
+    tensor = held.tensor
+    made = e.emit(code, [tensor], tensor.shape, options, dtype=e.dtype(node), grid=grid, **values)
+    e.write(node, made, held.order)
+
+
+@lowers(aten.relu.default, aten.clamp.default)
+def _limit(e: Emitter, node: torch.fx.Node) -> None:
+    """On a grid: rounds to the grid of the result first, whose ends often are the limits."""
+    integer = e.is_integer(node)
+    held = e.read(e.operand(node), integer=integer)
+    tensor, limits, grid = held.tensor, bounds(node), e.grid(node)
+    if integer and grid is not None and tensor.grid is not None:
+        limits = unreached(grid, limits)
+        if not tensor.grid.same_grid(grid):
+            tensor = e.emit("QUANTIZE", [tensor], tensor.shape, "Quantize", grid=grid)
+    e.write(node, _kept_within(e, tensor, limits), held.order)
+
+
+def _kept_within(e: Emitter, tensor: Tensor, limits: tuple[float, float]) -> Tensor:
+    if limits == UNLIMITED:
+        return tensor
+    code = _LIMITERS.get(limits)
+    if code is None or (tensor.grid is not None and code == "RELU_0_TO_1"):
+        return limited(e, tensor, limits)
+    return e.emit(code, [tensor], tensor.shape, dtype=tensor.dtype, grid=tensor.grid)
+
+
+@lowers(aten.sigmoid.default, aten.tanh.default)
+def _squash(e: Emitter, node: torch.fx.Node) -> None:
+    """The integer kernels give the grid that TFLite prescribes, and no other."""
+    prescribed, grid = fixed_spec(node.target), e.grid(node)
+    fits = grid is not None and prescribed is not None and grid.same_grid(prescribed)
+    code = "LOGISTIC" if node.target is aten.sigmoid.default else "TANH"
+    unary(e, node, code, integer=fits and e.is_integer(node))
+
+
+@lowers(aten.gelu.default)
+def _gelu(e: Emitter, node: torch.fx.Node) -> None:
+    approximate = node.kwargs.get("approximate", "none") == "tanh"
+    unary(e, node, "GELU", "Gelu", integer=e.is_integer(node), approximate=approximate)
+
+
+@lowers(aten.hardswish.default)
+def _hard_swish(e: Emitter, node: torch.fx.Node) -> None:
+    unary(e, node, "HARD_SWISH", "HardSwish", integer=e.is_integer(node))
+
+
+@lowers(aten.leaky_relu.default)
+def _leaky_relu(e: Emitter, node: torch.fx.Node) -> None:
+    slope = float(node.args[1]) if len(node.args) > 1 else 0.01  # type: ignore[arg-type]
+    unary(e, node, "LEAKY_RELU", "LeakyRelu", integer=e.is_integer(node), alpha=slope)
+
+
+def _elu_check(node: torch.fx.Node) -> str:
+    factors = [*node.args[1:], *node.kwargs.values()]
+    return "" if all(f == 1 for f in factors) else f"TFLite's ELU has no factors, here {factors}"
+
+
+@lowers(aten.elu.default, check=_elu_check)
+def _elu(e: Emitter, node: torch.fx.Node) -> None:
+    unary(e, node, "ELU", integer=e.is_integer(node))
+
+
+@lowers(*_PLAIN)
+def _plain(e: Emitter, node: torch.fx.Node) -> None:
+    unary(e, node, *_PLAIN[node.target])
+
+
+@lowers(aten.reciprocal.default)
+def _reciprocal(e: Emitter, node: torch.fx.Node) -> None:
+    held = e.read(e.operand(node))
+    one = e.scalar(1.0, "float32")
+    e.write(node, e.emit("DIV", [one, held.tensor], held.tensor.shape, "Div"), held.order)
+
+
+@lowers(aten.prelu.default)
+def _prelu(e: Emitter, node: torch.fx.Node) -> None:
+    """The slopes belong to dimension 1, wherever it is in memory."""
+    held = e.read(e.operand(node))
+    slopes = e.operand(node, 1)
+    rank = len(held.order)
+    shape = [1] * rank
+    shape[min(1, rank - 1)] = slopes.size
+    slopes = e.view(slopes, tuple(shape))
+    tensor = e.read(slopes, held.order).tensor
+    flat = layout.stored_shape(slopes.shape, held.order)[1:]
+    made = e.emit("PRELU", [held.tensor, e.reshaped(tensor, flat)], held.tensor.shape)
+    e.write(node, made, held.order)

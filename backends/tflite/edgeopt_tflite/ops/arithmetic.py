@@ -1,0 +1,72 @@
+"""Functions of two values, element by element, that broadcast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from ai_edge_litert.schema_py_generated import ActivationFunctionType
+
+from edgeopt_tflite import layout
+from edgeopt_tflite.ops.common import aligned, cast, fusion_of, limited
+from edgeopt_tflite.rules import lowers
+
+if TYPE_CHECKING:
+    from edgeopt_tflite.emitter import Emitter
+
+__all__: list[str] = []
+
+aten = torch.ops.aten
+
+_INTEGER: dict[Any, tuple[str, str]] = {
+    aten.add.Tensor: ("ADD", "Add"),
+    aten.sub.Tensor: ("SUB", "Sub"),
+    aten.mul.Tensor: ("MUL", "Mul"),
+}
+_FLOAT: dict[Any, tuple[str, str]] = {
+    aten.div.Tensor: ("DIV", "Div"),
+    aten.maximum.default: ("MAXIMUM", "MaximumMinimum"),
+    aten.minimum.default: ("MINIMUM", "MaximumMinimum"),
+    aten.pow.Tensor_Tensor: ("POW", "Pow"),
+    aten.pow.Tensor_Scalar: ("POW", "Pow"),
+    aten.pow.Scalar: ("POW", "Pow"),
+    aten.remainder.Tensor: ("FLOOR_MOD", "FloorMod"),
+    aten.remainder.Scalar: ("FLOOR_MOD", "FloorMod"),
+}
+
+
+def _check(node: torch.fx.Node) -> str:
+    alpha = node.kwargs.get("alpha", 1)
+    if alpha != 1:
+        return f"alpha is {alpha}; run the core passes first"
+    return f"rounding_mode {mode!r}" if (mode := node.kwargs.get("rounding_mode")) else ""
+
+
+@lowers(*_INTEGER, check=_check)
+def _with_integer_kernel(e: Emitter, node: torch.fx.Node) -> None:
+    integer = e.is_integer(node)
+    fusion = fusion_of(e, node, integer=integer)
+    code, options = _INTEGER[node.target]
+    shape, dtype = e.shape(node), e.dtype(node)
+    tensors, order = aligned(e, node.args[:2], shape, integer=integer, dtype=dtype)
+    if not integer:
+        tensors = [cast(e, t, dtype) for t in tensors]
+    made = e.emit(
+        code, tensors, layout.stored_shape(shape, order), options,
+        dtype=dtype, grid=e.grid(fusion.result) if integer else None,
+        fusedActivationFunction=fusion.code,
+    )  # fmt: skip
+    e.write(fusion.result, limited(e, made, fusion.limits), order)
+
+
+@lowers(*_FLOAT, check=_check)
+def _float_only(e: Emitter, node: torch.fx.Node) -> None:
+    code, options = _FLOAT[node.target]
+    shape, dtype = e.shape(node), e.dtype(node)
+    tensors, order = aligned(e, node.args[:2], shape, dtype=dtype)
+    tensors = [cast(e, t, dtype) for t in tensors]
+    fused: dict[str, Any] = (
+        {"fusedActivationFunction": ActivationFunctionType.NONE} if code == "DIV" else {}
+    )
+    made = e.emit(code, tensors, layout.stored_shape(shape, order), options, dtype=dtype, **fused)
+    e.write(node, made, order)

@@ -1,0 +1,103 @@
+"""Linear: a matrix product with a constant weight."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from ai_edge_litert.schema_py_generated import Padding as PaddingCode
+
+from edgeopt_tflite import layout
+from edgeopt_tflite.ops.common import Fusion, fusion_of, limited
+from edgeopt_tflite.ops.convolution import bias_of, constant_weight
+from edgeopt_tflite.rules import lowers
+from edgeopt_tflite.values import Held
+
+if TYPE_CHECKING:
+    from edgeopt_tflite.emitter import Emitter
+    from edgeopt_tflite.flatbuffer import Tensor
+    from edgeopt_tflite.values import Value
+
+__all__: list[str] = []
+
+aten = torch.ops.aten
+
+
+@lowers(aten.linear.default, check=constant_weight)
+def _linear(e: Emitter, node: torch.fx.Node) -> None:
+    integer = e.is_integer(node)
+    fusion = fusion_of(e, node, integer=integer)
+    value = e.operand(node)
+    value = e.view(value, (1, *value.shape)) if len(value.shape) == 1 else value
+    weight = e.operand(node, 1)
+    held = _rows(e, value, integer=integer)
+    as_convolution = integer and not e.dialect.channel_scales_in_dense
+    write = _convolution if as_convolution else _fully_connected
+    made = write(e, node, held.tensor, weight, fusion)
+    shape = (*value.shape[:-1], weight.shape[0])
+    e.write(fusion.result, limited(e, made, fusion.limits), held.order, shape)
+
+
+def _rows(e: Emitter, value: Value, *, integer: bool) -> Held:
+    """Returns the input with its last dimension last in memory.
+
+    A matrix needs no RESHAPE: the kernel flattens what it is given.
+    """
+    if len(value.shape) == 2 and value.array is None:  # noqa: PLR2004 (a matrix)
+        rows = layout.identity(2)
+        for held in value.held:
+            flat = layout.same_memory(value.shape, held.order, rows)
+            fits = bool(held.tensor.shape) and held.tensor.shape[-1] == value.shape[1]
+            if flat and fits and (held.tensor.grid is not None) == integer:
+                return Held(held.tensor, rows)
+    return e.read(value, last=len(value.shape) - 1, integer=integer)
+
+
+def _fully_connected(
+    e: Emitter, node: torch.fx.Node, tensor: Tensor, weight: Value, fusion: Fusion
+) -> Tensor:
+    integer = tensor.grid is not None
+    assert weight.array is not None  # noqa: S101 (checked before)
+    filters = _weight(e, weight, integer=integer)
+    keep = len(e.shape(node)) > 2  # noqa: PLR2004 (a matrix)
+    rows = tensor.shape[:-1] if keep else (math.prod(tensor.shape[:-1]),)
+    return e.emit(
+        "FULLY_CONNECTED",
+        [tensor, filters, bias_of(e, node, filters, tensor, 0, integer=integer)],
+        [*rows, weight.shape[0]],
+        "FullyConnected",
+        grid=e.grid(fusion.result) if integer else None,
+        fusedActivationFunction=fusion.code,
+        keepNumDims=keep,
+        asymmetricQuantizeInputs=not integer and filters.dtype == "int8",
+    )
+
+
+def _weight(e: Emitter, weight: Value, *, integer: bool) -> Tensor:
+    """Returns the weight; as integers where the kernel reads them, whatever the input is."""
+    spec = weight.spec
+    hybrid = spec is not None and spec.dtype == "int8" and e.dialect.hybrid_dense
+    assert weight.array is not None  # noqa: S101 (checked before)
+    return e.stored(weight, weight.array, integer=integer or hybrid)
+
+
+def _convolution(
+    e: Emitter, node: torch.fx.Node, tensor: Tensor, weight: Value, fusion: Fusion
+) -> Tensor:
+    """The same product as a convolution with a window of 1x1, for older runtimes."""
+    assert weight.array is not None  # noqa: S101 (checked before)
+    rows, width = math.prod(tensor.shape[:-1]), tensor.shape[-1]
+    flat = e.reshaped(tensor, (1, 1, rows, width))
+    filters = e.stored(weight, weight.array[:, None, None, :], integer=True)
+    return e.emit(
+        "CONV_2D",
+        [flat, filters, bias_of(e, node, filters, tensor, 0, integer=True)],
+        [1, 1, rows, weight.shape[0]],
+        "Conv2D",
+        grid=e.grid(fusion.result),
+        padding=PaddingCode.VALID,
+        strideH=1,
+        strideW=1,
+        fusedActivationFunction=fusion.code,
+    )

@@ -1,0 +1,108 @@
+"""Normalizations, spelled as means and arithmetic: TFLite has no operator for them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from edgeopt_tflite import layout
+from edgeopt_tflite.ops.reduction import reduce_held
+from edgeopt_tflite.rules import lowers
+from edgeopt_tflite.values import Held
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeopt_tflite.emitter import Emitter
+    from edgeopt_tflite.flatbuffer import Tensor
+    from edgeopt_tflite.layout import Order, Shape
+
+__all__: list[str] = []
+
+aten = torch.ops.aten
+
+
+@lowers(aten.layer_norm.default)
+def _layer_norm(e: Emitter, node: torch.fx.Node) -> None:
+    value = e.operand(node)
+    width = len(node.args[1])  # type: ignore[arg-type]
+    weight, bias, eps = ([*node.args[2:5], None, None, 1e-5][i] for i in range(3))
+    eps = node.args[4] if len(node.args) > 4 else 1e-5  # noqa: PLR2004
+    rank = len(value.shape)
+    held = e.read(value)
+    made = _normalized(e, held, range(rank - width, rank), float(eps))  # type: ignore[arg-type]
+    shape = (1,) * (rank - width) + value.shape[rank - width :]
+    made = _scaled(e, made, (weight, bias), shape, held.order)
+    e.write(node, made, held.order)
+
+
+@lowers(aten.rms_norm.default)
+def _rms_norm(e: Emitter, node: torch.fx.Node) -> None:
+    value = e.operand(node)
+    width = len(node.args[1])  # type: ignore[arg-type]
+    weight = node.args[2] if len(node.args) > 2 else None  # noqa: PLR2004
+    eps = node.args[3] if len(node.args) > 3 else None  # noqa: PLR2004
+    eps = torch.finfo(torch.float32).eps if eps is None else float(eps)  # type: ignore[arg-type]
+    rank = len(value.shape)
+    held = e.read(value)
+    made = _divided(e, held.tensor, held, range(rank - width, rank), eps)
+    shape = (1,) * (rank - width) + value.shape[rank - width :]
+    e.write(node, _scaled(e, made, (weight, None), shape, held.order), held.order)
+
+
+@lowers(aten.group_norm.default)
+def _group_norm(e: Emitter, node: torch.fx.Node) -> None:
+    """Splits the channels into (groups, channels of a group) and reduces over all but the groups."""
+    value = e.operand(node)
+    groups = int(node.args[1])  # type: ignore[arg-type]
+    rest = [*node.args[2:], *[None, None, 1e-5][len(node.args) - 2 :]]
+    n, c, *space = value.shape
+    split = (n, groups, c // groups, math.prod(space))
+    held = e.read(e.view(value, split))
+    made = _normalized(e, held, (2, 3), float(rest[2]))  # type: ignore[arg-type]
+    back = layout.reshaped(split, held.order, (n, c, math.prod(space)))
+    if back is None:
+        back = layout.identity(3)
+        made = _moved(e, made, held.order, split)
+    made = e.reshaped(made, layout.stored_shape((n, c, math.prod(space)), back))
+    made = _scaled(e, made, (rest[0], rest[1]), (1, c, 1), back)
+    e.write(node, made, back, (n, c, math.prod(space)))
+
+
+def _moved(e: Emitter, tensor: Tensor, order: Order, shape: Shape) -> Tensor:
+    """Returns ``tensor`` in the order of ``shape``."""
+    axes = [order.index(d) for d in range(len(order))]
+    return e.emit("TRANSPOSE", [tensor, e.integers(axes)], shape, "Transpose")
+
+
+def _normalized(e: Emitter, held: Held, axes: Sequence[int], eps: float) -> Tensor:
+    """Returns (x − mean) / √(variance + eps)."""
+    tensor = held.tensor
+    mean = reduce_held(e, "MEAN", held, axes, keep=True)
+    centred = e.emit("SUB", [tensor, mean], tensor.shape, "Sub", fusedActivationFunction=0)
+    return _divided(e, centred, held, axes, eps)
+
+
+def _divided(e: Emitter, tensor: Tensor, held: Held, axes: Sequence[int], eps: float) -> Tensor:
+    """Returns x / √(mean of x² + eps)."""
+    squares = e.emit("SQUARE", [tensor], tensor.shape, "Square")
+    power = reduce_held(e, "MEAN", Held(squares, held.order), axes, keep=True)
+    raised = _binary(e, "ADD", power, e.scalar(eps, "float32"))
+    return _binary(e, "MUL", tensor, e.emit("RSQRT", [raised], raised.shape))
+
+
+def _scaled(
+    e: Emitter, tensor: Tensor, factors: tuple[Any, Any], shape: Shape, order: Order
+) -> Tensor:
+    """Returns ``tensor`` times the first of ``factors`` plus the second, where they are given."""
+    for code, node in zip(("MUL", "ADD"), factors, strict=True):
+        if node is not None:
+            other = e.read(e.view(e.value(node), shape), order).tensor
+            tensor = _binary(e, code, tensor, other)
+    return tensor
+
+
+def _binary(e: Emitter, code: str, a: Tensor, b: Tensor) -> Tensor:
+    return e.emit(code, [a, b], a.shape, code.capitalize(), fusedActivationFunction=0)

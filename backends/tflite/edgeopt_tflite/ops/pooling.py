@@ -1,0 +1,175 @@
+"""Pooling. Values are channels-last."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from ai_edge_litert.schema_py_generated import Padding as PaddingCode
+
+from edgeopt.ir import QuantSpec
+from edgeopt.quantization.table import bias_spec
+from edgeopt_tflite.layout import NHWC
+from edgeopt_tflite.ops.common import bounds
+from edgeopt_tflite.ops.reduction import reduce_held
+from edgeopt_tflite.ops.views import pad_channels_last, padded
+from edgeopt_tflite.padding import Axis, Padding, plan_padding
+from edgeopt_tflite.rules import lowers
+from edgeopt_tflite.values import Held
+
+if TYPE_CHECKING:
+    from edgeopt_tflite.emitter import Emitter
+    from edgeopt_tflite.flatbuffer import Tensor
+
+__all__: list[str] = []
+
+aten = torch.ops.aten
+
+
+@lowers(aten.max_pool2d.default)
+def _max_pool(e: Emitter, node: torch.fx.Node) -> None:
+    integer = e.is_integer(node)
+    tensor = _input(e, node, integer=integer)
+    axes = _axes(tensor, node, e.shape(node), node.args[4])
+    padding = plan_padding(axes)
+    if padding.amounts and _never_negative(node.args[0]):
+        tensor = pad_channels_last(e, tensor, padding.amounts)
+    elif padding.amounts:
+        tensor = padded(e, tensor, [(0, 0), *padding.amounts, (0, 0)], -math.inf)
+    _pool(e, node, "MAX_POOL_2D", tensor, same=padding.same)
+
+
+def _never_negative(node: Any) -> bool:
+    """Whether zeros around the value can not become its maximum."""
+    return node.target in (aten.relu.default, aten.clamp.default) and bounds(node)[0] >= 0
+
+
+def _average_check(node: torch.fx.Node) -> str:
+    ceil_mode, count_padding, divisor = node.args[4:7]
+    if divisor is not None:
+        return f"divisor_override={divisor}"
+    axes = _axes_of(node)
+    if (not any(node.args[3]) and not ceil_mode) or _covers_all(axes):  # type: ignore[arg-type]
+        return ""
+    if not count_padding and not plan_padding(axes).amounts:
+        return ""
+    padding: Any = node.args[3]
+    if any(a.after > p for a, p in zip(axes, padding, strict=True)):
+        return "ceil_mode makes windows that reach beyond the padding"
+    return "" if count_padding else "count_include_pad=False with this padding is not TFLite's SAME"
+
+
+def _covers_all(axes: list[Axis]) -> bool:
+    """Whether there is one window, of the whole input and no padding."""
+    return all(a.out == 1 and a.before == 0 and a.kernel >= a.size for a in axes)
+
+
+def _axes_of(node: torch.fx.Node) -> list[Axis]:
+    value: Any = node.args[0]
+    size = [int(d) for d in value.meta["val"].shape[-2:]]
+    out = [int(d) for d in node.meta["val"].shape[-2:]]
+    arguments: Any = node.args
+    kernel, stride, padding = arguments[1:4]
+    return [Axis(size[i], kernel[i], stride[i], 1, padding[i], out[i]) for i in range(2)]
+
+
+@lowers(aten.avg_pool2d.default, check=_average_check)
+def _average_pool(e: Emitter, node: torch.fx.Node) -> None:
+    """TFLite leaves padding out of the mean; where torch counts it, zeros are added in front."""
+    integer = e.is_integer(node)
+    tensor = _input(e, node, integer=integer)
+    axes, counted = _axes_of(node), bool(node.args[5])
+    if integer and _as_convolution_fits(axes, tensor, counted=counted):
+        _average_by_convolution(e, node, tensor, axes)
+        return
+    if _covers_all(axes):
+        held, shape = Held(tensor, NHWC), (tensor.shape[0], tensor.shape[3], 1, 1)
+        made = reduce_held(e, "MEAN", held, (2, 3), keep=True, grid=tensor.grid)
+        e.write(node, made, NHWC, shape)
+        return
+    padding = plan_padding(axes)
+    amounts = tuple((a.before, max(a.after, 0)) for a in axes)
+    if counted and any(max(pair) for pair in amounts):
+        tensor = pad_channels_last(e, tensor, amounts)
+        _pool(e, node, "AVERAGE_POOL_2D", tensor, same=False)
+        return
+    _pool(e, node, "AVERAGE_POOL_2D", tensor, same=padding.same)
+
+
+_MOST_WEIGHTS = 1 << 14
+_UNIT = 64
+"""The integer that stands for one window's share: a power of two keeps ties exact."""
+
+
+def _as_convolution_fits(axes: list[Axis], tensor: Tensor, *, counted: bool) -> bool:
+    taps = math.prod(min(a.kernel, a.size) if _covers_all(axes) else a.kernel for a in axes)
+    padded_somewhere = any(a.before > 0 or a.after > 0 for a in axes)
+    same_count = counted or not padded_somewhere or _covers_all(axes)
+    return same_count and tensor.shape[3] > 1 and taps * tensor.shape[3] <= _MOST_WEIGHTS
+
+
+def _average_by_convolution(
+    e: Emitter, node: torch.fx.Node, tensor: Tensor, axes: list[Axis]
+) -> None:
+    """Writes the mean as a depthwise convolution with equal weights.
+
+    The integer AVERAGE_POOL_2D rounds ties away from zero, the zero point included; a convolution
+    rounds them to even, as the reference does, and is the faster kernel.
+    """
+    whole, channels = _covers_all(axes), tensor.shape[3]
+    kernel = [min(a.kernel, a.size) if whole else a.kernel for a in axes]
+    scale = torch.full((channels,), 1 / (_UNIT * math.prod(kernel)), dtype=torch.float32)
+    zero = torch.zeros(channels, dtype=torch.int32)
+    weights = np.full((1, *kernel, channels), _UNIT, np.int8)
+    filters = e.model.constant("mean", weights, QuantSpec("int8", scale, zero, axis=0), axis=3)
+    assert tensor.grid is not None  # noqa: S101 (the caller looked)
+    bias = bias_spec(tensor.grid, QuantSpec("int8", scale, zero, axis=0))
+    padding = Padding(same=False) if whole else plan_padding(axes)
+    if padding.amounts:
+        tensor = pad_channels_last(e, tensor, padding.amounts)
+    full = _full(e.shape(node))
+    made = e.emit(
+        "DEPTHWISE_CONV_2D",
+        [tensor, filters, e.model.constant("no_bias", np.zeros(channels, np.int32), bias)],
+        [full[d] for d in NHWC], "DepthwiseConv2D",
+        grid=tensor.grid,
+        padding=PaddingCode.SAME if padding.same else PaddingCode.VALID,
+        strideH=axes[0].stride, strideW=axes[1].stride, depthMultiplier=1,
+        dilationHFactor=1, dilationWFactor=1,
+    )  # fmt: skip
+    e.write(node, made, NHWC, full)
+
+
+def _full(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (1, *shape) if len(shape) == 3 else shape  # noqa: PLR2004 (no batch)
+
+
+def _input(e: Emitter, node: torch.fx.Node, *, integer: bool) -> Tensor:
+    value = e.operand(node)
+    if len(value.shape) == 3:  # noqa: PLR2004 (no batch)
+        value = e.view(value, (1, *value.shape))
+    return e.read(value, NHWC, integer=integer).tensor
+
+
+def _axes(tensor: Tensor, node: torch.fx.Node, shape: tuple[int, ...], dilation: Any) -> list[Axis]:
+    arguments: Any = node.args
+    kernel, stride, padding = arguments[1:4]
+    return [
+        Axis(tensor.shape[i + 1], kernel[i], stride[i], dilation[i], padding[i], shape[i - 2])
+        for i in range(2)
+    ]
+
+
+def _pool(e: Emitter, node: torch.fx.Node, code: str, tensor: Tensor, *, same: bool) -> None:
+    arguments: Any = node.args
+    kernel, stride = arguments[1:3]
+    full = _full(e.shape(node))
+    made = e.emit(
+        code, [tensor], [full[d] for d in NHWC], "Pool2D",
+        grid=tensor.grid,
+        padding=PaddingCode.SAME if same else PaddingCode.VALID,
+        strideH=stride[0], strideW=stride[1], filterHeight=kernel[0], filterWidth=kernel[1],
+    )  # fmt: skip
+    e.write(node, made, NHWC, full)

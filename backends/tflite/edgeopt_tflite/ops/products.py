@@ -1,0 +1,71 @@
+"""Matrix products of two values, and softmax."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from edgeopt_tflite import layout
+from edgeopt_tflite.rules import lowers
+
+if TYPE_CHECKING:
+    from edgeopt_tflite.emitter import Emitter
+    from edgeopt_tflite.flatbuffer import Tensor
+    from edgeopt_tflite.values import Value
+
+__all__: list[str] = []
+
+aten = torch.ops.aten
+
+
+@lowers(aten.matmul.default, aten.mm.default, aten.bmm.default)
+def _product(e: Emitter, node: torch.fx.Node) -> None:
+    """A factor that is transposed in memory is read as it is, where the kernel can do it."""
+    left, right = (e.value(n) for n in node.args[:2])  # type: ignore[arg-type]
+    if len(left.shape) == 1:
+        left = e.view(left, (1, *left.shape))
+    if len(right.shape) == 1:
+        right = e.view(right, (*right.shape, 1))
+    rank = max(len(left.shape), len(right.shape))
+    left, right = (e.view(v, (1,) * (rank - len(v.shape)) + v.shape) for v in (left, right))
+    a = e.read(left, layout.identity(rank)).tensor
+    b, transposed = _second(e, right, rank)
+    batch = [max(x, y) for x, y in zip(left.shape[:-2], right.shape[:-2], strict=True)]
+    shape = (*batch, left.shape[-2], right.shape[-1])
+    made = e.emit(
+        "BATCH_MATMUL", [a, b], shape, "BatchMatMul",
+        adjX=False, adjY=transposed, asymmetricQuantizeInputs=False,
+    )  # fmt: skip
+    e.write(node, made, layout.identity(rank), shape)
+
+
+def _second(e: Emitter, value: Value, rank: int) -> tuple[Tensor, bool]:
+    """Returns the second factor, and whether its last two dimensions are swapped in memory."""
+    swapped = (*range(rank - 2), rank - 1, rank - 2)
+    lies_swapped = value.array is None and not any(
+        layout.same_memory(value.shape, h.order, layout.identity(rank)) for h in value.held
+    )
+    if lies_swapped and _nearer(value, swapped):
+        return e.read(value, swapped).tensor, True
+    return e.read(value, layout.identity(rank)).tensor, False
+
+
+def _nearer(value: Value, swapped: layout.Order) -> bool:
+    """Whether memory with the last two dimensions swapped is the cheaper one to come by."""
+    if any(layout.same_memory(value.shape, h.order, swapped) for h in value.held):
+        return True
+    first = value.held[0].order
+    return first.index(len(swapped) - 1) < first.index(len(swapped) - 2)
+
+
+@lowers(aten.softmax.int, aten._softmax.default, aten.log_softmax.int)  # noqa: SLF001 (an operator's name)
+def _softmax(e: Emitter, node: torch.fx.Node) -> None:
+    value = e.operand(node)
+    axis = int(node.args[1]) % len(value.shape)  # type: ignore[arg-type]
+    held = e.read(value, last=axis)
+    if node.target is aten.log_softmax.int:
+        made = e.emit("LOG_SOFTMAX", [held.tensor], held.tensor.shape, "LogSoftmax")
+    else:
+        made = e.emit("SOFTMAX", [held.tensor], held.tensor.shape, "Softmax", beta=1.0)
+    e.write(node, made, held.order)

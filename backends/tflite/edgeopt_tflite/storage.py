@@ -1,0 +1,293 @@
+"""Holds the values of a model that is being written, and gives them as operators need them.
+
+Views cost nothing: a reshape or permute only changes how the memory of a value is read (see
+`edgeopt_tflite.layout`). A RESHAPE or TRANSPOSE is emitted where an operator needs a shape or an
+order that no tensor of the value has, and then once.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgeopt_tflite import layout
+from edgeopt_tflite.flatbuffer import ModelBuilder, Tensor
+from edgeopt_tflite.values import Held, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import torch
+
+    from edgeopt.ir import QuantSpec
+    from edgeopt_tflite.layout import Order, Shape
+
+__all__ = ["Storage"]
+
+_LARGEST_TRANSPOSE = 4
+"""Dimensions up to which TRANSPOSE is fast in every runtime; larger ones are merged first."""
+
+
+class Storage:
+    """Values and the tensors that hold them.
+
+    Attributes:
+        model: The model so far.
+        emitted: Node name to the numbers of the operators written for it.
+        origins: Tensor number to the program's value it came from.
+    """
+
+    def __init__(self) -> None:
+        self.model = ModelBuilder()
+        self.emitted: dict[str, list[int]] = {}
+        self.origins: dict[int, str] = {}
+        self._values: dict[str, Value] = {}
+        self._current = ""
+
+    # -- operators ----------------------------------------------------------------------------
+
+    def emit(
+        self,
+        code: str,
+        inputs: Sequence[Tensor | None],
+        shape: Sequence[int],
+        options: str = "",
+        *,
+        dtype: str = "float32",
+        grid: QuantSpec | None = None,
+        **values: Any,
+    ) -> Tensor:
+        """Returns the one output of a new operator.
+
+        Args:
+            code: The operator's name in ``BuiltinOperator``.
+            inputs: What it takes.
+            shape: The shape of its output, as stored.
+            options: The name of its options, without the ending.
+            dtype: The type of its output; ``int8`` where ``grid`` is given.
+            grid: The grid of its output.
+            **values: Its options.
+        """
+        kind = "int8" if grid is not None else dtype
+        made = self.model.tensor(f"{self._current}/{code.lower()}", shape, kind, grid)
+        self.origins[made.index] = self._current
+        self._operator(code, inputs, made, options, **values)
+        return made
+
+    def _operator(
+        self, code: str, inputs: Sequence[Tensor | None], made: Tensor, options: str, **values: Any
+    ) -> None:
+        self.emitted.setdefault(self._current, []).append(len(self.model.operators))
+        self.model.operator(code, inputs, [made], options, **values)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[None]:
+        """Counts operators that are emitted meanwhile as those of node ``name``."""
+        before, self._current = self._current, name
+        self.emitted.setdefault(name, [])
+        try:
+            yield
+        finally:
+            self._current = before
+
+    # -- reading values -----------------------------------------------------------------------
+
+    def value(self, node: torch.fx.Node) -> Value:
+        """Returns the value of a node, which is emitted now if it was put off."""
+        value = self._values[node.name]
+        if value.make is not None:
+            make, value.make = value.make, None
+            with self.writing(node.name):
+                make()
+        return self._values[node.name]
+
+    def view(self, value: Value, shape: Shape) -> Value:
+        """Returns ``value`` as one of another shape, without an operator where that can be."""
+        if value.array is not None:
+            return replace(value, shape=shape, array=value.array.reshape(shape))
+        if value.shape == shape:
+            return value
+        orders = [layout.reshaped(value.shape, held.order, shape) for held in value.held]
+        if orders[0] is None and not any(o is not None for o in orders):
+            self.read(value, layout.identity(len(value.shape)), integer=True)
+            return self.view(value, shape)
+        held = [Held(h.tensor, o) for h, o in zip(value.held, orders, strict=True) if o is not None]
+        return Value(value.name, shape, value.dtype, held)
+
+    def permuted(self, value: Value, axes: Sequence[int]) -> Value:
+        """Returns ``value`` with its dimensions in the sequence ``axes``, without an operator."""
+        shape = tuple(value.shape[a] for a in axes)
+        if value.array is not None:
+            return replace(value, shape=shape, array=value.array.transpose(axes))
+        held = [Held(h.tensor, layout.permuted(h.order, axes)) for h in value.held]
+        return Value(value.name, shape, value.dtype, held)
+
+    def read(
+        self,
+        value: Value,
+        order: Order | None = None,
+        *,
+        last: int | None = None,
+        integer: bool = False,
+    ) -> Held:
+        """Returns a tensor that holds ``value``, of the shape that its order says.
+
+        Args:
+            value: What to read.
+            order: The order it must have; None for the one it was made in.
+            last: The dimension that must be the last in memory, where ``order`` is None.
+            integer: Whether a value on a grid is read as integers; else as real numbers.
+        """
+        if value.array is not None:
+            return self._read_constant(value, order, last, integer=integer)
+        if order is None:
+            order = _order_with_last(value, last)
+        held = self._arranged(value, order)
+        if integer or held.tensor.grid is None:
+            return held
+        return self._dequantized(value, held)
+
+    def _arranged(self, value: Value, order: Order) -> Held:
+        """Returns a tensor in ``order``, with integers where the value is made of integers."""
+        made = [h for h in value.held if h.tensor.dtype == value.held[0].tensor.dtype]
+        shape = layout.stored_shape(value.shape, order)
+        alike = [h for h in made if layout.same_memory(value.shape, h.order, order)]
+        for held in alike:
+            if held.tensor.shape == shape:
+                return Held(held.tensor, order)
+        tensor = alike[0].tensor if alike else self._transposed(value, made[0], order)
+        if tensor.shape != shape:
+            tensor = self._reshaped(value, tensor, shape)
+        value.held.append(Held(tensor, order))
+        return value.held[-1]
+
+    def _transposed(self, value: Value, held: Held, order: Order) -> Tensor:
+        """Returns the memory in another order; the shape of the result is what came of it."""
+        shape = layout.stored_shape(value.shape, held.order)
+        axes = tuple(held.order.index(d) for d in order)
+        tensor = held.tensor
+        if tensor.shape != shape or len(shape) > _LARGEST_TRANSPOSE:
+            shape, axes = layout.merged_transpose(value.shape, held.order, order)
+            if tensor.shape != shape:
+                tensor = self._reshaped(value, tensor, shape)
+        out = tuple(shape[a] for a in axes)
+        made = self._like(value, f"{value.name}/transposed", out, tensor)
+        self._operator("TRANSPOSE", [tensor, self.integers(axes)], made, "Transpose")
+        return made
+
+    def _reshaped(self, value: Value, tensor: Tensor, shape: Shape) -> Tensor:
+        made = self._like(value, f"{value.name}/reshaped", shape, tensor)
+        self._operator(
+            "RESHAPE",
+            [tensor, self.integers(shape)],
+            made,
+            "Reshape",
+            newShape=np.array(shape, np.int32),
+        )
+        return made
+
+    def _dequantized(self, value: Value, held: Held) -> Held:
+        for other in value.held:
+            same = layout.same_memory(value.shape, other.order, held.order)
+            if other.tensor.dtype == "float32" and same and other.tensor.shape == held.tensor.shape:
+                return Held(other.tensor, held.order)
+        made = self.model.tensor(f"{value.name}/real", held.tensor.shape, "float32")
+        self.origins[made.index] = value.name
+        self._operator("DEQUANTIZE", [held.tensor], made, "Dequantize")
+        value.held.append(Held(made, held.order))
+        return value.held[-1]
+
+    def _like(self, value: Value, name: str, shape: Shape, tensor: Tensor) -> Tensor:
+        made = self.model.tensor(name, shape, tensor.dtype, tensor.grid)
+        self.origins[made.index] = value.name
+        return made
+
+    def _read_constant(
+        self, value: Value, order: Order | None, last: int | None, *, integer: bool
+    ) -> Held:
+        if order is None:
+            order = layout.identity(len(value.shape))
+            order = order if last is None else layout.with_last(order, last)
+        array = value.array
+        assert array is not None  # noqa: S101 (the caller looked)
+        return Held(self.stored(value, array.transpose(order), integer=integer), order)
+
+    def stored(
+        self, value: Value, array: np.ndarray, *, integer: bool = False, axis: int = 0
+    ) -> Tensor:
+        """Returns a tensor with the content of a constant, stored as its grid says.
+
+        Args:
+            value: The constant.
+            array: Its content, rearranged.
+            integer: Whether an operator on integers reads it.
+            axis: Where ``array`` has the channels of a grid with one scale a channel.
+        """
+        spec = value.spec
+        if spec is None or value.dtype != "float32":
+            return self._constant(value, array)
+        if spec.dtype == "float16":
+            return self._expanded(value, self._constant(value, array.astype(np.float16)))
+        if not integer and spec.axis is None:
+            return self._constant(value, array)
+        whole = self._constant(value, quantized(array, spec, axis), spec, axis)
+        return whole if integer else self._expanded(value, whole)
+
+    def _constant(
+        self, value: Value, array: np.ndarray, spec: QuantSpec | None = None, axis: int = 0
+    ) -> Tensor:
+        made = self.model.constant(value.name, array, spec, axis)
+        self.origins.setdefault(made.index, value.name)
+        return made
+
+    def _expanded(self, value: Value, tensor: Tensor) -> Tensor:
+        """Returns a constant as float32, which the runtime computes once, when it is loaded."""
+        for code, inputs, outputs in self.model.operators:
+            if code == "DEQUANTIZE" and inputs[0] is tensor:
+                return outputs[0]
+        made = self.model.tensor(f"{value.name}/real", tensor.shape, "float32")
+        self.origins[made.index] = value.name
+        self._operator("DEQUANTIZE", [tensor], made, "Dequantize")
+        return made
+
+    def reshaped(self, tensor: Tensor, shape: Shape) -> Tensor:
+        """Returns ``tensor`` with another shape, by an operator where it is not its own."""
+        if tensor.shape == shape:
+            return tensor
+        return self.emit(
+            "RESHAPE", [tensor, self.integers(shape)], shape, "Reshape",
+            dtype=tensor.dtype, grid=tensor.grid, newShape=np.array(shape, np.int32),
+        )  # fmt: skip
+
+    def integers(self, values: Sequence[int]) -> Tensor:
+        """Returns a constant of int32: axes, sizes or paddings."""
+        return self.model.constant("integers", np.array(values, np.int32))
+
+    def scalar(self, value: float, dtype: str) -> Tensor:
+        """Returns a constant of one element."""
+        return self.model.constant("scalar", np.array([value], dtype))
+
+
+def quantized(array: np.ndarray, spec: QuantSpec, axis: int) -> np.ndarray:
+    """Returns the integers of ``array``, computed in float64: float32 holds none above 2**24."""
+    shape = [1] * array.ndim
+    if spec.axis is not None:
+        shape[axis] = -1
+    scale = spec.scale.numpy().astype(np.float64).reshape(shape if spec.axis is not None else -1)
+    zero = spec.zero_point.numpy().reshape(shape if spec.axis is not None else -1)
+    whole = np.rint(array.astype(np.float64) / scale) + zero
+    clipped: np.ndarray = np.clip(whole, spec.q_min, spec.q_max)
+    return clipped.astype(spec.dtype)
+
+
+def _order_with_last(value: Value, last: int | None) -> Order:
+    order = value.held[0].order
+    if last is None or order[-1] == last:
+        return order
+    moved = layout.with_last(order, last)
+    if layout.same_memory(value.shape, order, moved):
+        return moved
+    return layout.with_last(layout.identity(len(order)), last)

@@ -1,0 +1,91 @@
+"""Which runtime exists for a device, as wheels of its CPU and Python."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgeopt.contracts import Wheel
+from edgeopt.errors import TargetError
+
+if TYPE_CHECKING:
+    from edgeopt.contracts import Target
+
+__all__ = ["is_old_runtime", "runtime_wheels"]
+
+_LITERT = {
+    "3.9": ("2.1.0", "2.0.2"),
+    "3.10": ("2.3.0", "2.2.6"),
+    "3.11": ("2.3.0", "2.4.6"),
+    "3.12": ("2.3.0", "2.5.5"),
+    "3.13": ("2.3.0", "2.5.5"),
+    "3.14": ("2.3.0", "2.5.5"),
+}
+"""Python to the newest ai-edge-litert and numpy with wheels for aarch64 and x86-64."""
+_LITERT_GLIBC = (2, 27)
+_TFLITE_PYTHONS = ("3.9", "3.10", "3.11")
+_TFLITE = "2.14.0"
+
+
+def is_old_runtime(target: Target) -> bool:
+    """Returns whether the device can only have tflite-runtime, which ended with 2.14."""
+    return target.cpu.arch == "armv7"
+
+
+def runtime_wheels(target: Target) -> tuple[str, tuple[Wheel, ...], tuple[str, ...]]:
+    """Returns the runtime's name, its wheels, and what a person should know.
+
+    Raises:
+        TargetError: No runtime exists for that CPU, C library or Python.
+    """
+    if target.cpu.arch == "riscv64":
+        raise TargetError(
+            "no wheel of LiteRT or tflite-runtime exists for riscv64",
+            where=target.name,
+            hint="choose a backend that makes code for it (`edgeopt backends` lists them)",
+        )
+    if is_old_runtime(target):
+        return _tflite_runtime(target)
+    _require_glibc(target)
+    python = target.os.python
+    if not python:
+        newest = [p for p, (version, _) in _LITERT.items() if version == "2.3.0"]
+        held = tuple(p for p in newest if _LITERT[p][1] == "2.5.5")
+        return "LiteRT", _pair("ai-edge-litert", "2.3.0", "2.5.5", held), ()
+    if python not in _LITERT:
+        raise _no_python(target, python, tuple(_LITERT))
+    version, numpy = _LITERT[python]
+    return "LiteRT", _pair("ai-edge-litert", version, numpy, (python,)), ()
+
+
+def _pair(name: str, version: str, numpy: str, pythons: tuple[str, ...]) -> tuple[Wheel, ...]:
+    return Wheel(name, version, pythons), Wheel("numpy", numpy, pythons)
+
+
+def _tflite_runtime(target: Target) -> tuple[str, tuple[Wheel, ...], tuple[str, ...]]:
+    python = target.os.python
+    if python and python not in _TFLITE_PYTHONS:
+        raise _no_python(target, python, _TFLITE_PYTHONS)
+    notes = (
+        "LiteRT has no wheel for armv7; tflite-runtime 2.14.0 is the last one",
+        "numpy has no armv7 wheel on PyPI: install the system's (apt install python3-numpy), below 2",
+    )
+    held = (python,) if python else _TFLITE_PYTHONS
+    return "tflite-runtime", (Wheel("tflite-runtime", _TFLITE, held),), notes
+
+
+def _require_glibc(target: Target) -> None:
+    version = target.os.glibc
+    if version and tuple(int(part) for part in version.split(".")[:2]) < _LITERT_GLIBC:
+        raise TargetError(
+            f"LiteRT's wheels need glibc 2.27, the device has {version}",
+            where=target.name,
+            hint="update the device's system",
+        )
+
+
+def _no_python(target: Target, python: str, known: tuple[str, ...]) -> TargetError:
+    return TargetError(
+        f"no TFLite runtime has a wheel for {target.cpu.arch} and Python {python}",
+        where=target.name,
+        hint=f"Pythons with one: {', '.join(known)}",
+    )

@@ -1,0 +1,17 @@
+"""The contract of backends, on this one."""
+
+import pytest
+
+from edgeopt.registry.target_registry import find_target
+from edgeopt.testing.backend_conformance import BackendConformance
+from edgeopt_tflite import TFLiteBackend
+
+
+class TestTFLite(BackendConformance):
+    @pytest.fixture
+    def backend(self):
+        return TFLiteBackend()
+
+    @pytest.fixture
+    def target(self):
+        return find_target("generic-x86-64-v3")
