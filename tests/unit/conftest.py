@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 import torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+# A slow machine is no failure, and a failure is one that can be seen again.
+hypothesis.settings.register_profile("edgeopt", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("edgeopt")
 
 
 class Written(torch.nn.Module):

@@ -102,6 +102,7 @@ print(run_core(capture_module(model, (torch.ones(1, 1, 5, 5),))).digest)
 """
 
 
+@pytest.mark.slow
 def test_another_process_computes_the_same_digest():
     digests = {
         subprocess.run(
