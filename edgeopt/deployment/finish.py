@@ -73,11 +73,17 @@ def finish(
         bundle = temporary_bundle(write) if request.output is None else write(Path(request.output))
         request.progress("bundle", 1, 1)
         return replace(deployment, bundle=bundle)
-    from edgeopt.deployment.on_device import placed, require_verified  # noqa: PLC0415
+    from edgeopt.deployment.on_device import (  # noqa: PLC0415 (only with one)
+        placed,
+        require_verified,
+        with_parity,
+    )
 
     draft = temporary_bundle(write)
     with placed(draft, request.device) as there:
         require_verified(there, deployment, request.progress)
+        if made.runner is None and side.samples.checks:
+            deployment = with_parity(there, deployment, made.lowered, side, verdict.reference)
         profile = there.profile(threads=request.threads)
     bundle = draft if request.output is None else write(Path(request.output))
     request.progress("bundle", 1, 1)

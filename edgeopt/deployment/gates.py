@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import torch
 
 from edgeopt.errors import EdgeoptError
 from edgeopt.gate.accuracy import Accuracy, check_accuracy, check_agreement, score
@@ -13,7 +14,7 @@ from edgeopt.gate.calling import as_model, float_model
 from edgeopt.gate.diagnose import slow_reasons
 from edgeopt.gate.parity import Parity, check_parity, run_all
 from edgeopt.gate.speed import Speed, check_speed
-from edgeopt.ir import Program, ReferenceRunner
+from edgeopt.ir import ReferenceRunner
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from edgeopt.deployment.request import Request
     from edgeopt.deployment.samples import Samples
     from edgeopt.gate.metrics import Arrays
+    from edgeopt.ir import Program
 
 __all__ = ["FloatSide", "Verdict", "judge", "measure_speed"]
 
@@ -56,10 +58,10 @@ class FloatSide:
     def score(self) -> float:
         """Returns the score of the float model itself, by the user's ``evaluate``."""
         if self._score is None:
-            if isinstance(self.model, Program):
-                function = as_model(ReferenceRunner(self.model), self.model)
-            else:
+            if isinstance(self.model, torch.nn.Module):
                 function = float_model(self.model)
+            else:
+                function = as_model(ReferenceRunner(self.program), self.program)
             self.request.progress("evaluate float", 0, 1)
             self._score = score(self.request.evaluate, function)  # type: ignore[arg-type]
             self.request.progress("evaluate float", 1, 1)
@@ -140,8 +142,8 @@ def _accuracy(build: Build, side: FloatSide, runner: Any, got: list[Arrays]) -> 
         )
     if request.evaluate is None:
         return agreement
-    model = None if isinstance(side.model, Program) else side.model
-    function = as_model(runner, build.program, model)
+    module = side.model if isinstance(side.model, torch.nn.Module) else None
+    function = as_model(runner, build.program, module)
     float_value = side.score()
     request.progress("evaluate", 0, 1)
     return check_accuracy(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.bundles import Bundle, read_bundle
+from edgeopt.deployment.warn import NOT_HERE
 from edgeopt.errors import DeviceError, GateError
+from edgeopt.gate.parity import Parity, ParityLimits, compare_outputs, output_steps
 from edgeopt.measure import PlacedBundle, Profile, profile_bundle, verify_on_device
 
 if TYPE_CHECKING:
@@ -14,9 +17,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeopt.contracts import Device, Progress, Target
+    from edgeopt.deployment.gates import FloatSide
     from edgeopt.deployment.result import Deployment
+    from edgeopt.gate.metrics import Arrays
+    from edgeopt.ir import Program
 
-__all__ = ["opened", "placed", "profile_on", "require_verified", "verify_on"]
+__all__ = [
+    "opened",
+    "placed",
+    "profile_on",
+    "require_verified",
+    "verify_on",
+    "with_parity",
+]
 
 
 @contextmanager
@@ -74,6 +87,30 @@ def require_verified(held: PlacedBundle, deployment: Deployment, progress: Progr
             hint="the bundle was not written; try another backend, and report it to this one",
             deployment=deployment,
         )
+
+
+def with_parity(
+    held: PlacedBundle,
+    deployment: Deployment,
+    lowered: Program,
+    side: FloatSide,
+    reference: list[Arrays],
+) -> Deployment:
+    """Returns ``deployment`` with parity as the device shows it, where it cannot be seen here.
+
+    Raises:
+        GateError: The device's outputs are not near enough; carries the deployment.
+    """
+    samples, request = side.samples, side.request
+    got = held.run(samples.checks, threads=request.threads)
+    outputs = compare_outputs(lowered.signature, reference, got, output_steps(lowered))
+    limits = request.parity or ParityLimits()
+    parity = Parity(outputs, len(got), samples.kind, limits, held.device.name)
+    warnings = tuple(w for w in deployment.warnings if not w.startswith(NOT_HERE))
+    deployment = replace(deployment, parity=parity, warnings=warnings)
+    if not parity.ok:
+        raise GateError("; ".join(parity.reasons), where=parity.where, deployment=deployment)
+    return deployment
 
 
 def verify_on(bundle: Bundle, device: str | Device, **_: Any) -> list[str]:

@@ -21,6 +21,7 @@ DROP = 0.01
 """A drop that is warned of where nothing was asked."""
 
 FEW_SAMPLES = 20
+NOT_HERE = "parity was not checked here"
 MOSTLY_FLOAT = 0.5
 
 
@@ -58,7 +59,7 @@ def collect_warnings(
 
 def _unchecked(made: Build, samples: Samples) -> Iterator[str]:
     if made.runner is None:
-        yield f"parity was not checked here: {made.not_here}"
+        yield f"{NOT_HERE}: {made.not_here}; accuracy is that of the reference simulation"
     elif not samples.checks:
         yield "parity was not checked: no input is known; pass example_inputs"
     elif len(samples.checks) == 1:

@@ -30,8 +30,8 @@ def as_model(runner: Runner, program: Program, model: Any = None) -> Callable[..
     Args:
         runner: Takes and gives one array for each of the program's inputs and outputs.
         program: Knows the structure of arguments and outputs.
-        model: The float model, for the names of its arguments; not needed where they are passed
-            as they were in the example.
+        model: The float module, for the names and order of its arguments; without it, arguments
+            of the example by position are known by the program's names.
     """
     binder = _Binder(program, model)
     out_spec = program.exported.call_spec.out_spec
@@ -47,13 +47,12 @@ def as_model(runner: Runner, program: Program, model: Any = None) -> Callable[..
 
 def float_model(model: Any) -> Callable[..., Any]:
     """Returns the float model as a function: no gradients, arrays taken and given as well."""
-    module = model.module() if isinstance(model, torch.export.ExportedProgram) else model
 
     def call(*args: Any, **kwargs: Any) -> Any:
         to_tensor = torch.from_numpy
         held = pytree.tree_map_only(np.ndarray, to_tensor, (args, kwargs))
         with torch.no_grad():
-            result = module(*held[0], **held[1])
+            result = model(*held[0], **held[1])
         if _wants_tensors(args, kwargs):
             return result
         return pytree.tree_map_only(torch.Tensor, lambda t: t.numpy(), result)
@@ -69,6 +68,7 @@ class _Binder:
         self._in_spec = program.exported.call_spec.in_spec
         self._forward = _forward(model)
         self._wanted = _tensor_leaves(program)
+        self._names = _positional_names(program, self._wanted)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         """Returns one tensor or array for each input of the program.
@@ -101,7 +101,8 @@ class _Binder:
 
     def _arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         if self._forward is None:
-            return {**{str(i): v for i, v in enumerate(args)}, **kwargs}
+            extra = [str(place) for place in range(len(self._names), len(args))]
+            return {**dict(zip((*self._names, *extra), args, strict=False)), **kwargs}
         try:
             bound = self._forward.bind(*args, **kwargs)
         except TypeError as error:
@@ -153,6 +154,14 @@ def _with_constants(program: Program, outputs: Iterator[Any]) -> list[Any]:
         for s in specs
         if s.kind is OutputKind.USER_OUTPUT
     ]
+
+
+def _positional_names(program: Program, wanted: list[int]) -> list[str]:
+    """Returns the names of the example's positional arguments, as the program knows them."""
+    spec = program.exported.call_spec.in_spec
+    args, _ = pytree.tree_unflatten(list(range(spec.num_leaves)), spec)
+    names = dict(zip(wanted, program.input_names, strict=True))
+    return [names.get(a, str(i)) if isinstance(a, int) else str(i) for i, a in enumerate(args)]
 
 
 def _in_batches(runner: Runner, program: Program, arrays: list[np.ndarray]) -> list[np.ndarray]:

@@ -67,6 +67,9 @@ FLAWS = {
     "elsewhere": """
     def load(self, artifact, *, threads=0):
         raise DeviceError("it is for another machine")
+
+    def device_runtime(self, target):
+        return ReferenceBackend.device_runtime(self, target)
 """,
     "homeless": """
     def device_runtime(self, target):

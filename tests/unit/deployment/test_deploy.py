@@ -262,6 +262,27 @@ def test_what_runs_elsewhere_only_is_said_not_to_be_checked(backends):
     assert any("parity was not checked here" in warning for warning in done.warnings)
 
 
+@pytest.mark.slow
+def test_what_runs_elsewhere_only_is_checked_there(backends):
+    backends("elsewhere")
+    done = deploy(backend="elsewhere", device="local")
+    assert done.parity.ok
+    assert done.parity.where == "local"
+    assert not any("not checked here" in warning for warning in done.warnings)
+
+
+def test_an_exported_program_is_scored_in_batches_of_any_size():
+    exported = torch.export.export(RESIDUAL.model, DATA[0])
+    pictures = torch.cat([sample[0] for sample in DATA])
+    wanted = labels_of(RESIDUAL.model)
+
+    def evaluate(fn):
+        return float((fn(pictures).argmax(1) == wanted).float().mean())
+
+    done = deploy(exported, example_inputs=None, evaluate=evaluate)
+    assert done.accuracy.float_value == 1.0
+
+
 def test_a_toolchain_that_fails_is_named(backends):
     backends("breaking")
     with pytest.raises(CompileError, match="fell over"):

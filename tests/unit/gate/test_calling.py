@@ -143,6 +143,11 @@ def test_dataclasses_come_back_as_such():
     assert result.logits.shape == (2, 3)
 
 
-def test_exported_programs_are_called_likewise():
-    exported = torch.export.export(nn.Linear(3, 2).eval(), (torch.ones(1, 3),))
-    assert float_model(exported)(torch.ones(1, 3)).shape == (1, 2)
+def test_without_the_module_the_programs_names_are_known(joint):
+    program = capture(joint, (torch.randn(2, 4), torch.randn(2, 5)))
+    function = as_model(reference(program), program)
+    x, y = torch.randn(3, 4), torch.randn(3, 5)
+    for call in (lambda: function(x, y), lambda: function(y=y, x=x), lambda: function(x, y=y)):
+        torch.testing.assert_close(call()["sum"], joint(x, y)["sum"])
+    with pytest.raises(InputError, match="z"):
+        function(x, y, z=x)
