@@ -1,0 +1,118 @@
+"""Program to artefact."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import openvino as ov
+
+from edgeopt.contracts import Artifact
+from edgeopt.errors import UnsupportedError
+from edgeopt_openvino.emitter import emit_model
+from edgeopt_openvino.support import report_of
+
+if TYPE_CHECKING:
+    from edgeopt.contracts import Progress, Target
+    from edgeopt.ir import Program
+
+__all__ = ["ENTRY", "compile_program"]
+
+ENTRY = "model.xml"
+WEIGHTS = "model.bin"
+
+
+def compile_program(program: Program, target: Target, progress: Progress | None = None) -> Artifact:
+    """Returns the artefact of ``program``; the same program gives the same bytes.
+
+    Raises:
+        UnsupportedError: A node cannot be written; carries the report.
+        CompileError: OpenVINO failed all the same.
+    """
+    _require_support(program, target)
+    total = sum(node.op == "call_function" for node in program.graph.nodes)
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress("compile", done, total)
+
+    model = emit_model(program, step=step)
+    _name_operators(program, model)
+    return Artifact(
+        backend="openvino",
+        target=target.name,
+        precision=program.precision,
+        signature=program.signature,
+        files=_serialized(model),
+        entry=ENTRY,
+        metadata=_metadata(program),
+        program_digest=program.digest,
+        tools=_tools(),
+        operators=dict(sorted(Counter(op.get_type_name() for op in model.get_ops()).items())),
+        origins=_origins(program, model),
+    )
+
+
+def _require_support(program: Program, target: Target) -> None:
+    report = report_of(program, target)
+    if report.ok:
+        return
+    names = sorted({node.operator for node in report.unsupported})
+    raise UnsupportedError(
+        f"OpenVINO cannot run {', '.join(names)}",
+        where=report.unsupported[0].source or None,
+        hint="see the report for each node, or choose a backend that has them",
+        report=report,
+    )
+
+
+def _name_operators(program: Program, model: ov.Model) -> None:
+    """Names all that has no name of the program's: OpenVINO would count within the process."""
+    for output, spec in zip(model.outputs, program.signature.outputs, strict=True):
+        output.get_tensor().set_names({spec.name})
+    for index, operator in enumerate(model.get_ordered_ops()):
+        if operator.get_friendly_name() == operator.get_name():
+            operator.set_friendly_name(f"{operator.get_type_name()}_{index}")
+
+
+def _serialized(model: ov.Model) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / ENTRY
+        ov.serialize(model, str(path))
+        return {ENTRY: path.read_bytes(), WEIGHTS: path.with_suffix(".bin").read_bytes()}
+
+
+def _metadata(program: Program) -> dict[str, Any]:
+    """Returns what the runner needs: each input's grid, shape and dtype, each output's."""
+    inputs = []
+    for name, spec in zip(program.input_names, program.signature.inputs, strict=True):
+        note: dict[str, Any] = {"shape": list(spec.shape), "dtype": spec.dtype}
+        grid = program.quant.get(name)
+        if grid is not None and grid.dtype == "int8":
+            note["scale"] = float(grid.scale[0])
+            note["low"] = grid.q_min - int(grid.zero_point[0])
+            note["high"] = grid.q_max - int(grid.zero_point[0])
+        inputs.append(note)
+    outputs = [{"shape": list(s.shape), "dtype": s.dtype} for s in program.signature.outputs]
+    return {"inputs": inputs, "outputs": outputs, "config": {"INFERENCE_PRECISION_HINT": "f32"}}
+
+
+def _tools() -> dict[str, str]:
+    return {name: metadata.version(name) for name in ("edgeopt-openvino", "openvino")}
+
+
+def _origins(program: Program, model: ov.Model) -> dict[str, str]:
+    names = {node.name for node in program.graph.nodes}
+    found = {}
+    for operator in model.get_ordered_ops():
+        name = operator.get_friendly_name()
+        origin = name.split(".", 1)[0]
+        if origin in names:
+            found[name] = origin
+    return found

@@ -1,0 +1,111 @@
+"""Weights and other constants as OpenVINO operators, stored as the program stores them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import torch
+
+from edgeopt.errors import CompileError
+
+if TYPE_CHECKING:
+
+    from edgeopt.ir import Program, QuantSpec
+
+__all__ = ["array", "by_groups", "constant", "element_type", "numbers"]
+
+View = "Callable[[np.ndarray], np.ndarray]"
+
+_TYPES = {
+    torch.float32: ov.Type.f32,
+    torch.float16: ov.Type.f16,
+    torch.float64: ov.Type.f64,
+    torch.bfloat16: ov.Type.bf16,
+    torch.int64: ov.Type.i64,
+    torch.int32: ov.Type.i32,
+    torch.int16: ov.Type.i16,
+    torch.int8: ov.Type.i8,
+    torch.uint8: ov.Type.u8,
+    torch.bool: ov.Type.boolean,
+}
+
+
+def element_type(dtype: torch.dtype) -> ov.Type:
+    """Returns OpenVINO's name of ``dtype``.
+
+    Raises:
+        CompileError: It has none.
+    """
+    if dtype not in _TYPES:
+        raise CompileError(f"OpenVINO has no type {dtype}")
+    return _TYPES[dtype]
+
+
+def numbers(values: Any) -> Any:
+    """Returns axes, sizes or pads as an i64 constant."""
+    return op.constant(np.asarray(values, dtype=np.int64))
+
+
+def array(tensor: torch.Tensor) -> np.ndarray:
+    """Returns a contiguous numpy array of ``tensor``."""
+    held: np.ndarray = tensor.detach().cpu().contiguous().numpy()
+    return held
+
+
+def constant(program: Program, name: str, view: View | None = None) -> Any:
+    """Returns the real values of a constant: integers times scales where it has a grid.
+
+    Args:
+        program: Where it is held.
+        name: Its name.
+        view: Applied to its array, and to its scales spread over as many axes.
+    """
+    tensor, spec = program.constants[name], program.quant.get(name)
+    view = view or _as_it_is
+    if spec is None or spec.dtype in ("int32", "int16"):
+        return _named(op.constant(view(array(tensor))), name)
+    if spec.dtype == "float16":
+        stored = _named(op.constant(view(array(spec.quantize(tensor)))), f"{name}.stored")
+        return _named(op.convert(stored, element_type(tensor.dtype)), name)
+    return _dequantized(tensor, spec, name, view)
+
+
+def by_groups(groups: int) -> View:
+    """Returns the view that gives a grouped convolution's weight an axis for its groups."""
+
+    def view(values: np.ndarray) -> np.ndarray:
+        first, *rest = values.shape
+        lead = (1, first) if first % groups else (groups, first // groups)
+        return values.reshape(*lead, *rest)
+
+    return view
+
+
+def _as_it_is(values: np.ndarray) -> np.ndarray:
+    return values
+
+
+def _dequantized(tensor: torch.Tensor, spec: QuantSpec, name: str, view: View) -> Any:
+    """Writes integers - zero point, times scale, in the form that becomes integer kernels."""
+    integers = view(array(spec.quantize(tensor)))
+    scale, zero = (view(_spread(t, spec, tensor.ndim)) for t in (spec.scale, spec.zero_point))
+    value = op.convert(_named(op.constant(integers), f"{name}.integers"), ov.Type.f32)
+    if zero.any():
+        value = op.subtract(value, op.constant(zero.astype(np.float32)))
+    scales = _named(op.constant(scale.astype(np.float32)), f"{name}.scale")
+    return _named(op.multiply(value, scales), name)
+
+
+def _spread(values: torch.Tensor, spec: QuantSpec, rank: int) -> np.ndarray:
+    shape = [1] * rank
+    if spec.axis is not None:
+        shape[spec.axis] = -1
+    return array(values).reshape(shape)
+
+
+def _named(node: Any, name: str) -> Any:
+    node.set_friendly_name(name)
+    return node.output(0)

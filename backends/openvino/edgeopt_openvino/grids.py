@@ -1,0 +1,109 @@
+"""Puts values on their grids with FakeQuantize, and only where that changes a value."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import openvino.opset13 as op
+
+from edgeopt.ir import ops
+
+if TYPE_CHECKING:
+    import torch
+
+    from edgeopt.ir import Program, QuantSpec
+
+__all__ = ["clips_alike", "moves_on_grid", "on_grid"]
+
+aten = ops.aten
+
+MOVING = (
+    aten.reshape.default,
+    aten.permute.default,
+    aten.slice.Tensor,
+    aten.expand.default,
+    aten.cat.default,
+    aten.max_pool2d.default,
+    aten.roll.default,
+    aten.flip.default,
+    aten.upsample_nearest2d.vec,
+    aten.alias.default,
+    aten.constant_pad_nd.default,
+)
+"""Operators that make no new number (a pad with zero, which every grid holds)."""
+
+
+def on_grid(program: Program, node: torch.fx.Node, value: Any) -> Any:
+    """Returns ``value`` rounded to the grid of ``node``, or as it is where it has none."""
+    spec = program.quant.get(node.name)
+    if spec is None or spec.dtype != "int8" or moves_on_grid(program, node):
+        return value
+    if _is_summed_up(program, node):
+        value = op.prelu(value, op.constant(np.ones(1, dtype=np.float32)))
+    quantized = op.fake_quantize(value, *_ends(spec), *_ends(spec), 2**spec.bits)
+    quantized.set_friendly_name(f"{node.name}.grid")
+    return quantized.output(0)
+
+
+def _is_summed_up(program: Program, node: torch.fx.Node) -> bool:
+    """Returns whether only an add reads this convolution, so that the add joins its kernel.
+
+    OpenVINO's CPU plugin drops the rounding of a FakeQuantize that is the kernel's first step
+    before a sum ("drop rounding one special residual pattern", dnnl_postops_composer). A step in
+    front that changes nothing, a leaky relu of slope one, keeps the rounding, and costs nothing.
+    """
+    anchor = node.args[0] if node.target in ops.ACTIVATIONS else node
+    if getattr(anchor, "target", None) not in ops.CONVOLUTIONS or len(node.users) != 1:
+        return False
+    user = next(iter(node.users))
+    return user.target is aten.add.Tensor and node.name not in program.output_names
+
+
+def _comes_from_float(program: Program, node: torch.fx.Node) -> bool:
+    """Returns whether ``node`` is computed of float values."""
+    return (
+        node.op == "placeholder"
+        or any(
+            v.name not in program.quant and ops.fused_activation(v) is not node
+            for v in ops.activation_inputs(node)
+        )
+        or node.target in ops.NORMALIZATIONS
+    )
+
+
+def _rounded(spec: QuantSpec, value: Any) -> Any:
+    """Returns ``value`` rounded to the grid as the reference does, zero point aside."""
+    scale = spec.scale[0]
+    steps = op.multiply(value, op.constant((1 / scale).numpy()))
+    whole = op.round(steps, "half_to_even")
+    return op.multiply(whole, op.constant(scale.numpy()))
+
+
+def moves_on_grid(program: Program, node: torch.fx.Node) -> bool:
+    """Returns whether ``node`` only moves values that already lie on its grid."""
+    spec = program.quant.get(node.name)
+    if spec is None or node.target not in MOVING:
+        return False
+    if node.target is aten.constant_pad_nd.default and node.args[2] != 0:
+        return False
+    held = [program.quant.get(v.name) for v in ops.activation_inputs(node)]
+    return all(h is not None and h.same_grid(spec) for h in held)
+
+
+def clips_alike(spec: QuantSpec | None, low: float | None, high: float | None) -> bool:
+    """Returns whether rounding to ``spec`` gives the same with or without a clip before it."""
+    if spec is None or spec.dtype != "int8" or spec.axis is not None:
+        return False
+    step = float(spec.scale[0]) * 0.49
+    below = low is None or low <= spec.low + step
+    above = high is None or high >= spec.high - step
+    return below and above
+
+
+def _ends(spec: QuantSpec) -> tuple[Any, Any]:
+    """Both ends of the grid, each rounded once from double precision."""
+    scale, zero = float(spec.scale[0]), int(spec.zero_point[0])
+    ends = (scale * (spec.q_min - zero), scale * (spec.q_max - zero))
+    return tuple(op.constant(np.float32(0.0 if math.isclose(e, 0.0) else e)) for e in ends)  # type: ignore[return-value]

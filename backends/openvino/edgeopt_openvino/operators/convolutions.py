@@ -1,0 +1,62 @@
+"""Convolutions; their weights are written as integers times scales where they have a grid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import openvino.opset13 as op
+
+from edgeopt_openvino import constants
+
+if TYPE_CHECKING:
+    import torch
+
+    from edgeopt_openvino.emitter import Emitter
+
+__all__ = ["convolution", "transposed_convolution"]
+
+
+def convolution(e: Emitter, node: torch.fx.Node) -> Any:
+    """A convolution of one or two dimensions, grouped or not."""
+    x, weight, bias, stride, padding, dilation, groups = node.args
+    window = (stride, padding, padding, dilation)
+    if groups == 1:
+        return _biased(e, node, op.convolution(e.value(x), e.value(weight), *window), bias)
+    kernel = _grouped(e, weight, int(groups))
+    return _biased(e, node, op.group_convolution(e.value(x), kernel, *window), bias)
+
+
+def transposed_convolution(e: Emitter, node: torch.fx.Node) -> Any:
+    """A transposed convolution, grouped or not."""
+    x, weight, bias, stride, padding, extra, groups, dilation = node.args
+    window = {
+        "strides": stride,
+        "pads_begin": padding,
+        "pads_end": padding,
+        "dilations": dilation,
+        "output_padding": extra,
+    }
+    if groups == 1:
+        made = op.convolution_backprop_data(e.value(x), e.value(weight), **window)
+    else:
+        kernel = _grouped(e, weight, int(groups))
+        made = op.group_convolution_backprop_data(e.value(x), kernel, **window)
+    return _biased(e, node, made, bias)
+
+
+def _grouped(e: Emitter, weight: Any, groups: int) -> Any:
+    """The weight with an axis for the groups in front."""
+    if weight.name in e.program.constants:
+        return constants.constant(e.program, weight.name, constants.by_groups(groups))
+    first, *rest = (int(d) for d in weight.meta["val"].shape)
+    shape = constants.numbers([groups, first // groups, *rest])
+    return op.reshape(e.value(weight), shape, False)  # noqa: FBT003 (special_zero)
+
+
+def _biased(e: Emitter, node: torch.fx.Node, made: Any, bias: Any) -> Any:
+    if bias is None:
+        return made
+    shape = [1, -1, *[1] * (node.meta["val"].ndim - 2)]
+    if bias.name in e.program.constants:
+        return op.add(made, constants.constant(e.program, bias.name, lambda b: b.reshape(shape)))
+    return op.add(made, op.reshape(e.value(bias), constants.numbers(shape), False))  # noqa: FBT003

@@ -1,0 +1,17 @@
+"""The contract of backends, on this one."""
+
+import pytest
+
+from edgeopt.registry.target_registry import find_target
+from edgeopt.testing.backend_conformance import BackendConformance
+from edgeopt_openvino import OpenVINOBackend
+
+
+class TestOpenVINO(BackendConformance):
+    @pytest.fixture
+    def backend(self):
+        return OpenVINOBackend()
+
+    @pytest.fixture
+    def target(self):
+        return find_target("generic-x86-64-v3")
