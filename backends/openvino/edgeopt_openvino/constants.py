@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import openvino as ov
@@ -12,12 +12,14 @@ import torch
 from edgeopt.errors import CompileError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
 
     from edgeopt.ir import Program, QuantSpec
 
 __all__ = ["array", "by_groups", "constant", "element_type", "numbers"]
 
-View = "Callable[[np.ndarray], np.ndarray]"
+View: TypeAlias = "Callable[[np.ndarray], np.ndarray]"
+"""What reorders a constant's axes."""
 
 _TYPES = {
     torch.float32: ov.Type.f32,

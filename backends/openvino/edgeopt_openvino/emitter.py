@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import openvino as ov
 import openvino.opset13 as op
-import torch
 
 from edgeopt.errors import CompileError
 from edgeopt.ir.source import operator_name, source_line
@@ -22,11 +21,14 @@ from edgeopt_openvino.operators import find_operator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import torch
+
     from edgeopt.ir import Program
 
 __all__ = ["Emitter", "emit_model"]
 
-Value = ov.Output
+Value = Any
+"""An output of an OpenVINO operator; its package has no types."""
 
 
 def emit_model(program: Program, *, step: Callable[[], None] | None = None) -> ov.Model:
@@ -105,8 +107,7 @@ class Emitter:
         for name in self.program.output_names:
             node = self.program.node(name)
             results.append(op.result(self.cast(self.value(node), node.meta["val"].dtype)))
-        model = ov.Model(results, self._parameters, "edgeopt")
-        return model
+        return ov.Model(results, self._parameters, "edgeopt")
 
     def _finished(self, node: torch.fx.Node, made: Any) -> Any:
         if isinstance(made, (tuple, list)):

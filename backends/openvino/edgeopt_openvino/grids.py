@@ -106,4 +106,4 @@ def _ends(spec: QuantSpec) -> tuple[Any, Any]:
     """Both ends of the grid, each rounded once from double precision."""
     scale, zero = float(spec.scale[0]), int(spec.zero_point[0])
     ends = (scale * (spec.q_min - zero), scale * (spec.q_max - zero))
-    return tuple(op.constant(np.float32(0.0 if math.isclose(e, 0.0) else e)) for e in ends)  # type: ignore[return-value]
+    return tuple(op.constant(np.float32(0.0 if math.isclose(e, 0.0) else e)) for e in ends)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["TABLE", "find_operator"]
 
 
-def find_operator(node: torch.fx.Node) -> Callable[[Any, torch.fx.Node], Any] | None:
+def find_operator(node: Any) -> Callable[[Any, torch.fx.Node], Any] | None:
     """Returns the function that writes ``node``, or None where there is none."""
     from edgeopt.ir.source import operator_name  # noqa: PLC0415 (imports torch)
 

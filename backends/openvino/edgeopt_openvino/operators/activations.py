@@ -10,8 +10,6 @@ import openvino.opset13 as op
 from edgeopt_openvino.grids import clips_alike
 
 if TYPE_CHECKING:
-    import torch
-
     from edgeopt_openvino.emitter import Emitter
 
 __all__ = [
@@ -29,7 +27,7 @@ __all__ = [
 _FLOAT32 = np.finfo(np.float32)
 
 
-def relu(e: Emitter, node: torch.fx.Node) -> Any:
+def relu(e: Emitter, node: Any) -> Any:
     """max(x, 0)."""
     value = e.value(node.args[0])
     if clips_alike(e.program.quant.get(node.name), 0.0, None):
@@ -37,7 +35,7 @@ def relu(e: Emitter, node: torch.fx.Node) -> Any:
     return op.relu(value)
 
 
-def clamp(e: Emitter, node: torch.fx.Node) -> Any:
+def clamp(e: Emitter, node: Any) -> Any:
     """X clipped to [low, high]; either may be open."""
     value, low, high = e.value(node.args[0]), *(*node.args[1:], None, None)[:2]
     if clips_alike(e.program.quant.get(node.name), low, high):
@@ -49,41 +47,41 @@ def clamp(e: Emitter, node: torch.fx.Node) -> Any:
     return op.clamp(value, low, float(_FLOAT32.max) if high is None else high)
 
 
-def sigmoid(e: Emitter, node: torch.fx.Node) -> Any:
+def sigmoid(e: Emitter, node: Any) -> Any:
     """1 / (1 + exp(-x))."""
     return op.sigmoid(e.value(node.args[0]))
 
 
-def tanh(e: Emitter, node: torch.fx.Node) -> Any:
+def tanh(e: Emitter, node: Any) -> Any:
     """The hyperbolic tangent."""
     return op.tanh(e.value(node.args[0]))
 
 
-def gelu(e: Emitter, node: torch.fx.Node) -> Any:
+def gelu(e: Emitter, node: Any) -> Any:
     """X times the normal distribution's integral, exact or by tanh."""
     kind = node.kwargs.get("approximate", node.args[1] if len(node.args) > 1 else "none")
     return op.gelu(e.value(node.args[0]), "tanh" if kind == "tanh" else "erf")
 
 
-def hardswish(e: Emitter, node: torch.fx.Node) -> Any:
+def hardswish(e: Emitter, node: Any) -> Any:
     """X * clamp(x + 3, 0, 6) / 6."""
     return op.hswish(e.value(node.args[0]))
 
 
-def leaky_relu(e: Emitter, node: torch.fx.Node) -> Any:
+def leaky_relu(e: Emitter, node: Any) -> Any:
     """X where it is positive, else slope * x."""
     slope = node.args[1] if len(node.args) > 1 else node.kwargs.get("negative_slope", 0.01)
     return op.prelu(e.value(node.args[0]), e.number(node, slope))
 
 
-def elu(e: Emitter, node: torch.fx.Node) -> Any:
+def elu(e: Emitter, node: Any) -> Any:
     """X where it is positive, else alpha * (exp(x) - 1)."""
-    alpha, scale, inner = (*node.args[1:], *(1.0, 1.0, 1.0)[len(node.args) - 1 :])
+    alpha, scale, inner = [*node.args[1:], 1.0, 1.0, 1.0][:3]
     if (scale, inner) != (1.0, 1.0):
         raise ValueError("elu with a scale of its input or output")
     return op.elu(e.value(node.args[0]), float(alpha))
 
 
-def softmax(e: Emitter, node: torch.fx.Node) -> Any:
+def softmax(e: Emitter, node: Any) -> Any:
     """exp(x) over its sum along one axis."""
     return op.softmax(e.cast(e.value(node.args[0]), node.meta["val"].dtype), int(node.args[1]))

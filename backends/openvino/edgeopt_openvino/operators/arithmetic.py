@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 
-def _promoted(e: Emitter, node: torch.fx.Node, dtype: torch.dtype) -> list[Any]:
+def _promoted(e: Emitter, node: Any, dtype: torch.dtype) -> list[Any]:
     """Returns both operands as ``dtype``; a number becomes a scalar."""
     return [
         e.cast(e.value(a), dtype)
@@ -59,7 +59,7 @@ def _promoted(e: Emitter, node: torch.fx.Node, dtype: torch.dtype) -> list[Any]:
     ]
 
 
-def _common(node: torch.fx.Node) -> torch.dtype:
+def _common(node: Any) -> torch.dtype:
     """Returns the dtype in which torch compares both operands."""
     left, right = (a.meta["val"] if isinstance(a, torch.fx.Node) else a for a in node.args[:2])
     dtype: torch.dtype = torch.result_type(left, right)
@@ -67,28 +67,28 @@ def _common(node: torch.fx.Node) -> torch.dtype:
 
 
 def _binary(make: Callable[[Any, Any], Any]) -> Callable[[Emitter, torch.fx.Node], Any]:
-    def emit(e: Emitter, node: torch.fx.Node) -> Any:
+    def emit(e: Emitter, node: Any) -> Any:
         return make(*_promoted(e, node, node.meta["val"].dtype))
 
     return emit
 
 
 def _comparison(make: Callable[[Any, Any], Any]) -> Callable[[Emitter, torch.fx.Node], Any]:
-    def emit(e: Emitter, node: torch.fx.Node) -> Any:
+    def emit(e: Emitter, node: Any) -> Any:
         return make(*_promoted(e, node, _common(node)))
 
     return emit
 
 
 def _unary(make: Callable[[Any], Any]) -> Callable[[Emitter, torch.fx.Node], Any]:
-    def emit(e: Emitter, node: torch.fx.Node) -> Any:
+    def emit(e: Emitter, node: Any) -> Any:
         return make(e.cast(e.value(node.args[0]), node.meta["val"].dtype))
 
     return emit
 
 
 def _logical(make: Callable[..., Any]) -> Callable[[Emitter, torch.fx.Node], Any]:
-    def emit(e: Emitter, node: torch.fx.Node) -> Any:
+    def emit(e: Emitter, node: Any) -> Any:
         return make(*(e.cast(e.value(a), torch.bool) for a in node.args))
 
     return emit
@@ -126,26 +126,23 @@ ceiling = _unary(op.ceiling)
 round_half_to_even = _unary(lambda x: op.round(x, "half_to_even"))
 
 
-def reciprocal(e: Emitter, node: torch.fx.Node) -> Any:
+def reciprocal(e: Emitter, node: Any) -> Any:
     """1 / x."""
     return op.divide(e.number(node, 1.0), e.value(node.args[0]))
 
 
-def inverse_square_root(e: Emitter, node: torch.fx.Node) -> Any:
+def inverse_square_root(e: Emitter, node: Any) -> Any:
     """1 / sqrt(x)."""
     return op.divide(e.number(node, 1.0), op.sqrt(e.value(node.args[0])))
 
 
-def where(e: Emitter, node: torch.fx.Node) -> Any:
+def where(e: Emitter, node: Any) -> Any:
     """The second where the first is true, else the third."""
     condition, *values = node.args
     yes, no = (e.cast(e.value(v), node.meta["val"].dtype) for v in values)
     return op.select(e.cast(e.value(condition), torch.bool), yes, no)
 
 
-def to_dtype(e: Emitter, node: torch.fx.Node) -> Any:
+def to_dtype(e: Emitter, node: Any) -> Any:
     """The value as another dtype; bool is whether it differs from zero."""
-    value, dtype = e.value(node.args[0]), node.meta["val"].dtype
-    return (
-        value if value.element_type == element_type(dtype) else op.convert(value, e.type_of(dtype))
-    )
+    return e.cast(e.value(node.args[0]), node.meta["val"].dtype)

@@ -9,14 +9,12 @@ import openvino.opset13 as op
 from edgeopt_openvino import constants
 
 if TYPE_CHECKING:
-    import torch
-
     from edgeopt_openvino.emitter import Emitter
 
 __all__ = ["convolution", "transposed_convolution"]
 
 
-def convolution(e: Emitter, node: torch.fx.Node) -> Any:
+def convolution(e: Emitter, node: Any) -> Any:
     """A convolution of one or two dimensions, grouped or not."""
     x, weight, bias, stride, padding, dilation, groups = node.args
     window = (stride, padding, padding, dilation)
@@ -26,7 +24,7 @@ def convolution(e: Emitter, node: torch.fx.Node) -> Any:
     return _biased(e, node, op.group_convolution(e.value(x), kernel, *window), bias)
 
 
-def transposed_convolution(e: Emitter, node: torch.fx.Node) -> Any:
+def transposed_convolution(e: Emitter, node: Any) -> Any:
     """A transposed convolution, grouped or not."""
     x, weight, bias, stride, padding, extra, groups, dilation = node.args
     window = {
@@ -53,7 +51,7 @@ def _grouped(e: Emitter, weight: Any, groups: int) -> Any:
     return op.reshape(e.value(weight), shape, False)  # noqa: FBT003 (special_zero)
 
 
-def _biased(e: Emitter, node: torch.fx.Node, made: Any, bias: Any) -> Any:
+def _biased(e: Emitter, node: Any, made: Any, bias: Any) -> Any:
     if bias is None:
         return made
     shape = [1, -1, *[1] * (node.meta["val"].ndim - 2)]

@@ -27,10 +27,10 @@ __all__ = [
 ]
 
 
-def max_pool(e: Emitter, node: torch.fx.Node) -> Any:
+def max_pool(e: Emitter, node: Any) -> Any:
     """The largest of each window."""
     x, kernel, stride, padding, dilation, _ = node.args
-    if any(d != 1 for d in dilation):  # type: ignore[union-attr]
+    if any(d != 1 for d in dilation):
         ends = _ends(node, stride, padding, _dilated(kernel, dilation))
         made = op.max_pool(e.value(x), stride, dilation, padding, ends, kernel, "floor")
         return made.output(0)
@@ -38,12 +38,12 @@ def max_pool(e: Emitter, node: torch.fx.Node) -> Any:
     return opset1.max_pool(e.value(x), stride, padding, ends, kernel, "floor")
 
 
-def avg_pool(e: Emitter, node: torch.fx.Node) -> Any:
+def avg_pool(e: Emitter, node: Any) -> Any:
     """The mean of each window; padding counts where the model says so."""
     x, kernel, stride, padding, _, count_padding, divisor = node.args
     ends = _ends(node, stride, padding, kernel)
-    beyond = any(end > pad for end, pad in zip(ends, padding, strict=True))  # type: ignore[arg-type]
-    padded = any(padding)  # type: ignore[arg-type]
+    beyond = any(end > pad for end, pad in zip(ends, padding, strict=True))
+    padded = any(padding)
     if divisor is not None or (beyond and padded and count_padding):
         raise ValueError("average pooling with a divisor of its own, or whose last window is cut")
     pooled = op.avg_pool(e.value(x), stride, padding, ends, kernel, padded, "floor")
@@ -51,8 +51,8 @@ def avg_pool(e: Emitter, node: torch.fx.Node) -> Any:
         return pooled
     # An integer kernel would pad with the integer 0, not with the number: leave the padding out of
     # the mean, and scale each mean by the share of its window that lies inside.
-    inside = torch.ones(1, 1, *x.meta["val"].shape[2:])  # type: ignore[union-attr]
-    share = torch.nn.functional.avg_pool2d(inside, kernel, stride, padding)  # type: ignore[arg-type]
+    inside = torch.ones(1, 1, *x.meta["val"].shape[2:])
+    share = torch.nn.functional.avg_pool2d(inside, kernel, stride, padding)
     return op.multiply(pooled, op.constant(array(share)))
 
 
@@ -60,23 +60,23 @@ def _dilated(kernel: Any, dilation: Any) -> list[int]:
     return [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
 
 
-def _ends(node: torch.fx.Node, stride: Any, padding: Any, window: Any) -> list[int]:
+def _ends(node: Any, stride: Any, padding: Any, window: Any) -> list[int]:
     """Returns the padding at the far ends that makes the output's known size."""
-    size = node.args[0].meta["val"].shape[-2:]  # type: ignore[union-attr]
+    size = node.args[0].meta["val"].shape[-2:]
     out = node.meta["val"].shape[-2:]
     spans = zip(out, stride, window, size, padding, strict=True)
     return [max(0, int((o - 1) * s + w - n - p)) for o, s, w, n, p in spans]
 
 
 def _reduction(make: Callable[..., Any]) -> Callable[[Emitter, torch.fx.Node], Any]:
-    def emit(e: Emitter, node: torch.fx.Node) -> Any:
+    def emit(e: Emitter, node: Any) -> Any:
         x, axes, keep = (
             (*node.args, [], False)[:3] if len(node.args) > 1 else (*node.args, [], False)
-        )  # type: ignore[misc]
-        rank = x.meta["val"].ndim  # type: ignore[union-attr]
+        )
+        rank = x.meta["val"].ndim
         axes = [axes] if isinstance(axes, int) else (axes or range(rank))
         value = e.cast(e.value(x), node.meta["val"].dtype)
-        return make(value, numbers([a % rank for a in axes]), bool(keep))  # type: ignore[union-attr]
+        return make(value, numbers([a % rank for a in axes]), bool(keep))
 
     return emit
 
@@ -87,18 +87,18 @@ largest = _reduction(op.reduce_max)
 smallest = _reduction(op.reduce_min)
 
 
-def upsample_nearest(e: Emitter, node: torch.fx.Node) -> Any:
+def upsample_nearest(e: Emitter, node: Any) -> Any:
     """Resizes by repeating the nearest value."""
     return _resized(e, node, "nearest", node.args[2], "asymmetric")
 
 
-def upsample_bilinear(e: Emitter, node: torch.fx.Node) -> Any:
+def upsample_bilinear(e: Emitter, node: Any) -> Any:
     """Resizes by straight lines between the four nearest values."""
     corners = "align_corners" if node.args[2] else "half_pixel"
     return _resized(e, node, "linear_onnx", node.args[3], corners)
 
 
-def _resized(e: Emitter, node: torch.fx.Node, mode: str, factors: Any, corners: str) -> Any:
+def _resized(e: Emitter, node: Any, mode: str, factors: Any, corners: str) -> Any:
     size = numbers([int(d) for d in node.meta["val"].shape[-2:]])
     exact = factors is None or corners == "align_corners" or _whole(node, factors)
     if not exact:
@@ -114,6 +114,6 @@ def _resized(e: Emitter, node: torch.fx.Node, mode: str, factors: Any, corners: 
     )
 
 
-def _whole(node: torch.fx.Node, factors: Any) -> bool:
-    size = node.args[0].meta["val"].shape[-2:]  # type: ignore[union-attr]
+def _whole(node: Any, factors: Any) -> bool:
+    size = node.args[0].meta["val"].shape[-2:]
     return all(float(n * f).is_integer() for n, f in zip(size, factors, strict=True))

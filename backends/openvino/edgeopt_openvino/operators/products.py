@@ -19,20 +19,20 @@ __all__ = ["attention", "group_norm", "layer_norm", "linear", "matmul"]
 _LOWEST = np.finfo(np.float32).min
 
 
-def linear(e: Emitter, node: torch.fx.Node) -> Any:
+def linear(e: Emitter, node: Any) -> Any:
     """X times the transposed weight, plus the bias."""
     x, weight, bias = (*node.args, None)[:3]
     made = op.matmul(e.value(x), e.value(weight), False, True)  # noqa: FBT003 (transposes)
     return made if bias is None else op.add(made, e.value(bias))
 
 
-def matmul(e: Emitter, node: torch.fx.Node) -> Any:
+def matmul(e: Emitter, node: Any) -> Any:
     """The product of the last two axes; those in front broadcast."""
     left, right = (e.value(a) for a in node.args)
     return op.matmul(left, right, False, False)  # noqa: FBT003 (transposes)
 
 
-def attention(e: Emitter, node: torch.fx.Node) -> Any:
+def attention(e: Emitter, node: Any) -> Any:
     """softmax(q k^T * scale + mask) v."""
     names = ("attn_mask", "dropout_p", "is_causal")
     given = {**dict(zip(names, node.args[3:], strict=False)), **node.kwargs}
@@ -53,7 +53,7 @@ def attention(e: Emitter, node: torch.fx.Node) -> Any:
     )
 
 
-def layer_norm(e: Emitter, node: torch.fx.Node) -> Any:
+def layer_norm(e: Emitter, node: Any) -> Any:
     """Mean 0 and variance 1 over the last axes, then weight and bias."""
     x, shape, weight, bias, epsilon = (*node.args, *(None, None, 1e-5)[len(node.args) - 2 :])[:5]
     axes = constants.numbers(list(range(-len(shape), 0)))
@@ -63,7 +63,7 @@ def layer_norm(e: Emitter, node: torch.fx.Node) -> Any:
     return value if bias is None else op.add(value, e.value(bias))
 
 
-def group_norm(e: Emitter, node: torch.fx.Node) -> Any:
+def group_norm(e: Emitter, node: Any) -> Any:
     """Mean 0 and variance 1 over each group of channels, then weight and bias."""
     x, groups, weight, bias, epsilon = (*node.args, *(None, None, 1e-5)[len(node.args) - 2 :])[:5]
     channels = int(x.meta["val"].shape[1])

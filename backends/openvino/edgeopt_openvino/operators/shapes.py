@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import openvino.opset13 as op
-import torch
 
 from edgeopt_openvino.constants import numbers
 
@@ -28,63 +27,63 @@ __all__ = [
 ]
 
 
-def _shape(node: torch.fx.Node) -> list[int]:
+def _shape(node: Any) -> list[int]:
     return [int(d) for d in node.meta["val"].shape]
 
 
-def part(e: Emitter, node: torch.fx.Node) -> Any:
+def part(e: Emitter, node: Any) -> Any:
     """One of the values of a node that makes several."""
     source, index = node.args
-    return e.parts(source)[int(index)]  # type: ignore[call-overload]
+    return e.parts(source)[int(index)]
 
 
-def alias(e: Emitter, node: torch.fx.Node) -> Any:
+def alias(e: Emitter, node: Any) -> Any:
     """The value as it is."""
     return e.value(node.args[0])
 
 
-def reshape(e: Emitter, node: torch.fx.Node) -> Any:
+def reshape(e: Emitter, node: Any) -> Any:
     """The same values in another shape."""
     return op.reshape(e.value(node.args[0]), numbers(_shape(node)), False)  # noqa: FBT003
 
 
-def permute(e: Emitter, node: torch.fx.Node) -> Any:
+def permute(e: Emitter, node: Any) -> Any:
     """The axes in another order."""
     rank = len(_shape(node))
-    axes = [int(a) % rank for a in node.args[1]]  # type: ignore[union-attr,arg-type]
+    axes = [int(a) % rank for a in node.args[1]]
     return op.transpose(e.value(node.args[0]), numbers(axes))
 
 
-def slice_axis(e: Emitter, node: torch.fx.Node) -> Any:
+def slice_axis(e: Emitter, node: Any) -> Any:
     """Every ``step``-th value of one axis."""
     x, axis, start, end, step = node.args
     return op.slice(e.value(x), *(numbers([v]) for v in (start, end, step, axis)))
 
 
-def expand(e: Emitter, node: torch.fx.Node) -> Any:
+def expand(e: Emitter, node: Any) -> Any:
     """Axes of length one repeated."""
     return op.broadcast(e.value(node.args[0]), numbers(_shape(node)))
 
 
-def concatenate(e: Emitter, node: torch.fx.Node) -> Any:
+def concatenate(e: Emitter, node: Any) -> Any:
     """Several values one behind another; torch drops those of shape (0,)."""
-    parts: Any = [a for a in node.args[0] if a.meta["val"].shape != (0,)]  # type: ignore[union-attr]
-    axis = int(node.args[1]) if len(node.args) > 1 else 0  # type: ignore[call-overload]
+    parts: Any = [a for a in node.args[0] if a.meta["val"].shape != (0,)]
+    axis = int(node.args[1]) if len(node.args) > 1 else 0
     values = [e.cast(e.value(a), node.meta["val"].dtype) for a in parts]
     return op.concat(values, axis % len(_shape(node)))
 
 
-def pad(e: Emitter, node: torch.fx.Node) -> Any:
+def pad(e: Emitter, node: Any) -> Any:
     """A constant around the value; torch names the last axis first."""
     x, sizes, fill = node.args
     rank = len(_shape(node))
-    pairs: Any = list(zip(sizes[::2], sizes[1::2], strict=True))[::-1]  # type: ignore[index]
+    pairs: Any = list(zip(sizes[::2], sizes[1::2], strict=True))[::-1]
     pairs = [(0, 0)] * (rank - len(pairs)) + pairs
     begin, end = (numbers([p[side] for p in pairs]) for side in (0, 1))
     return op.pad(e.value(x), begin, end, "constant", e.number(node, fill))
 
 
-def roll(e: Emitter, node: torch.fx.Node) -> Any:
+def roll(e: Emitter, node: Any) -> Any:
     """Values that leave an axis at one end come back at the other."""
     x, shifts, axes = (*node.args, [])[:3]
     if not axes:
@@ -92,23 +91,23 @@ def roll(e: Emitter, node: torch.fx.Node) -> Any:
     return op.roll(e.value(x), numbers(shifts), numbers(axes))
 
 
-def flip(e: Emitter, node: torch.fx.Node) -> Any:
+def flip(e: Emitter, node: Any) -> Any:
     """Axes backwards."""
     x, axes = node.args
-    count = len(axes)  # type: ignore[arg-type]
+    count = len(axes)
     rank = len(_shape(node))
-    at = numbers([int(a) % rank for a in axes])  # type: ignore[union-attr,arg-type]
+    at = numbers([int(a) % rank for a in axes])
     start, stop, step = (numbers([v] * count) for v in (-1, -(2**31), -1))
     return op.slice(e.value(x), start, stop, step, at)
 
 
-def embedding(e: Emitter, node: torch.fx.Node) -> Any:
+def embedding(e: Emitter, node: Any) -> Any:
     """Rows of a table."""
     table, rows = node.args[:2]
     return op.gather(e.value(table), e.value(rows), numbers(0))
 
 
-def index_select(e: Emitter, node: torch.fx.Node) -> Any:
+def index_select(e: Emitter, node: Any) -> Any:
     """Chosen slices of one axis."""
     x, axis, index = node.args
-    return op.gather(e.value(x), e.value(index), numbers(int(axis) % len(_shape(node))))  # type: ignore[call-overload]
+    return op.gather(e.value(x), e.value(index), numbers(int(axis) % len(_shape(node))))
