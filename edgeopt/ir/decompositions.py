@@ -19,7 +19,7 @@ __all__ = ["decompositions"]
 aten = torch.ops.aten
 
 _COMPOSITES = (
-    aten._prelu_kernel.default,  # noqa: SLF001 (an operator's name)
+    aten._fused_rms_norm.default,  # noqa: SLF001 (an operator's name)
     aten.addcdiv.default,
     aten.addcmul.default,
     aten.atleast_1d.Sequence,
@@ -35,7 +35,6 @@ _COMPOSITES = (
     aten.outer.default,
     aten.pixel_shuffle.default,
     aten.pixel_unshuffle.default,
-    aten.prelu.default,
     aten.rms_norm.default,
     aten.rot90.default,
     aten.square.default,

@@ -1,7 +1,7 @@
 """Spells activations as relu, clamp, sigmoid, tanh, gelu, hardswish, or products of them.
 
-Requires: nothing. Ensures: no hardtanh, relu6, clamp_min, clamp_max, silu, hardsigmoid, mish or
-softplus is left; silu(x) is x * sigmoid(x), so that every runtime rounds the same two values.
+Requires: nothing. Ensures: no hardtanh, relu6, clamp_min, clamp_max, prelu, silu, hardsigmoid, mish
+or softplus is left; silu(x) is x * sigmoid(x), so that every runtime rounds the same two values.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ def canonicalize_activations(program: Program) -> Program:
 def _clamp(editor: Editor, node: torch.fx.Node, value: Any, low: Any, high: Any) -> torch.fx.Node:
     low = None if low is None or low == -math.inf else float(low)
     high = None if high is None or high == math.inf else float(high)
+    if low is None and high is None:
+        return value  # type: ignore[no-any-return]
     if low == 0 and high is None:
         return editor.call(aten.relu.default, (value,), before=node, like=node)
     return editor.call(aten.clamp.default, (value, low, high), before=node, like=node)
@@ -74,9 +76,33 @@ def _open_clamp(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
         and (isinstance(low, float) or low is None)
         and (isinstance(high, float) or high is None)
     )
-    if canonical and not (low == 0 and high is None):
+    bounded = (low, high) not in ((0.0, None), (None, None)) and not _is_open(low, high)
+    if canonical and bounded:
         return None
     return _clamp(editor, node, node.args[0], low, high)
+
+
+def _prelu(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
+    """prelu(x) = max(x, 0) + a * min(x, 0): integer runtimes have all of its parts."""
+    x, slope = node.args
+    shape = [1] * node.meta["val"].ndim
+    if len(shape) > 1:
+        shape[1] = -1
+    slope = _reshaped(editor, node, slope, shape)
+    above = editor.call(aten.relu.default, (x,), before=node, like=node)
+    below = editor.call(aten.clamp.default, (x, None, 0.0), before=node, like=node)
+    bent = editor.call(aten.mul.Tensor, (below, slope), before=node, like=node)
+    return editor.call(aten.add.Tensor, (above, bent), before=node, like=node)
+
+
+def _reshaped(editor: Editor, node: torch.fx.Node, value: Any, shape: list[int]) -> torch.fx.Node:
+    if editor.is_constant(value):
+        return editor.add_constant(f"{node.name}_slope", editor.tensor(value).reshape(shape))
+    return editor.call(aten.reshape.default, (value, shape), before=node, like=node)
+
+
+def _is_open(*ends: Any) -> bool:
+    return any(end is not None and math.isinf(end) for end in ends)
 
 
 def _silu(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
@@ -123,6 +149,7 @@ _REWRITES: dict[Any, Callable[[Editor, torch.fx.Node], torch.fx.Node | None]] = 
     aten.clamp_min.default: _clamp_min,
     aten.clamp_max.default: _clamp_max,
     aten.clamp.default: _open_clamp,
+    aten.prelu.default: _prelu,
     aten.silu.default: _silu,
     aten.hardsigmoid.default: _hardsigmoid,
     aten.softplus.default: _softplus,

@@ -33,7 +33,12 @@ _SAME_SHAPE = (
     aten.slice.Tensor,
     aten.alias.default,
 )
-_SAME_DTYPE = (aten._to_copy.default, aten.to.dtype, aten.dropout.default)  # noqa: SLF001
+_SAME_DTYPE = (
+    aten._to_copy.default,  # noqa: SLF001 (an operator's name)
+    aten.to.dtype,
+    aten.type_as.default,
+    aten.dropout.default,
+)
 
 
 def remove_identities(program: Program) -> Program:
