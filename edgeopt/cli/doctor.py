@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 from importlib import metadata, util
@@ -44,7 +45,7 @@ def checks() -> list[dict[str, str]]:
         _module("model_signing", "signed bundles", "pip install model-signing"),
         _module("ziglang", "cross-compiling", "pip install ziglang"),
         _program("qemu-aarch64-static", "emulated device", "apt install qemu-user-static"),
-        *_emulated(),
+        _cache(),
         _host(),
     ]
 
@@ -98,8 +99,18 @@ def _program(name: str, what: str, fix: str) -> dict[str, str]:
     return _entry(name, "optional", "ok", path)
 
 
-def _emulated() -> list[dict[str, str]]:
-    return []
+def _cache() -> dict[str, str]:
+    from edgeopt.deployment.table import shown_bytes  # noqa: PLC0415 (only here)
+    from edgeopt.devices.cache import cache_folder  # noqa: PLC0415
+
+    folder = cache_folder()
+    place = next(one for one in (folder, *folder.parents) if one.exists())
+    if not os.access(place, os.W_OK):
+        fix = "set EDGEOPT_CACHE to a folder that can be written"
+        return _entry("cache", "optional", "missing", f"{folder} cannot be written", fix)
+    made = "holds what was made before" if folder.exists() else "made on first use"
+    free = shown_bytes(shutil.disk_usage(place).free)
+    return _entry("cache", "optional", "ok", f"{folder}, {made}, {free} free")
 
 
 def _host() -> dict[str, str]:
