@@ -85,6 +85,10 @@ class Emitter(Storage):
         given: Any = node.args[index]
         return self.value(given)
 
+    def is_constant(self, node: torch.fx.Node) -> bool:
+        """Returns whether ``node`` is a parameter, buffer or lifted constant."""
+        return node.name in self.program.constants
+
     def is_integer(self, node: torch.fx.Node) -> bool:
         """Returns whether all float inputs of ``node``, and what it gives, lie on a grid."""
         result = ops.fused_activation(node) or node
@@ -131,7 +135,7 @@ class Emitter(Storage):
             kind = str(getattr(value, "dtype", "")).removeprefix("torch.")
             if kind and kind not in _TYPES:
                 return f"values of type {kind} are not supported"
-        return rule.check(node)
+        return rule.check(self, node)
 
     def _stand_in(self, node: torch.fx.Node) -> None:
         """Gives a node that cannot be written a value, so that the walk finds all of them."""

@@ -112,12 +112,15 @@ def _groups(shape: Shape, new: Shape) -> list[tuple[list[int], list[int]]]:
 
 
 def _with_ones(shape: Shape, kept: list[int]) -> Order:
-    """Adds the dimensions of size 1: in front of the next larger one, else at the end."""
+    """Adds the dimensions of size 1: the first ones first, others in front of the next larger."""
+    leading = 0
+    while leading < len(shape) and shape[leading] == 1:
+        leading += 1
     result = list(kept)
-    for d in reversed([d for d, n in enumerate(shape) if n == 1]):
+    for d in reversed([d for d, n in enumerate(shape) if n == 1 and d >= leading]):
         following = [result.index(e) for e in range(d + 1, len(shape)) if e in result]
         result.insert(following[0] if following else len(result), d)
-    return tuple(result)
+    return (*range(leading), *result)
 
 
 def merged_transpose(shape: Sequence[int], old: Order, new: Order) -> tuple[Shape, Order]:

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from edgeopt_tflite.emitter import Emitter
 
     Lowering = Callable[[Emitter, torch.fx.Node], None]
-    Check = Callable[[torch.fx.Node], str]
+    Check = Callable[[Emitter, torch.fx.Node], str]
 
 __all__ = ["FAMILIES", "Rule", "lowers", "rule_of", "rules"]
 
 FAMILIES = (
     "activation",
+    "composite",
     "arithmetic",
     "convolution",
     "linear",
@@ -75,5 +76,5 @@ def rule_of(node: torch.fx.Node) -> Rule | None:
     return rules().get(node.target)
 
 
-def _accept(_: torch.fx.Node) -> str:
+def _accept(_: Emitter, __: torch.fx.Node) -> str:
     return ""

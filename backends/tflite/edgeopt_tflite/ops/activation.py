@@ -108,7 +108,7 @@ def _leaky_relu(e: Emitter, node: torch.fx.Node) -> None:
     unary(e, node, "LEAKY_RELU", "LeakyRelu", integer=e.is_integer(node), alpha=slope)
 
 
-def _elu_check(node: torch.fx.Node) -> str:
+def _elu_check(_: Emitter, node: torch.fx.Node) -> str:
     factors = [*node.args[1:], *node.kwargs.values()]
     return "" if all(f == 1 for f in factors) else f"TFLite's ELU has no factors, here {factors}"
 

@@ -35,7 +35,7 @@ _FLOAT: dict[Any, tuple[str, str]] = {
 }
 
 
-def _check(node: torch.fx.Node) -> str:
+def _check(_: Emitter, node: torch.fx.Node) -> str:
     alpha = node.kwargs.get("alpha", 1)
     if alpha != 1:
         return f"alpha is {alpha}; run the core passes first"

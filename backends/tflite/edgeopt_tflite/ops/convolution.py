@@ -38,12 +38,12 @@ class _Window:
     groups: int
 
 
-def constant_weight(node: torch.fx.Node) -> str:
+def constant_weight(e: Emitter, node: torch.fx.Node) -> str:
     """Returns a refusal where the weight or bias of an anchor is not a constant."""
     weight: Any = node.args[1]
     bias: Any = node.args[2]
     held = [weight] if bias is None else [weight, bias]
-    if any(n.op != "placeholder" for n in held):
+    if not all(e.is_constant(n) for n in held):
         return "its weight is computed by the model; TFLite needs a constant one"
     return ""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from ai_edge_litert.schema_py_generated import Padding as PaddingCode
 
+from edgeopt.ir.ops import anchor_parts
 from edgeopt_tflite import layout
 from edgeopt_tflite.ops.common import Fusion, fusion_of, limited
 from edgeopt_tflite.ops.convolution import bias_of, constant_weight
@@ -24,8 +25,11 @@ __all__: list[str] = []
 aten = torch.ops.aten
 
 
-@lowers(aten.linear.default, check=constant_weight)
+@lowers(aten.linear.default)
 def _linear(e: Emitter, node: torch.fx.Node) -> None:
+    if constant_weight(e, node):
+        _product(e, node)
+        return
     integer = e.is_integer(node)
     fusion = fusion_of(e, node, integer=integer)
     value = e.operand(node)
@@ -37,6 +41,22 @@ def _linear(e: Emitter, node: torch.fx.Node) -> None:
     made = write(e, node, held.tensor, weight, fusion)
     shape = (*value.shape[:-1], weight.shape[0])
     e.write(fusion.result, limited(e, made, fusion.limits), held.order, shape)
+
+
+def _product(e: Emitter, node: torch.fx.Node) -> None:
+    """The same with a weight that the model computes: a product of two values."""
+    value, weight = e.operand(node), e.operand(node, 1)
+    rank = max(len(value.shape), 2)
+    value = e.view(value, (1,) * (rank - len(value.shape)) + value.shape)
+    weight = e.view(weight, (1,) * (rank - 2) + weight.shape)
+    shape = (*value.shape[:-1], weight.shape[-2])
+    pair = [e.read(v, layout.identity(rank)).tensor for v in (value, weight)]
+    made = e.emit("BATCH_MATMUL", pair, shape, "BatchMatMul", adjX=False, adjY=True)
+    bias = anchor_parts(node)[2]
+    if bias is not None:
+        added = e.read(e.value(bias)).tensor
+        made = e.emit("ADD", [made, added], shape, "Add", fusedActivationFunction=0)
+    e.write(node, made, layout.identity(rank), shape)
 
 
 def _rows(e: Emitter, value: Value, *, integer: bool) -> Held:

@@ -33,8 +33,13 @@ _COMPARE: dict[Any, tuple[str, str]] = {
 _LOGIC: dict[Any, tuple[str, str]] = {
     aten.logical_and.default: ("LOGICAL_AND", "LogicalAnd"),
     aten.logical_or.default: ("LOGICAL_OR", "LogicalOr"),
+    aten.logical_xor.default: ("NOT_EQUAL", "NotEqual"),
     aten.bitwise_and.Tensor: ("LOGICAL_AND", "LogicalAnd"),
     aten.bitwise_or.Tensor: ("LOGICAL_OR", "LogicalOr"),
+    aten.bitwise_xor.Tensor: ("NOT_EQUAL", "NotEqual"),
+    aten.__and__.Tensor: ("LOGICAL_AND", "LogicalAnd"),
+    aten.__or__.Tensor: ("LOGICAL_OR", "LogicalOr"),
+    aten.__xor__.Tensor: ("NOT_EQUAL", "NotEqual"),
 }
 _NOT = (aten.logical_not.default, aten.bitwise_not.default)
 
@@ -50,7 +55,7 @@ def _sample(value: Any) -> Any:
     return value.meta["val"] if isinstance(value, torch.fx.Node) else value
 
 
-def _only_bool(node: torch.fx.Node) -> str:
+def _only_bool(_: Emitter, node: torch.fx.Node) -> str:
     kinds = {str(n.meta["val"].dtype).removeprefix("torch.") for n in node.all_input_nodes}
     return "" if kinds == {"bool"} else f"logic on {', '.join(sorted(kinds))}, not bool"
 

@@ -31,7 +31,7 @@ def _index_select(e: Emitter, node: torch.fx.Node) -> None:
     _gather(e, node, node.args[0], node.args[2], axis)
 
 
-def _one_index(node: torch.fx.Node) -> str:
+def _one_index(_: Emitter, node: torch.fx.Node) -> str:
     indices: Any = node.args[1]
     given = [i for i in indices if i is not None]
     if len(given) != 1 or given[0].meta["val"].dtype is torch.bool:

@@ -46,7 +46,7 @@ def _never_negative(node: Any) -> bool:
     return node.target in (aten.relu.default, aten.clamp.default) and bounds(node)[0] >= 0
 
 
-def _average_check(node: torch.fx.Node) -> str:
+def _average_check(_: Emitter, node: torch.fx.Node) -> str:
     ceil_mode, count_padding, divisor = node.args[4:7]
     if divisor is not None:
         return f"divisor_override={divisor}"

@@ -17,7 +17,7 @@ __all__: list[str] = []
 aten = torch.ops.aten
 
 
-def _exact_factor(node: torch.fx.Node) -> str:
+def _exact_factor(_: Emitter, node: torch.fx.Node) -> str:
     """TFLite divides the sizes; torch uses the factor, which may be another number."""
     factors: Any = node.args[-1]
     if not isinstance(factors, (list, tuple)) or node.args[1] is not None:

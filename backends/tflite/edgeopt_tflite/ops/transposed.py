@@ -24,12 +24,12 @@ __all__: list[str] = []
 aten = torch.ops.aten
 
 
-def _check(node: torch.fx.Node) -> str:
+def _check(e: Emitter, node: torch.fx.Node) -> str:
     padding: Any = node.args[4]
     extra: Any = node.args[5]
     if any(o > p for o, p in zip(extra, padding, strict=True)):
         return f"its output_padding {extra} is larger than its padding {padding}"
-    return constant_weight(node)
+    return constant_weight(e, node)
 
 
 @lowers(aten.conv_transpose2d.input, check=_check)

@@ -93,7 +93,7 @@ def _concatenate(e: Emitter, node: torch.fx.Node) -> None:
     e.write(node, made, order)
 
 
-def _pad_check(node: torch.fx.Node) -> str:
+def _pad_check(_: Emitter, node: torch.fx.Node) -> str:
     pads: Any = node.args[1]
     if any(p < 0 for p in pads) and any(p > 0 for p in pads):
         return f"it pads and crops at once: {list(pads)}"
@@ -166,6 +166,29 @@ def _filler(e: Emitter, tensor: Tensor, fill: float) -> Tensor:
         return e.scalar(max(fill, least) if tensor.dtype == "float32" else fill, tensor.dtype)
     whole = tensor.grid.quantize(torch.tensor([fill], dtype=torch.float32))
     return e.model.constant("filler", whole.numpy(), tensor.grid)
+
+
+def _mirror_check(_: Emitter, node: torch.fx.Node) -> str:
+    mode = node.args[2] if len(node.args) > 2 else "constant"  # noqa: PLR2004
+    return "" if mode == "reflect" else f"a pad of mode {mode!r}"
+
+
+@lowers(aten.pad.default, check=_mirror_check)
+@lowers(aten.reflection_pad1d.default, aten.reflection_pad2d.default)
+def _mirror(e: Emitter, node: torch.fx.Node) -> None:
+    held = e.read(e.operand(node), integer=e.is_integer(node))
+    amounts = [_pairs(node)[d] for d in held.order]
+    shape = layout.stored_shape(e.shape(node), held.order)
+    made = e.emit(
+        "MIRROR_PAD",
+        [held.tensor, e.model.constant("integers", np.array(amounts, np.int32))],
+        shape,
+        "MirrorPad",
+        dtype=held.tensor.dtype,
+        grid=held.tensor.grid,
+        mode=0,
+    )
+    e.write(node, made, held.order)
 
 
 @lowers(aten.expand.default)

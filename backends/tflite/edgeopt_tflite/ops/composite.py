@@ -1,0 +1,119 @@
+"""Operators that are spelled as a few others: statistics, norms, gates."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from edgeopt_tflite import layout
+from edgeopt_tflite.ops.reduction import reduce_held
+from edgeopt_tflite.rules import lowers
+from edgeopt_tflite.values import Held
+
+if TYPE_CHECKING:
+    from edgeopt_tflite.emitter import Emitter
+    from edgeopt_tflite.flatbuffer import Tensor
+
+__all__: list[str] = []
+
+aten = torch.ops.aten
+
+_SPREAD = (aten.var.dim, aten.var.correction, aten.std.dim, aten.std.correction)
+
+
+@lowers(*_SPREAD)
+def _spread(e: Emitter, node: torch.fx.Node) -> None:
+    """Variance and standard deviation: the mean square of what is left without the mean."""
+    held = e.read(e.operand(node))
+    axes = _axes(node, len(held.order))
+    keep = bool(_argument(node, 3, "keepdim", default=False))
+    mean = reduce_held(e, "MEAN", held, axes, keep=True)
+    centred = _binary(e, "SUB", held.tensor, mean)
+    squares = e.emit("SQUARE", [centred], centred.shape, "Square")
+    total = reduce_held(e, "SUM", Held(squares, held.order), axes, keep=keep)
+    count = math.prod(held.tensor.shape[held.order.index(a)] for a in axes)
+    made = _binary(e, "MUL", total, e.scalar(1 / max(count - _correction(node), 0.0), "float32"))
+    if node.target in (aten.std.dim, aten.std.correction):
+        made = e.emit("SQRT", [made], made.shape)
+    e.write(node, made, held.order if keep else layout.reduced(held.order, axes))
+
+
+def _correction(node: torch.fx.Node) -> float:
+    if node.target in (aten.var.dim, aten.std.dim):
+        return float(bool(_argument(node, 2, "unbiased", default=True)))
+    given = node.kwargs.get("correction")
+    return 1.0 if given is None else float(given)  # type: ignore[arg-type]
+
+
+def _axes(node: torch.fx.Node, rank: int, at: int = 1) -> list[int]:
+    given: Any = _argument(node, at, "dim", default=None)
+    listed = [given] if isinstance(given, int) else list(given or range(rank))
+    return [int(a) % rank for a in listed]
+
+
+def _argument(node: torch.fx.Node, index: int, name: str, *, default: Any) -> Any:
+    given = node.args[index] if len(node.args) > index else node.kwargs.get(name, default)
+    return default if given is None else given
+
+
+def _norm_check(_: Emitter, node: torch.fx.Node) -> str:
+    order = _argument(node, 1, "ord", default=2)
+    return "" if order in (1, 2) else f"a norm of order {order}"
+
+
+@lowers(aten.linalg_vector_norm.default, check=_norm_check)
+def _norm(e: Emitter, node: torch.fx.Node) -> None:
+    held = e.read(e.operand(node))
+    axes = _axes(node, len(held.order), at=2)
+    keep = bool(_argument(node, 3, "keepdim", default=False))
+    plain = _argument(node, 1, "ord", default=2) == 1
+    code, options = ("ABS", "Abs") if plain else ("SQUARE", "Square")
+    raised = e.emit(code, [held.tensor], held.tensor.shape, options)
+    made = reduce_held(e, "SUM", Held(raised, held.order), axes, keep=keep)
+    if not plain:
+        made = e.emit("SQRT", [made], made.shape)
+    e.write(node, made, held.order if keep else layout.reduced(held.order, axes))
+
+
+@lowers(aten.glu.default)
+def _gated(e: Emitter, node: torch.fx.Node) -> None:
+    """The first half times the sigmoid of the second."""
+    value = e.operand(node)
+    axis = int(_argument(node, 1, "dim", default=-1)) % len(value.shape)
+    held = e.read(value)
+    at, size = held.order.index(axis), list(held.tensor.shape)
+    size[at] //= 2
+    halves = []
+    for start in (0, size[at]):
+        begin = [0] * len(size)
+        begin[at] = start
+        halves.append(
+            e.emit("SLICE", [held.tensor, e.integers(begin), e.integers(size)], size, "Slice")
+        )
+    gate = e.emit("LOGISTIC", [halves[1]], size)
+    e.write(node, _binary(e, "MUL", halves[0], gate), held.order)
+
+
+@lowers(aten.log1p.default)
+def _log_of_one_more(e: Emitter, node: torch.fx.Node) -> None:
+    held = e.read(e.operand(node))
+    raised = _binary(e, "ADD", held.tensor, e.scalar(1.0, "float32"))
+    e.write(node, e.emit("LOG", [raised], raised.shape), held.order)
+
+
+@lowers(aten.cumsum.default)
+def _running_sum(e: Emitter, node: torch.fx.Node) -> None:
+    value = e.operand(node)
+    held = e.read(value)
+    at = e.integers([held.order.index(int(_argument(node, 1, "dim", default=0)) % len(held.order))])
+    made = e.emit(
+        "CUMSUM", [held.tensor, at], held.tensor.shape, "Cumsum", dtype=held.tensor.dtype,
+        exclusive=False, reverse=False,
+    )  # fmt: skip
+    e.write(node, made, held.order)
+
+
+def _binary(e: Emitter, code: str, a: Tensor, b: Tensor) -> Tensor:
+    return e.emit(code, [a, b], a.shape, code.capitalize(), fusedActivationFunction=0)

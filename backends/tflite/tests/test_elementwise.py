@@ -1,0 +1,126 @@
+"""Arithmetic, activations, comparisons: against torch, and against the integer grid."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+X = torch.randn(2, 4, 5, 3)
+FLOAT = {
+    "add": lambda x: x + x.flip(1),
+    "add and relu": lambda x: torch.relu(x + x.flip(1)),
+    "subtract a vector": lambda x: x - torch.arange(3.0),
+    "multiply by a channel": lambda x: x * torch.arange(4.0).reshape(4, 1, 1),
+    "broadcast both ways": lambda x: x[:, :1] * x[:, :, :1],
+    "divide": lambda x: x / (x.abs() + 1),
+    "divide by a number": lambda x: x / 3,
+    "number minus": lambda x: 1 - x,
+    "power": lambda x: (x.abs() + 0.5) ** 1.7,
+    "square": lambda x: x**2,
+    "reciprocal": lambda x: 1 / (x.abs() + 1),
+    "maximum": lambda x: torch.maximum(x, -x.flip(0)),
+    "minimum": lambda x: torch.minimum(x, torch.tensor(0.25)),
+    "unary": lambda x: (
+        torch.sin(x) + torch.cos(x) - x.abs().sqrt() + x.floor() + x.ceil() - x.sign()
+    ),
+    "logarithm": lambda x: (x.abs() + 0.1).log() + (x.abs() + 0.1).rsqrt() + (-x).exp(),
+    "logarithm of one more": lambda x: x.abs().log1p(),
+    "relu": torch.relu,
+    "relu6": lambda x: functional.relu6(4 * x),
+    "hardtanh": functional.hardtanh,
+    "clamp": lambda x: x.clamp(-0.3, 0.8),
+    "clamp 0 to 1": lambda x: x.clamp(0, 1),
+    "leaky": lambda x: functional.leaky_relu(x, 0.2),
+    "elu": functional.elu,
+    "prelu": lambda x: functional.prelu(x, torch.tensor([0.1, 0.2, 0.3, 0.4])),
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "silu": functional.silu,
+    "gelu": functional.gelu,
+    "gelu by tanh": lambda x: functional.gelu(x, approximate="tanh"),
+    "hardswish": functional.hardswish,
+    "hardsigmoid": functional.hardsigmoid,
+    "softplus": functional.softplus,
+    "mish": functional.mish,
+    "where": lambda x: torch.where(x > 0.2, x, -2 * x),
+    "where with logic": lambda x: torch.where((x > 0) & ~(x > 1) | (x < -1) ^ (x < -2), x, 0.0),
+    "comparisons": lambda x: (
+        (x >= 0).float() + (x <= 0.5).float() + (x != 0).float() + (x == 0).float()
+    ),
+    "masked fill": lambda x: x.masked_fill(x < 0, -5.0),
+    "casts": lambda x: (x * 4).to(torch.int32).to(torch.float32),
+}
+
+
+@pytest.mark.parametrize("name", FLOAT)
+def test_float(compiled, name):
+    compiled(FLOAT[name], X).assert_close(2e-6 if "power" not in name else 1e-5)
+
+
+TWO = {
+    "add": torch.add,
+    "subtract": torch.sub,
+    "multiply": torch.mul,
+    "add and relu": lambda a, b: torch.relu(a + b),
+    "add and clamp": lambda a, b: (a + b).clamp(-0.7, 1.3),
+}
+ONE = {
+    "add a channel": lambda x: x + torch.linspace(-1, 1, 8).reshape(8, 1, 1),
+    "multiply by a channel": lambda x: x * torch.linspace(-1, 2, 8).reshape(8, 1, 1),
+    "multiply by a number": lambda x: x * 0.37,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "silu": functional.silu,
+    "hardswish": functional.hardswish,
+    "hardsigmoid": functional.hardsigmoid,
+    "leaky": lambda x: functional.leaky_relu(x, 0.1),
+    "elu": functional.elu,
+    "gelu": functional.gelu,
+    "gelu by tanh": lambda x: functional.gelu(x, approximate="tanh"),
+}
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_integer_of_two(compiled, name):
+    layers = {"a": nn.Conv2d(3, 8, 1), "b": nn.Conv2d(3, 8, 3, padding=1)}
+    case = compiled(
+        lambda m, x: TWO[name](m.a(x), m.b(x)), torch.randn(1, 3, 8, 8), precision="int8", **layers
+    )
+    case.assert_steps(1, share=0.01)
+    assert case.count("DEQUANTIZE", "QUANTIZE") == 0
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_integer_of_one(compiled, name):
+    case = compiled(
+        lambda m, x: ONE[name](m.a(x)), torch.randn(1, 3, 8, 8), precision="int8",
+        a=nn.Conv2d(3, 8, 1),
+    )  # fmt: skip
+    case.assert_steps(1, share=0.1 if name == "leaky" else 0.01)
+    assert case.count("DEQUANTIZE", "QUANTIZE") == 0
+
+
+@pytest.mark.parametrize("limits", [(0.0, None), (0.0, 6.0), (-0.4, 0.9), (-3.0, 0.5)])
+def test_integer_clamp_of_a_value_with_other_readers(compiled, limits):
+    def forward(m, x):
+        y = m.a(x)
+        return y.clamp(*limits), y
+
+    case = compiled(forward, torch.randn(1, 3, 8, 8), precision="int8", a=nn.Conv2d(3, 8, 1))
+    case.assert_steps(1, share=0.05)  # XNNPACK moves between grids by a factor of 8 bits
+    assert case.count("DEQUANTIZE") == 0
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.int64])
+def test_integers_of_the_model(compiled, kind):
+    compiled(
+        lambda a, b: (a + b, a * 2 - b, torch.where(a > b, a, b)),
+        torch.zeros(2, 5, dtype=kind), torch.zeros(2, 5, dtype=kind),
+    ).assert_close()  # fmt: skip
+
+
+def test_bool_inputs_and_outputs(compiled):
+    compiled(
+        lambda x, mask: (torch.where(mask, x, 0.0), ~mask, mask & (x > 0)),
+        torch.randn(2, 5), torch.zeros(2, 5, dtype=torch.bool),
+    ).assert_close()  # fmt: skip
