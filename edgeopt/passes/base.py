@@ -48,8 +48,16 @@ CORE: tuple[str, ...] = (
 """The passes that every captured program goes through, in order. They keep its function."""
 
 REGISTRY: dict[str, str] = {
-    name: f"edgeopt.passes.{name}:{name}"
-    for name in (*dict.fromkeys(CORE), "decompose_attention", "separate_ties")
+    **{
+        name: f"edgeopt.passes.{name}:{name}"
+        for name in (
+            *dict.fromkeys(CORE),
+            "decompose_attention",
+            "insert_quantize",
+            "separate_ties",
+        )
+    },
+    "insert_quantize_unsigned": "edgeopt.passes.insert_quantize:insert_quantize_unsigned",
 }
 """Pass name to ``module:function``; nothing is imported before it is used."""
 

@@ -1,0 +1,1 @@
+"""Programs in formats that other tools read."""

@@ -1,0 +1,195 @@
+"""A program as ONNX, with QuantizeLinear and DequantizeLinear where it has a grid.
+
+torch.onnx translates the float operators. The grids go in before that, as operators of the graph
+(`edgeopt.passes.insert_quantize`), and are translated here: torch's own translation puts a Clip behind
+each QuantizeLinear, and runtimes then no longer see integers. Activations are uint8, the same grid
+moved by 128: ONNX Runtime on x86 makes them so itself, but not where a value has several readers.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeopt.errors import CompileError, PluginError, UnsupportedError
+from edgeopt.passes import run_passes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgeopt.ir.program import Program
+
+__all__ = ["export_onnx"]
+
+OPSET = 21
+
+
+def export_onnx(program: Program, path: Path) -> Path:
+    """Returns ``path`` after writing ``program`` there as ONNX, whole or not at all.
+
+    Args:
+        program: In canonical form. A quantized one has integers in the file.
+        path: The file.
+
+    Raises:
+        PluginError: onnx or onnxscript is not installed.
+        UnsupportedError: An operator has no counterpart in ONNX.
+        CompileError: What came out does not pass onnx's checker.
+    """
+    onnx = _require_onnx()
+    proto = _translated(program)
+    try:
+        onnx.checker.check_model(proto, full_check=True)
+    except Exception as error:  # onnx raises types of its own
+        raise CompileError(f"onnx.checker: {error}", where=str(path)) from error
+    _write_atomically(Path(path), proto.SerializeToString(deterministic=True))
+    return Path(path)
+
+
+def _require_onnx() -> Any:
+    try:
+        import onnx  # noqa: PLC0415 (optional)
+        import onnxscript  # noqa: F401, PLC0415 (torch.onnx needs it)
+    except ImportError as error:
+        raise PluginError(
+            f"{error.name} is not installed", hint="pip install 'edgeopt[onnx]'"
+        ) from error
+    return onnx
+
+
+def _translated(program: Program) -> Any:
+    import torch  # noqa: PLC0415 (heavy)
+
+    spelled = run_passes(program, ("insert_quantize_unsigned",))
+    with _quiet():
+        try:
+            made = torch.onnx.export(
+                spelled.exported,
+                dynamo=True,
+                optimize=False,
+                verbose=False,
+                opset_version=OPSET,
+                input_names=[s.name for s in program.signature.inputs],
+                output_names=[s.name for s in program.signature.outputs],
+                custom_translation_table=_translations(),
+            )
+        except Exception as error:
+            lines = [line for line in str(error).splitlines() if "No ONNX function" in line]
+            raise UnsupportedError(
+                f"torch.onnx: {(lines or str(error).splitlines() or ['failed'])[0].strip()}",
+                hint="see the chained error for the operator and its place in the model",
+            ) from error
+    if made is None:
+        raise CompileError("torch.onnx gave no model")
+    _spell_out_casts(made.model)
+    return _without_traces(made.model_proto)
+
+
+def _translations() -> dict[Any, Any]:
+    """Returns what the quantize and dequantize operators are in ONNX."""
+    import numpy as np  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+    from onnxscript import ir, opset21  # noqa: PLC0415 (optional)
+
+    from edgeopt.passes.insert_quantize import quantized_operators  # noqa: PLC0415
+
+    # torch.onnx hands a dtype over as torch's or as ONNX's.
+    types: dict[Any, Any] = {
+        torch.uint8: np.uint8,
+        torch.int8: np.int8,
+        torch.int32: np.int32,
+        ir.DataType.UINT8: np.uint8,
+        ir.DataType.INT8: np.int8,
+        ir.DataType.INT32: np.int32,
+    }
+
+    def scalar(value: float, dtype: Any) -> Any:
+        held: Any = ir.tensor(np.array(value, dtype=dtype))
+        return opset21.Constant(value=held)
+
+    # The names of the parameters are those of torch's operators; ends and types ONNX has itself.
+    def quantize(
+        x: Any, scale: float, zero: int, quant_min: int, quant_max: int, dtype: Any
+    ) -> Any:
+        del quant_min, quant_max
+        return opset21.QuantizeLinear(x, scalar(scale, np.float32), scalar(zero, types[dtype]))
+
+    def dequantize(x: Any, scale: float, zero: int, *ends_and_type: Any, **_: Any) -> Any:
+        dtype = types[ends_and_type[2]]
+        return opset21.DequantizeLinear(x, scalar(scale, np.float32), scalar(zero, dtype))
+
+    def dequantize_channels(x: Any, scale: Any, zero: Any, axis: int, *rest: Any, **_: Any) -> Any:
+        del zero, rest  # zero points of weights and biases are 0
+        return opset21.DequantizeLinear(x, scale, axis=axis)
+
+    ops = quantized_operators()
+    return {
+        ops.quantize_per_tensor.default: quantize,
+        ops.dequantize_per_tensor.default: dequantize,
+        ops.dequantize_per_channel.default: dequantize_channels,
+    }
+
+
+def _spell_out_casts(model: Any) -> None:
+    """Replaces CastLike by Cast: runtimes fold a Cast of a constant, and few know CastLike."""
+    import onnx_ir as ir  # noqa: PLC0415 (comes with onnxscript)
+
+    for node in list(model.graph):
+        if node.op_type != "CastLike" or node.inputs[1].dtype is None:
+            continue
+        cast = ir.node(
+            "Cast", [node.inputs[0]], attributes={"to": node.inputs[1].dtype}, name=node.name
+        )
+        old, new = node.outputs[0], cast.outputs[0]
+        new.name, new.type, new.shape = old.name, old.type, old.shape
+        model.graph.insert_before(node, cast)
+        old.replace_all_uses_with(new)
+        model.graph.remove(node, safe=True)
+
+
+def _without_traces(proto: Any) -> Any:
+    """Removes notes on the exporting machine: stack traces with its paths."""
+    for node in proto.graph.node:
+        del node.metadata_props[:]
+    for value in (*proto.graph.value_info, *proto.graph.input, *proto.graph.output):
+        del value.metadata_props[:]
+    del proto.metadata_props[:]
+    del proto.graph.metadata_props[:]
+    for function in proto.functions:
+        for node in function.node:
+            del node.metadata_props[:]
+    proto.producer_name, proto.producer_version = "edgeopt", ""
+    return proto
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps torch.onnx from writing to the terminal; errors are raised anyway."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(draft).replace(path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise

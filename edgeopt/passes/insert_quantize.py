@@ -1,0 +1,107 @@
+"""Writes the quantization table into the graph, as quantize and dequantize operators.
+
+Requires: nothing. Ensures: every value with an int8 grid is followed by a quantize and a dequantize
+that all its readers read; every constant with an integer grid is its integers and a dequantize; the
+table is empty. The operators are torch's own ``quantized_decomposed``. For toolchains and formats that
+read grids from the graph. `insert_quantize_unsigned` spells the same grids with unsigned integers, moved
+by 128, for runtimes whose kernels want those.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from edgeopt.ir.edit import Editor
+from edgeopt.ir.program import Program, Step
+
+if TYPE_CHECKING:
+    from edgeopt.ir.quant import QuantSpec
+
+__all__ = ["insert_quantize", "insert_quantize_unsigned", "quantized_operators"]
+
+Grid = tuple[float, int, int, int, torch.dtype]
+
+
+def quantized_operators() -> Any:
+    """Returns the namespace of torch's quantize and dequantize operators, registered."""
+    import torch.ao.quantization.fx._decomposed  # noqa: PLC0415 (registers them)
+
+    return torch.ops.quantized_decomposed
+
+
+def insert_quantize(program: Program) -> Program:
+    """Returns ``program`` with its grids as operators, activations in int8."""
+    return _inserted(program, unsigned=False)
+
+
+def insert_quantize_unsigned(program: Program) -> Program:
+    """Returns ``program`` with its grids as operators, activations in uint8."""
+    return _inserted(program, unsigned=True)
+
+
+def _inserted(program: Program, *, unsigned: bool) -> Program:
+    editor = Editor(program)
+    grids = {k: s for k, s in program.quant.items() if s.dtype != "float16"}
+    for node in list(editor.graph.nodes):
+        spec = grids.get(node.name)
+        if spec is None or not node.users:
+            continue
+        if editor.is_constant(node):
+            _store_integers(editor, node, spec, unsigned=unsigned)
+        else:
+            _round(editor, node, _grid(spec, unsigned=unsigned))
+    editor.quant = {k: s for k, s in editor.quant.items() if k not in grids}
+    effect = {"values": len(grids)}
+    return editor.finish(Step("insert_quantize", {}, effect), precision="float32")
+
+
+def _grid(spec: QuantSpec, *, unsigned: bool) -> Grid:
+    """Returns scale, zero point, smallest and largest integer, and their type."""
+    shift = 128 if unsigned and spec.dtype == "int8" else 0
+    return (
+        float(spec.scale[0]),
+        int(spec.zero_point[0]) + shift,
+        spec.q_min + shift,
+        spec.q_max + shift,
+        torch.uint8 if shift else getattr(torch, spec.dtype),
+    )
+
+
+def _round(editor: Editor, node: torch.fx.Node, grid: Grid) -> None:
+    ops = quantized_operators()
+    after = node.next if node.op == "call_function" else _first_call(editor)
+    readers = list(node.users)
+    quantized = editor.call(ops.quantize_per_tensor.default, (node, *grid), before=after, like=node)
+    real = editor.call(
+        ops.dequantize_per_tensor.default, (quantized, *grid), before=after, like=node
+    )
+    for reader in readers:
+        reader.replace_input_with(node, real)
+
+
+def _store_integers(
+    editor: Editor, node: torch.fx.Node, spec: QuantSpec, *, unsigned: bool
+) -> None:
+    ops = quantized_operators()
+    before, like = _first_call(editor), next(iter(node.users))
+    integers = spec.quantize(editor.tensor(node).double())
+    args: tuple[Any, ...]
+    if spec.axis is None:
+        grid = _grid(spec, unsigned=unsigned)
+        shifted = (integers.to(torch.int32) + grid[1] - int(spec.zero_point[0])).to(grid[4])
+        held = editor.add_constant(f"{node.name}_integers", shifted)
+        target, args = ops.dequantize_per_tensor.default, (held, *grid)
+    else:
+        held = editor.add_constant(f"{node.name}_integers", integers)
+        scale = editor.add_constant(f"{node.name}_scale", spec.scale)
+        zero = editor.add_constant(f"{node.name}_zero", spec.zero_point)
+        ends = (spec.q_min, spec.q_max, getattr(torch, spec.dtype))
+        target, args = ops.dequantize_per_channel.default, (held, scale, zero, spec.axis, *ends)
+    node.replace_all_uses_with(editor.call(target, args, before=before, like=like))
+
+
+def _first_call(editor: Editor) -> torch.fx.Node:
+    first: torch.fx.Node = next(n for n in editor.graph.nodes if n.op != "placeholder")
+    return first
