@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.errors import CompileError, PluginError, UnsupportedError
+from edgeopt.ir.source import operator_name, source_line
 from edgeopt.passes import run_passes
 
 if TYPE_CHECKING:
@@ -79,14 +80,11 @@ def _translated(program: Program) -> Any:
                 custom_translation_table=_translations(),
             )
         except Exception as error:
-            lines = [line for line in str(error).splitlines() if "No ONNX function" in line]
-            raise UnsupportedError(
-                f"torch.onnx: {(lines or str(error).splitlines() or ['failed'])[0].strip()}",
-                hint="see the chained error for the operator and its place in the model",
-            ) from error
+            raise _explained(program, error) from error
     if made is None:
         raise CompileError("torch.onnx gave no model")
     _spell_out_casts(made.model)
+    _lift_constants(made.model)
     return _without_traces(made.model_proto)
 
 
@@ -150,6 +148,33 @@ def _spell_out_casts(model: Any) -> None:
         model.graph.insert_before(node, cast)
         old.replace_all_uses_with(new)
         model.graph.remove(node, safe=True)
+
+
+def _lift_constants(model: Any) -> None:
+    """Makes initializers of Constant nodes: not every reader knows all of their forms."""
+    from onnx_ir.passes import common  # noqa: PLC0415 (comes with onnxscript)
+
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+
+
+def _explained(program: Program, error: BaseException) -> UnsupportedError:
+    """Returns what torch.onnx could not translate, and where it is in the user's code."""
+    told = ""
+    cause: BaseException | None = error
+    while cause is not None:
+        told += f" {cause}"
+        cause = cause.__cause__
+    for node in program.graph.nodes:
+        name = operator_name(node)
+        if node.op == "call_function" and name.removesuffix(".default") in told.replace("::", "."):
+            return UnsupportedError(
+                f"ONNX has no counterpart of {name} ({node.name})",
+                where=source_line(node) or None,
+                hint="see the chained error of torch.onnx",
+            )
+    return UnsupportedError(
+        f"torch.onnx: {str(error).strip().splitlines()[0]}", hint="see the chained error"
+    )
 
 
 def _without_traces(proto: Any) -> Any:

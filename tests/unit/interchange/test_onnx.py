@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -96,6 +100,30 @@ def test_openvino_reads_it(tmp_path):
     assert cosine > 0.999
 
 
+@pytest.mark.slow
+def test_tvm_reads_it(tmp_path):
+    """In a process of its own: TVM and torch each bring an LLVM."""
+    if importlib.util.find_spec("tvm") is None:
+        pytest.skip("NOT TESTED WITH TVM: pip install apache-tvm")
+    program, samples = made("residual", "int8")
+    export_onnx(program, tmp_path / "model.onnx")
+    np.save(tmp_path / "x.npy", samples[0][0])
+    script = (
+        "import sys, numpy, onnx, tvm\n"
+        "from tvm.relax.frontend.onnx import from_onnx\n"
+        "module = from_onnx(onnx.load(sys.argv[1]), keep_params_in_input=False)\n"
+        "machine = tvm.relax.VirtualMachine(tvm.compile(module, 'llvm'), tvm.cpu())\n"
+        "y = machine['main'](tvm.runtime.tensor(numpy.load(sys.argv[2])))\n"
+        "numpy.save(sys.argv[3], (y if hasattr(y, 'numpy') else y[0]).numpy())\n"
+    )
+    names = [str(tmp_path / n) for n in ("model.onnx", "x.npy", "y.npy")]
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script, *names], check=True, timeout=300)
+    expected = ReferenceRunner(program)(*samples[0])
+    got = np.load(tmp_path / "y.npy")
+    cosine = (expected * got).sum() / np.linalg.norm(expected) / np.linalg.norm(got)
+    assert cosine > 0.999
+
+
 def test_the_inserted_grids_give_the_same_numbers():
     program, samples = made("branches", "int8")
     expected = ReferenceRunner(program)(*samples[0])
@@ -120,8 +148,6 @@ def test_an_operator_without_a_counterpart_is_refused(tmp_path):
 
 
 def test_without_onnx_it_says_what_to_install(tmp_path, monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     program, _ = made("residual", "float32")
     with pytest.raises(PluginError, match=r"edgeopt\[onnx\]"):
