@@ -22,8 +22,15 @@ _LITERT = {
 }
 """Python to the newest ai-edge-litert and numpy with wheels for aarch64 and x86-64."""
 _LITERT_GLIBC = (2, 27)
-_TFLITE_PYTHONS = ("3.9", "3.10", "3.11")
-_TFLITE = "2.14.0"
+_TFLITE = (
+    ("2.14.0", (2, 34), ("3.9", "3.10", "3.11")),
+    ("2.13.0", (2, 17), ("3.9", "3.10")),
+)
+"""tflite-runtime: version, the C library that its armv7 wheels need, and Pythons with one."""
+_ARMV7_NOTES = (
+    "LiteRT has no wheel for armv7; tflite-runtime 2.14.0 is the last one",
+    "numpy has no armv7 wheel on PyPI: install the system's (apt install python3-numpy), below 2",
+)
 
 
 def is_old_runtime(target: Target) -> bool:
@@ -62,22 +69,26 @@ def _pair(name: str, version: str, numpy: str, pythons: tuple[str, ...]) -> tupl
 
 
 def _tflite_runtime(target: Target) -> tuple[str, tuple[Wheel, ...], tuple[str, ...]]:
-    python = target.os.python
-    if python and python not in _TFLITE_PYTHONS:
-        raise _no_python(target, python, _TFLITE_PYTHONS)
-    notes = (
-        "LiteRT has no wheel for armv7; tflite-runtime 2.14.0 is the last one",
-        "numpy has no armv7 wheel on PyPI: install the system's (apt install python3-numpy), below 2",
-    )
-    held = (python,) if python else _TFLITE_PYTHONS
-    return "tflite-runtime", (Wheel("tflite-runtime", _TFLITE, held),), notes
+    python, glibc = target.os.python, _glibc(target)
+    fitting = [(version, pythons) for version, least, pythons in _TFLITE if glibc >= least]
+    for version, pythons in fitting:
+        if not python or python in pythons:
+            held = (python,) if python else pythons
+            return "tflite-runtime", (Wheel("tflite-runtime", version, held),), _ARMV7_NOTES
+    known = tuple(p for _, pythons in fitting[:1] for p in pythons)
+    raise _no_python(target, python, known)
+
+
+def _glibc(target: Target) -> tuple[int, ...]:
+    """Returns the device's C library as numbers; the newest where it is not known."""
+    version = target.os.glibc
+    return tuple(int(part) for part in version.split(".")[:2]) if version else (99,)
 
 
 def _require_glibc(target: Target) -> None:
-    version = target.os.glibc
-    if version and tuple(int(part) for part in version.split(".")[:2]) < _LITERT_GLIBC:
+    if _glibc(target) < _LITERT_GLIBC:
         raise TargetError(
-            f"LiteRT's wheels need glibc 2.27, the device has {version}",
+            f"LiteRT's wheels need glibc 2.27, the device has {target.os.glibc}",
             where=target.name,
             hint="update the device's system",
         )
@@ -85,7 +96,8 @@ def _require_glibc(target: Target) -> None:
 
 def _no_python(target: Target, python: str, known: tuple[str, ...]) -> TargetError:
     return TargetError(
-        f"no TFLite runtime has a wheel for {target.cpu.arch} and Python {python}",
+        f"no TFLite runtime has a wheel for {target.cpu.arch}, glibc {target.os.glibc or 'unknown'} "
+        f"and Python {python}",
         where=target.name,
         hint=f"Pythons with one: {', '.join(known)}",
     )

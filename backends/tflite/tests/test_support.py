@@ -1,0 +1,74 @@
+"""The support report: what is refused, and why."""
+
+import re
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from edgeopt.contracts import CompileOptions
+from edgeopt.errors import UnsupportedError
+from edgeopt_tflite.rules import rules
+
+REFUSED = {
+    "sort": (lambda x: x.sort(-1)[0], "sort", "knows"),
+    "fourier": (lambda x: torch.fft.rfft(x).abs(), "fft", "complex|knows"),
+    "complex number": (lambda x: (x.to(torch.complex64) * 2).real, "copy|mul|to", "complex64"),
+    "double": (lambda x: (x.double() * 2).float(), "", "float64"),
+    "elu factors": (lambda x: functional.elu(x, 0.5), "elu", "factors"),
+    "bilinear by a crooked factor": (
+        lambda x: functional.interpolate(x, scale_factor=1.3, mode="bilinear"),
+        "upsample",
+        "whole sizes",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusals_name_operator_reason_and_line(backend, target, program_of, name):
+    function, operator, reason = REFUSED[name]
+    program, _ = program_of(function, torch.randn(1, 2, 5, 6))
+    report = backend.support(program, target)
+    assert not report.ok
+    assert any(part in n.reason for n in report.unsupported for part in reason.split("|"))
+    assert any(part in n.operator for n in report.unsupported for part in operator.split("|"))
+    assert all(re.fullmatch(r"\w+\.py:\d+", n.source) for n in report.unsupported)
+    with pytest.raises(UnsupportedError) as caught:
+        backend.compile(program, target, CompileOptions())
+    assert caught.value.report == report
+    assert report.unsupported[0].source in str(caught.value)
+
+
+def test_all_refusals_are_found_at_once(backend, target, program_of):
+    program, _ = program_of(
+        lambda x: torch.special.bessel_j0(torch.special.bessel_j1(x)), torch.randn(3)
+    )
+    report = backend.support(program, target)
+    assert [n.operator for n in report.unsupported] == [
+        "aten.special_bessel_j1.default", "aten.special_bessel_j0.default",
+    ]  # fmt: skip
+
+
+def test_why_a_node_of_an_int8_program_is_float(backend, target, program_of):
+    layers = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Softmax(-1))
+    program, _ = program_of(layers, torch.randn(2, 8), precision="int8")
+    verdicts = {n.operator: n for n in backend.support(program, target).nodes}
+    assert verdicts["aten.linear.default"].verdict == "integer"
+    assert verdicts["aten.layer_norm.default"].verdict == "float"
+    assert verdicts["aten.softmax.int"].verdict == "float"
+    assert "no grid" in verdicts["aten.softmax.int"].reason
+
+
+def test_attention_is_spelled_out(backend, target, program_of):
+    x = torch.randn(1, 2, 4, 8)
+    program, _ = program_of(lambda x: functional.scaled_dot_product_attention(x, x, x), x)
+    (node,) = backend.support(program, target).nodes
+    assert node.verdict == "float"
+    assert "pass" in node.reason
+
+
+def test_the_table_covers_what_programs_are_made_of():
+    names = {str(target) for target in rules()}
+    assert len(names) > 90
+    assert {"aten.conv2d.default", "aten.linear.default", "aten.layer_norm.default"} <= names
