@@ -17,7 +17,6 @@ if TYPE_CHECKING:
         Target,
     )
     from edgeopt.ir import Program
-    from edgeopt_tflite.emitter import Dialect
 
 __all__ = ["TFLiteBackend"]
 
@@ -59,7 +58,7 @@ class TFLiteBackend:
         from edgeopt_tflite.support import report_of  # noqa: PLC0415
 
         lowered = run_passes(program, self.passes(target))
-        emitter = Emitter(lowered, self._dialect(target))
+        emitter = Emitter(lowered)
         emitter.run()
         return report_of(program, lowered, target, emitter)
 
@@ -78,7 +77,7 @@ class TFLiteBackend:
         """
         from edgeopt_tflite.compiler import compile_program  # noqa: PLC0415 (the toolchain)
 
-        return compile_program(program, target, self._dialect(target), progress)
+        return compile_program(program, target, progress=progress)
 
     def load(self, artifact: Artifact, *, threads: int = 0) -> Runner:
         """Returns a runner of ``artifact`` on this machine.
@@ -103,9 +102,3 @@ class TFLiteBackend:
         name, wheels, notes = runtime_wheels(target)
         source = resources.files("edgeopt_tflite.device").joinpath("runtime.py")
         return DeviceRuntime(name, wheels, source.read_text(encoding="utf-8"), notes=notes)
-
-    def _dialect(self, target: Target) -> Dialect:
-        from edgeopt_tflite.emitter import Dialect  # noqa: PLC0415 (imports the toolchain)
-        from edgeopt_tflite.wheels import is_old_runtime  # noqa: PLC0415
-
-        return Dialect(channel_scales_in_dense=not is_old_runtime(target))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgeopt.contracts import Artifact
 from edgeopt.errors import UnsupportedError
 from edgeopt_tflite import layout
-from edgeopt_tflite.emitter import Dialect, Emitter
+from edgeopt_tflite.emitter import Emitter
 from edgeopt_tflite.support import report_of
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from edgeopt.contracts import Progress, Target
     from edgeopt.ir import Program
+    from edgeopt_tflite.emitter import Dialect
     from edgeopt_tflite.flatbuffer import Tensor
     from edgeopt_tflite.layout import Order
     from edgeopt_tflite.values import Held
@@ -39,9 +40,18 @@ def tool_versions() -> dict[str, str]:
 
 
 def compile_program(
-    program: Program, target: Target, dialect: Dialect, progress: Progress | None = None
+    program: Program,
+    target: Target,
+    dialect: Dialect | None = None,
+    progress: Progress | None = None,
 ) -> Artifact:
     """Returns the artefact of ``program``.
+
+    Args:
+        program: After the target passes.
+        target: What it is for.
+        dialect: What the runtime understands; the default is what every runtime does.
+        progress: Told how far it is.
 
     Raises:
         UnsupportedError: A node cannot be written; carries the report.

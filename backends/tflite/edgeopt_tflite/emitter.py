@@ -35,14 +35,11 @@ class Dialect:
     """What the runtime on the device understands.
 
     Attributes:
-        channel_scales_in_dense: Whether FULLY_CONNECTED takes weights with one scale a channel.
-            Where not, linear is a CONV_2D with a window of 1x1.
         hybrid_dense: Whether linear of an int8-dynamic program rounds its input to 8 bits while it
             runs: faster, and further from the reference (docs/decisions/0002-tflite-emitter.md).
             Where not, such weights are stored as int8 and become float when the model is loaded.
     """
 
-    channel_scales_in_dense: bool = True
     hybrid_dense: bool = False
 
 

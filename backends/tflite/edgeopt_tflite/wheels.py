@@ -10,7 +10,7 @@ from edgeopt.errors import TargetError
 if TYPE_CHECKING:
     from edgeopt.contracts import Target
 
-__all__ = ["is_old_runtime", "runtime_wheels"]
+__all__ = ["runtime_wheels"]
 
 _LITERT = {
     "3.9": ("2.1.0", "2.0.2"),
@@ -33,11 +33,6 @@ _ARMV7_NOTES = (
 )
 
 
-def is_old_runtime(target: Target) -> bool:
-    """Returns whether the device can only have tflite-runtime, which ended with 2.14."""
-    return target.cpu.arch == "armv7"
-
-
 def runtime_wheels(target: Target) -> tuple[str, tuple[Wheel, ...], tuple[str, ...]]:
     """Returns the runtime's name, its wheels, and what a person should know.
 
@@ -50,7 +45,7 @@ def runtime_wheels(target: Target) -> tuple[str, tuple[Wheel, ...], tuple[str, .
             where=target.name,
             hint="choose a backend that makes code for it (`edgeopt backends` lists them)",
         )
-    if is_old_runtime(target):
+    if target.cpu.arch == "armv7":
         return _tflite_runtime(target)
     _require_glibc(target)
     python = target.os.python

@@ -1,10 +1,8 @@
-"""Linear: ranks, layouts, activations, and the two ways to write it."""
+"""Linear: ranks, layouts, activations, and computed weights."""
 
 import pytest
 import torch
 from torch import nn
-
-from edgeopt.registry.target_registry import find_target
 
 BOTH = pytest.mark.parametrize("precision", ["float32", "int8"])
 
@@ -54,13 +52,3 @@ def test_a_computed_weight_is_a_product(compiled):
     )  # fmt: skip
     case.assert_close()
     assert case.count("BATCH_MATMUL") == 1
-
-
-def test_the_old_runtime_gets_a_convolution(compiled):
-    """tflite-runtime 2.14 ignores all but the first scale of a FULLY_CONNECTED weight."""
-    model = nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 4))
-    armv7 = find_target("generic-armv7")
-    case = compiled(model, torch.randn(2, 3, 12), precision="int8", on=armv7)
-    case.assert_steps(0)
-    assert case.count("FULLY_CONNECTED") == 0
-    assert case.count("CONV_2D") == 2

@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
-from ai_edge_litert.schema_py_generated import Padding as PaddingCode
 
 from edgeopt.ir.ops import anchor_parts
 from edgeopt_tflite import layout
@@ -36,9 +35,7 @@ def _linear(e: Emitter, node: torch.fx.Node) -> None:
     value = e.view(value, (1, *value.shape)) if len(value.shape) == 1 else value
     weight = e.operand(node, 1)
     held = _rows(e, value, integer=integer)
-    as_convolution = integer and not e.dialect.channel_scales_in_dense
-    write = _convolution if as_convolution else _fully_connected
-    made = write(e, node, held.tensor, weight, fusion)
+    made = _fully_connected(e, node, held.tensor, weight, fusion)
     shape = (*value.shape[:-1], weight.shape[0])
     e.write(fusion.result, limited(e, made, fusion.limits), held.order, shape)
 
@@ -100,24 +97,3 @@ def _weight(e: Emitter, weight: Value, *, integer: bool) -> Tensor:
     hybrid = spec is not None and spec.dtype == "int8" and e.dialect.hybrid_dense
     assert weight.array is not None  # noqa: S101 (checked before)
     return e.stored(weight, weight.array, integer=integer or hybrid)
-
-
-def _convolution(
-    e: Emitter, node: torch.fx.Node, tensor: Tensor, weight: Value, fusion: Fusion
-) -> Tensor:
-    """The same product as a convolution with a window of 1x1, for older runtimes."""
-    assert weight.array is not None  # noqa: S101 (checked before)
-    rows, width = math.prod(tensor.shape[:-1]), tensor.shape[-1]
-    flat = e.reshaped(tensor, (1, 1, rows, width))
-    filters = e.stored(weight, weight.array[:, None, None, :], integer=True)
-    return e.emit(
-        "CONV_2D",
-        [flat, filters, bias_of(e, node, filters, tensor, 0, integer=True)],
-        [1, 1, rows, weight.shape[0]],
-        "Conv2D",
-        grid=e.grid(fusion.result),
-        padding=PaddingCode.VALID,
-        strideH=1,
-        strideW=1,
-        fusedActivationFunction=fusion.code,
-    )
