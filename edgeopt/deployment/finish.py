@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["finish", "golden_samples", "temporary_bundle"]
 
 MAX_GOLDEN = 4
-MAX_GOLDEN_BYTES = 4 << 20
+MAX_GOLDEN_BYTES = 2 << 20
 
 
 def finish(
