@@ -8,7 +8,7 @@ and ``d`` odd, ``sum * m`` is a whole number of d-ths and stays at least ``1 / (
 every tie, which is more than any of these computations errs. All then give the same integers.
 
 Requires: an int8 program. Ensures: its weights' integers are what they were; scales differ by at
-most `TOLERANCE`; biases are rounded to their new step.
+most `TOLERANCE` (`WIDEST` times that at an add); biases are rounded to their new step.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ aten = torch.ops.aten
 
 TOLERANCE = 1e-3
 """Largest relative change of a scale: an eighth of a step at the end of the grid."""
+
+WIDEST = 4
+"""How many times `TOLERANCE` the scale of an add may move where no fraction is nearer."""
 
 LARGEST_DENOMINATOR = 4095
 LARGEST_SUM_DENOMINATOR = 255
@@ -179,7 +182,13 @@ _ELEMENTWISE = (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.mean.dim
 
 
 def _odd(value: float, largest: int) -> float:
-    return float(odd_fraction(torch.tensor([value], dtype=torch.float64), largest)[0])
+    """Returns an odd fraction near ``value``; just below 1 only 1 itself is left, and it is further."""
+    held = torch.tensor([value], dtype=torch.float64)
+    for tolerance in (TOLERANCE, 2 * TOLERANCE, WIDEST * TOLERANCE):
+        found = float(odd_fraction(held, largest, tolerance)[0])
+        if found != value:
+            return found
+    return value
 
 
 def _averaged(node: torch.fx.Node) -> int:

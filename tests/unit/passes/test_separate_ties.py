@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from fractions import Fraction
+from unittest import mock
+
 import pytest
 import torch
 from torch import nn
@@ -14,7 +17,9 @@ from edgeopt.quantization.pipeline import quantize_program
 def quantized(model, *shape, count=4):
     samples = [torch.randn(shape) for _ in range(count)]
     program = run_core(capture_module(model.eval(), (samples[0],)))
-    return quantize_program(program, samples, QuantizationConfig(rounding="nearest")), samples
+    with mock.patch("edgeopt.quantization.pipeline.separate_ties", lambda untouched: untouched):
+        made = quantize_program(program, samples, QuantizationConfig(rounding="nearest"))
+    return made, samples
 
 
 class Residual(nn.Module):
@@ -162,3 +167,15 @@ def test_mul_and_mean_get_fractions_too():
             continue
         near = odd_fraction(torch.tensor([ratio], dtype=torch.float64), tolerance=1e-6)
         assert abs(float(near[0]) / ratio - 1) < 3e-7
+
+
+@pytest.mark.parametrize("ratio", [0.9976, 0.9985, 1.0023, 0.4142, 1.7321])
+def test_every_ratio_of_an_add_has_an_odd_fraction_nearby(ratio):
+    from edgeopt.passes import separate_ties as module
+
+    found = module._odd(ratio, module.LARGEST_SUM_DENOMINATOR)
+    assert found != ratio
+    assert abs(found / ratio - 1) <= module.WIDEST * module.TOLERANCE
+    parts = Fraction(found).limit_denominator(module.LARGEST_SUM_DENOMINATOR)
+    assert parts.denominator % 2 == 1
+    assert float(parts) == pytest.approx(found, rel=1e-12)
