@@ -64,7 +64,7 @@ test: $(STAMP) system
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow and not qemu" $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not qemu" $(PYTEST_ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff check
