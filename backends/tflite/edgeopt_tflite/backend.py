@@ -47,9 +47,16 @@ class TFLiteBackend:
         """Returns all precisions, int8 first."""
         return ("int8", "int8-dynamic", "float16", "float32")
 
-    def passes(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
-        """Returns the passes that TFLite needs: it has no attention operator."""
-        return ("decompose_attention",)
+    def passes(self, target: Target) -> tuple[str, ...]:
+        """Returns the passes that TFLite needs.
+
+        It has no attention operator. LiteRT's linear with int8 weights rounds its float input,
+        which `edgeopt_tflite.passes` writes into the program; tflite-runtime has none for weights
+        with one scale a channel, so there they become float when the model is loaded.
+        """
+        old = target.cpu.arch == "armv7"
+        rounding = "edgeopt_tflite.passes:round_linear_inputs"
+        return ("decompose_attention",) if old else ("decompose_attention", rounding)
 
     def support(self, program: Program, target: Target) -> SupportReport:
         """Returns one verdict for each node, from what is written for it."""
@@ -77,7 +84,7 @@ class TFLiteBackend:
         """
         from edgeopt_tflite.compiler import compile_program  # noqa: PLC0415 (the toolchain)
 
-        return compile_program(program, target, progress=progress)
+        return compile_program(program, target, progress)
 
     def load(self, artifact: Artifact, *, threads: int = 0) -> Runner:
         """Returns a runner of ``artifact`` on this machine.

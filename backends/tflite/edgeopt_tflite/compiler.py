@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from edgeopt.contracts import Progress, Target
     from edgeopt.ir import Program
-    from edgeopt_tflite.emitter import Dialect
     from edgeopt_tflite.flatbuffer import Tensor
     from edgeopt_tflite.layout import Order
     from edgeopt_tflite.values import Held
@@ -42,7 +41,6 @@ def tool_versions() -> dict[str, str]:
 def compile_program(
     program: Program,
     target: Target,
-    dialect: Dialect | None = None,
     progress: Progress | None = None,
 ) -> Artifact:
     """Returns the artefact of ``program``.
@@ -50,14 +48,13 @@ def compile_program(
     Args:
         program: After the target passes.
         target: What it is for.
-        dialect: What the runtime understands; the default is what every runtime does.
         progress: Told how far it is.
 
     Raises:
         UnsupportedError: A node cannot be written; carries the report.
         CompileError: A lowering failed.
     """
-    emitter = Emitter(program, dialect)
+    emitter = Emitter(program)
     emitter.run()
     _require_support(emitter, program, target)
     if progress is not None:

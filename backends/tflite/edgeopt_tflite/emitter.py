@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,22 +25,9 @@ if TYPE_CHECKING:
     from edgeopt_tflite.flatbuffer import Tensor
     from edgeopt_tflite.layout import Order, Shape
 
-__all__ = ["Dialect", "Emitter"]
+__all__ = ["Emitter"]
 
 _TYPES = frozenset({"float32", "int64", "int32", "int8", "uint8", "bool"})
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """What the runtime on the device understands.
-
-    Attributes:
-        hybrid_dense: Whether linear of an int8-dynamic program rounds its input to 8 bits while it
-            runs: faster, and further from the reference (docs/decisions/0002-tflite-emitter.md).
-            Where not, such weights are stored as int8 and become float when the model is loaded.
-    """
-
-    hybrid_dense: bool = False
 
 
 class Emitter(Storage):
@@ -48,16 +35,14 @@ class Emitter(Storage):
 
     Args:
         program: The program, after the target passes.
-        dialect: What the runtime understands.
 
     Attributes:
         unsupported: Node name to why it cannot be written.
     """
 
-    def __init__(self, program: Program, dialect: Dialect | None = None) -> None:
+    def __init__(self, program: Program) -> None:
         super().__init__()
         self.program = program
-        self.dialect = dialect or Dialect()
         self.unsupported: dict[str, str] = {}
         self._inputs: dict[str, Held] = {}
         self._named: set[int] = set()

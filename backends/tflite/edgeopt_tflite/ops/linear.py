@@ -11,6 +11,7 @@ from edgeopt.ir.ops import anchor_parts
 from edgeopt_tflite import layout
 from edgeopt_tflite.ops.common import Fusion, fusion_of, limited
 from edgeopt_tflite.ops.convolution import bias_of, constant_weight
+from edgeopt_tflite.passes import ROUND_ROWS
 from edgeopt_tflite.rules import lowers
 from edgeopt_tflite.values import Held
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 aten = torch.ops.aten
+
+
+@lowers(ROUND_ROWS)
+def _rounded_rows(e: Emitter, node: torch.fx.Node) -> None:
+    """The linear behind it does it."""
+    e.write_view(node, e.operand(node))
 
 
 @lowers(aten.linear.default)
@@ -76,7 +83,8 @@ def _fully_connected(
 ) -> Tensor:
     integer = tensor.grid is not None
     assert weight.array is not None  # noqa: S101 (checked before)
-    filters = _weight(e, weight, integer=integer)
+    hybrid = node.args[0].target is ROUND_ROWS  # type: ignore[union-attr]
+    filters = e.stored(weight, weight.array, integer=integer or hybrid)
     keep = len(e.shape(node)) > 2  # noqa: PLR2004 (a matrix)
     rows = tensor.shape[:-1] if keep else (math.prod(tensor.shape[:-1]),)
     return e.emit(
@@ -87,13 +95,5 @@ def _fully_connected(
         grid=e.grid(fusion.result) if integer else None,
         fusedActivationFunction=fusion.code,
         keepNumDims=keep,
-        asymmetricQuantizeInputs=not integer and filters.dtype == "int8",
+        asymmetricQuantizeInputs=hybrid,
     )
-
-
-def _weight(e: Emitter, weight: Value, *, integer: bool) -> Tensor:
-    """Returns the weight; as integers where the kernel reads them, whatever the input is."""
-    spec = weight.spec
-    hybrid = spec is not None and spec.dtype == "int8" and e.dialect.hybrid_dense
-    assert weight.array is not None  # noqa: S101 (checked before)
-    return e.stored(weight, weight.array, integer=integer or hybrid)
