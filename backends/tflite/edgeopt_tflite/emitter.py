@@ -73,6 +73,8 @@ class Emitter(Storage):
 
     def is_integer(self, node: torch.fx.Node) -> bool:
         """Returns whether all float inputs of ``node``, and what it gives, lie on a grid."""
+        if node.target in ops.ANCHORS and ops.anchor_parts(node)[1].name not in self.program.quant:
+            return False  # its weight was kept in float
         result = ops.fused_activation(node) or node
         inputs = list(ops.activation_inputs(node))
         on_grid = all(self.grid(value) is not None for value in inputs)
