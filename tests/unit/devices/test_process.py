@@ -54,6 +54,7 @@ def test_children_end_when_the_wait_is_interrupted(tmp_path):
     code = f"""
 import os, pathlib, signal, threading
 from edgeopt.devices.process import run_process
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has it ignored
 threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
 run_process(["sh", "-c", "echo $$ > pid; sleep 4321"], cwd=pathlib.Path({str(tmp_path)!r}),
             env=os.environ, timeout_s=60, where="here")
