@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from edgeopt.contracts import Progress, Target
     from edgeopt.ir import Program
 
-__all__ = ["ENTRY", "compile_program"]
+__all__ = ["CONFIG", "ENTRY", "compile_program"]
 
 ENTRY = "model.xml"
 WEIGHTS = "model.bin"
+CONFIG = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
+"""How it must be run to give the reference's numbers: what is float stays float32. By default the
+runtime takes bfloat16 or half where the CPU has them, and rounds inputs of linears to int8."""
 
 
 def compile_program(program: Program, target: Target, progress: Progress | None = None) -> Artifact:
@@ -100,7 +103,7 @@ def _metadata(program: Program) -> dict[str, Any]:
             note["high"] = grid.q_max - int(grid.zero_point[0])
         inputs.append(note)
     outputs = [{"shape": list(s.shape), "dtype": s.dtype} for s in program.signature.outputs]
-    return {"inputs": inputs, "outputs": outputs, "config": {"INFERENCE_PRECISION_HINT": "f32"}}
+    return {"inputs": inputs, "outputs": outputs, "config": dict(CONFIG)}
 
 
 def _tools() -> dict[str, str]:

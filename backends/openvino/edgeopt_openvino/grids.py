@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from edgeopt.ir import Program, QuantSpec
 
-__all__ = ["clips_alike", "moves_on_grid", "on_grid"]
+__all__ = ["MOVING", "clips_alike", "moves_on_grid", "on_grid", "rounded", "steps"]
 
 aten = ops.aten
 
@@ -23,16 +23,14 @@ MOVING = (
     aten.reshape.default,
     aten.permute.default,
     aten.slice.Tensor,
-    aten.expand.default,
     aten.cat.default,
     aten.max_pool2d.default,
-    aten.roll.default,
-    aten.flip.default,
     aten.upsample_nearest2d.vec,
     aten.alias.default,
     aten.constant_pad_nd.default,
 )
-"""Operators that make no new number (a pad with zero, which every grid holds)."""
+"""Operators that make no new number (a pad with zero, which every grid holds), and that OpenVINO's
+low-precision passes know: behind roll, flip and expand a FakeQuantize starts integers anew."""
 
 
 def on_grid(program: Program, node: torch.fx.Node, value: Any) -> Any:
@@ -42,6 +40,8 @@ def on_grid(program: Program, node: torch.fx.Node, value: Any) -> Any:
         return value
     if _is_summed_up(program, node):
         value = op.prelu(value, op.constant(np.ones(1, dtype=np.float32)))
+    if _comes_from_float(program, node):
+        value = rounded(spec, value)
     quantized = op.fake_quantize(value, *_ends(spec), *_ends(spec), 2**spec.bits)
     quantized.set_friendly_name(f"{node.name}.grid")
     return quantized.output(0)
@@ -62,23 +62,28 @@ def _is_summed_up(program: Program, node: torch.fx.Node) -> bool:
 
 
 def _comes_from_float(program: Program, node: torch.fx.Node) -> bool:
-    """Returns whether ``node`` is computed of float values."""
-    return (
-        node.op == "placeholder"
-        or any(
-            v.name not in program.quant and ops.fused_activation(v) is not node
-            for v in ops.activation_inputs(node)
-        )
-        or node.target in ops.NORMALIZATIONS
+    """Returns whether ``node`` is computed of float values; inputs are rounded by the runner."""
+    if node.op == "placeholder":
+        return False
+    values = ops.activation_inputs(node)
+    return node.target in ops.NORMALIZATIONS or any(
+        v.name not in program.quant and ops.fused_activation(v) is not node for v in values
     )
 
 
-def _rounded(spec: QuantSpec, value: Any) -> Any:
-    """Returns ``value`` rounded to the grid as the reference does, zero point aside."""
-    scale = spec.scale[0]
-    steps = op.multiply(value, op.constant((1 / scale).numpy()))
-    whole = op.round(steps, "half_to_even")
-    return op.multiply(whole, op.constant(scale.numpy()))
+def rounded(spec: QuantSpec, value: Any) -> Any:
+    """Returns ``value`` rounded to the steps of the grid as the reference does it.
+
+    A FakeQuantize adds the zero point before it rounds, and loses the last bits of small numbers:
+    then one value in 100000 falls on the other side of a tie. It still follows, to clip.
+    """
+    return op.multiply(steps(spec, value), op.constant(spec.scale[0].numpy()))
+
+
+def steps(spec: QuantSpec, value: Any) -> Any:
+    """Returns how many steps ``value`` is from zero, a whole number; ties go to the even one."""
+    times = op.multiply(value, op.constant((1 / spec.scale[0]).numpy()))
+    return op.round(times, "half_to_even")
 
 
 def moves_on_grid(program: Program, node: torch.fx.Node) -> bool:

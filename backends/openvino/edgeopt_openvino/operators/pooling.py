@@ -8,6 +8,7 @@ import openvino.opset13 as op
 import torch
 from openvino import opset1
 
+from edgeopt_openvino import grids
 from edgeopt_openvino.constants import array, numbers
 
 if TYPE_CHECKING:
@@ -46,14 +47,30 @@ def avg_pool(e: Emitter, node: Any) -> Any:
     padded = any(padding)
     if divisor is not None or (beyond and padded and count_padding):
         raise ValueError("average pooling with a divisor of its own, or whose last window is cut")
-    pooled = op.avg_pool(e.value(x), stride, padding, ends, kernel, padded, "floor")
+    pooled = op.avg_pool(_whole_steps(e, x, node), stride, padding, ends, kernel, padded, "floor")
     if not (count_padding and padded):
-        return pooled
+        return _of_steps(e, node, pooled)
     # An integer kernel would pad with the integer 0, not with the number: leave the padding out of
     # the mean, and scale each mean by the share of its window that lies inside.
     inside = torch.ones(1, 1, *x.meta["val"].shape[2:])
     share = torch.nn.functional.avg_pool2d(inside, kernel, stride, padding)
-    return op.multiply(pooled, op.constant(array(share)))
+    return _of_steps(e, node, op.multiply(pooled, op.constant(array(share))))
+
+
+def _whole_steps(e: Emitter, x: Any, node: Any) -> Any:
+    """The value, in steps of its grid where the mean has the same one.
+
+    The mean of an even number of integers often is a tie; of real numbers it is only nearly one.
+    """
+    spec = e.program.quant.get(node.name)
+    return e.value(x) if spec is None else grids.steps(spec, e.value(x))
+
+
+def _of_steps(e: Emitter, node: Any, pooled: Any) -> Any:
+    spec = e.program.quant.get(node.name)
+    if spec is None:
+        return pooled
+    return op.multiply(op.round(pooled, "half_to_even"), op.constant(spec.scale[0].numpy()))
 
 
 def _dilated(kernel: Any, dilation: Any) -> list[int]:
