@@ -12,6 +12,7 @@ from edgeopt.ir import ops
 from edgeopt.ir.source import operator_name, source_line
 from edgeopt_tflite import layout
 from edgeopt_tflite.inputs import input_order
+from edgeopt_tflite.kernels import LARGEST_FACTOR, integer_factor
 from edgeopt_tflite.rules import rules
 from edgeopt_tflite.storage import Storage
 from edgeopt_tflite.values import Held, Value
@@ -72,6 +73,10 @@ class Emitter(Storage):
         return node.name in self.program.constants
 
     def is_integer(self, node: torch.fx.Node) -> bool:
+        """Returns whether an integer kernel can run ``node``."""
+        return self.is_on_grid(node) and integer_factor(self.program, node) < LARGEST_FACTOR
+
+    def is_on_grid(self, node: torch.fx.Node) -> bool:
         """Returns whether all float inputs of ``node``, and what it gives, lie on a grid."""
         if node.target in ops.ANCHORS and ops.anchor_parts(node)[1].name not in self.program.quant:
             return False  # its weight was kept in float

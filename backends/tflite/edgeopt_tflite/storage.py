@@ -45,6 +45,7 @@ class Storage:
         self.emitted: dict[str, list[int]] = {}
         self.origins: dict[int, str] = {}
         self._values: dict[str, Value] = {}
+        self._expansions: dict[int, Tensor] = {}
         self._current = ""
 
     # -- operators ----------------------------------------------------------------------------
@@ -231,7 +232,7 @@ class Storage:
             return self._constant(value, array)
         if spec.dtype == "float16":
             return self._expanded(value, self._constant(value, array.astype(np.float16)))
-        if not integer and spec.axis is None:
+        if not integer and (spec.axis is None or spec.dtype == "int32"):
             return self._constant(value, array)
         whole = self._constant(value, quantized(array, spec, axis), spec, axis)
         return whole if integer else self._expanded(value, whole)
@@ -245,13 +246,12 @@ class Storage:
 
     def _expanded(self, value: Value, tensor: Tensor) -> Tensor:
         """Returns a constant as float32, which the runtime computes once, when it is loaded."""
-        for code, inputs, outputs in self.model.operators:
-            if code == "DEQUANTIZE" and inputs[0] is tensor:
-                return outputs[0]
-        made = self.model.tensor(f"{value.name}/real", tensor.shape, "float32")
-        self.origins[made.index] = value.name
-        self._operator("DEQUANTIZE", [tensor], made, "Dequantize")
-        return made
+        if tensor.index not in self._expansions:
+            made = self.model.tensor(f"{value.name}/real", tensor.shape, "float32")
+            self.origins[made.index] = value.name
+            self._operator("DEQUANTIZE", [tensor], made, "Dequantize")
+            self._expansions[tensor.index] = made
+        return self._expansions[tensor.index]
 
     def reshaped(self, tensor: Tensor, shape: Shape) -> Tensor:
         """Returns ``tensor`` with another shape, by an operator where it is not its own."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from edgeopt.contracts import NodeSupport, SupportReport
 from edgeopt.ir import ops
 from edgeopt.ir.source import module_path, operator_name, source_line
+from edgeopt_tflite.kernels import LARGEST_FACTOR
 
 if TYPE_CHECKING:
     import torch
@@ -77,4 +78,6 @@ def _why_float(emitter: Emitter, program: Program, node: torch.fx.Node) -> str:
         return f"{loose[0]} has no grid"
     if emitter.grid(ops.fused_activation(node) or node) is None:
         return "its output has no grid"
+    if emitter.is_on_grid(node) and not emitter.is_integer(node):
+        return f"its inputs are more than {LARGEST_FACTOR:.0f} times as coarse as its result"
     return "TFLite has no integer kernel for it"

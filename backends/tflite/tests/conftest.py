@@ -103,12 +103,15 @@ def target():
 def program_of():
     """Returns a function that makes the program of a model, and its samples."""
 
-    def make(model: Any, *inputs: torch.Tensor, precision: str = "float32", **modules: Any):
+    def make(
+        model: Any, *inputs: torch.Tensor, precision: str = "float32", overrides: Any = None,
+        **modules: Any,
+    ):  # fmt: skip
         module = model if isinstance(model, torch.nn.Module) else Function(model, **modules)
         program = run_core(capture_module(module.eval(), inputs))
         generator = torch.Generator().manual_seed(1)
         samples = [tuple(_like(t, generator) for t in inputs) for _ in range(SAMPLES)]
-        config = QuantizationConfig(precision=precision, **PLAIN)
+        config = QuantizationConfig(precision=precision, overrides=overrides or {}, **PLAIN)
         data = samples if precision == "int8" else None
         if precision != "float32":
             program = quantize_program(program, data, config)
