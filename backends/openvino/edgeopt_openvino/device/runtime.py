@@ -69,7 +69,7 @@ class _Input:
         """Returns ``array`` for the runtime, on its grid where it has one."""
         if self._scale is None:
             # A tensor shares the array's memory, and nobody may write to the caller's.
-            return ov.Tensor(np.ascontiguousarray(array))
+            return ov.Tensor(np.asarray(array, order="C"))
         room = self._room
         np.divide(array, self._scale, out=room)
         np.rint(room, out=room)

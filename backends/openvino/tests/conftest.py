@@ -1,0 +1,82 @@
+"""Programs, compiled and run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from edgeopt.contracts import CompileOptions
+from edgeopt.ir import ReferenceRunner, capture_module
+from edgeopt.passes import run_core
+from edgeopt.quantization import QuantizationConfig, quantize_program
+from edgeopt.registry.target_registry import find_target
+from edgeopt_openvino import OpenVINOBackend
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edgeopt.ir import Program
+
+
+@dataclass
+class Made:
+    """A program, its artefact, and what both say to the same inputs."""
+
+    program: Program
+    artifact: Any
+    runner: Any
+    samples: list[tuple[np.ndarray, ...]]
+
+    def pairs(self):
+        """Yields what the reference says and what OpenVINO says, output by output."""
+        reference = ReferenceRunner(self.program)
+        for sample in self.samples:
+            wanted, got = reference(*sample), self.runner(*sample)
+            wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+            got = got if isinstance(got, tuple) else (got,)
+            yield from zip(wanted, got, strict=True)
+
+    def kernels(self):
+        """Returns the runtime's operators: (kind, precision, names of ours that it took in)."""
+        compiled = self.runner._model._request.get_compiled_model()
+        found = []
+        for operator in compiled.get_runtime_model().get_ordered_ops():
+            told = {
+                k: v.astype(str) for k, v in operator.get_rt_info().items() if k != "attributes"
+            }
+            names = told.get("originalLayersNames", "").split(",")
+            found.append((told["layerType"], told["runtimePrecision"], names))
+        return found
+
+
+@pytest.fixture
+def make():
+    """Returns a function: model and example inputs to `Made`."""
+    torch.manual_seed(0)
+
+    def build(model, *example, precision="int8", count=4, program=None, **settings):
+        samples = [tuple(_like(t) for t in example) for _ in range(count)]
+        if program is None:
+            program = run_core(capture_module(model.eval(), example))
+        if precision != "float32":
+            data = samples if precision == "int8" else None
+            config = QuantizationConfig(precision=precision, rounding="nearest", **settings)
+            program = quantize_program(program, data, config)
+        backend = OpenVINOBackend()
+        target = find_target("generic-x86-64-v3")
+        artifact = backend.compile(program, target, CompileOptions())
+        arrays = [tuple(t.numpy() for t in sample) for sample in samples]
+        return Made(program, artifact, backend.load(artifact, threads=1), arrays)
+
+    return build
+
+
+def _like(tensor):
+    if tensor.dtype.is_floating_point:
+        return torch.randn(tensor.shape)
+    if tensor.dtype is torch.bool:
+        return torch.rand(tensor.shape) < 0.5
+    return torch.randint(0, 10, tensor.shape, dtype=tensor.dtype)

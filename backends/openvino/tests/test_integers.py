@@ -1,0 +1,140 @@
+"""What OpenVINO makes of int8 programs: integer kernels that round where the program rounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+
+def worst(made):
+    """Returns the largest difference from the reference, in steps of the output's grid."""
+    steps = [made.program.quant.get(n) for n in made.program.output_names]
+    unit = [float(s.scale[0]) if s is not None else 1.0 for s in steps] * len(made.samples)
+    return max(float(np.abs(a - b).max()) / u for (a, b), u in zip(made.pairs(), unit, strict=True))
+
+
+class Residual(nn.Module):
+    """Both sides of each add are convolutions or what they made: OpenVINO fuses the add."""
+
+    def __init__(self, activation=None):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 3, 2, 1)
+        self.one = nn.Conv2d(16, 16, 3, 1, 1)
+        self.two = nn.Conv2d(16, 16, 1)
+        self.deep = nn.Conv2d(16, 16, 3, 1, 1, groups=16)
+        self.activation = activation or nn.ReLU()
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, x):
+        x = self.stem(x).relu()
+        x = x + self.activation(self.one(x))
+        x = x + self.two(self.deep(x).clamp(0, 6))
+        return self.head(x.mean((2, 3)))
+
+
+def test_convolutions_and_linears_run_as_integers(make):
+    made = make(Residual(), torch.randn(1, 3, 16, 16))
+    kernels = [(k, p) for k, p, _ in made.kernels() if k in ("Convolution", "FullyConnected")]
+    assert len(kernels) == 5
+    assert {p for _, p in kernels} <= {"u8", "i8"}
+
+
+def test_an_add_joins_the_kernel_of_its_convolution_and_both_round(make):
+    made = make(Residual(nn.Identity()), torch.randn(1, 3, 16, 16))
+    taken = [names for kind, _, names in made.kernels() if kind == "Convolution"]
+    assert any({"conv2d_3.grid", "add_1.grid"} <= set(names) for names in taken)
+    assert worst(made) < 1e-3
+
+
+def test_an_activation_in_front_of_an_add_rounds_too(make):
+    assert worst(make(Residual(nn.ReLU6()), torch.randn(1, 3, 16, 16))) < 1e-3
+
+
+def test_seven_bit_weights_use_seven_bits(make):
+    made = make(Residual(), torch.randn(1, 3, 16, 16), weight_bits=7)
+    assert worst(made) < 1e-3
+
+
+def test_the_mean_of_four_rounds_ties_as_the_reference(make):
+    class Pooled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 3, padding=1)
+            self.head = nn.Conv2d(8, 4, 1)
+
+        def forward(self, x):
+            return self.head(nn.functional.avg_pool2d(self.conv(x).relu(), 2))
+
+    assert worst(make(Pooled(), torch.randn(1, 3, 16, 16))) < 1e-3
+
+
+def test_a_normalization_of_small_numbers_keeps_its_epsilon(make):
+    class Small(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(32, 32), nn.Linear(32, 32)
+            self.norm = nn.LayerNorm(32)
+            nn.init.normal_(self.first.weight, std=1e-3)
+            nn.init.zeros_(self.first.bias)
+
+        def forward(self, x):
+            return self.second(self.norm(self.first(x) + 1e-3 * x))
+
+    assert worst(make(Small(), torch.randn(1, 8, 32))) < 1e-3
+
+
+def test_integers_go_on_behind_a_roll(make):
+    class Rolled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(16, 16), nn.Linear(16, 16)
+
+        def forward(self, x):
+            return self.second(torch.roll(self.first(x), (1, 2), (0, 1)).flip(1))
+
+    made = make(Rolled(), torch.randn(4, 6, 16))
+    kinds = [p for k, p, _ in made.kernels() if k == "FullyConnected"]
+    assert len(kinds) == 2
+    assert set(kinds) <= {"u8", "i8"}
+    assert worst(made) < 1e-3
+
+
+def test_a_deep_network_gives_the_same_integers(make):
+    class Deep(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = nn.Conv2d(3, 12, 3, 2, 1)
+            self.layers = nn.ModuleList(nn.Conv2d(12, 12, 3, 1, 1) for _ in range(24))
+
+        def forward(self, x):
+            x = self.stem(x).relu()
+            for index, layer in enumerate(self.layers):
+                x = x + layer(x) if index % 3 == 2 else layer(x).relu()
+            return x
+
+    made = make(Deep(), torch.randn(1, 3, 24, 24), count=3)
+    assert worst(made) < 1e-3
+
+
+def test_dynamic_linears_keep_their_float_input(make):
+    made = make(
+        nn.Sequential(nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 8)),
+        torch.randn(2, 64),
+        precision="int8-dynamic",
+    )
+    for wanted, got in made.pairs():
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4)
+    assert made.artifact.size_bytes < 4 * 64 * 64
+
+
+def test_half_weights_are_stored_as_halves(make):
+    made = make(nn.Linear(128, 64), torch.randn(1, 128), precision="float16")
+    assert len(made.artifact.files["model.bin"]) < 2 * 128 * 64 + 1024
+    for wanted, got in made.pairs():
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_int8_weights_are_stored_as_bytes(make):
+    made = make(nn.Conv2d(64, 64, 3), torch.randn(1, 64, 8, 8))
+    assert len(made.artifact.files["model.bin"]) < 64 * 64 * 9 + 4096
