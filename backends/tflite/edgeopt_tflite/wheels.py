@@ -29,6 +29,7 @@ _TFLITE = (
 """tflite-runtime: version, the C library that its armv7 wheels need, and Pythons with one."""
 _ARMV7_NOTES = (
     "LiteRT has no wheel for armv7; tflite-runtime 2.14.0 is the last one",
+    "its int8 kernels round twice: outputs may be a few steps from the reference",
     "numpy has no armv7 wheel on PyPI: install the system's (apt install python3-numpy), below 2",
 )
 
