@@ -47,9 +47,10 @@ class OpenVINOBackend:
 
     def support(self, program: Program, target: Target) -> SupportReport:
         """Returns one verdict for each node."""
-        from edgeopt_openvino.support import report_of  # noqa: PLC0415 (imports the toolchain)
+        from edgeopt_openvino.emitter import emit_program  # noqa: PLC0415 (the toolchain)
+        from edgeopt_openvino.support import report_of  # noqa: PLC0415
 
-        return report_of(program, target)
+        return report_of(emit_program(program), target)
 
     def compile(
         self,

@@ -12,12 +12,13 @@ import openvino as ov
 
 from edgeopt.contracts import Artifact
 from edgeopt.errors import UnsupportedError
-from edgeopt_openvino.emitter import emit_model
+from edgeopt_openvino.emitter import emit_program
 from edgeopt_openvino.support import report_of
 
 if TYPE_CHECKING:
     from edgeopt.contracts import Progress, Target
     from edgeopt.ir import Program
+    from edgeopt_openvino.emitter import Emitter
 
 __all__ = ["CONFIG", "ENTRY", "compile_program"]
 
@@ -35,7 +36,6 @@ def compile_program(program: Program, target: Target, progress: Progress | None 
         UnsupportedError: A node cannot be written; carries the report.
         CompileError: OpenVINO failed all the same.
     """
-    _require_support(program, target)
     total = sum(node.op == "call_function" for node in program.graph.nodes)
     done = 0
 
@@ -45,7 +45,9 @@ def compile_program(program: Program, target: Target, progress: Progress | None 
         if progress is not None:
             progress("compile", done, total)
 
-    model = emit_model(program, step=step)
+    emitter = emit_program(program, step=step)
+    _require_support(emitter, target)
+    model = emitter.model()
     _name_operators(program, model)
     return Artifact(
         backend="openvino",
@@ -62,8 +64,8 @@ def compile_program(program: Program, target: Target, progress: Progress | None 
     )
 
 
-def _require_support(program: Program, target: Target) -> None:
-    report = report_of(program, target)
+def _require_support(emitter: Emitter, target: Target) -> None:
+    report = report_of(emitter, target)
     if report.ok:
         return
     names = sorted({node.operator for node in report.unsupported})

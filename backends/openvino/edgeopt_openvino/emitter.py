@@ -7,6 +7,7 @@ OpenVINO's plugin makes integer kernels that compute what the reference computes
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import openvino as ov
@@ -17,6 +18,7 @@ from edgeopt.ir.source import operator_name, source_line
 from edgeopt_openvino import constants, grids
 from edgeopt_openvino.frontend import convert_node
 from edgeopt_openvino.operators import find_operator
+from edgeopt_openvino.rules import NoRuleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,21 +27,21 @@ if TYPE_CHECKING:
 
     from edgeopt.ir import Program
 
-__all__ = ["Emitter", "emit_model"]
+__all__ = ["Emitter", "emit_program"]
 
 Value = Any
 """An output of an OpenVINO operator; its package has no types."""
 
 
-def emit_model(program: Program, *, step: Callable[[], None] | None = None) -> ov.Model:
-    """Returns ``program`` as an OpenVINO model.
+def emit_program(program: Program, *, step: Callable[[], None] | None = None) -> Emitter:
+    """Returns ``program``, written; ``refused`` says which of its nodes could not be.
 
     Args:
         program: In canonical form.
         step: Called after each node.
 
     Raises:
-        CompileError: A node could not be written; names it and its source line.
+        CompileError: OpenVINO failed on a node; names it and its source line.
     """
     emitter = Emitter(program)
     for node in program.graph.nodes:
@@ -47,7 +49,7 @@ def emit_model(program: Program, *, step: Callable[[], None] | None = None) -> o
             emitter.emit(node)
             if step is not None:
                 step()
-    return emitter.model()
+    return emitter
 
 
 class Emitter:
@@ -55,10 +57,12 @@ class Emitter:
 
     Attributes:
         program: The program that is being written.
+        refused: Name of each node that could not be written, and why.
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.refused: dict[str, str] = {}
         self._values: dict[str, Any] = {}
         self._parameters = [self._parameter(program.node(name)) for name in program.input_names]
 
@@ -85,14 +89,16 @@ class Emitter:
         return value if value.element_type == wanted else op.convert(value, wanted).output(0)
 
     def emit(self, node: torch.fx.Node) -> None:
-        """Writes one call.
+        """Writes one call; one that cannot be written is noted, and a stand-in takes its place.
 
         Raises:
-            CompileError: OpenVINO refused it.
+            CompileError: OpenVINO failed on it.
         """
-        emit = find_operator(node)
         try:
-            made = emit(self, node) if emit else convert_node(self, node)
+            made = self._written(node)
+        except NoRuleError as error:
+            self.refused[node.name] = str(error)
+            made = _stand_in(node.meta["val"])
         except (RuntimeError, ValueError, TypeError, KeyError, IndexError) as error:
             raise CompileError(
                 f"OpenVINO could not write {operator_name(node)}: {error}".strip(),
@@ -100,6 +106,14 @@ class Emitter:
                 hint="keep this module in float, or choose another backend",
             ) from error
         self._values[node.name] = self._finished(node, made)
+
+    def _written(self, node: torch.fx.Node) -> Any:
+        """Returns what our own rule makes of ``node``, else what the frontend does."""
+        emit = find_operator(node)
+        if emit is not None:
+            with suppress(NoRuleError):
+                return emit(self, node)
+        return convert_node(self, node)
 
     def model(self) -> ov.Model:
         """Returns the model; its operators are named after the program's values."""
@@ -113,7 +127,9 @@ class Emitter:
         if isinstance(made, (tuple, list)):
             return tuple(_output(v) for v in made)
         value = _output(made)
-        value.get_node().set_friendly_name(node.name)
+        operator = value.get_node()
+        if operator.get_friendly_name() == operator.get_name():  # else it is another value's
+            operator.set_friendly_name(node.name)
         return grids.on_grid(self.program, node, value)
 
     def _parameter(self, node: torch.fx.Node) -> Any:
@@ -122,6 +138,12 @@ class Emitter:
         parameter = op.parameter([int(d) for d in held.shape], kind, name=node.name)
         self._values[node.name] = grids.on_grid(self.program, node, parameter.output(0))
         return parameter
+
+
+def _stand_in(held: Any) -> Any:
+    if isinstance(held, (tuple, list)):
+        return tuple(_stand_in(part) for part in held)
+    return op.parameter([int(d) for d in held.shape], ov.Type.f32)
 
 
 def _output(value: Any) -> Value:

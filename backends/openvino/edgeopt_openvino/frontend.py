@@ -8,42 +8,29 @@ from typing import TYPE_CHECKING, Any
 import openvino as ov
 import torch
 
-from edgeopt.errors import CompileError
-from edgeopt.ir.source import operator_name, source_line
+from edgeopt_openvino.rules import NoRuleError
 
 if TYPE_CHECKING:
     from edgeopt.ir import Program
     from edgeopt_openvino.emitter import Emitter
 
-__all__ = ["convert_node", "refusal"]
+__all__ = ["convert_node"]
 
 
 def convert_node(e: Emitter, node: torch.fx.Node) -> Any:
     """Returns the value (or a tuple of them) that the frontend makes of ``node``.
 
     Raises:
-        CompileError: The frontend has no rule for it.
+        NoRuleError: The frontend has no rule for it.
     """
     try:
         part, live = _converted(e.program, node)
-    except Exception as error:
-        raise CompileError(
-            f"OpenVINO has no rule for {operator_name(node)}: {_first_line(error)}",
-            where=source_line(node) or node.name,
-        ) from error
+    except Exception as error:  # torch and OpenVINO raise many types here
+        raise NoRuleError(f"OpenVINO has no rule for it: {_first_line(error)}") from error
     for parameter, value in zip(part.get_parameters(), live, strict=True):
         parameter.output(0).replace(e.value(value))
     made = [result.input_value(0) for result in part.get_results()]
     return tuple(made) if isinstance(node.meta["val"], (tuple, list)) else made[0]
-
-
-def refusal(program: Program, node: torch.fx.Node) -> str:
-    """Returns why the frontend cannot write ``node``, empty where it can."""
-    try:
-        _converted(program, node)
-    except Exception as error:  # noqa: BLE001 (torch and OpenVINO raise many types here)
-        return f"OpenVINO has no rule for {operator_name(node)}: {_first_line(error)}"
-    return ""
 
 
 class _One(torch.nn.Module):

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from edgeopt.contracts import NodeSupport, SupportReport
 from edgeopt.ir import ops
 from edgeopt.ir.source import module_path, operator_name, source_line
-from edgeopt_openvino.frontend import refusal
 from edgeopt_openvino.grids import MOVING
-from edgeopt_openvino.operators import find_operator
 
 if TYPE_CHECKING:
     import torch
@@ -17,16 +15,18 @@ if TYPE_CHECKING:
     from edgeopt.contracts import Target
     from edgeopt.contracts.support import Verdict
     from edgeopt.ir import Program
+    from edgeopt_openvino.emitter import Emitter
 
 __all__ = ["report_of"]
 
 
-def report_of(program: Program, target: Target) -> SupportReport:
-    """Returns one verdict for each operator of ``program``."""
+def report_of(emitter: Emitter, target: Target) -> SupportReport:
+    """Returns one verdict for each operator of the program that ``emitter`` has written."""
+    program = emitter.program
     entries = []
     for node in program.graph.nodes:
         if node.op == "call_function":
-            verdict, reason = _verdict(program, node)
+            verdict, reason = _verdict(emitter, node)
             entries.append(
                 NodeSupport(
                     node=node.name,
@@ -40,11 +40,10 @@ def report_of(program: Program, target: Target) -> SupportReport:
     return SupportReport("openvino", target.name, tuple(entries))
 
 
-def _verdict(program: Program, node: torch.fx.Node) -> tuple[Verdict, str]:
-    if find_operator(node) is None:
-        reason = refusal(program, node)
-        if reason:
-            return "unsupported", reason
+def _verdict(emitter: Emitter, node: torch.fx.Node) -> tuple[Verdict, str]:
+    program = emitter.program
+    if node.name in emitter.refused:
+        return "unsupported", emitter.refused[node.name]
     if not ops.is_float_tensor(node):
         return "folded" if node.target in MOVING else "float", ""
     if _is_fused(node) or node.target is ops.aten.reshape.default:

@@ -186,3 +186,55 @@ def test_the_digest_of_files_is_that_of_the_same_program(make):
         == hashlib.sha256(two.artifact.files["model.bin"]).digest()
     )
     assert one.artifact.files["model.xml"] == two.artifact.files["model.xml"]
+
+
+def test_support_and_compile_agree_where_only_the_arguments_are_refused(monkeypatch):
+    from edgeopt_openvino import frontend
+
+    class Divided(nn.Module):
+        def forward(self, x):
+            return nn.functional.avg_pool2d(x, 2, divisor_override=3).relu()
+
+    program = run_core(capture_module(Divided().eval(), (torch.ones(1, 1, 4, 4),)))
+    backend, target = OpenVINOBackend(), find_target("generic-x86-64-v3")
+
+    def none(*_):
+        raise RuntimeError("none")
+
+    monkeypatch.setattr(frontend, "_converted", none)
+    (bad,) = backend.support(program, target).unsupported
+    assert bad.operator == "aten.avg_pool2d.default"
+    with pytest.raises(UnsupportedError):
+        backend.compile(program, target, CompileOptions())
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: nn.functional.elu(x, 0.7).cumsum(1),
+        lambda x: torch.roll(x, 3),
+        lambda x: torch.topk(x, 2, dim=1)[0],
+        lambda x: torch.sort(x, dim=1)[1],
+        lambda x: nn.functional.interpolate(x, scale_factor=1.7, mode="bilinear"),
+        lambda x: nn.functional.interpolate(x, size=(7, 5), mode="nearest"),
+        lambda x: nn.functional.interpolate(x, size=(7, 5), mode="bilinear", align_corners=True),
+        lambda x: torch.linalg.vector_norm(x, dim=1),
+        nn.functional.selu,
+        lambda x: x.to(torch.int32).to(torch.float32) + (x > 0.5),
+        lambda x: torch.cat([x[:, :1], x[..., ::2, :].repeat(1, 1, 2, 1)], 1),
+        lambda x: x.abs().sqrt() + x.exp().log() + x.square().rsqrt().clamp(max=3),
+        lambda x: torch.where(x.logical_not() | (x > 1), x.floor(), x.ceil() % 3),
+        lambda x: x.amax(1) - x.amin((1, 2)).unsqueeze(1) + x.sum(),
+        lambda x: torch.nn.functional.pad(x, (1, -1, 2, 0), value=1.5),
+        lambda x: torch.einsum("nchw,ncwk->nchk", x, x.transpose(2, 3)),
+    ],
+)  # fmt: skip
+def test_operators_beyond_networks(make, function):
+    class Calls(nn.Module):
+        def forward(self, x):
+            return function(x)
+
+    made = make(Calls(), torch.randn(1, 3, 4, 6), precision="float32", count=2)
+    for wanted, got in made.pairs():
+        assert (got.dtype, got.shape) == (wanted.dtype, wanted.shape)
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -138,3 +139,34 @@ def test_half_weights_are_stored_as_halves(make):
 def test_int8_weights_are_stored_as_bytes(make):
     made = make(nn.Conv2d(64, 64, 3), torch.randn(1, 64, 8, 8))
     assert len(made.artifact.files["model.bin"]) < 64 * 64 * 9 + 4096
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kernel_size": 2, "ceil_mode": True},
+        {"kernel_size": 640, "ceil_mode": True},
+        {"kernel_size": 3, "stride": 2, "padding": 1},
+        {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False},
+        {"kernel_size": 3, "stride": 2, "ceil_mode": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_average_pooling_counts_as_torch(make, settings, precision):
+    class Pooled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(2, 4, 1)
+            self.pool = nn.AvgPool2d(**settings)
+            self.head = nn.Conv2d(4, 4, 1)
+
+        def forward(self, x):
+            return self.head(self.pool(self.conv(x)))
+
+    made = make(Pooled(), torch.randn(1, 2, 5, 6), precision=precision)
+    if precision == "int8":
+        assert worst(made) < 1.01
+    else:
+        for wanted, got in made.pairs():
+            np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)

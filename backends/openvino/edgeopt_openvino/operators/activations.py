@@ -8,6 +8,7 @@ import numpy as np
 import openvino.opset13 as op
 
 from edgeopt_openvino.grids import clips_alike
+from edgeopt_openvino.rules import NoRuleError
 
 if TYPE_CHECKING:
     from edgeopt_openvino.emitter import Emitter
@@ -78,7 +79,7 @@ def elu(e: Emitter, node: Any) -> Any:
     """X where it is positive, else alpha * (exp(x) - 1)."""
     alpha, scale, inner = [*node.args[1:], 1.0, 1.0, 1.0][:3]
     if (scale, inner) != (1.0, 1.0):
-        raise ValueError("elu with a scale of its input or output")
+        raise NoRuleError("elu with a scale of its input or output")
     return op.elu(e.value(node.args[0]), float(alpha))
 
 

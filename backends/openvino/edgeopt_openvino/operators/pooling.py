@@ -10,6 +10,7 @@ from openvino import opset1
 
 from edgeopt_openvino import grids
 from edgeopt_openvino.constants import array, numbers
+from edgeopt_openvino.rules import NoRuleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,9 +46,10 @@ def avg_pool(e: Emitter, node: Any) -> Any:
     ends = _ends(node, stride, padding, kernel)
     beyond = any(end > pad for end, pad in zip(ends, padding, strict=True))
     padded = any(padding)
+    outside = padded or any(ends)
     if divisor is not None or (beyond and padded and count_padding):
-        raise ValueError("average pooling with a divisor of its own, or whose last window is cut")
-    pooled = op.avg_pool(_whole_steps(e, x, node), stride, padding, ends, kernel, padded, "floor")
+        raise NoRuleError("average pooling with a divisor of its own, or whose last window is cut")
+    pooled = op.avg_pool(_whole_steps(e, x, node), stride, padding, ends, kernel, outside, "floor")
     if not (count_padding and padded):
         return _of_steps(e, node, pooled)
     # An integer kernel would pad with the integer 0, not with the number: leave the padding out of
@@ -119,7 +121,7 @@ def _resized(e: Emitter, node: Any, mode: str, factors: Any, corners: str) -> An
     size = numbers([int(d) for d in node.meta["val"].shape[-2:]])
     exact = factors is None or corners == "align_corners" or _whole(node, factors)
     if not exact:
-        raise ValueError("resizing by a factor that does not give a whole size")
+        raise NoRuleError("resizing by a factor that does not give a whole size")
     return op.interpolate(
         e.value(node.args[0]),
         size,

@@ -9,6 +9,7 @@ import openvino.opset13 as op
 import torch
 
 from edgeopt_openvino import constants
+from edgeopt_openvino.rules import NoRuleError
 
 if TYPE_CHECKING:
     from edgeopt_openvino.emitter import Emitter
@@ -37,10 +38,10 @@ def attention(e: Emitter, node: Any) -> Any:
     names = ("attn_mask", "dropout_p", "is_causal")
     given = {**dict(zip(names, node.args[3:], strict=False)), **node.kwargs}
     if given.get("dropout_p"):
-        raise ValueError("attention with dropout")
+        raise NoRuleError("attention with dropout")
     query, key, value = (e.value(a) for a in node.args[:3])
     if given.get("enable_gqa"):
-        raise ValueError("attention with grouped heads; the pass decompose_attention spells it")
+        raise NoRuleError("attention with grouped heads; the pass decompose_attention spells it")
     mask = given.get("attn_mask")
     scale = given.get("scale")
     return op.scaled_dot_product_attention(

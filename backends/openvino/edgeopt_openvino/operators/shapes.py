@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import openvino.opset13 as op
 
 from edgeopt_openvino.constants import numbers
+from edgeopt_openvino.rules import NoRuleError
 
 if TYPE_CHECKING:
     from edgeopt_openvino.emitter import Emitter
@@ -87,7 +88,7 @@ def roll(e: Emitter, node: Any) -> Any:
     """Values that leave an axis at one end come back at the other."""
     x, shifts, axes = (*node.args, [])[:3]
     if not axes:
-        raise ValueError("roll of the flattened value")
+        raise NoRuleError("roll of the flattened value")
     return op.roll(e.value(x), numbers(shifts), numbers(axes))
 
 
