@@ -31,7 +31,7 @@ class Tiny(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tiny(compiled):
     return compiled(Tiny(), torch.randn(2, 3, 16, 16), precision="int8")
 

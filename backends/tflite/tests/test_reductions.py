@@ -80,9 +80,15 @@ def test_integer_pooling(compiled, name):
     assert case.count("TRANSPOSE", "QUANTIZE", "DEQUANTIZE") == 0
 
 
+@pytest.fixture(scope="module")
+def together(compiled):
+    """All functions as one model: capturing takes most of the time."""
+    return compiled(lambda x: {name: function(x) for name, function in FLOAT.items()}, X)
+
+
 @pytest.mark.parametrize("name", FLOAT)
-def test_float(compiled, name):
-    compiled(FLOAT[name], X).assert_close(5e-6)
+def test_float(together, name):
+    together.assert_close(5e-6, output=name)
 
 
 @pytest.mark.parametrize(
