@@ -1,0 +1,65 @@
+"""A compiled graph before code is generated: kernels, and the order in which they run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Buffer", "Executable", "Step"]
+
+Kind = Literal["input", "output", "constant", "temporary"]
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A dense array that steps read or write.
+
+    Attributes:
+        name: Unique name.
+        shape: Its shape, row-major.
+        dtype: numpy's name of its dtype.
+        kind: ``input`` and ``output`` are the caller's, in the program's order, with the float
+            model's shapes and dtypes; ``constant`` is stored; ``temporary`` lives in between.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of a kernel.
+
+    Attributes:
+        kernel: Name of the PrimFunc.
+        args: Indices of buffers, in the kernel's order: those read, then those written.
+        outputs: How many at the end are written.
+        origins: Names of the program's nodes it computes.
+    """
+
+    kernel: str
+    args: tuple[int, ...]
+    outputs: int = 1
+    origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Executable:
+    """Straight-line code: steps, run one after the other.
+
+    Attributes:
+        module: A TVM IRModule with one PrimFunc a kernel, under the names that steps use.
+        buffers: All arrays; an index into it names one.
+        steps: The calls, in order.
+        constants: Index of a buffer of kind ``constant`` to its content.
+    """
+
+    module: Any
+    buffers: tuple[Buffer, ...]
+    steps: tuple[Step, ...]
+    constants: dict[int, np.ndarray]

@@ -1,0 +1,12 @@
+"""The kernels that carry the time: convolutions and matrix products, and how all are scheduled.
+
+Activations are channels-last: (batch, rows, columns, channels), or (..., features) for matrix products.
+An anchor returns raw sums, float32 or int32; bias, activation and requantization are element-wise
+operators behind it, which fusion joins to it.
+"""
+
+from edgeopt_tvm.kernels.convolution import Window, convolution
+from edgeopt_tvm.kernels.products import dense, matmul
+from edgeopt_tvm.kernels.schedule import scheduled
+
+__all__ = ["Window", "convolution", "dense", "matmul", "scheduled"]
