@@ -23,12 +23,16 @@ class Buffer:
         dtype: numpy's name of its dtype.
         kind: ``input`` and ``output`` are the caller's, in the program's order, with the float
             model's shapes and dtypes; ``constant`` is stored; ``temporary`` lives in between.
+        alias: Index of the buffer whose memory this one is, seen in another shape of as many
+            elements (the kind is then ``temporary``, whatever that buffer is); -1 for memory of
+            its own. The buffer it names is never an alias itself.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     kind: Kind
+    alias: int = -1
 
 
 @dataclass(frozen=True)
