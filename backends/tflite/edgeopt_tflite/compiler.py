@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts import Artifact
 from edgeopt.errors import UnsupportedError
-from edgeopt_tflite import layout
+from edgeopt.ir import orders
 from edgeopt_tflite.emitter import Emitter
 from edgeopt_tflite.support import report_of
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from edgeopt.contracts import Progress, Target
     from edgeopt.ir import Program
+    from edgeopt.ir.orders import Order
     from edgeopt_tflite.flatbuffer import Tensor
-    from edgeopt_tflite.layout import Order
     from edgeopt_tflite.values import Held
 
 __all__ = ["ENTRY", "compile_program", "tool_versions"]
@@ -125,7 +125,7 @@ def _outputs(e: Emitter) -> tuple[list[tuple[str, Tensor]], list[dict[str, Any]]
 
 def _note(e: Emitter, node: torch.fx.Node, held: Held | None, place: int | None) -> dict[str, Any]:
     shape = list(e.shape(node))
-    order: Order = layout.identity(len(shape)) if held is None else held.order
+    order: Order = orders.identity(len(shape)) if held is None else held.order
     note: dict[str, Any] = {
         "tensor": place,
         "dtype": e.dtype(node),

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeopt.errors import CompileError
-from edgeopt.ir import ops
+from edgeopt.ir import ops, orders
 from edgeopt.ir.source import operator_name, source_line
-from edgeopt_tflite import layout
 from edgeopt_tflite.inputs import input_order
 from edgeopt_tflite.kernels import LARGEST_FACTOR, integer_factor
 from edgeopt_tflite.rules import rules
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     import torch
 
     from edgeopt.ir import Program, QuantSpec
+    from edgeopt.ir.orders import Order, Shape
     from edgeopt_tflite.flatbuffer import Tensor
-    from edgeopt_tflite.layout import Order, Shape
 
 __all__ = ["Emitter"]
 
@@ -134,7 +133,7 @@ class Emitter(Storage):
             return
         kind = self.dtype(node)
         tensor = self.model.tensor(node.name, self.shape(node), kind if kind in _TYPES else "int32")
-        self._put(node, Held(tensor, layout.identity(len(tensor.shape))))
+        self._put(node, Held(tensor, orders.identity(len(tensor.shape))))
 
     # -- inputs and constants -----------------------------------------------------------------
 
@@ -162,7 +161,7 @@ class Emitter(Storage):
             if kind not in _TYPES:
                 self.unsupported[name] = f"values of type {kind} are not supported"
                 kind = "float32"
-            tensor = self.model.tensor(name, layout.stored_shape(shape, order), kind, grid)
+            tensor = self.model.tensor(name, orders.stored_shape(shape, order), kind, grid)
             self._inputs[name] = Held(tensor, order)
             self._put(node, self._inputs[name])
 
@@ -200,7 +199,7 @@ class Emitter(Storage):
         """
         logical = self.shape(node)
         if shape is not None and shape != logical:
-            found = layout.reshaped(shape, order, logical)
+            found = orders.reshaped(shape, order, logical)
             assert found is not None  # noqa: S101 (lowerings add and drop dimensions of size 1)
             order = found
         grid = self.grid(node)

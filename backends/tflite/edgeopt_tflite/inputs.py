@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgeopt.ir import ops
-from edgeopt_tflite import layout
+from edgeopt.ir import ops, orders
 
 if TYPE_CHECKING:
-    from edgeopt_tflite.layout import Order
+    from edgeopt.ir.orders import Order
 
 __all__ = ["input_order"]
 
@@ -44,7 +43,7 @@ _FARTHEST = 8
 def input_order(node: torch.fx.Node) -> Order:
     """Returns the order in which the input ``node`` shall be given."""
     rank = node.meta["val"].ndim
-    return _wanted(node, rank, _FARTHEST) or layout.identity(rank)
+    return _wanted(node, rank, _FARTHEST) or orders.identity(rank)
 
 
 def _wanted(node: torch.fx.Node, rank: int, left: int) -> Order | None:
@@ -63,7 +62,7 @@ def _wanted_by(user: torch.fx.Node, node: torch.fx.Node, rank: int, left: int) -
     if not isinstance(made, torch.Tensor) or made.ndim != rank:
         return None
     if user.target in _CHANNELS_LAST and user.args[0] is node:
-        return layout.channels_last(rank)
+        return orders.channels_last(rank)
     if user.target in _ANY_ORDER:
         return _wanted(user, rank, left - 1)
     if user.target is aten.permute.default:

@@ -1,7 +1,7 @@
 """Holds the values of a model that is being written, and gives them as operators need them.
 
 Views cost nothing: a reshape or permute only changes how the memory of a value is read (see
-`edgeopt_tflite.layout`). A RESHAPE or TRANSPOSE is emitted where an operator needs a shape or an
+`edgeopt.ir.orders`). A RESHAPE or TRANSPOSE is emitted where an operator needs a shape or an
 order that no tensor of the value has, and then once.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeopt_tflite import layout
+from edgeopt.ir import orders
 from edgeopt_tflite.flatbuffer import ModelBuilder, Tensor
 from edgeopt_tflite.values import Held, Value
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from edgeopt.ir import QuantSpec
-    from edgeopt_tflite.layout import Order, Shape
+    from edgeopt.ir.orders import Order, Shape
 
 __all__ = ["Storage"]
 
@@ -111,11 +111,11 @@ class Storage:
             return replace(value, shape=shape, array=value.array.reshape(shape))
         if value.shape == shape:
             return value
-        orders = [layout.reshaped(value.shape, held.order, shape) for held in value.held]
-        if orders[0] is None and not any(o is not None for o in orders):
-            self.read(value, layout.identity(len(value.shape)), integer=True)
+        found = [orders.reshaped(value.shape, held.order, shape) for held in value.held]
+        if found[0] is None and not any(o is not None for o in found):
+            self.read(value, orders.identity(len(value.shape)), integer=True)
             return self.view(value, shape)
-        held = [Held(h.tensor, o) for h, o in zip(value.held, orders, strict=True) if o is not None]
+        held = [Held(h.tensor, o) for h, o in zip(value.held, found, strict=True) if o is not None]
         return Value(value.name, shape, value.dtype, held)
 
     def permuted(self, value: Value, axes: Sequence[int]) -> Value:
@@ -123,7 +123,7 @@ class Storage:
         shape = tuple(value.shape[a] for a in axes)
         if value.array is not None:
             return replace(value, shape=shape, array=value.array.transpose(axes))
-        held = [Held(h.tensor, layout.permuted(h.order, axes)) for h in value.held]
+        held = [Held(h.tensor, orders.permuted(h.order, axes)) for h in value.held]
         return Value(value.name, shape, value.dtype, held)
 
     def read(
@@ -154,8 +154,8 @@ class Storage:
     def _arranged(self, value: Value, order: Order) -> Held:
         """Returns a tensor in ``order``, with integers where the value is made of integers."""
         made = [h for h in value.held if h.tensor.dtype == value.held[0].tensor.dtype]
-        shape = layout.stored_shape(value.shape, order)
-        alike = [h for h in made if layout.same_memory(value.shape, h.order, order)]
+        shape = orders.stored_shape(value.shape, order)
+        alike = [h for h in made if orders.same_memory(value.shape, h.order, order)]
         for held in alike:
             if held.tensor.shape == shape:
                 return Held(held.tensor, order)
@@ -167,11 +167,11 @@ class Storage:
 
     def _transposed(self, value: Value, held: Held, order: Order) -> Tensor:
         """Returns the memory in another order; the shape of the result is what came of it."""
-        shape = layout.stored_shape(value.shape, held.order)
+        shape = orders.stored_shape(value.shape, held.order)
         axes = tuple(held.order.index(d) for d in order)
         tensor = held.tensor
         if tensor.shape != shape or len(shape) > _LARGEST_TRANSPOSE:
-            shape, axes = layout.merged_transpose(value.shape, held.order, order)
+            shape, axes = orders.merged_transpose(value.shape, held.order, order)
             if tensor.shape != shape:
                 tensor = self._reshaped(value, tensor, shape)
         out = tuple(shape[a] for a in axes)
@@ -192,7 +192,7 @@ class Storage:
 
     def _dequantized(self, value: Value, held: Held) -> Held:
         for other in value.held:
-            same = layout.same_memory(value.shape, other.order, held.order)
+            same = orders.same_memory(value.shape, other.order, held.order)
             if other.tensor.dtype == "float32" and same and other.tensor.shape == held.tensor.shape:
                 return Held(other.tensor, held.order)
         made = self.model.tensor(f"{value.name}/real", held.tensor.shape, "float32")
@@ -210,8 +210,8 @@ class Storage:
         self, value: Value, order: Order | None, last: int | None, *, integer: bool
     ) -> Held:
         if order is None:
-            order = layout.identity(len(value.shape))
-            order = order if last is None else layout.with_last(order, last)
+            order = orders.identity(len(value.shape))
+            order = order if last is None else orders.with_last(order, last)
         array = value.array
         assert array is not None  # noqa: S101 (the caller looked)
         return Held(self.stored(value, array.transpose(order), integer=integer), order)
@@ -287,7 +287,7 @@ def _order_with_last(value: Value, last: int | None) -> Order:
     order = value.held[0].order
     if last is None or order[-1] == last:
         return order
-    moved = layout.with_last(order, last)
-    if layout.same_memory(value.shape, order, moved):
+    moved = orders.with_last(order, last)
+    if orders.same_memory(value.shape, order, moved):
         return moved
-    return layout.with_last(layout.identity(len(order)), last)
+    return orders.with_last(orders.identity(len(order)), last)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from edgeopt.ir import QuantSpec
+    from edgeopt.ir.orders import Order, Shape
     from edgeopt_tflite.flatbuffer import Tensor
-    from edgeopt_tflite.layout import Order, Shape
 
 __all__ = ["Held", "Value"]
 

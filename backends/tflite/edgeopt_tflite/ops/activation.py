@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.ir import orders
 from edgeopt.quantization.table import fixed_spec
-from edgeopt_tflite import layout
 from edgeopt_tflite.ops.common import UNLIMITED, bounds, limited, unreached
 from edgeopt_tflite.rules import lowers
 
@@ -140,6 +140,6 @@ def _prelu(e: Emitter, node: torch.fx.Node) -> None:
     shape[min(1, rank - 1)] = slopes.size
     slopes = e.view(slopes, tuple(shape))
     tensor = e.read(slopes, held.order).tensor
-    flat = layout.stored_shape(slopes.shape, held.order)[1:]
+    flat = orders.stored_shape(slopes.shape, held.order)[1:]
     made = e.emit("PRELU", [held.tensor, e.reshaped(tensor, flat)], held.tensor.shape)
     e.write(node, made, held.order)

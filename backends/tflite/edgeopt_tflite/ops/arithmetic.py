@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from ai_edge_litert.schema_py_generated import ActivationFunctionType
 
-from edgeopt_tflite import layout
+from edgeopt.ir import orders
 from edgeopt_tflite.ops.common import aligned, cast, fusion_of, limited
 from edgeopt_tflite.rules import lowers
 
@@ -52,7 +52,7 @@ def _with_integer_kernel(e: Emitter, node: torch.fx.Node) -> None:
     if not integer:
         tensors = [cast(e, t, dtype) for t in tensors]
     made = e.emit(
-        code, tensors, layout.stored_shape(shape, order), options,
+        code, tensors, orders.stored_shape(shape, order), options,
         dtype=dtype, grid=e.grid(fusion.result) if integer else None,
         fusedActivationFunction=fusion.code,
     )  # fmt: skip
@@ -68,5 +68,5 @@ def _float_only(e: Emitter, node: torch.fx.Node) -> None:
     fused: dict[str, Any] = (
         {"fusedActivationFunction": ActivationFunctionType.NONE} if code == "DIV" else {}
     )
-    made = e.emit(code, tensors, layout.stored_shape(shape, order), options, dtype=dtype, **fused)
+    made = e.emit(code, tensors, orders.stored_shape(shape, order), options, dtype=dtype, **fused)
     e.write(node, made, order)

@@ -10,17 +10,16 @@ import numpy as np
 import torch
 from ai_edge_litert.schema_py_generated import ActivationFunctionType
 
-from edgeopt.ir import ops
-from edgeopt_tflite import layout
+from edgeopt.ir import ops, orders
 from edgeopt_tflite.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgeopt.ir import QuantSpec
+    from edgeopt.ir.orders import Order, Shape
     from edgeopt_tflite.emitter import Emitter
     from edgeopt_tflite.flatbuffer import Tensor
-    from edgeopt_tflite.layout import Order, Shape
 
 __all__ = [
     "Fusion",
@@ -152,13 +151,13 @@ def _widened(e: Emitter, value: Value, rank: int) -> Value:
 
 def _cheapest(values: list[Value], rank: int) -> Order:
     live = [v for v in values if v.array is None and len(v.shape) == rank]
-    best, least = layout.identity(rank), math.inf
+    best, least = orders.identity(rank), math.inf
     for candidate in live:
         order = candidate.held[0].order
         cost = sum(
             v.size
             for v in live
-            if not any(layout.same_memory(v.shape, h.order, order) for h in v.held)
+            if not any(orders.same_memory(v.shape, h.order, order) for h in v.held)
         )
         if cost < least:
             best, least = order, cost

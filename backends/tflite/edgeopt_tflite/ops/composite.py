@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgeopt_tflite import layout
+from edgeopt.ir import orders
 from edgeopt_tflite.ops.reduction import reduce_held
 from edgeopt_tflite.rules import lowers
 from edgeopt_tflite.values import Held
@@ -37,7 +37,7 @@ def _spread(e: Emitter, node: torch.fx.Node) -> None:
     made = _binary(e, "MUL", total, e.scalar(1 / max(count - _correction(node), 0.0), "float32"))
     if node.target in (aten.std.dim, aten.std.correction):
         made = e.emit("SQRT", [made], made.shape)
-    e.write(node, made, held.order if keep else layout.reduced(held.order, axes))
+    e.write(node, made, held.order if keep else orders.reduced(held.order, axes))
 
 
 def _correction(node: torch.fx.Node) -> float:
@@ -74,7 +74,7 @@ def _norm(e: Emitter, node: torch.fx.Node) -> None:
     made = reduce_held(e, "SUM", Held(raised, held.order), axes, keep=keep)
     if not plain:
         made = e.emit("SQRT", [made], made.shape)
-    e.write(node, made, held.order if keep else layout.reduced(held.order, axes))
+    e.write(node, made, held.order if keep else orders.reduced(held.order, axes))
 
 
 @lowers(aten.glu.default)

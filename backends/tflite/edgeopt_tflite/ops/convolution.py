@@ -10,8 +10,8 @@ import torch
 from ai_edge_litert.schema_py_generated import Padding as PaddingCode
 
 from edgeopt.ir import ops
+from edgeopt.ir.orders import NHWC
 from edgeopt.quantization.table import bias_spec
-from edgeopt_tflite.layout import NHWC
 from edgeopt_tflite.ops.common import fusion_of, limited
 from edgeopt_tflite.ops.views import pad_channels_last, spatial_pads
 from edgeopt_tflite.padding import Axis, Padding, plan_padding

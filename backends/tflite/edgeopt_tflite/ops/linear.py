@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from edgeopt.ir import orders
 from edgeopt.ir.ops import anchor_parts
-from edgeopt_tflite import layout
 from edgeopt_tflite.ops.common import Fusion, fusion_of, limited
 from edgeopt_tflite.ops.convolution import bias_of, constant_weight
 from edgeopt_tflite.passes import ROUND_ROWS
@@ -54,13 +54,13 @@ def _product(e: Emitter, node: torch.fx.Node) -> None:
     value = e.view(value, (1,) * (rank - len(value.shape)) + value.shape)
     weight = e.view(weight, (1,) * (rank - 2) + weight.shape)
     shape = (*value.shape[:-1], weight.shape[-2])
-    pair = [e.read(v, layout.identity(rank)).tensor for v in (value, weight)]
+    pair = [e.read(v, orders.identity(rank)).tensor for v in (value, weight)]
     made = e.emit("BATCH_MATMUL", pair, shape, "BatchMatMul", adjX=False, adjY=True)
     bias = anchor_parts(node)[2]
     if bias is not None:
         added = e.read(e.value(bias)).tensor
         made = e.emit("ADD", [made, added], shape, "Add", fusedActivationFunction=0)
-    e.write(node, made, layout.identity(rank), shape)
+    e.write(node, made, orders.identity(rank), shape)
 
 
 def _rows(e: Emitter, value: Value, *, integer: bool) -> Held:
@@ -69,9 +69,9 @@ def _rows(e: Emitter, value: Value, *, integer: bool) -> Held:
     A matrix needs no RESHAPE: the kernel flattens what it is given.
     """
     if len(value.shape) == 2 and value.array is None:  # noqa: PLR2004 (a matrix)
-        rows = layout.identity(2)
+        rows = orders.identity(2)
         for held in value.held:
-            flat = layout.same_memory(value.shape, held.order, rows)
+            flat = orders.same_memory(value.shape, held.order, rows)
             fits = bool(held.tensor.shape) and held.tensor.shape[-1] == value.shape[1]
             if flat and fits and (held.tensor.grid is not None) == integer:
                 return Held(held.tensor, rows)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgeopt_tflite import layout
+from edgeopt.ir import orders
 from edgeopt_tflite.ops.common import aligned, cast
 from edgeopt_tflite.rules import lowers
 
@@ -76,7 +76,7 @@ def _binary(e: Emitter, node: torch.fx.Node, codes: tuple[str, str], kind: str) 
     shape = e.shape(node)
     tensors, order = aligned(e, node.args[:2], shape, dtype=kind)
     tensors = [cast(e, t, kind) for t in tensors]
-    stored = layout.stored_shape(shape, order)
+    stored = orders.stored_shape(shape, order)
     e.write(node, e.emit(codes[0], tensors, stored, codes[1], dtype="bool"), order)
 
 
@@ -85,5 +85,5 @@ def _where(e: Emitter, node: torch.fx.Node) -> None:
     shape, dtype = e.shape(node), e.dtype(node)
     tensors, order = aligned(e, node.args[:3], shape, dtype=dtype)
     mask, chosen = cast(e, tensors[0], "bool"), [cast(e, t, dtype) for t in tensors[1:]]
-    stored = layout.stored_shape(shape, order)
+    stored = orders.stored_shape(shape, order)
     e.write(node, e.emit("SELECT_V2", [mask, *chosen], stored, "SelectV2", dtype=dtype), order)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from edgeopt_tflite import layout
+from edgeopt.ir import orders
 from edgeopt_tflite.ops.common import cast
 from edgeopt_tflite.rules import lowers
 from edgeopt_tflite.values import Value
@@ -52,12 +52,12 @@ def _gather(e: Emitter, node: torch.fx.Node, table: Any, index: Any, axis: int) 
     if places.array is not None:
         positive = np.where(places.array < 0, places.array + value.shape[axis], places.array)
         places = Value(places.name, places.shape, "int32", array=positive.astype(np.int32))
-    rows = e.read(value, layout.identity(len(value.shape))).tensor
-    where = e.read(places, layout.identity(len(places.shape))).tensor
+    rows = e.read(value, orders.identity(len(value.shape))).tensor
+    where = e.read(places, orders.identity(len(places.shape))).tensor
     made = e.emit(
         "GATHER", [rows, where], e.shape(node), "Gather", dtype=rows.dtype, axis=axis, batchDims=0
     )
-    e.write(node, made, layout.identity(len(e.shape(node))))
+    e.write(node, made, orders.identity(len(e.shape(node))))
 
 
 @lowers(aten._to_copy.default, aten.to.dtype)  # noqa: SLF001 (an operator's name)
@@ -78,4 +78,4 @@ def _fill(e: Emitter, node: torch.fx.Node) -> None:
     shape = e.shape(node)
     content = np.full(shape, _FILLS[node.target](node), e.dtype(node))
     tensor = e.model.constant(node.name, content)
-    e.write(node, tensor, layout.identity(len(shape)))
+    e.write(node, tensor, orders.identity(len(shape)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgeopt_tflite import layout
+from edgeopt.ir import orders
 from edgeopt_tflite.ops.reduction import reduce_held
 from edgeopt_tflite.rules import lowers
 from edgeopt_tflite.values import Held
@@ -15,9 +15,9 @@ from edgeopt_tflite.values import Held
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgeopt.ir.orders import Order, Shape
     from edgeopt_tflite.emitter import Emitter
     from edgeopt_tflite.flatbuffer import Tensor
-    from edgeopt_tflite.layout import Order, Shape
 
 __all__: list[str] = []
 
@@ -62,11 +62,11 @@ def _group_norm(e: Emitter, node: torch.fx.Node) -> None:
     split = (n, groups, c // groups, math.prod(space))
     held = e.read(e.view(value, split))
     made = _normalized(e, held, (2, 3), float(rest[2]))  # type: ignore[arg-type]
-    back = layout.reshaped(split, held.order, (n, c, math.prod(space)))
+    back = orders.reshaped(split, held.order, (n, c, math.prod(space)))
     if back is None:
-        back = layout.identity(3)
+        back = orders.identity(3)
         made = _moved(e, made, held.order, split)
-    made = e.reshaped(made, layout.stored_shape((n, c, math.prod(space)), back))
+    made = e.reshaped(made, orders.stored_shape((n, c, math.prod(space)), back))
     made = _scaled(e, made, (rest[0], rest[1]), (1, c, 1), back)
     e.write(node, made, back, (n, c, math.prod(space)))
 

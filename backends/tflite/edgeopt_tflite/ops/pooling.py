@@ -10,8 +10,8 @@ import torch
 from ai_edge_litert.schema_py_generated import Padding as PaddingCode
 
 from edgeopt.ir import QuantSpec
+from edgeopt.ir.orders import NHWC
 from edgeopt.quantization.table import bias_spec
-from edgeopt_tflite.layout import NHWC
 from edgeopt_tflite.ops.common import bounds
 from edgeopt_tflite.ops.reduction import reduce_held
 from edgeopt_tflite.ops.views import pad_channels_last, padded

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgeopt_tflite import layout
+from edgeopt.ir import orders
 from edgeopt_tflite.rules import lowers
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def _product(e: Emitter, node: torch.fx.Node) -> None:
         right = e.view(right, (*right.shape, 1))
     rank = max(len(left.shape), len(right.shape))
     left, right = (e.view(v, (1,) * (rank - len(v.shape)) + v.shape) for v in (left, right))
-    a = e.read(left, layout.identity(rank)).tensor
+    a = e.read(left, orders.identity(rank)).tensor
     b, transposed = _second(e, right, rank)
     batch = [max(x, y) for x, y in zip(left.shape[:-2], right.shape[:-2], strict=True)]
     shape = (*batch, left.shape[-2], right.shape[-1])
@@ -37,23 +37,23 @@ def _product(e: Emitter, node: torch.fx.Node) -> None:
         "BATCH_MATMUL", [a, b], shape, "BatchMatMul",
         adjX=False, adjY=transposed, asymmetricQuantizeInputs=False,
     )  # fmt: skip
-    e.write(node, made, layout.identity(rank), shape)
+    e.write(node, made, orders.identity(rank), shape)
 
 
 def _second(e: Emitter, value: Value, rank: int) -> tuple[Tensor, bool]:
     """Returns the second factor, and whether its last two dimensions are swapped in memory."""
     swapped = (*range(rank - 2), rank - 1, rank - 2)
     lies_swapped = value.array is None and not any(
-        layout.same_memory(value.shape, h.order, layout.identity(rank)) for h in value.held
+        orders.same_memory(value.shape, h.order, orders.identity(rank)) for h in value.held
     )
     if lies_swapped and _nearer(value, swapped):
         return e.read(value, swapped).tensor, True
-    return e.read(value, layout.identity(rank)).tensor, False
+    return e.read(value, orders.identity(rank)).tensor, False
 
 
-def _nearer(value: Value, swapped: layout.Order) -> bool:
+def _nearer(value: Value, swapped: orders.Order) -> bool:
     """Whether memory with the last two dimensions swapped is the cheaper one to come by."""
-    if any(layout.same_memory(value.shape, h.order, swapped) for h in value.held):
+    if any(orders.same_memory(value.shape, h.order, swapped) for h in value.held):
         return True
     first = value.held[0].order
     return first.index(len(swapped) - 1) < first.index(len(swapped) - 2)

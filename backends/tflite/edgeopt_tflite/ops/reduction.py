@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgeopt_tflite import layout
+from edgeopt.ir import orders
 from edgeopt_tflite.ops.common import axes_in_memory, cast
 from edgeopt_tflite.rules import lowers
 from edgeopt_tflite.values import Held
@@ -45,7 +45,7 @@ def _reduce(e: Emitter, node: torch.fx.Node) -> None:
         held = Held(cast(e, held.tensor, e.dtype(node)), held.order)
     grid = e.grid(node) if integer else None
     tensor = reduce_held(e, code, held, axes, keep=keep, grid=grid)
-    order = held.order if keep else layout.reduced(held.order, axes)
+    order = held.order if keep else orders.reduced(held.order, axes)
     e.write(node, tensor, order)
 
 
@@ -95,7 +95,7 @@ def _position(e: Emitter, node: torch.fx.Node) -> None:
     axis = int(axis) % len(value.shape)
     held = e.read(value)
     kind = "Max" if node.target is aten.argmax.default else "Min"
-    order = layout.reduced(held.order, [axis])
+    order = orders.reduced(held.order, [axis])
     shape = [n for d, n in zip(held.order, held.tensor.shape, strict=True) if d != axis]
     place = e.integers([held.order.index(axis)])
     made = e.emit(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgeopt_tflite.layout import NHWC
+from edgeopt.ir.orders import NHWC
 from edgeopt_tflite.rules import lowers
 
 if TYPE_CHECKING:

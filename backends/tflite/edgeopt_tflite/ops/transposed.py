@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from ai_edge_litert.schema_py_generated import Padding as PaddingCode
 
-from edgeopt_tflite.layout import NHWC
+from edgeopt.ir.orders import NHWC
 from edgeopt_tflite.ops.common import bounds, fusion_of, limited
 from edgeopt_tflite.ops.convolution import constant_weight
 from edgeopt_tflite.ops.views import slice_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from edgeopt_tflite import layout
+from edgeopt.ir import orders
 from edgeopt_tflite.ops.common import aligned
 from edgeopt_tflite.rules import lowers
 
@@ -43,7 +43,7 @@ def _slice(e: Emitter, node: torch.fx.Node) -> None:
     value = e.value(source)
     held = e.read(value, integer=e.is_integer(node))
     at = held.order.index(int(axis))  # type: ignore[arg-type]
-    size = list(layout.stored_shape(e.shape(node), held.order))
+    size = list(orders.stored_shape(e.shape(node), held.order))
     begin = [0] * len(size)
     begin[at] = int(start)  # type: ignore[arg-type]
     if step == 1:
@@ -87,7 +87,7 @@ def _concatenate(e: Emitter, node: torch.fx.Node) -> None:
     tensors, order = aligned(e, nodes, shape, integer=integer)
     grid = e.grid(node) if integer else None
     made = e.emit(
-        "CONCATENATION", tensors, layout.stored_shape(shape, order), "Concatenation",
+        "CONCATENATION", tensors, orders.stored_shape(shape, order), "Concatenation",
         dtype=e.dtype(node), grid=grid, axis=order.index(axis),
     )  # fmt: skip
     e.write(node, made, order)
@@ -178,7 +178,7 @@ def _mirror_check(_: Emitter, node: torch.fx.Node) -> str:
 def _mirror(e: Emitter, node: torch.fx.Node) -> None:
     held = e.read(e.operand(node), integer=e.is_integer(node))
     amounts = [_pairs(node)[d] for d in held.order]
-    shape = layout.stored_shape(e.shape(node), held.order)
+    shape = orders.stored_shape(e.shape(node), held.order)
     made = e.emit(
         "MIRROR_PAD",
         [held.tensor, e.model.constant("integers", np.array(amounts, np.int32))],
@@ -195,7 +195,7 @@ def _mirror(e: Emitter, node: torch.fx.Node) -> None:
 def _expand(e: Emitter, node: torch.fx.Node) -> None:
     shape = e.shape(node)
     tensors, order = aligned(e, [node.args[0]], shape, integer=e.is_integer(node))
-    stored = layout.stored_shape(shape, order)
+    stored = orders.stored_shape(shape, order)
     made = _moved(e, "BROADCAST_TO", tensors[0], [stored], stored, "BroadcastTo")
     e.write(node, made, order)
 
@@ -265,6 +265,6 @@ def _repeat(e: Emitter, node: torch.fx.Node) -> None:
     times = _listed(node.args[1])
     wide = e.view(value, (1,) * (len(times) - len(value.shape)) + value.shape)
     held = e.read(wide, integer=e.is_integer(node))
-    shape = layout.stored_shape(e.shape(node), held.order)
+    shape = orders.stored_shape(e.shape(node), held.order)
     made = _moved(e, "TILE", held.tensor, [[times[d] for d in held.order]], shape, "Tile")
     e.write(node, made, held.order)

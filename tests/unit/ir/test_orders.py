@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeopt_tflite import layout
+from edgeopt.ir import orders
 
 SHAPES = st.lists(st.sampled_from([1, 2, 3, 4, 6]), min_size=1, max_size=5).map(tuple)
 
@@ -47,7 +47,7 @@ def memory(array, order):
 def test_reshaped_leaves_the_memory_alone(case):
     shape, order, new = case
     array = np.arange(math.prod(shape)).reshape(shape)
-    found = layout.reshaped(shape, order, new)
+    found = orders.reshaped(shape, order, new)
     if found is not None:
         assert sorted(found) == list(range(len(new)))
         np.testing.assert_array_equal(memory(array, order), memory(array.reshape(new), found))
@@ -56,7 +56,7 @@ def test_reshaped_leaves_the_memory_alone(case):
 @given(reshapes())
 def test_reshaped_always_finds_an_order_for_plain_memory(case):
     shape, _, new = case
-    assert layout.reshaped(shape, layout.identity(len(shape)), new) is not None
+    assert orders.reshaped(shape, orders.identity(len(shape)), new) is not None
 
 
 @given(arranged(), st.data())
@@ -64,7 +64,7 @@ def test_permuted_leaves_the_memory_alone(case, data):
     shape, order = case
     axes = tuple(data.draw(st.permutations(range(len(shape)))))
     array = np.arange(math.prod(shape)).reshape(shape)
-    moved = layout.permuted(order, axes)
+    moved = orders.permuted(order, axes)
     np.testing.assert_array_equal(memory(array, order), memory(array.transpose(axes), moved))
 
 
@@ -73,7 +73,7 @@ def test_merged_transpose_moves_memory(case, data):
     shape, old = case
     new = tuple(data.draw(st.permutations(range(len(shape)))))
     array = np.arange(math.prod(shape)).reshape(shape)
-    runs, axes = layout.merged_transpose(shape, old, new)
+    runs, axes = orders.merged_transpose(shape, old, new)
     assert 1 not in runs
     moved = memory(array, old).reshape(runs).transpose(axes)
     np.testing.assert_array_equal(moved.ravel(), memory(array, new))
@@ -85,23 +85,23 @@ def test_same_memory_is_what_it_says(case, data):
     b = tuple(data.draw(st.permutations(range(len(shape)))))
     array = np.arange(math.prod(shape)).reshape(shape)
     alike = np.array_equal(memory(array, a), memory(array, b))
-    assert layout.same_memory(shape, a, b) == alike
+    assert orders.same_memory(shape, a, b) == alike
 
 
 @pytest.mark.parametrize(
     ("shape", "order", "new", "expected"),
     [
-        ((1, 64, 4, 4), layout.NHWC, (1, 64, 16), (0, 2, 1)),  # patches of a vision transformer
+        ((1, 64, 4, 4), orders.NHWC, (1, 64, 16), (0, 2, 1)),  # patches of a vision transformer
         ((1, 16, 64), (0, 1, 2), (1, 4, 4, 64), (0, 1, 2, 3)),
-        ((1, 64, 16), (0, 2, 1), (1, 64, 4, 4), layout.NHWC),
-        ((1, 8, 1, 1), layout.NHWC, (1, 8), (0, 1)),
-        ((2, 8, 3, 3), layout.NHWC, (2, 72), None),
+        ((1, 64, 16), (0, 2, 1), (1, 64, 4, 4), orders.NHWC),
+        ((1, 8, 1, 1), orders.NHWC, (1, 8), (0, 1)),
+        ((2, 8, 3, 3), orders.NHWC, (2, 72), None),
     ],
 )
 def test_reshaped_examples(shape, order, new, expected):
-    assert layout.reshaped(shape, order, new) == expected
+    assert orders.reshaped(shape, order, new) == expected
 
 
 def test_reduced_renumbers():
-    assert layout.reduced(layout.NHWC, [2, 3]) == (0, 1)
-    assert layout.reduced(layout.NHWC, [1]) == (0, 1, 2)
+    assert orders.reduced(orders.NHWC, [2, 3]) == (0, 1)
+    assert orders.reduced(orders.NHWC, [1]) == (0, 1, 2)
