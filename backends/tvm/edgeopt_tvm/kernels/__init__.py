@@ -7,6 +7,15 @@ operators behind it, which fusion joins to it.
 
 from edgeopt_tvm.kernels.convolution import Window, convolution
 from edgeopt_tvm.kernels.products import dense, matmul
-from edgeopt_tvm.kernels.schedule import scheduled
+from edgeopt_tvm.kernels.schedule import VERSION, configurations, scheduled, tunable
 
-__all__ = ["Window", "convolution", "dense", "matmul", "scheduled"]
+__all__ = [
+    "VERSION",
+    "Window",
+    "configurations",
+    "convolution",
+    "dense",
+    "matmul",
+    "scheduled",
+    "tunable",
+]

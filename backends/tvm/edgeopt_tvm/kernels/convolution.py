@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tvm import relax, te, tirx
 
+from edgeopt_tvm.kernels.packing import packing_of
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edgeopt_tvm.machine import Machine
 
-__all__ = ["Window", "convolution"]
+__all__ = ["Window", "accumulator", "convolution", "trimmed"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,17 @@ class Window:
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
+
+    def output(self, shape: tuple[int, int], kernel: tuple[int, int]) -> tuple[int, int]:
+        """Returns rows and columns of the output for an input of ``shape``."""
+        top, left, bottom, right = self.padding
+        rows, columns = (
+            (size + pad - step * (width - 1) - 1) // stride + 1
+            for size, pad, step, width, stride in zip(
+                shape, (top + bottom, left + right), self.dilation, kernel, self.strides, strict=True
+            )
+        )
+        return rows, columns
 
 
 def convolution(  # noqa: PLR0913 (what a convolution is made of)
@@ -53,41 +68,131 @@ def convolution(  # noqa: PLR0913 (what a convolution is made of)
     Returns:
         float32 for float32, else int32: products of raw integers, no zero point taken off.
     """
-    packed = relax.const(np.ascontiguousarray(weight.transpose(1, 2, 3, 0)))
+    out, _, _, of_group = (int(d) for d in weight.shape)
+    if window.groups == 1:
+        packing = packing_of(weight, machine)
+        held, compute = packing.pack(weight), _direct(window, fill, out)
+    elif of_group == 1 and out == window.groups:
+        held, compute = weight[..., 0].transpose(1, 2, 0), _depthwise(window, fill)
+    else:
+        held, compute = weight.transpose(1, 2, 3, 0), _grouped(window, fill)
+    constant = relax.const(np.ascontiguousarray(held))
+    return bb.emit_te(compute, x, constant, primfunc_name_hint="convolution")
 
-    def compute(data: te.Tensor, kernel: te.Tensor) -> te.Tensor:
-        return _naive(data, kernel, window, fill)
 
-    return bb.emit_te(compute, x, packed, primfunc_name_hint="convolution")
+def accumulator(data: te.Tensor) -> str:
+    """Returns the dtype in which products of ``data`` are summed."""
+    return "float32" if str(data.dtype) == "float32" else "int32"
 
 
-def _naive(data: te.Tensor, kernel: te.Tensor, window: Window, fill: int) -> te.Tensor:
+def product(a: Any, b: Any, kind: str) -> Any:
+    """Returns a times b in ``kind``; bytes go by 16 bits, which processors widen as they multiply."""
+    if kind == "int32":
+        a, b = a.astype("int16"), b.astype("int16")
+    return a.astype(kind) * b.astype(kind)
+
+
+def trimmed(sums: te.Tensor, shape: tuple[int, ...]) -> te.Tensor:
+    """Returns the first elements of ``sums`` along each axis, where it has more than ``shape``."""
+    if tuple(int(d) for d in sums.shape) == shape:
+        return sums
+    return te.compute(shape, lambda *index: sums(*index), name="trim")
+
+
+Compute = "Callable[[te.Tensor, te.Tensor], te.Tensor]"
+
+
+def _padded(data: te.Tensor, window: Window, fill: int, channels: int) -> te.Tensor:
     n, h, w, c = (int(d) for d in data.shape)
-    kh, kw, cg, o = (int(d) for d in kernel.shape)
     top, left, bottom, right = window.padding
-    (sh, sw), (dh, dw) = window.strides, window.dilation
-    oh = (h + top + bottom - dh * (kh - 1) - 1) // sh + 1
-    ow = (w + left + right - dw * (kw - 1) - 1) // sw + 1
-    padded = data
-    if any(window.padding):
-        padded = te.compute(
-            (n, h + top + bottom, w + left + right, c),
-            lambda b, y, x, ch: tirx.if_then_else(
-                tirx.all(y >= top, y < h + top, x >= left, x < w + left),
-                data[b, y - top, x - left, ch],
-                tirx.const(fill, data.dtype),
-            ),
-            name="pad",
+    if not any(window.padding) and channels == c:
+        return data
+
+    def at(b: Any, y: Any, x: Any, ch: Any) -> Any:
+        inside = []
+        if top or bottom:
+            inside += [y >= top, y < h + top]
+        if left or right:
+            inside += [x >= left, x < w + left]
+        if channels != c:
+            inside += [ch < c]
+        value = data[b, y - top, x - left, ch]
+        return tirx.if_then_else(tirx.all(*inside), value, tirx.const(fill, data.dtype))
+
+    return te.compute((n, h + top + bottom, w + left + right, channels), at, name="pad")
+
+
+def _direct(window: Window, fill: int, out: int) -> Any:
+    def compute(data: te.Tensor, packed: te.Tensor) -> te.Tensor:
+        blocks, rows, columns, groups, lanes, group = (int(d) for d in packed.shape)
+        n, h, w, _ = (int(d) for d in data.shape)
+        padded = _padded(data, window, fill, groups * group)
+        oh, ow = window.output((h, w), (rows, columns))
+        (sh, sw), (dh, dw) = window.strides, window.dilation
+        kind = accumulator(data)
+        ry, rx = te.reduce_axis((0, rows), name="ry"), te.reduce_axis((0, columns), name="rx")
+        rc = te.reduce_axis((0, groups * group), name="rc")
+
+        def at(b: Any, y: Any, x: Any, o: Any) -> Any:
+            value = padded[b, y * sh + ry * dh, x * sw + rx * dw, rc]
+            weight = packed[o // lanes, ry, rx, rc // group, o % lanes, rc % group]
+            if group > 1:  # as the instruction is described
+                return te.sum(value.astype(kind) * weight.astype(kind), axis=(ry, rx, rc))
+            return te.sum(product(value, weight, kind), axis=(ry, rx, rc))
+
+        sums = te.compute(
+            (n, oh, ow, blocks * lanes),
+            at,
+            name="direct",
+            attrs={"edgeopt.lanes": lanes, "edgeopt.group": group},
         )
-    ry, rx, rc = (te.reduce_axis((0, e), name=a) for e, a in ((kh, "ry"), (kw, "rx"), (cg, "rc")))
-    kind = "float32" if str(data.dtype) == "float32" else "int32"
-    of_group = o // window.groups
-    return te.compute(
-        (n, oh, ow, o),
-        lambda b, y, x, ch: te.sum(
-            padded[b, y * sh + ry * dh, x * sw + rx * dw, ch // of_group * cg + rc].astype(kind)
-            * kernel[ry, rx, rc, ch].astype(kind),
-            axis=(ry, rx, rc),
-        ),
-        name="conv",
-    )
+        return trimmed(sums, (n, oh, ow, out))
+
+    return compute
+
+
+def _depthwise(window: Window, fill: int) -> Any:
+    def compute(data: te.Tensor, kernel: te.Tensor) -> te.Tensor:
+        rows, columns, channels = (int(d) for d in kernel.shape)
+        n, h, w, _ = (int(d) for d in data.shape)
+        padded = _padded(data, window, fill, channels)
+        oh, ow = window.output((h, w), (rows, columns))
+        (sh, sw), (dh, dw) = window.strides, window.dilation
+        kind = accumulator(data)
+        ry, rx = te.reduce_axis((0, rows), name="ry"), te.reduce_axis((0, columns), name="rx")
+        return te.compute(
+            (n, oh, ow, channels),
+            lambda b, y, x, c: te.sum(
+                product(padded[b, y * sh + ry * dh, x * sw + rx * dw, c], kernel[ry, rx, c], kind),
+                axis=(ry, rx),
+            ),
+            name="depthwise",
+        )
+
+    return compute
+
+
+def _grouped(window: Window, fill: int) -> Any:
+    def compute(data: te.Tensor, kernel: te.Tensor) -> te.Tensor:
+        rows, columns, of_group, out = (int(d) for d in kernel.shape)
+        n, h, w, channels = (int(d) for d in data.shape)
+        padded = _padded(data, window, fill, channels)
+        oh, ow = window.output((h, w), (rows, columns))
+        (sh, sw), (dh, dw) = window.strides, window.dilation
+        kind, outs = accumulator(data), out // window.groups
+        ry, rx = te.reduce_axis((0, rows), name="ry"), te.reduce_axis((0, columns), name="rx")
+        rc = te.reduce_axis((0, of_group), name="rc")
+        return te.compute(
+            (n, oh, ow, out),
+            lambda b, y, x, o: te.sum(
+                product(
+                    padded[b, y * sh + ry * dh, x * sw + rx * dw, o // outs * of_group + rc],
+                    kernel[ry, rx, rc, o],
+                    kind,
+                ),
+                axis=(ry, rx, rc),
+            ),
+            name="grouped",
+        )
+
+    return compute

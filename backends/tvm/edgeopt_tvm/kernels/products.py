@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tvm import relax, te
+from tvm import relax, te, tirx
+
+from edgeopt_tvm.kernels.convolution import accumulator, product, trimmed
+from edgeopt_tvm.kernels.packing import packing_of
 
 if TYPE_CHECKING:
     from edgeopt_tvm.machine import Machine
 
 __all__ = ["dense", "matmul"]
+
+_TILES = (14, 12, 10, 8, 7, 6)
+"""Rows that a register tile may have where their number does not matter."""
 
 
 def dense(
@@ -27,27 +33,58 @@ def dense(
     Returns:
         float32 for float32, else int32: products of raw integers, no zero point taken off.
     """
-    packed = relax.const(np.ascontiguousarray(weight.transpose(1, 0)))
+    packing = packing_of(weight, machine)
+    packed = packing.pack(weight[:, None, None, :])[:, 0, 0]
 
     def compute(data: te.Tensor, kernel: te.Tensor) -> te.Tensor:
-        rows, features = (int(d) for d in data.shape)
-        k = te.reduce_axis((0, features), name="k")
-        kind = "float32" if str(data.dtype) == "float32" else "int32"
-        return te.compute(
-            (rows, int(kernel.shape[1])),
-            lambda m, n: te.sum(data[m, k].astype(kind) * kernel[k, n].astype(kind), axis=k),
-            name="dense",
+        return _dense(data, kernel, int(weight.shape[0]))
+
+    return bb.emit_te(compute, x, relax.const(packed), primfunc_name_hint="dense")
+
+
+def _dense(data: te.Tensor, packed: te.Tensor, out: int) -> te.Tensor:
+    blocks, groups, lanes, group = (int(d) for d in packed.shape)
+    rows, features = (int(d) for d in data.shape)
+    even, kind = _even_rows(rows), accumulator(data)
+    rc = te.reduce_axis((0, groups * group), name="rc")
+    held = data
+    if groups * group != features:
+        held = te.compute(
+            (rows, groups * group),
+            lambda m, k: tirx.if_then_else(k < features, data[m, k], tirx.const(0, data.dtype)),
+            name="pad",
         )
 
-    return bb.emit_te(compute, x, packed, primfunc_name_hint="dense")
+    def at(m: Any, n: Any) -> Any:
+        value = held[m if even == rows else tirx.min(m, rows - 1), rc]
+        weight = packed[n // lanes, rc // group, n % lanes, rc % group]
+        if group > 1:  # as the instruction is described
+            return te.sum(value.astype(kind) * weight.astype(kind), axis=rc)
+        return te.sum(product(value, weight, kind), axis=rc)
+
+    sums = te.compute(
+        (even, blocks * lanes),
+        at,
+        name="direct",
+        attrs={"edgeopt.lanes": lanes, "edgeopt.group": group},
+    )
+    return trimmed(sums, (rows, out))
+
+
+def _even_rows(rows: int) -> int:
+    """Returns the number of rows to compute: a few more where only that divides well."""
+    if rows <= _TILES[0] or any(rows % t == 0 for t in _TILES):
+        return rows
+    return min(-(-rows // t) * t for t in _TILES)
 
 
 def matmul(bb: relax.BlockBuilder, a: relax.Expr, b: relax.Expr, machine: Machine) -> relax.Var:
     """Returns the products of a (batch, m, k) and b (batch, k, n), float32: (batch, m, n)."""
+    _ = machine
 
     def compute(left: te.Tensor, right: te.Tensor) -> te.Tensor:
         batch, rows, inner = (int(d) for d in left.shape)
-        k = te.reduce_axis((0, inner), name="k")
+        k = te.reduce_axis((0, inner), name="rc")
         return te.compute(
             (batch, rows, int(right.shape[2])),
             lambda i, m, n: te.sum(left[i, m, k] * right[i, k, n], axis=k),

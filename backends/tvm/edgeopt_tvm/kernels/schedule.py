@@ -1,15 +1,58 @@
-"""How kernels are scheduled where nothing was tuned."""
+"""From a fused kernel to a scheduled one: by a configuration, or by the default."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgeopt_tvm.kernels import depthwise, direct, plain
+from edgeopt_tvm.kernels.anatomy import dissected, open_schedule
+
 if TYPE_CHECKING:
+    from tvm.s_tir import Schedule
+
+    from edgeopt_tvm.kernels.anatomy import Anatomy
     from edgeopt_tvm.machine import Machine
 
-__all__ = ["scheduled"]
+__all__ = ["VERSION", "configurations", "scheduled", "tunable"]
+
+VERSION = 1
+"""Of the templates: a configuration that was measured under another one says nothing."""
+
+Configuration = dict[str, Any]
 
 
-def scheduled(function: Any, machine: Machine) -> Any:
-    """Returns ``function``, a PrimFunc as fusion leaves it, ready for code generation."""
-    return function
+def tunable(function: Any) -> bool:
+    """Returns whether there is a choice to make for ``function``, a PrimFunc as fusion leaves it."""
+    return _template(open_schedule(function))[0] is not None
+
+
+def configurations(function: Any, machine: Machine) -> tuple[Configuration, ...]:
+    """Returns all points of the space of ``function``, the default first; empty without a choice."""
+    sch = open_schedule(function)
+    template, anatomy = _template(sch)
+    return tuple(template.configurations(sch, anatomy, machine)) if template else ()
+
+
+def scheduled(function: Any, machine: Machine, config: Configuration | None = None) -> Any:
+    """Returns ``function``, ready for code generation.
+
+    Args:
+        function: A PrimFunc as fusion leaves it.
+        machine: What code is made for.
+        config: One of `configurations`; by default the first.
+    """
+    sch = open_schedule(function)
+    template, anatomy = _template(sch)
+    if template is not None:
+        chosen = config or next(iter(template.configurations(sch, anatomy, machine)))
+        template.apply(sch, anatomy, machine, chosen)
+    else:
+        plain.apply(sch, anatomy, machine)
+    return sch.mod["main"]
+
+
+def _template(sch: Schedule) -> tuple[Any, Anatomy]:
+    anatomy = dissected(sch)
+    kind = (anatomy.anchor or "").split("_")[0]
+    found = {"direct": direct, "depthwise": depthwise}.get(kind)
+    return (found if found and plain.follows(sch, anatomy) else None), anatomy
