@@ -1,0 +1,159 @@
+"""Runs a compiled model: the library ``model.so``, which needs only libc. numpy, Python 3.9."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Model"]
+
+ABI = 1
+ALIGNMENT = 64
+
+
+class _Tensor(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("dtype", ctypes.c_char_p),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("ndim", ctypes.c_int32),
+        ("bytes", ctypes.c_size_t),
+    )
+
+
+class _Call(ctypes.Structure):
+    _fields_ = (("kernel", ctypes.c_char_p), ("origins", ctypes.c_char_p))
+
+
+class Model:
+    """A compiled model that answers as the float model does.
+
+    Args:
+        path: The library.
+        metadata: What the compiler noted; nothing of it is needed.
+        threads: Threads to use; 0: one for each core that it was made for and may use.
+    """
+
+    def __init__(self, path: str, metadata: dict[str, Any], threads: int = 0) -> None:
+        self._handle = None
+        self._metadata = metadata
+        self._library = _load(path)
+        count = self._library.edgeopt_input_count(), self._library.edgeopt_output_count()
+        self._inputs = [_Port(self._library.edgeopt_input(i)) for i in range(count[0])]
+        self._outputs = [_Port(self._library.edgeopt_output(i)) for i in range(count[1])]
+        handle = self._library.edgeopt_create(threads)
+        if not handle:
+            raise RuntimeError(_text(self._library.edgeopt_error(None)))
+        self._handle = ctypes.c_void_p(handle)
+        self._given = (ctypes.c_void_p * len(self._inputs))()
+        self._made = (ctypes.c_void_p * len(self._outputs))()
+
+    def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
+        """Returns the outputs in the float model's shapes and types."""
+        return self._run(inputs, None)
+
+    def profile(self, *inputs: np.ndarray) -> tuple[list[np.ndarray], list[int]]:
+        """Returns the outputs, and the time of each step in ns, in the order of `steps`."""
+        times = (ctypes.c_int64 * max(1, self._library.edgeopt_step_count()))()
+        outputs = self._run(inputs, times)
+        return outputs, list(times)[: self._library.edgeopt_step_count()]
+
+    def steps(self) -> list[dict[str, Any]]:
+        """Returns kernel and origins (names of the program's values) of each step."""
+        calls = [
+            self._library.edgeopt_step(i) for i in range(self._library.edgeopt_step_count())
+        ]
+        return [
+            {"kernel": _text(c.kernel), "origins": [o for o in _text(c.origins).split(",") if o]}
+            for c in calls
+        ]
+
+    def facts(self) -> dict[str, Any]:
+        """Returns the runtime's name, version, threads and memory."""
+        return {
+            "name": "edgeopt-tvm",
+            "version": str(self._library.edgeopt_abi()),
+            "threads": self._library.edgeopt_threads(self._handle),
+            "kernels": len({step["kernel"] for step in self.steps()}),
+            "arena_bytes": self._library.edgeopt_arena_bytes(),
+            "constant_bytes": self._library.edgeopt_constant_bytes(),
+        }
+
+    def close(self) -> None:
+        """Ends its threads and frees its memory. A second call does nothing."""
+        handle, self._handle = self._handle, None
+        if handle:
+            self._library.edgeopt_destroy(handle)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _run(self, inputs: tuple[np.ndarray, ...], times: Any) -> list[np.ndarray]:
+        if self._handle is None:
+            raise RuntimeError("the model is closed")
+        if len(inputs) != len(self._inputs):
+            raise ValueError(f"{len(inputs)} inputs, {len(self._inputs)} expected")
+        held = [port.checked(array) for port, array in zip(self._inputs, inputs)]
+        outputs = [port.empty() for port in self._outputs]
+        given = (ctypes.c_void_p * len(held))(*(a.ctypes.data for a in held))
+        made = (ctypes.c_void_p * len(outputs))(*(a.ctypes.data for a in outputs))
+        if self._library.edgeopt_profile(self._handle, given, made, times):
+            raise RuntimeError(_text(self._library.edgeopt_error(self._handle)))
+        return outputs
+
+
+class _Port:
+    """An input or output."""
+
+    def __init__(self, tensor: _Tensor) -> None:
+        self.name = _text(tensor.name)
+        self.dtype = np.dtype(_text(tensor.dtype))
+        self.shape = tuple(tensor.shape[i] for i in range(tensor.ndim))
+        self.size = int(tensor.bytes)
+
+    def checked(self, array: np.ndarray) -> np.ndarray:
+        """Returns ``array``, dense; the library reads no further than that."""
+        if array.shape != self.shape or array.dtype != self.dtype:
+            wrong = f"input {self.name}: {array.dtype}{list(array.shape)}"
+            raise ValueError(f"{wrong}, expected {self.dtype}{list(self.shape)}")
+        return np.ascontiguousarray(array)
+
+    def empty(self) -> np.ndarray:
+        """Returns room that the library can write to without a copy."""
+        room = np.empty(self.size + ALIGNMENT, np.uint8)
+        start = -room.ctypes.data % ALIGNMENT
+        return room[start : start + self.size].view(self.dtype).reshape(self.shape)
+
+
+def _load(path: str) -> Any:
+    library = ctypes.CDLL(os.path.abspath(path))
+    pointer, number, size = ctypes.c_void_p, ctypes.c_int32, ctypes.c_size_t
+    arrays = ctypes.POINTER(ctypes.c_void_p)
+    for name, result, arguments in (
+        ("abi", number, ()),
+        ("input_count", number, ()),
+        ("output_count", number, ()),
+        ("step_count", number, ()),
+        ("input", _Tensor, (number,)),
+        ("output", _Tensor, (number,)),
+        ("step", _Call, (number,)),
+        ("arena_bytes", size, ()),
+        ("constant_bytes", size, ()),
+        ("create", pointer, (number,)),
+        ("threads", number, (pointer,)),
+        ("profile", number, (pointer, arrays, arrays, ctypes.POINTER(ctypes.c_int64))),
+        ("error", ctypes.c_char_p, (pointer,)),
+        ("destroy", None, (pointer,)),
+    ):
+        function = getattr(library, f"edgeopt_{name}")
+        function.restype, function.argtypes = result, arguments
+    if library.edgeopt_abi() != ABI:
+        raise RuntimeError(f"{path}: interface {library.edgeopt_abi()}, this reads {ABI}")
+    return library
+
+
+def _text(value: Any) -> str:
+    return bytes(value or b"").decode("utf-8", "replace")

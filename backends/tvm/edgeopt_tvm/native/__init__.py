@@ -1,0 +1,1 @@
+"""The C runtime that is linked into every model."""

@@ -1,0 +1,278 @@
+/* Threads, and what compiled kernels call: TVMBackend... and TVMFFIErrorSet....
+ *
+ * A network is a hundred short loops, so handing one over has to be cheap. Each worker has a word of
+ * its own that the caller bumps; it watches the word for a while before it goes to sleep on it
+ * (futex), so within a run it is found awake. The caller does its share and then waits likewise. */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#if !defined(SYS_futex) && defined(SYS_futex_time64)
+#define SYS_futex SYS_futex_time64
+#endif
+
+enum { LINE = 128, SPACES = 8, STACK_BYTES = 2 << 20, MESSAGE_BYTES = 1024 };
+enum { WORKER_SPIN_NS = 200000, CALLER_SPIN_NS = 100000, LOOKS = 64 };
+
+/* Scratch memory of a thread, kept for the next kernel. */
+struct space {
+  void *memory;
+  size_t bytes;
+  int used;
+};
+
+struct worker {
+  _Alignas(LINE) _Atomic uint32_t ticket; /* bumped by the caller: there is work */
+  _Atomic uint32_t asleep;
+  struct pool *pool;
+  int index, inside; /* inside: it runs a task now */
+  pthread_t thread;
+  struct space spaces[SPACES];
+};
+
+struct pool {
+  _Alignas(LINE) _Atomic uint32_t pending; /* workers that have not finished their share */
+  _Atomic uint32_t asleep;                 /* the caller sleeps on `pending` */
+  _Alignas(LINE) task run;                 /* the loop at hand */
+  void *data;
+  int32_t tasks, shares;
+  _Atomic int32_t failed;
+  _Atomic uint32_t arrived; /* at barriers */
+  int quit;
+  _Atomic int said;
+  char message[MESSAGE_BYTES];
+  int count;
+  struct worker *workers; /* the caller's own is the first */
+};
+
+static _Thread_local struct worker *self;
+
+static void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__) || defined(__arm__)
+  __asm__ volatile("yield" ::: "memory");
+#elif defined(__riscv)
+  __asm__ volatile(".insn i 0x0F, 0, x0, x0, 0x010" ::: "memory"); /* pause */
+#else
+  __asm__ volatile("" ::: "memory");
+#endif
+}
+
+static int64_t now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void futex_sleep(_Atomic uint32_t *word, uint32_t seen) {
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+}
+
+static void futex_wake(_Atomic uint32_t *word) {
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* Returns the word's new value once it is no longer `seen`. */
+static uint32_t wait_change(_Atomic uint32_t *word, _Atomic uint32_t *asleep, uint32_t seen,
+                            int64_t spin_ns) {
+  uint32_t value;
+  int64_t until = 0;
+  for (;;) {
+    for (int i = 0; i < LOOKS; i++) {
+      value = atomic_load_explicit(word, memory_order_acquire);
+      if (value != seen) return value;
+      relax();
+    }
+    int64_t now = now_ns();
+    if (until == 0) until = now + spin_ns;
+    if (now < until) continue;
+    atomic_store(asleep, 1);
+    while ((value = atomic_load(word)) == seen) futex_sleep(word, seen);
+    atomic_store(asleep, 0);
+    return value;
+  }
+}
+
+static void do_share(struct worker *worker, int share) {
+  struct pool *pool = worker->pool;
+  struct group group = {pool, pool->tasks};
+  worker->inside = 1;
+  for (int32_t i = share; i < pool->tasks; i += pool->shares)
+    if (pool->run(i, &group, pool->data) != 0) atomic_store(&pool->failed, 1);
+  worker->inside = 0;
+}
+
+static void *work(void *argument) {
+  struct worker *worker = argument;
+  struct pool *pool = worker->pool;
+  self = worker;
+  for (uint32_t seen = 0;;) {
+    seen = wait_change(&worker->ticket, &worker->asleep, seen, WORKER_SPIN_NS);
+    if (pool->quit) return NULL;
+    do_share(worker, worker->index);
+    if (atomic_fetch_sub(&pool->pending, 1) == 1 && atomic_load(&pool->asleep))
+      futex_wake(&pool->pending);
+  }
+}
+
+static void post(struct worker *worker) {
+  atomic_fetch_add(&worker->ticket, 1);
+  if (atomic_load(&worker->asleep)) futex_wake(&worker->ticket);
+}
+
+struct pool *pool_create(int threads) {
+  struct pool *pool = NULL;
+  if (posix_memalign((void **)&pool, LINE, sizeof *pool)) return NULL;
+  memset(pool, 0, sizeof *pool);
+  if (posix_memalign((void **)&pool->workers, LINE, (size_t)threads * sizeof *pool->workers)) {
+    free(pool);
+    return NULL;
+  }
+  memset(pool->workers, 0, (size_t)threads * sizeof *pool->workers);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, STACK_BYTES);
+  int failed = 0;
+  for (pool->count = 0; pool->count < threads && !failed;) {
+    struct worker *worker = &pool->workers[pool->count];
+    worker->pool = pool;
+    worker->index = pool->count;
+    if (worker->index) failed = pthread_create(&worker->thread, &attributes, work, worker);
+    pool->count += !failed;
+  }
+  pthread_attr_destroy(&attributes);
+  if (!failed) return pool;
+  pool_destroy(pool);
+  errno = failed;
+  return NULL;
+}
+
+void pool_destroy(struct pool *pool) {
+  pool->quit = 1;
+  for (int i = 1; i < pool->count; i++) {
+    post(&pool->workers[i]);
+    pthread_join(pool->workers[i].thread, NULL);
+  }
+  for (int i = 0; i < pool->count; i++)
+    for (int j = 0; j < SPACES; j++) free(pool->workers[i].spaces[j].memory);
+  free(pool->workers);
+  free(pool);
+}
+
+int pool_threads(const struct pool *pool) { return pool->count; }
+
+void pool_enter(struct pool *pool) { self = pool ? &pool->workers[0] : NULL; }
+
+const char *pool_message(const struct pool *pool) { return pool->message; }
+
+void pool_clear(struct pool *pool) {
+  pool->message[0] = 0;
+  atomic_store(&pool->said, 0);
+}
+
+/* --- what kernels call ------------------------------------------------------------------------ */
+
+/* Runs all tasks here: there is one thread, or this is a loop within a task. */
+static int run_alone(task run, void *data, int32_t tasks) {
+  struct group group = {NULL, tasks};
+  int failed = 0;
+  for (int32_t i = 0; i < tasks; i++) failed |= run(i, &group, data);
+  return failed ? -1 : 0;
+}
+
+int TVMBackendParallelLaunch(task run, void *data, int32_t tasks) {
+  struct pool *pool = self ? self->pool : NULL;
+  if (!pool || pool->count == 1 || self->inside) return run_alone(run, data, tasks ? tasks : 1);
+  pool->run = run;
+  pool->data = data;
+  pool->tasks = tasks ? tasks : pool->count;
+  pool->shares = pool->tasks < pool->count ? pool->tasks : pool->count;
+  atomic_store_explicit(&pool->failed, 0, memory_order_relaxed);
+  atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
+  atomic_store_explicit(&pool->pending, (uint32_t)pool->shares - 1, memory_order_relaxed);
+  for (int i = 1; i < pool->shares; i++) post(&pool->workers[i]);
+  do_share(self, 0);
+  for (uint32_t left; (left = atomic_load_explicit(&pool->pending, memory_order_acquire));)
+    wait_change(&pool->pending, &pool->asleep, left, CALLER_SPIN_NS);
+  return atomic_load_explicit(&pool->failed, memory_order_relaxed) ? -1 : 0;
+}
+
+/* Lets no task of a loop go on before all have come here. Only loops whose tasks all run at once
+ * can have one; of others the tasks are run one after the other, and an error is better. */
+int TVMBackendParallelBarrier(int index, struct group *group) {
+  (void)index;
+  struct pool *pool = group->barrier;
+  if (group->tasks == 1) return 0;
+  if (!pool || group->tasks > pool->count) return -1;
+  uint32_t tasks = (uint32_t)group->tasks;
+  uint32_t goal = (atomic_fetch_add(&pool->arrived, 1) / tasks + 1) * tasks;
+  while ((int32_t)(atomic_load_explicit(&pool->arrived, memory_order_acquire) - goal) < 0) relax();
+  return 0;
+}
+
+void *TVMBackendAllocWorkspace(int device, int id, uint64_t bytes, int code, int bits) {
+  (void)device, (void)id, (void)code, (void)bits;
+  if (!self || bytes > SIZE_MAX - LINE) return NULL;
+  struct space *chosen = NULL;
+  for (int i = 0; i < SPACES; i++) { /* one that is large enough, else any that is free */
+    struct space *space = &self->spaces[i];
+    if (space->used) continue;
+    if (!chosen || (chosen->bytes < bytes && space->bytes >= bytes)) chosen = space;
+  }
+  if (!chosen) return NULL;
+  if (chosen->bytes < bytes) {
+    free(chosen->memory);
+    chosen->bytes = 0;
+    chosen->memory = NULL;
+    if (posix_memalign(&chosen->memory, LINE, (size_t)bytes)) return NULL;
+    chosen->bytes = (size_t)bytes;
+  }
+  chosen->used = 1;
+  return chosen->memory;
+}
+
+int TVMBackendFreeWorkspace(int device, int id, void *memory) {
+  (void)device, (void)id;
+  for (int i = 0; self && i < SPACES; i++)
+    if (self->spaces[i].memory == memory && self->spaces[i].used) {
+      self->spaces[i].used = 0;
+      return 0;
+    }
+  return -1;
+}
+
+void TVMFFIErrorSetRaisedFromCStrParts(const char *kind, const char **parts, int32_t count) {
+  struct pool *pool = self ? self->pool : NULL;
+  if (!pool || atomic_exchange(&pool->said, 1)) return;
+  size_t length = 0;
+  for (int32_t i = -2; i < count; i++) {
+    const char *part = i == -2 ? kind : i == -1 ? ": " : parts[i];
+    if (!part) continue;
+    size_t more = strlen(part), room = MESSAGE_BYTES - 1 - length;
+    if (more > room) more = room;
+    memcpy(pool->message + length, part, more);
+    length += more;
+  }
+  pool->message[length] = 0;
+}
+
+void TVMFFIErrorSetRaisedFromCStr(const char *kind, const char *message) {
+  TVMFFIErrorSetRaisedFromCStrParts(kind, &message, 1);
+}
+
+/* Kernels call through these words; the empty ones that they bring along give way to these. */
+void *__TVMBackendParallelLaunch = (void *)TVMBackendParallelLaunch;
+void *__TVMBackendParallelBarrier = (void *)TVMBackendParallelBarrier;
+void *__TVMBackendAllocWorkspace = (void *)TVMBackendAllocWorkspace;
+void *__TVMBackendFreeWorkspace = (void *)TVMBackendFreeWorkspace;

@@ -1,0 +1,112 @@
+"""The tables of a model for the C runtime: generated source, and the constants as one file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgeopt_tvm.memory import ALIGNMENT, plan_arena, size_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from edgeopt_tvm.executable import Buffer, Executable
+    from edgeopt_tvm.machine import Machine
+
+__all__ = ["constants_blob", "table_source"]
+
+_CODES = {"i": 0, "u": 1, "f": 2, "b": 6}  # DLPack's, by numpy's kind
+_KINDS = {"input": "INPUT", "output": "OUTPUT", "constant": "CONSTANT", "temporary": "TEMPORARY"}
+
+
+def constants_blob(executable: Executable) -> tuple[bytes, dict[int, int]]:
+    """Returns all constants, equal ones once, and where each buffer's starts."""
+    blob, known, offsets = bytearray(), {}, {}
+    for index in sorted(executable.constants):
+        content = np.ascontiguousarray(executable.constants[index]).tobytes()
+        if content not in known:
+            known[content] = len(blob)
+            blob += content + bytes(-len(content) % ALIGNMENT)
+        offsets[index] = known[content]
+    return bytes(blob), offsets
+
+
+def table_source(executable: Executable, machine: Machine, constants: dict[int, int]) -> str:
+    """Returns the C source of the model's tables.
+
+    Args:
+        executable: The model.
+        machine: What it is for.
+        constants: Where each constant starts, as `constants_blob` placed them.
+    """
+    arena = plan_arena(executable)
+    ports = {kind: _indices(executable, kind) for kind in ("input", "output")}
+    offsets = {**constants, **arena.offsets}
+    for held in ports.values():
+        offsets |= {index: number for number, index in enumerate(held)}
+    args = [index for step in executable.steps for index in step.args]
+    kernels = sorted({step.kernel for step in executable.steps})
+    blob_bytes = max((constants[i] + size_bytes(executable.buffers[i]) for i in constants), default=0)
+    return "\n".join(
+        [
+            '#include "table.h"',
+            *(f"int32_t __tvm_ffi_{k}(void *, const struct value *, int32_t, struct value *);"
+              for k in kernels),
+            *_shapes(executable.buffers),
+            "static const struct buffer buffers[] = {",
+            *(_buffer(i, b, offsets.get(i, 0)) for i, b in enumerate(executable.buffers)),
+            "{0}};",
+            "static const struct step steps[] = {",
+            *_steps(executable),
+            "{0}};",
+            _array("args", args),
+            *(_array(f"{kind}s", held) for kind, held in ports.items()),
+            "const struct table model_table = {buffers, steps, args, inputs, outputs,",
+            f"{len(executable.buffers)}, {len(executable.steps)}, {len(args)},",
+            f"{len(ports['input'])}, {len(ports['output'])}, {machine.cores},",
+            f"{arena.size_bytes}, {blob_bytes}}};",
+            "",
+        ]
+    )  # fmt: skip
+
+
+def _indices(executable: Executable, kind: str) -> list[int]:
+    return [i for i, buffer in enumerate(executable.buffers) if buffer.kind == kind]
+
+
+def _shapes(buffers: Iterable[Buffer]) -> list[str]:
+    return [
+        f"static const int64_t shape{i}[] = {{{', '.join(map(str, b.shape)) or '0'}}};"
+        for i, b in enumerate(buffers)
+    ]
+
+
+def _buffer(index: int, buffer: Buffer, offset: int) -> str:
+    dtype = np.dtype(buffer.dtype)
+    code, bits = _CODES[dtype.kind], dtype.itemsize * 8
+    return (
+        f"{{{_text(buffer.name)}, {_text(dtype.name)}, shape{index}, {len(buffer.shape)}, "
+        f"{_KINDS[buffer.kind]}, {{{code}, {bits}, 1}}, {size_bytes(buffer)}, {offset}}},"
+    )
+
+
+def _steps(executable: Executable) -> list[str]:
+    rows, first = [], 0
+    for step in executable.steps:
+        names = _text(",".join(step.origins))
+        rows.append(
+            f"{{{_text(step.kernel)}, {names}, __tvm_ffi_{step.kernel}, {first}, {len(step.args)}}},"
+        )
+        first += len(step.args)
+    return rows
+
+
+def _array(name: str, values: list[int]) -> str:
+    return f"static const int32_t {name}[] = {{{', '.join(map(str, values)) or '0'}}};"
+
+
+def _text(value: str) -> str:
+    """Returns a C string literal; what is no letter, digit, or of these few is escaped."""
+    plain = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.,:- "
+    return '"' + "".join(chr(c) if c in plain else f"\\{c:03o}" for c in value.encode()) + '"'
