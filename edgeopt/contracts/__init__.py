@@ -7,6 +7,14 @@ from edgeopt.contracts.runner import Runner
 from edgeopt.contracts.signature import Signature, TensorSpec
 from edgeopt.contracts.support import NodeSupport, SupportReport
 from edgeopt.contracts.target import Target
+from edgeopt.contracts.tuning import (
+    TunedKernel,
+    TuneOptions,
+    TunesKernels,
+    TuningEvent,
+    TuningReport,
+    Watch,
+)
 
 __all__ = [
     "Artifact",
@@ -22,5 +30,11 @@ __all__ = [
     "SupportReport",
     "Target",
     "TensorSpec",
+    "TuneOptions",
+    "TunedKernel",
+    "TunesKernels",
+    "TuningEvent",
+    "TuningReport",
+    "Watch",
     "Wheel",
 ]

@@ -30,9 +30,13 @@ class CompileOptions(msgspec.Struct, frozen=True):
 
     Attributes:
         threads: Threads that the runtime shall use; 0 leaves it to the runtime.
+        tuning_database: Path of a tuning database to take kernels from; empty for the one in the
+            user's cache folder, ``none`` for the kernels as they are without tuning. Backends that
+            do not tune have no use for it.
     """
 
     threads: int = 0
+    tuning_database: str = ""
 
 
 @runtime_checkable
