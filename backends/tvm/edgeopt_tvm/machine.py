@@ -52,6 +52,7 @@ class Machine:
         features: LLVM's names of features, each with ``+`` in front.
         cores: How many threads kernels are split for.
         vector_bytes: Width of a vector register; 16 where there are none, for the compiler to split.
+        registers: Vectors that fit into registers.
         dot: The dot-product instruction that integer kernels may use.
         glibc: Version of the C library to link for.
     """
@@ -62,6 +63,7 @@ class Machine:
     features: tuple[str, ...]
     cores: int
     vector_bytes: int
+    registers: int
     dot: Dot
     glibc: str
 
@@ -103,9 +105,16 @@ def machine_of(target: Target) -> Machine:
         features=features,
         cores=max(1, cpu.fast_cores or cpu.cores),
         vector_bytes=max(16, cpu.vector_bits // 8),
+        registers=_registers(cpu.arch, cpu.vector_bits),
         dot=_dot(cpu.isa),
         glibc=target.os.glibc,
     )
+
+
+def _registers(arch: str, vector_bits: int) -> int:
+    if not vector_bits:
+        return 8  # 32 numbers, four to a vector
+    return 32 if arch == "aarch64" or vector_bits == 512 or arch == "riscv64" else 16  # noqa: PLR2004
 
 
 def _dot(isa: tuple[str, ...]) -> Dot:

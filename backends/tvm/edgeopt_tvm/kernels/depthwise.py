@@ -32,13 +32,12 @@ def configurations(sch: Schedule, anatomy: Anatomy, machine: Machine) -> Iterato
     _, _, columns, channels = extents(sch, str(anatomy.anchor))
     lanes = lanes_for(channels, machine)
     blocks = channels // lanes
-    registers = 16 if machine.arch == "armv7" or machine.vector_bytes == 32 else 32  # noqa: PLR2004
     points = [
         {"columns": c, "vectors": v, "channels_first": first}
         for c in range(1, 17)
         if columns % c == 0
         for v in (1, 2, 4)
-        if blocks % v == 0 and c * v + v + 1 <= registers
+        if blocks % v == 0 and c * v + v + 1 <= machine.registers
         for first in (False, True)
     ]
     points.sort(key=lambda p: (abs(p["columns"] * p["vectors"] - _TILE), p["vectors"]))

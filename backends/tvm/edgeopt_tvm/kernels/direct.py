@@ -44,12 +44,11 @@ class _Shape:
 def configurations(sch: Schedule, anatomy: Anatomy, machine: Machine) -> Iterator[dict[str, Any]]:
     """Yields the points of the space, the default first."""
     shape = _shape(sch, anatomy)
-    registers = 16 if machine.arch == "armv7" or machine.vector_bytes == 32 else 32  # noqa: PLR2004
     points = [
         {"rows": r, "columns": c, "vectors": v, "unroll": u, "weights_first": w, "parallel": True}
         for r, c in _tiles(shape.pixels)
         for v in (1, 2, 3, 4, 6, 8)
-        if shape.blocks % v == 0 and r * c * v + v + 1 <= registers
+        if shape.blocks % v == 0 and r * c * v + v + 1 <= machine.registers
         for u in _UNROLL
         if u == 1 or shape.depth // shape.group % u == 0
         for w in (True, False)

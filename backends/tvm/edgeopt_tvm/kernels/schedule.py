@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt_tvm.kernels import depthwise, direct, plain
 from edgeopt_tvm.kernels.anatomy import dissected, open_schedule
+from edgeopt_tvm.kernels.elementary import spelt_out
 
 if TYPE_CHECKING:
     from tvm.s_tir import Schedule
@@ -41,7 +42,7 @@ def scheduled(function: Any, machine: Machine, config: Configuration | None = No
         machine: What code is made for.
         config: One of `configurations`; by default the first.
     """
-    sch = open_schedule(function)
+    sch = open_schedule(spelt_out(function))
     template, anatomy = _template(sch)
     if template is not None:
         chosen = config or next(iter(template.configurations(sch, anatomy, machine)))
