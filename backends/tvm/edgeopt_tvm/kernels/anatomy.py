@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ANCHORS", "Anatomy", "axes", "dissected", "extents", "inlined", "open_schedule"]
 
-ANCHORS = ("direct", "depthwise", "grouped", "matmul")
+ANCHORS = ("direct", "depthwise", "grouped")
 """Blocks that templates are made for."""
 
 
@@ -38,6 +38,8 @@ class Anatomy:
 def open_schedule(function: Any) -> Schedule:
     """Returns a schedule of ``function`` with 32-bit indices, as processors want them."""
     module = tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
+    if any("int64" in str(b.dtype) for b in function.buffer_map.values()):
+        return Schedule(module)  # TVM narrows nothing where the data themselves are wide
     return Schedule(tvm.tirx.transform.ForceNarrowIndexToInt32()(module))
 
 

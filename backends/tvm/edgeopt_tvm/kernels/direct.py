@@ -39,6 +39,7 @@ class _Shape:
     lanes: int
     group: int
     depth: int
+    batched: bool
 
 
 def configurations(sch: Schedule, anatomy: Anatomy, machine: Machine) -> Iterator[dict[str, Any]]:
@@ -46,7 +47,7 @@ def configurations(sch: Schedule, anatomy: Anatomy, machine: Machine) -> Iterato
     shape = _shape(sch, anatomy)
     points = [
         {"rows": r, "columns": c, "vectors": v, "unroll": u, "weights_first": w, "parallel": True}
-        for r, c in _tiles(shape.pixels)
+        for r, c in _tiles(shape.pixels, batched=shape.batched)
         for v in (1, 2, 3, 4, 6, 8)
         if shape.blocks % v == 0 and r * c * v + v + 1 <= machine.registers
         for u in _UNROLL
@@ -77,7 +78,7 @@ def _shape(sch: Schedule, anatomy: Anatomy) -> _Shape:
     lanes, group = (int(block.annotations[f"edgeopt.{k}"]) for k in ("lanes", "group"))
     *pixels, out = extents(sch, str(anatomy.anchor))
     reduced = [int(v.dom.extent) for v in block.iter_vars][len(pixels) + 1 :]
-    return _Shape(tuple(pixels), out // lanes, lanes, group, _product(reduced))
+    return _Shape(tuple(pixels), out // lanes, lanes, group, _product(reduced), "edgeopt.batched" in block.annotations)
 
 
 def _product(numbers: list[int]) -> int:
@@ -87,10 +88,10 @@ def _product(numbers: list[int]) -> int:
     return result
 
 
-def _tiles(pixels: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+def _tiles(pixels: tuple[int, ...], *, batched: bool) -> Iterator[tuple[int, int]]:
     """Yields (rows, columns) of tiles that cover the pixels evenly."""
     columns = pixels[-1]
-    rows = pixels[-2] if len(pixels) > 1 else 1
+    rows = pixels[-2] if len(pixels) > 1 and not batched else 1
     for c in range(1, min(columns, _MOST_COLUMNS) + 1):
         if columns % c == 0:
             yield 1, c

@@ -12,7 +12,7 @@ from edgeopt_tvm.kernels.dots import instruction
 if TYPE_CHECKING:
     from edgeopt_tvm.machine import Machine
 
-__all__ = ["Packing", "packing_of"]
+__all__ = ["Packing", "lanes_of", "packing_of"]
 
 _WASTE = 0.13
 """Share of a layer's lanes that may stay empty before narrower vectors are taken."""
@@ -42,12 +42,13 @@ class Packing:
 
 def packing_of(weight: np.ndarray, machine: Machine) -> Packing:
     """Returns the order for ``weight``, whose first axis is the output channels."""
-    lanes = _lanes(int(weight.shape[0]), machine)
+    lanes = lanes_of(int(weight.shape[0]), machine)
     found = instruction(machine, lanes) if weight.dtype == np.int8 else None
     return Packing(lanes, found.group if found else 1)
 
 
-def _lanes(out: int, machine: Machine) -> int:
+def lanes_of(out: int, machine: Machine) -> int:
+    """Returns how many of ``out`` channels lie in a block: a vector, or less where much stays empty."""
     lanes = machine.lanes
     while lanes > 4 and (-out % lanes) > _WASTE * out:  # noqa: PLR2004 (the narrowest vector)
         if -(-out // (lanes // 2)) == 2 * -(-out // lanes):  # as many vectors, half as wide

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tvm.s_tir.schedule import ScheduleError
 from tvm.tirx import IterVar
 
 from edgeopt_tvm.kernels.anatomy import axes, extents, inlined
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
     from edgeopt_tvm.kernels.anatomy import Anatomy
     from edgeopt_tvm.machine import Machine
 
-__all__ = ["apply", "copied", "follows", "lanes_for", "tiled_tail"]
+__all__ = ["apply", "copied", "follows", "lanes_for", "share_out", "tiled_tail"]
 
 _PARALLEL_FROM = 16_384
 """Elements from which more than one thread pays."""
+_TASKS = 64
+"""Iterations of a parallel loop that are enough to share out evenly."""
 
 
 def apply(sch: Schedule, anatomy: Anatomy, machine: Machine) -> None:
@@ -25,8 +28,7 @@ def apply(sch: Schedule, anatomy: Anatomy, machine: Machine) -> None:
     for name in anatomy.all[:-1]:
         if not axes(sch, name, IterVar.CommReduce):
             _inline_if_possible(sch, name)
-    root = sch.get_sblock("root")
-    for block in sch.get_child_blocks(root):
+    for block in sch.get_child_blocks(sch.get_sblock("root")):
         name = sch.get(block).name_hint
         if axes(sch, name, IterVar.CommReduce):
             _reduced(sch, name, machine)
@@ -35,11 +37,12 @@ def apply(sch: Schedule, anatomy: Anatomy, machine: Machine) -> None:
 
 
 def _inline_if_possible(sch: Schedule, name: str) -> None:
-    from tvm.s_tir.schedule import ScheduleError  # noqa: PLC0415
-
+    block = sch.get_sblock(name)
+    if len(sch.get_consumers(block)) > 1:  # it would be computed once for each
+        return
     try:
-        sch.compute_inline(sch.get_sblock(name))
-    except ScheduleError:  # it is read with an index that depends on data, or is written twice
+        sch.compute_inline(block)
+    except ScheduleError:  # it is read with an index that depends on data
         return
 
 
@@ -51,7 +54,7 @@ def copied(sch: Schedule, name: str, machine: Machine) -> None:
     loops, lane = _vector(sch, loops, machine)
     if lane is not None:
         sch.vectorize(lane)
-    _parallel(sch, loops, _work(sch, name))
+    share_out(sch, loops, name)
 
 
 def _reduced(sch: Schedule, name: str, machine: Machine) -> None:
@@ -67,7 +70,7 @@ def _reduced(sch: Schedule, name: str, machine: Machine) -> None:
         if lane is not None:
             sch.reorder(*outer, *reduced, lane)
             sch.vectorize(lane)
-    _parallel(sch, outer, _work(sch, name))
+    share_out(sch, outer, name)
     sch.decompose_reduction(block, reduced[0])
 
 
@@ -88,9 +91,17 @@ def _vector(sch: Schedule, loops: list[Any], machine: Machine) -> tuple[list[Any
     return [*loops[:-1], last], lane
 
 
-def _parallel(sch: Schedule, loops: list[Any], work: int) -> None:
-    if work >= _PARALLEL_FROM:
-        sch.parallel(sch.fuse(*loops) if len(loops) > 1 else loops[0])
+def share_out(sch: Schedule, loops: list[Any], name: str) -> None:
+    """Runs the outermost of ``loops`` in parallel, as few as give each core enough tasks."""
+    if _work(sch, name) < _PARALLEL_FROM:
+        return
+    taken, tasks = [], 1
+    for loop in loops:
+        if tasks >= _TASKS:
+            break
+        taken.append(loop)
+        tasks *= int(sch.get(loop).extent)
+    sch.parallel(sch.fuse(*taken) if len(taken) > 1 else taken[0])
 
 
 def _work(sch: Schedule, name: str) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from tvm import relax, te, tirx
 
 from edgeopt_tvm.kernels.convolution import accumulator, product, trimmed
-from edgeopt_tvm.kernels.packing import packing_of
+from edgeopt_tvm.kernels.packing import lanes_of, packing_of
 
 if TYPE_CHECKING:
     from edgeopt_tvm.machine import Machine
@@ -80,15 +80,37 @@ def _even_rows(rows: int) -> int:
 
 def matmul(bb: relax.BlockBuilder, a: relax.Expr, b: relax.Expr, machine: Machine) -> relax.Var:
     """Returns the products of a (batch, m, k) and b (batch, k, n), float32: (batch, m, n)."""
-    _ = machine
 
     def compute(left: te.Tensor, right: te.Tensor) -> te.Tensor:
-        batch, rows, inner = (int(d) for d in left.shape)
-        k = te.reduce_axis((0, inner), name="rc")
-        return te.compute(
-            (batch, rows, int(right.shape[2])),
-            lambda i, m, n: te.sum(left[i, m, k] * right[i, k, n], axis=k),
-            name="matmul",
-        )
+        return _matmul(left, right, machine)
 
     return bb.emit_te(compute, a, b, primfunc_name_hint="matmul")
+
+
+def _matmul(left: te.Tensor, right: te.Tensor, machine: Machine) -> te.Tensor:
+    batch, rows, inner = (int(d) for d in left.shape)
+    out = int(right.shape[2])
+    lanes, even = lanes_of(out, machine), _even_rows(rows)
+    blocks = -(-out // lanes)
+
+    def pack(i: Any, block: Any, k: Any, lane: Any) -> Any:
+        n = block * lanes + lane
+        value = right[i, k, n]
+        if blocks * lanes == out:
+            return value
+        return tirx.if_then_else(n < out, value, tirx.const(0, right.dtype))
+
+    packed = te.compute((batch, blocks, inner, lanes), pack, name="pad")
+    rc = te.reduce_axis((0, inner), name="rc")
+
+    def at(i: Any, m: Any, n: Any) -> Any:
+        value = left[i, m if even == rows else tirx.min(m, rows - 1), rc]
+        return te.sum(value * packed[i, n // lanes, rc, n % lanes], axis=rc)
+
+    sums = te.compute(
+        (batch, even, blocks * lanes),
+        at,
+        name="direct",
+        attrs={"edgeopt.lanes": lanes, "edgeopt.group": 1, "edgeopt.batched": 1},
+    )
+    return trimmed(sums, (batch, rows, out))

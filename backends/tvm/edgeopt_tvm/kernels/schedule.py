@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgeopt_tvm.kernels import depthwise, direct, plain
+from tvm.error import InternalError
+from tvm.s_tir.schedule import ScheduleError
+
+from edgeopt_tvm.kernels import depthwise, direct, plain, rows
 from edgeopt_tvm.kernels.anatomy import dissected, open_schedule
 from edgeopt_tvm.kernels.elementary import spelt_out
 
@@ -47,8 +50,14 @@ def scheduled(function: Any, machine: Machine, config: Configuration | None = No
     if template is not None:
         chosen = config or next(iter(template.configurations(sch, anatomy, machine)))
         template.apply(sch, anatomy, machine, chosen)
-    else:
-        plain.apply(sch, anatomy, machine)
+        return sch.mod["main"]
+    if rows.reduces_rows(sch, anatomy):
+        try:
+            rows.apply(sch, anatomy, machine)
+            return sch.mod["main"]
+        except (ScheduleError, InternalError):  # an index that its analysis does not follow
+            sch = open_schedule(spelt_out(function))
+    plain.apply(sch, anatomy, machine)
     return sch.mod["main"]
 
 
