@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from edgeopt_tvm.machine import Machine
 
-__all__ = ["Parts", "link_library", "link_program", "zig_target"]
+__all__ = ["Parts", "link_library", "link_program", "link_runner", "zig_target"]
 
 _LIBC = {
     "aarch64": ("aarch64-linux-gnu", "aarch64-linux-musl", (2, 17)),
@@ -32,7 +32,7 @@ _LIBC = {
 _NEWEST = (2, 41)
 """The newest glibc that is linked for; a newer one runs what was linked for it."""
 _RUNTIME = ("model.c", "pool.c", "table.c", "constants.S")
-_PROGRAM = ("run.c", "npy.c", "options.c", "measure.c")
+_PROGRAM = ("run.c", "npy.c", "options.c", "measure.c", "facts.c")
 _COMPILE = (
     *("-std=c11", "-O2", "-Wall", "-fvisibility=hidden", "-ffunction-sections", "-fPIC"),
     *("-fno-sanitize=all", "-fno-ident"),
@@ -64,19 +64,32 @@ def link_library(parts: Parts, machine: Machine) -> bytes:
         CompileError: It cannot be linked.
     """
     options = ["-shared", "-Wl,-soname,model.so", "-Wl,--version-script=exports.map"]
-    return _link(parts, zig_target(machine), [*options, *_RUNTIME], "model.so")
+    words = [*options, *_RUNTIME, "kernels.o"]
+    return _link(_files(parts), zig_target(machine), words, "model.so")
 
 
-def link_program(parts: Parts, machine: Machine) -> bytes:
-    """Returns a program that holds the model and needs nothing but a kernel of Linux.
+def link_runner(library: bytes, machine: Machine) -> bytes:
+    """Returns a small program that runs ``model.so``, which must lie beside it, on files.
 
     Raises:
         TargetError: zig has no C library for the machine.
         PluginError: zig is not installed.
         CompileError: It cannot be linked.
     """
-    target = zig_target(machine, static=True)
-    return _link(parts, target, ["-static", *_RUNTIME, *_PROGRAM], "run")
+    words = [*_PROGRAM, "model.so", "-Wl,-rpath,$ORIGIN"]
+    return _link({"model.so": library}, zig_target(machine), words, "run")
+
+
+def link_program(parts: Parts, machine: Machine) -> bytes:
+    """Returns a program that holds the model itself and needs nothing but Linux, not even libc.
+
+    Raises:
+        TargetError: zig has no C library for the machine.
+        PluginError: zig is not installed.
+        CompileError: It cannot be linked.
+    """
+    words = ["-static", *_RUNTIME, *_PROGRAM, "kernels.o"]
+    return _link(_files(parts), zig_target(machine, static=True), words, "run")
 
 
 def zig_target(machine: Machine, *, static: bool = False) -> str:
@@ -102,19 +115,27 @@ def zig_target(machine: Machine, *, static: bool = False) -> str:
     return f"{glibc}.{'.'.join(map(str, min(version, _NEWEST)))}"
 
 
-def _link(parts: Parts, target: str, words: Sequence[str], name: str) -> bytes:
+def _files(parts: Parts) -> dict[str, bytes]:
+    return {
+        "kernels.o": parts.kernels,
+        "table.c": parts.table.encode("ascii"),
+        "constants.bin": parts.constants,
+    }
+
+
+def _link(files: dict[str, bytes], target: str, words: Sequence[str], name: str) -> bytes:
     zig = _zig()
     with tempfile.TemporaryDirectory(prefix="edgeopt-") as scratch:
         folder = Path(scratch)
-        for file in resources.files("edgeopt_tvm.native").iterdir():
-            if file.is_file():
-                (folder / file.name).write_bytes(file.read_bytes())
-        (folder / "kernels.o").write_bytes(parts.kernels)
-        (folder / "table.c").write_text(parts.table, encoding="ascii")
-        (folder / "constants.bin").write_bytes(parts.constants)
-        command = [zig, "cc", "-target", target, *_COMPILE, *words, "kernels.o", *_LINK, "-o", name]
-        _run(command, folder, target)
+        for file, content in {**_sources(), **files}.items():
+            (folder / file).write_bytes(content)
+        _run([zig, "cc", "-target", target, *_COMPILE, *words, *_LINK, "-o", name], folder, target)
         return (folder / name).read_bytes()
+
+
+def _sources() -> dict[str, bytes]:
+    found = resources.files("edgeopt_tvm.native").iterdir()
+    return {file.name: file.read_bytes() for file in found if file.is_file()}
 
 
 def _zig() -> str:

@@ -81,15 +81,16 @@ class Machine:
         """Returns TVM's description of it."""
         import tvm  # noqa: PLC0415 (the toolchain)
 
-        return tvm.target.Target(
-            {
-                "kind": "llvm",
-                "mtriple": self.triple,
-                "mcpu": self.mcpu,
-                "mattr": list(self.features),
-                "num-cores": self.cores,
-            }
-        )
+        told = {
+            "kind": "llvm",
+            "mtriple": self.triple,
+            "mcpu": self.mcpu,
+            "mattr": list(self.features),
+            "num-cores": self.cores,
+        }
+        if self.arch == "armv7":  # TVM passes numbers to libm's functions in the wrong registers else
+            told["mfloat-abi"] = "hard" if self.triple.endswith("hf") else "soft"
+        return tvm.target.Target(told)
 
 
 def machine_of(target: Target) -> Machine:

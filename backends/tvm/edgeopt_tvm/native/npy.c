@@ -1,0 +1,156 @@
+/* Reads and writes arrays as numpy's .npy files, after checking every word of their headers. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "program.h"
+
+enum { MAGIC = 6, MOST_HEADER = 4096, MOST_PATH = 4096 };
+
+static const char *const descriptions[][2] = {
+    {"float32", "<f4"}, {"float64", "<f8"}, {"float16", "<f2"}, {"int8", "|i1"},
+    {"uint8", "|u1"},   {"int16", "<i2"},   {"uint16", "<u2"},  {"int32", "<i4"},
+    {"uint32", "<u4"},  {"int64", "<i8"},   {"uint64", "<u8"},  {"bool", "|b1"}};
+
+static const char *description(const char *dtype) {
+  for (size_t i = 0; i < sizeof descriptions / sizeof *descriptions; i++)
+    if (!strcmp(dtype, descriptions[i][0])) return descriptions[i][1];
+  return "?";
+}
+
+void *room(size_t bytes) {
+  void *memory = NULL;
+  if (posix_memalign(&memory, 64, bytes ? bytes : 1)) stop(WRONG, "no memory (%zu bytes)", bytes);
+  return memory;
+}
+
+/* Returns what follows `key` in the header. */
+static const char *after(const char *path, const char *header, const char *key) {
+  const char *at = strstr(header, key);
+  if (!at) stop(USAGE, "%s: not a .npy file: its header lacks %s", path, key);
+  at += strlen(key);
+  while (*at == ' ' || *at == ':') at++;
+  return at;
+}
+
+static void print_shape(char *text, size_t size, const int64_t *shape, int count) {
+  size_t used = (size_t)snprintf(text, size, "(");
+  for (int i = 0; i < count && used < size; i++)
+    used += (size_t)snprintf(text + used, size - used, "%lld%s", (long long)shape[i],
+                             count == 1 ? "," : i + 1 < count ? ", " : "");
+  if (used < size) snprintf(text + used, size - used, ")");
+}
+
+static int read_shape(const char *path, const char *at, int64_t *shape, int most) {
+  int count = 0;
+  if (*at++ != '(') stop(USAGE, "%s: not a .npy file: no shape in its header", path);
+  for (;;) {
+    while (*at == ' ' || *at == ',') at++;
+    if (*at == ')') return count;
+    char *end;
+    errno = 0;
+    long long value = strtoll(at, &end, 10);
+    if (errno || end == at || value < 0 || count == most)
+      stop(USAGE, "%s: not a .npy file: an odd shape in its header", path);
+    shape[count++] = value;
+    at = end;
+  }
+}
+
+/* Checks the header's three entries. Returns how many arrays the file holds, as `npy_read` says. */
+static int64_t check(const char *path, const char *header, const edgeopt_tensor *tensor,
+                     int several) {
+  const char *descr = after(path, header, "'descr'"), *wanted = description(tensor->dtype);
+  size_t length = strlen(wanted);
+  if (strncmp(descr + 1, wanted, length) || !strchr("'\"", descr[1 + length]))
+    stop(USAGE, "%s: input %s: dtype %.8s, expected '%s' (%s)", path, tensor->name, descr, wanted,
+         tensor->dtype);
+  if (strncmp(after(path, header, "'fortran_order'"), "False", 5))
+    stop(USAGE, "%s: its columns come first; save numpy.ascontiguousarray(x)", path);
+  int64_t shape[33];
+  int count = read_shape(path, after(path, header, "'shape'"), shape, 33);
+  int lead = several ? 1 : 0;
+  if (count != tensor->ndim + lead ||
+      memcmp(shape + lead, tensor->shape, sizeof *shape * (size_t)tensor->ndim)) {
+    char got[256], want[256];
+    print_shape(got, sizeof got, shape, count);
+    print_shape(want, sizeof want, tensor->shape, tensor->ndim);
+    stop(USAGE, "%s: input %s: shape %s, expected %s%s", path, tensor->name, got,
+         several ? "samples times " : "", want);
+  }
+  return several ? shape[0] : 0;
+}
+
+/* Reads the header's text, which ends with a newline. */
+static void read_header(const char *path, FILE *file, char *text) {
+  unsigned char head[MAGIC + 6];
+  if (fread(head, 1, MAGIC + 4, file) != MAGIC + 4 || memcmp(head, "\x93NUMPY", MAGIC) ||
+      head[MAGIC] < 1 || head[MAGIC] > 3)
+    stop(USAGE, "%s: not a .npy file", path);
+  size_t length = head[MAGIC + 2] | (size_t)head[MAGIC + 3] << 8;
+  if (head[MAGIC] > 1) {
+    if (fread(head + MAGIC + 4, 1, 2, file) != 2) stop(USAGE, "%s: ends in its header", path);
+    length |= (size_t)head[MAGIC + 4] << 16 | (size_t)head[MAGIC + 5] << 24;
+  }
+  if (length > MOST_HEADER) stop(USAGE, "%s: a header of %zu bytes", path, length);
+  if (fread(text, 1, length, file) != length) stop(USAGE, "%s: ends in its header", path);
+  text[length] = 0;
+  if (strlen(text) != length) stop(USAGE, "%s: not a .npy file: a zero in its header", path);
+}
+
+void *npy_read(const char *path, const edgeopt_tensor *tensor, int64_t *count) {
+  char header[MOST_HEADER + 1];
+  FILE *file = fopen(path, "rb");
+  if (!file) stop(USAGE, "%s: %s", path, strerror(errno));
+  read_header(path, file, header);
+  int64_t found = check(path, header, tensor, *count != 0);
+  if (*count > 0 && found != *count)
+    stop(USAGE, "%s: %lld samples, the other inputs have %lld", path, (long long)found,
+         (long long)*count);
+  if (*count != 0 && found == 0) stop(USAGE, "%s: no samples", path);
+  size_t bytes = tensor->bytes;
+  if (found && (uint64_t)found > (SIZE_MAX >> 1) / (bytes ? bytes : 1))
+    stop(USAGE, "%s: %lld samples are too many", path, (long long)found);
+  bytes *= found ? (size_t)found : 1;
+  void *data = room(bytes);
+  if (fread(data, 1, bytes, file) != bytes) stop(USAGE, "%s: ends early", path);
+  if (fgetc(file) != EOF) stop(USAGE, "%s: longer than its header says", path);
+  fclose(file);
+  *count = found;
+  return data;
+}
+
+static int put(FILE *file, const edgeopt_tensor *tensor, int64_t count, const void *data) {
+  char text[MOST_HEADER] = {0}, shape[512];
+  int64_t dimensions[33];
+  int lead = count ? 1 : 0;
+  dimensions[0] = count;
+  memcpy(dimensions + lead, tensor->shape, sizeof *dimensions * (size_t)tensor->ndim);
+  print_shape(shape, sizeof shape, dimensions, tensor->ndim + lead);
+  int used = snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }",
+                      description(tensor->dtype), shape);
+  int length = (used + 1 + MAGIC + 4 + 63) / 64 * 64 - MAGIC - 4;
+  memset(text + used, ' ', (size_t)(length - used));
+  text[length - 1] = '\n';
+  unsigned char head[] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, length & 255, length >> 8};
+  size_t bytes = tensor->bytes * (size_t)(count ? count : 1);
+  return fwrite(head, 1, sizeof head, file) == sizeof head &&
+         fwrite(text, 1, (size_t)length, file) == (size_t)length &&
+         fwrite(data, 1, bytes, file) == bytes;
+}
+
+void npy_write(const char *path, const edgeopt_tensor *tensor, int64_t count, const void *data) {
+  char draft[MOST_PATH];
+  int length = snprintf(draft, sizeof draft, "%s.%ld.tmp", path, (long)getpid());
+  if (length < 0 || length >= MOST_PATH) stop(USAGE, "%s: a name too long", path);
+  FILE *file = fopen(draft, "wb");
+  if (!file) stop(USAGE, "%s: cannot be written: %s", path, strerror(errno));
+  int whole = put(file, tensor, count, data);
+  if (fclose(file) || !whole || rename(draft, path)) {
+    int reason = errno;
+    remove(draft);
+    stop(USAGE, "%s: cannot be written: %s", path, strerror(reason));
+  }
+}
