@@ -1,0 +1,103 @@
+"""Matrix products, rows and element-wise kernels, against numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from edgeopt_tvm.kernels import configurations, dense, matmul, scheduled, tunable
+
+
+@pytest.mark.parametrize(("rows", "features", "out"), [(16, 32, 48), (197, 24, 20), (1, 130, 10)])
+def test_dense_is_exact_in_integers(rows, features, out, fuse, machine):
+    rng = np.random.default_rng(0)
+    kind = machine.activations
+    x = rng.integers(np.iinfo(kind).min, np.iinfo(kind).max + 1, (rows, features)).astype(kind)
+    weight = rng.integers(-127, 128, (out, features)).astype(np.int8)
+    kernel = fuse([(x.shape, kind)], lambda bb, v: dense(bb, v, weight, machine))
+    wanted = x.astype(np.int64) @ weight.astype(np.int64).T
+    points = configurations(kernel.function, machine)
+    for config in (points[0], points[-1]):
+        got = kernel.run(scheduled(kernel.function, machine, config), x)
+        np.testing.assert_array_equal(got, wanted, err_msg=str(config))
+
+
+@pytest.mark.parametrize(("rows", "features", "out"), [(16, 32, 48), (197, 24, 20), (1, 130, 10)])
+def test_dense_in_float(rows, features, out, fuse, machine):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((rows, features)).astype(np.float32)
+    weight = rng.standard_normal((out, features)).astype(np.float32)
+    kernel = fuse([(x.shape, "float32")], lambda bb, v: dense(bb, v, weight, machine))
+    got = kernel.run(scheduled(kernel.function, machine), x)
+    np.testing.assert_allclose(got, x @ weight.T, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(3, 17, 16, 17), (2, 5, 7, 3), (1, 16, 32, 64)])
+def test_products_of_two_activations(shape, fuse, machine):
+    batch, rows, inner, out = shape
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((batch, rows, inner)).astype(np.float32)
+    b = rng.standard_normal((batch, inner, out)).astype(np.float32)
+    kernel = fuse(
+        [(a.shape, "float32"), (b.shape, "float32")], lambda bb, x, y: matmul(bb, x, y, machine)
+    )
+    points = configurations(kernel.function, machine)
+    for config in (points[0], points[-1]):
+        got = kernel.run(scheduled(kernel.function, machine, config), a, b)
+        np.testing.assert_allclose(got, a @ b, rtol=1e-5, atol=1e-4, err_msg=str(config))
+
+
+@pytest.mark.parametrize("features", [16, 17, 196])
+@pytest.mark.parametrize("name", ["softmax", "layer_norm", "mean"])
+def test_rows(name, features, fuse, machine):
+    from tvm import relax
+
+    x = np.random.default_rng(0).standard_normal((2, 9, features)).astype(np.float32)
+    ones, zeros = np.ones(features, np.float32), np.zeros(features, np.float32)
+    t = torch.from_numpy(x)
+    write, wanted = {
+        "softmax": (lambda bb, v: relax.op.nn.softmax(v, -1), t.softmax(-1)),
+        "layer_norm": (
+            lambda bb, v: relax.op.nn.layer_norm(
+                v, relax.const(ones), relax.const(zeros), axes=[-1]
+            ),
+            torch.nn.functional.layer_norm(t, (features,)),
+        ),
+        "mean": (lambda bb, v: relax.op.mean(v, [-1]), t.mean(-1)),
+    }[name]
+    kernel = fuse([(x.shape, "float32")], write)
+    assert not tunable(kernel.function)
+    got = kernel.run(scheduled(kernel.function, machine), x)
+    np.testing.assert_allclose(got, wanted.numpy(), rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "near"),
+    [
+        ("exp", torch.exp, 2e-7),
+        ("sigmoid", torch.sigmoid, 3e-7),
+        ("tanh", torch.tanh, 4e-7),
+        ("erf", torch.erf, 4e-7),
+    ],
+)
+def test_elementary_functions(name, of, near, fuse, machine):
+    from tvm import relax
+
+    x = np.concatenate([np.linspace(-30, 30, 6000), np.linspace(-0.01, 0.01, 2000), [0.0, -80.0]])
+    x = x.astype(np.float32)
+    kernel = fuse([(x.shape, "float32")], lambda bb, v: getattr(relax.op, name)(v))
+    got = kernel.run(scheduled(kernel.function, machine), x)
+    exact = of(torch.from_numpy(x).double()).numpy()
+    assert np.abs((got - exact) / np.maximum(1, np.abs(exact))).max() < near
+
+
+def test_the_default_is_the_first_configuration(fuse, machine):
+    from tvm_ffi import structural_equal
+
+    weight = np.ones((32, 16), np.float32)
+    kernel = fuse([((8, 16), "float32")], lambda bb, v: dense(bb, v, weight, machine))
+    first = configurations(kernel.function, machine)[0]
+    assert structural_equal(
+        scheduled(kernel.function, machine), scheduled(kernel.function, machine, first)
+    )
