@@ -12,7 +12,7 @@ import struct
 import zipfile
 from typing import IO, TYPE_CHECKING
 
-from edgeopt.bundles.layout import EXECUTABLE
+from edgeopt.bundles.layout import file_mode
 from edgeopt.bundles.paths import MAX_FILES
 from edgeopt.errors import BundleError, InputError
 
@@ -46,8 +46,7 @@ def write_zip(stream: IO[bytes], files: Mapping[str, bytes]) -> None:
 def _member(name: str) -> zipfile.ZipInfo:
     member = zipfile.ZipInfo(name, _DATE)
     member.create_system = 3  # Unix: permissions follow
-    mode = 0o755 if name == EXECUTABLE else 0o644
-    member.external_attr = (0o100000 | mode) << 16
+    member.external_attr = (0o100000 | file_mode(name)) << 16
     return member
 
 

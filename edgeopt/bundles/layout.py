@@ -5,7 +5,7 @@ run.py             the runner's command line
 edgeopt_runner/    the runner
 runtime.py         the backend's part of the runner
 requirements.txt   exact versions that exist for the device
-model/             the artefact's files
+model/             the artefact's files; one called run is a program
 lib/               the runtime's further files, if any
 golden/            golden samples, if any
 labels.txt         the classes' names, if any
@@ -41,10 +41,16 @@ if TYPE_CHECKING:
     from edgeopt.bundles.manifest import Preprocess
     from edgeopt.contracts import Artifact, DeviceRuntime, Signature, Target, Wheel
 
-__all__ = ["EXECUTABLE", "MANIFEST", "bundle_files", "report_file", "seal"]
+__all__ = ["EXECUTABLE", "MANIFEST", "bundle_files", "file_mode", "report_file", "seal"]
 
 MANIFEST = "manifest.json"
 EXECUTABLE = "run.py"
+NATIVE = "model/run"
+
+
+def file_mode(name: str) -> int:
+    """Returns the permissions of file ``name``: what a person starts may be started."""
+    return 0o755 if name in (EXECUTABLE, NATIVE) else 0o644
 
 
 def bundle_files(  # noqa: PLR0913 (the parts of a bundle, by name)

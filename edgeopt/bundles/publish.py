@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeopt.bundles.archive import write_zip
-from edgeopt.bundles.layout import EXECUTABLE, MANIFEST
+from edgeopt.bundles.layout import MANIFEST, file_mode
 from edgeopt.bundles.manifest import KIND
 from edgeopt.bundles.storage import Folder, open_storage
 from edgeopt.errors import BundleError, InputError
@@ -70,7 +70,7 @@ def _write_folder(draft: Path, files: Mapping[str, bytes]) -> Path:
             stream.write(files[name])
             stream.flush()
             os.fsync(stream.fileno())
-        file.chmod(0o755 if name == EXECUTABLE else 0o644)
+        file.chmod(file_mode(name))
     for folder in (root, *(held for held in root.rglob("*") if held.is_dir())):
         folder.chmod(0o755)
         _sync_folder(folder)

@@ -47,7 +47,9 @@ def table_source(executable: Executable, machine: Machine, constants: dict[int, 
         offsets |= {index: number for number, index in enumerate(held)}
     args = [index for step in executable.steps for index in step.args]
     kernels = sorted({step.kernel for step in executable.steps})
-    blob_bytes = max((constants[i] + size_bytes(executable.buffers[i]) for i in constants), default=0)
+    blob_bytes = max(
+        (constants[i] + size_bytes(executable.buffers[i]) for i in constants), default=0
+    )
     return "\n".join(
         [
             '#include "table.h"',
@@ -55,7 +57,7 @@ def table_source(executable: Executable, machine: Machine, constants: dict[int, 
               for k in kernels),
             *_shapes(executable.buffers),
             "static const struct buffer buffers[] = {",
-            *(_buffer(i, b, offsets.get(i, 0)) for i, b in enumerate(executable.buffers)),
+            *(_buffer(executable, i, offsets) for i in range(len(executable.buffers))),
             "{0}};",
             "static const struct step steps[] = {",
             *_steps(executable),
@@ -82,12 +84,13 @@ def _shapes(buffers: Iterable[Buffer]) -> list[str]:
     ]
 
 
-def _buffer(index: int, buffer: Buffer, offset: int) -> str:
-    dtype = np.dtype(buffer.dtype)
+def _buffer(executable: Executable, index: int, offsets: dict[int, int]) -> str:
+    buffer, root = executable.buffers[index], executable.root(index)
+    dtype, kind = np.dtype(buffer.dtype), executable.buffers[root].kind
     code, bits = _CODES[dtype.kind], dtype.itemsize * 8
     return (
         f"{{{_text(buffer.name)}, {_text(dtype.name)}, shape{index}, {len(buffer.shape)}, "
-        f"{_KINDS[buffer.kind]}, {{{code}, {bits}, 1}}, {size_bytes(buffer)}, {offset}}},"
+        f"{_KINDS[kind]}, {{{code}, {bits}, 1}}, {size_bytes(buffer)}, {offsets.get(root, 0)}}},"
     )
 
 

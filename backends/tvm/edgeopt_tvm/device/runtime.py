@@ -48,8 +48,6 @@ class Model:
         if not handle:
             raise RuntimeError(_text(self._library.edgeopt_error(None)))
         self._handle = ctypes.c_void_p(handle)
-        self._given = (ctypes.c_void_p * len(self._inputs))()
-        self._made = (ctypes.c_void_p * len(self._outputs))()
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """Returns the outputs in the float model's shapes and types."""
@@ -63,9 +61,7 @@ class Model:
 
     def steps(self) -> list[dict[str, Any]]:
         """Returns kernel and origins (names of the program's values) of each step."""
-        calls = [
-            self._library.edgeopt_step(i) for i in range(self._library.edgeopt_step_count())
-        ]
+        calls = [self._library.edgeopt_step(i) for i in range(self._library.edgeopt_step_count())]
         return [
             {"kernel": _text(c.kernel), "origins": [o for o in _text(c.origins).split(",") if o]}
             for c in calls
