@@ -67,3 +67,8 @@ class Executable:
     buffers: tuple[Buffer, ...]
     steps: tuple[Step, ...]
     constants: dict[int, np.ndarray]
+
+    def root(self, index: int) -> int:
+        """Returns the index of the buffer whose memory the buffer ``index`` is: its own, mostly."""
+        alias = self.buffers[index].alias
+        return index if alias < 0 else alias

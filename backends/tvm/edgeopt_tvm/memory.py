@@ -65,7 +65,7 @@ def _lives(executable: Executable) -> list[_Life]:
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     for number, step in enumerate(executable.steps):
-        for index in step.args:
+        for index in map(executable.root, step.args):
             if executable.buffers[index].kind == "temporary":
                 first.setdefault(index, number)
                 last[index] = number

@@ -52,13 +52,13 @@ def _check_order(executable: Executable, step: Step, made: set[int], where: str)
     """Checks one step, and adds what it writes to ``made``."""
     cut = len(step.args) - step.outputs
     for index in step.args[:cut]:
-        if index not in made:
+        if executable.root(index) not in made:
             name = executable.buffers[index].name
             raise CompileError(f"it reads {name} before a step has written it", where=where)
     for index in step.args[cut:]:
-        if executable.buffers[index].kind in ("input", "constant"):
+        if executable.buffers[executable.root(index)].kind in ("input", "constant"):
             raise CompileError(f"it writes to {executable.buffers[index].name}", where=where)
-        made.add(index)
+        made.add(executable.root(index))
 
 
 def _check_args(executable: Executable, step: Step, function: object, where: str) -> None:
