@@ -43,7 +43,7 @@ class Record(msgspec.Struct, frozen=True):
 
     Attributes:
         key: What it was a trial of.
-        choices: The candidate: JSON text; ``default`` for the kernel without tuning.
+        choices: The candidate: a JSON object as text; ``default`` for the kernel without tuning.
         status: What came of it, see `STATUSES`.
         seconds: Time of one run, None where it did not run to the end.
         gain: How many times as fast as the default, measured in turn with it; 0 where it was not.
@@ -83,8 +83,8 @@ def _check(record: Record) -> None:
         raise ValueError("a text is too long")
     if not all(msgspec.structs.astuple(record.key)):
         raise ValueError("a part of its key is empty")
-    if record.choices != "default" and not isinstance(json.loads(record.choices), list):
-        raise ValueError("its choices are no list")
+    if record.choices != "default" and not isinstance(json.loads(record.choices), dict):
+        raise ValueError("its choices are no JSON object")
     seconds = 0.0 if record.seconds is None else record.seconds
     if not all(math.isfinite(v) and v >= 0 for v in (seconds, record.gain)):
         raise ValueError("a time is not a number above zero")

@@ -19,14 +19,14 @@ from edgeopt.tuning import Key, Record, TuningDatabase, export_records, open_dat
 KEY = Key("toy", '{"cpu":"a"}', "toy 1", "w0")
 
 
-def trial(choices="[1]", *, key=KEY, status="ok", gain=1.5, created=100):
+def trial(choices='{"n": 1}', *, key=KEY, status="ok", gain=1.5, created=100):
     return Record(key, choices, status, 1e-3, gain, "dense", "", created)
 
 
 def test_what_was_added_is_found(tmp_path):
     with TuningDatabase(tmp_path / "a" / "t.sqlite") as database:
-        database.add([trial(), trial("[2]", status="wrong", gain=0.0)])
-        assert [r.choices for r in database.find(KEY)] == ["[1]", "[2]"]
+        database.add([trial(), trial('{"n": 2}', status="wrong", gain=0.0)])
+        assert [r.choices for r in database.find(KEY)] == ['{"n": 1}', '{"n": 2}']
     with open_database(tmp_path / "a" / "t.sqlite") as again:
         assert again.best(KEY) == trial()
         assert len(again) == 2
@@ -46,13 +46,13 @@ def test_the_best_is_the_greatest_gain_of_those_that_are_right(tmp_path):
         database.add(
             [
                 trial("default", gain=1.0),
-                trial("[1]", gain=1.2),
-                trial("[2]", gain=1.4),
-                trial("[3]", gain=9.0, status="wrong"),
-                trial("[4]", gain=8.0, status="slower"),
+                trial('{"n": 1}', gain=1.2),
+                trial('{"n": 2}', gain=1.4),
+                trial('{"n": 3}', gain=9.0, status="wrong"),
+                trial('{"n": 4}', gain=8.0, status="slower"),
             ]
         )
-        assert database.best(KEY).choices == "[2]"
+        assert database.best(KEY).choices == '{"n": 2}'
 
 
 def test_the_default_alone_is_no_best(tmp_path):
@@ -113,7 +113,7 @@ def test_a_later_version_is_refused(tmp_path):
 def test_a_damaged_database_is_refused(tmp_path):
     path = tmp_path / "t.sqlite"
     with TuningDatabase(path) as database:
-        database.add([trial(f"[{i}]") for i in range(2000)])
+        database.add([trial(f'{{"n": {i}}}') for i in range(2000)])
     content = bytearray(path.read_bytes())
     content[8192:16384] = b"\xff" * 8192
     path.write_bytes(content)
@@ -125,8 +125,8 @@ def test_a_record_that_no_edgeopt_wrote_is_refused(tmp_path):
     path = tmp_path / "t.sqlite"
     with TuningDatabase(path) as database:
         database.add([trial()])
-        database._connection.execute("UPDATE trials SET choices = '{\"a\": 1}'")
-        with pytest.raises(InputError, match="no list"):
+        database._connection.execute("UPDATE trials SET choices = '[1]'")
+        with pytest.raises(InputError, match="no JSON object"):
             database.best(KEY)
 
 
@@ -143,7 +143,7 @@ path, who, count = sys.argv[1:]
 with TuningDatabase(pathlib.Path(path)) as database:
     for i in range(int(count)):
         key = Key("toy", "m", "v", who)
-        database.add([Record(key, f"[{i}]", "ok", 1.0, 1.5, "k", "", i)])
+        database.add([Record(key, f'{{"n": {i}}}', "ok", 1.0, 1.5, "k", "", i)])
         print(i, flush=True)
 """
 
@@ -176,7 +176,7 @@ def test_a_writer_that_is_killed_leaves_every_finished_trial(tmp_path):
 
 
 def test_an_export_says_the_same(tmp_path):
-    records = [trial("[1]"), trial("[[2, 3], 4]", status="hung")]
+    records = [trial('{"n": 1}'), trial('{"tile": [2, 3]}', status="hung")]
     assert export_records(records, tmp_path / "e.jsonl") == 2
     assert read_records(tmp_path / "e.jsonl") == records
     with TuningDatabase(tmp_path / "t.sqlite") as database:
@@ -226,7 +226,7 @@ def test_a_number_that_is_none_is_refused(tmp_path, change):
 def test_opening_costs_little(tmp_path):
     path = Path(tmp_path / "t.sqlite")
     with TuningDatabase(path) as database:
-        database.add([trial(f"[{i}]") for i in range(20000)])
+        database.add([trial(f'{{"n": {i}}}') for i in range(20000)])
     begun = time.perf_counter()
     with open_database(path) as database:
         database.best(KEY)

@@ -1,0 +1,83 @@
+"""The kernels of a program that there is something to tune on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgeopt.tuning import Key
+from edgeopt_tvm.tuning.workload import bare, key_of
+
+if TYPE_CHECKING:
+    from edgeopt_tvm.executable import Executable
+    from edgeopt_tvm.machine import Machine
+    from edgeopt_tvm.tuning.templates import Templates
+
+__all__ = ["Task", "task_of", "tasks_of"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One kernel, however often the program runs it.
+
+    Attributes:
+        key: Under which its trials are kept.
+        name: What a person calls it.
+        text: The PrimFunc, unscheduled, as TVM's JSON.
+        outputs: How many of its last parameters are written.
+        count: How often the program runs it.
+    """
+
+    key: Key
+    name: str
+    text: str
+    outputs: int = 1
+    count: int = 1
+
+
+def task_of(  # noqa: PLR0913 (what a task is made of)
+    function: Any,
+    machine: Machine,
+    templates: Templates,
+    *,
+    name: str = "kernel",
+    outputs: int = 1,
+    count: int = 1,
+    device: str = "",
+) -> Task:
+    """Returns the task of one PrimFunc."""
+    import tvm  # noqa: PLC0415 (the toolchain)
+
+    key = key_of(function, machine, templates, device=device)
+    return Task(key, name, tvm.ir.save_json(bare(function)), outputs, count)
+
+
+def tasks_of(
+    executable: Executable, machine: Machine, templates: Templates, *, device: str = ""
+) -> list[Task]:
+    """Returns one task for each kernel that can be tuned; those that differ in constants are one."""
+    found: dict[str, Task] = {}
+    held = {variable.name_hint: f for variable, f in executable.module.functions.items()}
+    made: dict[str, Task | None] = {}
+    for step in executable.steps:
+        if step.kernel not in made:
+            function = held[step.kernel]
+            fit = templates.tunable(function)
+            made[step.kernel] = (
+                task_of(
+                    function,
+                    machine,
+                    templates,
+                    name=step.kernel,
+                    outputs=step.outputs,
+                    device=device,
+                )
+                if fit
+                else None
+            )
+        task = made[step.kernel]
+        if task is not None:
+            known = found.get(task.key.workload, task)
+            count = known.count + 1 if task.key.workload in found else 1
+            found[task.key.workload] = Task(known.key, known.name, known.text, known.outputs, count)
+    return list(found.values())

@@ -1,0 +1,1 @@
+"""What runs in the process that builds and measures candidates. It is made to be killed."""

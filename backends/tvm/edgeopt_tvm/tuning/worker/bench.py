@@ -1,0 +1,135 @@
+"""The work on one kernel: its cases, its default, and one candidate after the other."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import tvm
+
+from edgeopt_tvm.tuning.worker.check import Case, call, differs, make_cases
+from edgeopt_tvm.tuning.worker.timing import NOISE, Timed, evaluator, measured, race, ratio
+
+if TYPE_CHECKING:
+    from edgeopt_tvm.machine import Machine
+    from edgeopt_tvm.tuning.templates import Templates
+
+__all__ = ["Bench", "compiled"]
+
+DEFAULT = "default"
+_MUCH_SLOWER = 4.0
+_KEPT = 3
+_ROUNDS = 7
+
+
+def compiled(function: Any, machine: Machine) -> Any:
+    """Returns a PrimFunc named ``main`` as machine code that can be called here."""
+    config = {"tirx.disable_assert": True}  # as in a bundle
+    with tvm.transform.PassContext(opt_level=3, config=config):
+        module = tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
+        return tvm.compile(module, target=machine.tvm_target()).jit()
+
+
+@dataclass
+class Bench:
+    """One kernel under work.
+
+    Attributes:
+        function: The PrimFunc, unscheduled.
+        machine: What code is made for.
+        templates: What candidates are made from.
+        cases: What every candidate must get right.
+    """
+
+    function: Any
+    machine: Machine
+    templates: Templates
+    cases: list[Case]
+    _built: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def open(
+        cls, function: Any, machine: Machine, templates: Templates, outputs: int
+    ) -> tuple[Bench, dict[str, Any]]:
+        """Returns the bench, and what is known of the kernel: its candidates, the default's time."""
+        plain = compiled(function, machine)
+        cases = make_cases(function, plain["main"], outputs)
+        bench = cls(function, machine, templates, cases)
+        points = templates.configurations(function, machine)
+        wrong = bench._fault(bench._module(DEFAULT))
+        if wrong:
+            return bench, {"status": "wrong", "detail": wrong}
+        timed = bench._timed(DEFAULT)
+        measured(_ROUNDS, timed)
+        return bench, {"status": "ok", "seconds": timed.seconds, "points": points}
+
+    def attempt(self, config: dict[str, Any], best: str) -> dict[str, Any]:
+        """Returns what came of one candidate, raced against ``best``, the fastest so far.
+
+        Args:
+            config: The candidate.
+            best: ``default``, or another candidate as JSON text.
+        """
+        name = json.dumps(config, sort_keys=True)
+        try:
+            module = self._module(name)
+        except Exception as error:  # noqa: BLE001 (whatever TVM raises, the candidate is none)
+            return {"status": "invalid", "detail": _last_line(error)}
+        wrong = self._fault(module)
+        if wrong:
+            return {"status": "wrong", "detail": wrong}
+        return self._race(name, best)
+
+    def _race(self, name: str, best: str) -> dict[str, Any]:
+        candidate, rival = self._timed(name), self._timed(best)
+        once, limit = candidate.run(1), rival.run(1) * _MUCH_SLOWER
+        if once > limit and candidate.run(1) > limit:
+            return {"status": "slower", "seconds": once}
+        won = race(candidate, rival)
+        result: dict[str, Any] = {"seconds": candidate.seconds, "versus": ratio(candidate, rival)}
+        if not won:
+            return {"status": "slower", **result}
+        if best == DEFAULT:
+            return {"status": "ok", "gain": 1 / ratio(candidate, rival), **result}
+        base = self._timed(DEFAULT)
+        measured(_ROUNDS, candidate, rival, base)
+        gains = {"gain": 1 / ratio(candidate, base), "rival_gain": 1 / ratio(rival, base)}
+        return {"status": "ok", **gains, **result}
+
+    def confirm(self, configs: list[dict[str, Any]]) -> dict[str, Any]:
+        """Returns how many times as fast as the default each of ``configs`` is, measured again."""
+        every = [self._timed(json.dumps(c, sort_keys=True)) for c in configs]
+        base = self._timed(DEFAULT)
+        measured(2 * _ROUNDS, base, *every)
+        gains = [1 / ratio(one, base) for one in every]
+        found = [
+            {"status": "ok" if g > 1 + NOISE else "slower", "gain": g, "seconds": t.seconds}
+            for g, t in zip(gains, every, strict=True)
+        ]
+        return {"status": "ok", "found": found, "seconds": base.seconds}
+
+    def _timed(self, name: str) -> Timed:
+        return Timed(evaluator(self._module(name), self.cases[0].tensors()))
+
+    def _module(self, name: str) -> Any:
+        if name not in self._built:
+            config = None if name == DEFAULT else json.loads(name)
+            ready = self.templates.scheduled(self.function, self.machine, config)
+            for old in [n for n in self._built if n != DEFAULT][: -_KEPT + 1]:
+                del self._built[old]
+            self._built[name] = compiled(ready, self.machine)
+        return self._built[name]
+
+    def _fault(self, module: Any) -> str:
+        for case in (*self.cases, self.cases[0]):  # the first twice: threads may race
+            call(module["main"], case)
+            fault = differs(case)
+            if fault:
+                return fault
+        return ""
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1] if lines else ''}"[:500]

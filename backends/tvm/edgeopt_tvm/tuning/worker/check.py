@@ -1,0 +1,127 @@
+"""Whether a candidate computes what the kernel does, compiled without any schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tvm
+
+from edgeopt_tvm.tuning.worker.inputs import Guarded, parameters, random_inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Case", "call", "differs", "make_cases", "sums_floats"]
+
+_SCALES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+_FLOAT32, _FLOAT16 = 1e-4, 1e-2
+
+
+@dataclass
+class Case:
+    """Inputs, and what must come out.
+
+    Attributes:
+        inputs: Arrays that are read.
+        outputs: Arrays that are written.
+        wanted: What they must hold then.
+        exact: Whether every bit counts.
+    """
+
+    inputs: list[Guarded]
+    outputs: list[Guarded]
+    wanted: list[np.ndarray]
+    exact: bool
+
+    def tensors(self) -> list[Any]:
+        """Returns all arrays as the kernel takes them."""
+        return [tvm.runtime.from_dlpack(g.array) for g in (*self.inputs, *self.outputs)]
+
+
+def make_cases(function: Any, plain: Callable[..., Any], outputs: int, seed: int = 0) -> list[Case]:
+    """Returns cases: numbers of the whole range twice, and extremes.
+
+    Args:
+        function: The kernel, unscheduled.
+        plain: The same, compiled.
+        outputs: How many of its last parameters are written.
+        seed: Where the numbers come from.
+    """
+    every = parameters(function)
+    read, written = every[: len(every) - outputs], every[len(every) - outputs :]
+    exact = not sums_floats(function)
+    rng = np.random.default_rng(seed)
+    scale = 1.0
+    cases = []
+    for extreme in (False, False, True):
+        state = rng.bit_generator.state
+
+        def case(scale: float, *, extreme: bool = extreme, state: Any = state) -> Case:
+            rng.bit_generator.state = state
+            arrays = random_inputs(read, rng, extreme=extreme, scale=scale)
+            held = [Guarded(p, a) for p, a in zip(read, arrays, strict=True)]
+            made = Case(held, [Guarded(p) for p in written], [], exact)
+            call(plain, made)
+            made.wanted = [g.array.copy() for g in made.outputs]
+            return made
+
+        if any(p.dtype.startswith("float") for p in read) and written[0].dtype in ("int8", "uint8"):
+            scale = max(_SCALES, key=lambda s: _spread(case(s).wanted[0]))
+        cases.append(case(scale))
+    return cases
+
+
+def _spread(values: np.ndarray) -> float:
+    """Returns how much of its range an 8-bit result uses: saturated numbers would hide errors."""
+    found, counts = np.unique(values, return_counts=True)
+    shares = counts / counts.sum()
+    return float(-(shares * np.log(shares)).sum()) if len(found) > 1 else 0.0
+
+
+def call(kernel: Callable[..., Any], case: Case) -> None:
+    """Runs ``kernel`` on ``case``; what its outputs held before is gone."""
+    for held in case.outputs:
+        held.mark()
+    kernel(*case.tensors())
+
+
+def differs(case: Case) -> str:
+    """Returns how the outputs differ from what is wanted; empty where they do not."""
+    if not all(g.intact() for g in (*case.inputs, *case.outputs)):
+        return "it wrote beside its arrays"
+    for held, wanted in zip(case.outputs, case.wanted, strict=True):
+        bad = _bad(held.array, wanted, exact=case.exact)
+        count = int(bad.sum())
+        if count:
+            at = tuple(int(i) for i in np.argwhere(bad)[0])
+            share = 100 * count / bad.size
+            got, right = held.array[at], wanted[at]
+            return f"{count} of {bad.size} elements ({share:.1f} %) are wrong, first {got} for {right} at {at}"
+    return ""
+
+
+def _bad(got: np.ndarray, wanted: np.ndarray, *, exact: bool) -> np.ndarray:
+    if wanted.dtype.kind != "f":
+        step = 0 if exact else 1
+        return np.abs(got.astype(np.int64) - wanted.astype(np.int64)) > step
+    limit = _FLOAT16 if wanted.dtype.itemsize < 4 else _FLOAT32  # noqa: PLR2004 (bytes)
+    a, b = got.astype(np.float64), wanted.astype(np.float64)
+    finite = b[np.isfinite(b)]
+    size = float(np.abs(finite).max()) if finite.size else 1.0
+    near = np.abs(a - b) <= limit * np.maximum(np.abs(b), size)
+    return ~(near | (a == b) | (np.isnan(a) & np.isnan(b)))
+
+
+def sums_floats(function: Any) -> bool:
+    """Returns whether a reduction of ``function`` adds floats, so that the order of sums shows."""
+    found = False
+
+    def see(node: Any) -> None:
+        nonlocal found
+        if isinstance(node, tvm.tirx.SBlock) and node.init is not None:
+            found = found or any(str(w.buffer.dtype).startswith("float") for w in node.writes)
+
+    tvm.tirx.stmt_functor.post_order_visit(function.body, see)
+    return found
