@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["spelt_out"]
 
+_MAGIC, _MAGIC_BITS = 1.5 * 2.0**23, 0x4B400000
+"""A float32 whose steps are 1, and its bits."""
 _EXP = (
     1.9875691500e-4,
     1.3981999507e-3,
@@ -59,16 +61,17 @@ _ERF_BELOW = (
 
 
 def spelt_out(function: Any) -> Any:
-    """Returns ``function`` with exp, sigmoid, tanh and erf of float32 as arithmetic."""
+    """Returns ``function`` with exp, sigmoid, tanh, erf and roundings of float32 as arithmetic."""
 
-    def replace(call: Any) -> Any:
-        name = getattr(call.op, "name", "")
-        rule = _RULES.get(name)
-        if rule is None or str(getattr(call.ty, "dtype", "")) != "float32":
+    def replace(node: Any) -> Any:
+        if isinstance(node, tirx.Cast):
+            return _whole_number(node)
+        rule = _RULES.get(getattr(node.op, "name", ""))
+        if rule is None or str(getattr(node.ty, "dtype", "")) != "float32":
             return None
-        return rule(call.args[0])
+        return rule(node.args[0])
 
-    body = stmt_functor.ir_transform(function.body, None, replace, ["ir.Call"])
+    body = stmt_functor.ir_transform(function.body, None, replace, ["ir.Call", "tirx.Cast"])
     return function.with_body(body)
 
 
@@ -96,7 +99,7 @@ def _clamped(x: Any, low: float, high: float) -> Any:
 
 def _exp(x: Any) -> Any:
     def of(x: Any) -> Any:
-        return _let(tirx.nearbyint(x * _number(1.44269504088896341)), lambda n: scaled(x, n))
+        return _let(_rounded(x * _number(1.44269504088896341)), lambda n: scaled(x, n))
 
     def scaled(x: Any, n: Any) -> Any:
         rest = x - n * _number(0.693359375) - n * _number(-2.12194440e-4)
@@ -104,6 +107,51 @@ def _exp(x: Any) -> Any:
         return _let(rest, lambda r: (_polynomial(r, _EXP) * r * r + r + _number(1.0)) * power)
 
     return _let(_clamped(x, -87.336544, 88.3762626647949), of)
+
+
+def _rounded(x: Any) -> Any:
+    """Returns ``x``, of at most 2**22, rounded to the nearest integer, ties to even.
+
+    The sum has no bits for fractions, and the processor rounds it as we want.
+    """
+    return x + _number(_MAGIC) - _number(_MAGIC)
+
+
+def _whole_number(cast: Any) -> Any:
+    """Returns the bits of a rounded number as int32, where ``cast`` makes it one: no conversion."""
+    moved = cast.value
+    if str(cast.ty.dtype) != "int32" or not (isinstance(moved, tirx.Sub) and _is_magic(moved.b)):
+        return None
+    if not (isinstance(moved.a, tirx.Add) and _is_magic(moved.a.b)):
+        return None
+    return tirx.reinterpret("int32", moved.a) - tirx.const(_MAGIC_BITS, "int32")
+
+
+def _is_magic(x: Any) -> bool:
+    return isinstance(x, tirx.FloatImm) and float(x.value) == _MAGIC
+
+
+def _nearbyint(x: Any) -> Any:
+    if _is_small(x):
+        return _rounded(x)
+
+    def of(x: Any) -> Any:
+        below, above = _number(-(2.0**23)), _number(2.0**23)
+        up, down = x + above - above, x + below - below
+        small = tirx.all(x > below, x < above)
+        return tirx.Select(small, tirx.Select(x < _number(0.0), down, up), x)
+
+    return _let(x, of)
+
+
+def _is_small(x: Any) -> bool:
+    """Returns whether ``x`` is clipped to numbers that `_rounded` can round."""
+    bounds = []
+    while isinstance(x, (tirx.Min, tirx.Max)) and isinstance(x.b, tirx.FloatImm):
+        bounds.append((type(x), abs(float(x.b.value))))
+        x = x.a
+    kinds = {kind for kind, _ in bounds}
+    return kinds == {tirx.Min, tirx.Max} and all(b < 2.0**22 for _, b in bounds)
 
 
 def _sigmoid(x: Any) -> Any:
@@ -125,4 +173,10 @@ def _erf(x: Any) -> Any:
     return _rational(x, 4.0, _ERF, _ERF_BELOW)
 
 
-_RULES = {"tirx.exp": _exp, "tirx.sigmoid": _sigmoid, "tirx.tanh": _tanh, "tirx.erf": _erf}
+_RULES = {
+    "tirx.nearbyint": _nearbyint,
+    "tirx.exp": _exp,
+    "tirx.sigmoid": _sigmoid,
+    "tirx.tanh": _tanh,
+    "tirx.erf": _erf,
+}
