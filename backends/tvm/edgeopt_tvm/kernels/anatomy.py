@@ -38,7 +38,7 @@ class Anatomy:
 def open_schedule(function: Any) -> Schedule:
     """Returns a schedule of ``function`` with 32-bit indices, as processors want them."""
     module = tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
-    if any("int64" in str(b.dtype) for b in function.buffer_map.values()):
+    if any("int64" in str(p.ty.dtype) for p in function.params):
         return Schedule(module)  # TVM narrows nothing where the data themselves are wide
     return Schedule(tvm.tirx.transform.ForceNarrowIndexToInt32()(module))
 
@@ -50,8 +50,8 @@ def dissected(sch: Schedule) -> Anatomy:
     if anchor is None:
         return Anatomy(None, None, (), names)
     at = names.index(anchor)
-    pad = names[at - 1] if at and names[at - 1].split("_")[0] == "pad" else None
-    return Anatomy(anchor, pad, names[at + 1 :], names)
+    before = {n.split("_")[0]: n for n in names[:at]}
+    return Anatomy(anchor, before.get("pad"), names[at + 1 :], names)
 
 
 def extents(sch: Schedule, name: str) -> tuple[int, ...]:

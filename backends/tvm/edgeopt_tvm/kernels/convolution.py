@@ -73,7 +73,8 @@ def convolution(  # noqa: PLR0913 (what a convolution is made of)
         packing = packing_of(weight, machine)
         held, compute = packing.pack(weight), _direct(window, fill, out)
     elif of_group == 1 and out == window.groups:
-        held, compute = weight[..., 0].transpose(1, 2, 0), _depthwise(window, fill)
+        wide = "int32" if machine.arch == "x86_64" else "int16"  # what is multiplied at once
+        held, compute = weight[..., 0].transpose(1, 2, 0), _depthwise(window, fill, wide)
     else:
         held, compute = weight.transpose(1, 2, 3, 0), _grouped(window, fill)
     constant = relax.const(np.ascontiguousarray(held))
@@ -102,11 +103,15 @@ def trimmed(sums: te.Tensor, shape: tuple[int, ...]) -> te.Tensor:
 Compute = "Callable[[te.Tensor, te.Tensor], te.Tensor]"
 
 
-def _padded(data: te.Tensor, window: Window, fill: int, channels: int) -> te.Tensor:
+def _padded(
+    data: te.Tensor, window: Window, fill: int, channels: int, kind: str = ""
+) -> te.Tensor:
+    """Returns ``data`` with what is around it; as another dtype where one is asked for."""
     n, h, w, c = (int(d) for d in data.shape)
     top, left, bottom, right = window.padding
-    if not any(window.padding) and channels == c:
+    if not any(window.padding) and channels == c and not kind:
         return data
+    kind = kind or str(data.dtype)
 
     def at(b: Any, y: Any, x: Any, ch: Any) -> Any:
         inside = []
@@ -116,8 +121,8 @@ def _padded(data: te.Tensor, window: Window, fill: int, channels: int) -> te.Ten
             inside += [x >= left, x < w + left]
         if channels != c:
             inside += [ch < c]
-        value = data[b, y - top, x - left, ch]
-        return tirx.if_then_else(tirx.all(*inside), value, tirx.const(fill, data.dtype))
+        value = data[b, y - top, x - left, ch].astype(kind)
+        return tirx.if_then_else(tirx.all(*inside), value, tirx.const(fill, kind)) if inside else value
 
     return te.compute((n, h + top + bottom, w + left + right, channels), at, name="pad")
 
@@ -151,23 +156,22 @@ def _direct(window: Window, fill: int, out: int) -> Any:
     return compute
 
 
-def _depthwise(window: Window, fill: int) -> Any:
+def _depthwise(window: Window, fill: int, wide: str) -> Any:
     def compute(data: te.Tensor, kernel: te.Tensor) -> te.Tensor:
         rows, columns, channels = (int(d) for d in kernel.shape)
         n, h, w, _ = (int(d) for d in data.shape)
-        padded = _padded(data, window, fill, channels)
+        kind = accumulator(data)
+        padded = _padded(data, window, fill, channels, wide if kind == "int32" else kind)
         oh, ow = window.output((h, w), (rows, columns))
         (sh, sw), (dh, dw) = window.strides, window.dilation
-        kind = accumulator(data)
         ry, rx = te.reduce_axis((0, rows), name="ry"), te.reduce_axis((0, columns), name="rx")
-        return te.compute(
-            (n, oh, ow, channels),
-            lambda b, y, x, c: te.sum(
-                product(padded[b, y * sh + ry * dh, x * sw + rx * dw, c], kernel[ry, rx, c], kind),
-                axis=(ry, rx),
-            ),
-            name="depthwise",
-        )
+
+        def at(b: Any, y: Any, x: Any, c: Any) -> Any:
+            value = padded[b, y * sh + ry * dh, x * sw + rx * dw, c]
+            weight = kernel[ry, rx, c].astype(padded.dtype)
+            return te.sum(value.astype(kind) * weight.astype(kind), axis=(ry, rx))
+
+        return te.compute((n, oh, ow, channels), at, name="depthwise")
 
     return compute
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["spelt_out"]
 
-_MAGIC, _MAGIC_BITS = 1.5 * 2.0**23, 0x4B400000
-"""A float32 whose steps are 1, and its bits."""
+_MAGIC, _MAGIC_BITS, _BITS_OF_2_23 = 1.5 * 2.0**23, 0x4B400000, 0x4B000000
+"""A float32 whose steps are 1, and its bits; and those of 2**23."""
 _EXP = (
     1.9875691500e-4,
     1.3981999507e-3,
@@ -112,23 +112,21 @@ def _exp(x: Any) -> Any:
 def _rounded(x: Any) -> Any:
     """Returns ``x``, of at most 2**22, rounded to the nearest integer, ties to even.
 
-    The sum has no bits for fractions, and the processor rounds it as we want.
+    The sum has no bits for fractions, so the processor rounds it as we want. It is taken off again
+    in integers: TVM would cancel the sum and the difference of floats.
     """
-    return x + _number(_MAGIC) - _number(_MAGIC)
+    return _steps_of(x + _number(_MAGIC), _MAGIC_BITS).astype("float32")
+
+
+def _steps_of(moved: Any, bits: int) -> Any:
+    return tirx.reinterpret("int32", moved) - tirx.const(bits, "int32")
 
 
 def _whole_number(cast: Any) -> Any:
-    """Returns the bits of a rounded number as int32, where ``cast`` makes it one: no conversion."""
-    moved = cast.value
-    if str(cast.ty.dtype) != "int32" or not (isinstance(moved, tirx.Sub) and _is_magic(moved.b)):
-        return None
-    if not (isinstance(moved.a, tirx.Add) and _is_magic(moved.a.b)):
-        return None
-    return tirx.reinterpret("int32", moved.a) - tirx.const(_MAGIC_BITS, "int32")
-
-
-def _is_magic(x: Any) -> bool:
-    return isinstance(x, tirx.FloatImm) and float(x.value) == _MAGIC
+    """Returns the integer that a rounded number was made of, where ``cast`` makes it one again."""
+    inner = cast.value
+    back = str(cast.ty.dtype) == "int32" and isinstance(inner, tirx.Cast)
+    return inner.value if back and str(inner.value.ty.dtype) == "int32" else None
 
 
 def _nearbyint(x: Any) -> Any:
@@ -136,10 +134,10 @@ def _nearbyint(x: Any) -> Any:
         return _rounded(x)
 
     def of(x: Any) -> Any:
-        below, above = _number(-(2.0**23)), _number(2.0**23)
-        up, down = x + above - above, x + below - below
-        small = tirx.all(x > below, x < above)
-        return tirx.Select(small, tirx.Select(x < _number(0.0), down, up), x)
+        size = tirx.Select(x < _number(0.0), _number(0.0) - x, x)
+        whole = _steps_of(size + _number(2.0**23), _BITS_OF_2_23).astype("float32")
+        signed = tirx.Select(x < _number(0.0), _number(0.0) - whole, whole)
+        return tirx.Select(size < _number(2.0**23), signed, x)
 
     return _let(x, of)
 

@@ -12,7 +12,7 @@ from edgeopt_tvm.kernels.dots import instruction
 if TYPE_CHECKING:
     from edgeopt_tvm.machine import Machine
 
-__all__ = ["Packing", "lanes_of", "packing_of"]
+__all__ = ["Packing", "lanes_for", "lanes_of", "packing_of"]
 
 _WASTE = 0.13
 """Share of a layer's lanes that may stay empty before narrower vectors are taken."""
@@ -55,3 +55,8 @@ def lanes_of(out: int, machine: Machine) -> int:
             break
         lanes //= 2
     return lanes
+
+
+def lanes_for(size: int, machine: Machine) -> int:
+    """Returns the widest vector of 32-bit numbers that divides ``size``; 1 where none does."""
+    return next((w for w in (machine.lanes, 8, 4) if w <= machine.lanes and size % w == 0), 1)

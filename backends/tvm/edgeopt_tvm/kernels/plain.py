@@ -8,6 +8,7 @@ from tvm.s_tir.schedule import ScheduleError
 from tvm.tirx import IterVar
 
 from edgeopt_tvm.kernels.anatomy import axes, extents, inlined
+from edgeopt_tvm.kernels.packing import lanes_for
 
 if TYPE_CHECKING:
     from tvm.s_tir import Schedule
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from edgeopt_tvm.kernels.anatomy import Anatomy
     from edgeopt_tvm.machine import Machine
 
-__all__ = ["apply", "copied", "follows", "lanes_for", "share_out", "tiled_tail"]
+__all__ = ["apply", "copied", "follows", "share_out", "tiled_tail"]
 
 _PARALLEL_FROM = 16_384
 """Elements from which more than one thread pays."""
@@ -109,11 +110,6 @@ def _work(sch: Schedule, name: str) -> int:
     for v in sch.get(sch.get_sblock(name)).iter_vars:
         total *= int(v.dom.extent)
     return total
-
-
-def lanes_for(size: int, machine: Machine) -> int:
-    """Returns the widest vector of 32-bit numbers that divides ``size``; 1 where none does."""
-    return next((w for w in (machine.lanes, 8, 4) if w <= machine.lanes and size % w == 0), 1)
 
 
 def tiled_tail(sch: Schedule, anatomy: Anatomy) -> Any:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tvm.tirx import IterVar
 
 from edgeopt_tvm.kernels.anatomy import axes, extents
-from edgeopt_tvm.kernels.plain import lanes_for, share_out
+from edgeopt_tvm.kernels.packing import lanes_for
+from edgeopt_tvm.kernels.plain import share_out
 
 if TYPE_CHECKING:
     from tvm.s_tir import Schedule
