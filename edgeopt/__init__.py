@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         targets,
     )
     from edgeopt.bundles import Bundle, Preprocess
+    from edgeopt.contracts import TuneOptions
     from edgeopt.deployment.plan import Plan
     from edgeopt.deployment.result import Deployment
     from edgeopt.ir import Program
@@ -34,6 +35,7 @@ __all__ = [
     "Preprocess",
     "Program",
     "QuantizationConfig",
+    "TuneOptions",
     "backends",
     "capture",
     "compile",
@@ -69,6 +71,7 @@ _LAZY = {
     "Preprocess": "edgeopt.bundles",
     "Program": "edgeopt.ir",
     "QuantizationConfig": "edgeopt.quantization",
+    "TuneOptions": "edgeopt.contracts",
 }
 """Public name to the module that holds it, imported on first use (PEP 562): torch is not here."""
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import torch
 
     from edgeopt.bundles import Bundle, Preprocess
-    from edgeopt.contracts import Device, Progress, Runner, Target
+    from edgeopt.contracts import Device, Progress, Runner, Target, TuneOptions
     from edgeopt.deployment.result import Deployment
     from edgeopt.gate.parity import ParityLimits
     from edgeopt.ir import Program
@@ -57,6 +57,8 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
     preprocess: Preprocess | None = None,
     labels: Sequence[str] | None = None,
     overwrite: bool = False,
+    tune: TuneOptions | int | None = None,
+    tuning_database: str = "",
     progress: Progress | None = None,
 ) -> Deployment:
     """Returns the model's deployment on ``target``: a checked bundle, and what was measured.
@@ -86,6 +88,10 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
         preprocess: How a picture becomes an input; the bundle's runner then takes pictures.
         labels: The classes' names; the bundle's runner then prints them.
         overwrite: Whether a bundle at ``output`` may be replaced.
+        tune: How long to look for faster kernels before compiling, with a backend that does: a
+            number of trials, True for a usual one, or ``edgeopt.TuneOptions(minutes=10)``.
+        tuning_database: Where kernels found by tuning are kept and looked up; empty for the
+            database in the user's cache folder, ``none`` for kernels as they are.
         progress: Called with (stage, done, total).
 
     Raises:
@@ -120,6 +126,8 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
         preprocess=preprocess,
         labels=labels,
         overwrite=overwrite,
+        tune=tune,
+        tuning_database=tuning_database,
         progress=progress or silent,
     )
     return run_deployment(model, target, request)

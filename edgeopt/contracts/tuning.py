@@ -132,6 +132,14 @@ class Watch(Protocol):
 class TunesKernels(Protocol):
     """What a `Backend` that can tune has beside its other methods."""
 
+    def check_tuning(self, target: Target, device: Device | None = None) -> None:
+        """Checks whether kernels for ``target`` can be measured, here or on ``device``.
+
+        Raises:
+            TargetError: They cannot; says what to do instead.
+        """
+        ...
+
     def tune(
         self,
         program: Program,

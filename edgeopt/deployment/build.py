@@ -5,14 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.contracts import CompileOptions
 from edgeopt.deployment.choose import require_supported
 from edgeopt.errors import DeviceError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edgeopt.contracts import Artifact, Backend, Progress, Runner, SupportReport, Target
+    from edgeopt.contracts import (
+        Artifact,
+        Backend,
+        CompileOptions,
+        Progress,
+        Runner,
+        SupportReport,
+        Target,
+    )
     from edgeopt.ir import Program
     from edgeopt.quantization import QuantizationConfig
 
@@ -46,7 +53,12 @@ class Build:
 
 
 def build(
-    program: Program, target: Target, backend: Backend, *, threads: int, progress: Progress
+    program: Program,
+    target: Target,
+    backend: Backend,
+    *,
+    options: CompileOptions,
+    progress: Progress,
 ) -> Build:
     """Returns ``program``, compiled for ``target`` and loaded here if that can be.
 
@@ -55,17 +67,22 @@ def build(
         CompileError: The toolchain failed.
     """
     lowered, support, artifact = compile_program(
-        program, target, backend, threads=threads, progress=progress
+        program, target, backend, options=options, progress=progress
     )
     try:
-        runner = backend.load(artifact, threads=threads)
+        runner = backend.load(artifact, threads=options.threads)
     except DeviceError as error:
         return Build(program, lowered, support, artifact, None, str(error))
     return Build(program, lowered, support, artifact, runner)
 
 
 def compile_program(
-    program: Program, target: Target, backend: Backend, *, threads: int, progress: Progress
+    program: Program,
+    target: Target,
+    backend: Backend,
+    *,
+    options: CompileOptions,
+    progress: Progress,
 ) -> tuple[Program, SupportReport, Artifact]:
     """Returns the lowered program, the verdicts and the artefact.
 
@@ -78,7 +95,7 @@ def compile_program(
     support = backend.support(program, target)
     require_supported(support)
     lowered = run_passes(program, backend.passes(target))
-    artifact = backend.compile(lowered, target, CompileOptions(threads), progress)
+    artifact = backend.compile(lowered, target, options, progress)
     return lowered, support, artifact
 
 

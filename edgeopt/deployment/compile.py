@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.contracts import CompileOptions
 from edgeopt.deployment.build import compile_program
 from edgeopt.deployment.choose import choose_backend
 from edgeopt.deployment.finish import golden_samples, temporary_bundle
@@ -48,7 +49,7 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
         found, backend=backend, precision=program.precision, program=program
     ).backend
     lowered, _, artifact = compile_program(
-        program, found, chosen, threads=threads, progress=progress or silent
+        program, found, chosen, options=CompileOptions(threads), progress=progress or silent
     )
     golden = None if samples is None else _golden(lowered, samples)
 

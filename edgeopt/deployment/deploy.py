@@ -14,6 +14,7 @@ from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.deployment.request import silent
 from edgeopt.deployment.result import Attempt, Deployment
 from edgeopt.deployment.samples import collect_samples
+from edgeopt.deployment.tune import tuned, with_tuning_backend
 from edgeopt.deployment.warn import collect_warnings
 from edgeopt.errors import GateError, InputError
 from edgeopt.registry import find_backend, find_target
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from edgeopt.contracts import Backend, Target
+    from edgeopt.contracts import Backend, Target, TuningReport
     from edgeopt.deployment.request import Request
+    from edgeopt.deployment.samples import Samples
     from edgeopt.gate.diagnose import Diagnosis
     from edgeopt.gate.harm import Harm
     from edgeopt.ir import Program
 
-__all__ = ["as_program", "plan_deployment", "run_deployment"]
+__all__ = ["as_program", "calibration_of", "plan_deployment", "run_deployment"]
 
 
 def plan_deployment(
@@ -44,6 +46,7 @@ def plan_deployment(
     """
     request.check()
     found = find_target(target)
+    request = with_tuning_backend(request, found)
     # Before the model is captured, which can take a while:
     _check_device(found, request)
     choose_backend(found, backend=request.backend, precision=request.precision)
@@ -65,7 +68,21 @@ def run_deployment(model: Any, target: str | Path | Target, request: Request) ->
     plan, program = plan_deployment(model, target, request)
     if program is None:
         raise InputError("there is no model", where="model")
-    samples = collect_samples(
+    samples = _samples(program, plan, request, model)
+    side = FloatSide(model, program, request, samples)
+    work = _Work(plan, find_target(target), find_backend(plan.backend), request, side)
+    return work.deploy()
+
+
+def calibration_of(
+    program: Program, plan: Plan, request: Request, model: Any
+) -> tuple[list[Any], ...]:
+    """Returns the samples that ``plan`` calibrates with."""
+    return _samples(program, plan, request, model).calibration
+
+
+def _samples(program: Program, plan: Plan, request: Request, model: Any) -> Samples:
+    return collect_samples(
         program.signature,
         request.calibration_data,
         request.example_inputs,
@@ -73,9 +90,6 @@ def run_deployment(model: Any, target: str | Path | Target, request: Request) ->
         check=request.check_samples,
         model=model,
     )
-    side = FloatSide(model, program, request, samples)
-    work = _Work(plan, find_target(target), find_backend(plan.backend), request, side)
-    return work.deploy()
 
 
 def as_program(model: Any, example_inputs: Any = None) -> Program:
@@ -108,9 +122,10 @@ class _Work:
     request: Request
     side: FloatSide
     attempts: list[Attempt] = field(default_factory=list)
+    tuning: TuningReport | None = None
 
     def deploy(self) -> Deployment:
-        last = self._search()
+        last = self._tuned(self._search())
         try:
             deployment = self._measured(last)
             self._require(deployment, last)
@@ -140,9 +155,29 @@ class _Work:
             self.side.program, samples.calibration, settings, progress=request.progress
         )
         made = build(
-            program, self.target, self.backend, threads=request.threads, progress=request.progress
+            program,
+            self.target,
+            self.backend,
+            options=request.compile_options,
+            progress=request.progress,
         )
         return _Try(precision, settings, made, judge(made, self.side, self.backend))
+
+    def _tuned(self, last: _Try) -> _Try:
+        """Returns ``last``, or what it becomes with kernels tuned for it."""
+        options = self.request.tuning
+        if options is None or not _accepted(last):
+            return last
+        last.build.close()
+        self.tuning = tuned(last.build.lowered, self.target, self.backend, options, self.request)
+        made = build(
+            last.build.program,
+            self.target,
+            self.backend,
+            options=replace(self.request, tuning_database=self.tuning.database).compile_options,
+            progress=self.request.progress,
+        )
+        return replace(last, build=made, verdict=judge(made, self.side, self.backend))
 
     def _others(self, first: _Try) -> Iterator[tuple[str, dict[str, Any]]]:
         if self.request.precision == "auto":
@@ -184,6 +219,7 @@ class _Work:
             accuracy=last.verdict.accuracy,
             speed=speed,
             attempts=tuple(self.attempts),
+            tuning=self.tuning,
         )
         warnings = collect_warnings(
             deployment, self.request, self.target, made, self.side.samples, why_not

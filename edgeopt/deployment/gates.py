@@ -170,7 +170,11 @@ def measure_speed(
         return None, why_not
     try:
         other = build_float(
-            side.program, target, backend, threads=request.threads, progress=request.progress
+            side.program,
+            target,
+            backend,
+            options=request.compile_options,
+            progress=request.progress,
         )
     except EdgeoptError as error:
         return None, f"the float32 artefact could not be made: {error.what}"

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from edgeopt.contracts import CompileOptions, TuneOptions
 from edgeopt.errors import InputError
 from edgeopt.registry.suggest import did_you_mean
 
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from edgeopt.bundles import Preprocess
-    from edgeopt.contracts import Device, Progress
+    from edgeopt.contracts import Device, Progress, Watch
     from edgeopt.gate.parity import ParityLimits
     from edgeopt.quantization import QuantizationConfig
 
@@ -21,6 +24,10 @@ __all__ = ["PRECISIONS", "Request", "silent"]
 
 PRECISIONS = ("auto", "int8", "int8-dynamic", "float16", "float32")
 """The precisions a user may ask for."""
+
+
+USUAL_TRIALS = 256
+"""Trials of ``tune=True``."""
 
 
 def silent(stage: str, done: float, total: float) -> None:
@@ -51,7 +58,12 @@ class Request:
         preprocess: How a picture becomes an input.
         labels: The classes' names.
         overwrite: Whether a bundle at ``output`` may be replaced.
+        tune: How long to tune kernels before compiling: a number of trials, True for a usual one,
+            `TuneOptions`, or None for not at all.
+        tuning_database: Path of the tuning database that kernels are taken from; empty for the one
+            in the user's cache folder, ``none`` for none.
         progress: Told how far the work is.
+        watch: Told of each trial of the tuning.
     """
 
     example_inputs: Any = None
@@ -72,7 +84,26 @@ class Request:
     preprocess: Preprocess | None = None
     labels: Sequence[str] | None = None
     overwrite: bool = False
+    tune: TuneOptions | int | None = None
+    tuning_database: str = ""
     progress: Progress = silent
+    watch: Watch | None = None
+
+    @property
+    def compile_options(self) -> CompileOptions:
+        """What a backend is told when it compiles."""
+        return CompileOptions(self.threads, self.tuning_database)
+
+    @property
+    def tuning(self) -> TuneOptions | None:
+        """What is to be tuned, None where nothing is."""
+        if self.tune is None or self.tune is False:
+            return None
+        if isinstance(self.tune, TuneOptions):
+            database = self.tune.database or self.tuning_database
+            return msgspec.structs.replace(self.tune, database=database)
+        trials = USUAL_TRIALS if self.tune is True else self.tune
+        return TuneOptions(trials=trials, database=self.tuning_database)
 
     def check(self) -> None:
         """Checks everything that can be known before the model is touched.
@@ -95,6 +126,7 @@ class Request:
                 what = f"{getattr(self, name)}: expected {least} or more"
                 raise InputError(what, where=name)
         _check_callable(self.evaluate)
+        _check_tuning(self.tuning)
         self._check_output()
 
     def _check_output(self) -> None:
@@ -104,6 +136,17 @@ class Request:
                 where=f"output {self.output}",
                 hint="choose another name, remove it, or pass overwrite=True to replace a bundle",
             )
+
+
+def _check_tuning(tuning: TuneOptions | None) -> None:
+    if tuning is None:
+        return
+    if min(tuning.trials, tuning.minutes) < 0 or not (tuning.trials or tuning.minutes):
+        hint = "pass a number of trials, or TuneOptions(minutes=10)"
+        raise InputError("expected trials or minutes above 0", where="tune", hint=hint)
+    if tuning.database == "none":
+        hint = "name a file, or leave it out"
+        raise InputError("tuning needs a database", where="tuning_database", hint=hint)
 
 
 def _check_callable(evaluate: object) -> None:

@@ -12,7 +12,7 @@ from edgeopt.deployment.warn import speed_warnings
 
 if TYPE_CHECKING:
     from edgeopt.bundles import Bundle
-    from edgeopt.contracts import SupportReport
+    from edgeopt.contracts import SupportReport, TuningReport
     from edgeopt.deployment.plan import Plan
     from edgeopt.gate.accuracy import Accuracy
     from edgeopt.gate.diagnose import Diagnosis
@@ -58,6 +58,7 @@ class Deployment:
         speed: Beside float on the same runtime, on this machine; None where it was not measured.
         profile: Latency and memory on the device; None where no device was given.
         attempts: What was tried, in order.
+        tuning: What came of tuning; None where none was asked for.
         diagnosis: What is to blame, where something fell short.
         warnings: What a person should know.
     """
@@ -75,6 +76,7 @@ class Deployment:
     speed: Speed | None = None
     profile: Profile | None = None
     attempts: tuple[Attempt, ...] = ()
+    tuning: TuningReport | None = None
     diagnosis: Diagnosis | None = None
     warnings: tuple[str, ...] = ()
 
@@ -94,6 +96,7 @@ class Deployment:
             "speed": _plain(self.speed),
             "warnings": list(self.warnings),
             "profile": _profile(self.profile),
+            "tuning": _plain(self.tuning),
         }
 
     def report(self) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edgeopt.contracts import TuningReport
     from edgeopt.deployment.result import Attempt, Deployment
 
-__all__ = ["as_text", "result_rows", "shown_bytes"]
+__all__ = ["as_text", "result_rows", "shown_bytes", "tuning_lines"]
 
 
 def result_rows(d: Deployment) -> list[tuple[str, str]]:
@@ -27,6 +28,8 @@ def result_rows(d: Deployment) -> list[tuple[str, str]]:
         rows.append(("parity", f"{d.parity}{'' if d.parity.ok else ': FAILED'}"))
     if d.speed is not None:
         rows.append((f"speed ({d.speed.label})", str(d.speed)))
+    if d.tuning is not None:
+        rows += [("tuning", line) for line in tuning_lines(d.tuning)]
     rows += _profile_rows(d)
     rows += [
         (f"attempt {n}", _attempt(a)) for n, a in enumerate(d.attempts, 1) if len(d.attempts) > 1
@@ -47,6 +50,23 @@ def as_text(rows: list[tuple[str, str]]) -> str:
         lines.append(f"{'' if what == before else what:{width}}  {value}".rstrip())
         before = what
     return "\n".join(lines)
+
+
+def tuning_lines(report: TuningReport) -> list[str]:
+    """Returns what came of tuning, in a few lines."""
+    before, after = report.default_ms, report.best_ms
+    times = f"{before / after:.2f} times as fast" if after else "nothing to tune"
+    known = f", {report.known} known before" if report.known else ""
+    seconds = f"{report.seconds:.0f} s, stopped by {report.stopped}"
+    failed = ", ".join(f"{n} {kind}" for kind, n in report.failures.items())
+    lines = [
+        f"{report.trials} trials in {seconds}{known}",
+        f"{len(report.kernels)} kernels, {before:.3f} -> {after:.3f} ms in all: {times}",
+    ]
+    if failed:
+        lines.append(f"candidates that were dropped: {failed}")
+    left_out = [f"{k.name} was left out: {k.note}" for k in report.kernels if k.note]
+    return [*lines, *left_out, *report.notes, f"database {report.database}"]
 
 
 def shown_bytes(size: int) -> str:

@@ -1,0 +1,104 @@
+"""Tuning on the way to a bundle, and on its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from edgeopt.contracts import TunesKernels
+from edgeopt.errors import EdgeoptError, InputError, PluginError
+from edgeopt.registry import backends, find_backend, find_target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgeopt.contracts import Backend, Target, TuneOptions, TuningReport
+    from edgeopt.deployment.request import Request
+    from edgeopt.ir import Program
+
+__all__ = ["tune_model", "tuned", "with_tuning_backend"]
+
+
+def with_tuning_backend(request: Request, target: Target) -> Request:
+    """Returns ``request`` for a backend that tunes, where tuning is asked for.
+
+    Raises:
+        InputError: The one asked for does not tune.
+        PluginError: None is installed that does.
+        TargetError: Kernels for ``target`` cannot be measured.
+    """
+    if request.tuning is None:
+        return request
+    name = request.backend if request.backend != "auto" else _first_that_tunes(target)
+    backend = find_backend(name)
+    if not isinstance(backend, TunesKernels):
+        can = ", ".join(_that_tune()) or "none that is installed"
+        raise InputError(f"{name} does not tune", where="tune", hint=f"backends that do: {can}")
+    if backend.available() is None:  # else the plan says what is missing
+        backend.check_tuning(target)
+    return replace(request, backend=name)
+
+
+def tuned(
+    lowered: Program, target: Target, backend: Backend, options: TuneOptions, request: Request
+) -> TuningReport:
+    """Returns what came of tuning ``lowered``.
+
+    Raises:
+        KeyboardInterrupt: The user stopped it; trials made so far are kept.
+        EdgeoptError: What the backend raises.
+    """
+    if not isinstance(backend, TunesKernels):
+        raise InputError(f"{backend.name} does not tune", where="tune")
+    report = backend.tune(lowered, target, options, progress=request.progress, watch=request.watch)
+    if report.stopped == "interrupted":
+        raise KeyboardInterrupt
+    return report
+
+
+def tune_model(model: Any, target: str | Path | Target, request: Request) -> TuningReport:
+    """Returns what came of tuning the kernels that deploying ``model`` would need.
+
+    Args:
+        model: As for `edgeopt.deploy`.
+        target: The device.
+        request: What deploying would be asked for; its ``tune`` is the budget.
+
+    Raises:
+        EdgeoptError: What planning, quantizing and the backend raise.
+    """
+    from edgeopt.deployment.build import quantized  # noqa: PLC0415 (torch)
+    from edgeopt.deployment.choose import require_supported  # noqa: PLC0415
+    from edgeopt.deployment.deploy import calibration_of, plan_deployment  # noqa: PLC0415
+    from edgeopt.passes import run_passes  # noqa: PLC0415
+
+    plan, program = plan_deployment(model, target, request)
+    found, backend, options = find_target(target), find_backend(plan.backend), request.tuning
+    if program is None or options is None or not isinstance(backend, TunesKernels):
+        raise InputError("there is nothing to tune", where="tune")
+    samples = calibration_of(program, plan, request, model)
+    program = quantized(program, samples, plan.quantization, progress=request.progress)
+    require_supported(backend.support(program, found))
+    lowered = run_passes(program, backend.passes(found))
+    return backend.tune(lowered, found, options, progress=request.progress, watch=request.watch)
+
+
+def _first_that_tunes(target: Target) -> str:
+    able = _that_tune()
+    for name in (*target.backends, *able):
+        if name in able:
+            return name
+    raise PluginError(
+        "no installed backend tunes", where="tune", hint="pip install edgeopt-tvm has one"
+    )
+
+
+def _that_tune() -> list[str]:
+    found = []
+    for name in backends():
+        try:
+            if isinstance(find_backend(name), TunesKernels):
+                found.append(name)
+        except EdgeoptError:  # broken; `edgeopt doctor` says so
+            continue
+    return found
