@@ -41,11 +41,12 @@ def table_source(executable: Executable, machine: Machine, constants: dict[int, 
         constants: Where each constant starts, as `constants_blob` placed them.
     """
     arena = plan_arena(executable)
-    ports = {kind: _indices(executable, kind) for kind in ("input", "output")}
+    # Kernels know their shapes: of a view only the memory counts, and that is its root's.
+    own = [i for i, buffer in enumerate(executable.buffers) if buffer.alias < 0]
+    number = {index: row for row, index in enumerate(own)}
+    ports = {k: [i for i in own if executable.buffers[i].kind == k] for k in ("input", "output")}
     offsets = {**constants, **arena.offsets}
-    for held in ports.values():
-        offsets |= {index: number for number, index in enumerate(held)}
-    args = [index for step in executable.steps for index in step.args]
+    args = [number[executable.root(index)] for step in executable.steps for index in step.args]
     kernels = sorted({step.kernel for step in executable.steps})
     blob_bytes = max(
         (constants[i] + size_bytes(executable.buffers[i]) for i in constants), default=0
@@ -55,17 +56,17 @@ def table_source(executable: Executable, machine: Machine, constants: dict[int, 
             '#include "table.h"',
             *(f"int32_t __tvm_ffi_{k}(void *, const struct value *, int32_t, struct value *);"
               for k in kernels),
-            *_shapes(executable.buffers),
+            *(_array(f"shape{number[i]}", executable.buffers[i].shape, "int64_t") for i in own),
             "static const struct buffer buffers[] = {",
-            *(_buffer(executable, i, offsets) for i in range(len(executable.buffers))),
+            *(_buffer(executable.buffers[i], number[i], offsets.get(i, 0)) for i in own),
             "{0}};",
             "static const struct step steps[] = {",
             *_steps(executable),
             "{0}};",
             _array("args", args),
-            *(_array(f"{kind}s", held) for kind, held in ports.items()),
+            *(_array(f"{kind}s", [number[i] for i in held]) for kind, held in ports.items()),
             "const struct table model_table = {buffers, steps, args, inputs, outputs,",
-            f"{len(executable.buffers)}, {len(executable.steps)}, {len(args)},",
+            f"{len(own)}, {len(executable.steps)}, {len(args)},",
             f"{len(ports['input'])}, {len(ports['output'])}, {machine.cores},",
             f"{arena.size_bytes}, {blob_bytes}}};",
             "",
@@ -73,24 +74,13 @@ def table_source(executable: Executable, machine: Machine, constants: dict[int, 
     )  # fmt: skip
 
 
-def _indices(executable: Executable, kind: str) -> list[int]:
-    return [i for i, buffer in enumerate(executable.buffers) if buffer.kind == kind]
-
-
-def _shapes(buffers: Iterable[Buffer]) -> list[str]:
-    return [
-        f"static const int64_t shape{i}[] = {{{', '.join(map(str, b.shape)) or '0'}}};"
-        for i, b in enumerate(buffers)
-    ]
-
-
-def _buffer(executable: Executable, index: int, offsets: dict[int, int]) -> str:
-    buffer, root = executable.buffers[index], executable.root(index)
-    dtype, kind = np.dtype(buffer.dtype), executable.buffers[root].kind
+def _buffer(buffer: Buffer, row: int, offset: int) -> str:
+    dtype = np.dtype(buffer.dtype)
     code, bits = _CODES[dtype.kind], dtype.itemsize * 8
+    name = buffer.name if buffer.kind in ("input", "output") else ""
     return (
-        f"{{{_text(buffer.name)}, {_text(dtype.name)}, shape{index}, {len(buffer.shape)}, "
-        f"{_KINDS[kind]}, {{{code}, {bits}, 1}}, {size_bytes(buffer)}, {offsets.get(root, 0)}}},"
+        f"{{{_text(name)}, {_text(dtype.name)}, shape{row}, {len(buffer.shape)}, "
+        f"{_KINDS[buffer.kind]}, {{{code}, {bits}, 1}}, {size_bytes(buffer)}, {offset}}},"
     )
 
 
@@ -105,8 +95,8 @@ def _steps(executable: Executable) -> list[str]:
     return rows
 
 
-def _array(name: str, values: list[int]) -> str:
-    return f"static const int32_t {name}[] = {{{', '.join(map(str, values)) or '0'}}};"
+def _array(name: str, values: Iterable[int], kind: str = "int32_t") -> str:
+    return f"static const {kind} {name}[] = {{{', '.join(map(str, values)) or '0'}}};"
 
 
 def _text(value: str) -> str:

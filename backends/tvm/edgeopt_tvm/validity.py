@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeopt.errors import CompileError
+from edgeopt_tvm.memory import size_bytes
 
 if TYPE_CHECKING:
     from edgeopt_tvm.executable import Buffer, Executable, Step
@@ -24,6 +25,7 @@ def check_executable(executable: Executable) -> None:
         CompileError: Something does not fit; the step or buffer is named.
     """
     _check_constants(executable)
+    _check_views(executable)
     functions = {v.name_hint: f for v, f in executable.module.functions.items()}
     made = {i for i, b in enumerate(executable.buffers) if b.kind in ("input", "constant")}
     for number, step in enumerate(executable.steps):
@@ -48,9 +50,22 @@ def _check_constants(executable: Executable) -> None:
             raise CompileError(f"{what}, not {_described(buffer)}", where=where)
 
 
+def _check_views(executable: Executable) -> None:
+    for buffer in executable.buffers:
+        if buffer.alias < 0:
+            continue
+        root = executable.buffers[buffer.alias]
+        if root.alias >= 0 or size_bytes(root) != size_bytes(buffer):
+            what = f"{_described(buffer)} cannot be a view of {root.name}, {_described(root)}"
+            raise CompileError(what, where=f"buffer {buffer.name}")
+
+
 def _check_order(executable: Executable, step: Step, made: set[int], where: str) -> None:
     """Checks one step, and adds what it writes to ``made``."""
     cut = len(step.args) - step.outputs
+    roots = [executable.root(index) for index in step.args]
+    if set(roots[:cut]) & set(roots[cut:]) or len(set(roots[cut:])) != step.outputs:
+        raise CompileError("it writes to what it reads, or twice to the same", where=where)
     for index in step.args[:cut]:
         if executable.root(index) not in made:
             name = executable.buffers[index].name

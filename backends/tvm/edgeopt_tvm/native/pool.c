@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@
 #endif
 
 enum { LINE = 128, SPACES = 8, STACK_BYTES = 2 << 20, MESSAGE_BYTES = 1024 };
-enum { WORKER_SPIN_NS = 200000, CALLER_SPIN_NS = 100000, LOOKS = 64 };
+enum { ALONE_NS = 4000, WORKER_SPIN_NS = 200000, CALLER_SPIN_NS = 100000, LOOKS = 64 };
 
 /* Scratch memory of a thread, kept for the next kernel. */
 struct space {
@@ -83,11 +84,12 @@ static void futex_wake(_Atomic uint32_t *word) {
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-/* Returns the word's new value once it is no longer `seen`. */
+/* Returns the word's new value once it is no longer `seen`. It only looks at first, then lets other
+ * threads run in between (who should change it may have no core), and sleeps after `spin_ns`. */
 static uint32_t wait_change(_Atomic uint32_t *word, _Atomic uint32_t *asleep, uint32_t seen,
                             int64_t spin_ns) {
   uint32_t value;
-  int64_t until = 0;
+  int64_t begun = 0;
   for (;;) {
     for (int i = 0; i < LOOKS; i++) {
       value = atomic_load_explicit(word, memory_order_acquire);
@@ -95,8 +97,11 @@ static uint32_t wait_change(_Atomic uint32_t *word, _Atomic uint32_t *asleep, ui
       relax();
     }
     int64_t now = now_ns();
-    if (until == 0) until = now + spin_ns;
-    if (now < until) continue;
+    if (begun == 0) begun = now;
+    if (now - begun < spin_ns) {
+      if (now - begun > ALONE_NS) sched_yield();
+      continue;
+    }
     atomic_store(asleep, 1);
     while ((value = atomic_load(word)) == seen) futex_sleep(word, seen);
     atomic_store(asleep, 0);

@@ -44,7 +44,7 @@ struct buffer {
   enum kind kind;
   struct data_type dtype;
   size_t bytes;
-  size_t offset; /* CONSTANT: in the constants; TEMPORARY: in the arena; else index among its kind */
+  size_t offset; /* CONSTANT: in the constants; TEMPORARY: in the arena */
 };
 
 struct step {
