@@ -7,7 +7,9 @@ numbers. Three rules:
 2. What only moves values keeps the grid of its input; what integer runtimes compute element by
    element (add, mul, mean, …) is integer where all its inputs are.
 3. What normalizes (layer norm, softmax, attention) stays in float, and so does the residual
-   stream that leads to it: its few large values would cost all the others their precision.
+   stream that leads to it: its few large values would cost all the others their precision. A
+   concatenation that leads to it is part of that stream: a class token is often so small that
+   the patches' grid would round it to nothing, and the norm then makes the rest of it large.
 """
 
 from __future__ import annotations
@@ -114,6 +116,8 @@ def _joins(program: Program, node: torch.fx.Node, on_grid: set[torch.fx.Node]) -
     inputs = list(ops.activation_inputs(node))
     live = [n for n in inputs if n.name not in program.constants]
     if not live or not all(n in on_grid for n in live):
+        return False
+    if node.target is ops.aten.cat.default and _leads_to_norm(node):
         return False
     if node.target in ops.SAME_GRID:
         return True

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 
 from edgeopt.ir import ops
+from edgeopt.ir.reference import Simulation
+from edgeopt.quantization.pipeline import quantize_program
 from edgeopt.quantization.policy import place_grids
 
 
@@ -49,6 +51,38 @@ def test_the_residual_stream_of_a_transformer_stays_in_float(program):
     (add,) = names_of(captured, torch.ops.aten.add.Tensor)
     assert add not in placement.values
     assert len(placement.anchors) == 2
+
+
+class ClassToken(nn.Module):
+    """The head of a vision transformer: a small token in front of the patches, then a norm."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.norm, self.head = nn.Conv2d(3, 8, 2, 2), nn.LayerNorm(8), nn.Linear(8, 8)
+        self.token = nn.Parameter(0.01 * torch.randn(1, 1, 8))
+
+    def forward(self, x):
+        tokens = self.patches(x).flatten(2).transpose(1, 2)
+        return self.head(self.norm(torch.cat([self.token, tokens], 1)))[:, 0]
+
+
+def test_a_class_token_in_front_of_a_norm_stays_in_float(program):
+    captured = program(ClassToken, torch.zeros(1, 3, 8, 8))
+    placement = place_grids(captured)
+    (cat,) = names_of(captured, torch.ops.aten.cat.default)
+    assert cat not in placement.values
+    assert not placement.constants
+    assert len(placement.anchors) == 2
+
+
+def test_a_small_class_token_survives_quantization(program):
+    inputs = torch.randn(32, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    captured = program(ClassToken, inputs[:1])
+    quantized = quantize_program(captured, list(inputs.split(1)))
+    plain, rounded = Simulation(captured), Simulation(quantized)
+    for x in inputs.split(1):
+        (wanted,), (got,) = plain.outputs([x]), rounded.outputs([x])
+        assert (wanted - got).norm() < 0.05 * wanted.norm()  # was more than half of it
 
 
 def test_concatenated_values_share_a_grid(program):
