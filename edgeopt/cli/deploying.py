@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edgeopt.cli.sources import Source
     from edgeopt.deployment.request import Request
 
-__all__ = ["deploy", "plan"]
+__all__ = ["check_options", "deploy", "make_request", "make_source", "plan"]
 
 
 def deploy(
@@ -51,12 +51,19 @@ def deploy(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a bundle that lies there.")
     ] = False,
+    tune: Annotated[
+        int, typer.Option(help="Trials to look for faster kernels with, where a backend does.")
+    ] = 0,
+    tuning_database: Annotated[
+        str, typer.Option(help="Its database, or none; in the cache folder where left out.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
     """Take a model to a checked bundle for a device."""
-    from edgeopt.cli.show import print_json, print_rows, progress_bars  # noqa: PLC0415
+    from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
+    from edgeopt.cli.tuning import tuning_bars  # noqa: PLC0415
 
     place = output or Path(f"{Path(target).stem}-bundle")
     wanted: dict[str, Any] = {
@@ -72,16 +79,18 @@ def deploy(
         "strict": strict,
         "check_speed": not no_speed,
         "overwrite": overwrite,
+        "tune": tune or None,
+        "tuning_database": tuning_database,
     }
-    _check(wanted, calibration_data)
-    source = _source(model, calibration_data, evaluate)
+    check_options(wanted, calibration_data)
+    source = make_source(model, calibration_data, evaluate)
     if dry_run:
-        _print_plan(source, target, _request(source, wanted), as_json=json)
+        _print_plan(source, target, make_request(source, wanted), as_json=json)
         return
     from edgeopt.deployment.deploy import run_deployment  # noqa: PLC0415 (torch)
 
-    with progress_bars(quiet=quiet) as progress:
-        request = _request(source, {**wanted, "progress": progress})
+    with tuning_bars(quiet=quiet) as (progress, watch):
+        request = make_request(source, {**wanted, "progress": progress, "watch": watch})
         done = run_deployment(source.model, target, request)
     if json:
         print_json(done.to_dict())
@@ -108,14 +117,14 @@ def plan(
         "backend": backend,
         "quantization": opt.parse_settings(settings),
     }
-    _check(wanted, calibration_data or model)
-    source = None if model is None else _source(model, calibration_data, None)
+    check_options(wanted, calibration_data or model)
+    source = None if model is None else make_source(model, calibration_data, None)
     if source is None and calibration_data is not None:
         wanted["calibration_data"] = ()
-    _print_plan(source, target, _request(source, wanted), as_json=json)
+    _print_plan(source, target, make_request(source, wanted), as_json=json)
 
 
-def _check(wanted: dict[str, Any], data: str | None) -> None:
+def check_options(wanted: dict[str, Any], data: str | None) -> None:
     """Refuses wrong options before the model is loaded, which can take a while."""
     from edgeopt.deployment.request import Request  # noqa: PLC0415 (only here)
 
@@ -123,7 +132,8 @@ def _check(wanted: dict[str, Any], data: str | None) -> None:
     Request(**wanted, calibration_data=known).check()
 
 
-def _source(model: str, data: str | None, evaluate: str | None) -> Source:
+def make_source(model: str, data: str | None, evaluate: str | None) -> Source:
+    """Returns the model, with what else it is called with."""
     from dataclasses import replace  # noqa: PLC0415 (only here)
 
     from edgeopt.cli.sources import load_data, load_function, load_model  # noqa: PLC0415
@@ -136,7 +146,8 @@ def _source(model: str, data: str | None, evaluate: str | None) -> Source:
     return source
 
 
-def _request(source: Source | None, wanted: dict[str, Any]) -> Request:
+def make_request(source: Source | None, wanted: dict[str, Any]) -> Request:
+    """Returns the request with the options ``wanted``."""
     from edgeopt.deployment.request import Request  # noqa: PLC0415 (only here)
 
     if source is None:

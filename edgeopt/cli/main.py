@@ -14,6 +14,7 @@ from edgeopt.cli.guard import DEBUG, EXIT_CODES, guarded
 from edgeopt.cli.listing import backends, targets
 from edgeopt.cli.looking import inspect, verify
 from edgeopt.cli.measuring import profile
+from edgeopt.cli.tuning import tune, tuning
 
 __all__ = ["app", "run"]
 
@@ -28,8 +29,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (deploy, plan, targets, backends, inspect, verify, profile, export, doctor):
+for _command in (deploy, plan, tune, targets, backends, inspect, verify, profile, export, doctor):
     app.command()(guarded(_command))
+app.add_typer(tuning, no_args_is_help=True)
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001 (typer's form of a callback)

@@ -69,14 +69,25 @@ def progress_bars(*, quiet: bool = False) -> Iterator[Progress]:
     from rich.progress import Progress as Bars  # noqa: PLC0415
 
     with Bars(console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
+        yield _Bars(bars)
 
-        def report(stage: str, done: float, total: float) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
 
-        yield report
+class _Bars:
+    """One bar a stage; a stage may be described by more than its name."""
+
+    def __init__(self, bars: Any) -> None:
+        self._bars = bars
+        self._tasks: dict[str, Any] = {}
+
+    def __call__(self, stage: str, done: float, total: float) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage, total=total)
+        self._bars.update(self._tasks[stage], completed=done, total=total)
+
+    def describe(self, stage: str, text: str) -> None:
+        """Says ``text`` beside the bar of ``stage``."""
+        if stage in self._tasks:
+            self._bars.update(self._tasks[stage], description=text)
 
 
 def _table(title: str) -> Any:

@@ -15,10 +15,10 @@ from edgeopt_tvm.tuning.tuner import Tuner, check_options
 from edgeopt_tvm.tuning.workshop import Workshop
 
 if TYPE_CHECKING:
-    from edgeopt.contracts import Progress, Target, TuneOptions, TuningReport, Watch
+    from edgeopt.contracts import Device, Progress, Target, TuneOptions, TuningReport, Watch
     from edgeopt.ir import Program
 
-__all__ = ["measurable_machine", "tune_program"]
+__all__ = ["check_measurable", "measurable_machine", "tune_program"]
 
 
 def tune_program(
@@ -26,6 +26,7 @@ def tune_program(
     target: Target,
     options: TuneOptions,
     *,
+    device: Device | None = None,
     progress: Progress | None = None,
     watch: Watch | None = None,
 ) -> TuningReport:
@@ -46,6 +47,16 @@ def tune_program(
         with Workshop(machine, KERNELS, options) as workshop:
             tuner = Tuner(tasks, workshop, database, options, progress, watch)
             return tuner.run(target=target.name)
+
+
+def check_measurable(target: Target, device: Device | None = None) -> None:
+    """Checks whether kernels for ``target`` can be measured, here or on ``device``.
+
+    Raises:
+        TargetError: They cannot; says what to do instead.
+    """
+    if device is None:
+        measurable_machine(target)
 
 
 def measurable_machine(target: Target) -> Machine:

@@ -115,7 +115,8 @@ def _features(points: Sequence[dict[str, Any]]) -> np.ndarray:
     columns.append(_tiles(points))
     table = np.array(columns, dtype=np.float64).T
     spread = table.std(0)
-    return (table - table.mean(0))[:, spread > 0] / spread[spread > 0] / 2
+    scaled: np.ndarray = (table - table.mean(0))[:, spread > 0] / spread[spread > 0] / 2
+    return scaled
 
 
 def _column(values: Sequence[Any]) -> list[float]:

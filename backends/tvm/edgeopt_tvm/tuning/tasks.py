@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.tuning import Key
 from edgeopt_tvm.tuning.workload import bare, key_of
 
 if TYPE_CHECKING:
+    from edgeopt.tuning import Key
     from edgeopt_tvm.executable import Executable
     from edgeopt_tvm.machine import Machine
     from edgeopt_tvm.tuning.templates import Templates

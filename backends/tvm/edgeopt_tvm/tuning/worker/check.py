@@ -105,13 +105,15 @@ def differs(case: Case) -> str:
 def _bad(got: np.ndarray, wanted: np.ndarray, *, exact: bool) -> np.ndarray:
     if wanted.dtype.kind != "f":
         step = 0 if exact else 1
-        return np.abs(got.astype(np.int64) - wanted.astype(np.int64)) > step
+        far: np.ndarray = np.abs(got.astype(np.int64) - wanted.astype(np.int64)) > step
+        return far
     limit = _FLOAT16 if wanted.dtype.itemsize < 4 else _FLOAT32  # noqa: PLR2004 (bytes)
     a, b = got.astype(np.float64), wanted.astype(np.float64)
     finite = b[np.isfinite(b)]
     size = float(np.abs(finite).max()) if finite.size else 1.0
     near = np.abs(a - b) <= limit * np.maximum(np.abs(b), size)
-    return ~(near | (a == b) | (np.isnan(a) & np.isnan(b)))
+    bad: np.ndarray = ~(near | (a == b) | (np.isnan(a) & np.isnan(b)))
+    return bad
 
 
 def sums_floats(function: Any) -> bool:

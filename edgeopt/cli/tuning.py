@@ -1,0 +1,207 @@
+"""`edgeopt tune`, and `edgeopt tuning` for its database."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgeopt.cli import options as opt
+from edgeopt.cli.guard import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgeopt.contracts import Progress, TuningEvent, TuningReport, Watch
+    from edgeopt.tuning import Record
+
+__all__ = ["tune", "tuning", "tuning_bars"]
+
+Database = Annotated[
+    Path | None,
+    typer.Option("--database", help="The tuning database; in the cache folder where left out."),
+]
+
+tuning = typer.Typer(name="tuning", help="Look at, merge and share tuning databases.")
+
+
+def tune(
+    *,
+    model: opt.Model,
+    target: opt.Target = "host",
+    trials: Annotated[int, typer.Option(help="Candidates to try; 0: no limit of that kind.")] = 0,
+    minutes: Annotated[float, typer.Option(help="Minutes to try; 0: no limit of that kind.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Where the search starts.")] = 0,
+    database: Database = None,
+    calibration_data: opt.Data = None,
+    precision: opt.Precision = "auto",
+    backend: opt.Backend = "auto",
+    settings: opt.Settings = None,
+    limit: Annotated[float, typer.Option(help="Seconds after which a candidate hangs.")] = 20.0,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Look for faster kernels for a model; deploy then takes them from the database."""
+    from dataclasses import replace  # noqa: PLC0415 (only here)
+
+    from edgeopt.cli.deploying import check_options, make_request, make_source  # noqa: PLC0415
+    from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
+    from edgeopt.contracts import TuneOptions  # noqa: PLC0415
+
+    asked = TuneOptions(
+        trials=trials if trials or minutes else 256,
+        minutes=minutes,
+        seed=seed,
+        database=str(database or ""),
+        limit_s=limit,
+    )
+    wanted: dict[str, Any] = {
+        "precision": precision,
+        "backend": backend,
+        "quantization": opt.parse_settings(settings),
+        "tune": asked,
+    }
+    check_options(wanted, calibration_data)
+    source = make_source(model, calibration_data, None)
+    from edgeopt.deployment.tune import tune_model  # noqa: PLC0415 (torch)
+
+    with tuning_bars(quiet=quiet) as (progress, watch):
+        request = replace(make_request(source, wanted), progress=progress, watch=watch)
+        report = tune_model(source.model, target, request)
+    if json:
+        import msgspec  # noqa: PLC0415 (only here)
+
+        print_json({**msgspec.to_builtins(report), "gain": _gain(report)})
+    else:
+        print_rows(_rows(report))
+    if report.stopped == "interrupted":
+        typer.echo("stopped; run it again to go on from here", err=True)
+        raise typer.Exit(130)
+
+
+@contextmanager
+def tuning_bars(*, quiet: bool = False) -> Iterator[tuple[Progress, Watch | None]]:
+    """Yields what tuning reports to: bars, and beside them trials, the best so far, the time left."""
+    from edgeopt.cli.show import progress_bars  # noqa: PLC0415 (imports this package)
+
+    with progress_bars(quiet=quiet) as progress:
+        describe = getattr(progress, "describe", None)
+        yield progress, None if describe is None else lambda event: describe("tune", _said(event))
+
+
+def _said(event: TuningEvent) -> str:
+    of = f" of {event.trials}" if event.trials else ""
+    times = event.default_ms / event.best_ms if event.best_ms else 1.0
+    minutes, seconds = divmod(round(event.left_s), 60)
+    dropped = event.failed + event.wrong
+    bad = f", {dropped} dropped" if dropped else ""
+    return (
+        f"tune: trial {event.trial}{of}, best {event.best_ms:.3f} ms ({times:.2f} times as fast), "
+        f"{minutes}:{seconds:02d} left{bad}"
+    )
+
+
+def _gain(report: TuningReport) -> float:
+    return report.default_ms / report.best_ms if report.best_ms else 1.0
+
+
+def _rows(report: TuningReport) -> list[tuple[str, str]]:
+    from edgeopt.deployment.table import tuning_lines  # noqa: PLC0415 (only here)
+
+    head = [("target", report.target), ("backend", report.backend)]
+    kernels = [
+        (
+            "kernel",
+            f"{k.name} ({k.count} x): {k.default_ms:.4f} -> {k.best_ms:.4f} ms, {k.trials} trials",
+        )
+        for k in report.kernels
+        if not k.note
+    ]
+    return [*head, *kernels, *(("tuning", line) for line in tuning_lines(report))]
+
+
+@tuning.command(name="list")
+@guarded
+def list_records(*, database: Database = None, json: opt.Json = False) -> None:
+    """List the kernels that a database knows, with the best of each."""
+    from edgeopt.cli.show import print_columns, print_json  # noqa: PLC0415 (only here)
+
+    rows = _summary(_all_of(database))
+    if json:
+        print_json(rows)
+        return
+    header = ("kernel", "workload", "trials", "times as fast", "ms", "machine", "version")
+    print_columns(header, [[str(row[name]) for name in header] for row in rows])
+
+
+@tuning.command()
+@guarded
+def merge(
+    *,
+    others: Annotated[list[Path], typer.Argument(help="Databases, or exports of some.")],
+    database: Database = None,
+) -> None:
+    """Put the trials of other databases into one; of the same trial the younger one stays."""
+    from edgeopt.tuning import TuningDatabase, default_database, read_records  # noqa: PLC0415 (only here)
+
+    held = [(path, read_records(path)) for path in others]  # all are sound, or nothing is written
+    with TuningDatabase(database or default_database()) as goal:
+        for path, records in held:
+            added = goal.add(records)
+            typer.echo(f"{path}: {added} of {len(records)} trials are new in {goal.path}")
+
+
+@tuning.command()
+@guarded
+def export(
+    *,
+    output: Annotated[Path, typer.Argument(help="The file: one JSON object a line.")],
+    database: Database = None,
+) -> None:
+    """Write a database as text, for other machines and other eyes."""
+    from edgeopt.tuning import export_records  # noqa: PLC0415 (only here)
+
+    count = export_records(_all_of(database), output)
+    typer.echo(f"{output}: {count} trials")
+
+
+def _all_of(path: Path | None) -> list[Record]:
+    from edgeopt.errors import InputError  # noqa: PLC0415 (only here)
+    from edgeopt.tuning import default_database, open_database  # noqa: PLC0415
+
+    held = open_database(path or "")
+    if held is None:
+        where = str(path or default_database())
+        raise InputError("there is no tuning database", where=where, hint="edgeopt tune makes one")
+    with held:
+        return list(held.records())
+
+
+def _summary(records: list[Record]) -> list[dict[str, Any]]:
+    groups: dict[Any, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.key, []).append(record)
+    return [_group(held) for held in groups.values()]
+
+
+def _group(held: list[Record]) -> dict[str, Any]:
+    import json as text  # noqa: PLC0415 (only here)
+
+    right = [r for r in held if r.status == "ok"]
+    best = max(right, key=lambda r: r.gain, default=held[0])
+    try:
+        facts = text.loads(best.key.machine)
+        machine = f"{facts.get('mcpu') or facts.get('arch')}, {facts.get('cores')} cores"
+    except (ValueError, AttributeError):
+        machine = best.key.machine[:40]
+    return {
+        "kernel": best.name,
+        "workload": best.key.workload[:12],
+        "trials": len([r for r in held if r.choices != "default"]),
+        "times as fast": f"{max(best.gain, 1.0):.2f}" if right else "-",
+        "ms": f"{1e3 * best.seconds:.4f}" if best.seconds else "-",
+        "machine": machine,
+        "version": best.key.version,
+    }
