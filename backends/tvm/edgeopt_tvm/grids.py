@@ -1,0 +1,80 @@
+"""Grids as a machine stores them: int8 as the program has it, or moved by 128 to uint8."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edgeopt.ir import QuantSpec
+    from edgeopt_tvm.machine import Machine
+
+__all__ = ["Grid", "grid_of"]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A per-tensor grid: real = (integer - zero) * scale.
+
+    Attributes:
+        dtype: ``int8`` or ``uint8``.
+        scale: The step, a float32.
+        zero: The integer that stands for 0.
+        low: The smallest integer.
+        high: The largest integer.
+        bits: Bits of the program's int8 grid that are used.
+    """
+
+    dtype: str
+    scale: float
+    zero: int
+    low: int
+    high: int
+    bits: int = 8
+
+    def steps(self, value: float) -> int:
+        """Returns how many steps ``value`` is from zero; ties go to the even one."""
+        step = torch.tensor(self.scale, dtype=torch.float64)
+        return int(torch.round(torch.tensor(value, dtype=torch.float64) / step))
+
+    def integer(self, value: float) -> int:
+        """Returns the integer that stands for ``value``, rounded in float32 as the reference does."""
+        exact = torch.tensor([value], dtype=torch.float32)
+        return int(self.quantized(exact)[0])
+
+    def quantized(self, values: torch.Tensor) -> np.ndarray:
+        """Returns the integers that stand for ``values``, as `QuantSpec.quantize` finds them."""
+        steps = torch.round(values.float() / torch.tensor(self.scale)) + self.zero
+        integers = steps.clamp(self.low, self.high).to(getattr(torch, self.dtype))
+        found: np.ndarray = integers.contiguous().numpy()
+        return found
+
+    def reals(self) -> torch.Tensor:
+        """Returns what each of the 256 integers that fit the dtype stands for, smallest first."""
+        first = 0 if self.dtype == "uint8" else -128
+        integers = torch.arange(first, first + 256, dtype=torch.float32)
+        return (integers - self.zero) * torch.tensor(self.scale)
+
+    @property
+    def first(self) -> int:
+        """The smallest integer of the dtype, where a table of all of them starts."""
+        return 0 if self.dtype == "uint8" else -128
+
+
+def grid_of(spec: QuantSpec | None, machine: Machine) -> Grid | None:
+    """Returns the grid of an activation, None for one that is float."""
+    if spec is None or spec.dtype != "int8" or spec.axis is not None:
+        return None
+    moved = 128 if machine.activations == "uint8" else 0
+    return Grid(
+        dtype=machine.activations,
+        scale=float(spec.scale[0]),
+        zero=int(spec.zero_point[0]) + moved,
+        low=spec.q_min + moved,
+        high=spec.q_max + moved,
+        bits=spec.bits,
+    )

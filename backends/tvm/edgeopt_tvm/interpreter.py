@@ -1,0 +1,67 @@
+"""Runs an executable kernel by kernel on this machine, in the compiler's own process: for checks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tvm
+
+from edgeopt_tvm import kernels
+
+if TYPE_CHECKING:
+    from edgeopt_tvm.executable import Executable
+    from edgeopt_tvm.machine import Machine
+
+__all__ = ["Interpreter"]
+
+
+class Interpreter:
+    """An executable, compiled for this machine.
+
+    Args:
+        executable: What to run.
+        machine: This machine.
+        schedule: Whether kernels are scheduled; plain loops are slow, and a second opinion.
+    """
+
+    def __init__(self, executable: Executable, machine: Machine, *, schedule: bool = True) -> None:
+        functions = {}
+        for name, function in executable.module.functions.items():
+            made = kernels.scheduled(function, machine) if schedule else function
+            functions[name.name_hint] = made.with_attr("global_symbol", name.name_hint)
+        self._executable = executable
+        self._module = tvm.compile(tvm.IRModule(functions), target=machine.tvm_target())
+        self._held = self._arrays()
+
+    def _arrays(self) -> list[Any]:
+        held: list[Any] = []
+        constants = self._executable.constants
+        for index, buffer in enumerate(self._executable.buffers):
+            content = constants.get(index)
+            array = np.zeros(buffer.shape, buffer.dtype) if content is None else content
+            held.append(
+                tvm.runtime.tensor(np.ascontiguousarray(array)) if buffer.alias < 0 else None
+            )
+        return [
+            tensor if tensor is not None else _viewed(held[buffer.alias], buffer.shape)
+            for tensor, buffer in zip(held, self._executable.buffers, strict=True)
+        ]
+
+    def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
+        """Returns the outputs."""
+        left = iter(inputs)
+        for tensor, buffer in zip(self._held, self._executable.buffers, strict=True):
+            if buffer.kind == "input":
+                tensor.copyfrom(next(left))
+        for step in self._executable.steps:
+            self._module[step.kernel](*(self._held[i] for i in step.args))
+        return [
+            tensor.numpy()
+            for tensor, buffer in zip(self._held, self._executable.buffers, strict=True)
+            if buffer.kind == "output"
+        ]
+
+
+def _viewed(tensor: Any, shape: tuple[int, ...]) -> Any:
+    return tensor._create_view(shape)  # noqa: SLF001 (views have no public name)

@@ -1,0 +1,121 @@
+"""Convolutions, channels-last."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tvm import te, tirx
+
+from edgeopt.ir import orders
+from edgeopt_tvm import kernels
+from edgeopt_tvm.operators.anchors import anchor_of
+from edgeopt_tvm.operators.padding import padded_source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeopt_tvm.emitter import Emitter
+    from edgeopt_tvm.operators.anchors import Anchor
+
+__all__ = ["convolution", "transposed_convolution"]
+
+
+def convolution(e: Emitter, node: Any) -> None:
+    """A convolution of one or two dimensions, grouped or not."""
+    x, _, _, stride, padding, dilation, groups = node.args
+    anchor = anchor_of(e, node)
+    source, around = padded_source(e, x)
+    pads = [(p + before, p + behind) for p, (before, behind) in zip(padding, around, strict=True)]
+    (top, bottom), (left, right) = pads if len(pads) == 2 else ((0, 0), pads[0])  # noqa: PLR2004
+    window = kernels.Window(_pair(stride), (top, left, bottom, right), _pair(dilation), int(groups))
+    _convolved(e, anchor, _input(e, anchor, source), _weight(anchor.weight), window)
+
+
+def _convolved(
+    e: Emitter, anchor: Anchor, data: Any, weight: np.ndarray, window: kernels.Window
+) -> None:
+    sums = kernels.convolution(e.builder, data, weight, e.machine, window, fill=anchor.fill)
+    anchor.finish(e, sums, orders.channels_last(len(e.shape(anchor.node))))
+
+
+def _pair(values: Sequence[int]) -> tuple[int, int]:
+    """Returns two numbers; a convolution of one dimension has one row."""
+    found = [int(v) for v in values]
+    return (found[0], found[1]) if len(found) == 2 else (1, found[0])  # noqa: PLR2004
+
+
+def _input(e: Emitter, anchor: Anchor, source: Any) -> Any:
+    """Returns an anchor's input: (batch, rows, columns, channels)."""
+    value = e.value(source)
+    order = orders.channels_last(len(value.shape))
+    held = e.read(value, order, real=anchor.grid is None)
+    n, *spatial, c = orders.stored_shape(value.shape, order)
+    rows = [1] * (2 - len(spatial)) + list(spatial)
+    return e.shaped(held.expr, (n, *rows, c))
+
+
+def _weight(weight: np.ndarray) -> np.ndarray:
+    """Returns (out, in of a group, …) as (out, rows, columns, in of a group)."""
+    if weight.ndim == 3:  # noqa: PLR2004 (a convolution of one dimension)
+        weight = weight[:, :, None]
+    return np.ascontiguousarray(weight.transpose(0, 2, 3, 1))
+
+
+def transposed_convolution(e: Emitter, node: Any) -> None:
+    """A transposed convolution: zeros between the values, then a convolution of the turned weight."""
+    x, _, _, stride, padding, extra, groups, dilation = node.args
+    anchor = _turned(anchor_of(e, node), int(groups))
+    size = [(k - 1) * d for k, d in zip(anchor.weight.shape[2:], dilation, strict=True)]
+    before = [s - p for s, p in zip(size, padding, strict=True)]
+    after = [b + o for b, o in zip(before, extra, strict=True)]
+    data = _spaced(e, _input(e, anchor, x), stride, before, after, anchor.fill)
+    window = kernels.Window((1, 1), (0, 0, 0, 0), _pair(dilation), int(groups))
+    _convolved(e, anchor, data, _weight(anchor.weight), window)
+
+
+def _turned(anchor: Anchor, groups: int) -> Anchor:
+    """Returns the convolution that a transposed one is, on values with zeros in between."""
+    scale = None if anchor.scale is None else anchor.scale.repeat(groups)
+    return replace(anchor, weight=_turned_weight(anchor.weight, groups), scale=scale)
+
+
+def _turned_weight(weight: np.ndarray, groups: int) -> np.ndarray:
+    """Returns (in, out of a group, …) as (out, in of a group, …), turned by half a circle."""
+    first, of_group, *kernel = weight.shape
+    split = weight.reshape(groups, first // groups, of_group, *kernel)
+    joined = split.swapaxes(1, 2).reshape(groups * of_group, first // groups, *kernel)
+    return np.ascontiguousarray(joined[:, :, ::-1, ::-1])
+
+
+def _spaced(  # noqa: PLR0913, PLR0917
+    e: Emitter,
+    data: Any,
+    stride: Sequence[int],
+    before: Sequence[int],
+    after: Sequence[int],
+    fill: int,
+) -> Any:
+    """Writes ``fill`` between the rows and columns of ``data``, and around it; crops where negative."""
+    n, h, w, c = (int(d) for d in data.ty.shape)
+    kind = str(data.ty.dtype)
+    rows, columns = (
+        (size - 1) * s + 1 + b + a
+        for size, s, b, a in zip((h, w), stride, before, after, strict=True)
+    )
+    (sh, sw), (top, left) = stride, before
+
+    def compute(tensor: te.Tensor) -> te.Tensor:
+        def at(b: Any, y: Any, x: Any, ch: Any) -> Any:
+            y, x = y - top, x - left
+            inside = tirx.all(
+                y >= 0, y <= (h - 1) * sh, x >= 0, x <= (w - 1) * sw,
+                tirx.floormod(y, sh) == 0, tirx.floormod(x, sw) == 0,
+            )  # fmt: skip
+            value = tensor(b, tirx.floordiv(y, sh), tirx.floordiv(x, sw), ch)
+            return tirx.if_then_else(inside, value, tirx.const(fill, kind))
+
+        return te.compute((n, rows, columns, c), at, name="spaced")
+
+    return e.te("spaced", compute, data)

@@ -1,0 +1,164 @@
+"""Writes an expression of one number each: the shape every element-wise operator shares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from tvm import relax, te
+
+from edgeopt.ir import orders
+from edgeopt_tvm import scalars
+from edgeopt_tvm.values import Held, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edgeopt.ir.orders import Order, Shape
+    from edgeopt_tvm.emitter import Emitter
+    from edgeopt_tvm.storage import Pattern
+
+__all__ = ["elementwise", "table"]
+
+Argument = Any
+"""A node, or a number."""
+
+
+def elementwise(  # noqa: PLR0913 (an expression, and how to compute it)
+    e: Emitter,
+    node: Any,
+    function: Callable[..., Any],
+    arguments: Sequence[Argument],
+    *,
+    dtype: str = "",
+    apart: bool = False,
+    name: str = "",
+) -> None:
+    """Writes ``node`` as ``function`` of one number of each argument, broadcast as torch does it.
+
+    Args:
+        e: Where it is written.
+        node: The node.
+        function: From expressions to an expression.
+        arguments: Nodes and numbers.
+        dtype: What to compute with; the node's own dtype by default.
+        apart: Whether products must not be joined with a sum (see `scalars.real`).
+        name: Of the kernel; the operator's by default.
+    """
+    shape, kind = e.shape(node), dtype or e.dtype(node)
+    values = [e.value(a) if isinstance(a, torch.fx.Node) else a for a in arguments]
+    order = _order(e, values, shape)
+    readers = [_Reader(e, v, shape, order, kind, apart=apart) for v in values]
+    tensors = [r.expr for r in readers if r.expr is not None]
+    grid, own = e.grid(node), e.dtype(node)
+    stored = orders.stored_shape(shape, order) or (1,)
+
+    def compute(*given: te.Tensor) -> te.Tensor:
+        def at(*index: Any) -> Any:
+            left = iter(given)
+            numbers = [r.read(None if r.expr is None else next(left), index) for r in readers]
+            return scalars.converted(function(*numbers), None, grid, own)
+
+        return te.compute(stored, at, name="elementwise")
+
+    made = e.te(name or _name(node), compute, *tensors, pattern=_pattern(readers))
+    e.put(node, made, order, grid)
+
+
+def _pattern(readers: Sequence[_Reader]) -> Pattern:
+    if not all(r.straight for r in readers):
+        return "apart"
+    return "broadcast" if any(r.repeats for r in readers) else "elementwise"
+
+
+def _name(node: Any) -> str:
+    return str(node.target.__name__).split(".")[0].strip("_")
+
+
+def _order(e: Emitter, values: Sequence[Any], shape: Shape) -> Order:
+    """Returns the order of the first argument as large as the result, wherever that is."""
+    for value in values:
+        whole = isinstance(value, Value) and value.array is None
+        if whole and e.size(value.shape) == e.size(shape) and value.held:
+            return _spread(value.held[0].order, len(value.shape), len(shape))
+    for value in values:  # what broadcasts, and inputs that nobody has read yet
+        if isinstance(value, Value) and value.held and len(value.shape) == len(shape):
+            return value.held[0].order
+    return orders.identity(len(shape))
+
+
+def _spread(order: Order, rank: int, wanted: int) -> Order:
+    """Returns an order with the dimensions that broadcasting adds in front."""
+    more = wanted - rank
+    return (*range(more), *(d + more for d in order))
+
+
+class _Reader:
+    """Reads one argument at an index of the result's memory."""
+
+    def __init__(  # noqa: PLR0913, PLR0917
+        self, e: Emitter, value: Any, shape: Shape, order: Order, dtype: str, *, apart: bool
+    ) -> None:
+        self.expr: Any = None
+        self.straight, self.repeats = True, False
+        self._dtype, self._number = dtype, value
+        if not isinstance(value, Value):
+            return
+        if value.array is not None and value.array.size == 1:
+            self._number = value.array.reshape(()).item()
+            return
+        rank = len(shape)
+        padded = (1,) * (rank - len(value.shape)) + value.shape
+        operand, own = self._held(e, value, padded, order, apart=apart)
+        self.expr, self._convert = operand.expr, operand
+        self._places = [None if padded[d] == 1 and shape[d] != 1 else order.index(d) for d in own]
+        self.straight = own == order
+        self.repeats = padded != shape
+
+    @staticmethod
+    def _held(
+        e: Emitter, value: Value, padded: Shape, order: Order, *, apart: bool
+    ) -> tuple[Any, Order]:
+        more = len(padded) - len(value.shape)
+        if value.array is not None:
+            wanted = tuple(d - more for d in order if d >= more)
+            operand = e.operand(value, wanted)
+        else:
+            operand = e.operand(value, apart=apart)
+        own = _spread(operand.order, len(value.shape), len(padded))
+        if orders.same_memory(padded, own, order):
+            own = order
+        operand.expr = e.shaped(operand.expr, orders.stored_shape(padded, own) or (1,))
+        return operand, own
+
+    def read(self, tensor: Any, index: Sequence[Any]) -> Any:
+        if tensor is None:
+            return scalars.number(self._number, self._dtype)
+        at = [0 if place is None else index[place] for place in self._places] or [0]
+        return scalars.widened(self._convert.stored(tensor, *at), self._dtype)
+
+
+def table(e: Emitter, node: Any, source: Any) -> bool:
+    """Writes a function of one value on a grid as a table of 256 entries, made by torch itself.
+
+    Returns:
+        Whether it could: not where the value, or the result, has no grid.
+    """
+    value, goal = e.value(source), e.grid(node)
+    if value.grid is None or goal is None:
+        return False
+    args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), {source: value.grid.reals()}.get)
+    entries = relax.const(goal.quantized(node.target(*args, **kwargs)))
+    held: Held = e.read(value)
+    first = value.grid.first
+
+    def compute(tensor: te.Tensor, held_table: te.Tensor) -> te.Tensor:
+        return te.compute(
+            tensor.shape,
+            lambda *i: held_table[tensor(*i).astype("int32") - first],
+            name="looked_up",
+        )
+
+    made = e.te(_name(node), compute, held.expr, entries, pattern="elementwise")
+    e.put(node, made, held.order, goal)
+    return True

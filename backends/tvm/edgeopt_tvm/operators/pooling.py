@@ -1,0 +1,121 @@
+"""Pooling, channels-last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from tvm import relax, te, tirx
+
+from edgeopt.ir import orders
+from edgeopt_tvm import scalars
+from edgeopt_tvm.operators.reductions import exact_mean
+from edgeopt_tvm.rules import NoRuleError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgeopt_tvm.emitter import Emitter
+
+__all__ = ["avg_pool", "max_pool"]
+
+
+def _pooled(  # noqa: PLR0913, PLR0917
+    e: Emitter,
+    node: Any,
+    dilation: Any,
+    combine: Callable[..., Any],
+    load: Callable[[Any], Any],
+    outside: Any,
+    finish: Callable[..., Any],
+    factors: tuple[Any, ...] = (),
+) -> None:
+    """Writes ``combine`` over each window, ``finish`` of the result and what ``factors`` hold there."""
+    kernel, stride, padding = (node.args[i] for i in (1, 2, 3))
+    value, shape = e.value(node.args[0]), e.shape(node)
+    if len(shape) != 4:  # noqa: PLR2004
+        raise NoRuleError("pooling without a batch")
+    held = e.read(value, orders.NHWC)
+    h, w = value.shape[2:]
+    (top, left), (sh, sw), (dh, dw) = padding, stride, dilation
+    cut = _is_cut(value.shape[2:], shape[2:], node, dilation)
+
+    def compute(tensor: te.Tensor, *given: te.Tensor) -> te.Tensor:
+        ry, rx = (
+            te.reduce_axis((0, int(k)), name=n) for k, n in zip(kernel, ("ry", "rx"), strict=True)
+        )
+
+        def at(b: Any, y: Any, x: Any, c: Any) -> Any:
+            row, column = y * sh + ry * dh - top, x * sw + rx * dw - left
+            number = load(tensor(b, row, column, c))
+            if cut:
+                inside = tirx.all(row >= 0, row < h, column >= 0, column < w)
+                number = tirx.if_then_else(inside, number, outside)
+            return combine(number, axis=[ry, rx])
+
+        stored = orders.stored_shape(shape, orders.NHWC)
+        windows = te.compute(stored, at, name="windows")
+        return te.compute(
+            stored,
+            lambda b, y, x, c: finish(windows(b, y, x, c), *(g(y, x) for g in given)),
+            name="pooled",
+        )
+
+    made = e.te(str(node.target.__name__).split(".")[0], compute, held.expr, *factors)
+    e.put(node, made, orders.NHWC, e.grid(node))
+
+
+def _is_cut(size: Any, out: Any, node: Any, dilation: Any) -> bool:
+    """Returns whether a window reaches over an edge."""
+    spans = zip(size, out, *node.args[1:4], dilation, strict=True)
+    return any(p > 0 or (o - 1) * s + (k - 1) * d + 1 - p > n for n, o, k, s, p, d in spans)
+
+
+def max_pool(e: Emitter, node: Any) -> None:
+    """The largest of each window; of integers the largest integer."""
+    value, goal, kind = e.value(node.args[0]), e.grid(node), e.dtype(node)
+    stored = value.grid.dtype if value.grid is not None else kind
+    least = tirx.min_value(stored)
+
+    def finish(x: Any) -> Any:
+        return scalars.converted(x, value.grid, goal, kind)
+
+    _pooled(e, node, node.args[4], te.max, lambda x: x, least, finish)
+
+
+def avg_pool(e: Emitter, node: Any) -> None:
+    """The mean of each window; padding counts where the model says so."""
+    value, goal, kind = e.value(node.args[0]), e.grid(node), e.dtype(node)
+    counts = _counts(node)
+    if value.grid is not None and goal is not None:
+        grid = value.grid
+        _pooled(
+            e, node, (1, 1), te.sum, lambda x: x.astype("int32") - grid.zero,
+            tirx.const(0, "int32"), lambda x, n: exact_mean(x, n, grid, goal),
+            (relax.const(counts),),
+        )  # fmt: skip
+        return
+
+    def load(x: Any) -> Any:
+        return x if value.grid is None else scalars.real(x, value.grid)
+
+    _pooled(
+        e, node, (1, 1), te.sum, load, scalars.number(0, kind),
+        lambda x, n: scalars.converted(x / n, None, goal, kind), (relax.const(counts.astype(kind)),),
+    )  # fmt: skip
+
+
+def _counts(node: Any) -> np.ndarray:
+    """Returns what the sum of each window is divided by, (rows, columns), as torch counts it."""
+    _, kernel, stride, padding, ceil, count_padding, divisor = node.args
+    ones = torch.ones(1, 1, *node.args[0].meta["val"].shape[2:], dtype=torch.float64)
+    args = (kernel, stride, padding, ceil)
+    if divisor is None:
+        share = torch.nn.functional.avg_pool2d(ones, *args, count_include_pad=bool(count_padding))
+        inside = torch.nn.functional.avg_pool2d(ones, *args, divisor_override=1)
+        found = torch.round(inside / share)
+    else:
+        rows, columns = (int(d) for d in node.meta["val"].shape[2:])
+        found = torch.full((rows, columns), float(divisor), dtype=torch.float64)
+    return np.ascontiguousarray(found.reshape(found.shape[-2:]).numpy())

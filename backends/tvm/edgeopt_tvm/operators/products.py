@@ -1,0 +1,132 @@
+"""Matrix products and attention."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from tvm import te, tirx
+
+from edgeopt.ir import orders
+from edgeopt_tvm import kernels, scalars
+from edgeopt_tvm.operators.anchors import anchor_of
+from edgeopt_tvm.operators.normalization import softmax_of
+from edgeopt_tvm.rules import NoRuleError
+
+if TYPE_CHECKING:
+    from edgeopt.ir.orders import Shape
+    from edgeopt_tvm.emitter import Emitter
+    from edgeopt_tvm.values import Value
+
+__all__ = ["attention", "linear", "matmul"]
+
+
+def linear(e: Emitter, node: Any) -> None:
+    """X times the transposed weight, plus the bias."""
+    anchor = anchor_of(e, node)
+    value = e.value(node.args[0])
+    if not value.shape:
+        raise NoRuleError("a linear of a scalar")
+    last = len(value.shape) - 1
+    order = e.read(value, real=anchor.grid is None).order
+    order = orders.with_last(order, last)
+    held = e.read(value, order, real=anchor.grid is None)
+    data = e.shaped(held.expr, (math.prod(value.shape[:-1]), value.shape[-1]))
+    sums = kernels.dense(e.builder, data, anchor.weight, e.machine)
+    anchor.finish(e, sums, order)
+
+
+def matmul(e: Emitter, node: Any) -> None:
+    """The product of the last two axes; those in front broadcast."""
+    left, right = (e.value(a) for a in node.args[:2])
+    shape = e.shape(node)
+    if min(len(left.shape), len(right.shape)) < 2 or e.dtype(node) != "float32":  # noqa: PLR2004
+        raise NoRuleError("a product of vectors, or of another dtype than float32")
+    made = _product(e, left, right, shape)
+    e.put(node, e.shaped(made, shape))
+
+
+def _product(e: Emitter, left: Value, right: Value, shape: Shape) -> Any:
+    """Returns the product, (batch, rows, columns)."""
+    rows, columns = shape[-2:]
+    batch, inner = shape[:-2], left.shape[-1]
+    a = e.shaped(_spread(e, left, batch), (math.prod(batch), rows, inner))
+    b = e.shaped(_spread(e, right, batch), (math.prod(batch), inner, columns))
+    return kernels.matmul(e.builder, a, b, e.machine)
+
+
+def _spread(e: Emitter, value: Value, batch: Shape) -> Any:
+    """Returns a matrix of real numbers for each place of ``batch``."""
+    held = e.read(value, orders.identity(len(value.shape)), real=True).expr
+    own, tail = value.shape[:-2], value.shape[-2:]
+    if math.prod(own) == math.prod(batch):
+        return held
+    own = (1,) * (len(batch) - len(own)) + own
+    held = e.shaped(held, (*own, *tail))
+
+    def compute(tensor: te.Tensor) -> te.Tensor:
+        return te.compute(
+            (*batch, *tail),
+            lambda *i: tensor(
+                *(0 if n == 1 else at for at, n in zip(i, own, strict=False)), *i[len(batch) :]
+            ),
+            name="spread",
+        )
+
+    return e.te("expand", compute, held)
+
+
+def attention(e: Emitter, node: Any) -> None:
+    """softmax(q k^T * scale + mask) v."""
+    names = ("attn_mask", "dropout_p", "is_causal")
+    given = {**dict(zip(names, node.args[3:], strict=False)), **node.kwargs}
+    if given.get("dropout_p"):
+        raise NoRuleError("attention with dropout")
+    query, key, value = (e.value(a) for a in node.args[:3])
+    same = query.shape[:-2] == key.shape[:-2] == value.shape[:-2]
+    if not same or e.dtype(node) != "float32":
+        raise NoRuleError("attention with grouped heads, or of another dtype than float32")
+    *batch, rows, inner = query.shape
+    columns, count = key.shape[-2], math.prod(batch)
+    rank = len(key.shape)
+    turned = (*range(rank - 2), rank - 1, rank - 2)
+    a = e.shaped(e.read(query, orders.identity(rank), real=True).expr, (count, rows, inner))
+    b = e.shaped(e.read(key, turned, real=True).expr, (count, inner, columns))
+    scores = kernels.matmul(e.builder, a, b, e.machine)
+    scale = given.get("scale") or 1 / math.sqrt(inner)
+    scores = _masked(e, e.shaped(scores, (*batch, rows, columns)), given, float(scale))
+    weights = softmax_of(e, e.shaped(scores, (count, rows, columns)))
+    last = e.read(value, orders.identity(rank), real=True).expr
+    made = kernels.matmul(
+        e.builder, weights, e.shaped(last, (count, columns, value.shape[-1])), e.machine
+    )
+    e.put(node, e.shaped(made, e.shape(node)))
+
+
+def _masked(e: Emitter, scores: Any, given: dict[str, Any], scale: float) -> Any:
+    """Writes the scores times ``scale``, with what no query may see taken out."""
+    mask, causal = given.get("attn_mask"), bool(given.get("is_causal"))
+    shape = tuple(int(d) for d in scores.ty.shape)
+    lowest = scalars.f32(-3.0e38)
+    held, own = None, ()
+    if mask is not None:
+        value = e.value(mask)
+        own = (1,) * (len(shape) - len(value.shape)) + value.shape
+        held = e.shaped(e.read(value, orders.identity(len(value.shape)), real=True).expr, own)
+
+    def compute(tensor: te.Tensor, *masks: te.Tensor) -> te.Tensor:
+        def at(*i: Any) -> Any:
+            score = tensor(*i) * scalars.f32(scale)
+            if masks:
+                place = [0 if n == 1 != m else p for p, n, m in zip(i, own, shape, strict=True)]
+                seen = masks[0](*place)
+                if scalars.kind_of(seen) == "bool":
+                    score = tirx.Select(seen, score, lowest)
+                else:
+                    score = tirx.max(score + scalars.widened(seen, "float32"), lowest)
+            return tirx.Select(i[-1] <= i[-2], score, lowest) if causal else score
+
+        return te.compute(shape, at, name="masked")
+
+    masks = [] if held is None else [held]
+    return e.te("mask", compute, scores, *masks, pattern="elementwise")

@@ -1,0 +1,107 @@
+"""Reductions along axes, wherever those lie in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tvm import te
+
+from edgeopt.ir import orders
+from edgeopt_tvm import scalars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgeopt_tvm.emitter import Emitter
+
+__all__ = ["exact_mean", "largest", "mean", "smallest", "total"]
+
+
+def _axes(node: Any, rank: int) -> list[int]:
+    given: Any = node.args[1] if len(node.args) > 1 else None
+    given = [given] if isinstance(given, int) else (given or range(rank))
+    return sorted({int(a) % rank for a in given}) if rank else []
+
+
+def _reduced(
+    e: Emitter,
+    node: Any,
+    combine: Callable[..., Any],
+    finish: Callable[[Any], Any],
+    load: Callable[[Any], Any] | None = None,
+) -> None:
+    """Writes ``node``: ``combine`` over its axes, ``finish`` of the result.
+
+    Args:
+        e: Where it is written.
+        node: The node: (value, axes, whether axes stay).
+        combine: `te.sum` or its like.
+        finish: From a combined number to what is stored.
+        load: From a stored number to what is combined; by default the real number.
+    """
+    value = e.value(node.args[0])
+    axes = _axes(node, len(value.shape))
+    operand = e.operand(value, dtype=e.dtype(node))
+    order = operand.order
+    kept = [d for d in order if d not in axes]
+    shape = tuple(value.shape[d] for d in kept) or (1,)
+
+    def compute(tensor: te.Tensor) -> te.Tensor:
+        over = {d: te.reduce_axis((0, value.shape[d]), name=f"r{d}") for d in axes}
+
+        def at(*index: Any) -> Any:
+            place = {**dict(zip(kept, index, strict=False)), **over}
+            found = [place[d] for d in order]
+            number = load(tensor(*found)) if load else operand.stored(tensor, *found)
+            return combine(number, axis=list(over.values()))
+
+        sums = te.compute(shape, at, name="combined")
+        return te.compute(shape, lambda *i: finish(sums(*i)), name="reduced")
+
+    made = e.te(str(node.target.__name__).split(".")[0], compute, operand.expr)
+    keeps = len(e.shape(node)) == len(value.shape)
+    e.put(node, made, order if keeps else orders.reduced(order, axes), e.grid(node))
+
+
+def mean(e: Emitter, node: Any) -> None:
+    """The mean along some axes; of integers it is exact, so that a tie stays one."""
+    value, goal = e.value(node.args[0]), e.grid(node)
+    count = 1
+    for axis in _axes(node, len(value.shape)):
+        count *= value.shape[axis]
+    if value.grid is not None and goal is not None:
+        grid = value.grid
+        _reduced(
+            e, node, te.sum, lambda x: exact_mean(x, count, grid, goal),
+            load=lambda x: x.astype("int32") - grid.zero,
+        )  # fmt: skip
+        return
+    kind = e.dtype(node)
+    _reduced(
+        e,
+        node,
+        te.sum,
+        lambda x: scalars.converted(x / scalars.number(count, kind), None, goal, kind),
+    )
+
+
+def exact_mean(total: Any, count: Any, source: Any, goal: Any) -> Any:
+    """Returns the integer of grid ``goal`` for a sum of ``count`` steps of grid ``source``."""
+    double = total.astype("float64") / (
+        count if not isinstance(count, int) else scalars.number(count, "float64")
+    )
+    real = double * scalars.number(source.scale, "float64")
+    return scalars.on_grid(real / scalars.number(goal.scale, "float64"), goal)
+
+
+def _simple(combine: Callable[..., Any]) -> Any:
+    def emit(e: Emitter, node: Any) -> None:
+        kind, goal = e.dtype(node), e.grid(node)
+        _reduced(e, node, combine, lambda x: scalars.converted(x, None, goal, kind))
+
+    return emit
+
+
+total = _simple(te.sum)
+largest = _simple(te.max)
+smallest = _simple(te.min)

@@ -1,0 +1,52 @@
+"""Values of a program while they are written: what they are, and where they lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edgeopt.ir.orders import Order, Shape
+    from edgeopt_tvm.grids import Grid
+
+__all__ = ["Held", "Value"]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A value in memory.
+
+    Attributes:
+        expr: The Relax variable or constant; its own shape may be another one of the same memory.
+        order: Which dimension of the value each position in memory counts, the slowest first.
+        grid: What its integers stand for; None where they are the numbers themselves.
+    """
+
+    expr: Any
+    order: Order
+    grid: Grid | None = None
+
+
+@dataclass
+class Value:
+    """A value of the program.
+
+    Attributes:
+        name: The node that made it.
+        shape: Its shape in the program.
+        dtype: Its dtype in the program, numpy's name.
+        grid: The grid that it lies on; None for a float value, and for one of another dtype.
+        held: Where it is, in one or several orders.
+        source: What was given for an input that has yet to be put on its grid.
+        array: A constant's content.
+    """
+
+    name: str
+    shape: Shape
+    dtype: str
+    grid: Grid | None = None
+    held: list[Held] = field(default_factory=list)
+    source: Held | None = None
+    array: np.ndarray | None = None
