@@ -121,6 +121,7 @@ class TVMBackend:
         target: Target,
         options: TuneOptions,
         *,
+        device: Device | None = None,
         progress: Progress | None = None,
         watch: Watch | None = None,
     ) -> TuningReport:
