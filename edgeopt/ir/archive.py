@@ -111,7 +111,26 @@ def _graph_to_json(program: Program) -> bytes:
     tree = serde._dataclass_to_dict(held.exported_program)  # type: ignore[no-untyped-call]  # noqa: SLF001
     for node in tree["graph_module"]["graph"]["nodes"]:
         node["metadata"] = {k: v for k, v in node["metadata"].items() if k in _METADATA}
+    for entry in tree["graph_module"]["module_call_graph"]:
+        if entry["signature"]:
+            entry["signature"]["out_spec"] = _plain_tree(entry["signature"]["out_spec"])
     return json.dumps(tree, cls=serde.EnumEncoder, sort_keys=True).encode()
+
+
+def _plain_tree(dumped: str) -> str:
+    """Returns the structure of outputs with dicts for dataclasses, whose code a reader may not have."""
+    version, spec = json.loads(dumped)
+
+    def plain(node: dict[str, Any]) -> dict[str, Any]:
+        node = {**node, "children_spec": [plain(child) for child in node["children_spec"]]}
+        if node["type"] is None or node["type"].partition(".")[0] in {"builtins", "collections"}:
+            return node
+        names = json.loads(node["context"])
+        if names and isinstance(names[0], list):  # torch.export's own: names, and those left out
+            names = names[0]
+        return {**node, "type": "builtins.dict", "context": json.dumps(names)}
+
+    return json.dumps([version, plain(spec)])
 
 
 def _assemble(meta: dict[str, Any], graph: bytes, tensors: dict[str, torch.Tensor]) -> Program:

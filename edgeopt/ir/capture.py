@@ -101,7 +101,8 @@ def _register_outputs(
     kind = type(returned)
     if not dataclasses.is_dataclass(returned) or kind in pytree.SUPPORTED_NODES:
         return False
-    torch.export.register_dataclass(kind)
+    name = f"{kind.__module__}.{kind.__qualname__}"  # without it no program could be saved
+    torch.export.register_dataclass(kind, serialized_type_name=name)
     return True
 
 

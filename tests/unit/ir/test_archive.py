@@ -1,8 +1,11 @@
 """Programs on disk: whole, without pickle, and nothing half-read."""
 
+import dataclasses
 import json
 import os
 import pickletools
+import subprocess
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -276,3 +279,29 @@ def test_what_is_no_archive(tmp_path, kind):
     with pytest.raises(ProgramError) as caught:
         load_program(path)
     assert str(path) in str(caught.value)
+
+
+@dataclasses.dataclass
+class Scores:
+    """What a model may return."""
+
+    logits: torch.Tensor
+    extra: torch.Tensor | None = None
+
+
+def test_a_model_that_returns_a_dataclass_is_read_where_nobody_knows_that_class(tmp_path):
+    class Returns(torch.nn.Module):
+        def forward(self, x):
+            return Scores(x + 1)
+
+    program = capture_module(Returns().eval(), (torch.zeros(1, 2),))
+    path = save_program(program, tmp_path / "p.zip")
+    script = (
+        "import sys; from edgeopt.ir import load_program; "
+        "p = load_program(sys.argv[1]); print(p.exported.call_spec.out_spec, p.digest)"
+    )
+    said = subprocess.run(  # a process without this module
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
+    )
+    assert "logits" in said.stdout
+    assert program.digest in said.stdout
