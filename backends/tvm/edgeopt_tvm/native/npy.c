@@ -64,9 +64,9 @@ static int64_t check(const char *path, const char *header, const edgeopt_tensor 
                      int several) {
   const char *descr = after(path, header, "'descr'"), *wanted = description(tensor->dtype);
   size_t length = strlen(wanted);
-  if (strncmp(descr + 1, wanted, length) || !strchr("'\"", descr[1 + length]))
-    stop(USAGE, "%s: input %s: dtype %.8s, expected '%s' (%s)", path, tensor->name, descr, wanted,
-         tensor->dtype);
+  if (*descr != '\'' || strncmp(descr + 1, wanted, length) || descr[1 + length] != '\'')
+    stop(USAGE, "%s: input %s: dtype %.*s, expected '%s' (%s)", path, tensor->name,
+         (int)strcspn(descr, ",}\n"), descr, wanted, tensor->dtype);
   if (strncmp(after(path, header, "'fortran_order'"), "False", 5))
     stop(USAGE, "%s: its columns come first; save numpy.ascontiguousarray(x)", path);
   int64_t shape[33];

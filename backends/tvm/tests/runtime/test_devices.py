@@ -1,0 +1,105 @@
+"""Cross-compiled models, run under emulation: the numbers of this machine, or exactly numpy's."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import PurePosixPath
+
+import numpy as np
+import pytest
+
+from edgeopt.bundles import GoldenSamples, Tolerance, write_bundle
+from edgeopt.contracts import Artifact, Signature, TensorSpec
+from edgeopt.devices import EmulatedDevice
+from edgeopt.measure import PlacedBundle
+from edgeopt.registry.target_registry import find_target
+from edgeopt_tvm.library import build_program
+from edgeopt_tvm.machine import machine_of
+from edgeopt_tvm.packaging import LIBRARY, PROGRAM, device_runtime, model_files
+
+QEMU = {
+    "aarch64": "qemu-aarch64-static",
+    "armv7": "qemu-arm-static",
+    "riscv64": "qemu-riscv64-static",
+}
+TARGETS = (
+    "generic-aarch64",
+    "generic-armv7",
+    "generic-riscv64",
+    "generic-x86-64-v2",
+    "generic-x86-64-v3",
+)
+
+
+def toy_artifact(toy, target, files, entry):
+    inputs = [b for b in toy.executable.buffers if b.kind == "input"]
+    outputs = [b for b in toy.executable.buffers if b.kind == "output"]
+    specs = [
+        tuple(TensorSpec(b.name, b.shape, b.dtype) for b in held) for held in (inputs, outputs)
+    ]
+    return Artifact("tvm", target.name, "int8", Signature(*specs), files, entry)
+
+
+@pytest.mark.slow
+@pytest.mark.qemu
+@pytest.mark.parametrize("arch", list(QEMU))
+@pytest.mark.parametrize("name", ["perceptron", "integers"])
+def test_static_programs_compute_the_same(request, name, arch, tmp_path):
+    if shutil.which(QEMU[arch]) is None:
+        pytest.skip(f"{QEMU[arch]} is not installed")
+    toy = request.getfixturevalue(name)
+    program = tmp_path / "run"
+    program.write_bytes(build_program(toy.executable, machine_of(find_target(f"generic-{arch}"))))
+    program.chmod(0o755)
+    words = []
+    for index, array in enumerate(toy.inputs):
+        np.save(tmp_path / f"in{index}.npy", array)
+        words += ["--input", f"in{index}.npy"]
+    for index in range(len(toy.wanted)):
+        words += ["--output", f"out{index}.npy"]
+    for threads in ("1", "3"):
+        command = [QEMU[arch], program, *words, "--threads", threads]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        toy.check([np.load(tmp_path / f"out{i}.npy") for i in range(len(toy.wanted))])
+    command = [QEMU[arch], program, "--input", "in0.npy", "--output", "nowhere/x.npy"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 2
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_target_is_compiled_and_linked(integers, name):
+    target = find_target(name)
+    files = model_files(integers.executable, target)
+    assert set(files) == {LIBRARY, PROGRAM}
+    machines = {"aarch64": 183, "armv7": 40, "riscv64": 243, "x86_64": 62}
+    for content in files.values():
+        assert content[:4] == b"\x7fELF"
+        assert int.from_bytes(content[18:20], "little") == machines[target.cpu.arch]
+    assert len(files[PROGRAM]) < 64 * 1024
+    assert files == model_files(integers.executable, target)
+
+
+@pytest.mark.slow
+@pytest.mark.qemu
+def test_a_bundle_on_an_emulated_device(integers, tmp_path):
+    target = find_target("rpi4")
+    files = model_files(integers.executable, target)
+    artifact = toy_artifact(integers, target, files, LIBRARY)
+    golden = GoldenSamples.of([integers.inputs], [integers.wanted], Tolerance())
+    runtime = device_runtime(target)
+    bundle = write_bundle(artifact, runtime, target, path=tmp_path / "toy", golden=golden)
+    with EmulatedDevice("aarch64") as device:
+        placed = PlacedBundle.push(bundle, device)
+        verified = placed.verify()
+        assert verified.ok, str(verified)
+        np.testing.assert_equal(placed.run([integers.inputs] * 2)[1], integers.wanted)
+        # and without Python, in the same place
+        place = device.workdir() / "bundles" / bundle.digest[:16]
+        words = [str(place / "model" / "run"), "--output", "q=made.npy"]
+        for index in range(2):
+            words += ["--input", str(place / "golden" / f"input_000_{index}.npy")]
+        done = device.run(words)
+        assert done.returncode == 0, done.stderr
+        device.pull(PurePosixPath("made.npy"), tmp_path / "made.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "made.npy"), integers.wanted[0])
