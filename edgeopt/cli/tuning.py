@@ -39,6 +39,10 @@ def tune(
     precision: opt.Precision = "auto",
     backend: opt.Backend = "auto",
     settings: opt.Settings = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", "-d", help="Measure there: a device, as for deploy."),
+    ] = None,
     limit: Annotated[float, typer.Option(help="Seconds after which a candidate hangs.")] = 20.0,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -62,6 +66,7 @@ def tune(
         "backend": backend,
         "quantization": opt.parse_settings(settings),
         "tune": asked,
+        "device": device,
     }
     check_options(wanted, calibration_data)
     source = make_source(model, calibration_data, None)

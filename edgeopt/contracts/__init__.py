@@ -2,7 +2,7 @@
 
 from edgeopt.contracts.artifact import Artifact, DeviceRuntime, Wheel
 from edgeopt.contracts.backend import Backend, CompileOptions, Progress
-from edgeopt.contracts.device import Completed, Device
+from edgeopt.contracts.device import Completed, Device, ForwardsPorts
 from edgeopt.contracts.runner import Runner
 from edgeopt.contracts.signature import Signature, TensorSpec
 from edgeopt.contracts.support import NodeSupport, SupportReport
@@ -23,6 +23,7 @@ __all__ = [
     "Completed",
     "Device",
     "DeviceRuntime",
+    "ForwardsPorts",
     "NodeSupport",
     "Progress",
     "Runner",

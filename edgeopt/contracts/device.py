@@ -8,9 +8,10 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path, PurePosixPath
 
-__all__ = ["Completed", "Device"]
+__all__ = ["Completed", "Device", "ForwardsPorts"]
 
 
 class Completed(msgspec.Struct, frozen=True):
@@ -106,3 +107,16 @@ class Device(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+@runtime_checkable
+class ForwardsPorts(Protocol):
+    """What a `Device` whose transport has a tunnel offers beside its other methods."""
+
+    def forward(self, port: int) -> AbstractContextManager[tuple[str, int]]:
+        """Returns a block in which the device's loopback ``port`` is reached at (host, port) here.
+
+        Raises:
+            DeviceError: The tunnel cannot be made.
+        """
+        ...

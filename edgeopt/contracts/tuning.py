@@ -132,8 +132,10 @@ class Watch(Protocol):
 class TunesKernels(Protocol):
     """What a `Backend` that can tune has beside its other methods."""
 
-    def check_tuning(self, target: Target, device: Device | None = None) -> None:
+    def check_tuning(self, target: Target, device: Device | str | None = None) -> None:
         """Checks whether kernels for ``target`` can be measured, here or on ``device``.
+
+        A device that is not open yet comes as its name.
 
         Raises:
             TargetError: They cannot; says what to do instead.

@@ -165,11 +165,10 @@ class _Work:
 
     def _tuned(self, last: _Try) -> _Try:
         """Returns ``last``, or what it becomes with kernels tuned for it."""
-        options = self.request.tuning
-        if options is None or not _accepted(last):
+        if self.request.tuning is None or not _accepted(last):
             return last
         last.build.close()
-        self.tuning = tuned(last.build.lowered, self.target, self.backend, options, self.request)
+        self.tuning = tuned(last.build.lowered, self.target, self.backend, self.request)
         made = build(
             last.build.program,
             self.target,

@@ -92,7 +92,10 @@ class Request:
     @property
     def compile_options(self) -> CompileOptions:
         """What a backend is told when it compiles."""
-        return CompileOptions(self.threads, self.tuning_database)
+        database = self.tuning_database
+        if self.tuning is not None and database and not Path(database).exists():
+            database = "none"  # the tuning will make it
+        return CompileOptions(self.threads, database)
 
     @property
     def tuning(self) -> TuneOptions | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.contracts import TunesKernels
+from edgeopt.contracts import TuneOptions, TunesKernels
 from edgeopt.errors import EdgeoptError, InputError, PluginError
 from edgeopt.registry import backends, find_backend, find_target
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgeopt.contracts import Backend, Target, TuneOptions, TuningReport
+    from edgeopt.contracts import Backend, Target, TuningReport
     from edgeopt.deployment.request import Request
     from edgeopt.ir import Program
 
@@ -35,14 +36,12 @@ def with_tuning_backend(request: Request, target: Target) -> Request:
         can = ", ".join(_that_tune()) or "none that is installed"
         raise InputError(f"{name} does not tune", where="tune", hint=f"backends that do: {can}")
     if backend.available() is None:  # else the plan says what is missing
-        backend.check_tuning(target)
+        backend.check_tuning(target, request.device)
     return replace(request, backend=name)
 
 
-def tuned(
-    lowered: Program, target: Target, backend: Backend, options: TuneOptions, request: Request
-) -> TuningReport:
-    """Returns what came of tuning ``lowered``.
+def tuned(lowered: Program, target: Target, backend: Backend, request: Request) -> TuningReport:
+    """Returns what came of tuning ``lowered`` as ``request`` asks.
 
     Raises:
         KeyboardInterrupt: The user stopped it; trials made so far are kept.
@@ -50,7 +49,7 @@ def tuned(
     """
     if not isinstance(backend, TunesKernels):
         raise InputError(f"{backend.name} does not tune", where="tune")
-    report = backend.tune(lowered, target, options, progress=request.progress, watch=request.watch)
+    report = _run(backend, lowered, target, request)
     if report.stopped == "interrupted":
         raise KeyboardInterrupt
     return report
@@ -73,14 +72,32 @@ def tune_model(model: Any, target: str | Path | Target, request: Request) -> Tun
     from edgeopt.passes import run_passes  # noqa: PLC0415
 
     plan, program = plan_deployment(model, target, request)
-    found, backend, options = find_target(target), find_backend(plan.backend), request.tuning
-    if program is None or options is None or not isinstance(backend, TunesKernels):
+    found, backend = find_target(target), find_backend(plan.backend)
+    if program is None or request.tuning is None or not isinstance(backend, TunesKernels):
         raise InputError("there is nothing to tune", where="tune")
     samples = calibration_of(program, plan, request, model)
     program = quantized(program, samples, plan.quantization, progress=request.progress)
     require_supported(backend.support(program, found))
     lowered = run_passes(program, backend.passes(found))
-    return backend.tune(lowered, found, options, progress=request.progress, watch=request.watch)
+    return _run(backend, lowered, found, request)
+
+
+def _run(backend: TunesKernels, lowered: Program, target: Target, request: Request) -> TuningReport:
+    """Returns what came of it, on the device that is asked for, or here."""
+    from edgeopt.deployment.on_device import opened  # noqa: PLC0415 (only with a device)
+
+    with ExitStack() as stack:
+        device = None
+        if request.device is not None:
+            device = stack.enter_context(opened(request.device, target))
+        return backend.tune(
+            lowered,
+            target,
+            request.tuning or TuneOptions(),
+            device=device,
+            progress=request.progress,
+            watch=request.watch,
+        )
 
 
 def _first_that_tunes(target: Target) -> str:

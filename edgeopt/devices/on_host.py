@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Self
 
@@ -13,7 +14,7 @@ from edgeopt.devices.transfer import copy_whole
 from edgeopt.errors import DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from edgeopt.contracts import Completed
 
@@ -81,6 +82,11 @@ class OnHost:
         argv = self._argv(command, folder)
         surroundings = {**self._environment(), **(env or {}), **self._fixed_environment()}
         return run_process(argv, cwd=folder, env=surroundings, timeout_s=timeout_s, where=self.name)
+
+    @contextmanager
+    def forward(self, port: int) -> Iterator[tuple[str, int]]:
+        """Yields where ``port`` of the device's loopback is reached: its network is this machine's."""
+        yield "127.0.0.1", port
 
     def workdir(self) -> PurePosixPath:
         """Returns a folder that edgeopt may use."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from edgeopt.contracts import (
         Artifact,
         CompileOptions,
+        Device,
         DeviceRuntime,
         Progress,
         Runner,
@@ -105,7 +106,7 @@ class TVMBackend:
 
         return device_runtime(target)
 
-    def check_tuning(self, target: Target, device: Device | None = None) -> None:
+    def check_tuning(self, target: Target, device: Device | str | None = None) -> None:
         """Checks whether kernels for ``target`` can be measured, here or on ``device``.
 
         Raises:
@@ -115,7 +116,7 @@ class TVMBackend:
 
         check_measurable(target, device)
 
-    def tune(  # noqa: PLR0913 (the contract's)
+    def tune(
         self,
         program: Program,
         target: Target,

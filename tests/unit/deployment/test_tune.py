@@ -8,10 +8,11 @@ import pytest
 import torch
 
 import edgeopt
-from edgeopt.contracts import TuneOptions
+from edgeopt.contracts import TuneOptions, TunesKernels
 from edgeopt.deployment.request import USUAL_TRIALS, Request
-from edgeopt.deployment.tune import tune_model
+from edgeopt.deployment.tune import tune_model, with_tuning_backend
 from edgeopt.errors import InputError, TargetError
+from edgeopt.registry import find_backend, find_target
 from edgeopt.testing.specimens import specimen
 
 RESIDUAL = specimen("residual")
@@ -73,10 +74,20 @@ def test_a_database_is_used_without_tuning(backends, tmp_path):
     assert done.tuning is None
 
 
-def test_auto_takes_a_backend_that_tunes(backends, tmp_path):
+def test_auto_takes_a_backend_that_tunes(backends):
     backends("tuning", "fine")
-    done = deploy(backend="auto", tune=1, tuning_database=str(tmp_path / "t"))
-    assert done.plan.backend in {"tuning", "tvm"}
+    found = with_tuning_backend(Request(tune=1), find_target("host")).backend
+    assert isinstance(find_backend(found), TunesKernels)
+    assert with_tuning_backend(Request(), find_target("host")).backend == "auto"
+
+
+def test_a_database_that_tuning_will_make_need_not_be_there(tmp_path):
+    path = tmp_path / "t.sqlite"
+    assert Request(tune=1, tuning_database=str(path)).compile_options.tuning_database == "none"
+    assert Request(tuning_database=str(path)).compile_options.tuning_database == str(path)
+    path.touch()
+    found = Request(tune=1, tuning_database=str(path)).compile_options
+    assert found.tuning_database == str(path)
 
 
 def test_a_backend_that_does_not_tune_is_refused_before_any_work(backends):

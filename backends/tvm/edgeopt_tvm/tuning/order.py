@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["State", "next_state", "opened_state"]
 
 DEFAULT = "default"
+_HOPE = 0.2
+"""Share of a kernel's time that the next trial might gain, before anything is known."""
 
 
 @dataclass
@@ -31,7 +33,8 @@ class State:
         gain: How many times as fast as the default it is.
         before: Trials that the database held.
         trials: Trials of this run.
-        stale: Trials of this run since the last one that gained.
+        stale: Trials since the last one that gained.
+        pace: Share of the time that recent trials gained, each half as important as the next.
         confirmed: Whether the best one was measured once more.
         note: Why the kernel is left out; empty where it is not.
     """
@@ -44,6 +47,7 @@ class State:
     before: int = 0
     trials: int = 0
     stale: int = 0
+    pace: float = 0.0
     confirmed: bool = True
     note: str = ""
 
@@ -61,8 +65,10 @@ class State:
         """Takes in what came of the candidate ``name``."""
         self.trials += 1
         self.stale += 1
+        self.pace /= 2
         ratio = None
         if result["status"] == "ok":
+            self.pace += max(0.0, 1 - self.gain / result["gain"]) / 2
             self.search.learn(self.best, 1 / result.get("rival_gain", self.gain))
             self.best, self.gain, self.stale = name, result["gain"], 0
             self.confirmed = False
@@ -103,7 +109,9 @@ def opened_state(task: Task, found: dict[str, Any], known: Sequence[Record], see
     won = [r for r in trials if r.status == "ok" and r.gain > 1]
     best = max(won, key=lambda r: r.gain, default=None)
     name, gain = (best.choices, best.gain) if best else (DEFAULT, 1.0)
-    return State(task, search, found["seconds"], name, gain, before=len(trials))
+    state = State(task, search, found["seconds"], name, gain, before=len(trials))
+    state.stale = len(trials)
+    return state
 
 
 def _ratio(record: Record, default_s: float) -> float | None:
@@ -117,8 +125,8 @@ def _ratio(record: Record, default_s: float) -> float | None:
 def next_state(states: Sequence[State], *, least: int) -> State | None:
     """Returns the kernel to try a candidate of, None where all are finished.
 
-    First each gets ``least`` trials, those that cost most first; then whose time, divided by the trials
-    since it last gained, is greatest.
+    First each gets ``least`` trials, those that cost most first; then the one that promises most: its
+    time, times what its last trials gained and what is hoped for, which fades with trials in vain.
     """
     open_states = [s for s in states if not s.finished]
     fresh = [s for s in open_states if s.before + s.trials < least]
@@ -126,4 +134,5 @@ def next_state(states: Sequence[State], *, least: int) -> State | None:
 
 
 def _promise(state: State) -> float:
-    return state.task.count * state.best_s / (1 + state.stale)
+    hope = _HOPE / (1 + state.stale)
+    return state.task.count * state.best_s * (state.pace + hope)

@@ -33,9 +33,16 @@ BATCH = 4
 FINALISTS = 3
 """How many of a kernel's fastest candidates are measured again at the end."""
 
+LOST = 5
+"""Trials in a row without the device after which it counts as gone."""
+
 _TRIAL_S = 0.3
 _BUSY = 1.5
 _PART_OF_MEASURING = 0.9
+
+
+class _GoneError(Exception):
+    """The device did not come back."""
 
 
 def check_options(options: TuneOptions) -> None:
@@ -64,6 +71,7 @@ class Tuner:
         options: The budget.
         progress: Told how far it is.
         watch: Told after each trial.
+        pause_s: Seconds to wait for a device that is away.
     """
 
     tasks: Sequence[Task]
@@ -75,7 +83,9 @@ class Tuner:
     states: list[State] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
     _begun: float = field(default_factory=time.monotonic)
+    pause_s: float = 2.0
     _measuring: float = 0.0
+    _lost_in_a_row: int = 0
 
     def run(self, *, target: str = "") -> TuningReport:
         """Returns what came of it. An interrupt ends it early; what was tried stays.
@@ -84,6 +94,7 @@ class Tuner:
             InputError: The database cannot be written.
             CompileError: The toolchain does not start.
         """
+        notes: tuple[str, ...] = ()
         try:
             self._open()
             self._measuring = time.monotonic()
@@ -91,6 +102,8 @@ class Tuner:
             self._confirm()
         except KeyboardInterrupt:
             stopped = "interrupted"
+        except _GoneError as error:
+            stopped, notes = "device", (f"the device went away and did not come back: {error}",)
         states = sorted(self.states, key=lambda s: -s.task.count * s.default_s)
         return TuningReport(
             backend="tvm",
@@ -102,7 +115,7 @@ class Tuner:
             failures=dict(sorted(self.failures.items())),
             seconds=time.monotonic() - self._begun,
             stopped=stopped,
-            notes=_busy_note(),
+            notes=(*notes, *_busy_note()),
         )
 
     @property
@@ -118,6 +131,8 @@ class Tuner:
             )
             if found["status"] == "ok":
                 self._keep(task, DEFAULT, {"gain": 1.0, **found})
+            elif found["status"] == "lost":
+                raise _GoneError(found.get("detail", ""))
             else:
                 self.failures[found["status"]] += 1
         self._tell("measure kernels", len(self.tasks), len(self.tasks))
@@ -142,6 +157,10 @@ class Tuner:
             return
         name, rival = name_of(config), state.best
         result = self.workshop.attempt(state.task, config, rival)
+        if result["status"] == "lost":
+            self._lost(state, str(result.get("detail", "")))
+            return
+        self._lost_in_a_row = 0
         self._keep(state.task, name, result)
         if "rival_gain" in result:  # measured beside each other, they keep their order
             renewed = {"status": "ok", "gain": result["rival_gain"]}
@@ -151,6 +170,16 @@ class Tuner:
         if result["status"] not in ("ok", "slower"):
             self.failures[result["status"]] += 1
         self._report(state)
+
+    def _lost(self, state: State, detail: str) -> None:
+        """Counts a trial that said nothing of its candidate: the device was away."""
+        self.failures["lost"] += 1
+        self._lost_in_a_row += 1
+        state.trials += 1
+        self._report(state)
+        if self._lost_in_a_row >= LOST:
+            raise _GoneError(detail)
+        time.sleep(self.pause_s)
 
     def _confirm(self) -> None:
         """Measures the best once more beside the default; what does not hold is taken back."""

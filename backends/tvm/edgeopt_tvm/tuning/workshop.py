@@ -19,6 +19,7 @@ from edgeopt.errors import CompileError
 if TYPE_CHECKING:
     from edgeopt.contracts import TuneOptions
     from edgeopt_tvm.machine import Machine
+    from edgeopt_tvm.tuning.remote import Place
     from edgeopt_tvm.tuning.tasks import Task
     from edgeopt_tvm.tuning.templates import Templates
 
@@ -40,9 +41,17 @@ class Workshop:
         machine: What code is made for.
         templates: What candidates are made from.
         options: Limits.
+        place: The device that kernels run on; this machine where None.
     """
 
-    def __init__(self, machine: Machine, templates: Templates, options: TuneOptions) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        templates: Templates,
+        options: TuneOptions,
+        place: Place | None = None,
+    ) -> None:
+        self._place = place
         self._machine = machine
         self._templates = templates
         self._options = options
@@ -130,6 +139,7 @@ class Workshop:
             "paths": list(self._templates.paths),
             "memory_mb": self._options.memory_mb,
             "limit_s": self._options.limit_s,
+            "place": None if self._place is None else asdict(self._place),
             "parent": os.getpid(),
         }
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)

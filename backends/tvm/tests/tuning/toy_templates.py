@@ -1,5 +1,6 @@
 """Templates for tests: a matrix product, and candidates that misbehave in every way there is."""
 
+# ruff: noqa: N806, N812 (TVMScript writes it so)
 from __future__ import annotations
 
 import os

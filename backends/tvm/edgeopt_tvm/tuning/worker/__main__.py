@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgeopt_tvm.tuning.worker.bench import Bench
+    from edgeopt_tvm.tuning.worker.places import Place
 
 _DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _KEPT = 64
@@ -54,6 +55,14 @@ class _Server:
         self._machine = Machine(**{**plain, "features": tuple(plain["features"])})
         self._templates = Templates(setup["templates"], tuple(setup["paths"]))
         self._benches: dict[str, Bench] = {}
+        self._place = self._found(setup)
+
+    def _found(self, setup: dict[str, Any]) -> Place:
+        from edgeopt_tvm.tuning.worker.places import Here, There  # noqa: PLC0415 (TVM)
+
+        if setup["place"] is None:
+            return Here(self._machine)
+        return There(self._machine, setup["place"], setup["limit_s"])
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["do"] == "open":
@@ -72,7 +81,8 @@ class _Server:
             del self._benches[next(iter(self._benches))]
         function = self._load(request["function"])
         try:
-            bench, found = Bench.open(function, self._machine, self._templates, request["outputs"])
+            bench = Bench(function, self._machine, self._templates, self._place)
+            found = bench.open(request["outputs"])
         except Exception as error:  # noqa: BLE001 (told to who asked)
             return {"status": "invalid", "detail": f"{type(error).__name__}: {error}"[-500:]}
         self._benches[request["task"]] = bench

@@ -6,29 +6,20 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import tvm
-
 from edgeopt_tvm.tuning.worker.check import Case, call, differs, make_cases
 from edgeopt_tvm.tuning.worker.timing import NOISE, Timed, evaluator, measured, race, ratio
 
 if TYPE_CHECKING:
     from edgeopt_tvm.machine import Machine
     from edgeopt_tvm.tuning.templates import Templates
+    from edgeopt_tvm.tuning.worker.places import Place
 
-__all__ = ["Bench", "compiled"]
+__all__ = ["Bench"]
 
 DEFAULT = "default"
 _MUCH_SLOWER = 4.0
-_KEPT = 3
+_KEPT = 6
 _ROUNDS = 7
-
-
-def compiled(function: Any, machine: Machine) -> Any:
-    """Returns a PrimFunc named ``main`` as machine code that can be called here."""
-    config = {"tirx.disable_assert": True}  # as in a bundle
-    with tvm.transform.PassContext(opt_level=3, config=config):
-        module = tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
-        return tvm.compile(module, target=machine.tvm_target()).jit()
 
 
 @dataclass
@@ -39,30 +30,32 @@ class Bench:
         function: The PrimFunc, unscheduled.
         machine: What code is made for.
         templates: What candidates are made from.
+        place: Where they run.
         cases: What every candidate must get right.
     """
 
     function: Any
     machine: Machine
     templates: Templates
-    cases: list[Case]
+    place: Place
+    cases: list[Case] = field(default_factory=list)
     _built: dict[str, Any] = field(default_factory=dict)
 
-    @classmethod
-    def open(
-        cls, function: Any, machine: Machine, templates: Templates, outputs: int
-    ) -> tuple[Bench, dict[str, Any]]:
-        """Returns the bench, and what is known of the kernel: its candidates, the default's time."""
-        plain = compiled(function, machine)
-        cases = make_cases(function, plain["main"], outputs)
-        bench = cls(function, machine, templates, cases)
-        points = templates.configurations(function, machine)
-        wrong = bench._fault(bench._module(DEFAULT))
-        if wrong:
-            return bench, {"status": "wrong", "detail": wrong}
-        timed = bench._timed(DEFAULT)
-        measured(_ROUNDS, timed)
-        return bench, {"status": "ok", "seconds": timed.seconds, "points": points}
+    def open(self, outputs: int) -> dict[str, Any]:
+        """Returns what is known of the kernel: its candidates, and the default's time."""
+        self.cases = make_cases(self.function, self.place.plain(self.function)["main"], outputs)
+        points = self.templates.configurations(self.function, self.machine)
+        built = self._build(DEFAULT)
+
+        def work() -> dict[str, Any]:
+            wrong = self._fault(built)
+            if wrong:
+                return {"status": "wrong", "detail": wrong}
+            timed = self._timed(DEFAULT)
+            measured(_ROUNDS, timed)
+            return {"status": "ok", "seconds": timed.seconds, "points": points}
+
+        return self.place.during(work)
 
     def attempt(self, config: dict[str, Any], best: str) -> dict[str, Any]:
         """Returns what came of one candidate, raced against ``best``, the fastest so far.
@@ -73,13 +66,15 @@ class Bench:
         """
         name = json.dumps(config, sort_keys=True)
         try:
-            module = self._module(name)
+            built = self._build(name)
         except Exception as error:  # noqa: BLE001 (whatever TVM raises, the candidate is none)
             return {"status": "invalid", "detail": _last_line(error)}
-        wrong = self._fault(module)
-        if wrong:
-            return {"status": "wrong", "detail": wrong}
-        return self._race(name, best)
+
+        def work() -> dict[str, Any]:
+            wrong = self._fault(built)
+            return {"status": "wrong", "detail": wrong} if wrong else self._race(name, best)
+
+        return self.place.during(work)
 
     def _race(self, name: str, best: str) -> dict[str, Any]:
         candidate, rival = self._timed(name), self._timed(best)
@@ -99,6 +94,9 @@ class Bench:
 
     def confirm(self, configs: list[dict[str, Any]]) -> dict[str, Any]:
         """Returns how many times as fast as the default each of ``configs`` is, measured again."""
+        return self.place.during(lambda: self._confirmed(configs))
+
+    def _confirmed(self, configs: list[dict[str, Any]]) -> dict[str, Any]:
         every = [self._timed(json.dumps(c, sort_keys=True)) for c in configs]
         base = self._timed(DEFAULT)
         measured(2 * _ROUNDS, base, *every)
@@ -110,20 +108,22 @@ class Bench:
         return {"status": "ok", "found": found, "seconds": base.seconds}
 
     def _timed(self, name: str) -> Timed:
-        return Timed(evaluator(self._module(name), self.cases[0].tensors()))
+        module, device = self.place.load(self._build(name)), self.place.device()
+        return Timed(evaluator(module, self.cases[0].tensors(device), device))
 
-    def _module(self, name: str) -> Any:
+    def _build(self, name: str) -> Any:
         if name not in self._built:
             config = None if name == DEFAULT else json.loads(name)
             ready = self.templates.scheduled(self.function, self.machine, config)
             for old in [n for n in self._built if n != DEFAULT][: -_KEPT + 1]:
                 del self._built[old]
-            self._built[name] = compiled(ready, self.machine)
+            self._built[name] = self.place.build(ready)
         return self._built[name]
 
-    def _fault(self, module: Any) -> str:
+    def _fault(self, built: Any) -> str:
+        kernel, device = self.place.load(built)["main"], self.place.device()
         for case in (*self.cases, self.cases[0]):  # the first twice: threads may race
-            call(module["main"], case)
+            call(kernel, case, device)
             fault = differs(case)
             if fault:
                 return fault

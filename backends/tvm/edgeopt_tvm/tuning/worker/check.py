@@ -35,9 +35,12 @@ class Case:
     wanted: list[np.ndarray]
     exact: bool
 
-    def tensors(self) -> list[Any]:
-        """Returns all arrays as the kernel takes them."""
-        return [tvm.runtime.from_dlpack(g.array) for g in (*self.inputs, *self.outputs)]
+    def tensors(self, device: Any = None) -> list[Any]:
+        """Returns all arrays as the kernel takes them: shared, or copied to ``device``."""
+        every = [g.array for g in (*self.inputs, *self.outputs)]
+        if device is None:
+            return [tvm.runtime.from_dlpack(a) for a in every]
+        return [tvm.runtime.tensor(a, device=device) for a in every]
 
 
 def make_cases(function: Any, plain: Callable[..., Any], outputs: int, seed: int = 0) -> list[Case]:
@@ -80,11 +83,15 @@ def _spread(values: np.ndarray) -> float:
     return float(-(shares * np.log(shares)).sum()) if len(found) > 1 else 0.0
 
 
-def call(kernel: Callable[..., Any], case: Case) -> None:
+def call(kernel: Callable[..., Any], case: Case, device: Any = None) -> None:
     """Runs ``kernel`` on ``case``; what its outputs held before is gone."""
     for held in case.outputs:
         held.mark()
-    kernel(*case.tensors())
+    tensors = case.tensors(device)
+    kernel(*tensors)
+    if device is not None:
+        for held, tensor in zip(case.outputs, tensors[len(case.inputs) :], strict=True):
+            held.array[...] = tensor.numpy()
 
 
 def differs(case: Case) -> str:

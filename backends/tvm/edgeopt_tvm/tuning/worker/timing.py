@@ -76,12 +76,12 @@ def ratio(one: Timed, other: Timed) -> float:
     return min((one.seconds / other.seconds, middle), key=lambda r: abs(math.log(r)))
 
 
-def evaluator(module: Any, tensors: list[Any]) -> Callable[[int], float]:
+def evaluator(module: Any, tensors: list[Any], device: Any = None) -> Callable[[int], float]:
     """Returns what runs TVM's function ``main`` a number of times, and returns the mean seconds."""
     import tvm  # noqa: PLC0415 (the toolchain)
 
     def run(number: int) -> float:
-        timer = module.time_evaluator("main", tvm.cpu(), number=number, repeat=1)
+        timer = module.time_evaluator("main", device or tvm.cpu(), number=number, repeat=1)
         return float(timer(*tensors).mean)
 
     return run

@@ -1,0 +1,1 @@
+"""What runs on a device that kernels are tuned on."""
