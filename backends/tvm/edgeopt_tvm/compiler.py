@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,8 @@ def compile_program(
     emitter = emit_program(program, machine, step=_counted(program, progress))
     _require_support(emitter, target)
     executable = lower_emitted(emitter)
-    chooser = open_chooser(machine, options.tuning_database)
-    files = model_files(executable, target, schedule=chooser, progress=progress)
+    with closing(open_chooser(machine, options.tuning_database)) as chooser:
+        files = model_files(executable, target, schedule=chooser, progress=progress)
     return Artifact(
         backend="tvm",
         target=target.name,
