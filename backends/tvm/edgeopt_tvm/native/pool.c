@@ -2,7 +2,9 @@
  *
  * A network is a hundred short loops, so handing one over has to be cheap. Each worker has a word of
  * its own that the caller bumps; it watches the word for a while before it goes to sleep on it
- * (futex), so within a run it is found awake. The caller does its share and then waits likewise. */
+ * (futex), so within a run it is found awake. Each thread begins with its own part of the loop, which
+ * it had of the last one too (its cache knows the neighbourhood), then takes what others have not
+ * begun: a thread that has no core, or a slow one, holds nobody up. */
 #define _GNU_SOURCE
 #include "pool.h"
 
@@ -23,6 +25,7 @@
 #endif
 
 enum { LINE = 128, SPACES = 8, STACK_BYTES = 2 << 20, MESSAGE_BYTES = 1024 };
+enum { PIECES = 4 }; /* tasks a thread that a loop is cut into, so that a free one can help */
 enum { ALONE_NS = 4000, WORKER_SPIN_NS = 200000, CALLER_SPIN_NS = 100000, LOOKS = 64 };
 
 /* Scratch memory of a thread, kept for the next kernel. */
@@ -37,23 +40,28 @@ struct worker {
   _Atomic uint32_t asleep;
   struct pool *pool;
   int index, inside; /* inside: it runs a task now */
+  /* Its tasks of the loop at hand: which loop it is (32 bits), the next task, the end (16 each). */
+  _Alignas(LINE) _Atomic uint64_t claims;
   pthread_t thread;
   struct space spaces[SPACES];
 };
 
 struct pool {
-  _Alignas(LINE) _Atomic uint32_t pending; /* workers that have not finished their share */
+  _Alignas(LINE) _Atomic uint32_t pending; /* tasks that are not done */
   _Atomic uint32_t asleep;                 /* the caller sleeps on `pending` */
   _Alignas(LINE) task run;                 /* the loop at hand */
   void *data;
-  int32_t tasks, shares;
+  int32_t tasks;
+  uint32_t loop; /* counts loops */
   _Atomic int32_t failed;
-  _Atomic uint32_t arrived; /* at barriers */
   int quit;
   _Atomic int said;
   char message[MESSAGE_BYTES];
   int count;
   struct worker *workers; /* the caller's own is the first */
+  cpu_set_t cores;        /* where threads may run */
+  int caller_core;        /* where workers may not; -1: they may run anywhere */
+  int spread;             /* whether there is a core for each thread */
 };
 
 static _Thread_local struct worker *self;
@@ -109,25 +117,41 @@ static uint32_t wait_change(_Atomic uint32_t *word, _Atomic uint32_t *asleep, ui
   }
 }
 
-static void do_share(struct worker *worker, int share) {
+/* Returns the next task of loop `loop` that `owner` was given, or -1: none is left, or it is over.
+ * A task that was claimed keeps its loop from ending, so what it needs stays as it is. */
+static int32_t claim(struct worker *owner, uint32_t loop) {
+  uint64_t seen = atomic_load_explicit(&owner->claims, memory_order_acquire);
+  for (;;) {
+    uint32_t next = (uint32_t)seen >> 16, end = (uint32_t)seen & 0xffff;
+    if ((uint32_t)(seen >> 32) != loop || next >= end) return -1;
+    if (atomic_compare_exchange_weak(&owner->claims, &seen, seen + 0x10000)) return (int32_t)next;
+  }
+}
+
+/* Runs the tasks that `worker` was given, then what others have not begun. */
+static void do_share(struct worker *worker) {
   struct pool *pool = worker->pool;
-  struct group group = {pool, pool->tasks};
+  uint32_t loop = (uint32_t)(atomic_load(&worker->claims) >> 32);
   worker->inside = 1;
-  for (int32_t i = share; i < pool->tasks; i += pool->shares)
-    if (pool->run(i, &group, pool->data) != 0) atomic_store(&pool->failed, 1);
+  for (int i = 0; i < pool->count; i++) {
+    struct worker *owner = &pool->workers[(worker->index + i) % pool->count];
+    for (int32_t mine; (mine = claim(owner, loop)) >= 0;) {
+      struct group group = {pool, pool->tasks};
+      if (pool->run(mine, &group, pool->data) != 0) atomic_store(&pool->failed, 1);
+      if (atomic_fetch_sub(&pool->pending, 1) == 1 && atomic_load(&pool->asleep))
+        futex_wake(&pool->pending);
+    }
+  }
   worker->inside = 0;
 }
 
 static void *work(void *argument) {
   struct worker *worker = argument;
-  struct pool *pool = worker->pool;
   self = worker;
   for (uint32_t seen = 0;;) {
     seen = wait_change(&worker->ticket, &worker->asleep, seen, WORKER_SPIN_NS);
-    if (pool->quit) return NULL;
-    do_share(worker, worker->index);
-    if (atomic_fetch_sub(&pool->pending, 1) == 1 && atomic_load(&pool->asleep))
-      futex_wake(&pool->pending);
+    if (worker->pool->quit) return NULL;
+    do_share(worker);
   }
 }
 
@@ -157,6 +181,9 @@ struct pool *pool_create(int threads) {
     pool->count += !failed;
   }
   pthread_attr_destroy(&attributes);
+  pool->caller_core = -1;
+  pool->spread = threads > 1 && sched_getaffinity(0, sizeof pool->cores, &pool->cores) == 0 &&
+                 threads <= CPU_COUNT(&pool->cores);
   if (!failed) return pool;
   pool_destroy(pool);
   errno = failed;
@@ -177,7 +204,22 @@ void pool_destroy(struct pool *pool) {
 
 int pool_threads(const struct pool *pool) { return pool->count; }
 
-void pool_enter(struct pool *pool) { self = pool ? &pool->workers[0] : NULL; }
+/* Keeps workers off the caller's core. On a busy machine the system may leave two threads on one core;
+ * every loop then waits for the one to be taken off and the other put on. */
+static void spread(struct pool *pool) {
+  int core = sched_getcpu();
+  if (core < 0 || core >= CPU_SETSIZE || core == pool->caller_core) return;
+  cpu_set_t others = pool->cores;
+  CPU_CLR(core, &others);
+  for (int i = 1; i < pool->count; i++)
+    pthread_setaffinity_np(pool->workers[i].thread, sizeof others, &others);
+  pool->caller_core = core;
+}
+
+void pool_enter(struct pool *pool) {
+  self = pool ? &pool->workers[0] : NULL;
+  if (pool && pool->spread) spread(pool);
+}
 
 const char *pool_message(const struct pool *pool) { return pool->message; }
 
@@ -199,31 +241,30 @@ static int run_alone(task run, void *data, int32_t tasks) {
 int TVMBackendParallelLaunch(task run, void *data, int32_t tasks) {
   struct pool *pool = self ? self->pool : NULL;
   if (!pool || pool->count == 1 || self->inside) return run_alone(run, data, tasks ? tasks : 1);
+  int32_t pieces = tasks ? tasks : pool->count * PIECES;
+  if (pieces > 0xffff) return run_alone(run, data, tasks);
   pool->run = run;
   pool->data = data;
-  pool->tasks = tasks ? tasks : pool->count;
-  pool->shares = pool->tasks < pool->count ? pool->tasks : pool->count;
+  pool->tasks = pieces;
+  pool->loop++;
   atomic_store_explicit(&pool->failed, 0, memory_order_relaxed);
-  atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
-  atomic_store_explicit(&pool->pending, (uint32_t)pool->shares - 1, memory_order_relaxed);
-  for (int i = 1; i < pool->shares; i++) post(&pool->workers[i]);
-  do_share(self, 0);
+  atomic_store_explicit(&pool->pending, (uint32_t)pieces, memory_order_relaxed);
+  for (int i = 0; i < pool->count; i++) {
+    uint64_t first = (uint64_t)pieces * i / pool->count, end = (uint64_t)pieces * (i + 1) / pool->count;
+    atomic_store(&pool->workers[i].claims, (uint64_t)pool->loop << 32 | first << 16 | end);
+  }
+  for (int i = 1; i < pool->count && i < pieces; i++) post(&pool->workers[i]);
+  do_share(self);
   for (uint32_t left; (left = atomic_load_explicit(&pool->pending, memory_order_acquire));)
     wait_change(&pool->pending, &pool->asleep, left, CALLER_SPIN_NS);
   return atomic_load_explicit(&pool->failed, memory_order_relaxed) ? -1 : 0;
 }
 
-/* Lets no task of a loop go on before all have come here. Only loops whose tasks all run at once
- * can have one; of others the tasks are run one after the other, and an error is better. */
+/* Tasks of a loop are not all run at once, so none can wait for the others; no schedule of ours
+ * makes loops that want it. */
 int TVMBackendParallelBarrier(int index, struct group *group) {
   (void)index;
-  struct pool *pool = group->barrier;
-  if (group->tasks == 1) return 0;
-  if (!pool || group->tasks > pool->count) return -1;
-  uint32_t tasks = (uint32_t)group->tasks;
-  uint32_t goal = (atomic_fetch_add(&pool->arrived, 1) / tasks + 1) * tasks;
-  while ((int32_t)(atomic_load_explicit(&pool->arrived, memory_order_acquire) - goal) < 0) relax();
-  return 0;
+  return group->tasks == 1 ? 0 : -1;
 }
 
 void *TVMBackendAllocWorkspace(int device, int id, uint64_t bytes, int code, int bits) {
