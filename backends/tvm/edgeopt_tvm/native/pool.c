@@ -54,7 +54,7 @@ struct pool {
   int32_t tasks;
   uint32_t loop; /* counts loops */
   _Atomic int32_t failed;
-  int quit;
+  _Atomic int quit;
   _Atomic int said;
   char message[MESSAGE_BYTES];
   int count;
