@@ -34,12 +34,22 @@ class Completed(msgspec.Struct, frozen=True):
 class Device(Protocol):
     """Moves files and runs commands. Commands are lists of arguments, never shell strings.
 
-    ``name`` is how a person calls it; ``emulated`` is true where times say nothing about hardware.
     A relative path is within `workdir`. A device is a context manager that closes itself.
     """
 
-    name: str
-    emulated: bool
+    @property
+    def name(self) -> str:
+        """How a person calls it; an attribute will do."""
+        ...
+
+    @property
+    def emulated(self) -> bool:
+        """Whether times say nothing about hardware; an attribute will do.
+
+        Raises:
+            DeviceError: It has to be asked, and cannot be reached.
+        """
+        ...
 
     def push(self, local: Path, remote: PurePosixPath) -> None:
         """Copies a file or a folder to ``remote``; what is there afterwards is whole.

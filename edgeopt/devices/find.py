@@ -18,8 +18,9 @@ _KNOWN = {
     "emulated": "an aarch64 Linux that QEMU emulates",
     "emulated:ARCH": "another architecture",
     "emulated:ARCH:CORE": "a core that QEMU knows",
+    "ssh://USER@HOST:PORT": "a device behind SSH",
 }
-_LATER = {"ssh": "a device behind SSH", "adb": "an Android device behind ADB"}
+_LATER = {"adb": "an Android device behind ADB"}
 
 
 def find_device(spec: str | Device, *, progress: Progress | None = None) -> Device:
@@ -47,6 +48,10 @@ def find_device(spec: str | Device, *, progress: Progress | None = None) -> Devi
 
         arch, _, core = rest.partition(":")
         return EmulatedDevice(arch or "aarch64", core, progress=progress)
+    if kind == "ssh":
+        from edgeopt.devices.ssh import SshDevice  # noqa: PLC0415 (only this one)
+
+        return SshDevice(spec)
     if kind in _LATER:
         what = f"{_LATER[kind]} cannot be used yet in this version"
         raise DeviceError(what, where=spec, hint="copy the bundle there and run its run.py")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["run_process", "words"]
+__all__ = ["end_group", "run_process", "words"]
 
 MAX_OUTPUT = 16 << 20
 """Of each stream, so many bytes are returned; a note says how many were left out."""
@@ -52,7 +52,7 @@ def run_process(
         try:
             in_time = _wait(process, timeout_s)
         finally:
-            _end_group(process)
+            end_group(process)
             process.wait()
         wall_s = time.perf_counter() - begun
         result = Completed(process.returncode, _text(out), _text(err), wall_s)
@@ -113,7 +113,8 @@ def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
         os.close(handle)
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process that leads its group, and whoever is in it."""
     if not hasattr(os, "killpg"):  # Windows
         process.kill()
         return

@@ -9,11 +9,16 @@ import os
 import shutil
 import stat
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeopt.errors import DeviceError
 
-__all__ = ["copy_whole"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["copy_whole", "whole"]
 
 
 def copy_whole(source: Path, destination: Path) -> None:
@@ -26,12 +31,28 @@ def copy_whole(source: Path, destination: Path) -> None:
             let it be written; what lay at ``destination`` is still there.
     """
     _check(source, destination)
+    with whole(destination, source) as new:
+        _copy(source, new)
+
+
+@contextmanager
+def whole(destination: Path, source: object) -> Iterator[Path]:
+    """Yields a path to make a file or a folder at; it is renamed to ``destination`` afterwards.
+
+    Args:
+        destination: What lies there is replaced, a folder as a whole.
+        source: What to call the thing in an error.
+
+    Raises:
+        DeviceError: The system did not let it be written; what lay there is still there.
+    """
     draft: Path | None = None
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         prefix = f".{destination.name}."
         draft = Path(tempfile.mkdtemp(dir=destination.parent, prefix=prefix, suffix=".draft"))
-        _put(_copy(source, draft / "new"), destination, draft / "old")
+        yield draft / "new"
+        _put(draft / "new", destination, draft / "old")
     except (OSError, shutil.Error) as error:
         what = f"{source} cannot be copied: {_reason(error)}"
         raise DeviceError(what, where=str(destination)) from error
@@ -49,10 +70,10 @@ def _check(source: Path, destination: Path) -> None:
         raise DeviceError("this names no file or folder", where=str(destination))
 
 
-def _copy(source: Path, copy: Path) -> Path:
+def _copy(source: Path, copy: Path) -> None:
     if not source.is_dir():
         _copy_file(os.fspath(source), os.fspath(copy))
-        return copy
+        return
     for folder, folders, _ in os.walk(source):
         for name in folders:
             path = Path(folder, name)
@@ -60,7 +81,6 @@ def _copy(source: Path, copy: Path) -> Path:
                 raise OSError(f"{path} is a link to a folder")
     shutil.copytree(source, copy, copy_function=_copy_file)
     copy.chmod(copy.stat().st_mode | stat.S_IRWXU)  # what may not be written cannot be moved
-    return copy
 
 
 def _copy_file(source: str, copy: str) -> None:

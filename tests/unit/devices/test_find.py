@@ -36,6 +36,22 @@ def test_emulated_ones(emulators, spec, name):
     assert device.emulated
 
 
+@pytest.mark.parametrize(
+    ("spec", "arguments", "work"),
+    [
+        ("ssh://pi@raspberrypi.local", ["-l", "pi", "--", "raspberrypi.local"], ""),
+        ("ssh://My_Alias", ["--", "My_Alias"], ""),
+        ("ssh://pi@[fe80::1%eth0]:2222", ["-p", "2222", "-l", "pi", "--", "fe80::1%eth0"], ""),
+        ("ssh://pi@host/srv/two words/$(x)/", ["-l", "pi", "--", "host"], "/srv/two words/$(x)"),
+    ],
+)
+def test_ones_behind_ssh(spec, arguments, work):
+    device = find_device(spec)
+    assert device.name == spec
+    assert device.address.arguments == arguments
+    assert device.address.work == work
+
+
 def test_a_device_passes_through():
     device = ScriptedDevice()
     assert find_device(device) is device
@@ -44,7 +60,10 @@ def test_a_device_passes_through():
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        ("ssh://pi@raspberrypi", "SSH cannot be used yet"),
+        ("ssh:raspberrypi", "write ssh://user@host"),
+        ("ssh://-oProxyCommand=touch owned", "is no host"),
+        ("ssh://pi;ls@raspberrypi", "is no user"),
+        ("ssh://pi@raspberrypi:99999", "is no port"),
         ("adb://0123", "ADB cannot be used yet"),
         ("lokal", 'did you mean "local"'),
         ("emulatd", 'did you mean "emulated"'),

@@ -1,0 +1,262 @@
+"""A device behind a shell: files travel as tar streams, programs run as jobs of ``sh``.
+
+It needs what every Linux has (``sh``, ``tar``, ``find``, ``sha256sum``), BusyBox and Toybox included.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import shutil
+import tempfile
+import threading
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from edgeopt.contracts import Completed
+from edgeopt.devices.about import About, ask_about
+from edgeopt.devices.link import Link, Said, call
+from edgeopt.devices.merge import merge_installed
+from edgeopt.devices.parcel import Content, held_there, scan, unpack, write_parcel
+from edgeopt.devices.probe import facts_of, probe
+from edgeopt.devices.process import MAX_OUTPUT, words
+from edgeopt.devices.scripts import listing_script, pull_script, push_script, run_script
+from edgeopt.devices.shell import quote
+from edgeopt.devices.shell_facts import shell_probe
+from edgeopt.devices.transfer import whole
+from edgeopt.devices.wheels import install_wheels
+from edgeopt.errors import DeviceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["RemoteDevice"]
+
+_GRACE_S = 30.0
+"""Seconds that a device may take to say that it ended a program which took too long."""
+_MARGIN_KB = 1024
+_SIGNALS = range(129, 193)  # what a shell makes of a program that a signal ended
+
+
+class RemoteDevice:
+    """A device that a `Link` leads to. Relative paths are within `workdir`.
+
+    Args:
+        link: The way to it.
+        work: The folder it may use, as a word of a script; kept afterwards.
+    """
+
+    def __init__(self, link: Link, work: str) -> None:
+        self.name = link.name
+        self._link = link
+        self._work = work
+        self._about: About | None = None
+        self._asking = threading.Lock()
+        self._closed = False
+
+    @property
+    def emulated(self) -> bool:
+        """Whether its Python runs under an emulator."""
+        return bool(self.about.emulator)
+
+    @property
+    def arch(self) -> str:
+        """Its architecture."""
+        return self.about.arch
+
+    @property
+    def about(self) -> About:
+        """What does not change on it; asked once.
+
+        Raises:
+            DeviceError: It cannot be reached.
+        """
+        self._check_open()
+        with self._asking:
+            if self._about is None:
+                self._about = ask_about(self._link, self._work)
+            return self._about
+
+    def push(self, local: Path, remote: PurePosixPath) -> None:
+        """Copies a file or a folder to ``remote``; only files that differ there travel.
+
+        Raises:
+            DeviceError: It cannot be copied; what lay at ``remote`` is still there.
+        """
+        path = self._path(remote)
+        content = scan(Path(local))
+        listed = call(self._link, listing_script(path), timeout_s=None)
+        there = held_there(listed.stdout)
+        if listed.word in {"file", "folder"} and there == content:
+            return
+        same = [name for name, held in content.items() if held.digest and there.get(name) == held]
+        self._check_room(Path(local), content, same, listed.number)
+        feed = partial(write_parcel, source=Path(local), content=content, kept=same)
+        script = push_script(path, secrets.token_hex(4))
+        said = call(self._link, script, feed=feed, timeout_s=None)
+        if said.word != "done":
+            what = f"{local} cannot be copied: {said.reason}"
+            raise DeviceError(what, where=f"{self.name}:{path}", hint=_hint_of(said))
+
+    def pull(self, remote: PurePosixPath, local: Path) -> None:
+        """Copies a file or a folder from ``remote``.
+
+        Raises:
+            DeviceError: It is missing or cannot be copied.
+        """
+        path = self._path(remote)
+        where = f"{self.name}:{path}"
+        with tempfile.TemporaryFile() as stream:
+            said = call(self._link, pull_script(path), timeout_s=None, into=stream)
+            if said.word == "missing":
+                raise DeviceError("there is no such file or folder", where=where)
+            if said.word == "link":
+                raise DeviceError(f"{said.reason} is a link to a folder", where=where)
+            if said.word == "failed":
+                raise DeviceError(f"cannot be copied: {said.reason}", where=where)
+            with whole(Path(local), where) as new:
+                if said.word == "folder":
+                    unpack(stream, new, self.name)
+                else:
+                    _write(stream, new, program=said.word == "program")
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        cwd: PurePosixPath | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float = 300.0,
+    ) -> Completed:
+        """Runs ``command`` and returns its result, whatever its exit status.
+
+        A status from 129 to 192 is taken for a signal, as shells do.
+
+        Args:
+            command: Program and arguments; the program ``python3`` is the device's Python.
+            cwd: The folder it runs in; `workdir` where None.
+            env: Variables beside those that every program on the device has.
+            timeout_s: Seconds after which it, and what it started, is killed.
+
+        Raises:
+            DeviceError: It could not be started, ran past ``timeout_s``, or the device was lost;
+                then it was ended there.
+        """
+        if isinstance(command, str) or not command:
+            raise DeviceError("a command is a list: a program and its arguments", where=self.name)
+        limit_s = None if math.isinf(timeout_s) else max(1, math.ceil(timeout_s))
+        folder = self._path(cwd or PurePosixPath())
+        body = run_script(
+            self._argv(command),
+            job=self.workdir() / "jobs" / secrets.token_hex(8),
+            cwd=folder,
+            env=env or {},
+            limit_s=limit_s,
+            most_bytes=MAX_OUTPUT,
+        )
+        patience_s = None if limit_s is None else limit_s + _GRACE_S
+        said = call(self._link, body, timeout_s=patience_s)
+        return self._completed(said, command, folder, timeout_s)
+
+    def install(self, requirements: Sequence[str], into: PurePosixPath) -> None:
+        """Installs ``requirements`` and what they need into folder ``into``.
+
+        This machine's pip fetches the wheels that fit the device, which needs no network.
+
+        Raises:
+            DeviceError: A requirement has no wheel for the device; it is named.
+        """
+        python = self.about.interpreter(self.name)
+        if not requirements:
+            return
+        with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
+            new, site = Path(folder) / "new", Path(folder) / "site"
+            install_wheels(requirements, new, where=self.name, python=python)
+            if self._is_folder(into):
+                self.pull(into, site)
+            merge_installed(new, site)
+            self.push(site, into)
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what is known of the device now; None for each that is not."""
+        about = self.about
+        said = probe(self) if about.python else shell_probe(self._link, about)
+        known = facts_of(self, said)
+        return {**known, "emulator": about.emulator or None}
+
+    def workdir(self) -> PurePosixPath:
+        """Returns a folder on the device that edgeopt may use."""
+        return PurePosixPath(self.about.work)
+
+    def close(self) -> None:
+        """Ends the connection. A second call does nothing."""
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DeviceError("this device is closed", where=self.name)
+
+    def _path(self, remote: PurePosixPath) -> PurePosixPath:
+        self._check_open()
+        path = self.workdir() / remote
+        if path.name in {"", ".", ".."}:
+            raise DeviceError("this names no file or folder", where=f"{self.name}:{path}")
+        return path
+
+    def _argv(self, command: Sequence[str]) -> list[str]:
+        program, *rest = command
+        if program != "python3":
+            return [program, *rest]
+        if not self.about.python:
+            hint = "install Python 3.9 or later there; a bundle with model/run needs none"
+            raise DeviceError("there is no Python on it", where=self.name, hint=hint)
+        return [self.about.python, *rest]
+
+    def _is_folder(self, remote: PurePosixPath) -> bool:
+        body = f"[ -d {quote(self._path(remote))} ] && end yes 0\nend no 0"
+        return call(self._link, body).word == "yes"
+
+    def _check_room(self, local: Path, content: Content, same: list[str], free_kb: int) -> None:
+        new = content.keys() - set(same)
+        size = sum((local / name if name else local).stat().st_size for name in new)
+        needed_kb = size // 1024 + 4 * len(new) + _MARGIN_KB
+        if 0 < free_kb < needed_kb:
+            what = f"not enough room: {needed_kb // 1024} MiB needed, {free_kb // 1024} MiB free"
+            hint = f"{self.workdir()}/bundles and {self.workdir()}/site may be removed"
+            raise DeviceError(what, where=self.name, hint=hint)
+
+    def _completed(
+        self, said: Said, command: Sequence[str], folder: PurePosixPath, timeout_s: float
+    ) -> Completed:
+        if said.word == "folder":
+            raise DeviceError(f"there is no folder {folder} to run in", where=self.name)
+        if said.word in {"program", "failed"}:
+            reason = "there is no such program" if said.word == "program" else said.reason
+            what = f"`{words(command)}` could not be started: {reason}"
+            raise DeviceError(what, where=self.name)
+        status = 128 - said.number if said.number in _SIGNALS else said.number
+        out, err = (part.decode("utf-8", "replace") for part in (said.stdout, said.stderr))
+        if said.word == "late":
+            last = err.strip()[-200:]
+            hint = f"its last words: {last}" if last else "raise timeout_s if it needs longer"
+            what = f"`{words(command)}` ran longer than {timeout_s:g} s and was ended"
+            raise DeviceError(what, where=self.name, hint=hint)
+        return Completed(status, out, err, said.wall_s)
+
+
+def _hint_of(said: Said) -> str | None:
+    full = "no space left" in said.reason.lower()
+    return "make room on the device, and try again" if full else None
+
+
+def _write(stream: IO[bytes], path: Path, *, program: bool) -> None:
+    with path.open("wb") as new:
+        shutil.copyfileobj(stream, new)
+    path.chmod(0o755 if program else 0o644)
