@@ -60,7 +60,8 @@ def convolution(  # noqa: PLR0913 (what a convolution is made of)
     Args:
         bb: Where it is written.
         x: (batch, rows, columns, channels); float32, or int8 or uint8 as ``machine.activations``.
-        weight: (out channels, kernel rows, kernel columns, channels of a group); float32 or int8.
+        weight: (out channels, kernel rows, kernel columns, channels of a group); float32, int8,
+            or float16, which is converted as it is read. With a float32 ``x`` it may be any of them.
         machine: What code is made for.
         window: Strides, padding, dilation and groups.
         fill: What stands in the padding; an integer input's zero point.
@@ -70,7 +71,7 @@ def convolution(  # noqa: PLR0913 (what a convolution is made of)
     """
     out, _, _, of_group = (int(d) for d in weight.shape)
     if window.groups == 1:
-        packing = packing_of(weight, machine)
+        packing = packing_of(weight, machine, str(x.ty.dtype))
         held, compute = packing.pack(weight), _direct(window, fill, out)
     elif of_group == 1 and out == window.groups:
         wide = "int32" if machine.arch == "x86_64" else "int16"  # what is multiplied at once

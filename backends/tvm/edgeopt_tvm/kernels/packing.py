@@ -40,10 +40,17 @@ class Packing:
         return np.ascontiguousarray(split.transpose(0, 2, 3, 4, 1, 5))
 
 
-def packing_of(weight: np.ndarray, machine: Machine) -> Packing:
-    """Returns the order for ``weight``, whose first axis is the output channels."""
+def packing_of(weight: np.ndarray, machine: Machine, data: str) -> Packing:
+    """Returns the order for ``weight``, whose first axis is the output channels.
+
+    Args:
+        weight: The weight.
+        machine: What code is made for.
+        data: The dtype that it is multiplied with; instructions take bytes on both sides.
+    """
     lanes = lanes_of(int(weight.shape[0]), machine)
-    found = instruction(machine, lanes) if weight.dtype == np.int8 else None
+    whole = weight.dtype == np.int8 and data == machine.activations
+    found = instruction(machine, lanes) if whole else None
     return Packing(lanes, found.group if found else 1)
 
 

@@ -27,13 +27,14 @@ def dense(
     Args:
         bb: Where it is written.
         x: (rows, features); float32, or int8 or uint8 as ``machine.activations``.
-        weight: (out features, features); float32 or int8.
+        weight: (out features, features); float32, int8, or float16, which is converted as it is
+            read. With a float32 ``x`` it may be any of them.
         machine: What code is made for.
 
     Returns:
         float32 for float32, else int32: products of raw integers, no zero point taken off.
     """
-    packing = packing_of(weight, machine)
+    packing = packing_of(weight, machine, str(x.ty.dtype))
     packed = packing.pack(weight[:, None, None, :])[:, 0, 0]
 
     def compute(data: te.Tensor, kernel: te.Tensor) -> te.Tensor:
