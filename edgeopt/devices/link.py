@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
     from edgeopt.devices.shell import Answer
 
-__all__ = ["Link", "Said", "call"]
+__all__ = ["Link", "Said", "call", "hold"]
 
 QUICK_S = 120.0
 """Seconds that a script which moves no data may take."""
 _HEAD = 1 << 16
+_POLL_S = 0.02
+_LETTING_GO_S = 10.0
 _MAX_STDERR = (16 << 20) + (1 << 16)
 
 
@@ -110,6 +112,39 @@ def call(
         stdout = b"" if into is not None else target.read()
     wall_s = time.perf_counter() - begun
     return Said(answer.word, answer.number, stdout, answer.stderr, wall_s)
+
+
+@contextmanager
+def hold(link: Link, body: str) -> Iterator[Said | None]:
+    """Yields None while the script ``body`` holds something; it lets go when the block ends.
+
+    The script says ``held`` when it does, and waits for the end of its input. One that ends before
+    holds nothing; what it answered is yielded then.
+
+    Raises:
+        DeviceError: The device cannot be reached, or did not answer in time.
+    """
+    frame = Frame()
+    argv = link.argv(for_any_shell(frame.around(body)))
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with _started(link, argv, (out, err)) as process:
+            deadline = time.monotonic() + QUICK_S
+            while process.poll() is None and not _start(out, _HEAD).endswith(b"\nheld\n"):
+                if time.monotonic() > deadline:
+                    raise _lost(link, frame.read(b"", b""), QUICK_S)
+                time.sleep(_POLL_S)
+            if process.poll() is None:
+                yield None
+                if process.stdin is not None:
+                    process.stdin.close()
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_LETTING_GO_S)
+                return
+        head = _start(out, _HEAD)
+        answer = frame.read(head, _start(err, _MAX_STDERR))
+        if not answer.word:
+            raise _lost(link, answer, None)
+        yield Said(answer.word, answer.number, head[answer.stdout_at :], answer.stderr, 0.0)
 
 
 def _lost(link: Link, answer: Answer, waited_s: float | None) -> DeviceError:

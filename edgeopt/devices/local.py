@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.devices.lock import hold_machine
 from edgeopt.devices.on_host import OnHost
 from edgeopt.devices.probe import facts_of, probe
 from edgeopt.devices.wheels import install_wheels
 from edgeopt.registry.limits import memory_mb, usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path, PurePosixPath
 
 __all__ = ["LocalDevice"]
@@ -40,6 +42,16 @@ class LocalDevice(OnHost):
         """Returns what is known of this machine now; None for each that is not."""
         known = facts_of(self, probe(self))
         return {**known, "cores": usable_cores(), "memory_mb": memory_mb() or None}
+
+    @contextmanager
+    def hold(self, wait_s: float) -> Iterator[None]:
+        """Keeps other measurements off this machine until the block ends.
+
+        Raises:
+            DeviceError: Another one runs for longer than ``wait_s``.
+        """
+        with hold_machine(self.name, wait_s):
+            yield
 
     def _argv(self, command: Sequence[str], folder: Path) -> list[str]:  # noqa: ARG002
         program, *rest = command

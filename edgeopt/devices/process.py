@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["end_group", "run_process", "words"]
+__all__ = ["end_group", "ended", "run_process", "words"]
 
 MAX_OUTPUT = 16 << 20
 """Of each stream, so many bytes are returned; a note says how many were left out."""
@@ -62,6 +62,16 @@ def run_process(
         what = f"`{words(argv)}` ran longer than {timeout_s:g} s and was ended"
         raise DeviceError(what, where=where, hint=hint)
     return result
+
+
+def ended(status: int) -> str:
+    """Returns how a program ended, for a sentence: ``was ended by signal 11 (SIGSEGV)``."""
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was ended by signal {-status} ({signal.Signals(-status).name})"
+    except ValueError:
+        return f"was ended by signal {-status}"
 
 
 def words(argv: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import tempfile
 import threading
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -17,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from edgeopt.contracts import Completed
 from edgeopt.devices.about import About, ask_about
 from edgeopt.devices.link import Link, Said, call
+from edgeopt.devices.lock import hold_remote
 from edgeopt.devices.merge import merge_installed
 from edgeopt.devices.parcel import Content, held_there, scan, unpack, write_parcel
 from edgeopt.devices.probe import facts_of, probe
@@ -29,7 +31,7 @@ from edgeopt.devices.wheels import install_wheels
 from edgeopt.errors import DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["RemoteDevice"]
 
@@ -184,6 +186,17 @@ class RemoteDevice:
         said = probe(self) if about.python else shell_probe(self._link, about)
         known = facts_of(self, said)
         return {**known, "emulator": about.emulator or None}
+
+    @contextmanager
+    def hold(self, wait_s: float) -> Iterator[None]:
+        """Keeps other measurements off the device until the block ends.
+
+        Raises:
+            DeviceError: Another one runs for longer than ``wait_s``.
+        """
+        self._check_open()
+        with hold_remote(self._link, wait_s):
+            yield
 
     def workdir(self) -> PurePosixPath:
         """Returns a folder on the device that edgeopt may use."""

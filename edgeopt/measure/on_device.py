@@ -14,7 +14,10 @@ import msgspec
 import numpy as np
 
 from edgeopt.bundles.npy import write_npz
+from edgeopt.devices.lock import measuring
+from edgeopt.devices.process import ended
 from edgeopt.errors import DeviceError, InputError
+from edgeopt.measure.fits import refuse_other_cpu
 from edgeopt.measure.profile import Profile
 
 if TYPE_CHECKING:
@@ -73,9 +76,10 @@ class PlacedBundle:
         """Returns the bundle on the device, copied there now.
 
         Raises:
-            DeviceError: It cannot be copied.
+            DeviceError: It is for another processor, or cannot be copied.
             BundleError: It changed since it was read.
         """
+        refuse_other_cpu(bundle, device)
         placed = cls(bundle, device, timeout_s=timeout_s)
         with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
             if bundle.is_zip:
@@ -104,12 +108,18 @@ class PlacedBundle:
         warmup: int | None = None,
         threads: int = 0,
         max_seconds: float = 120.0,
+        inputs: Sequence[np.ndarray] | None = None,
     ) -> Profile:
-        """Returns times, memory and facts; `profile_bundle` documents the arguments."""
-        with self._scratch() as (local, remote):
+        """Returns times, memory and facts; `profile_bundle` documents the arguments.
+
+        With ``inputs``, it runs on these.
+        """
+        with measuring(self.device), self._scratch() as (local, remote):
             words = ["--benchmark", "--json", str(remote / "times.json"), "--runs", str(runs)]
             words += ["--threads", str(threads), "--max-seconds", str(max_seconds)]
             words += [] if warmup is None else ["--warmup", str(warmup)]
+            if inputs is not None:
+                words += self._send(dict(zip(self._names, inputs, strict=True)), local, remote)
             self._run_well(words)
             self.device.pull(remote / "times.json", local / "times.json")
             text = (local / "times.json").read_bytes()
@@ -138,21 +148,23 @@ class PlacedBundle:
         for number, sample in enumerate(samples):
             _check_sample(sample, signature.inputs, f"sample {number}")
         with self._scratch() as (local, remote):
-            names = [spec.name for spec in signature.inputs]
             columns = [np.stack(column) for column in zip(*samples, strict=True)]
-            (local / "in.npz").write_bytes(write_npz(dict(zip(names, columns, strict=True))))
-            self.device.push(local / "in.npz", remote / "in.npz")
-            words = [
-                "--each",
-                "--input",
-                str(remote / "in.npz"),
-                "--output",
-                str(remote / "out.npz"),
-            ]
-            self._run_well([*words, "--threads", str(threads)])
+            words = self._send(dict(zip(self._names, columns, strict=True)), local, remote)
+            words += ["--each", "--output", str(remote / "out.npz"), "--threads", str(threads)]
+            self._run_well(words)
             self.device.pull(remote / "out.npz", local / "out.npz")
             outputs = _read_outputs(local / "out.npz", signature.outputs, len(samples))
         return [tuple(output[i] for output in outputs) for i in range(len(samples))]
+
+    @property
+    def _names(self) -> list[str]:
+        return [spec.name for spec in self.bundle.manifest.signature.inputs]
+
+    def _send(self, arrays: dict[str, np.ndarray], local: Path, remote: PurePosixPath) -> list[str]:
+        """Returns the words that make run.py read ``arrays``, which are on the device then."""
+        (local / "in.npz").write_bytes(write_npz(arrays))
+        self.device.push(local / "in.npz", remote / "in.npz")
+        return ["--input", str(remote / "in.npz")]
 
     def _run(self, words: Sequence[str]) -> Completed:
         """Runs run.py; installs the requirements and runs it again where they are missing."""
@@ -173,8 +185,7 @@ class PlacedBundle:
         text = (done.stderr.strip() or done.stdout.strip() or "it said nothing")[-2000:]
         if done.returncode == _USAGE:
             return InputError(text, where=self.device.name)
-        what = f"run.py ended with status {done.returncode}: {text}"
-        return DeviceError(what, where=self.device.name)
+        return DeviceError(f"run.py {ended(done.returncode)}: {text}", where=self.device.name)
 
     @contextmanager
     def _scratch(self) -> Iterator[tuple[Path, PurePosixPath]]:
@@ -216,8 +227,9 @@ def profile_bundle(  # noqa: PLR0913 (how to measure, by name)
     Raises:
         DeviceError: The device cannot be prepared, or the bundle does not run there.
     """
-    placed = PlacedBundle.push(bundle, device, timeout_s=timeout_s)
-    return placed.profile(runs=runs, warmup=warmup, threads=threads, max_seconds=max_seconds)
+    with measuring(device):
+        placed = PlacedBundle.push(bundle, device, timeout_s=timeout_s)
+        return placed.profile(runs=runs, warmup=warmup, threads=threads, max_seconds=max_seconds)
 
 
 def verify_on_device(bundle: Bundle, device: Device, *, timeout_s: float = 600.0) -> Verification:
