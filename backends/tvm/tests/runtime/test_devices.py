@@ -6,14 +6,18 @@ import shutil
 import subprocess
 from pathlib import PurePosixPath
 
+import msgspec
 import numpy as np
 import pytest
 
 from edgeopt.bundles import GoldenSamples, Tolerance, write_bundle
-from edgeopt.contracts import Artifact, Signature, TensorSpec
+from edgeopt.contracts import Artifact, CompileOptions, Signature, TensorSpec
 from edgeopt.devices import EmulatedDevice
+from edgeopt.ir import ReferenceRunner
 from edgeopt.measure import PlacedBundle
 from edgeopt.registry.target_registry import find_target
+from edgeopt.testing.specimens import program_of, specimen
+from edgeopt_tvm import TVMBackend
 from edgeopt_tvm.library import build_program
 from edgeopt_tvm.machine import machine_of
 from edgeopt_tvm.packaging import LIBRARY, PROGRAM, device_runtime, model_files
@@ -65,6 +69,37 @@ def test_static_programs_compute_the_same(request, name, arch, tmp_path):
         toy.check([np.load(tmp_path / f"out{i}.npy") for i in range(len(toy.wanted))])
     command = [QEMU[arch], program, "--input", "in0.npy", "--output", "nowhere/x.npy"]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 2
+
+
+@pytest.mark.slow
+@pytest.mark.qemu
+@pytest.mark.parametrize("arch", list(QEMU))
+@pytest.mark.parametrize(
+    ("name", "precision"), [("residual", "int8"), ("tokens", "int8"), ("attention", "float32")]
+)
+def test_networks_compute_what_the_reference_does(name, precision, arch, tmp_path):
+    """Without Python on the device, so that nothing is needed there."""
+    if shutil.which(QEMU[arch]) is None:
+        pytest.skip(f"{QEMU[arch]} is not installed")
+    target = find_target(f"generic-{arch}")
+    bare = msgspec.structs.replace(target, os=msgspec.structs.replace(target.os, python=""))
+    program = program_of(name, precision)
+    artifact = TVMBackend().compile(program, bare, CompileOptions())
+    assert (artifact.entry, list(artifact.files)) == ("run", ["run"])
+    (tmp_path / "run").write_bytes(artifact.files["run"])
+    (tmp_path / "run").chmod(0o755)
+    inputs = [tensor.numpy() for tensor in specimen(name).example]
+    for index, array in enumerate(inputs):
+        np.save(tmp_path / f"in{index}.npy", array)
+    words = [word for i in range(len(inputs)) for word in ("--input", f"in{i}.npy")]
+    command = [QEMU[arch], "./run", *words, "--output", "out.npy", "--threads", "2"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    wanted = ReferenceRunner(program)(*inputs)
+    got = np.load(tmp_path / "out.npy")
+    if precision == "int8":
+        np.testing.assert_array_equal(got, wanted)
+    else:
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", TARGETS)
