@@ -15,7 +15,7 @@ import edgeopt
 from edgeopt.errors import CalibrationError, InputError, PluginError, TargetError
 from edgeopt.testing.specimens import float_program, program_of, specimen
 
-HEAVY = ("torch", "numpy", "openvino", "onnx", "ai_edge_litert", "rich", "typer")
+HEAVY = ("torch", "numpy", "openvino", "tvm", "onnx", "ai_edge_litert", "rich", "typer")
 
 
 def test_importing_loads_nothing_heavy():

@@ -13,7 +13,16 @@ import pytest
 import edgeopt
 from edgeopt import errors
 
-HEAVY = ("torch", "numpy", "openvino", "ai_edge_litert", "litert_torch", "onnx", "transformers")
+HEAVY = (
+    "torch",
+    "numpy",
+    "openvino",
+    "tvm",
+    "ai_edge_litert",
+    "litert_torch",
+    "onnx",
+    "transformers",
+)
 
 
 def loaded_by(statement):

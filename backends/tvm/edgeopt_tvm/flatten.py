@@ -15,40 +15,7 @@ if TYPE_CHECKING:
 
     from edgeopt.ir import Program
 
-__all__ = ["flattened", "origins_of"]
-
-
-def origins_of(plain: Any, joined: Any) -> list[tuple[str, ...]]:
-    """Returns for each kernel call of main, in order, the program's nodes that it computes.
-
-    Joining renames the last value of each group. Groups stand in the order of their last calls, so
-    that the names that are missing belong to them in turn.
-
-    Args:
-        plain: The module before operators were grouped.
-        joined: The module with groups.
-    """
-    groups = [_names(joined, b) for b in _bindings(joined["main"]) if _is_call(b.value)]
-    before = [b.var.name for b in _bindings(plain["main"]) if _is_call(b.value)]
-    named = {name for group in groups for name in group}
-    missing = iter([name for name in before if name not in named])
-    known = set(before)
-    found = []
-    for group in groups:
-        names = [n for n in group if n in known]
-        if len(names) < len(group):
-            names.append(next(missing, ""))
-        nodes = (n.rpartition("__")[0] for n in names)
-        found.append(tuple(dict.fromkeys(n for n in nodes if n)))
-    return found
-
-
-def _names(module: Any, binding: Any) -> list[str]:
-    """Returns the names of the values that one call of main makes, those inside its group too."""
-    operator = binding.value.op
-    if not isinstance(operator, tvm.ir.GlobalVar):
-        return [binding.var.name]
-    return [b.var.name for b in _bindings(module[operator]) if _is_call(b.value)]
+__all__ = ["bindings", "flattened", "is_call", "is_view"]
 
 
 def flattened(module: Any, program: Program, origins: list[tuple[str, ...]]) -> Executable:
@@ -57,7 +24,7 @@ def flattened(module: Any, program: Program, origins: list[tuple[str, ...]]) -> 
     Args:
         module: As fusion leaves it.
         program: Whose inputs and outputs it has.
-        origins: What `origins_of` said before kernels were joined.
+        origins: For each kernel call of main, in order, the program's nodes that it computes.
 
     Raises:
         CompileError: Something is left that is not a kernel.
@@ -68,8 +35,8 @@ def flattened(module: Any, program: Program, origins: list[tuple[str, ...]]) -> 
         flat.add(parameter.name, Buffer(name, _shape(parameter), _dtype(parameter), "input"))
     flat.outputs(_returned(main))
     number = 0
-    for binding in _bindings(main):
-        if _is_call(binding.value):
+    for binding in bindings(main):
+        if is_call(binding.value):
             flat.call(binding, origins[number] if number < len(origins) else ())
             number += 1
         else:
@@ -154,7 +121,7 @@ class _Flat:
             self._index[name] = self._tuples[value.tuple_value.name][value.index]
         elif isinstance(value, relax.Constant):
             self._index[name] = self._constant(value)
-        elif isinstance(value, relax.Call) and _is_view(value):
+        elif isinstance(value, relax.Call) and is_view(value):
             self._view(name, value)
         elif not isinstance(value, relax.Tuple):
             raise CompileError(f"TVM left {type(value).__name__} in the program")
@@ -179,16 +146,19 @@ class _Flat:
         return index
 
 
-def _bindings(function: Any) -> list[Any]:
+def bindings(function: Any) -> list[Any]:
+    """Returns what a Relax function binds, in order."""
     return [b for block in function.body.blocks for b in block.bindings]
 
 
-def _is_view(call: Any) -> bool:
+def is_view(call: Any) -> bool:
+    """Returns whether a call is another's memory in another shape."""
     return bool(call.op == tvm.ir.Op.get("relax.reshape"))
 
 
-def _is_call(value: Any) -> bool:
-    return isinstance(value, relax.Call) and not _is_view(value)
+def is_call(value: Any) -> bool:
+    """Returns whether a value is what a kernel makes."""
+    return isinstance(value, relax.Call) and not is_view(value)
 
 
 def _shape(variable: Any) -> tuple[int, ...]:
@@ -201,7 +171,7 @@ def _dtype(variable: Any) -> str:
 
 def _returned(main: Any) -> list[tuple[list[str], Any]]:
     """Returns each output's variable, and the names of all variables that are its memory."""
-    known = {b.var.name: b.value for b in _bindings(main)}
+    known = {b.var.name: b.value for b in bindings(main)}
     body = main.body.body
     if isinstance(body, relax.Var) and isinstance(known.get(body.name), relax.Tuple):
         body = known[body.name]
@@ -215,7 +185,7 @@ def _chain(variable: Any, known: dict[str, Any]) -> list[str]:
         value = known.get(names[-1])
         if isinstance(value, relax.Var):
             names.append(value.name)
-        elif isinstance(value, relax.Call) and _is_view(value):
+        elif isinstance(value, relax.Call) and is_view(value):
             names.append(value.args[0].name)
         elif isinstance(value, relax.TupleGetItem):
             return [*names, f"{value.tuple_value.name}.{value.index}"]

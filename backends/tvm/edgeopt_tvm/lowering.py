@@ -8,7 +8,8 @@ import tvm
 from tvm import relax
 
 from edgeopt_tvm.emitter import emit_program
-from edgeopt_tvm.flatten import flattened, origins_of
+from edgeopt_tvm.flatten import flattened
+from edgeopt_tvm.origins import origins_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -34,7 +34,7 @@ _PATTERNS: dict[Pattern, int] = {"elementwise": 0, "broadcast": 1, "apart": 8}
 """TVM's ``OpPatternKind``."""
 
 
-class Builder(relax.BlockBuilder):
+class Builder(relax.BlockBuilder):  # type: ignore[misc]  # its package has no types
     """A block builder that names what it emits after the node that is being written."""
 
     origin = "value"
@@ -293,7 +293,7 @@ class Storage:
         """Returns memory of its own with the same content."""
         shape = tuple(int(d) for d in expr.ty.shape)
         held = self.shaped(expr, shape or (1,))
-        made = self.te("copy", lambda t: te.compute(t.shape, lambda *i: t(*i), name="copied"), held)
+        made = self.te("copy", lambda t: te.compute(t.shape, t, name="copied"), held)
         return self.shaped(made, shape)
 
     def size(self, shape: Sequence[int]) -> int:

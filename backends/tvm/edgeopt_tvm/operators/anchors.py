@@ -127,7 +127,8 @@ class Anchor:
         largest = 255 * np.abs(channels).sum(axis=1) + np.abs(offset)
         if (largest > _CEILING).any():
             raise NoRuleError("its sums may exceed 32 bits")
-        return offset.astype(np.int32)
+        whole: np.ndarray = offset.astype(np.int32)
+        return whole
 
 
 def _bounds(activation: Any, grid: Grid) -> tuple[int, int]:

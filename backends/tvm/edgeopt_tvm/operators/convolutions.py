@@ -89,7 +89,7 @@ def _turned_weight(weight: np.ndarray, groups: int) -> np.ndarray:
     return np.ascontiguousarray(joined[:, :, ::-1, ::-1])
 
 
-def _spaced(  # noqa: PLR0913, PLR0917
+def _spaced(
     e: Emitter,
     data: Any,
     stride: Sequence[int],

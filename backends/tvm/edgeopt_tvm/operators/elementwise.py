@@ -96,7 +96,7 @@ def _spread(order: Order, rank: int, wanted: int) -> Order:
 class _Reader:
     """Reads one argument at an index of the result's memory."""
 
-    def __init__(  # noqa: PLR0913, PLR0917
+    def __init__(
         self, e: Emitter, value: Any, shape: Shape, order: Order, dtype: str, *, apart: bool
     ) -> None:
         self.expr: Any = None

@@ -94,7 +94,7 @@ def _flat(e: Emitter, node: Any) -> Any:
     return e.read(value, orders.identity(len(value.shape)), real=True).expr
 
 
-def _normalized(  # noqa: PLR0913, PLR0917
+def _normalized(
     e: Emitter, node: Any, operand: Operand, shape: tuple[int, ...], epsilon: float, factors: Any
 ) -> Any:
     """Returns (rows, places, groups, members) with mean 0 over places and members of each group."""

@@ -107,26 +107,33 @@ def _masked(e: Emitter, scores: Any, given: dict[str, Any], scale: float) -> Any
     """Writes the scores times ``scale``, with what no query may see taken out."""
     mask, causal = given.get("attn_mask"), bool(given.get("is_causal"))
     shape = tuple(int(d) for d in scores.ty.shape)
-    lowest = scalars.f32(-3.0e38)
-    held, own = None, ()
-    if mask is not None:
-        value = e.value(mask)
-        own = (1,) * (len(shape) - len(value.shape)) + value.shape
-        held = e.shaped(e.read(value, orders.identity(len(value.shape)), real=True).expr, own)
+    held = [] if mask is None else [_mask(e, e.value(mask), len(shape))]
 
     def compute(tensor: te.Tensor, *masks: te.Tensor) -> te.Tensor:
-        def at(*i: Any) -> Any:
-            score = tensor(*i) * scalars.f32(scale)
-            if masks:
-                place = [0 if n == 1 != m else p for p, n, m in zip(i, own, shape, strict=True)]
-                seen = masks[0](*place)
-                if scalars.kind_of(seen) == "bool":
-                    score = tirx.Select(seen, score, lowest)
-                else:
-                    score = tirx.max(score + scalars.widened(seen, "float32"), lowest)
-            return tirx.Select(i[-1] <= i[-2], score, lowest) if causal else score
+        def at(*index: Any) -> Any:
+            score = tensor(*index) * scalars.f32(scale)
+            for seen in masks:
+                places = zip(index, seen.shape, shape, strict=True)
+                score = _seen(score, seen(*(0 if int(n) == 1 != m else i for i, n, m in places)))
+            return tirx.Select(index[-1] <= index[-2], score, _unseen()) if causal else score
 
         return te.compute(shape, at, name="masked")
 
-    masks = [] if held is None else [held]
-    return e.te("mask", compute, scores, *masks, pattern="elementwise")
+    return e.te("mask", compute, scores, *held, pattern="elementwise")
+
+
+def _mask(e: Emitter, value: Value, rank: int) -> Any:
+    held = e.read(value, orders.identity(len(value.shape)), real=True)
+    return e.shaped(held.expr, (1,) * (rank - len(value.shape)) + value.shape)
+
+
+def _seen(score: Any, mask: Any) -> Any:
+    """Returns ``score`` where a mask of bool lets it through, or with one of floats added."""
+    if scalars.kind_of(mask) == "bool":
+        return tirx.Select(mask, score, _unseen())
+    return tirx.max(score + scalars.widened(mask, "float32"), _unseen())
+
+
+def _unseen() -> Any:
+    """Returns a score so low that its share is zero; a difference of two of it is a number."""
+    return scalars.f32(-3.0e38)

@@ -43,7 +43,8 @@ def upsample_nearest(e: Emitter, node: Any) -> None:
 def _nearest(size: int, out: int, factor: float | None) -> np.ndarray:
     step = np.float32(size / out) if factor is None else np.float32(1.0 / factor)
     places = np.floor(np.arange(out, dtype=np.float32) * step).astype(np.int32)
-    return np.minimum(places, size - 1)
+    nearest: np.ndarray = np.minimum(places, size - 1)
+    return nearest
 
 
 def _repeats(places: np.ndarray) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tvm import te, tirx
+import torch
+from tvm import relax, te, tirx
 
 from edgeopt.ir import orders
 from edgeopt_tvm import scalars
@@ -182,7 +183,8 @@ def _rows(e: Emitter, node: Any, source: Any, axis: int, chosen: Any) -> None:
     count, grid, shape = len(index.shape), e.grid(node), e.shape(node)
     rank = len(value.shape)
     if value.array is not None and grid is not None:  # the table is put on the grid beforehand
-        held = Held(_quantized(value, grid), orders.identity(rank), grid)
+        integers = grid.quantized(torch.from_numpy(value.array.copy()))
+        held = Held(relax.const(integers), orders.identity(rank), grid)
     else:
         held = e.read(value, orders.identity(rank))
     places = e.read(index, orders.identity(count), real=True)
@@ -201,10 +203,3 @@ def _rows(e: Emitter, node: Any, source: Any, axis: int, chosen: Any) -> None:
         None,
         grid,
     )
-
-
-def _quantized(value: Value, grid: Any) -> Any:
-    import torch  # noqa: PLC0415
-    from tvm import relax  # noqa: PLC0415
-
-    return relax.const(grid.quantized(torch.from_numpy(value.array.copy())))
