@@ -85,7 +85,7 @@ class GoldenSamples(msgspec.Struct, frozen=True):
             _check_arrays(held, signature.inputs, f"golden sample {number}, inputs")
             _check_arrays(wanted, signature.outputs, f"golden sample {number}, outputs")
 
-    def differences(self, runner: Runner) -> list[str]:
+    def differences(self, runner: Callable[..., np.ndarray | tuple[np.ndarray, ...]]) -> list[str]:
         """Returns one line for each output of ``runner`` that is out of tolerance."""
         lines = []
         for number, (held, wanted) in enumerate(zip(self.inputs, self.outputs, strict=True)):

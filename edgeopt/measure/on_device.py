@@ -18,6 +18,7 @@ from edgeopt.devices.lock import measuring
 from edgeopt.devices.process import ended
 from edgeopt.errors import DeviceError, InputError
 from edgeopt.measure.fits import refuse_other_cpu
+from edgeopt.measure.native import NativeRunner, needs_native
 from edgeopt.measure.profile import Profile
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class PlacedBundle:
         self._root = device.workdir() / "bundles" / bundle.digest[:16]
         requirements = "\n".join(bundle.manifest.requirements).encode()
         self._site = device.workdir() / "site" / hashlib.sha256(requirements).hexdigest()[:16]
+        self._native: NativeRunner | None = None
 
     @classmethod
     def push(cls, bundle: Bundle, device: Device, *, timeout_s: float = 600.0) -> Self:
@@ -87,6 +89,8 @@ class PlacedBundle:
             else:
                 bundle.verify()
                 device.push(bundle.path, placed._root)
+        if needs_native(bundle, device):
+            placed._native = NativeRunner(bundle, device, placed._root, timeout_s)
         return placed
 
     def verify(self) -> Verification:
@@ -95,6 +99,8 @@ class PlacedBundle:
         Raises:
             DeviceError: It cannot be run.
         """
+        if self._native is not None:
+            return self._verify_native()
         done = self._run(["--verify"])
         if done.returncode not in {_OK, _WRONG}:
             raise self._failure(done)
@@ -114,15 +120,11 @@ class PlacedBundle:
 
         With ``inputs``, it runs on these.
         """
+        words = ["--benchmark", "--runs", str(runs), "--threads", str(threads)]
+        words += ["--max-seconds", str(max_seconds)]
+        words += [] if warmup is None else ["--warmup", str(warmup)]
         with measuring(self.device), self._scratch() as (local, remote):
-            words = ["--benchmark", "--json", str(remote / "times.json"), "--runs", str(runs)]
-            words += ["--threads", str(threads), "--max-seconds", str(max_seconds)]
-            words += [] if warmup is None else ["--warmup", str(warmup)]
-            if inputs is not None:
-                words += self._send(dict(zip(self._names, inputs, strict=True)), local, remote)
-            self._run_well(words)
-            self.device.pull(remote / "times.json", local / "times.json")
-            text = (local / "times.json").read_bytes()
+            text = self._benchmark(words, inputs, local, remote)
         name, emulated = self.device.name, self.device.emulated
         profile = Profile.from_json(text, device=name, emulated=emulated, asked=runs)
         if profile.digest != self.bundle.digest:
@@ -149,22 +151,60 @@ class PlacedBundle:
             _check_sample(sample, signature.inputs, f"sample {number}")
         with self._scratch() as (local, remote):
             columns = [np.stack(column) for column in zip(*samples, strict=True)]
-            words = self._send(dict(zip(self._names, columns, strict=True)), local, remote)
-            words += ["--each", "--output", str(remote / "out.npz"), "--threads", str(threads)]
-            self._run_well(words)
-            self.device.pull(remote / "out.npz", local / "out.npz")
-            outputs = _read_outputs(local / "out.npz", signature.outputs, len(samples))
+            outputs = self._outputs(columns, local, remote, threads)
+        _check_outputs(outputs, signature.outputs, len(samples))
         return [tuple(output[i] for output in outputs) for i in range(len(samples))]
 
-    @property
-    def _names(self) -> list[str]:
-        return [spec.name for spec in self.bundle.manifest.signature.inputs]
+    def _outputs(
+        self, columns: Sequence[np.ndarray], local: Path, remote: PurePosixPath, threads: int
+    ) -> list[np.ndarray]:
+        if self._native is not None:
+            return self._native.run_each(columns, local, remote, threads)
+        words = self._send(columns, local, remote)
+        words += ["--each", "--output", str(remote / "out.npz"), "--threads", str(threads)]
+        self._run_well(words)
+        self.device.pull(remote / "out.npz", local / "out.npz")
+        return _read_outputs(local / "out.npz", self.bundle.manifest.signature.outputs, columns)
 
-    def _send(self, arrays: dict[str, np.ndarray], local: Path, remote: PurePosixPath) -> list[str]:
-        """Returns the words that make run.py read ``arrays``, which are on the device then."""
-        (local / "in.npz").write_bytes(write_npz(arrays))
+    def _benchmark(
+        self,
+        words: list[str],
+        inputs: Sequence[np.ndarray] | None,
+        local: Path,
+        remote: PurePosixPath,
+    ) -> bytes:
+        """Returns the JSON that a benchmark writes."""
+        if self._native is not None:
+            given = [] if inputs is None else self._native.send(inputs, local, remote)
+            self._native.benchmark([*words, *given], remote)
+        else:
+            given = [] if inputs is None else self._send(inputs, local, remote)
+            self._run_well([*words, *given, "--json", str(remote / "times.json")])
+        self.device.pull(remote / "times.json", local / "times.json")
+        text = (local / "times.json").read_bytes()
+        return text if self._native is None else self._native.named(text)
+
+    def _verify_native(self) -> Verification:
+        golden = self.bundle.golden()
+        if golden is None:
+            return Verification(ok=True, lines=("there are no golden samples to check",))
+        got = iter(self.run(golden.inputs))
+        failed = golden.differences(lambda *_: next(got))
+        count = len(golden.inputs)
+        return Verification(
+            ok=not failed, lines=tuple(failed) or (f"{count} golden samples are right",)
+        )
+
+    def _send(self, columns: Sequence[np.ndarray], local: Path, remote: PurePosixPath) -> list[str]:
+        """Returns the words that make run.py read ``columns``, which are on the device then."""
+        names = [spec.name for spec in self.bundle.manifest.signature.inputs]
+        (local / "in.npz").write_bytes(write_npz(dict(zip(names, columns, strict=True))))
         self.device.push(local / "in.npz", remote / "in.npz")
         return ["--input", str(remote / "in.npz")]
+
+    @property
+    def _remove(self) -> Sequence[str]:
+        return ("python3", "-c", _REMOVE) if self._native is None else ("rm", "-rf", "--")
 
     def _run(self, words: Sequence[str]) -> Completed:
         """Runs run.py; installs the requirements and runs it again where they are missing."""
@@ -200,7 +240,7 @@ class PlacedBundle:
                 yield local, remote
             finally:
                 with suppress(DeviceError):  # what went wrong before matters more
-                    self.device.run(["python3", "-c", _REMOVE, str(remote)])
+                    self.device.run([*self._remove, str(remote)])
 
 
 def profile_bundle(  # noqa: PLR0913 (how to measure, by name)
@@ -268,9 +308,11 @@ def _check_sample(sample: Sequence[np.ndarray], specs: Sequence[TensorSpec], whe
         raise InputError(f"{got}, expected {want}", where=where)
 
 
-def _read_outputs(path: Path, specs: Sequence[TensorSpec], count: int) -> list[np.ndarray]:
-    """Returns one array (count, *shape) for each output; a device is not trusted either."""
-    want = [((count, *spec.shape), spec.dtype) for spec in specs]
+def _read_outputs(
+    path: Path, specs: Sequence[TensorSpec], columns: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """Returns one array for each output; a device is not trusted either."""
+    want = [((len(columns[0]), *spec.shape), spec.dtype) for spec in specs]
     room = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize + 4096 for shape, dtype in want)
     try:
         if path.stat().st_size > room + 4096:
@@ -278,10 +320,13 @@ def _read_outputs(path: Path, specs: Sequence[TensorSpec], count: int) -> list[n
                 f"{path.stat().st_size} bytes, at most {room} expected", where="outputs"
             )
         with np.load(path, allow_pickle=False) as held:
-            outputs = [held[spec.name] for spec in specs]
+            return [held[spec.name] for spec in specs]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise DeviceError(f"the outputs cannot be read: {error}", where="outputs") from error
+
+
+def _check_outputs(outputs: Sequence[np.ndarray], specs: Sequence[TensorSpec], count: int) -> None:
+    want = [((count, *spec.shape), spec.dtype) for spec in specs]
     got = [(output.shape, str(output.dtype)) for output in outputs]
     if got != want:
         raise DeviceError(f"{got}, expected {want}", where="outputs")
-    return outputs

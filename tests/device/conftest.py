@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
+
+from edgeopt.devices import EmulatedDevice
 
 
 def _beside(name):
@@ -53,3 +56,45 @@ def emulation():
             pytest.skip(
                 f"NOT TESTED ON AN ARM DEVICE: {tool} is missing (apt-get install {package})"
             )
+
+
+ARM = """#!/bin/sh
+cd {home} && HOME={home} PATH={tools}:/usr/bin:/bin
+export HOME PATH; exec sh -c "$SSH_ORIGINAL_COMMAND"
+"""
+ARM_PYTHON = """#!/bin/sh
+PYTHONHOME={root}/usr exec {start} -L {view} {python} "$@"
+"""
+ARM_UNAME = """#!/bin/sh
+case $1 in -m) echo aarch64 ;; *) exec /usr/bin/uname "$@" ;; esac
+"""
+
+
+@pytest.fixture(scope="module")
+def arm_sshd(emulation, ssh_server, tmp_path_factory):
+    """Yields a server whose Python, processor and system's name are those of an emulated Pi 4."""
+    folder = tmp_path_factory.mktemp("arm")
+    with EmulatedDevice() as inside, pytest.MonkeyPatch.context() as patch:
+        server = ssh_server(folder)
+        tools = folder / "arm tools"
+        tools.mkdir()
+        words = {
+            "home": server.home,
+            "tools": tools,
+            "root": inside.sysroot.root,
+            "view": inside._view,
+            "python": inside.sysroot.python_program,
+        }
+        quoted = {key: shlex.quote(str(value)) for key, value in words.items()}
+        start = shlex.join(inside._start)
+        for path, text in (
+            (server.login, ARM),
+            (tools / "python3", ARM_PYTHON),
+            (tools / "uname", ARM_UNAME),
+        ):
+            path.write_text(text.format(**quoted, start=start))
+            path.chmod(0o755)
+        server.start()
+        patch.setenv("EDGEOPT_SSH", f"ssh -F {server.config}")
+        yield server
+        server.stop()
