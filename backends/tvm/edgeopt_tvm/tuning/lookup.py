@@ -11,6 +11,8 @@ from edgeopt_tvm.tuning.templates import KERNELS, Templates
 from edgeopt_tvm.tuning.workload import key_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edgeopt.tuning import TuningDatabase
     from edgeopt_tvm.machine import Machine
 
@@ -82,6 +84,16 @@ class Chooser:
             return self.templates.scheduled(function, held)
         self.tuned += 1
         return found[0]
+
+    def plain(self, function: Any) -> Any:
+        """Returns ``function`` scheduled as it is without tuning."""
+        return self.templates.scheduled(function, self.machine)
+
+    def reject(self, wrong: Mapping[str, str]) -> None:
+        """Takes note of kernels that computed something else, with how they differed."""
+        self.notes += [
+            f"kernel {name} was wrong as scheduled: {how}" for name, how in wrong.items()
+        ]
 
     def close(self) -> None:
         """Closes the database."""

@@ -71,9 +71,20 @@ def make_cases(function: Any, plain: Callable[..., Any], outputs: int, seed: int
             return made
 
         if any(p.dtype.startswith("float") for p in read) and written[0].dtype in ("int8", "uint8"):
-            scale = max(_SCALES, key=lambda s: _spread(case(s).wanted[0]))
+            scale = _widest(lambda s: _spread(case(s).wanted[0]))
         cases.append(case(scale))
     return cases
+
+
+def _widest(spread: Callable[[float], float]) -> float:
+    """Returns the scale whose results are spread widest; past it they only become fewer."""
+    best, most = _SCALES[0], 0.0
+    for scale in _SCALES:
+        found = spread(scale)
+        if found < most:
+            break
+        best, most = scale, found
+    return best
 
 
 def _spread(values: np.ndarray) -> float:
