@@ -38,6 +38,7 @@ __all__ = ["RemoteDevice"]
 _GRACE_S = 30.0
 """Seconds that a device may take to say that it ended a program which took too long."""
 _MARGIN_KB = 1024
+_MAKE_ROOM = "what lies in {0}/bundles and {0}/site may be removed"
 _SIGNALS = range(129, 193)  # what a shell makes of a program that a signal ended
 
 
@@ -98,8 +99,11 @@ class RemoteDevice:
         script = push_script(path, secrets.token_hex(4))
         said = call(self._link, script, feed=feed, timeout_s=None)
         if said.word != "done":
-            what = f"{local} cannot be copied: {said.reason}"
-            raise DeviceError(what, where=f"{self.name}:{path}", hint=_hint_of(said))
+            full = said.word == "full"
+            reason = f"no room is left there ({said.reason})" if full else said.reason
+            hint = _MAKE_ROOM.format(self.workdir()) if full else None
+            where = f"{self.name}:{path}"
+            raise DeviceError(f"{local} cannot be copied: {reason}", where=where, hint=hint)
 
     def pull(self, remote: PurePosixPath, local: Path) -> None:
         """Copies a file or a folder from ``remote``.
@@ -242,8 +246,7 @@ class RemoteDevice:
         needed_kb = size // 1024 + 4 * len(new) + _MARGIN_KB
         if 0 < free_kb < needed_kb:
             what = f"not enough room: {needed_kb // 1024} MiB needed, {free_kb // 1024} MiB free"
-            hint = f"{self.workdir()}/bundles and {self.workdir()}/site may be removed"
-            raise DeviceError(what, where=self.name, hint=hint)
+            raise DeviceError(what, where=self.name, hint=_MAKE_ROOM.format(self.workdir()))
 
     def _completed(
         self, said: Said, command: Sequence[str], folder: PurePosixPath, timeout_s: float
@@ -262,11 +265,6 @@ class RemoteDevice:
             what = f"`{words(command)}` ran longer than {timeout_s:g} s and was ended"
             raise DeviceError(what, where=self.name, hint=hint)
         return Completed(status, out, err, said.wall_s)
-
-
-def _hint_of(said: Said) -> str | None:
-    full = "no space left" in said.reason.lower()
-    return "make room on the device, and try again" if full else None
 
 
 def _write(stream: IO[bytes], path: Path, *, program: bool) -> None:

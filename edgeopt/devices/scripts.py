@@ -46,8 +46,8 @@ end nothing $free
 def push_script(path: PurePosixPath, token: str) -> str:
     """Returns the script that unpacks its input beside ``path`` and renames it to that.
 
-    What a push that was cut off has left beside it is removed. It ends with ``done``, ``cut`` or
-    ``failed``.
+    What a push that was cut off has left beside it is removed. It ends with ``done``, ``cut``,
+    ``full`` (no room is left) or ``failed``.
     """
     return f"""
 p={quote(path)}; d={quote(path.parent)}; n={quote(path.name)}
@@ -62,7 +62,11 @@ mkdir "$draft" || end failed 1
 trap 'rm -rf "$draft"' EXIT
 trap '' HUP PIPE
 fail() {{ rm -rf "$draft"; end "$1" 1; }}
-( cd "$draft" && exec tar -xof - ) || fail failed
+( cd "$draft" && exec tar -xof - ) || {{
+  free=$(df -Pk "$draft" | awk 'NR > 1 {{ f = $4 }} END {{ print f }}')
+  [ "${{free:-100}}" -lt 100 ] && fail full
+  fail failed
+}}
 [ -e "$draft/whole" ] || fail cut
 if [ -s "$draft/kept" ]; then
   while IFS= read -r f; do

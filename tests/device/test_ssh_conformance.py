@@ -7,6 +7,8 @@ import pytest
 from edgeopt.devices.ssh import SshDevice
 from edgeopt.testing import DeviceConformance
 
+pytestmark = pytest.mark.slow
+
 
 class TestSsh(DeviceConformance):
     @pytest.fixture
