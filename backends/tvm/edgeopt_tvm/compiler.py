@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+import tvm
+
 from edgeopt.contracts import Artifact
-from edgeopt.errors import UnsupportedError
+from edgeopt.errors import CompileError, UnsupportedError
 from edgeopt_tvm.emitter import emit_program
 from edgeopt_tvm.lowering import lower_emitted
 from edgeopt_tvm.machine import machine_of
 from edgeopt_tvm.packaging import entry_of, model_files
+from edgeopt_tvm.proof import prove
 from edgeopt_tvm.support import report_of
 from edgeopt_tvm.tuning import open_chooser
 
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from edgeopt.ir import Program
     from edgeopt_tvm.emitter import Emitter
     from edgeopt_tvm.executable import Executable
+    from edgeopt_tvm.machine import Machine
+    from edgeopt_tvm.proof import Proof
     from edgeopt_tvm.tuning import Chooser
 
 __all__ = ["compile_program"]
@@ -41,7 +47,8 @@ def compile_program(
     _require_support(emitter, target)
     executable = lower_emitted(emitter)
     with closing(open_chooser(machine, options.tuning_database)) as chooser:
-        files = model_files(executable, target, schedule=chooser, progress=progress)
+        ready, proof = _proven(executable, machine, chooser, progress)
+    files = model_files(ready, target, progress=progress)
     return Artifact(
         backend="tvm",
         target=target.name,
@@ -49,12 +56,47 @@ def compile_program(
         signature=program.signature,
         files=files,
         entry=entry_of(target),
-        metadata=_metadata(executable, chooser),
+        metadata=_metadata(executable, machine, chooser, proof),
         program_digest=program.digest,
         tools=_tools(),
         operators=dict(sorted(Counter(_kind(s.kernel) for s in executable.steps).items())),
         origins=_origins(executable),
     )
+
+
+def _proven(
+    executable: Executable, machine: Machine, chooser: Chooser, progress: Progress | None
+) -> tuple[Executable, Proof]:
+    """Returns the executable with its kernels scheduled, each tried or known to be right.
+
+    A tuned kernel that is wrong gives way to the one without tuning.
+
+    Raises:
+        CompileError: A kernel is wrong without tuning.
+    """
+    functions = {g.name_hint: f for g, f in executable.module.functions.items()}
+    scheduled = {name: chooser(function) for name, function in functions.items()}
+    if progress is not None:
+        progress("check kernels", 0, 1)
+    proof = prove(executable, scheduled, machine)
+    if proof.wrong:
+        chooser.reject(proof.wrong)
+        for name in proof.wrong:
+            scheduled[name] = chooser.plain(functions[name])
+        _require_right(executable, prove(executable, scheduled, machine))
+    if progress is not None:
+        progress("check kernels", 1, 1)
+    return replace(executable, module=tvm.IRModule(scheduled)), proof
+
+
+def _require_right(executable: Executable, proof: Proof) -> None:
+    for name, fault in proof.wrong.items():
+        origins = next((s.origins for s in executable.steps if s.kernel == name), ())
+        raise CompileError(
+            f"TVM's code for kernel {name} is wrong on random numbers: {fault}",
+            where=", ".join(origins) or name,
+            hint="this is a fault of the compiler; choose another backend, and report it",
+        )
 
 
 def _counted(program: Program, progress: Progress | None) -> Any:
@@ -82,13 +124,21 @@ def _require_support(emitter: Emitter, target: Target) -> None:
     )
 
 
-def _metadata(executable: Executable, chooser: Chooser) -> dict[str, Any]:
+def _metadata(
+    executable: Executable, machine: Machine, chooser: Chooser, proof: Proof
+) -> dict[str, Any]:
+    notes = list(chooser.notes)
+    if proof.unchecked:
+        notes.append(f"kernels were not tried on random numbers: {proof.unchecked}")
     return {
+        "arch": machine.arch,
         "steps": len(executable.steps),
         "kernels": len(executable.module.functions),
         "tuned": chooser.tuned,
         "untuned": chooser.untuned,
-        "notes": list(chooser.notes),
+        "proven": len(executable.module.functions) if not proof.unchecked else proof.known,
+        "wrong": len(proof.wrong),
+        "notes": notes,
     }
 
 

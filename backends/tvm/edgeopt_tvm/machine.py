@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from edgeopt.contracts import Target
 
-__all__ = ["Dot", "Machine", "machine_of"]
+__all__ = ["Dot", "Machine", "here", "machine_of"]
 
 Dot = Literal["avx512_vnni", "avx_vnni", "dotprod", "none"]
 """The instruction that adds four 8-bit products to each 32-bit lane; ``none`` where there is none."""
@@ -110,6 +111,14 @@ def machine_of(target: Target) -> Machine:
         dot=_dot(cpu.isa),
         glibc=target.os.glibc,
     )
+
+
+@cache
+def here() -> Machine:
+    """Returns this machine."""
+    from edgeopt.registry import find_target  # noqa: PLC0415 (reads files)
+
+    return machine_of(find_target("host"))
 
 
 def _registers(arch: str, vector_bits: int) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.errors import DeviceError, InputError
 from edgeopt.ir.inputs import check_arrays
+from edgeopt_tvm.machine import here
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,13 @@ def load_artifact(artifact: Artifact, threads: int) -> LocalRunner:
     from edgeopt_tvm.device.runtime import Model  # noqa: PLC0415 (imports numpy)
 
     where = f"artefact for {artifact.target}"
+    made_for = artifact.metadata.get("arch", here().arch)
+    if made_for != here().arch:
+        raise DeviceError(
+            f"it is code for {made_for}, and this machine is {here().arch}",
+            where=where,
+            hint=f'device="emulated:{made_for}" or a real device runs it',
+        )
     if not artifact.entry.endswith(".so"):
         raise DeviceError(
             f"it is a program, {artifact.entry}, and no library to load",

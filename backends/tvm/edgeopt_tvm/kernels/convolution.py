@@ -11,8 +11,6 @@ from tvm import relax, te, tirx
 from edgeopt_tvm.kernels.packing import packing_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from edgeopt_tvm.machine import Machine
 
 __all__ = ["Window", "accumulator", "convolution", "trimmed"]
@@ -40,13 +38,18 @@ class Window:
         rows, columns = (
             (size + pad - step * (width - 1) - 1) // stride + 1
             for size, pad, step, width, stride in zip(
-                shape, (top + bottom, left + right), self.dilation, kernel, self.strides, strict=True
+                shape,
+                (top + bottom, left + right),
+                self.dilation,
+                kernel,
+                self.strides,
+                strict=True,
             )
         )
         return rows, columns
 
 
-def convolution(  # noqa: PLR0913 (what a convolution is made of)
+def convolution(
     bb: relax.BlockBuilder,
     x: relax.Expr,
     weight: np.ndarray,
@@ -104,9 +107,7 @@ def trimmed(sums: te.Tensor, shape: tuple[int, ...]) -> te.Tensor:
 Compute = "Callable[[te.Tensor, te.Tensor], te.Tensor]"
 
 
-def _padded(
-    data: te.Tensor, window: Window, fill: int, channels: int, kind: str = ""
-) -> te.Tensor:
+def _padded(data: te.Tensor, window: Window, fill: int, channels: int, kind: str = "") -> te.Tensor:
     """Returns ``data`` with what is around it; as another dtype where one is asked for."""
     n, h, w, c = (int(d) for d in data.shape)
     top, left, bottom, right = window.padding
@@ -123,7 +124,9 @@ def _padded(
         if channels != c:
             inside += [ch < c]
         value = data[b, y - top, x - left, ch].astype(kind)
-        return tirx.if_then_else(tirx.all(*inside), value, tirx.const(fill, kind)) if inside else value
+        return (
+            tirx.if_then_else(tirx.all(*inside), value, tirx.const(fill, kind)) if inside else value
+        )
 
     return te.compute((n, h + top + bottom, w + left + right, channels), at, name="pad")
 

@@ -78,7 +78,14 @@ def _shape(sch: Schedule, anatomy: Anatomy) -> _Shape:
     lanes, group = (int(block.annotations[f"edgeopt.{k}"]) for k in ("lanes", "group"))
     *pixels, out = extents(sch, str(anatomy.anchor))
     reduced = [int(v.dom.extent) for v in block.iter_vars][len(pixels) + 1 :]
-    return _Shape(tuple(pixels), out // lanes, lanes, group, _product(reduced), "edgeopt.batched" in block.annotations)
+    return _Shape(
+        tuple(pixels),
+        out // lanes,
+        lanes,
+        group,
+        _product(reduced),
+        "edgeopt.batched" in block.annotations,
+    )
 
 
 def _product(numbers: list[int]) -> int:
@@ -113,14 +120,18 @@ def apply(sch: Schedule, anatomy: Anatomy, machine: Machine, config: dict[str, A
     for loop in tile.unrolled:
         sch.unroll(loop)
     fused = sch.fuse(*tile.outer)
-    if config["parallel"] and _product([*shape.pixels, shape.blocks * shape.lanes, shape.depth]) >= PARALLEL_FROM:
+    if (
+        config["parallel"]
+        and _product([*shape.pixels, shape.blocks * shape.lanes, shape.depth]) >= PARALLEL_FROM
+    ):
         sch.parallel(fused)
-    if shape.group == 1:
+    found = instruction(machine, shape.lanes) if shape.group > 1 else None
+    if found is None:
         sch.vectorize(tile.lane)
     start = sch.decompose_reduction(anchor, tile.reduced)
-    if shape.group > 1:
+    if found is not None:
         sch.vectorize(sch.get_loops(start)[-1])
-        sch.tensorize(tile.lane, instruction(machine, shape.lanes).name)
+        sch.tensorize(tile.lane, found.name)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def _registered(name: str, intrinsic: str, lanes: int, kind: str) -> str:
 
 
 def _meaning(lanes: int, kind: str) -> Any:
-    @T.prim_func(s_tir=True)
+    @T.prim_func(s_tir=True)  # type: ignore[untyped-decorator]
     def meaning(a: T.handle, b: T.handle, c: T.handle) -> None:
         A = T.match_buffer(a, (4,), kind, offset_factor=1)
         B = T.match_buffer(b, (lanes, 4), "int8", offset_factor=1)
@@ -72,7 +72,7 @@ def _meaning(lanes: int, kind: str) -> Any:
 def _emission(intrinsic: str, lanes: int, kind: str) -> Any:
     numbers, bytes_ = f"int32x{lanes}", f"int8x{4 * lanes}"
 
-    @T.prim_func(s_tir=True)
+    @T.prim_func(s_tir=True)  # type: ignore[untyped-decorator]
     def emission(a: T.handle, b: T.handle, c: T.handle) -> None:
         A = T.match_buffer(a, (4,), kind, offset_factor=1)
         B = T.match_buffer(b, (lanes, 4), "int8", offset_factor=1)

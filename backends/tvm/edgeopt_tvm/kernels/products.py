@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from tvm import relax, te, tirx
 
 from edgeopt_tvm.kernels.convolution import accumulator, product, trimmed
 from edgeopt_tvm.kernels.packing import lanes_of, packing_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from edgeopt_tvm.machine import Machine
 
 __all__ = ["dense", "matmul"]
@@ -19,9 +20,7 @@ _TILES = (14, 12, 10, 8, 7, 6)
 """Rows that a register tile may have where their number does not matter."""
 
 
-def dense(
-    bb: relax.BlockBuilder, x: relax.Expr, weight: np.ndarray, machine: Machine
-) -> relax.Var:
+def dense(bb: relax.BlockBuilder, x: relax.Expr, weight: np.ndarray, machine: Machine) -> relax.Var:
     """Returns ``x`` times the transposed weight, shape (rows, out features).
 
     Args:

@@ -5,7 +5,7 @@ All that belongs to a row is computed together, while it lies in the cache; rows
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tvm.tirx import IterVar
 

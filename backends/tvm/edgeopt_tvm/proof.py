@@ -1,0 +1,209 @@
+"""Every kernel is tried on random numbers before it enters a bundle, here or under QEMU.
+
+All kernels of a model, scheduled for its device, become one program without inputs: each step is a
+kernel, its operands are random numbers and extremes. The program runs in a process of its own, on
+this machine or in the emulator of the device's processor, and its outputs are compared with those
+of the same kernels compiled here without any schedule, bit for bit where nothing is summed in
+floats. What has been right once is remembered by a digest of its code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import tempfile
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tvm
+
+from edgeopt.devices.cache import cache_folder
+from edgeopt.devices.qemu import emulator
+from edgeopt.errors import DeviceError
+from edgeopt_tvm.executable import Buffer, Executable, Step
+from edgeopt_tvm.library import build_program
+from edgeopt_tvm.machine import here
+from edgeopt_tvm.tuning.worker.check import differs, make_cases
+from edgeopt_tvm.tuning.workload import bare, machine_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from edgeopt_tvm.machine import Machine
+    from edgeopt_tvm.tuning.worker.check import Case
+
+__all__ = ["Proof", "prove"]
+
+_AT_ONCE = 24
+"""Kernels in one program: their outputs are files on its command line."""
+_LIMIT_S = 900.0
+"""Seconds that a program may take, in an emulator on a busy machine."""
+_CORES = {"aarch64": "max", "armv7": "max", "riscv64": "rv64"}
+"""QEMU's cores with all features that it knows."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What came of trying kernels.
+
+    Attributes:
+        right: How many computed what they should, now.
+        known: How many were remembered to be right.
+        wrong: Name of each that did not, and how it differed.
+        unchecked: Why nothing could be tried, else empty.
+    """
+
+    right: int = 0
+    known: int = 0
+    wrong: Mapping[str, str] = field(default_factory=dict)
+    unchecked: str = ""
+
+
+def prove(executable: Executable, scheduled: Mapping[str, Any], machine: Machine) -> Proof:
+    """Returns what came of trying all kernels of a model.
+
+    Args:
+        executable: The model, its kernels as fusion leaves them.
+        scheduled: Kernel's name to the PrimFunc that code is generated from.
+        machine: What it is generated for.
+    """
+    marks = {name: _mark(function, machine) for name, function in scheduled.items()}
+    unknown = [name for name in sorted(marks) if not marks[name].exists()]
+    known = len(marks) - len(unknown)
+    if not unknown:
+        return Proof(known=known)
+    try:
+        launcher = _launcher(machine)
+    except DeviceError as error:
+        return Proof(known=known, unchecked=str(error))
+    outputs = {step.kernel: step.outputs for step in executable.steps}
+    wrong: dict[str, str] = {}
+    for first in range(0, len(unknown), _AT_ONCE):
+        names = unknown[first : first + _AT_ONCE]
+        cases = dict(_cases(executable, names, outputs))
+        wrong |= _tried(cases, scheduled, machine, launcher)
+    for name in unknown:
+        if name not in wrong:
+            marks[name].parent.mkdir(parents=True, exist_ok=True)
+            marks[name].touch()
+    return Proof(len(unknown) - len(wrong), known, wrong)
+
+
+def _mark(function: Any, machine: Machine) -> Path:
+    """Returns the file that says that this code was right."""
+    said = (machine_text(machine), metadata.version("apache-tvm"), tvm.ir.save_json(function))
+    digest = hashlib.sha256("\n".join(said).encode()).hexdigest()
+    return cache_folder() / "tvm-proofs" / digest[:2] / digest[2:]
+
+
+def _launcher(machine: Machine) -> list[str]:
+    """Returns the words in front of a program for ``machine``; none where it runs here.
+
+    Raises:
+        DeviceError: This machine can neither run nor emulate it.
+    """
+    mine = here()
+    if machine.arch == mine.arch:
+        lacking = [f[1:] for f in machine.features if f not in mine.features]
+        if not lacking:
+            return []
+        words = f"this machine lacks {', '.join(lacking)}"
+        raise DeviceError(words, where=f"code for {machine.mcpu}")
+    core = _CORES.get(machine.arch, "")
+    vectors = ",v=true" if machine.arch == "riscv64" and "+v" in machine.features else ""
+    return [str(emulator(machine.arch, core)[0]), "-cpu", core + vectors]
+
+
+def _cases(
+    executable: Executable, names: list[str], outputs: Mapping[str, int]
+) -> Iterator[tuple[str, list[Case]]]:
+    """Yields each kernel's name, and what to try it on."""
+    functions = {n: bare(executable.module[n]).with_attr("global_symbol", n) for n in names}
+    plain = tvm.compile(tvm.IRModule(functions), target=here().tvm_target())
+    for name in names:
+        cases = make_cases(executable.module[name], plain[name], outputs[name])
+        yield name, cases[1:]  # numbers over the whole range, and extremes
+
+
+def _tried(
+    cases: Mapping[str, list[Case]],
+    scheduled: Mapping[str, Any],
+    machine: Machine,
+    launcher: list[str],
+) -> dict[str, str]:
+    """Returns what was wrong with which kernel."""
+    every = [(name, case) for name, held in cases.items() for case in held]
+    program = build_program(_program_of(every, scheduled), machine)
+    with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
+        path = Path(folder) / "kernels"
+        path.write_bytes(program)
+        path.chmod(0o700)
+        files = [Path(folder) / f"{i}.npy" for i in range(sum(len(c.outputs) for _, c in every))]
+        failed = _run([*launcher, str(path), *(f"--output={f}" for f in files)])
+        if failed:
+            return _one_by_one(cases, scheduled, machine, launcher, failed)
+        results = iter(files)
+        for _, case in every:
+            for held in case.outputs:
+                held.array[...] = np.load(next(results), allow_pickle=False)
+    found: dict[str, str] = {}
+    for name, case in every:
+        fault = differs(case)
+        if fault:
+            found.setdefault(name, fault)
+    return found
+
+
+def _one_by_one(
+    cases: Mapping[str, list[Case]],
+    scheduled: Mapping[str, Any],
+    machine: Machine,
+    launcher: list[str],
+    failed: str,
+) -> dict[str, str]:
+    """Returns which kernels end the program, tried alone."""
+    if len(cases) == 1:
+        return {next(iter(cases)): failed}
+    found: dict[str, str] = {}
+    for name, held in cases.items():
+        found |= _tried({name: held}, scheduled, machine, launcher)
+    return found
+
+
+def _run(command: list[str]) -> str:
+    """Returns what went wrong, empty where nothing did."""
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return f"it took longer than {_LIMIT_S:g} s and was ended"
+    if done.returncode == 0:
+        return ""
+    last = done.stderr.decode("utf-8", "replace").strip()[-300:]
+    how = f"signal {-done.returncode}" if done.returncode < 0 else f"status {done.returncode}"
+    return f"it ended with {how}{': ' + last if last else ''}"
+
+
+def _program_of(cases: list[tuple[str, Case]], scheduled: Mapping[str, Any]) -> Executable:
+    """Returns the executable whose steps are the cases."""
+    buffers: list[Buffer] = []
+    constants: dict[int, np.ndarray] = {}
+    steps = []
+    for number, (name, case) in enumerate(cases):
+        args = []
+        for held in case.inputs:
+            constants[len(buffers)] = held.array
+            args.append(len(buffers))
+            buffers.append(_buffer(f"in{len(buffers)}", held.array, "constant"))
+        for held in case.outputs:
+            args.append(len(buffers))
+            buffers.append(_buffer(f"out{len(buffers)}", held.array, "output"))
+        steps.append(Step(name, tuple(args), len(case.outputs), (str(number),)))
+    module = tvm.IRModule({name: scheduled[name] for name, _ in cases})
+    return Executable(module, tuple(buffers), tuple(steps), constants)
+
+
+def _buffer(name: str, array: np.ndarray, kind: Any) -> Buffer:
+    return replace(Buffer(name, (), "", kind), shape=array.shape, dtype=array.dtype.name)

@@ -1,0 +1,122 @@
+"""Kernels are tried on random numbers before a bundle holds them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import tvm
+from torch import nn
+
+from edgeopt.contracts import CompileOptions
+from edgeopt.errors import CompileError
+from edgeopt.ir import capture_module
+from edgeopt.passes import run_core
+from edgeopt.quantization import QuantizationConfig, quantize_program
+from edgeopt.registry.target_registry import find_target
+from edgeopt_tvm import TVMBackend, compiler, proof
+from edgeopt_tvm.kernels import scheduled
+from edgeopt_tvm.lowering import lower_program
+from edgeopt_tvm.machine import here, machine_of
+from edgeopt_tvm.proof import prove
+from edgeopt_tvm.tuning import Chooser
+
+
+@pytest.fixture(autouse=True)
+def forgetful(tmp_path, monkeypatch):
+    """Nothing is remembered from before."""
+    monkeypatch.setattr(proof, "cache_folder", lambda: tmp_path)
+
+
+@pytest.fixture(scope="module")
+def program():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 1)).eval()
+    samples = [(torch.randn(1, 3, 6, 6),) for _ in range(4)]
+    held = run_core(capture_module(model, samples[0]))
+    return quantize_program(held, samples, QuantizationConfig(rounding="nearest"))
+
+
+def _kernels(program, machine):
+    executable = lower_program(program, machine)
+    functions = {g.name_hint: f for g, f in executable.module.functions.items()}
+    return executable, {name: scheduled(f, machine) for name, f in functions.items()}
+
+
+def _spoilt(function):
+    """Returns the kernel with another clip: it runs, and computes something else."""
+    text = function.script().replace("T.float32(255.0)", "T.float32(254.0)")
+    held = tvm.script.from_source(text)
+    return held.with_attr("global_symbol", "main")
+
+
+def _spoilt_kernel(executable, name):
+    return scheduled(_spoilt(executable.module[name]), here())
+
+
+def test_right_kernels_are_remembered(program):
+    executable, ready = _kernels(program, here())
+    first, second = (prove(executable, ready, here()) for _ in range(2))
+    assert (first.right, first.known, first.wrong) == (len(ready), 0, {})
+    assert (second.right, second.known) == (0, len(ready))
+
+
+@pytest.mark.skipif(here().activations != "uint8", reason="spoils the clip of unsigned bytes")
+def test_a_wrong_kernel_is_found_and_named(program):
+    executable, ready = _kernels(program, here())
+    name = next(n for n in ready if "T.float32(255.0)" in executable.module[n].script())
+    spoilt = {**ready, name: _spoilt_kernel(executable, name)}
+    found = prove(executable, spoilt, here())
+    assert set(found.wrong) == {name}
+    assert "elements" in found.wrong[name]
+    assert prove(executable, spoilt, here()).wrong  # not remembered
+
+
+def test_a_kernel_that_crashes_is_found_among_others(program):
+    executable, ready = _kernels(program, here())
+    name = min(ready)
+    trap = tvm.tirx.Evaluate(tvm.tirx.call_extern("int32", "abort"))
+    found = prove(executable, {**ready, name: ready[name].with_body(trap)}, here())
+    assert set(found.wrong) == {name}
+    assert "signal 6" in found.wrong[name]
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["rpi4", "rpi5", "generic-armv7", "generic-riscv64"])
+def test_code_for_other_processors_is_tried_in_their_emulators(program, target):
+    machine = machine_of(find_target(target))
+    executable, ready = _kernels(program, machine)
+    found = prove(executable, ready, machine)
+    assert (found.right, found.wrong, found.unchecked) == (len(ready), {}, "")
+
+
+def test_code_that_cannot_run_here_says_why(program):
+    machine = replace(here(), features=(*here().features, "+amx-imagined"))
+    executable, ready = _kernels(program, here())
+    assert "amx-imagined" in prove(executable, ready, machine).unchecked
+
+
+def test_a_wrong_tuned_kernel_gives_way_to_the_one_without_tuning(program, monkeypatch):
+    class Tuned(Chooser):
+        def __call__(self, function, machine=None):
+            return super().__call__(_spoilt(function), machine)
+
+    monkeypatch.setattr(compiler, "open_chooser", lambda machine, _: Tuned(machine))
+    made = TVMBackend().compile(program, find_target("host"), CompileOptions())
+    assert made.metadata["wrong"] > 0
+    assert any("was wrong as scheduled" in note for note in made.metadata["notes"])
+
+
+def test_a_kernel_that_is_wrong_without_tuning_enters_no_bundle(program, monkeypatch):
+    class Broken(Chooser):
+        def __call__(self, function, machine=None):
+            return super().__call__(_spoilt(function), machine)
+
+        def plain(self, function):
+            return super().plain(_spoilt(function))
+
+    monkeypatch.setattr(compiler, "open_chooser", lambda machine, _: Broken(machine))
+    with pytest.raises(CompileError, match="wrong on random numbers"):
+        TVMBackend().compile(program, find_target("host"), CompileOptions())
