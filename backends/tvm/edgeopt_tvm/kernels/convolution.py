@@ -104,9 +104,6 @@ def trimmed(sums: te.Tensor, shape: tuple[int, ...]) -> te.Tensor:
     return te.compute(shape, lambda *index: sums(*index), name="trim")
 
 
-Compute = "Callable[[te.Tensor, te.Tensor], te.Tensor]"
-
-
 def _padded(data: te.Tensor, window: Window, fill: int, channels: int, kind: str = "") -> te.Tensor:
     """Returns ``data`` with what is around it; as another dtype where one is asked for."""
     n, h, w, c = (int(d) for d in data.shape)
