@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from concurrent.futures import Executor
     from pathlib import Path
 
     import torch
 
     from edgeopt.bundles import Bundle, Preprocess
     from edgeopt.contracts import Device, Progress, Runner, Target, TuneOptions
+    from edgeopt.deployment.many import Outcome
     from edgeopt.deployment.result import Deployment
     from edgeopt.gate.parity import ParityLimits
     from edgeopt.ir import Program
@@ -29,6 +31,7 @@ __all__ = [
     "export",
     "load",
     "profile",
+    "profile_many",
     "quantize",
     "reference",
     "targets",
@@ -75,7 +78,8 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
             large a share of the samples may name another class than float does.
         precision: ``auto``, ``int8``, ``int8-dynamic``, ``float16`` or ``float32``.
         backend: ``auto`` (the target's first that can do it), or a name.
-        device: Where to verify and measure the bundle: ``local``, ``emulated``, a `Device`, None.
+        device: Where to verify and measure the bundle: ``local``, ``emulated``, ``ssh://pi@host``,
+            a name from `edgeopt devices`, a `Device`, or None.
         output: Folder or ``.zip`` to write; None for a temporary folder that lives as long as the
             bundle object does.
         quantization: A `QuantizationConfig`, or its fields; None leaves it to edgeopt.
@@ -259,7 +263,8 @@ def profile(
 
     Args:
         bundle: The bundle, or its folder or ``.zip``.
-        device: ``local``, ``emulated``, or a `Device`.
+        device: ``local``, ``emulated``, ``ssh://pi@host``, a name from `edgeopt devices`, or a
+            `Device`.
         **options: As `edgeopt.measure.profile_bundle` takes them: ``runs``, ``threads`` …
 
     Raises:
@@ -269,6 +274,33 @@ def profile(
     from edgeopt.deployment.on_device import profile_on  # noqa: PLC0415
 
     return profile_on(bundle, device, **options)
+
+
+def profile_many(
+    bundle: Path | str | Bundle,
+    devices: Sequence[str | Device],
+    *,
+    executor: Executor | None = None,
+    **options: Any,
+) -> list[Outcome]:
+    """Returns what came of each device, measured side by side; one failure loses no other result.
+
+    Args:
+        bundle: The bundle, or its folder or ``.zip``.
+        devices: Each as for `profile`.
+        executor: What runs the measurements, with ``submit`` as `concurrent.futures.Executor` has
+            it; a thread for each device where None.
+        **options: As for `profile`.
+
+    Raises:
+        InputError: There is no device, or one is named twice.
+        BundleError: The bundle is damaged.
+    """
+    from edgeopt.bundles import Bundle, read_bundle  # noqa: PLC0415
+    from edgeopt.deployment.many import profile_many as measure  # noqa: PLC0415
+
+    held = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
+    return measure(held, devices, executor=executor, **options)
 
 
 def targets() -> Mapping[str, Target]:

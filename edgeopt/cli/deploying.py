@@ -36,7 +36,8 @@ def deploy(
     precision: opt.Precision = "auto",
     backend: opt.Backend = "auto",
     device: Annotated[
-        str | None, typer.Option("--device", "-d", help="Verify and measure: local or emulated.")
+        str | None,
+        typer.Option("--device", "-d", help="Verify and measure there: local, emulated, pi4."),
     ] = None,
     settings: opt.Settings = None,
     threads: Annotated[int, typer.Option(help="Threads of the runtime; 0: as it likes.")] = 0,

@@ -49,7 +49,7 @@ def verify(
     *,
     bundle: Annotated[Path, typer.Argument(help="The bundle: a folder or a .zip.")],
     device: Annotated[
-        str, typer.Option("--device", "-d", help="this-process, local or emulated.")
+        str, typer.Option("--device", "-d", help="this-process, local, emulated, or any device.")
     ] = "this-process",
     public_key: Annotated[
         Path | None, typer.Option(help="The signature beside the bundle must be of this key.")

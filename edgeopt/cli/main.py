@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from edgeopt.cli.deploying import deploy, plan
+from edgeopt.cli.devices import devices
 from edgeopt.cli.doctor import doctor
 from edgeopt.cli.exporting import export
 from edgeopt.cli.guard import DEBUG, EXIT_CODES, guarded
 from edgeopt.cli.listing import backends, targets
 from edgeopt.cli.looking import inspect, verify
 from edgeopt.cli.measuring import profile
+from edgeopt.cli.running import run_bundle
 from edgeopt.cli.tuning import tune, tuning
 
 __all__ = ["app", "run"]
@@ -31,7 +33,9 @@ app = typer.Typer(
 
 for _command in (deploy, plan, tune, targets, backends, inspect, verify, profile, export, doctor):
     app.command()(guarded(_command))
+app.command("run")(guarded(run_bundle))
 app.add_typer(tuning, no_args_is_help=True)
+app.add_typer(devices, no_args_is_help=True)
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001 (typer's form of a callback)

@@ -1,4 +1,4 @@
-"""Finds the device that a user names: ``local``, ``emulated:aarch64:cortex-a53``."""
+"""Finds the device that a user names: ``local``, ``emulated:armv7``, ``ssh://pi@host``, ``pi4``."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ _KNOWN = {
     "emulated:ARCH": "another architecture",
     "emulated:ARCH:CORE": "a core that QEMU knows",
     "ssh://USER@HOST:PORT": "a device behind SSH",
+    "adb:SERIAL": "an Android device",
 }
-_LATER = {"adb": "an Android device behind ADB"}
+_OWN = "`edgeopt devices add` gives one a name"
 
 
 def find_device(spec: str | Device, *, progress: Progress | None = None) -> Device:
     """Returns the device that ``spec`` names; a `Device` is returned as it is.
 
     Args:
-        spec: ``local``, ``emulated``, ``emulated:aarch64``, ``emulated:aarch64:cortex-a53``, or a
-            device.
+        spec: ``local``, ``emulated``, ``emulated:aarch64``, ``emulated:aarch64:cortex-a53``,
+            ``ssh://user@host``, ``adb:SERIAL``, a name that the user gave one, or a device.
         progress: Told how far a device is that has to be made first.
 
     Raises:
@@ -38,7 +39,15 @@ def find_device(spec: str | Device, *, progress: Progress | None = None) -> Devi
         if isinstance(spec, Device):
             return spec
         raise DeviceError(f"{spec!r} is no device", where="device", hint=_choices())
-    kind, colon, rest = spec.strip().partition(":")
+    found = _find(spec.strip(), "", progress)
+    if found is not None:
+        return found
+    return _find_own(spec.strip(), progress)
+
+
+def _find(spec: str, name: str, progress: Progress | None) -> Device | None:
+    """Returns the device, or None where ``spec`` names no kind of device."""
+    kind, colon, rest = spec.partition(":")
     if kind in {"local", "host"} and not colon:
         from edgeopt.devices.local import LocalDevice  # noqa: PLC0415 (only this one)
 
@@ -48,16 +57,31 @@ def find_device(spec: str | Device, *, progress: Progress | None = None) -> Devi
 
         arch, _, core = rest.partition(":")
         return EmulatedDevice(arch or "aarch64", core, progress=progress)
-    if kind == "ssh":
+    if kind == "ssh" and colon:
         from edgeopt.devices.ssh import SshDevice  # noqa: PLC0415 (only this one)
 
-        return SshDevice(spec)
-    if kind in _LATER:
-        what = f"{_LATER[kind]} cannot be used yet in this version"
-        raise DeviceError(what, where=spec, hint="copy the bundle there and run its run.py")
-    near = did_you_mean(spec, ("local", "emulated"))
-    raise DeviceError(f'there is no device "{spec}"', where="device", hint=near or _choices())
+        return SshDevice(spec, name=name)
+    if kind == "adb":
+        from edgeopt.devices.adb import AdbDevice  # noqa: PLC0415 (only this one)
+
+        return AdbDevice(rest.removeprefix("//"), name=name)
+    return None
+
+
+def _find_own(name: str, progress: Progress | None) -> Device:
+    from edgeopt.devices.registry import known_devices, registry_file  # noqa: PLC0415 (only here)
+
+    known = known_devices()
+    if name in known:
+        found = _find(known[name].device, name, progress)
+        if found is not None:
+            return found
+        what = f'"{name}" is {known[name].device!r}, which is no device'
+        raise DeviceError(what, where=str(registry_file()), hint=_choices())
+    near = did_you_mean(name, ("local", "emulated", *known))
+    raise DeviceError(f'there is no device "{name}"', where="device", hint=near or _choices())
 
 
 def _choices() -> str:
-    return "; ".join(f"{name}: {what}" for name, what in _KNOWN.items())
+    kinds = "; ".join(f"{name}: {what}" for name, what in _KNOWN.items())
+    return f"{kinds}; {_OWN}"

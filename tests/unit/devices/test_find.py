@@ -64,7 +64,7 @@ def test_a_device_passes_through():
         ("ssh://-oProxyCommand=touch owned", "is no host"),
         ("ssh://pi;ls@raspberrypi", "is no user"),
         ("ssh://pi@raspberrypi:99999", "is no port"),
-        ("adb://0123", "ADB cannot be used yet"),
+        ("adb:a;b", "is no serial number"),
         ("lokal", 'did you mean "local"'),
         ("emulatd", 'did you mean "emulated"'),
         ("toaster", "emulated:ARCH:CORE"),

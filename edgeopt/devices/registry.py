@@ -1,0 +1,156 @@
+"""The user's own devices: a name for each, in ``devices.toml`` in the user's configuration folder.
+
+::
+
+    [devices."kitchen pi"]
+    device = "ssh://pi@raspberrypi.local"
+    target = "rpi4"
+    notes = "on the shelf"
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import tomllib
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgeopt.devices.cache import only_one
+from edgeopt.errors import DeviceError
+from edgeopt.registry.suggest import did_you_mean
+from edgeopt.registry.target_registry import user_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Known", "add_device", "known_devices", "registry_file", "remove_device"]
+
+_TAKEN = ("local", "host", "emulated", "this-process")
+_HEAD = "# The devices that `edgeopt devices` knows. It may be edited by hand.\n"
+
+
+class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A device that the user gave a name.
+
+    Attributes:
+        device: What it is: ``ssh://pi@raspberrypi.local``, ``emulated:armv7``.
+        target: The target that it is; empty where none is said.
+        notes: What a person should know.
+    """
+
+    device: str
+    target: str = ""
+    notes: str = ""
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    devices: dict[str, Known] = {}
+
+
+def registry_file() -> Path:
+    """Returns where the user's devices are written; it need not exist."""
+    return user_folder().parent / "devices.toml"
+
+
+def known_devices() -> dict[str, Known]:
+    """Returns the user's devices by their names.
+
+    Raises:
+        DeviceError: The file cannot be read.
+    """
+    path = registry_file()
+    try:
+        text = path.read_text(encoding="utf-8")
+        return msgspec.convert(tomllib.loads(text), _File).devices
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, msgspec.ValidationError) as error:
+        raise DeviceError(f"cannot be read: {error}", where=str(path), hint="mend it") from error
+
+
+def add_device(name: str, known: Known, *, replace: bool = False) -> None:
+    """Writes a device into the user's file.
+
+    Raises:
+        DeviceError: The name cannot be one or is taken, or the file cannot be written.
+    """
+    _check_name(name)
+    with _changing() as devices:
+        if name in devices and not replace:
+            hint = f"`edgeopt devices remove {name!r}`, or choose another name"
+            raise DeviceError(
+                f'"{name}" is {devices[name].device} already', where="devices", hint=hint
+            )
+        devices[name] = known
+
+
+def remove_device(name: str) -> Known:
+    """Removes a device from the user's file; returns what it was.
+
+    Raises:
+        DeviceError: There is none of that name, or the file cannot be written.
+    """
+    with _changing() as devices:
+        if name not in devices:
+            hint = did_you_mean(name, list(devices)) or "`edgeopt devices list` names all"
+            raise DeviceError(f'there is no device "{name}"', where="devices", hint=hint)
+        return devices.pop(name)
+
+
+def _check_name(name: str) -> None:
+    wrong = name != name.strip() or not name or not name.isprintable() or name.startswith("-")
+    if wrong or name in _TAKEN or any(mark in name for mark in (",", ":", "/")):
+        hint = f"no comma, colon or slash, and not {', '.join(_TAKEN)}"
+        raise DeviceError(f"{name!r} cannot be a device's name", where="devices", hint=hint)
+
+
+@contextmanager
+def _changing() -> Iterator[dict[str, Known]]:
+    """Yields all devices, and writes them as they are afterwards; one process at a time."""
+    path = registry_file()
+    with only_one(path.with_name(f".{path.name}.lock")):
+        devices = known_devices()
+        yield devices
+        _write(path, devices)
+
+
+def _write(path: Path, devices: dict[str, Known]) -> None:
+    """Writes the file, whole or not at all."""
+    text = _HEAD + "".join(
+        f"\n[devices.{_quoted(name)}]\n"
+        + "".join(f"{key} = {_quoted(value)}\n" for key, value in _fields(known) if value)
+        for name, known in sorted(devices.items())
+    )
+    draft = ""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as stream:
+            draft = stream.name
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(draft).replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            Path(draft).unlink()
+        raise DeviceError(f"cannot be written: {error.strerror}", where=str(path)) from error
+
+
+def _fields(known: Known) -> list[tuple[str, str]]:
+    return [("device", known.device), ("target", known.target), ("notes", known.notes)]
+
+
+def _quoted(text: str) -> str:
+    """Returns ``text`` as a basic string of TOML."""
+    return '"' + "".join(_escaped(letter) for letter in text) + '"'
+
+
+def _escaped(letter: str) -> str:
+    if letter in '"\\':
+        return f"\\{letter}"
+    return letter if letter.isprintable() else f"\\U{ord(letter):08X}"
