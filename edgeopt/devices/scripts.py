@@ -141,7 +141,8 @@ cd {quote(cwd)} || end folder 1
 mkdir -p "$job" || end failed 1
 exec 3<&0
 s=setsid; command -v setsid >/dev/null || s=
-( {export(env)}exec $s {words} ) </dev/null >"$job/out" 2>"$job/err" 3<&- &
+trap '' HUP PIPE
+( trap - HUP PIPE; {export(env)}exec $s {words} ) </dev/null >"$job/out" 2>"$job/err" 3<&- &
 main=$!
 stop() {{ kill -9 "-$main" || kill -9 $main; }} 2>/dev/null
 watch() {{
@@ -152,7 +153,6 @@ watch() {{
     : >"$job/$1"; stop
   ) >/dev/null 2>&1 &
 }}
-trap '' HUP PIPE
 watch lost 'exec cat'; line=$!
 timer=; {timer}
 {{ wait $main; r=$?; }} 2>/dev/null

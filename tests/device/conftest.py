@@ -24,6 +24,12 @@ def _beside(name):
 
 
 @pytest.fixture(scope="session")
+def beside():
+    """Returns what imports a module that lies here."""
+    return _beside
+
+
+@pytest.fixture(scope="session")
 def ssh_server():
     """Returns the class of a server on the loopback; skips where there is none."""
     module = _beside("sshd")
