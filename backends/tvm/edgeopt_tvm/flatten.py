@@ -11,29 +11,39 @@ from edgeopt.errors import CompileError
 from edgeopt_tvm.executable import Buffer, Executable, Step
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
-    from edgeopt.ir import Program
+__all__ = ["Identity", "bindings", "flattened", "identity", "is_call", "is_view"]
 
-__all__ = ["bindings", "flattened", "is_call", "is_view"]
+Identity = tuple[int, ...]
+"""A variable; one that is a tuple has its parts' numbers behind."""
 
 
-def flattened(module: Any, program: Program, origins: list[tuple[str, ...]]) -> Executable:
+def flattened(
+    module: Any,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    origins: Sequence[tuple[str, ...]] = (),
+) -> Executable:
     """Returns the executable of a module whose main calls kernels, one after the other.
 
     Args:
         module: As fusion leaves it.
-        program: Whose inputs and outputs it has.
+        inputs: Names of the inputs.
+        outputs: Names of the outputs.
         origins: For each kernel call of main, in order, the program's nodes that it computes.
 
     Raises:
         CompileError: Something is left that is not a kernel.
     """
-    flat = _Flat(program)
+    flat = _Flat()
     main = module["main"]
-    for parameter, name in zip(main.params, program.input_names, strict=True):
-        flat.add(parameter.name, Buffer(name, _shape(parameter), _dtype(parameter), "input"))
-    flat.outputs(_returned(main))
+    for parameter, name in zip(main.params, inputs, strict=True):
+        buffer = Buffer(name, _shape(parameter), _dtype(parameter), "input")
+        flat.add(identity(parameter), buffer)
+    flat.outputs(_returned(main), outputs)
     number = 0
     for binding in bindings(main):
         if is_call(binding.value):
@@ -42,101 +52,95 @@ def flattened(module: Any, program: Program, origins: list[tuple[str, ...]]) -> 
         else:
             flat.bind(binding)
     kernels = {step.kernel for step in flat.steps}
-    functions = {g: f for g, f in module.functions.items() if g.name_hint in kernels}
+    functions = {g.name_hint: f for g, f in module.functions.items() if g.name_hint in kernels}
     return Executable(
-        tvm.IRModule({g.name_hint: f for g, f in functions.items()}),
-        tuple(flat.buffers),
-        tuple(flat.steps),
-        flat.constants,
+        tvm.IRModule(functions), tuple(flat.buffers), tuple(flat.steps), flat.constants
     )
 
 
 class _Flat:
     """The executable as far as it is known."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self) -> None:
         self.buffers: list[Buffer] = []
         self.steps: list[Step] = []
         self.constants: dict[int, np.ndarray] = {}
-        self._program = program
-        self._index: dict[str, int] = {}
-        self._tuples: dict[str, list[int]] = {}
-        self._goals: dict[str, int] = {}
+        self._index: dict[Identity, int] = {}
+        self._tuples: dict[Identity, list[int]] = {}
+        self._goals: dict[Identity, int] = {}
 
-    def add(self, name: str, buffer: Buffer) -> int:
-        """Returns the index of a new buffer, which the variable ``name`` is."""
+    def add(self, variable: Identity, buffer: Buffer) -> int:
+        """Returns the index of a new buffer, which ``variable`` is."""
         self.buffers.append(buffer)
-        self._index[name] = len(self.buffers) - 1
-        return self._index[name]
+        self._index[variable] = len(self.buffers) - 1
+        return self._index[variable]
 
-    def outputs(self, returned: list[tuple[list[str], Any]]) -> None:
+    def outputs(self, returned: list[tuple[list[Identity], Any]], names: Sequence[str]) -> None:
         """Adds the outputs; each is the memory of the variable that it is a view of, too."""
-        for (names, variable), spec in zip(returned, self._program.signature.outputs, strict=True):
-            index = self.add(
-                variable.name, Buffer(spec.name, _shape(variable), _dtype(variable), "output")
-            )
-            for name in names:
-                self._goals[name] = index
+        for (same, variable), name in zip(returned, names, strict=True):
+            buffer = Buffer(name, _shape(variable), _dtype(variable), "output")
+            index = self.add(identity(variable), buffer)
+            self._goals.update(dict.fromkeys(same, index))
 
     def call(self, binding: Any, origins: tuple[str, ...]) -> None:
         """Adds a step."""
         call = binding.value
         if call.op != tvm.ir.Op.get("relax.call_tir"):
+            name = getattr(call.op, "name", type(call.op).__name__)
             raise CompileError(
-                f"TVM left {call.op} in the program", hint="this is a defect; please report it"
+                f"TVM left {name} in the program",
+                hint="this is a defect of the TVM backend, not of your model; please report it",
             )
         kernel, given = call.args[0].name_hint, call.args[1]
         read = [
             self._read(a) for a in (given.fields if isinstance(given, relax.Tuple) else [given])
         ]
         kinds = call.ty_args[0]
-        made = list(kinds.fields) if isinstance(kinds, relax.TupleType) else [kinds]
-        names = [binding.var.name] if len(made) == 1 else [
-            f"{binding.var.name}.{i}" for i in range(len(made))
-        ]  # fmt: skip
-        written = [self._made(n, k) for n, k in zip(names, made, strict=True)]
-        if len(made) > 1:
-            self._tuples[binding.var.name] = written
+        own = identity(binding.var)
+        if isinstance(kinds, relax.TupleType):
+            written = [self._made((*own, i), kind) for i, kind in enumerate(kinds.fields)]
+            self._tuples[own] = written
+        else:
+            written = [self._made(own, kinds)]
         self.steps.append(Step(kernel, (*read, *written), len(written), origins))
 
-    def _made(self, name: str, kind: Any) -> int:
+    def _made(self, variable: Identity, kind: Any) -> int:
         """Returns the buffer that a kernel writes."""
         shape, dtype = tuple(int(d) for d in kind.shape), str(kind.dtype)
-        goal = self._goals.get(name)
-        if goal is not None:
-            if self.buffers[goal].shape == shape:
-                self._index[name] = goal
-                return goal
-            return self.add(name, Buffer(name, shape, dtype, "temporary", goal))
-        return self.add(name, Buffer(name, shape, dtype, "temporary"))
+        goal = self._goals.get(variable, -1)
+        if goal >= 0 and self.buffers[goal].shape == shape:
+            self._index[variable] = goal
+            return goal
+        name = f"value_{len(self.buffers)}"
+        return self.add(variable, Buffer(name, shape, dtype, "temporary", goal))
 
     def bind(self, binding: Any) -> None:
         """Takes note of a variable that is another's memory."""
-        name, value = binding.var.name, binding.value
-        if name in self._index:  # an output, known already
+        own, value = identity(binding.var), binding.value
+        if own in self._index:  # an output, known already
             return
         if isinstance(value, relax.Var):
-            self._index[name] = self._index[value.name]
+            self._index[own] = self._index[identity(value)]
         elif isinstance(value, relax.TupleGetItem):
-            self._index[name] = self._tuples[value.tuple_value.name][value.index]
+            self._index[own] = self._tuples[identity(value.tuple_value)][value.index]
         elif isinstance(value, relax.Constant):
-            self._index[name] = self._constant(value)
+            self._index[own] = self._constant(value)
         elif isinstance(value, relax.Call) and is_view(value):
-            self._view(name, value)
+            self._view(own, value)
         elif not isinstance(value, relax.Tuple):
             raise CompileError(f"TVM left {type(value).__name__} in the program")
 
-    def _view(self, name: str, call: Any) -> None:
+    def _view(self, own: Identity, call: Any) -> None:
         source = self._read(call.args[0])
         held = self.buffers[source]
         root = source if held.alias < 0 else held.alias
         shape = tuple(int(d) for d in call.ty.shape)
-        self.add(name, Buffer(name, shape, held.dtype, "temporary", root))
+        self.add(own, Buffer(f"view_{len(self.buffers)}", shape, held.dtype, "temporary", root))
 
     def _read(self, value: Any) -> int:
-        return (
-            self._constant(value) if isinstance(value, relax.Constant) else self._index[value.name]
-        )
+        if isinstance(value, relax.Constant):
+            return self._constant(value)
+        return self._index[identity(value)]
 
     def _constant(self, value: Any) -> int:
         array = value.data.numpy()
@@ -144,6 +148,11 @@ class _Flat:
         self.buffers.append(Buffer(f"constant_{index}", array.shape, str(array.dtype), "constant"))
         self.constants[index] = array
         return index
+
+
+def identity(variable: Any) -> Identity:
+    """Returns what tells a variable from others, whose names may be the same."""
+    return (hash(variable),)
 
 
 def bindings(function: Any) -> list[Any]:
@@ -169,25 +178,25 @@ def _dtype(variable: Any) -> str:
     return str(variable.ty.dtype)
 
 
-def _returned(main: Any) -> list[tuple[list[str], Any]]:
-    """Returns each output's variable, and the names of all variables that are its memory."""
-    known = {b.var.name: b.value for b in bindings(main)}
+def _returned(main: Any) -> list[tuple[list[Identity], Any]]:
+    """Returns each output's variable, and all variables that are its memory."""
+    known = {identity(b.var): b.value for b in bindings(main)}
     body = main.body.body
-    if isinstance(body, relax.Var) and isinstance(known.get(body.name), relax.Tuple):
-        body = known[body.name]
+    if isinstance(body, relax.Var) and isinstance(known.get(identity(body)), relax.Tuple):
+        body = known[identity(body)]
     fields = list(body.fields) if isinstance(body, relax.Tuple) else [body]
     return [(_chain(field, known), field) for field in fields]
 
 
-def _chain(variable: Any, known: dict[str, Any]) -> list[str]:
-    names = [variable.name]
+def _chain(variable: Any, known: dict[Identity, Any]) -> list[Identity]:
+    same = [identity(variable)]
     while True:
-        value = known.get(names[-1])
+        value = known.get(same[-1])
         if isinstance(value, relax.Var):
-            names.append(value.name)
+            same.append(identity(value))
         elif isinstance(value, relax.Call) and is_view(value):
-            names.append(value.args[0].name)
+            same.append(identity(value.args[0]))
         elif isinstance(value, relax.TupleGetItem):
-            return [*names, f"{value.tuple_value.name}.{value.index}"]
+            return [*same, (*identity(value.tuple_value), value.index)]
         else:
-            return names
+            return same

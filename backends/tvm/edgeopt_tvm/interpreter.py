@@ -41,7 +41,7 @@ class Interpreter:
             content = constants.get(index)
             array = np.zeros(buffer.shape, buffer.dtype) if content is None else content
             held.append(
-                tvm.runtime.tensor(np.ascontiguousarray(array)) if buffer.alias < 0 else None
+                tvm.runtime.tensor(np.asarray(array, order="C")) if buffer.alias < 0 else None
             )
         return [
             tensor if tensor is not None else _viewed(held[buffer.alias], buffer.shape)
@@ -53,7 +53,7 @@ class Interpreter:
         left = iter(inputs)
         for tensor, buffer in zip(self._held, self._executable.buffers, strict=True):
             if buffer.kind == "input":
-                tensor.copyfrom(next(left))
+                tensor.copyfrom(np.asarray(next(left), order="C"))
         for step in self._executable.steps:
             self._module[step.kernel](*(self._held[i] for i in step.args))
         return [

@@ -1,15 +1,11 @@
-"""From a program to an executable: written, fused, and laid out as a list of kernel calls."""
+"""From a program to an executable: written, joined to kernels, laid out as a list of their calls."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import tvm
-from tvm import relax
+from typing import TYPE_CHECKING
 
 from edgeopt_tvm.emitter import emit_program
-from edgeopt_tvm.flatten import flattened
-from edgeopt_tvm.origins import origins_of
+from edgeopt_tvm.fusion import lower_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,10 +15,7 @@ if TYPE_CHECKING:
     from edgeopt_tvm.executable import Executable
     from edgeopt_tvm.machine import Machine
 
-__all__ = ["legalized", "lower_emitted", "lower_program"]
-
-_VIEWS = ["relax.reshape"]
-"""What costs nothing, and so stays: other memory shapes are not copied."""
+__all__ = ["lower_emitted", "lower_program"]
 
 
 def lower_program(
@@ -38,22 +31,6 @@ def lower_program(
 
 def lower_emitted(emitter: Emitter) -> Executable:
     """Returns the executable of a program that has been written."""
-    with emitter.machine.tvm_target():
-        plain = legalized(emitter.module)
-        joined = relax.transform.FuseOps()(plain)
-        origins = origins_of(plain, joined)
-        module = relax.transform.FuseTIR()(joined)
-        module = relax.transform.DeadCodeElimination()(module)
-    return flattened(module, emitter.program, origins)
-
-
-def legalized(module: Any) -> Any:
-    """Returns a Relax module in which every operator is a call of a PrimFunc, or a view."""
-    passes = [
-        relax.transform.InlinePrivateFunctions(),
-        relax.transform.DecomposeOpsForInference(),
-        relax.transform.LegalizeOps(skip_ops=_VIEWS),
-        relax.transform.AnnotateTIROpPattern(),
-        relax.transform.DeadCodeElimination(),
-    ]
-    return tvm.transform.Sequential(passes)(module)
+    program = emitter.program
+    outputs = [spec.name for spec in program.signature.outputs]
+    return lower_module(emitter.module, emitter.machine, program.input_names, outputs)

@@ -194,6 +194,11 @@ class Storage:
         order = order or found.order
         return Held(self.shaped(found.expr, orders.stored_shape(value.shape, order)), order, grid)
 
+    def has(self, value: Value, order: Order) -> bool:
+        """Returns whether ``value`` lies in memory in ``order`` already, as `read` would give it."""
+        fitting = (h for h in value.held if self._fits(value, h, order))
+        return any(h.grid == value.grid for h in fitting)
+
     def _fits(self, value: Value, held: Held, order: Order | None) -> bool:
         return order is None or orders.same_memory(value.shape, held.order, order)
 

@@ -76,15 +76,20 @@ def _name(node: Any) -> str:
 
 
 def _order(e: Emitter, values: Sequence[Any], shape: Shape) -> Order:
-    """Returns the order of the first argument as large as the result, wherever that is."""
-    for value in values:
-        whole = isinstance(value, Value) and value.array is None
-        if whole and e.size(value.shape) == e.size(shape) and value.held:
-            return _spread(value.held[0].order, len(value.shape), len(shape))
-    for value in values:  # what broadcasts, and inputs that nobody has read yet
-        if isinstance(value, Value) and value.held and len(value.shape) == len(shape):
-            return value.held[0].order
-    return orders.identity(len(shape))
+    """Returns the order in which most arguments as large as the result lie, the first's of equals."""
+    held = [v for v in values if isinstance(v, Value) and v.array is None and v.held]
+    whole = [v for v in held if e.size(v.shape) == e.size(shape)]
+    if not whole:  # what broadcasts, and inputs that nobody has read yet
+        alike = [v.held[0].order for v in held if len(v.shape) == len(shape)]
+        return alike[0] if alike else orders.identity(len(shape))
+    found = [_spread(h.order, len(v.shape), len(shape)) for v in whole for h in v.held]
+    return max(found, key=lambda order: sum(e.has(v, _own(order, v, shape)) for v in whole))
+
+
+def _own(order: Order, value: Value, shape: Shape) -> Order:
+    """Returns the order of the dimensions that ``value`` has, which are the last ones of ``shape``."""
+    more = len(shape) - len(value.shape)
+    return tuple(d - more for d in order if d >= more)
 
 
 def _spread(order: Order, rank: int, wanted: int) -> Order:
@@ -119,12 +124,9 @@ class _Reader:
     def _held(
         e: Emitter, value: Value, padded: Shape, order: Order, *, apart: bool
     ) -> tuple[Any, Order]:
-        more = len(padded) - len(value.shape)
-        if value.array is not None:
-            wanted = tuple(d - more for d in order if d >= more)
-            operand = e.operand(value, wanted)
-        else:
-            operand = e.operand(value, apart=apart)
+        wanted = _own(order, value, padded)
+        here = value.array is not None or e.has(value, wanted)
+        operand = e.operand(value, wanted if here else None, apart=apart)
         own = _spread(operand.order, len(value.shape), len(padded))
         if orders.same_memory(padded, own, order):
             own = order
