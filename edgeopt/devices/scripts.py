@@ -25,7 +25,8 @@ def listing_script(path: PurePosixPath) -> str:
     return f"""
 p={quote(path)}; q=$p
 while [ ! -d "$q" ]; do q=$(dirname "$q"); done
-free=$(df -Pk "$q" 2>/dev/null | awk 'NR > 1 {{ f = $4 }} END {{ print f }}')
+set -- $(df -Pk "$q" 2>/dev/null | tail -n 1)
+free=$4
 case $free in ''|*[!0-9]*) free=0 ;; esac
 if [ -f "$p" ] && [ ! -h "$p" ]; then
   sha256sum <"$p" | sed 's/ .*/  ./'
@@ -63,8 +64,8 @@ trap 'rm -rf "$draft"' EXIT
 trap '' HUP PIPE
 fail() {{ rm -rf "$draft"; end "$1" 1; }}
 ( cd "$draft" && exec tar -xof - ) || {{
-  free=$(df -Pk "$draft" | awk 'NR > 1 {{ f = $4 }} END {{ print f }}')
-  [ "${{free:-100}}" -lt 100 ] && fail full
+  set -- $(df -Pk "$draft" 2>/dev/null | tail -n 1)
+  [ "${{4:-100}}" -lt 100 ] && fail full
   fail failed
 }}
 [ -e "$draft/whole" ] || fail cut

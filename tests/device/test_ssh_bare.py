@@ -20,7 +20,6 @@ from edgeopt.testing.toy import toy_artifact, toy_runtime, toy_target
 pytestmark = pytest.mark.slow
 
 COREUTILS = [
-    "awk",
     "basename",
     "cat",
     "cp",
@@ -68,22 +67,17 @@ exit 0
 """
 
 
-@pytest.fixture(scope="module", params=["coreutils", "busybox"])
+@pytest.fixture(scope="module", params=["coreutils", "busybox", "toybox"])
 def bare(request, ssh_server, tmp_path_factory):
     """Yields a server whose users find these tools and no others."""
     folder = tmp_path_factory.mktemp(request.param)
     tools = folder / "bin"
     tools.mkdir()
-    if request.param == "busybox":
-        program = shutil.which("busybox")
-        if program is None:
-            pytest.skip("NOT TESTED: BusyBox is not installed (apt-get install busybox)")
-        listed = subprocess.run([program, "--list"], capture_output=True, text=True, check=True)
-        for name in listed.stdout.split():
-            (tools / name).symlink_to(program)
-    else:
-        for name in COREUTILS:
-            (tools / name).symlink_to(shutil.which(name, path="/usr/bin:/bin"))
+    links = {name: shutil.which(name, path="/usr/bin:/bin") for name in COREUTILS}
+    if request.param != "coreutils":
+        links |= _applets(request.param)
+    for name, program in links.items():
+        (tools / name).symlink_to(program)
     home = folder / "home"
     login = (
         f"#!{tools}/sh\ncd {home}; HOME={home} PATH={tools}; export HOME PATH\n"
@@ -95,6 +89,16 @@ def bare(request, ssh_server, tmp_path_factory):
         patch.setenv("EDGEOPT_SSH", f"ssh -F {server.config}")
         yield server
     server.stop()
+
+
+def _applets(box):
+    """Returns the tools that ``box`` can be; Toybox has no shell, which Android takes elsewhere."""
+    program = shutil.which(box)
+    if program is None:
+        pytest.skip(f"NOT TESTED: {box} is not installed (apt-get install {box})")
+    option = {"busybox": "--list", "toybox": "--long"}[box]
+    done = subprocess.run([program, option], capture_output=True, text=True, check=True)
+    return {Path(name).name: program for name in done.stdout.split()}
 
 
 @pytest.fixture
