@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgeopt.bundles import Bundle
     from edgeopt.contracts import Device
 
-__all__ = ["NativeRunner", "needs_native"]
+__all__ = ["NativeRunner", "has_python", "needs_native"]
 
 _USAGE = 2
 
@@ -32,14 +32,19 @@ def needs_native(bundle: Bundle, device: Device) -> bool:
 
     That is so where the device has no Python, or one without numpy and no wheel is known for it.
     """
-    about = getattr(device, "about", None)
-    if about is None or NATIVE not in bundle.manifest.files:
+    if NATIVE not in bundle.manifest.files:
         return False
-    if not about.python:
+    if not has_python(device):
         return True
     if bundle.manifest.requirements:
         return False
     return device.run(["python3", "-c", "import numpy"]).returncode != 0
+
+
+def has_python(device: Device) -> bool:
+    """Returns whether ``device`` has a Python; one that does not say has."""
+    about = getattr(device, "about", None)
+    return about is None or bool(about.python)
 
 
 class NativeRunner:

@@ -18,7 +18,7 @@ from edgeopt.devices.lock import measuring
 from edgeopt.devices.process import ended
 from edgeopt.errors import DeviceError, InputError
 from edgeopt.measure.fits import refuse_other_cpu
-from edgeopt.measure.native import NativeRunner, needs_native
+from edgeopt.measure.native import NativeRunner, has_python, needs_native
 from edgeopt.measure.profile import Profile
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ class PlacedBundle:
 
     @property
     def _remove(self) -> Sequence[str]:
-        return ("python3", "-c", _REMOVE) if self._native is None else ("rm", "-rf", "--")
+        return ("python3", "-c", _REMOVE) if has_python(self.device) else ("rm", "-rf", "--")
 
     def _run(self, words: Sequence[str]) -> Completed:
         """Runs run.py; installs the requirements and runs it again where they are missing."""

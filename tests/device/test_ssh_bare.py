@@ -11,10 +11,12 @@ import msgspec
 import numpy as np
 import pytest
 
+import edgeopt
 from edgeopt.bundles import GoldenSamples, Tolerance, write_bundle
 from edgeopt.devices.ssh import SshDevice
 from edgeopt.errors import DeviceError
 from edgeopt.measure import PlacedBundle
+from edgeopt.testing.specimens import specimen
 from edgeopt.testing.toy import toy_artifact, toy_runtime, toy_target
 
 pytestmark = pytest.mark.slow
@@ -176,3 +178,22 @@ def test_it_can_be_held(device):
         device.hold(0).__enter__()
     with device.hold(5):
         pass
+
+
+@pytest.mark.skipif(
+    "tvm" not in edgeopt.backends(), reason="NOT CHECKED: pip install 'edgeopt[tvm]'"
+)
+def test_deploy_to_a_device_without_python(bare, tmp_path):
+    held = specimen("residual")
+    deployed = edgeopt.deploy(
+        held.model,
+        "host",
+        backend="tvm",
+        example_inputs=held.example,
+        calibration_data=held.samples,
+        check_speed=False,
+        device=bare.spec,
+        output=tmp_path / "bundle",
+    )
+    assert deployed.profile.latency_ms > 0
+    assert deployed.profile.facts["device"]["cores"] >= 1

@@ -1,0 +1,74 @@
+"""Emulated 32-bit Arm and RISC-V: other machines, whose programs run."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import edgeopt
+from edgeopt.devices import find_device
+from edgeopt.errors import DeviceError
+from edgeopt.testing import DeviceConformance
+from edgeopt.testing.specimens import specimen
+
+pytestmark = [pytest.mark.qemu, pytest.mark.slow]
+
+KINDS = {"armv7": ("armv7l", 4, "neon"), "riscv64": ("riscv64", 8, "d")}
+
+
+def opened(arch):
+    """Returns the device; skips where the package sources have no such Linux."""
+    device = find_device(f"emulated:{arch}")
+    try:
+        device.run(["python3", "-c", "pass"])
+    except DeviceError as error:
+        if "the package sources of this machine give no" not in str(error):
+            raise
+        pytest.skip(
+            f"NOT TESTED ON {arch.upper()}: {error.what}; EDGEOPT_APT_SOURCES may name some"
+        )
+    return device
+
+
+class TestArmv7(DeviceConformance):
+    @pytest.fixture
+    def device(self, emulation):
+        with opened("armv7") as device:
+            yield device
+
+
+@pytest.mark.parametrize("arch", KINDS)
+def test_it_is_that_machine(emulation, arch):
+    machine, size, feature = KINDS[arch]
+    code = "import json, platform, struct; print(json.dumps([platform.machine(), struct.calcsize('P')]))"
+    with opened(arch) as device:
+        assert json.loads(device.run(["python3", "-c", code]).stdout) == [machine, size]
+        facts = device.facts()
+        assert device.arch == arch
+    assert facts["arch"] == arch
+    assert feature in facts["isa"]
+    assert facts["memory_mb"] is None
+
+
+@pytest.mark.skipif(
+    "tvm" not in edgeopt.backends(), reason="NOT CHECKED: pip install 'edgeopt[tvm]'"
+)
+@pytest.mark.parametrize("arch", KINDS)
+def test_a_native_program_computes_what_the_reference_does(emulation, arch, tmp_path):
+    opened(arch).close()
+    held = specimen("residual")
+    deployed = edgeopt.deploy(
+        held.model,
+        f"generic-{arch}",
+        backend="tvm",
+        example_inputs=held.example,
+        calibration_data=held.samples,
+        check_speed=False,
+        device=f"emulated:{arch}",
+        output=tmp_path / "bundle",
+    )
+    assert deployed.parity.where.startswith(f"emulated:{arch}")
+    assert deployed.parity.ok
+    assert deployed.profile.label == "emulated"
+    assert deployed.profile.digest == deployed.bundle.digest
