@@ -61,7 +61,7 @@ demo: $(STAMP) system
 	$(BIN)/python $(DEMO)
 
 test: $(STAMP) system
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 test-fast: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not qemu" $(PYTEST_ARGS)

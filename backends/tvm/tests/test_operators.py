@@ -12,6 +12,8 @@ from edgeopt.ir import capture_module
 from edgeopt.passes import run_core
 from edgeopt.registry import find_target
 
+pytestmark = pytest.mark.slow
+
 
 class Calls(nn.Module):
     """A module that calls a function."""

@@ -8,6 +8,8 @@ import torch
 
 from edgeopt_tvm.kernels import Window, configurations, convolution, scheduled
 
+pytestmark = pytest.mark.slow
+
 SHAPES = [
     # batch, rows, columns, channels, out, kernel, stride, dilation, groups
     pytest.param(1, 14, 14, 24, 48, 1, 1, 1, 1, id="pointwise"),

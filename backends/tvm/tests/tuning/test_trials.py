@@ -15,6 +15,8 @@ from edgeopt.contracts import TuneOptions
 from edgeopt.tuning import open_database
 from edgeopt_tvm.tuning.workshop import Workshop
 
+pytestmark = pytest.mark.slow
+
 GOOD = {"rows": 4, "columns": 16}
 
 
