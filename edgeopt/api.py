@@ -60,6 +60,7 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
     preprocess: Preprocess | None = None,
     labels: Sequence[str] | None = None,
     overwrite: bool = False,
+    with_runtime: bool = False,
     tune: TuneOptions | int | None = None,
     tuning_database: str = "",
     progress: Progress | None = None,
@@ -92,6 +93,8 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
         preprocess: How a picture becomes an input; the bundle's runner then takes pictures.
         labels: The classes' names; the bundle's runner then prints them.
         overwrite: Whether a bundle at ``output`` may be replaced.
+        with_runtime: Whether the bundle holds the wheels that the device needs, for one without
+            a network.
         tune: How long to look for faster kernels before compiling, with a backend that does: a
             number of trials, True for a usual one, or ``edgeopt.TuneOptions(minutes=10)``.
         tuning_database: Where kernels found by tuning are kept and looked up; empty for the
@@ -130,6 +133,7 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
         preprocess=preprocess,
         labels=labels,
         overwrite=overwrite,
+        with_runtime=with_runtime,
         tune=tune,
         tuning_database=tuning_database,
         progress=progress or silent,

@@ -52,6 +52,10 @@ def deploy(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a bundle that lies there.")
     ] = False,
+    with_runtime: Annotated[
+        bool,
+        typer.Option("--with-runtime", help="Put the device's wheels in: it needs no network."),
+    ] = False,
     tune: Annotated[
         int, typer.Option(help="Trials to look for faster kernels with, where a backend does.")
     ] = 0,
@@ -80,6 +84,7 @@ def deploy(
         "strict": strict,
         "check_speed": not no_speed,
         "overwrite": overwrite,
+        "with_runtime": with_runtime,
         "tune": tune or None,
         "tuning_database": tuning_database,
     }

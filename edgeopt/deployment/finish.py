@@ -53,11 +53,16 @@ def finish(
 
     request = side.request
     golden = golden_samples(made.lowered, side.samples.checks, verdict)
+    runtime = backend.device_runtime(target)
+    if request.with_runtime:
+        from edgeopt.bundles.wheels import with_wheels  # noqa: PLC0415 (only then)
+
+        runtime = with_wheels(runtime, target)
 
     def write(path: Path) -> Bundle:
         return write_bundle(
             made.artifact,
-            backend.device_runtime(target),
+            runtime,
             target,
             path=path,
             golden=golden,

@@ -58,6 +58,7 @@ class Request:
         preprocess: How a picture becomes an input.
         labels: The classes' names.
         overwrite: Whether a bundle at ``output`` may be replaced.
+        with_runtime: Whether the bundle holds the wheels that the device needs.
         tune: How long to tune kernels before compiling: a number of trials, True for a usual one,
             `TuneOptions`, or None for not at all.
         tuning_database: Path of the tuning database that kernels are taken from; empty for the one
@@ -84,6 +85,7 @@ class Request:
     preprocess: Preprocess | None = None
     labels: Sequence[str] | None = None
     overwrite: bool = False
+    with_runtime: bool = False
     tune: TuneOptions | int | None = None
     tuning_database: str = ""
     progress: Progress = silent

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgeopt.devices.link import call
+from edgeopt.devices.platforms import platform_tags
 from edgeopt.devices.probe import ARCHS
 from edgeopt.devices.shell import quote
 from edgeopt.devices.wheels import Interpreter
@@ -60,9 +61,6 @@ print("said", json.dumps({
 }))
 """
 _PYTHONS = " ".join(["python3", *(f"python3.{minor}" for minor in range(14, 8, -1)), "python"])
-_WHEEL_NAMES = {"aarch64": "aarch64", "armv7": "armv7l", "riscv64": "riscv64", "x86_64": "x86_64"}
-_OLDEST = {"x86_64": 5, "aarch64": 17, "armv7": 17, "riscv64": 31}
-_LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}  # PEP 600
 
 
 class About(msgspec.Struct, frozen=True):
@@ -102,19 +100,8 @@ class About(msgspec.Struct, frozen=True):
         """
         if not self.python:
             raise DeviceError("there is no Python on it to install for", where=where)
-        return Interpreter(self.markers["python_version"], self._platforms(), self.markers)
-
-    def _platforms(self) -> tuple[str, ...]:
-        family = _WHEEL_NAMES.get(self.arch, self.machine)
-        tags: list[str] = []
-        parts = self.glibc.split(".")
-        if len(parts) > 1 and parts[1].isdigit():
-            for minor in range(int(parts[1]), _OLDEST.get(self.arch, 17) - 1, -1):
-                tags.append(f"manylinux_2_{minor}_{family}")
-                tags += [f"{_LEGACY[minor]}_{family}"] if minor in _LEGACY else []
-        if self.musl:
-            tags += [f"musllinux_1_{minor}_{family}" for minor in (2, 1, 0)]
-        return (*tags, f"linux_{family}")
+        tags = platform_tags(self.arch, glibc=self.glibc, musl=self.musl)
+        return Interpreter(self.markers["python_version"], tags, self.markers)
 
 
 def ask_about(link: Link, work: str) -> About:

@@ -27,13 +27,11 @@ if TYPE_CHECKING:
 
     from edgeopt.contracts import Completed
 
-__all__ = ["Interpreter", "install_wheels"]
+__all__ = ["Interpreter", "download_wheels", "install_wheels"]
 
 INSTALL_TIMEOUT_S = 1200.0
-_QUIET = (
-    *("--quiet", "--no-input", "--disable-pip-version-check", "--progress-bar=off"),
-    *("--no-warn-script-location", "--root-user-action=ignore", "--no-user"),
-)
+_QUIET = (*("--quiet", "--no-input", "--disable-pip-version-check", "--progress-bar=off"),)
+_INSTALL = ("--no-warn-script-location", "--root-user-action=ignore", "--no-user")
 # pip reads a wheel's conditions ("; platform_machine == ...") as true or false for the machine that
 # it runs on, even when told another platform (https://github.com/pypa/pip/issues/11664).
 _ELSEWHERE = """
@@ -93,6 +91,27 @@ def install_wheels(
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def download_wheels(
+    requirements: Sequence[str], into: Path, *, where: str, python: Interpreter
+) -> list[Path]:
+    """Returns the wheels of ``requirements`` and of what they need, downloaded to folder ``into``.
+
+    Args:
+        requirements: As for `install_wheels`.
+        into: The folder.
+        where: What to call the device in an error.
+        python: The Python to choose wheels for.
+
+    Raises:
+        DeviceError: A requirement has no wheel there (it is named), or pip failed.
+    """
+    wanted = [_checked(requirement, where) for requirement in requirements]
+    into.mkdir(parents=True, exist_ok=True)
+    if wanted:
+        _call_pip(["download", f"--dest={into}"], wanted, into, where, python)
+    return sorted(into.glob("*.whl"))
+
+
 def _checked(requirement: str, where: str) -> str:
     if requirement.endswith(".whl") and Path(requirement).is_file():
         return str(Path(requirement).absolute())
@@ -103,18 +122,27 @@ def _checked(requirement: str, where: str) -> str:
 
 
 def _run_pip(wanted: list[str], into: Path, where: str, python: Interpreter | None) -> None:
+    target = ["--no-compile"] if python is not None else []
+    _call_pip(
+        ["install", *_INSTALL, *target, f"--target={into}"], wanted, into.parent, where, python
+    )
+
+
+def _call_pip(
+    what: list[str], wanted: list[str], cwd: Path, where: str, python: Interpreter | None
+) -> None:
     command = [sys.executable, "-I"]
     elsewhere: list[str] = []
     if python is None:
         command += ["-m", "pip"]
     else:
         command += ["-c", _ELSEWHERE, json.dumps(python.markers)]
-        elsewhere = ["--implementation=cp", f"--python-version={python.version}", "--no-compile"]
+        elsewhere = ["--implementation=cp", f"--python-version={python.version}"]
         elsewhere += [f"--platform={tag}" for tag in python.platforms]
-    command += ["install", *_QUIET, "--only-binary=:all:", *elsewhere, f"--target={into}"]
+    command += [*what, *_QUIET, "--only-binary=:all:", *elsewhere]
     done = run_process(
         [*command, "--", *wanted],
-        cwd=into.parent,
+        cwd=cwd,
         env=os.environ,
         timeout_s=INSTALL_TIMEOUT_S,
         where=where,

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from edgeopt.bundles.npy import write_npz
+from edgeopt.bundles.wheels import unpack_wheels
 from edgeopt.devices.lock import measuring
 from edgeopt.devices.process import ended
 from edgeopt.errors import DeviceError, InputError
@@ -212,9 +213,16 @@ class PlacedBundle:
         env = {"PYTHONPATH": str(self._site)}
         done = self.device.run(command, env=env, timeout_s=self.timeout_s)
         if done.returncode == _MISSING:
-            self.device.install(self.bundle.manifest.requirements or ("numpy",), self._site)
+            self._install()
             done = self.device.run(command, env=env, timeout_s=self.timeout_s)
         return done
+
+    def _install(self) -> None:
+        """Installs what the bundle needs: the wheels that it holds, else from the index."""
+        with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
+            held = unpack_wheels(self.bundle, Path(folder))
+            wanted = held or self.bundle.manifest.requirements or ("numpy",)
+            self.device.install(wanted, self._site)
 
     def _run_well(self, words: Sequence[str]) -> None:
         done = self._run(words)

@@ -103,7 +103,8 @@ def check_extra(root: str, manifest: dict[str, Any]) -> None:
 
 def runs_from(name: str) -> bool:
     """Returns whether the file takes part in a run (the others are records)."""
-    return not name.startswith("golden/") and name not in ("report.json", "origins.json")
+    records = ("golden/", "lib/wheels/")
+    return not name.startswith(records) and name not in ("report.json", "origins.json")
 
 
 def load_model(root: str, manifest: dict[str, Any], threads: int) -> tuple[Any, dict[str, int]]:
@@ -134,9 +135,11 @@ def load_model(root: str, manifest: dict[str, Any], threads: int) -> tuple[Any, 
 def install_hint(manifest: dict[str, Any]) -> str:
     """Returns what to type, and which Python versions have the wheels."""
     pythons, here = manifest["pythons"], platform.python_version()
+    held = any(name.startswith("lib/wheels/") for name in manifest["files"])
+    install = INSTALL + (" --no-index --find-links lib/wheels" if held else "")
     if pythons and here.rpartition(".")[0] not in pythons:
-        return f"{INSTALL}   (wheels exist for Python {', '.join(pythons)}; this is {here})"
-    return INSTALL
+        return f"{install}   (wheels exist for Python {', '.join(pythons)}; this is {here})"
+    return install
 
 
 def installed(manifest: dict[str, Any]) -> dict[str, dict[str, str]]:
