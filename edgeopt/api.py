@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgeopt.gate.parity import ParityLimits
     from edgeopt.ir import Program
     from edgeopt.measure import Profile
+    from edgeopt.pruning import Pruned
     from edgeopt.quantization import QuantizationConfig
     from edgeopt.registry import BackendInfo
 
@@ -30,8 +31,10 @@ __all__ = [
     "deploy",
     "export",
     "load",
+    "load_pruned",
     "profile",
     "profile_many",
+    "prune",
     "quantize",
     "reference",
     "targets",
@@ -305,6 +308,107 @@ def profile_many(
 
     held = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
     return measure(held, devices, executor=executor, **options)
+
+
+def prune(  # noqa: PLR0913 (each is one choice of the user)
+    model: torch.nn.Module,
+    example_inputs: Any,
+    *,
+    ratio: float | Mapping[str, float] | None = None,
+    macs: float | None = None,
+    parameters: float | None = None,
+    size_bytes: float | None = None,
+    latency_ms: float | None = None,
+    importance: str = "activation",
+    calibration_data: Iterable[Any] | None = None,
+    scope: str = "global",
+    keep: Sequence[str] = (),
+    sensitivity: float | None = None,
+    target: str | Path | Target | None = None,
+    multiple: int | None = None,
+    steps: int = 1,
+    finetune: Callable[[torch.nn.Module, int], Any] | None = None,
+    loss: Callable[[torch.nn.Module, Any], Any] | None = None,
+    residual_width: bool = False,
+    max_ratio: float = 0.9,
+    samples: int = 64,
+    seed: int = 0,
+) -> Pruned:
+    """Returns a smaller copy of the model: whole channels, heads and neurons are gone.
+
+    Args:
+        model: A module; it is not changed.
+        example_inputs: A tensor, a tuple, or a dict by argument name.
+        ratio: Goal: the share of units to remove, over all layers; or layer name to share.
+        macs: Goal: multiply-accumulates left; up to 1 it is a share of the model's.
+        parameters: Goal: parameters left; up to 1 it is a share of the model's.
+        size_bytes: Goal: bytes of the parameters left, as float32.
+        latency_ms: Goal: the roofline *estimate* on ``target``, in ms. Measure afterwards.
+        importance: ``activation`` (the sum of |w·x| over real inputs), ``l1``, ``l2``, ``taylor``,
+            ``bn_scale`` or ``random``.
+        calibration_data: Real inputs, for ``activation``, ``taylor`` and ``sensitivity``.
+        scope: ``global`` ranks all layers together; ``layer`` takes the same share of each.
+        keep: Names of layers, or of modules around them, to leave as they are.
+        sensitivity: Layers are kept whose least important quarter, muted, moves the output by more
+            than this (relative, L2); None asks nothing.
+        target: The device; widths keep to its vector multiple.
+        multiple: Widths keep to a multiple of this instead.
+        steps: In how many steps the goal is reached.
+        finetune: ``finetune(model, step)``, called after each step; step 1 is the first.
+        loss: For ``taylor``: ``loss(model, item)`` of one item of ``calibration_data``.
+        residual_width: Whether the residual width of transformers may be pruned too.
+        max_ratio: At most so much of one layer is removed; not with a ratio for each layer.
+        samples: At most so many items of ``calibration_data`` are read.
+        seed: For ``random``.
+
+    Raises:
+        InputError: A choice cannot be used, no layer can be pruned, or a budget cannot be met.
+        CalibrationError: Data is needed and missing, does not fit, or is not finite.
+        TargetError: There is no such target.
+        PluginError: Torch-Pruning is not installed.
+    """
+    from edgeopt.pruning import prune as run  # noqa: PLC0415 (torch)
+
+    return run(
+        model,
+        example_inputs,
+        ratio=ratio,
+        macs=macs,
+        parameters=parameters,
+        size_bytes=size_bytes,
+        latency_ms=latency_ms,
+        importance=importance,
+        calibration_data=calibration_data,
+        scope=scope,
+        keep=keep,
+        sensitivity=sensitivity,
+        target=target,
+        multiple=multiple,
+        steps=steps,
+        finetune=finetune,
+        loss=loss,
+        residual_width=residual_width,
+        max_ratio=max_ratio,
+        samples=samples,
+        seed=seed,
+    )
+
+
+def load_pruned(
+    path: Path | str, model: torch.nn.Module | Callable[[], torch.nn.Module]
+) -> torch.nn.Module:
+    """Returns the pruned model that `Pruned.save` wrote, in eval mode.
+
+    Args:
+        path: The folder.
+        model: A module of the unpruned architecture, or what makes one; its weights do not matter.
+
+    Raises:
+        InputError: There is no such folder, it is damaged, or the model is another one; says where.
+    """
+    from edgeopt.pruning import load_pruned as read  # noqa: PLC0415 (torch)
+
+    return read(path, model)
 
 
 def targets() -> Mapping[str, Target]:

@@ -1,0 +1,217 @@
+"""`edgeopt.prune`."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from edgeopt.errors import InputError
+from edgeopt.pruning.choose import Chooser
+from edgeopt.pruning.cost import layer_costs, parameter_count, roofline_ms
+from edgeopt.pruning.feed import Feed
+from edgeopt.pruning.importance import score_sites
+from edgeopt.pruning.options import Goal, Options, read_goal
+from edgeopt.pruning.pruned import LayerReport, Pruned, PruningReport
+from edgeopt.pruning.sensitivity import too_sensitive
+from edgeopt.pruning.sites import Site, find_sites
+from edgeopt.pruning.structure import changes
+from edgeopt.registry import find_target
+from edgeopt.registry.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from torch import nn
+
+    from edgeopt.contracts.target import Target
+
+__all__ = ["prune"]
+
+
+def prune(  # noqa: PLR0913 (each is one choice of the user)
+    model: nn.Module,
+    example_inputs: Any,
+    *,
+    ratio: float | Mapping[str, float] | None = None,
+    macs: float | None = None,
+    parameters: float | None = None,
+    size_bytes: float | None = None,
+    latency_ms: float | None = None,
+    calibration_data: Iterable[Any] | None = None,
+    target: str | Path | Target | None = None,
+    finetune: Callable[[nn.Module, int], Any] | None = None,
+    loss: Callable[[nn.Module, Any], Any] | None = None,
+    multiple: int | None = None,
+    **settings: Any,
+) -> Pruned:
+    """Returns a smaller copy of ``model``; `edgeopt.prune` documents the arguments."""
+    goal = read_goal(
+        {
+            "ratio": ratio,
+            "macs": macs,
+            "parameters": parameters,
+            "size_bytes": size_bytes,
+            "latency_ms": latency_ms,
+        }
+    )
+    device = None if target is None else find_target(target)
+    if goal.kind == "latency_ms" and device is None:
+        raise InputError("a latency needs a target", where="latency_ms", hint='target="rpi4"')
+    if multiple is None:
+        multiple = device.quantization.channel_multiple if device else 1
+    options = Options(multiple=multiple, **_settings(settings))
+    feed = Feed(example_inputs, calibration_data, options.samples)
+    if options.importance == "activation":
+        next(iter(feed.calls()))
+    return _Run(model, feed, goal, options, device, loss).all(finetune)
+
+
+def _settings(given: dict[str, Any]) -> dict[str, Any]:
+    for name in given:
+        if name not in Options.__dataclass_fields__:
+            hint = did_you_mean(name, Options.__dataclass_fields__)
+            raise InputError(f'there is no option "{name}"', where="prune", hint=hint)
+    keep = given.get("keep", ())
+    return {**given, "keep": (keep,) if isinstance(keep, str) else tuple(keep)}
+
+
+class _Run:
+    def __init__(
+        self,
+        model: nn.Module,
+        feed: Feed,
+        goal: Goal,
+        options: Options,
+        target: Target | None,
+        loss: Any,
+    ) -> None:
+        self.before, self.feed, self.goal, self.options = model, feed, goal, options
+        self.target, self.loss = target, loss
+        self.model = copy.deepcopy(model).eval()
+        self.first: dict[str, int] = {}
+        self.kinds: dict[str, tuple[str, str]] = {}
+        self.held: dict[str, str] = {}
+        self.shares: dict[str, float] = {}
+
+    def all(self, finetune: Callable[[nn.Module, int], Any] | None) -> Pruned:
+        steps = self.options.steps
+        costs = (layer_costs(self.model, self.feed), parameter_count(self.model))
+        for step in range(1, steps + 1):
+            self._step(step / steps, *costs)
+            if finetune is not None:
+                self.model.train()
+                finetune(self.model, step)
+                self.model.eval()
+        for (_, old), (_, new) in zip(
+            self.before.named_parameters(), self.model.named_parameters(), strict=True
+        ):
+            new.requires_grad_(old.requires_grad)
+        left = {site.name: len(site.units) for site in self._sites()}
+        return Pruned(self.model, self._report(costs, left), changes(self.before, self.model))
+
+    def _sites(self) -> list[Site]:
+        return find_sites(self.model, self.feed, residual_width=self.options.residual_width)
+
+    def _step(self, share: float, costs0: Any, parameters0: int) -> None:
+        sites = self._sites()
+        if not self.first:
+            self._begin(sites)
+        free = [s for s in sites if not self.held[s.name]]
+        options = self.options
+        scores = score_sites(
+            self.model, free, self.feed, options.importance, seed=options.seed, loss=self.loss
+        )
+        now = layer_costs(self.model, self.feed)
+        chooser = Chooser(free, scores, self.first, now, parameter_count(self.model), options)
+        gone = self._choose(chooser, share, costs0, parameters0)
+        for site, units in zip(free, gone, strict=True):
+            if units:
+                site.remove(units)
+        self._check()
+
+    def _choose(
+        self, chooser: Chooser, share: float, costs0: Any, parameters0: int
+    ) -> list[list[int]]:
+        goal = self.goal
+        if goal.kind == "ratio":
+            layers = {n: r * share for n, r in self.shares.items()} or None
+            return chooser.by_ratio(goal.value * share, layers)
+        whole = {
+            "macs": sum(c.macs for c in costs0.values()),
+            "parameters": float(parameters0),
+            "size_bytes": 4.0 * parameters0,
+            "latency_ms": roofline_ms(costs0, self.target) if self.target else 0.0,
+        }[goal.kind]
+        relative = goal.kind in {"macs", "parameters"} and goal.value <= 1
+        end = goal.value * whole if relative else goal.value
+        return chooser.by_budget(goal, whole + (end - whole) * share, self.target)
+
+    def _begin(self, sites: list[Site]) -> None:
+        self.first = {s.name: len(s.units) for s in sites}
+        self.kinds = {s.name: (s.kind, s.reason) for s in sites}
+        self.held = {s.name: s.reason or self._kept(s) for s in sites}
+        self._check_names(sites)
+        limit = self.options.sensitivity
+        if limit is not None:
+            free = [s for s in sites if not self.held[s.name]]
+            self.held.update(too_sensitive(self.model, free, self.feed, limit))
+        if all(self.held.values()):
+            said = "; ".join(f"{n}: {r}" for n, r in list(self.held.items())[:5])
+            raise InputError("no layer can be pruned", where="prune", hint=said or None)
+
+    def _kept(self, site: Site) -> str:
+        for name in self.options.keep:
+            if any(n == name or n.startswith(f"{name}.") for n in site.names()):
+                return f'kept: "{name}"'
+        return ""
+
+    def _check_names(self, sites: list[Site]) -> None:
+        known = dict(self.model.named_modules())
+        for name in (*self.options.keep, *self.goal.layers):
+            if name not in known:
+                hint = did_you_mean(name, list(known))
+                raise InputError(f'the model has no layer "{name}"', where="prune", hint=hint)
+        self.shares = {}
+        for name, share in self.goal.layers.items():
+            site = next((s for s in sites if name in {s.name, *s.names()}), None)
+            why = "no channels start there" if site is None else self.held[site.name]
+            if site is None or why:
+                hint = "leave it out of ratio"
+                raise InputError(f"cannot be pruned: {why}", where=name, hint=hint)
+            if self.shares.setdefault(site.name, share) != share:
+                what = (
+                    f'its channels live and go with those of "{site.name}", which has another ratio'
+                )
+                raise InputError(what, where=name, hint="give one ratio to both")
+
+    def _check(self) -> None:
+        import torch  # noqa: PLC0415
+
+        try:
+            with torch.no_grad():
+                self.feed.run(self.model)
+        except Exception as error:
+            hint = "keep the module that the message names: keep=[...]"
+            what = f"the pruned model does not run: {type(error).__name__}: {error}"
+            raise InputError(what, where="prune", hint=hint) from error
+
+    def _report(self, costs: Any, left: dict[str, int]) -> PruningReport:
+        after = layer_costs(self.model, self.feed)
+        macs = tuple(round(sum(c.macs for c in x.values())) for x in (costs[0], after))
+        estimate = None
+        if self.target is not None and self.target.rates:
+            estimate = (roofline_ms(costs[0], self.target), roofline_ms(after, self.target))
+        return PruningReport(
+            importance=self.options.importance,
+            goal={self.goal.kind: dict(self.goal.layers) or self.goal.value},
+            layers=tuple(
+                LayerReport(n, self.kinds[n][0], units, left.get(n, units), self.held[n])
+                for n, units in self.first.items()
+            ),
+            macs=(macs[0], macs[1]),
+            parameters=(costs[1], parameter_count(self.model)),
+            estimated_ms=estimate,
+            multiple=self.options.multiple,
+            steps=self.options.steps,
+        )

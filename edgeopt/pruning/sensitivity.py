@@ -1,0 +1,84 @@
+"""Which layers the output depends on most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgeopt.pruning.importance import score_sites
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from edgeopt.pruning.feed import Feed
+    from edgeopt.pruning.sites import Member, Site
+
+__all__ = ["too_sensitive"]
+
+_SHARE = 0.25
+_CALLS = 4
+
+
+def too_sensitive(model: nn.Module, sites: list[Site], feed: Feed, limit: float) -> dict[str, str]:
+    """Returns site name to the reason why it is protected: with its least important quarter of
+    units muted, the model's output moves by more than ``limit``, relative (L2).
+
+    Raises:
+        CalibrationError: There is no sample.
+    """
+    import torch  # noqa: PLC0415
+
+    calls = [call for _, call in zip(range(_CALLS), feed.calls(), strict=False)]
+    scores = score_sites(model, sites, feed, "activation")
+    found = {}
+    with torch.no_grad():
+        plain = [_flat(feed.run(model, call)) for call in calls]
+        for site, score in zip(sites, scores, strict=True):
+            moved = _moved(model, site, score, feed, calls, plain)
+            if moved > limit:
+                found[site.name] = f"sensitive: a quarter muted moves the output by {moved:.0%}"
+    return found
+
+
+def _moved(
+    model: nn.Module,
+    site: Site,
+    score: torch.Tensor,
+    feed: Feed,
+    calls: list[Any],
+    plain: list[Any],
+) -> float:
+    quiet = score.argsort()[: max(1, int(_SHARE * len(score)))].tolist()
+    channels = {c for unit in quiet for c in site.units[unit]}
+    handles = [m.layer.register_forward_pre_hook(_mute(m, channels)) for m in site.consumers()]
+    try:
+        outputs = [_flat(feed.run(model, call)) for call in calls]
+    finally:
+        for handle in handles:
+            handle.remove()
+    parts = [
+        float((a - b).norm() / b.norm().clamp_min(1e-30))
+        for a, b in zip(outputs, plain, strict=True)
+    ]
+    return sum(parts) / len(parts)
+
+
+def _mute(member: Member, channels: set[int]) -> Any:
+    gone = [i for i, r in zip(member.indices, member.roots, strict=True) if r in channels]
+    axis = 1 if hasattr(member.layer, "in_channels") else -1
+
+    def hook(_layer: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        import torch  # noqa: PLC0415
+
+        return (inputs[0].index_fill(axis, torch.tensor(gone), 0.0), *inputs[1:])
+
+    return hook
+
+
+def _flat(found: Any) -> torch.Tensor:
+    import torch  # noqa: PLC0415
+
+    if isinstance(found, torch.Tensor):
+        return found.flatten()
+    values = list(found.values()) if isinstance(found, dict) else list(found)
+    return torch.cat([_flat(v) for v in values if v is not None])

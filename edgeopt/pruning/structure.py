@@ -1,0 +1,186 @@
+"""A pruned model on disk: ``structure.json`` and ``weights.safetensors``, and no code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from edgeopt.errors import InputError
+from edgeopt.pruning.pruned import PruningReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
+    from edgeopt.pruning.pruned import Pruned
+
+__all__ = ["changes", "load_pruned", "save_pruned"]
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    format: int
+    modules: dict[str, dict[str, list[Any]]]
+    shapes: dict[str, list[int]]
+    aliases: dict[str, str]
+    report: PruningReport
+
+
+def changes(before: torch.nn.Module, after: torch.nn.Module) -> dict[str, dict[str, list[Any]]]:
+    """Returns module name to its integer attributes that differ, as ``[before, after]``."""
+    old = dict(before.named_modules())
+    found = {
+        name: _attributes(old[name], module)
+        for name, module in after.named_modules()
+        if name in old
+    }
+    return {name: attributes for name, attributes in found.items() if attributes}
+
+
+def _attributes(old: torch.nn.Module, new: torch.nn.Module) -> dict[str, list[Any]]:
+    kinds = (int, tuple, list)
+    return {
+        key: [_plain(vars(old)[key]), _plain(value)]
+        for key, value in vars(new).items()
+        if not key.startswith("_")
+        and isinstance(value, kinds)
+        and not isinstance(value, bool)
+        and isinstance(vars(old).get(key), kinds)
+        and _plain(vars(old)[key]) != _plain(value)
+    }
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, (tuple, list)) else value
+
+
+def save_pruned(pruned: Pruned, path: Path | str) -> Path:
+    """Returns ``path``, a folder, after writing structure, weights and report there.
+
+    Raises:
+        InputError: There is a file at ``path``.
+    """
+    from safetensors.torch import save_file  # noqa: PLC0415
+
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise InputError("there is a file", where=str(folder), hint="name a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors, aliases = _unique(pruned.module)
+    record = _File(
+        format=1,
+        modules=pruned.structure,
+        shapes={name: list(tensor.shape) for name, tensor in tensors.items()},
+        aliases=aliases,
+        report=pruned.report,
+    )
+    save_file(tensors, folder / "weights.safetensors")
+    text = msgspec.json.format(msgspec.json.encode(record))
+    (folder / "structure.json").write_bytes(text)
+    return folder
+
+
+def _tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    found = dict(model.named_parameters(remove_duplicate=False))
+    found.update(model.named_buffers(remove_duplicate=False))
+    return found
+
+
+def _unique(model: torch.nn.Module) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    first: dict[int, str] = {}
+    tensors, aliases = {}, {}
+    for name, tensor in _tensors(model).items():
+        if id(tensor) in first:
+            aliases[name] = first[id(tensor)]
+            continue
+        first[id(tensor)] = name
+        tensors[name] = tensor.detach().clone().contiguous()
+    return tensors, aliases
+
+
+def load_pruned(
+    path: Path | str, model: torch.nn.Module | Callable[[], torch.nn.Module]
+) -> torch.nn.Module:
+    """Returns the pruned model in eval mode, built from the unpruned architecture.
+
+    Args:
+        path: The folder that `Pruned.save` wrote.
+        model: A module of the unpruned architecture (a copy of it is changed), or what makes one.
+            Its weights do not matter.
+
+    Raises:
+        InputError: There is no such folder, it is damaged, or the model is another one; says where.
+    """
+    import copy  # noqa: PLC0415
+
+    import torch  # noqa: PLC0415
+
+    record, weights = _read(Path(path))
+    built = copy.deepcopy(model) if isinstance(model, torch.nn.Module) else model()
+    _fit(built, record, weights)
+    modules = dict(built.named_modules())
+    for name, attributes in record.modules.items():
+        for key, (_, new) in attributes.items():
+            kind = type(getattr(modules[name], key))
+            setattr(modules[name], key, kind(new))
+    _fill(built, record, weights)
+    return built.eval()
+
+
+def _read(folder: Path) -> tuple[_File, dict[str, torch.Tensor]]:
+    from safetensors import SafetensorError  # noqa: PLC0415
+    from safetensors.torch import load_file  # noqa: PLC0415
+
+    where = str(folder)
+    try:
+        record = msgspec.json.decode((folder / "structure.json").read_bytes(), type=_File)
+        weights = load_file(folder / "weights.safetensors")
+    except OSError as error:
+        hint = "pass the folder that Pruned.save wrote"
+        raise InputError(f"cannot be read: {error}", where=where, hint=hint) from error
+    except (msgspec.MsgspecError, SafetensorError) as error:
+        raise InputError(f"damaged: {error}", where=where, hint="save it again") from error
+    if record.format != 1:
+        raise InputError(f"format {record.format} is not known", where=where, hint="update edgeopt")
+    if {name: list(t.shape) for name, t in weights.items()} != record.shapes:
+        raise InputError("weights and structure are of two models", where=where)
+    return record, weights
+
+
+def _fit(model: torch.nn.Module, record: _File, weights: dict[str, torch.Tensor]) -> None:
+    hint = "build the model with the configuration that it had before it was pruned"
+    modules = dict(model.named_modules())
+    for name, attributes in record.modules.items():
+        if name not in modules:
+            raise InputError("the model has no such module", where=name, hint=hint)
+        for key, pair in attributes.items():
+            held = _plain(vars(modules[name]).get(key))
+            if len(pair) != 2 or held != pair[0]:  # noqa: PLR2004 (before, after)
+                what = f"{key} is {held}, it was {pair[0]} when pruned"
+                raise InputError(what, where=name, hint=hint)
+    have, need = set(_tensors(model)), {*weights, *record.aliases}
+    for name in sorted(have ^ need):
+        what = "not in the saved weights" if name in have else "the model has no such tensor"
+        raise InputError(what, where=name, hint=hint)
+    for name, tensor in _tensors(model).items():
+        saved = weights[record.aliases.get(name, name)]
+        if saved.dim() != tensor.dim():
+            what = f"shape {list(saved.shape)} saved, {list(tensor.shape)} built"
+            raise InputError(what, where=name, hint=hint)
+
+
+def _fill(model: torch.nn.Module, record: _File, weights: dict[str, torch.Tensor]) -> None:
+    from torch import nn  # noqa: PLC0415
+
+    made: dict[str, torch.Tensor] = {}
+    for name, old in _tensors(model).items():
+        key = record.aliases.get(name, name)
+        if key not in made:
+            grad = old.requires_grad
+            is_parameter = isinstance(old, nn.Parameter)
+            made[key] = nn.Parameter(weights[key], grad) if is_parameter else weights[key]
+        owner, _, leaf = name.rpartition(".")
+        module = model.get_submodule(owner)
+        (module._parameters if leaf in module._parameters else module._buffers)[leaf] = made[key]  # type: ignore[assignment]  # noqa: SLF001
