@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what tests and demo need of the system: an emulator for programs of other processors, and
-# an SSH server, which the tests start by themselves, with keys and a port of their own.
+# an SSH server, which the tests start by themselves, with keys and a port of their own, and adb.
 # It does so as root on Debian and its kin; elsewhere it says what to install and what is left out.
 set -eu
 
@@ -9,6 +9,7 @@ command -v qemu-aarch64-static >/dev/null 2>&1 || missing="$missing qemu-user-st
 # Where systemd runs, installing an SSH server would start it, open to the network: not unasked.
 command -v sshd >/dev/null 2>&1 || [ -x /usr/sbin/sshd ] || [ -d /run/systemd/system ] ||
     missing="$missing openssh-server"
+command -v adb >/dev/null 2>&1 || missing="$missing adb"
 command -v ssh >/dev/null 2>&1 || missing="$missing openssh-client"
 [ -z "$missing" ] && exit 0
 
@@ -20,5 +21,5 @@ if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
         exit 0
     fi
 fi
-echo "WARNING: not installed:$missing. Whatever needs it is skipped: the emulated Raspberry Pi, and devices over SSH." >&2
+echo "WARNING: not installed:$missing. Whatever needs it is skipped: the emulated Raspberry Pi, and devices over SSH and ADB." >&2
 echo "  -> sudo apt-get install$missing" >&2

@@ -44,7 +44,9 @@ def checks() -> list[dict[str, str]]:
         _module("onnx", "export --format onnx", "pip install 'edgeopt[onnx]'"),
         _module("model_signing", "signed bundles", "pip install model-signing"),
         _module("ziglang", "cross-compiling", "pip install ziglang"),
-        _program("qemu-aarch64-static", "emulated device", "apt install qemu-user-static"),
+        _program("qemu-aarch64-static", "the emulated device", "apt install qemu-user-static"),
+        _program("ssh", "devices behind SSH", "apt install openssh-client"),
+        _program("adb", "Android devices", "apt install adb"),
         _cache(),
         _host(),
     ]
@@ -95,7 +97,7 @@ def _module(name: str, what: str, fix: str) -> dict[str, str]:
 def _program(name: str, what: str, fix: str) -> dict[str, str]:
     path = shutil.which(name)
     if path is None:
-        return _entry(name, "optional", "missing", f"for the {what}", fix)
+        return _entry(name, "optional", "missing", f"for {what}", fix)
     return _entry(name, "optional", "ok", path)
 
 
