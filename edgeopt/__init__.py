@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         capture,
         compile,  # noqa: A004 (the word that users know)
         deploy,
+        distill,
         export,
         load,
         load_pruned,
@@ -21,28 +22,34 @@ if TYPE_CHECKING:
         quantize,
         reference,
         targets,
+        train_quantized,
     )
     from edgeopt.bundles import Bundle, Preprocess
     from edgeopt.contracts import TuneOptions
     from edgeopt.deployment.plan import Plan
     from edgeopt.deployment.result import Deployment
+    from edgeopt.distillation import Distilled
     from edgeopt.ir import Program
     from edgeopt.quantization import QuantizationConfig
+    from edgeopt.training import TrainingOptions
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Bundle",
     "Deployment",
+    "Distilled",
     "Plan",
     "Preprocess",
     "Program",
     "QuantizationConfig",
+    "TrainingOptions",
     "TuneOptions",
     "backends",
     "capture",
     "compile",
     "deploy",
+    "distill",
     "errors",
     "export",
     "load",
@@ -53,6 +60,7 @@ __all__ = [
     "quantize",
     "reference",
     "targets",
+    "train_quantized",
 ]
 
 _LAZY = {
@@ -62,6 +70,7 @@ _LAZY = {
             "capture",
             "compile",
             "deploy",
+            "distill",
             "export",
             "load",
             "load_pruned",
@@ -71,15 +80,18 @@ _LAZY = {
             "quantize",
             "reference",
             "targets",
+            "train_quantized",
         ),
         "edgeopt.api",
     ),
     "Bundle": "edgeopt.bundles",
     "Deployment": "edgeopt.deployment.result",
+    "Distilled": "edgeopt.distillation",
     "Plan": "edgeopt.deployment.plan",
     "Preprocess": "edgeopt.bundles",
     "Program": "edgeopt.ir",
     "QuantizationConfig": "edgeopt.quantization",
+    "TrainingOptions": "edgeopt.training",
     "TuneOptions": "edgeopt.contracts",
 }
 """Public name to the module that holds it, imported on first use (PEP 562): torch is not here."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgeopt.contracts import Device, Progress, Runner, Target, TuneOptions
     from edgeopt.deployment.many import Outcome
     from edgeopt.deployment.result import Deployment
+    from edgeopt.distillation import Distilled
     from edgeopt.gate.parity import ParityLimits
     from edgeopt.ir import Program
     from edgeopt.measure import Profile
@@ -29,6 +30,7 @@ __all__ = [
     "capture",
     "compile",
     "deploy",
+    "distill",
     "export",
     "load",
     "load_pruned",
@@ -38,6 +40,7 @@ __all__ = [
     "quantize",
     "reference",
     "targets",
+    "train_quantized",
 ]
 
 
@@ -448,3 +451,116 @@ def export(program: Program, path: Path | str, *, format: str = "onnx") -> Path:
 
     export_onnx(program, Path(path))
     return Path(path)
+
+
+def distill(  # noqa: PLR0913 (each is one choice of the user)
+    student: torch.nn.Module,
+    teacher: torch.nn.Module,
+    data: Iterable[Any],
+    *,
+    epochs: int,
+    temperature: float = 4.0,
+    logits_weight: float = 1.0,
+    features: Mapping[str, str] | None = None,
+    features_weight: float = 1.0,
+    attention: Mapping[str | int, str | int] | None = None,
+    attention_weight: float = 1.0,
+    task_loss: Callable[[Any, Any], torch.Tensor] | None = None,
+    task_weight: float = 1.0,
+    **training: Any,
+) -> Distilled:
+    """Returns a copy of ``student``, trained on what ``teacher`` says, and the curves.
+
+    Args:
+        student: What learns; it is not changed.
+        teacher: What is learned from; it is run in eval mode and not changed.
+        data: Batches, a DataLoader or a list: a tensor, ``(inputs, target)``, or a dict by
+            argument name (with ``labels``, where there are any).
+        epochs: How often the data is gone through.
+        temperature: Of the softened classes; the higher, the more the unlikely ones count.
+        logits_weight: How much the teacher's classes count; 0 where the two have other classes.
+        features: Module of the student to the module of the teacher whose output it shall have.
+        features_weight: How much they count.
+        attention: Layer or module of the student to that of the teacher that it shall look like:
+            numbers for attention maps of Hugging Face models, names for modules.
+        attention_weight: How much it counts.
+        task_loss: ``task_loss(output, target)``; None takes the loss that a Hugging Face model
+            returns, or none.
+        task_weight: How much it counts.
+        **training: Fields of `edgeopt.TrainingOptions`: ``learning_rate``, ``optimizer``,
+            ``schedule``, ``evaluate``, ``patience``, ``checkpoint``, ``resume``, ``seed`` …
+
+    Raises:
+        InputError: Student and teacher do not fit together, or an option or the data is wrong.
+        TrainingError: A loss is not finite; the last good checkpoint is kept.
+        PluginError: accelerate is not installed.
+    """
+    from edgeopt.distillation import Wishes, distill_student  # noqa: PLC0415 (torch)
+    from edgeopt.training.options import make_options  # noqa: PLC0415
+
+    wishes = Wishes(
+        temperature=temperature,
+        logits_weight=logits_weight,
+        features=dict(features or {}),
+        features_weight=features_weight,
+        attention=dict(attention or {}),
+        attention_weight=attention_weight,
+        task_loss=task_loss,
+        task_weight=task_weight,
+    )
+    return distill_student(student, teacher, data, wishes, make_options(epochs, training))
+
+
+def train_quantized(  # noqa: PLR0913 (each is one choice of the user)
+    model: Model | Program,
+    data: Iterable[Any],
+    loss: Callable[[Any, Any], torch.Tensor],
+    *,
+    epochs: int,
+    example_inputs: Any = None,
+    calibration_data: Iterable[Any] | None = None,
+    quantization: QuantizationConfig | Mapping[str, Any] | None = None,
+    ranges: str = "learned",
+    freeze_after: float = 0.7,
+    **training: Any,
+) -> Program:
+    """Returns a quantized Program whose weights were trained on the grid that it runs on.
+
+    Args:
+        model: A float module, ExportedProgram or Program, which is quantized first (PTQ), or a
+            quantized Program, from whose table training starts.
+        data: Batches, a DataLoader or a list: ``(inputs, target)`` or a dict by argument name;
+            batches may hold any multiple of the batch that the program was captured with.
+        loss: ``loss(output, target)``; the whole dict where it has no ``labels``.
+        epochs: How often the data is gone through.
+        example_inputs: As for `capture`.
+        calibration_data: What PTQ calibrates on; ``data`` where it is None.
+        quantization: A `QuantizationConfig` or its fields, for example ``{"weight_bits": 4}``.
+        ranges: ``learned`` (step sizes are trained), ``moving`` (averages of the extremes seen;
+            the weights' steps are trained) or ``fixed`` (those of PTQ).
+        freeze_after: Share of training after which all grids stay as they are.
+        **training: Fields of `edgeopt.TrainingOptions`, as for `distill`. ``evaluate`` is given a
+            function that is called as the model is and computes what the Program computes.
+
+    Raises:
+        InputError: The model, an option or the data cannot be used.
+        CalibrationError: The model must be quantized first and the data does not fit.
+        TrainingError: A loss is not finite; the last good checkpoint is kept.
+        PluginError: accelerate is not installed.
+    """
+    from edgeopt.deployment.build import make_config  # noqa: PLC0415 (torch)
+    from edgeopt.deployment.deploy import as_program  # noqa: PLC0415
+    from edgeopt.qat import QatOptions, train_program  # noqa: PLC0415
+    from edgeopt.quantization import QuantizationConfig as Config  # noqa: PLC0415
+    from edgeopt.training.options import make_options  # noqa: PLC0415
+
+    config = (
+        quantization if isinstance(quantization, Config) else make_config(dict(quantization or {}))
+    )
+    return train_program(
+        as_program(model, example_inputs),
+        data,
+        loss,
+        QatOptions(config, calibration_data, ranges, freeze_after),
+        make_options(epochs, training),
+    )

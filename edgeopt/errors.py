@@ -8,6 +8,7 @@
     ├── PluginError           a backend is unknown, missing or claimed twice
     ├── TargetError           a target is unknown, or its descriptor is wrong
     ├── UnsupportedError      a backend cannot run this program on this target (carries the report)
+    ├── TrainingError         a loss or a gradient stopped being finite (carries the last checkpoint)
     ├── CompileError          a toolchain failed on a program that it said it supports
     ├── BundleError           a bundle is damaged, hostile or of an unknown version
     ├── GateError             a deployment fell short of what was asked (carries the deployment)
@@ -32,6 +33,7 @@ __all__ = [
     "PluginError",
     "ProgramError",
     "TargetError",
+    "TrainingError",
     "UnsupportedError",
 ]
 
@@ -94,6 +96,28 @@ class UnsupportedError(EdgeoptError):
     ) -> None:
         super().__init__(what, where=where, hint=hint)
         self.report = report
+
+
+class TrainingError(EdgeoptError):
+    """A loss or a gradient stopped being finite, so that training stopped.
+
+    Attributes:
+        checkpoint: Folder of the last good checkpoint, None where none was written.
+        history: The curves up to there.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        hint: str | None = None,
+        checkpoint: Any = None,
+        history: Any = None,
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.checkpoint = checkpoint
+        self.history = history
 
 
 class CompileError(EdgeoptError):

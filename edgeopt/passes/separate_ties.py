@@ -25,7 +25,7 @@ from edgeopt.ir.program import Program, Step
 if TYPE_CHECKING:
     from edgeopt.ir.quant import QuantSpec
 
-__all__ = ["TOLERANCE", "odd_fraction", "separate_ties"]
+__all__ = ["TOLERANCE", "grid_groups", "odd_fraction", "separate_ties"]
 
 aten = torch.ops.aten
 
@@ -89,7 +89,7 @@ class _Work:
         self.editor = Editor(program)
         self.done = self.left = 0
         self.largest = 0.0
-        self._groups = _groups(program)
+        self._groups = grid_groups(program)
         self._scale = {n: float(program.quant[n].scale[0]) for n in self._groups}
         self._fixed = {self._groups[n] for n in self._groups if program.quant[n].method == "fixed"}
 
@@ -197,7 +197,7 @@ def _averaged(node: torch.fx.Node) -> int:
     return int(value.meta["val"].numel() // node.meta["val"].numel())
 
 
-def _groups(program: Program) -> dict[str, str]:
+def grid_groups(program: Program) -> dict[str, str]:
     """Returns for each value on a per-tensor grid the name that stands for all of its grid."""
     found: dict[str, str] = {}
     for node in program.graph.nodes:

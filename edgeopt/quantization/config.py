@@ -39,7 +39,8 @@ class QuantizationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     Attributes:
         precision: ``int8`` (static: needs calibration data), ``int8-dynamic`` (integer weights, no
             data), ``float16`` or ``float32``.
-        weight_bits: 8, or 7 where 8-bit products saturate on the target.
+        weight_bits: 8, or 7 where 8-bit products saturate on the target. Fewer (stored in int8 all
+            the same) want quantization-aware training: `edgeopt.train_quantized`.
         ranges: How the range of an activation is found: ``minmax``; ``percentile`` (99.99 % of the
             values); ``mse`` (least squared error); ``auto`` takes for each value the one with the
             least squared error, but clips only where that halves the error.
@@ -55,7 +56,7 @@ class QuantizationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """
 
     precision: Literal["int8", "int8-dynamic", "float16", "float32"] = "int8"
-    weight_bits: Literal[7, 8] = 8
+    weight_bits: Literal[2, 3, 4, 5, 6, 7, 8] = 8
     ranges: RangeMethod = "auto"
     equalization: Switch = "auto"
     smoothing: Switch = "auto"

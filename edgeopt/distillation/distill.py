@@ -1,0 +1,107 @@
+"""Trains a student on what its teacher says."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from edgeopt.distillation.pair import Pair, Wishes
+from edgeopt.errors import InputError
+from edgeopt.training import History, Job, TrainingOptions, fit, make_accelerator
+from edgeopt.training.batches import decayed_groups
+from edgeopt.training.randomness import random_state, restore_random_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Distilled", "distill_student"]
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """What came of a distillation.
+
+    Attributes:
+        student: The trained copy, in eval mode; the student that was passed in is as it was.
+        history: The curves; ``history.curves()`` as data, ``history.svg()`` as a picture.
+    """
+
+    student: torch.nn.Module
+    history: History
+
+
+def distill_student(
+    student: torch.nn.Module,
+    teacher: torch.nn.Module,
+    data: Iterable[Any],
+    wishes: Wishes,
+    options: TrainingOptions,
+) -> Distilled:
+    """Returns a copy of ``student``, trained on what ``teacher`` says about ``data``.
+
+    Raises:
+        InputError: The two do not fit together, the data cannot be used, or the checkpoint is of
+            another run.
+        TrainingError: A loss is not finite; the last good checkpoint is kept.
+        PluginError: accelerate is not installed.
+    """
+    for name, model in (("student", student), ("teacher", teacher)):
+        if not isinstance(model, torch.nn.Module):
+            raise InputError(f"is {type(model).__name__}, not a torch.nn.Module", where=name)
+    accelerator = make_accelerator()
+    before = random_state()
+    was_training = teacher.training
+    trained = copy.deepcopy(student).to(accelerator.device)
+    torch.manual_seed(options.seed)  # new projections
+    pair = Pair(trained, teacher.eval().to(accelerator.device), wishes, _first(data, accelerator))
+    try:
+        job = Job(
+            kind="distill",
+            model=pair.learner,
+            losses=pair.losses,
+            groups=decayed_groups(pair.learner),
+            identity=_identity(pair, wishes, options),
+            evaluated=lambda learner: learner.student,
+        )
+        history = fit(job, data, options, accelerator)
+    finally:
+        pair.close()
+        teacher.train(was_training)
+        restore_random_state(*before)
+    return Distilled(trained.eval(), history)
+
+
+def _first(data: Iterable[Any], accelerator: Any) -> Any:
+    from accelerate.utils import send_to_device  # noqa: PLC0415 (an extra)
+
+    if iter(data) is data:
+        raise InputError(
+            "an iterator can be read only once",
+            where="data",
+            hint="pass a DataLoader or a list of batches",
+        )
+    for batch in data:
+        return send_to_device(batch, accelerator.device)
+    raise InputError("no batch in it", where="data")
+
+
+def _identity(pair: Pair, wishes: Wishes, options: TrainingOptions) -> dict[str, Any]:
+    shapes = [f"{n}{tuple(p.shape)}" for n, p in pair.learner.state_dict().items()]
+    return {
+        "kind": "distill",
+        "seed": options.seed,
+        "student": hashlib.sha256("\n".join(shapes).encode()).hexdigest()[:16],
+        "temperature": wishes.temperature,
+        "weights": [
+            wishes.logits_weight,
+            wishes.features_weight,
+            wishes.attention_weight,
+            wishes.task_weight,
+        ],
+        "features": dict(wishes.features),
+        "attention": {str(k): str(v) for k, v in wishes.attention.items()},
+    }

@@ -1,0 +1,264 @@
+"""A quantized Program as a module that can be trained, and computes what the Program computes.
+
+Its forward is `edgeopt.ir.reference.Simulation` with gradients: the same integers, the same order
+of float operations, so the same numbers. Batch norms are folded into the weights and dropout is
+gone before a Program exists: neither is simulated here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.fx.node import map_arg
+
+from edgeopt.errors import InputError
+from edgeopt.ir import ops
+from edgeopt.ir.edit import Editor
+from edgeopt.ir.inputs import bind_sample
+from edgeopt.passes.separate_ties import separate_ties
+from edgeopt.qat.grids import Grids, RangeKind
+from edgeopt.qat.straight import straight_round
+from edgeopt.quantization.table import bias_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edgeopt.ir.program import Program, Step
+
+__all__ = ["QuantizedModule"]
+
+EXACT_FLOAT32 = 2**24
+_MEANS = (ops.aten.mean.dim, ops.aten.avg_pool2d.default)
+_NORM_WEIGHTS = {
+    ops.aten.layer_norm.default: (2, 3),
+    ops.aten.group_norm.default: (2, 3),
+    ops.aten.embedding.default: (0,),
+}
+"""Operators beside anchors whose constants are trained, and where they take them."""
+
+Seen = dict[str, tuple[torch.Tensor, torch.Tensor]]
+
+
+class QuantizedModule(nn.Module):
+    """A program with its weights as parameters.
+
+    Args:
+        program: int8 or int8-dynamic.
+        ranges: What becomes of the activations' grids in training.
+    """
+
+    def __init__(self, program: Program, *, ranges: RangeKind = "learned") -> None:
+        super().__init__()
+        if not any(s.dtype == "int8" for s in program.quant.values()):
+            raise InputError(
+                f"a {program.precision} program has no integer grid",
+                where="program",
+                hint="quantize it to int8 or int8-dynamic first",
+            )
+        self.program = program
+        self.grids = Grids(program, ranges)
+        self.trained = _trained(program)
+        self.weights = nn.ParameterDict(
+            {f"c:{n}": nn.Parameter(program.constants[n].clone()) for n in sorted(self.trained)}
+        )
+        self._fixed = {n: t.clone() for n, t in program.constants.items() if n not in self.trained}
+        self._exact = program.precision == "int8"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> QuantizedModule:
+        copied = QuantizedModule(self.program, ranges=self.grids.ranges)
+        copied.load_state_dict({k: v.clone() for k, v in self.state_dict().items()})
+        return copied.to(next(iter(self.weights.values())).device).train(self.training)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> QuantizedModule:  # noqa: FBT001, FBT002
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._fixed = {n: fn(t) for n, t in self._fixed.items()}
+        return self
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """Returns the program's output (a tuple of several) for a batch of any multiple of its own."""
+        item = named or (inputs[0] if len(inputs) == 1 else inputs)
+        tensors = bind_sample(self.program.signature, item)
+        signature = self.program.signature.inputs
+        counts = {
+            t.shape[0] // s.shape[0]
+            for s, t in zip(signature, tensors, strict=True)
+            if tuple(t.shape) != s.shape
+        }
+        if not counts:
+            return _single(self._run_watched(tensors, batched=False))
+        count = min(counts)
+        cut = [
+            t[: count * s.shape[0]].reshape(count, *s.shape)
+            if tuple(t.shape) != s.shape
+            else t.expand(count, *t.shape)
+            for s, t in zip(signature, tensors, strict=True)
+        ]
+        return _single([_joined(o) for o in self._run_watched(cut, batched=True)])
+
+    def to_program(self, step: Step | None = None) -> Program:
+        """Returns the program with weights and grids as they are now, rounded onto them.
+
+        Grids that are not frozen are moved off rounding ties first, by a thousandth at most.
+        """
+        editor = Editor(self.program)
+        editor.quant.update(self.grids.table())
+        with torch.no_grad():
+            for name in self.trained:
+                held = self.weights[f"c:{name}"].detach().cpu()
+                editor.set_tensor(editor.node(name), held.clone())
+            for name in [n for n in self.grids.specs if n in self.program.constants]:
+                node = editor.node(name)
+                editor.set_tensor(node, editor.quant[name].fake(editor.tensor(node)))
+            for node in editor.calls(*ops.ANCHORS):
+                x, weight, bias = ops.anchor_parts(node)
+                if bias is not None and bias.name in editor.quant:
+                    spec = bias_spec(editor.quant[x.name], editor.quant[weight.name])
+                    editor.quant[bias.name] = spec
+                    editor.set_tensor(bias, _on_int32(editor.tensor(bias), spec.scale.double()))
+        made = editor.finish(step)
+        return made if bool(self.grids.frozen) else separate_ties(made)
+
+    def freeze(self) -> None:
+        """Sets the grids to what a program of now would have, for good; weights keep their integers."""
+        if bool(self.grids.frozen):
+            return
+        table = self.to_program().quant
+        old = self.grids.table()
+        with torch.no_grad():
+            for name in self.grids.specs:
+                if name in self.trained:
+                    self.weights[f"c:{name}"].mul_(self._spread(name, table, old))
+        self.grids.freeze(table)
+
+    def _spread(self, name: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> torch.Tensor:
+        held = self.weights[f"c:{name}"]
+        ratio: torch.Tensor = (new[name].scale / old[name].scale).to(held.device)
+        shape = [1] * held.ndim
+        if new[name].axis is not None:
+            shape[new[name].axis] = -1
+        return ratio.reshape(shape)
+
+    def _run_watched(self, inputs: Sequence[torch.Tensor], *, batched: bool) -> list[torch.Tensor]:
+        run = torch.vmap(self._run) if batched else self._run
+        outputs, seen = run(list(inputs))
+        if self.training and seen:
+            self.grids.observe({k: (a.detach(), b.detach()) for k, (a, b) in seen.items()})
+        held: list[torch.Tensor] = outputs
+        return held
+
+    def _run(self, inputs: list[torch.Tensor]) -> tuple[list[torch.Tensor], Seen]:
+        """Returns the outputs for one batch of the program's own size, and what was seen."""
+        given = dict(zip(self.program.input_names, inputs, strict=True))
+        env: dict[torch.fx.Node, Any] = {}
+        seen: Seen = {}
+        returned: Any = ()
+        for node in self.program.graph.nodes:
+            if node.op == "output":
+                returned = map_arg(node.args[0], env.__getitem__)
+            elif node.name in self.program.constants:
+                env[node] = self._constant(node.name)
+            else:
+                value = given[node.name] if node.op == "placeholder" else self._call(node, env)
+                env[node] = self._rounded(node, value, seen)
+        return [v for v in returned if isinstance(v, torch.Tensor)], seen
+
+    def _constant(self, name: str) -> torch.Tensor:
+        held = self.weights[f"c:{name}"] if name in self.trained else self._fixed[name]
+        return self.grids.round(name, held) if name in self.grids.specs else held
+
+    def _rounded(self, node: torch.fx.Node, value: Any, seen: Seen) -> Any:
+        if node.name in self.grids.specs:
+            if self.training and self.grids.watches(node.name):
+                seen[node.name] = (value.amin(), value.amax())
+            return self.grids.round(node.name, value)
+        narrow = isinstance(value, torch.Tensor) and value.dtype is torch.float64
+        if narrow and ops.fused_activation(node) is None:
+            return value.to(node.meta["val"].dtype)
+        return value
+
+    def _call(self, node: torch.fx.Node, env: dict[torch.fx.Node, Any]) -> Any:
+        if self._exact and node.target in ops.ANCHORS:
+            x, weight, _ = ops.anchor_parts(node)
+            if x.name in self.grids.specs and weight.name in self.grids.specs:
+                return self._anchor(node, env)
+        if self._exact and node.target in _MEANS and node.name in self.grids.specs:
+            source: Any = node.args[0]
+            if source.name in self.grids.specs:
+                return self._mean(node, source, env[source])
+        args, kwargs = map_arg((node.args, dict(node.kwargs)), env.__getitem__)
+        return node.target(*args, **kwargs)  # type: ignore[operator]
+
+    def _mean(self, node: torch.fx.Node, source: torch.fx.Node, value: torch.Tensor) -> Any:
+        scale = self.grids.scale(source.name).detach()
+        whole = straight_round(value / scale).double()
+        return node.target(whole, *node.args[1:]) * scale.double()  # type: ignore[operator]
+
+    def _anchor(self, node: torch.fx.Node, env: dict[torch.fx.Node, Any]) -> torch.Tensor:
+        """Adds up exact integers, as the reference does; steps are constants in here.
+
+        Their gradients come from where the values were put on their grids: what an anchor divides
+        by, it multiplies by again.
+        """
+        x_node, w_node, b_node = ops.anchor_parts(node)
+        s_x = self.grids.scale(x_node.name).detach()
+        s_w = self.grids.scale(w_node.name).detach()
+        axis = ops.output_channel_axis(node)
+        x = straight_round(env[x_node] / s_x)
+        kernel = env[w_node]
+        weight = straight_round(kernel / _along(s_w, axis, kernel.ndim))
+        others = [a for a in range(weight.ndim) if a != axis]
+        largest = float(weight.detach().abs().sum(dim=others).max())
+        dtype = torch.float32 if largest * 255 < EXACT_FLOAT32 else torch.float64
+        total: torch.Tensor = node.target(  # type: ignore[operator]
+            x.to(dtype), weight.to(dtype), None, *node.args[3:]
+        )
+        at = total.ndim - 1 if node.target is ops.aten.linear.default else 1
+        step = _along(s_x * s_w, at, total.ndim)
+        total = total.double()
+        if b_node is not None:
+            bias = _on_int32(env[b_node], (s_x * s_w).double())
+            total = total + straight_round(_along(bias.double(), at, total.ndim) / step.double())
+        result = ops.fused_activation(node) or node
+        if result.name not in self.grids.specs:
+            return total * step.double()
+        out = self.grids.scale(result.name)
+        return straight_round(total.float() * (step / out)).double() * out.double()
+
+
+def _along(values: torch.Tensor, axis: int, ndim: int) -> torch.Tensor:
+    shape = [1] * ndim
+    shape[axis] = -1
+    return values.reshape(shape)
+
+
+def _on_int32(bias: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+    """Returns a bias on its grid as the table stores it; the product is rounded to float32."""
+    return (straight_round(bias.double() / step) * step).to(torch.float32)
+
+
+def _joined(output: torch.Tensor) -> torch.Tensor:
+    return output.flatten(0, 1) if output.ndim > 1 else output
+
+
+def _single(outputs: Sequence[torch.Tensor]) -> Any:
+    return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+
+def _trained(program: Program) -> frozenset[str]:
+    """Returns the constants that are trained: of anchors, norms and embeddings."""
+    found: set[str] = set()
+    for node in program.graph.nodes:
+        if node.target in ops.ANCHORS:
+            used: Sequence[Any] = node.args[1:3]
+        else:
+            used = [node.args[i] for i in _NORM_WEIGHTS.get(node.target, ()) if i < len(node.args)]
+        found.update(
+            n.name
+            for n in used
+            if isinstance(n, torch.fx.Node)
+            and n.name in program.constants
+            and program.constants[n.name].dtype is torch.float32
+        )
+    return frozenset(found)

@@ -1,0 +1,38 @@
+"""Rounding that lets gradients through.
+
+The straight-through estimator: Bengio et al., "Estimating or Propagating Gradients Through
+Stochastic Neurons", 2013. With a step size that is a parameter, its gradient is that of LSQ: Esser
+et al., "Learned Step Size Quantization", 2020. It follows from the arithmetic below by itself:
+d/ds of round(x / s) · s is round(x / s) − x / s inside the grid, and the end of the grid outside.
+"""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["on_grid", "straight_round"]
+
+
+def straight_round(x: torch.Tensor) -> torch.Tensor:
+    """Returns ``x`` rounded to integers, ties to even; its gradient is that of ``x``.
+
+    The sum is exact: round(x) − x is a float wherever x is (Sterbenz), and so is what it adds up to.
+    """
+    return x + (torch.round(x) - x).detach()
+
+
+def on_grid(
+    x: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor, low: int, high: int
+) -> torch.Tensor:
+    """Returns ``x`` on a grid, bit for bit as `QuantSpec.fake` does, with gradients.
+
+    Args:
+        x: float32 or float64.
+        scale: The step, of a shape that spreads over ``x``.
+        zero: The integer that stands for 0, of the same shape.
+        low: The smallest integer.
+        high: The largest.
+    """
+    scale, zero = scale.to(x.dtype), zero.to(x.dtype)
+    q = torch.clamp(straight_round(x / scale) + zero, low, high)
+    return ((q - zero) * scale).to(torch.float32)

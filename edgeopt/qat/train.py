@@ -1,0 +1,176 @@
+"""Quantization-aware training: from a table that PTQ found to weights trained on its grids."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from edgeopt.errors import InputError
+from edgeopt.ir.program import Step
+from edgeopt.qat.module import QuantizedModule
+from edgeopt.quantization import QuantizationConfig, quantize_program
+from edgeopt.training import History, Job, TrainingOptions, fit, make_accelerator
+from edgeopt.training.batches import split_batch
+from edgeopt.training.randomness import random_state, restore_random_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import torch
+
+    from edgeopt.ir.program import Program
+    from edgeopt.qat.grids import RangeKind
+
+__all__ = ["QatOptions", "train_program"]
+
+RANGES = ("learned", "moving", "fixed")
+STRETCH_RATE = 1.0
+"""Learning rate of the steps' logarithms, as a multiple of the weights'."""
+
+
+@dataclass(frozen=True)
+class QatOptions:
+    """What is particular to quantization-aware training.
+
+    Attributes:
+        quantization: How a float program is quantized first.
+        calibration_data: What for; the training data where it is None.
+        ranges: ``learned``, ``moving`` or ``fixed``.
+        freeze_after: Share of training after which grids stay as they are.
+    """
+
+    quantization: QuantizationConfig
+    calibration_data: Iterable[Any] | None = None
+    ranges: str = "learned"
+    freeze_after: float = 0.7
+
+    def __post_init__(self) -> None:
+        if self.ranges not in RANGES:
+            raise InputError(
+                f"there is no {self.ranges!r}", where="ranges", hint=f"known: {', '.join(RANGES)}"
+            )
+        if not 0 <= self.freeze_after <= 1:
+            raise InputError(
+                f"is a share from 0 to 1, not {self.freeze_after!r}", where="freeze_after"
+            )
+
+
+def train_program(
+    program: Program,
+    data: Iterable[Any],
+    loss: Callable[[Any, Any], torch.Tensor],
+    options: QatOptions,
+    training: TrainingOptions,
+) -> Program:
+    """Returns ``program``, quantized, with weights trained on the grids that it runs on.
+
+    Raises:
+        InputError: An option or the data cannot be used, or the checkpoint is of another run.
+        CalibrationError: The program must be quantized first and the data does not fit.
+        TrainingError: A loss is not finite; the last good checkpoint is kept.
+        PluginError: accelerate is not installed.
+    """
+    accelerator = make_accelerator()
+    before = random_state()
+    start = _quantized(program, data, options, training)
+    module = QuantizedModule(start, ranges=cast("RangeKind", options.ranges))
+    module.to(accelerator.device)
+
+    def before_step(share: float) -> None:
+        if share >= options.freeze_after:
+            module.freeze()
+
+    job = Job(
+        kind="train_quantized",
+        model=module,
+        losses=lambda model, batch: _losses(model, batch, loss),
+        groups=_groups(module),
+        identity=_identity(start, options, training),
+        before_step=before_step,
+        evaluated=_as_deployed,
+    )
+    try:
+        history = fit(job, data, training, accelerator)
+    finally:
+        restore_random_state(*before)
+    module.freeze()
+    return module.to_program(_step(options, training, history))
+
+
+def _quantized(
+    program: Program, data: Iterable[Any], options: QatOptions, training: TrainingOptions
+) -> Program:
+    if program.precision in ("int8", "int8-dynamic"):
+        return program
+    if program.precision != "float32":
+        raise InputError(
+            f"a {program.precision} program is rounded already, and not to integers",
+            where="model",
+            hint="pass the float model",
+        )
+    config = options.quantization
+    if config.precision not in ("int8", "int8-dynamic"):
+        raise InputError(
+            f"{config.precision} has no grid to train on",
+            where="quantization",
+            hint="precision: int8 or int8-dynamic",
+        )
+    samples = options.calibration_data if options.calibration_data is not None else _inputs(data)
+    return quantize_program(program, samples, config, progress=training.progress)
+
+
+def _inputs(data: Iterable[Any]) -> Iterable[Any]:
+    if iter(data) is data:
+        raise InputError(
+            "an iterator can be read only once",
+            where="data",
+            hint="pass a DataLoader or a list of batches",
+        )
+    return (split_batch(batch)[0] for batch in data)
+
+
+def _losses(
+    model: Any, batch: Any, loss: Callable[[Any, Any], torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    inputs, target = split_batch(batch)
+    output = model(*inputs) if isinstance(inputs, (tuple, list)) else model(inputs)
+    return {"loss": loss(output, target if target is not None else batch)}
+
+
+def _groups(module: QuantizedModule) -> list[dict[str, Any]]:
+    weights = list(module.weights.values())
+    steps = [p for p in module.grids.stretch if p.requires_grad]
+    return [
+        {"params": weights, "weight_decay": 0.0},
+        {"params": steps, "weight_decay": 0.0, "factor": STRETCH_RATE},
+    ]
+
+
+def _as_deployed(module: QuantizedModule) -> QuantizedModule:
+    """Returns a copy that computes what a program made now would."""
+    held = copy.deepcopy(module)
+    held.freeze()
+    return held.eval()
+
+
+def _identity(start: Program, options: QatOptions, training: TrainingOptions) -> dict[str, Any]:
+    return {
+        "kind": "train_quantized",
+        "seed": training.seed,
+        "program": hashlib.sha256(start.digest.encode()).hexdigest()[:16],
+        "ranges": options.ranges,
+        "freeze_after": options.freeze_after,
+    }
+
+
+def _step(options: QatOptions, training: TrainingOptions, history: History) -> Step:
+    settings = {
+        "ranges": options.ranges,
+        "freeze_after": options.freeze_after,
+        "epochs": training.epochs,
+        "learning_rate": training.learning_rate,
+        "seed": training.seed,
+    }
+    return Step("train_quantized", settings, history.to_dict())

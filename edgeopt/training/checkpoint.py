@@ -1,0 +1,143 @@
+"""Checkpoints of a training run: safetensors and JSON, written whole or not at all.
+
+A folder holds ``latest.json``, which names one subfolder and the digests of its files. The
+subfolder is complete before ``latest.json`` names it, so a run that is killed at any time leaves
+the last good checkpoint behind. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from edgeopt.errors import InputError
+
+__all__ = [
+    "VERSION",
+    "Checkpoint",
+    "load_optimizer",
+    "optimizer_state",
+    "read_checkpoint",
+    "write_checkpoint",
+]
+
+VERSION = 1
+POINTER = "latest.json"
+PREFIX = "step-"
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass
+class Checkpoint:
+    """Everything a run needs to go on.
+
+    Attributes:
+        state: Plain values: where the run is, its history, the optimizer's numbers.
+        tensors: File name (without ending) to named tensors: ``model``, ``optimizer``, ``random-0``.
+    """
+
+    state: dict[str, Any]
+    tensors: dict[str, Tensors] = field(default_factory=dict)
+
+
+def write_checkpoint(folder: Path, name: str, checkpoint: Checkpoint) -> None:
+    """Writes ``checkpoint`` below ``folder`` and drops the one before it."""
+    held = folder / f"{PREFIX}{name}"
+    shutil.rmtree(held, ignore_errors=True)
+    held.mkdir(parents=True)
+    for key, tensors in checkpoint.tensors.items():
+        whole = {n: t.detach().cpu().contiguous().clone() for n, t in tensors.items()}
+        save_file(whole, held / f"{key}.safetensors")
+    (held / "state.json").write_text(json.dumps(checkpoint.state, sort_keys=True))
+    digests = {p.name: _digest(p) for p in sorted(held.iterdir())}
+    pointer = {"version": VERSION, "folder": held.name, "sha256": digests}
+    new = folder / f"{POINTER}.new"
+    new.write_text(json.dumps(pointer, indent=1))
+    os.replace(new, folder / POINTER)  # noqa: PTH105 (atomic, and says so)
+    for old in folder.glob(f"{PREFIX}*"):
+        if old != held:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def read_checkpoint(folder: Path) -> Checkpoint | None:
+    """Returns the last good checkpoint below ``folder``, None where there is none.
+
+    Raises:
+        InputError: It is damaged, or of a version that this edgeopt cannot read.
+    """
+    if not (folder / POINTER).is_file():
+        return None
+    try:
+        pointer = json.loads((folder / POINTER).read_text())
+        if pointer["version"] != VERSION:
+            raise _unusable(folder, f"is of version {pointer['version']!r}, not {VERSION}")
+        held = folder / Path(pointer["folder"]).name
+        return _read(folder, held, pointer["sha256"])
+    except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
+        raise _unusable(folder, f"cannot be read: {error}") from error
+
+
+def _read(folder: Path, held: Path, digests: dict[str, str]) -> Checkpoint:
+    for name, digest in digests.items():
+        if _digest(held / Path(name).name) != digest:
+            raise _unusable(folder, f"is damaged: {name} has changed")
+    state = json.loads((held / "state.json").read_text())
+    files = [held / Path(n).name for n in digests if n.endswith(".safetensors")]
+    return Checkpoint(state, {p.stem: load_file(p) for p in files})
+
+
+def _unusable(folder: Path, what: str) -> InputError:
+    return InputError(
+        f"the checkpoint {what}",
+        where=str(folder),
+        hint="delete the folder or pass resume=False to begin anew",
+    )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def optimizer_state(optimizer: Any) -> tuple[Tensors, dict[str, Any]]:
+    """Returns an optimizer's state as named tensors and as values that JSON holds."""
+    held = optimizer.state_dict()
+    tensors: Tensors = {}
+    plain: dict[str, dict[str, Any]] = {}
+    for index, entries in held["state"].items():
+        for name, value in entries.items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"{index}.{name}"] = value
+            else:
+                plain.setdefault(str(index), {})[name] = value
+    state = {"groups": held["param_groups"], "plain": plain}
+    try:
+        return tensors, json.loads(json.dumps(state))
+    except TypeError as error:
+        raise InputError(
+            f"{type(optimizer).__name__} keeps state that is neither tensor nor number",
+            where="optimizer",
+            hint="take another optimizer, or train without checkpoint",
+        ) from error
+
+
+def load_optimizer(optimizer: Any, tensors: Tensors, plain: dict[str, Any]) -> None:
+    """Puts an optimizer into a state that `optimizer_state` returned."""
+    state: dict[int, dict[str, Any]] = {int(i): dict(v) for i, v in plain["plain"].items()}
+    for key, tensor in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = tensor
+    groups = [
+        {k: tuple(v) if k == "betas" else v for k, v in group.items()} for group in plain["groups"]
+    ]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

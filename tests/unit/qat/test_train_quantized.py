@@ -1,0 +1,218 @@
+"""What is trained is what runs, and training beats rounding at four bits."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import edgeopt
+from edgeopt.errors import InputError, TrainingError
+from edgeopt.ir import ReferenceRunner, load_program, save_program
+from edgeopt.qat import QuantizedModule
+
+pytest.importorskip("accelerate")
+
+loss = nn.functional.cross_entropy
+BITS = {"weight_bits": 4}
+
+
+def pictures(count, seed):
+    """Four classes of noisy gratings."""
+    made = torch.Generator().manual_seed(seed)
+    y = torch.randint(0, 4, (count,), generator=made)
+    at = torch.arange(8.0)
+    u, v = at[None, :], at[:, None]
+    waves = torch.stack([torch.sin(a * u + b * v) for a, b in ((1, 0), (0, 1), (1, 1), (1, -1))])
+    return waves[y][:, None] + 1.2 * torch.randn(count, 1, 8, 8, generator=made), y
+
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(1, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.mix = nn.Conv2d(8, 8, 3, padding=1)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = torch.relu(self.norm(self.stem(x)))
+        x = torch.relu(x + self.mix(x))
+        return self.head(nn.functional.max_pool2d(x, 2).mean(dim=(2, 3)))
+
+
+@pytest.fixture(scope="module")
+def data():
+    held = torch.utils.data.TensorDataset(*pictures(512, 1))
+    return torch.utils.data.DataLoader(held, batch_size=64, shuffle=True)
+
+
+@pytest.fixture(scope="module")
+def network(data):
+    torch.manual_seed(0)
+    model = Network()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(6):
+        for x, y in data:
+            optimizer.zero_grad()
+            loss(model(x), y).backward()
+            optimizer.step()
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def program(network):
+    return edgeopt.capture(network, torch.zeros(1, 1, 8, 8))
+
+
+def run(program, x):
+    runner = ReferenceRunner(program)
+    return torch.cat([torch.from_numpy(runner(x[i : i + 1].numpy())) for i in range(len(x))])
+
+
+def accuracy(program, count=400):
+    x, y = pictures(count, 2)
+    return float((run(program, x).argmax(dim=1) == y).float().mean())
+
+
+def test_the_module_computes_what_the_program_computes(program, data):
+    x, _ = pictures(40, 3)
+    for bits in (8, 4):
+        quantized = edgeopt.quantize(program, [b[0] for b in data], weight_bits=bits)
+        module = QuantizedModule(quantized).eval()
+        assert torch.equal(module(x), run(quantized, x))
+        assert torch.equal(module(x[:1]), run(quantized, x[:1]))
+        assert torch.equal(module(x.clone().requires_grad_()), run(quantized, x))
+
+
+@pytest.mark.parametrize("ranges", ["learned", "moving", "fixed"])
+def test_what_was_trained_is_what_runs(program, data, ranges):
+    x, _ = pictures(40, 3)
+    scored = []
+
+    def evaluate(fn):
+        scored.append(fn(x))
+        return float(len(scored))  # the last epoch is the best
+
+    made = edgeopt.train_quantized(
+        program, data, loss, epochs=2, quantization=BITS, ranges=ranges, evaluate=evaluate
+    )
+    assert torch.equal(scored[-1], run(made, x))
+    assert torch.equal(QuantizedModule(made).eval()(x), run(made, x))
+    assert made.precision == "int8"
+    assert [s.name for s in made.history][-1] == "train_quantized"
+    weights = [s for s in made.quant.values() if s.axis is not None and s.dtype == "int8"]
+    assert all(s.bits == 4 for s in weights)
+
+
+def test_a_program_made_before_the_grids_are_frozen_is_what_was_scored(program, data):
+    x, _ = pictures(40, 3)
+    scored = []
+
+    def evaluate(fn):
+        scored.append(fn(x))
+        return float(-len(scored))  # the first epoch is the best
+
+    made = edgeopt.train_quantized(
+        program, data, loss, epochs=3, quantization=BITS, evaluate=evaluate, freeze_after=1.0
+    )
+    assert torch.equal(scored[0], run(made, x))
+    assert not torch.equal(scored[0], scored[-1])
+
+
+def test_training_beats_rounding_at_four_bits(program, data):
+    bits = {"weight_bits": 3}
+    ptq = edgeopt.quantize(program, [b[0] for b in data], weight_bits=3)
+    qat = edgeopt.train_quantized(
+        program, data, loss, epochs=5, quantization=bits, learning_rate=5e-3
+    )
+    assert accuracy(qat) >= accuracy(ptq) + 0.02
+
+
+def test_grids_move_only_where_they_may(program, data):
+    start = edgeopt.quantize(program, [b[0] for b in data], weight_bits=4)
+    kept = edgeopt.train_quantized(start, data, loss, epochs=1, ranges="fixed")
+    moved = edgeopt.train_quantized(start, data, loss, epochs=1)
+    values = [n for n, s in start.quant.items() if s.axis is None]
+    gone = [n for n in values if not torch.equal(start.quant[n].scale, moved.quant[n].scale)]
+    assert gone
+    assert all(
+        float((kept.quant[n].scale / start.quant[n].scale - 1).abs().max()) < 5e-3 for n in values
+    )
+
+
+def test_a_killed_run_goes_on_bit_for_bit(program, data, tmp_path):
+    options = {"epochs": 2, "quantization": BITS, "checkpoint_every": 3, "freeze_after": 0.5}
+    whole = edgeopt.train_quantized(program, data, loss, **options)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(stage, done, total):
+        if stage == "train_quantized" and done > 1.6:
+            raise Killed
+
+    with pytest.raises(Killed):
+        edgeopt.train_quantized(program, data, loss, checkpoint=tmp_path, progress=kill, **options)
+    again = edgeopt.train_quantized(program, data, loss, checkpoint=tmp_path, **options)
+    assert again.digest == whole.digest
+
+
+def test_a_trained_program_is_saved_and_deployed(program, data, tmp_path):
+    made = edgeopt.train_quantized(program, data, loss, epochs=1, quantization=BITS)
+    save_program(made, tmp_path / "p.zip")
+    assert load_program(tmp_path / "p.zip").digest == made.digest
+
+
+def test_a_transformer_block_trains():
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(20, 8)
+            self.norm = nn.LayerNorm(8)
+            self.up, self.down = nn.Linear(8, 16), nn.Linear(16, 8)
+            self.head = nn.Linear(8, 4)
+
+        def forward(self, tokens):
+            x = self.embed(tokens)
+            x = x + self.down(nn.functional.gelu(self.up(self.norm(x))))
+            return self.head(x.mean(dim=1))
+
+    program = edgeopt.capture(Block().eval(), torch.zeros(1, 5, dtype=torch.int64))
+    data = [{"tokens": torch.randint(0, 20, (8, 5)), "labels": torch.randint(0, 4, (8,))}] * 2
+    for precision in ("int8", "int8-dynamic"):
+        made = edgeopt.train_quantized(
+            program,
+            data,
+            loss,
+            epochs=4,
+            learning_rate=0.02,
+            quantization={"precision": precision},
+        )
+        curve = [e["losses"]["total"] for e in made.history[-1].effect["epochs"]]
+        assert curve[-1] < curve[0]
+
+
+def test_a_nan_stops_with_a_clear_error(program, data, tmp_path):
+    with pytest.raises(TrainingError, match="loss is not finite in epoch 0, batch 0"):
+        edgeopt.train_quantized(
+            program,
+            data,
+            lambda out, y: loss(out, y) * float("nan"),
+            epochs=1,
+            checkpoint=tmp_path,
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"ranges": "guessed"}, "there is no 'guessed'"),
+        ({"freeze_after": 2}, "share from 0 to 1"),
+        ({"quantization": {"precision": "float16"}}, "has no grid"),
+        ({"learning_rat": 1.0}, "learning_rate"),
+    ],
+)
+def test_wrong_options_are_named(program, data, options, words):
+    with pytest.raises(InputError, match=words):
+        edgeopt.train_quantized(program, data, loss, epochs=1, **options)
