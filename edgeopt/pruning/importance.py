@@ -119,9 +119,10 @@ def _run(model: nn.Module, feed: Feed, call: Any, index: int) -> None:
 def _flow(layer: Any, x: torch.Tensor) -> torch.Tensor:
     from torch.nn import functional  # noqa: PLC0415
 
-    weight = layer.weight.detach().abs().float()
+    weight: torch.Tensor = layer.weight.detach().abs().float()
     if not hasattr(layer, "in_channels"):
-        return x.reshape(-1, x.shape[-1]).sum(0) * weight.sum(0)
+        flow: torch.Tensor = x.reshape(-1, x.shape[-1]).sum(0) * weight.sum(0)
+        return flow
     spatial = weight.dim() - 2
     if layer.transposed:
         return x.transpose(0, 1).flatten(1).sum(1) * weight.flatten(1).sum(1)

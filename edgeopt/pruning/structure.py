@@ -83,7 +83,8 @@ def save_pruned(pruned: Pruned, path: Path | str) -> Path:
 
 
 def _tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    found = dict(model.named_parameters(remove_duplicate=False))
+    found: dict[str, torch.Tensor] = {}
+    found.update(model.named_parameters(remove_duplicate=False))
     found.update(model.named_buffers(remove_duplicate=False))
     return found
 
