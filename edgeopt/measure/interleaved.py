@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import gc
-import time
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from edgeopt.bundles.device.edgeopt_runner.timing import timed, warm_up
+from edgeopt.bundles.device.edgeopt_runner.rounds import interleaved, warm_up
 from edgeopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,6 +25,7 @@ def interleave(
     """Returns the raw times of each function in ns, equally many, in the order of the rounds.
 
     Every round calls each function once, in an order drawn anew. Garbage is not collected meanwhile.
+    It is the loop that measures on devices too.
 
     Args:
         functions: Name to what is timed.
@@ -45,24 +42,6 @@ def interleave(
         raise InputError(f"{len(functions)} functions, {runs} runs", where="interleave")
     for function in functions.values():
         warm_up(function, warmup)
-    names, order = list(functions), np.random.default_rng(seed)
-    samples: dict[str, list[int]] = {name: [] for name in names}
-    collecting = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    started, rounds = time.perf_counter(), 0
-    try:
-        while _goes_on(rounds, time.perf_counter() - started, runs, min_time_s, max_time_s):
-            for index in order.permutation(len(names)):
-                samples[names[index]].append(timed(functions[names[index]]))
-            rounds += 1
-    finally:
-        if collecting:
-            gc.enable()
-    return samples
-
-
-def _goes_on(rounds: int, passed_s: float, runs: int, min_s: float, max_s: float) -> bool:
-    if rounds < min(runs, 3):
-        return True
-    return passed_s < max_s and (rounds < runs or passed_s < min_s)
+    return interleaved(
+        functions, runs=runs, min_time_s=min_time_s, max_time_s=max_time_s, seed=seed
+    )

@@ -107,5 +107,8 @@ class TFLiteBackend:
         from edgeopt_tflite.wheels import runtime_wheels  # noqa: PLC0415
 
         name, wheels, notes = runtime_wheels(target)
-        source = resources.files("edgeopt_tflite.device").joinpath("runtime.py")
-        return DeviceRuntime(name, wheels, source.read_text(encoding="utf-8"), notes=notes)
+        folder = resources.files("edgeopt_tflite.device")
+        source = folder.joinpath("runtime.py").read_text(encoding="utf-8")
+        helpers = ("edgeopt_litert_names.py", "edgeopt_litert_profiler.py")
+        files = {file: folder.joinpath(file).read_bytes() for file in helpers}
+        return DeviceRuntime(name, wheels, source, files=files, notes=notes)

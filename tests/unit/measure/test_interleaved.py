@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from edgeopt.bundles.device.edgeopt_runner.timing import warm_up
+from edgeopt.bundles.device.edgeopt_runner.rounds import warm_up
 from edgeopt.errors import InputError
 from edgeopt.measure import interleave, ratio
 

@@ -7,6 +7,7 @@ dimensions, ``metadata`` says so, and this module does it in numpy, in one pass 
 from __future__ import annotations
 
 import importlib
+import os
 import warnings
 from importlib import metadata as distributions
 from typing import Any
@@ -19,6 +20,13 @@ _RUNTIMES = (
     ("LiteRT", "ai_edge_litert", "ai-edge-litert"),
     ("tflite-runtime", "tflite_runtime", "tflite-runtime"),
 )
+
+_SETTLING = 10
+"""Runs of the profiler that do not count."""
+_KERNELS = (
+    ("QC8", "int8"), ("QS8", "int8"), ("QU8", "uint8"), ("QD8", "int8-dynamic"), ("F16", "float16"),
+    ("F32", "float32"),
+)  # fmt: skip
 
 
 class Model:
@@ -37,16 +45,13 @@ class Model:
             warnings.simplefilter("ignore")
             self._interpreter = module.Interpreter(model_path=path, num_threads=threads or None)
         self._interpreter.allocate_tensors()
+        self._path, self._module = path, module
         self._inputs = _bound(metadata["inputs"], self._interpreter.get_input_details())
         self._outputs = _bound(metadata["outputs"], self._interpreter.get_output_details())
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """Returns the outputs in the float model's shapes and types."""
-        for port, array in zip(self._inputs, inputs):
-            if port is not None:
-                memory = self._interpreter.tensor(port.index)()
-                port.fill(memory, array)
-                del memory  # the runtime refuses to run while somebody holds its memory
+        self._fill(inputs)
         self._interpreter.invoke()
         made = [port for port in self._outputs if port is not None]
         return [port.read(self._interpreter.get_tensor(port.index)) for port in made]
@@ -54,6 +59,38 @@ class Model:
     def invoke(self) -> None:
         """Runs the model on what its inputs hold: the runtime alone, for measuring."""
         self._interpreter.invoke()
+
+    def operators(self, runs: int, *inputs: np.ndarray) -> dict[str, Any]:
+        """Returns what each operator takes, by LiteRT's own profiler, over ``runs`` runs.
+
+        Raises:
+            RuntimeError: The runtime has none.
+        """
+        self._fill(inputs)
+        profiler = self._profiler()
+        try:
+            for place, detail in enumerate(self._interpreter.get_input_details()):
+                profiler.fill(place, self._interpreter.get_tensor(detail["index"]))
+            profiler.events(_SETTLING)
+            found = profiler.events(runs)
+        finally:
+            profiler.close()
+        known = [d for d in _operators(self._interpreter) if "delegate" not in d["op_name"].lower()]
+        names = {d["index"]: d["name"] for d in self._interpreter.get_tensor_details()}
+        return _profile(found, [(d["op_name"], names.get(_made(d), "")) for d in known])
+
+    def _profiler(self) -> Any:
+        library = os.path.join(os.path.dirname(self._module.__file__), "libLiteRt.so")
+        details = [self._interpreter.get_input_details(), self._interpreter.get_output_details()]
+        helper = _helper("edgeopt_litert_profiler")
+        return helper.LiteRTProfiler(library, self._path, details, max(1, self._threads))
+
+    def _fill(self, inputs: tuple[np.ndarray, ...]) -> None:
+        for port, array in zip(self._inputs, inputs):
+            if port is not None:
+                memory = self._interpreter.tensor(port.index)()
+                port.fill(memory, array)
+                del memory  # the runtime refuses to run while somebody holds its memory
 
     def facts(self) -> dict[str, Any]:
         """Returns the runtime's name and version, and whether XNNPACK runs the operators.
@@ -70,6 +107,71 @@ class Model:
             "xnnpack": partitions > 0,
             "partitions": partitions,
         }
+
+
+def _profile(
+    found: list[tuple[int, list[tuple[str, int, int, int]]]], known: list[tuple[str, str]]
+) -> dict[str, Any]:
+    """Returns the middle of each operator's times, and which of the file's operators it is.
+
+    Args:
+        found: Time and operators of each run, as the profiler has them.
+        known: The file's operators: what they do, and the name of what they make.
+    """
+    ran = [row for row in (operators for _, operators in found) if len(row) == len(found[0][1])]
+    first = found[0][1]
+    own = {index for _, delegated, index, _ in first if not delegated}
+    rest = [place for place in range(len(known)) if place not in own]
+    theirs = [name for name, delegated, _, _ in first if delegated]
+    places = iter(
+        _helper("edgeopt_litert_names").aligned([known[place][0] for place in rest], theirs)
+    )
+    steps = []
+    for position, (name, delegated, index, _) in enumerate(first):
+        if delegated:
+            at = next(places)
+            place = None if at is None else rest[at]
+        else:
+            place = index if index < len(known) else None
+        layers = [known[place][1]] if place is not None and known[place][1] else []
+        times = [row[position][3] for row in ran]
+        steps.append({**_told(name, layers), "ns": _middle(times)})
+    lost = sum(not step["layers"] for step in steps)
+    notes = [f"{lost} of XNNPACK's operators could not be told apart"] if lost else []
+    whole = _middle([passed for passed, _ in found])
+    return {"statistic": "midmean", "steps": steps, "whole_ns": whole, "notes": notes}
+
+
+def _helper(name: str) -> Any:
+    """Returns a module that lies beside this one, or in the bundle's ``lib``."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return importlib.import_module(f"edgeopt_tflite.device.{name}")
+
+
+def _told(kind: str, layers: list[str]) -> dict[str, Any]:
+    first = kind.partition(" (")[0]
+    moves = first in ("Transpose", "Copy", "Static Reshape", "TRANSPOSE", "RESHAPE")
+    converts = first in ("Convert", "QUANTIZE", "DEQUANTIZE")
+    return {
+        "name": layers[0] if layers else "",
+        "kind": kind,
+        "layers": layers,
+        "type": next((held for mark, held in _KERNELS if mark in kind), ""),
+        "role": "layout" if moves else "conversion" if converts else "",
+    }
+
+
+def _middle(times: list[int]) -> float:
+    """Returns the mean of the middle half: finer than a median of whole microseconds."""
+    quarter = len(times) // 4
+    held = sorted(times)[quarter : len(times) - quarter]
+    return sum(held) / len(held)
+
+
+def _made(operator: dict[str, Any]) -> int:
+    return int(operator["outputs"][0]) if len(operator["outputs"]) else -1
 
 
 class _Port:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import time
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,19 @@ class Model:
         times = (ctypes.c_int64 * max(1, self._library.edgeopt_step_count()))()
         outputs = self._run(inputs, times)
         return outputs, list(times)[: self._library.edgeopt_step_count()]
+
+    def operators(self, runs: int, *inputs: np.ndarray) -> dict[str, Any]:
+        """Returns what each step takes over ``runs`` runs, and which values it makes."""
+        times, whole = [], []
+        for _ in range(runs):
+            started = time.perf_counter_ns()
+            times.append(self.profile(*inputs)[1])
+            whole.append(time.perf_counter_ns() - started)
+        steps = [
+            {**_told(number, step), "ns": _middle([row[number] for row in times])}
+            for number, step in enumerate(self.steps())
+        ]
+        return {"statistic": "midmean", "steps": steps, "whole_ns": _middle(whole)}
 
     def steps(self) -> list[dict[str, Any]]:
         """Returns kernel and origins (names of the program's values) of each step."""
@@ -122,6 +136,23 @@ class _Port:
         room = np.empty(self.size + ALIGNMENT, np.uint8)
         start = -room.ctypes.data % ALIGNMENT
         return room[start : start + self.size].view(self.dtype).reshape(self.shape)
+
+
+def _told(number: int, step: dict[str, Any]) -> dict[str, Any]:
+    kind = step["kernel"]
+    words = kind.removeprefix("fused_")
+    moves = words.startswith(("transpose", "layout_transform", "reshape", "concatenate"))
+    converts = words.startswith(("quantize", "dequantize", "cast"))
+    role = "layout" if moves else "conversion" if converts else ""
+    name = f"{number}:{kind}"
+    return {"name": name, "kind": kind, "layers": step["origins"], "type": "", "role": role}
+
+
+def _middle(times: list[int]) -> float:
+    """Returns the mean of the middle half."""
+    quarter = len(times) // 4
+    held = sorted(times)[quarter : len(times) - quarter]
+    return sum(held) / len(held)
 
 
 def _load(path: str) -> Any:

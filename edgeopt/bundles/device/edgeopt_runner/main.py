@@ -38,8 +38,9 @@ def _act(args: argparse.Namespace, root: str) -> int:
         else:
             print(_info(manifest))
         return OK
-    if not (args.verify or args.benchmark or args.output or args.top):
-        wanted = "--output FILE, --top K, --benchmark, --verify or --info"
+    measures = args.benchmark or args.profile or args.against
+    if not (args.verify or measures or args.output or args.top):
+        wanted = "--output FILE, --top K, --benchmark, --profile, --verify or --info"
         raise Stop(USAGE, "nothing to do", wanted)
     _need_numpy()
     if not (args.no_check or args.verify):  # --verify checks more
@@ -49,7 +50,7 @@ def _act(args: argparse.Namespace, root: str) -> int:
         from .checks import verify
 
         return verify(root, manifest, args.threads)
-    return (_benchmark if args.benchmark else _predict)(args, root, manifest)
+    return (_measure if measures else _predict)(args, root, manifest)
 
 
 def _need_numpy() -> None:
@@ -59,12 +60,17 @@ def _need_numpy() -> None:
         raise Stop(MISSING, f"numpy is not installed: {error}", INSTALL) from error
 
 
-def _benchmark(args: argparse.Namespace, root: str, manifest: dict[str, Any]) -> int:
-    from .timing import benchmark
+def _measure(args: argparse.Namespace, root: str, manifest: dict[str, Any]) -> int:
+    if args.profile:
+        from .operators import profile
 
-    result = benchmark(root, manifest, args)
+        result = profile(root, manifest, args)
+    else:
+        from .timing import benchmark, compare
+
+        result = (compare if args.against else benchmark)(root, manifest, args)
     _emit(result, args.json)
-    if args.json:
+    if args.json and args.benchmark:
         ordered = sorted(result["samples_ns"])
         print(f"median {ordered[len(ordered) // 2] / 1e6:.3f} ms of {len(ordered)} runs")
     return OK
@@ -144,10 +150,14 @@ def _parse(argv: list[str] | None, doc: str) -> argparse.Namespace:
     add("--threads", type=_natural, default=0, metavar="N", help="0: as the runtime likes")
     add("--no-check", action="store_true", help="do not check the files' digests before a run")
     add("--benchmark", action="store_true", help="measure; JSON on standard output")
+    add("--profile", action="store_true", help="measure each operator; JSON likewise")
+    add("--against", metavar="BUNDLE", help="measure in turn with another bundle; JSON likewise")
     add("--runs", type=_count, default=100, metavar="N", help="runs to measure (100)")
     add("--warmup", type=_natural, metavar="N", help="runs before (until the times are stable)")
     add("--max-seconds", type=float, default=120.0, metavar="S", help="stop measuring then (120)")
-    add("--json", metavar="FILE", help="write the JSON of --benchmark or --info there")
+    add("--min-seconds", type=float, default=0.0, metavar="S", help="go on measuring so long (0)")
+    add("--cores", metavar="LIST", help="run on these cores only, for example 0-3")
+    add("--json", metavar="FILE", help="write the JSON of a measurement or of --info there")
     add("--verify", action="store_true", help="check every file and every golden sample")
     add("--info", action="store_true", help="say what this bundle is")
     return parser.parse_args(argv)

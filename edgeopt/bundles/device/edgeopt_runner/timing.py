@@ -1,66 +1,35 @@
-"""Measures: warm-up until the times are stable, then raw times, memory and facts."""
+"""Measures a bundle, alone or in turn with another: raw times, memory and facts."""
 
 from __future__ import annotations
 
 import gc
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .arrays import call, fit_inputs, read_inputs
-from .bundle import check_file, installed, load_model
+from .bundle import USAGE, Stop, check_file, installed, load_manifest, load_model, runs_from
 from .checks import golden_arrays
 from .facts import device_facts, device_state, peak_memory_kb
+from .rounds import interleaved, timed, warm_up
+from .watch import Watch, parse_cores, pin
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
 
-__all__ = ["benchmark", "timed", "warm_up"]
-
-_LEAST_RUNS = 3  # however slow one is
-_MOST_WARM_UPS = 200
-
-
-def timed(function: Callable[[], Any]) -> int:
-    """Returns how long one call took, in ns."""
-    started = time.perf_counter_ns()
-    function()
-    return time.perf_counter_ns() - started
-
-
-def warm_up(
-    function: Callable[[], Any], count: int | None = None, limit_s: float = 10.0
-) -> list[int]:
-    """Returns the times of the warm-up calls, in ns.
-
-    Makes ``count`` calls; without it, calls until the median of the last five times is within 3 %
-    of that of the five before, at most 200 calls or ``limit_s`` seconds (but three calls).
-    """
-    if count is not None:
-        return [timed(function) for _ in range(count)]
-    times: list[int] = []
-    ends = time.perf_counter() + limit_s
-    while len(times) < _LEAST_RUNS or (
-        len(times) < _MOST_WARM_UPS and time.perf_counter() < ends and not _stable(times)
-    ):
-        times.append(timed(function))
-    return times
-
-
-def _stable(times: list[int]) -> bool:
-    before, last = sorted(times[-10:-5]), sorted(times[-5:])
-    return len(before) == len(last) and abs(last[2] - before[2]) <= 0.03 * before[2]
+__all__ = ["benchmark", "compare", "inputs_of", "pinned", "timed", "warm_up"]
 
 
 def benchmark(root: str, manifest: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
     """Returns raw times, load time, memory, and the facts of the device before and after."""
-    inputs, kind = _inputs(root, manifest, args)
+    inputs, kind = inputs_of(root, manifest, args)
+    where = pinned(args)
     before, memory = device_state(), peak_memory_kb()
     model, load = load_model(root, manifest, args.threads)
     first = timed(lambda: call(model, inputs, manifest))
-    warm, samples = _measure(lambda: model(*inputs), args)
+    warm = _warm(lambda: model(*inputs), args)
+    watch = Watch()
+    samples = _rounds({"": lambda: model(*inputs)}, args, watch)[""]
     return {
         "format": 1,
         "bundle": manifest["name"],
@@ -71,6 +40,8 @@ def benchmark(root: str, manifest: dict[str, Any], args: argparse.Namespace) -> 
         "warmup_ns": warm,
         "first_inference_ns": first,
         **load,
+        **where,
+        **watch.told(),
         "memory_before_kb": memory,
         "peak_memory_kb": peak_memory_kb(),
         "runtime": model.facts(),
@@ -81,24 +52,54 @@ def benchmark(root: str, manifest: dict[str, Any], args: argparse.Namespace) -> 
     }
 
 
-def _measure(function: Callable[[], Any], args: argparse.Namespace) -> tuple[list[int], list[int]]:
-    """Returns the times of the warm-up and of the runs, in ns, without garbage collection."""
-    gc.collect()
-    gc.disable()
+def compare(root: str, manifest: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+    """Returns the raw times of this bundle and of the one in ``args.against``, run in turn.
+
+    Both run in one process, in an order drawn anew each round.
+    """
+    other = load_manifest(args.against)
+    if not args.no_check:
+        for name in filter(runs_from, sorted(other["files"])):
+            check_file(args.against, other, name)
+    where = pinned(args)
+    before = device_state()
+    functions, told = {}, {}
+    for key, place, held in (("a", root, manifest), ("b", args.against, other)):
+        inputs, kind = inputs_of(place, held, args)
+        model, load = load_model(place, held, args.threads)
+        first = timed(lambda m=model, x=inputs, h=held: call(m, x, h))  # type: ignore[misc]
+        functions[key] = lambda m=model, x=inputs: m(*x)
+        told[key] = {
+            "bundle": held["name"], "digest": held["digest"], "inputs": kind, **load,
+            "first_inference_ns": first, "runtime": model.facts(), "requirements": installed(held),
+        }  # fmt: skip
+    for function in functions.values():
+        _warm(function, args)
+    watch = Watch()
+    samples = _rounds(functions, args, watch)
+    return {
+        "format": 1,
+        "threads": args.threads,
+        **{key: {**told[key], "samples_ns": samples[key]} for key in functions},
+        **where,
+        **watch.told(),
+        "device": device_facts(),
+        "before": before,
+        "after": device_state(),
+    }
+
+
+def pinned(args: argparse.Namespace) -> dict[str, Any]:
+    """Returns the cores that are used, after pinning to those that were asked for."""
     try:
-        warm = warm_up(function, args.warmup)
-        samples: list[int] = []
-        ends = time.perf_counter() + args.max_seconds
-        while len(samples) < args.runs:
-            if len(samples) >= _LEAST_RUNS and time.perf_counter() > ends:
-                break
-            samples.append(timed(function))
-    finally:
-        gc.enable()
-    return warm, samples
+        return pin(parse_cores(args.cores) if args.cores else None)
+    except ValueError as error:
+        raise Stop(USAGE, f"--cores {args.cores}: {error}", "for example --cores 0-3") from error
 
 
-def _inputs(root: str, manifest: dict[str, Any], args: argparse.Namespace) -> tuple[list[Any], str]:
+def inputs_of(
+    root: str, manifest: dict[str, Any], args: argparse.Namespace
+) -> tuple[list[Any], str]:
     """Returns the inputs given, else those of the first golden sample, else noise."""
     if args.input or args.image:
         given = read_inputs(args.input, args.image, manifest)
@@ -109,6 +110,25 @@ def _inputs(root: str, manifest: dict[str, Any], args: argparse.Namespace) -> tu
             check_file(root, manifest, name)
         return fit_inputs(golden_arrays(root, names), manifest), "golden"
     return [_noise(spec) for spec in manifest["signature"]["inputs"]], "noise"
+
+
+def _warm(function: Any, args: argparse.Namespace) -> list[int]:
+    gc.collect()
+    gc.disable()
+    try:
+        return warm_up(function, args.warmup)
+    finally:
+        gc.enable()
+
+
+def _rounds(functions: Any, args: argparse.Namespace, watch: Watch) -> dict[str, list[int]]:
+    return interleaved(
+        functions,
+        runs=args.runs,
+        min_time_s=min(args.min_seconds, args.max_seconds),
+        max_time_s=args.max_seconds,
+        between=watch,
+    )
 
 
 def _noise(spec: dict[str, Any]) -> Any:
