@@ -117,6 +117,8 @@ MOVES = {
     "avg_pool_padded": lambda x: f.avg_pool2d(x, 3, 2, 1),
     "avg_pool_inside": lambda x: f.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
     "avg_pool_ceil": lambda x: f.avg_pool2d(x, 3, 2, ceil_mode=True),
+    "avg_pool_wider_than_all": lambda x: f.avg_pool2d(x, 40, ceil_mode=True),
+    "max_pool_wide": lambda x: f.max_pool2d(x, 9, 1, 4),
     "avg_pool_divided": lambda x: f.avg_pool2d(x, 3, divisor_override=5),
     "nearest": lambda x: f.interpolate(x, scale_factor=2.0),
     "nearest_odd": lambda x: f.interpolate(x, size=(7, 11)),

@@ -40,14 +40,17 @@ def _pooled(  # noqa: PLR0913, PLR0917
     h, w = value.shape[2:]
     (top, left), (sh, sw), (dh, dw) = padding, stride, dilation
     cut = _is_cut(value.shape[2:], shape[2:], node, dilation)
+    (y0, y1), (x0, x1) = (
+        _useful(*span)
+        for span in zip(kernel, (h, w), shape[2:], stride, padding, dilation, strict=True)
+    )
 
     def compute(tensor: te.Tensor, *given: te.Tensor) -> te.Tensor:
-        ry, rx = (
-            te.reduce_axis((0, int(k)), name=n) for k, n in zip(kernel, ("ry", "rx"), strict=True)
-        )
+        ry, rx = te.reduce_axis((0, y1 - y0), name="ry"), te.reduce_axis((0, x1 - x0), name="rx")
 
         def at(b: Any, y: Any, x: Any, c: Any) -> Any:
-            row, column = y * sh + ry * dh - top, x * sw + rx * dw - left
+            row = y * sh + (ry + y0) * dh - top
+            column = x * sw + (rx + x0) * dw - left
             number = load(tensor(b, row, column, c))
             if cut:
                 inside = tirx.all(row >= 0, row < h, column >= 0, column < w)
@@ -64,6 +67,18 @@ def _pooled(  # noqa: PLR0913, PLR0917
 
     made = e.te(str(node.target.__name__).split(".")[0], compute, held.expr, *factors)
     e.put(node, made, orders.NHWC, e.grid(node))
+
+
+def _useful(
+    kernel: int, size: int, out: int, stride: int, padding: int, dilation: int
+) -> tuple[int, int]:
+    """Returns the part of a window, from and to, that is inside for some place of the result."""
+    inside = [
+        k
+        for k in range(kernel)
+        if any(0 <= o * stride + k * dilation - padding < size for o in range(out))
+    ]
+    return inside[0], inside[-1] + 1
 
 
 def _is_cut(size: Any, out: Any, node: Any, dilation: Any) -> bool:
