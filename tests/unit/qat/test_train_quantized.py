@@ -120,13 +120,39 @@ def test_a_program_made_before_the_grids_are_frozen_is_what_was_scored(program, 
     assert not torch.equal(scored[0], scored[-1])
 
 
-def test_training_beats_rounding_at_four_bits(program, data):
-    bits = {"weight_bits": 3}
-    ptq = edgeopt.quantize(program, [b[0] for b in data], weight_bits=3)
-    qat = edgeopt.train_quantized(
-        program, data, loss, epochs=5, quantization=bits, learning_rate=5e-3
+def spiral(count, seed):
+    """Three arms that a small network can only just tell apart."""
+    made = torch.Generator().manual_seed(seed)
+    y = torch.randint(0, 3, (count,), generator=made)
+    r = torch.rand(count, generator=made) * 0.9 + 0.1
+    a = 11 * r + y * 2 * torch.pi / 3
+    x = torch.stack([r * torch.cos(a), r * torch.sin(a)], dim=1)
+    return x + 0.02 * torch.randn(count, 2, generator=made), y
+
+
+def test_training_beats_rounding_at_four_bits():
+    x, y = spiral(2048, 1)
+    batches = list(zip(x.split(256), y.split(256), strict=True))
+    model = nn.Sequential(
+        nn.Linear(2, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 3)
     )
-    assert accuracy(qat) >= accuracy(ptq) + 0.02
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 800)
+    for _ in range(100):
+        for xs, ys in batches:
+            optimizer.zero_grad()
+            loss(model(xs), ys).backward()
+            optimizer.step()
+            schedule.step()
+    program = edgeopt.capture(model.eval(), torch.zeros(1, 2))
+    ptq = edgeopt.quantize(program, [x[:128]], weight_bits=4)
+    qat = edgeopt.train_quantized(ptq, batches, loss, epochs=40, learning_rate=0.01)
+    seen, wanted = spiral(1000, 2)
+    scores = [
+        float((QuantizedModule(p).eval()(seen).argmax(dim=1) == wanted).float().mean())
+        for p in (ptq, qat)
+    ]
+    assert scores[1] > scores[0] + 0.03
 
 
 def test_grids_move_only_where_they_may(program, data):
