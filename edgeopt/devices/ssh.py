@@ -142,7 +142,8 @@ class SshLink:
     def _connection(self) -> Path:
         with self._opening:
             if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="eo-", dir=_SHORT))
+                _sweep()
+                self._folder = Path(tempfile.mkdtemp(prefix=f"eo-{os.getpid()}-", dir=_SHORT))
                 self._cleanup = weakref.finalize(self, _end, self._folder, self._address)
             path = self._folder / "s"
             if not _listens(path):
@@ -217,6 +218,20 @@ def _listens(path: Path) -> bool:
         except OSError:
             return False
         return True
+
+
+def _sweep() -> None:
+    """Removes what processes that were killed have left of their connections."""
+    for folder in Path(_SHORT).glob("eo-*-*"):
+        pid = folder.name.split("-")[1]
+        if not pid.isdigit() or _listens(folder / "s"):
+            continue
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (PermissionError, OverflowError):
+            continue
 
 
 def _end(folder: Path, address: SshAddress) -> None:

@@ -440,6 +440,20 @@ def test_what_a_killed_push_left_is_removed(device, tmp_path):
     assert everything(place) == [mine.name, "file"]
 
 
+def test_what_a_killed_process_left_of_its_connection_is_removed(sshd):
+    with subprocess.Popen(["/usr/bin/true"]) as gone:
+        pass
+    left = Path(f"/tmp/eo-{gone.pid}-left")  # noqa: S108 (where they are)
+    mine = Path(f"/tmp/eo-{os.getpid()}-left")  # noqa: S108
+    left.mkdir()
+    mine.mkdir()
+    with SshDevice(sshd.spec) as device:
+        device.workdir()
+    assert not left.exists()
+    assert mine.exists()
+    mine.rmdir()
+
+
 def test_nothing_is_left_running(device, sshd):
     device.run(["sh", "-c", "sleep 1000 & sleep 1001 & exit 3"], timeout_s=100)
     deadline = time.monotonic() + 10
