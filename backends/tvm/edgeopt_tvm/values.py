@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
     from edgeopt.ir.orders import Order, Shape
     from edgeopt_tvm.grids import Grid
@@ -41,6 +42,8 @@ class Value:
         held: Where it is, in one or several orders.
         source: What was given for an input that has yet to be put on its grid.
         array: A constant's content.
+        function: Of another value on a grid, where each number follows from that one's alone: that
+            value, and the real number for each of its 256 integers.
     """
 
     name: str
@@ -50,3 +53,4 @@ class Value:
     held: list[Held] = field(default_factory=list)
     source: Held | None = None
     array: np.ndarray | None = None
+    function: tuple[Value, torch.Tensor] | None = None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from tvm import tirx
 
 from edgeopt_tvm import scalars
-from edgeopt_tvm.operators.elementwise import elementwise, table
+from edgeopt_tvm.operators.elementwise import elementwise
+from edgeopt_tvm.operators.tables import chained, table
 
 if TYPE_CHECKING:
     from edgeopt_tvm.emitter import Emitter
@@ -30,11 +31,12 @@ def clamp(e: Emitter, node: Any) -> None:
 
 
 def _clip(e: Emitter, node: Any, low: float | None, high: float | None) -> None:
-    elementwise(e, node, lambda x: scalars.clipped(x, low, high), node.args[:1])
+    if not chained(e, node):
+        elementwise(e, node, lambda x: scalars.clipped(x, low, high), node.args[:1])
 
 
 def _function(e: Emitter, node: Any, function: Any) -> None:
-    if not table(e, node, node.args[0]):
+    if not table(e, node):
         elementwise(e, node, function, node.args[:1])
 
 

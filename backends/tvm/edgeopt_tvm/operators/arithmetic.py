@@ -8,7 +8,8 @@ import torch
 from tvm import tirx
 
 from edgeopt_tvm import scalars
-from edgeopt_tvm.operators.elementwise import elementwise, table
+from edgeopt_tvm.operators.elementwise import elementwise
+from edgeopt_tvm.operators.tables import chained, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,8 @@ Rule = "Callable[[Emitter, torch.fx.Node], None]"
 
 def _binary(function: Callable[[Any, Any], Any], *, apart: bool = False) -> Any:
     def emit(e: Emitter, node: Any) -> None:
-        elementwise(e, node, function, node.args[:2], apart=apart)
+        if not chained(e, node):
+            elementwise(e, node, function, node.args[:2], apart=apart)
 
     return emit
 
@@ -74,7 +76,7 @@ def _common(node: Any) -> str:
 
 def _unary(function: Callable[[Any], Any]) -> Any:
     def emit(e: Emitter, node: Any) -> None:
-        if not table(e, node, node.args[0]):
+        if not table(e, node):
             elementwise(e, node, function, node.args[:1])
 
     return emit

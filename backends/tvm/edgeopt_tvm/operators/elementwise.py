@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from tvm import relax, te
+from tvm import te
 
 from edgeopt.ir import orders
 from edgeopt_tvm import scalars
-from edgeopt_tvm.values import Held, Value
+from edgeopt_tvm.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgeopt_tvm.emitter import Emitter
     from edgeopt_tvm.storage import Pattern
 
-__all__ = ["elementwise", "table"]
+__all__ = ["elementwise", "operator_name"]
 
 Argument = Any
 """A node, or a number."""
@@ -61,7 +61,7 @@ def elementwise(  # noqa: PLR0913 (an expression, and how to compute it)
 
         return te.compute(stored, at, name="elementwise")
 
-    made = e.te(name or _name(node), compute, *tensors, pattern=_pattern(readers))
+    made = e.te(name or operator_name(node), compute, *tensors, pattern=_pattern(readers))
     e.put(node, made, order, grid)
 
 
@@ -71,7 +71,8 @@ def _pattern(readers: Sequence[_Reader]) -> Pattern:
     return "broadcast" if any(r.repeats for r in readers) else "elementwise"
 
 
-def _name(node: Any) -> str:
+def operator_name(node: Any) -> str:
+    """Returns what the kernel of ``node`` is called."""
     return str(node.target.__name__).split(".")[0].strip("_")
 
 
@@ -138,29 +139,3 @@ class _Reader:
             return scalars.number(self._number, self._dtype)
         at = [0 if place is None else index[place] for place in self._places] or [0]
         return scalars.widened(self._convert.stored(tensor, *at), self._dtype)
-
-
-def table(e: Emitter, node: Any, source: Any) -> bool:
-    """Writes a function of one value on a grid as a table of 256 entries, made by torch itself.
-
-    Returns:
-        Whether it could: not where the value, or the result, has no grid.
-    """
-    value, goal = e.value(source), e.grid(node)
-    if value.grid is None or goal is None:
-        return False
-    args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), {source: value.grid.reals()}.get)
-    entries = relax.const(goal.quantized(node.target(*args, **kwargs)))
-    held: Held = e.read(value)
-    first = value.grid.first
-
-    def compute(tensor: te.Tensor, held_table: te.Tensor) -> te.Tensor:
-        return te.compute(
-            tensor.shape,
-            lambda *i: held_table[tensor(*i).astype("int32") - first],
-            name="looked_up",
-        )
-
-    made = e.te(_name(node), compute, held.expr, entries, pattern="elementwise")
-    e.put(node, made, held.order, goal)
-    return True

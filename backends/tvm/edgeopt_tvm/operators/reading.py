@@ -8,6 +8,7 @@ from tvm import te, tirx
 
 from edgeopt.ir import orders
 from edgeopt_tvm import scalars
+from edgeopt_tvm.operators.elementwise import operator_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,8 +57,4 @@ def moved(
         return te.compute(orders.stored_shape(shape, order) or (1,), one, name="taken")
 
     source = e.shaped(held.expr, orders.stored_shape(value.shape, held.order))
-    e.put(node, e.te(_name(node), compute, source), order, grid)
-
-
-def _name(node: Any) -> str:
-    return str(node.target.__name__).split(".")[0].strip("_")
+    e.put(node, e.te(operator_name(node), compute, source), order, grid)
