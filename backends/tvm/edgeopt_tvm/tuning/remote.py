@@ -71,7 +71,8 @@ def _install(device: Device) -> None:
     test = "import tvm.rpc, importlib.metadata as m; print(m.version('apache-tvm'))"
     found = device.run(["python3", "-c", test], env=_environment(device), timeout_s=_START_S)
     if found.returncode != 0 or found.stdout.strip() != version:
-        device.install([f"apache-tvm=={version}"], _PACKAGES)
+        interface = metadata.version("apache-tvm-ffi")  # another one may not fit
+        device.install([f"apache-tvm=={version}", f"apache-tvm-ffi=={interface}"], _PACKAGES)
 
 
 def _environment(device: Device) -> dict[str, str]:
