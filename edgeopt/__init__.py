@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from edgeopt.api import (
         backends,
         capture,
+        compare,
         compile,  # noqa: A004 (the word that users know)
         deploy,
         distill,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         load_pruned,
         profile,
         profile_many,
+        profile_operators,
         prune,
         quantize,
         reference,
@@ -47,6 +49,7 @@ __all__ = [
     "TuneOptions",
     "backends",
     "capture",
+    "compare",
     "compile",
     "deploy",
     "distill",
@@ -56,6 +59,7 @@ __all__ = [
     "load_pruned",
     "profile",
     "profile_many",
+    "profile_operators",
     "prune",
     "quantize",
     "reference",
@@ -68,6 +72,7 @@ _LAZY = {
         (
             "backends",
             "capture",
+            "compare",
             "compile",
             "deploy",
             "distill",
@@ -76,6 +81,7 @@ _LAZY = {
             "load_pruned",
             "profile",
             "profile_many",
+            "profile_operators",
             "prune",
             "quantize",
             "reference",

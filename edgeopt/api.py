@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgeopt.distillation import Distilled
     from edgeopt.gate.parity import ParityLimits
     from edgeopt.ir import Program
-    from edgeopt.measure import Profile
+    from edgeopt.measure import Comparison, OperatorProfile, Profile
     from edgeopt.pruning import Pruned
     from edgeopt.quantization import QuantizationConfig
     from edgeopt.registry import BackendInfo
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "backends",
     "capture",
+    "compare",
     "compile",
     "deploy",
     "distill",
@@ -36,6 +37,7 @@ __all__ = [
     "load_pruned",
     "profile",
     "profile_many",
+    "profile_operators",
     "prune",
     "quantize",
     "reference",
@@ -284,6 +286,51 @@ def profile(
     from edgeopt.deployment.on_device import profile_on  # noqa: PLC0415
 
     return profile_on(bundle, device, **options)
+
+
+def profile_operators(
+    bundle: Path | str | Bundle, *, device: str | Device = "local", **options: Any
+) -> OperatorProfile:
+    """Returns what each operator of a bundle takes on a device, by the runtime's own profiler.
+
+    Args:
+        bundle: The bundle, or its folder or ``.zip``.
+        device: As for `profile`.
+        **options: As for `profile`.
+
+    Raises:
+        BundleError: The bundle is damaged.
+        DeviceError: The runtime there cannot time operators, or the device is emulated.
+    """
+    from edgeopt.deployment.on_device import operators_on  # noqa: PLC0415
+
+    return operators_on(bundle, device, **options)
+
+
+def compare(
+    a: Path | str | Bundle,
+    b: Path | str | Bundle,
+    *,
+    device: str | Device = "local",
+    operators: bool = False,
+    **options: Any,
+) -> Comparison:
+    """Returns how the times of two bundles relate, run in turn on one device.
+
+    Args:
+        a: The first bundle, or its folder or ``.zip``.
+        b: The second.
+        device: As for `profile`.
+        operators: Whether to compare operator by operator too.
+        **options: As for `profile`.
+
+    Raises:
+        BundleError: A bundle is damaged.
+        DeviceError: One does not run there, or the device is emulated.
+    """
+    from edgeopt.deployment.on_device import compare_on  # noqa: PLC0415
+
+    return compare_on(a, b, device, operators=operators, **options)
 
 
 def profile_many(

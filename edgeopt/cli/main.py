@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edgeopt.cli.comparing import compare, history
 from edgeopt.cli.deploying import deploy, plan
 from edgeopt.cli.devices import devices
 from edgeopt.cli.doctor import doctor
@@ -34,6 +35,8 @@ app = typer.Typer(
 for _command in (deploy, plan, tune, targets, backends, inspect, verify, profile, export, doctor):
     app.command()(guarded(_command))
 app.command("run")(guarded(run_bundle))
+app.command()(guarded(compare))
+app.command()(guarded(history))
 app.add_typer(tuning, no_args_is_help=True)
 app.add_typer(devices, no_args_is_help=True)
 

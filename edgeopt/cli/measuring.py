@@ -10,9 +10,11 @@ import typer
 from edgeopt.cli import options as opt
 
 if TYPE_CHECKING:
-    from edgeopt.measure import Profile
+    from edgeopt.measure import OperatorProfile, Profile
 
-__all__ = ["profile"]
+__all__ = ["operator_rows", "profile"]
+
+_HEADER = ("ms", "share", "kind", "operator", "kernel", "where")
 
 
 def profile(
@@ -21,23 +23,122 @@ def profile(
     device: Annotated[
         str, typer.Option("--device", "-d", help="One, or several with commas: pi4,pi5,nuc.")
     ] = "local",
-    runs: Annotated[int, typer.Option(help="Runs to measure.")] = 100,
-    threads: Annotated[int, typer.Option(help="Threads of the runtime; 0: as it likes.")] = 0,
+    runs: opt.Runs = 100,
+    threads: opt.Threads = 0,
+    cores: opt.Cores = "",
+    min_seconds: opt.MinSeconds = 1.0,
+    operators: Annotated[
+        bool, typer.Option("--operators", help="Time each operator too, and say what limits it.")
+    ] = False,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Keep it in this file, for `edgeopt compare`.")
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option("--model", help="How the history calls the model; else the bundle's name."),
+    ] = "",
     json: opt.Json = False,
 ) -> None:
     """Measure a bundle on devices: latency, load time, memory, with the device's facts."""
-    from edgeopt.api import profile as measure  # noqa: PLC0415 (only here)
-    from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
-
+    how = {"runs": runs, "threads": threads, "cores": cores, "min_seconds": min_seconds}
     if "," in device:
         names = [name.strip() for name in device.split(",") if name.strip()]
-        _measure_many(bundle, names, json=json, runs=runs, threads=threads)
+        _refuse_for_many(operators=operators, save=save)
+        _measure_many(bundle, names, json=json, **how)
         return
-    found = measure(bundle, device=device, runs=runs, threads=threads)
+    found, timed = _measured(bundle, device, operators=operators, how=how)
+    notes = _kept(bundle, found, timed, save=save, model=model)
+    _print(bundle, found, timed, notes, json=json)
+
+
+def _refuse_for_many(*, operators: bool, save: Path | None) -> None:
+    from edgeopt.errors import InputError  # noqa: PLC0415 (only here)
+
+    if operators or save:
+        what = "--operators and --save are for one device at a time"
+        raise InputError(what, where="--device", hint="--json prints all of several devices")
+
+
+def _measured(
+    bundle: Path, device: str, *, operators: bool, how: dict[str, Any]
+) -> tuple[Profile, OperatorProfile | None]:
+    if not operators:
+        from edgeopt.api import profile as measure  # noqa: PLC0415 (only here)
+
+        return measure(bundle, device=device, **how), None
+    from edgeopt.bundles import read_bundle  # noqa: PLC0415 (only here)
+    from edgeopt.deployment.on_device import placed  # noqa: PLC0415
+    from edgeopt.devices.lock import measuring  # noqa: PLC0415
+
+    with placed(read_bundle(bundle), device) as there, measuring(there.device):
+        found = there.profile(**how)
+        return found, there.operators(**how)
+
+
+def _kept(
+    bundle: Path, found: Profile, timed: OperatorProfile | None, *, save: Path | None, model: str
+) -> list[str]:
+    """Returns what the history says to it, after adding it there, and saves it where asked."""
+    from edgeopt.bundles import read_bundle  # noqa: PLC0415 (only here)
+    from edgeopt.errors import InputError  # noqa: PLC0415
+    from edgeopt.measure.history import append, changes, read_history  # noqa: PLC0415
+    from edgeopt.measure.record import Saved, make_record  # noqa: PLC0415
+
+    record = make_record(read_bundle(bundle), found, model=model)
+    if record is None:
+        if save is not None:
+            raise InputError("an emulated device has no times to keep", where="--save")
+        return []
+    if save is not None:
+        Saved(record, found, timed).save(save)
+    if not append(record):
+        return []
+    records, _ = read_history()
+    last = [one for one in changes(records) if one.after == record]
+    return [f"{one.ratio} beside the version before" for one in last]
+
+
+def _print(
+    bundle: Path, found: Profile, timed: OperatorProfile | None, notes: list[str], *, json: bool
+) -> None:
+    from edgeopt.bundles import read_bundle  # noqa: PLC0415 (only here)
+    from edgeopt.cli.show import print_columns, print_json, print_rows  # noqa: PLC0415
+    from edgeopt.measure import explain  # noqa: PLC0415
+
+    findings = () if timed is None else explain(timed, read_bundle(bundle).manifest.target)
     if json:
-        print_json(found.to_dict())
-    else:
-        print_rows([("bundle", found.bundle), *_rows(found)])
+        more = {} if timed is None else {"operators": timed.to_dict()}
+        said = [{"topic": f.topic, "text": f.text} for f in findings]
+        print_json({**found.to_dict(), **more, **({"findings": said} if timed else {})})
+        return
+    history = [("history", note) for note in notes]
+    print_rows([("bundle", found.bundle), *_rows(found), *history])
+    if timed is not None:
+        print_columns(_HEADER, operator_rows(timed))
+        kinds = ", ".join(f"{kind} {ms:.3g} ms" for kind, ms in timed.by_kind().items())
+        whole = f"{timed.sum_ms:.3g} ms of {timed.whole.median_ms:.3g} ms ({timed.covered:.0%})"
+        print_rows(
+            [
+                ("operators", f"{whole}; {kinds}"),
+                *(("warning", text) for text in timed.warnings),
+                *((f.topic, f.text) for f in findings),
+            ]
+        )
+
+
+def operator_rows(timed: OperatorProfile, count: int = 12) -> list[list[str]]:
+    """Returns a row for each of the costliest operators, and one for all others."""
+    top = timed.top(count)
+    rows = [
+        [f"{o.time_ms:.3g}", f"{o.share:.1%}", o.kind, o.operator or "-", o.kernel, o.place]
+        for o in top
+    ]
+    rest = timed.sum_ms - sum(one.time_ms for one in top)
+    others = len(timed.operators) - len(top)
+    if others:
+        share = rest / timed.sum_ms if timed.sum_ms else 0.0
+        rows.append([f"{rest:.3g}", f"{share:.1%}", "", "", "", f"{others} others"])
+    return rows
 
 
 def _measure_many(bundle: Path, names: list[str], *, json: bool, **options: Any) -> None:

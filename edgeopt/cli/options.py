@@ -10,13 +10,17 @@ from edgeopt.errors import InputError
 
 __all__ = [
     "Backend",
+    "Cores",
     "Data",
     "Json",
+    "MinSeconds",
     "Model",
     "Precision",
     "Quiet",
+    "Runs",
     "Settings",
     "Target",
+    "Threads",
     "parse_settings",
 ]
 
@@ -46,6 +50,13 @@ Settings = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+
+Runs = Annotated[int, typer.Option(help="Runs to measure, at least.")]
+Threads = Annotated[int, typer.Option(help="Threads of the runtime; 0: as it likes.")]
+Cores = Annotated[
+    str, typer.Option("--cores", help="Run on these cores of the device only, for example 0-3.")
+]
+MinSeconds = Annotated[float, typer.Option(help="Go on measuring so long.")]
 
 
 def parse_settings(given: list[str] | None) -> dict[str, Any] | None:

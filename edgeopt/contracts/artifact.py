@@ -78,6 +78,9 @@ class DeviceRuntime(msgspec.Struct, frozen=True):
                     def __init__(self, path: str, metadata: dict, threads: int): ...
                     def __call__(self, *inputs): ...   # list of arrays, the float model's I/O
                     def facts(self) -> dict: ...       # runtime name and version
+
+            It may define ``invoke()``, the runtime alone on the last inputs, and
+            ``operators(runs, *inputs)``, what each operator takes; docs/bundle-format.md has its form.
         files: Further files for the device, name to content.
         notes: What a person should know, for example why no other version fits.
     """

@@ -50,8 +50,10 @@ def finish(
         GateError: What the device computes is out of tolerance.
     """
     from edgeopt.bundles import write_bundle  # noqa: PLC0415 (only here)
+    from edgeopt.deployment.work import value_rows  # noqa: PLC0415 (torch)
 
     request = side.request
+    report = {**deployment.report(), "values": value_rows(made.lowered, made.support)}
     golden = golden_samples(made.lowered, side.samples.checks, verdict)
     runtime = backend.device_runtime(target)
     if request.with_runtime:
@@ -66,7 +68,7 @@ def finish(
             target,
             path=path,
             golden=golden,
-            report=deployment.report(),
+            report=report,
             name=request.name,
             preprocess=request.preprocess,
             labels=request.labels,

@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.bundles import Bundle, read_bundle
 from edgeopt.deployment.warn import NOT_HERE
+from edgeopt.devices.lock import measuring
 from edgeopt.errors import DeviceError, GateError
 from edgeopt.gate.parity import Parity, ParityLimits, compare_outputs, output_steps
-from edgeopt.measure import PlacedBundle, Profile, profile_bundle, verify_on_device
+from edgeopt.measure import (
+    Comparison,
+    OperatorProfile,
+    PlacedBundle,
+    Profile,
+    compare_placed,
+    profile_bundle,
+    verify_on_device,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +32,9 @@ if TYPE_CHECKING:
     from edgeopt.ir import Program
 
 __all__ = [
+    "compare_on",
     "opened",
+    "operators_on",
     "placed",
     "profile_on",
     "require_verified",
@@ -125,3 +136,22 @@ def profile_on(bundle: Path | str | Bundle, device: str | Device, **options: Any
     held = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
     with opened(device, held.manifest.target) as found:
         return profile_bundle(held, found, **options)
+
+
+def operators_on(
+    bundle: Path | str | Bundle, device: str | Device, **options: Any
+) -> OperatorProfile:
+    """Returns what each operator takes; `edgeopt.profile_operators` documents the arguments."""
+    held = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
+    with placed(held, device) as there:
+        return there.operators(**options)
+
+
+def compare_on(
+    a: Path | str | Bundle, b: Path | str | Bundle, device: str | Device, **options: Any
+) -> Comparison:
+    """Returns how two bundles relate; `edgeopt.compare` documents the arguments."""
+    first, second = (x if isinstance(x, Bundle) else read_bundle(x) for x in (a, b))
+    with opened(device, first.manifest.target) as found, measuring(found):
+        held = PlacedBundle.push(first, found), PlacedBundle.push(second, found)
+        return compare_placed(*held, **options)

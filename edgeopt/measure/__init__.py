@@ -1,5 +1,7 @@
-"""Measures: bundles on devices, and things beside each other on this machine."""
+"""Measures: bundles on devices, their operators, and things beside each other."""
 
+from edgeopt.measure.compare import Comparison, compare_placed, compare_saved
+from edgeopt.measure.explain import Finding, explain
 from edgeopt.measure.interleaved import interleave
 from edgeopt.measure.on_device import (
     PlacedBundle,
@@ -8,18 +10,27 @@ from edgeopt.measure.on_device import (
     run_on_device,
     verify_on_device,
 )
+from edgeopt.measure.operators import OperatorProfile, OperatorTime
 from edgeopt.measure.profile import Profile
-from edgeopt.measure.statistics import Latency, Ratio, ratio, summarize
+from edgeopt.measure.statistics import Latency, Ratio, ratio, ratio_of, summarize
 
 __all__ = [
+    "Comparison",
+    "Finding",
     "Latency",
+    "OperatorProfile",
+    "OperatorTime",
     "PlacedBundle",
     "Profile",
     "Ratio",
     "Verification",
+    "compare_placed",
+    "compare_saved",
+    "explain",
     "interleave",
     "profile_bundle",
     "ratio",
+    "ratio_of",
     "run_on_device",
     "summarize",
     "verify_on_device",

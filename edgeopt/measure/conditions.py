@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-__all__ = ["Conditions", "conditions_warnings"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Conditions", "Reading", "conditions_warnings", "reading_warnings"]
 
 _HOT_C = 80.0
 _BUSY = 0.5  # load average over cores
 _SLOWED = 0.9  # clock after over clock before
+_NAP_NS = 10_000_000
 _THROTTLED_NOW = 0b1111  # Raspberry Pi: undervoltage, capped, throttled, soft limit
 
 
@@ -28,6 +34,36 @@ class Conditions(msgspec.Struct, frozen=True):
     temperature_c: dict[str, float] = {}
     throttled: str = ""
     load_average: float | None = None
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """A device's state between two runs; None or empty where the system does not say.
+
+    Attributes:
+        run: Number of the run before it.
+        clock_mhz: The fastest clock among the cores in use.
+        temperature_c: The first sensor.
+        throttled: The Raspberry Pi firmware's flags, in hexadecimal.
+    """
+
+    run: int
+    clock_mhz: int | None = None
+    temperature_c: float | None = None
+    throttled: str = ""
+
+
+def reading_warnings(readings: Sequence[Reading], asleep_ns: int | None) -> list[str]:
+    """Returns a line for each thing that happened between the runs and casts doubt on them."""
+    lines = []
+    clocks = [r.clock_mhz for r in readings if r.clock_mhz]
+    if clocks and min(clocks) < _SLOWED * max(clocks):
+        lines.append(f"clocks went from {max(clocks)} down to {min(clocks)} MHz meanwhile")
+    throttled = [r for r in readings if _flags(r.throttled) & _THROTTLED_NOW]
+    if throttled:
+        lines.append(f"throttled after run {throttled[0].run}, by the firmware's own account")
+    if asleep_ns is not None and asleep_ns > _NAP_NS:
+        lines.append(f"the device slept for {asleep_ns / 1e9:.1f} s meanwhile")
+    return lines
 
 
 def conditions_warnings(before: Conditions, after: Conditions, *, cores: int) -> list[str]:

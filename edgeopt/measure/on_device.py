@@ -8,7 +8,7 @@ import uuid
 import zipfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 import numpy as np
@@ -19,7 +19,9 @@ from edgeopt.devices.lock import measuring
 from edgeopt.devices.process import ended
 from edgeopt.errors import DeviceError, InputError
 from edgeopt.measure.fits import refuse_other_cpu
+from edgeopt.measure.how import How
 from edgeopt.measure.native import NativeRunner, has_python, needs_native
+from edgeopt.measure.operators import OperatorProfile
 from edgeopt.measure.profile import Profile
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class PlacedBundle:
         self._root = device.workdir() / "bundles" / bundle.digest[:16]
         requirements = "\n".join(bundle.manifest.requirements).encode()
         self._site = device.workdir() / "site" / hashlib.sha256(requirements).hexdigest()[:16]
+        self._others: tuple[PurePosixPath, ...] = ()
         self._native: NativeRunner | None = None
 
     @classmethod
@@ -108,29 +111,63 @@ class PlacedBundle:
         text = done.stdout if done.returncode == _OK else done.stdout + done.stderr
         return Verification(done.returncode == _OK, tuple(text.splitlines()))
 
-    def profile(
-        self,
-        *,
-        runs: int = 100,
-        warmup: int | None = None,
-        threads: int = 0,
-        max_seconds: float = 120.0,
-        inputs: Sequence[np.ndarray] | None = None,
-    ) -> Profile:
-        """Returns times, memory and facts; `profile_bundle` documents the arguments.
+    def profile(self, *, inputs: Sequence[np.ndarray] | None = None, **how: Any) -> Profile:
+        """Returns times, memory and facts; ``how`` are fields of `How`.
 
         With ``inputs``, it runs on these.
         """
-        words = ["--benchmark", "--runs", str(runs), "--threads", str(threads)]
-        words += ["--max-seconds", str(max_seconds)]
-        words += [] if warmup is None else ["--warmup", str(warmup)]
+        asked = How(**how)
+        words = ["--benchmark", *asked.words(native=self._native is not None)]
         with measuring(self.device), self._scratch() as (local, remote):
             text = self._benchmark(words, inputs, local, remote)
         name, emulated = self.device.name, self.device.emulated
-        profile = Profile.from_json(text, device=name, emulated=emulated, asked=runs)
+        profile = Profile.from_json(text, device=name, emulated=emulated, asked=asked.runs)
         if profile.digest != self.bundle.digest:
             raise DeviceError("another bundle was measured", where=name)
         return profile
+
+    def operators(self, **how: Any) -> OperatorProfile:
+        """Returns what each operator takes; ``how`` are fields of `How`.
+
+        Raises:
+            DeviceError: The runtime there cannot time operators, or the device is emulated.
+        """
+        self._require_times("times of operators would say nothing of a device")
+        text = self._measured(["--profile", *How(**how).words()])
+        return OperatorProfile.from_json(text, device=self.device.name, bundle=self.bundle)
+
+    def beside(self, other: PlacedBundle, **how: Any) -> bytes:
+        """Returns the JSON of runs of this bundle and of ``other``, in turn, by one process there.
+
+        ``how`` are fields of `How`.
+
+        Raises:
+            DeviceError: One of them does not run there, or the device is emulated.
+        """
+        self._require_times("not even which of two models is faster can be seen there")
+        self._site_of(other)
+        return self._measured(["--against", str(other._root), *How(**how).words()])
+
+    def _require_times(self, otherwise: str) -> None:
+        name = self.device.name
+        if self.device.emulated:
+            raise DeviceError(f"it is emulated: {otherwise}", where=name)
+        if self._native is not None:
+            hint = "`model/run --profile` there prints the time of each kernel"
+            raise DeviceError("this needs Python on the device", where=name, hint=hint)
+
+    def _measured(self, words: list[str]) -> bytes:
+        with measuring(self.device), self._scratch() as (local, remote):
+            self._run_well([*words, "--json", str(remote / "times.json")])
+            self.device.pull(remote / "times.json", local / "times.json")
+            return (local / "times.json").read_bytes()
+
+    def _site_of(self, other: PlacedBundle) -> None:
+        """Has the modules of ``other`` found too; installs them where they are missing."""
+        if other._site == self._site:
+            return
+        other._run_well(["--benchmark", "--runs", "1", "--warmup", "0"])
+        self._others = (*self._others, other._site)
 
     def run(
         self, samples: Sequence[Sequence[np.ndarray]], *, threads: int = 0
@@ -210,7 +247,7 @@ class PlacedBundle:
     def _run(self, words: Sequence[str]) -> Completed:
         """Runs run.py; installs the requirements and runs it again where they are missing."""
         command = ["python3", str(self._root / "run.py"), *words]
-        env = {"PYTHONPATH": str(self._site)}
+        env = {"PYTHONPATH": ":".join(map(str, (self._site, *self._others)))}
         done = self.device.run(command, env=env, timeout_s=self.timeout_s)
         if done.returncode == _MISSING:
             self._install()
@@ -251,33 +288,23 @@ class PlacedBundle:
                     self.device.run([*self._remove, str(remote)])
 
 
-def profile_bundle(  # noqa: PLR0913 (how to measure, by name)
-    bundle: Bundle,
-    device: Device,
-    *,
-    runs: int = 100,
-    warmup: int | None = None,
-    threads: int = 0,
-    max_seconds: float = 120.0,
-    timeout_s: float = 600.0,
+def profile_bundle(
+    bundle: Bundle, device: Device, *, timeout_s: float = 600.0, **how: Any
 ) -> Profile:
     """Returns times, memory and facts of ``bundle`` on ``device``.
 
     Args:
         bundle: The bundle.
         device: The device; the bundle's requirements are installed there if they are missing.
-        runs: Runs to time.
-        warmup: Runs before; None: until the times are stable.
-        threads: Threads of the runtime; 0 leaves it to the runtime.
-        max_seconds: Stop timing then, even if not all runs are done.
         timeout_s: End the program on the device then.
+        **how: Fields of `How`: ``runs``, ``warmup``, ``threads``, ``max_seconds``, ``min_seconds``
+            and ``cores``.
 
     Raises:
         DeviceError: The device cannot be prepared, or the bundle does not run there.
     """
     with measuring(device):
-        placed = PlacedBundle.push(bundle, device, timeout_s=timeout_s)
-        return placed.profile(runs=runs, warmup=warmup, threads=threads, max_seconds=max_seconds)
+        return PlacedBundle.push(bundle, device, timeout_s=timeout_s).profile(**how)
 
 
 def verify_on_device(bundle: Bundle, device: Device, *, timeout_s: float = 600.0) -> Verification:

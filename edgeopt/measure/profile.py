@@ -6,14 +6,21 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from edgeopt.errors import DeviceError
-from edgeopt.measure.conditions import Conditions, conditions_warnings
+from edgeopt.errors import DeviceError, InputError
+from edgeopt.measure.conditions import (
+    Conditions,
+    Reading,
+    conditions_warnings,
+    reading_warnings,
+)
 from edgeopt.measure.statistics import Latency, summarize
 
 __all__ = ["Profile"]
 
 _NS_PER_MS = 1e6
 _VARIES = 0.2  # interquartile range over median
+_DRIFTS = 0.1  # medians of the first and the last third
+_FEWEST = 20
 
 
 class _Benchmark(msgspec.Struct, frozen=True):
@@ -34,6 +41,12 @@ class _Benchmark(msgspec.Struct, frozen=True):
     device: dict[str, Any]
     before: Conditions
     after: Conditions
+    readings: tuple[Reading, ...] = ()
+    energy_uj: int | None = None
+    asleep_ns: int | None = None
+    cores: tuple[int, ...] = ()
+    pinned: bool = False
+    why_not_pinned: str = ""
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -59,6 +72,11 @@ class Profile(msgspec.Struct, frozen=True):
         facts: ``device``, ``runtime`` and ``requirements``, and the conditions ``before`` and
             ``after``.
         warnings: What makes the times less than certain.
+        stable: Whether the times neither vary much nor drift.
+        energy_mj: Energy of one call in millijoules, by the processor's own counters, of all that
+            ran on it meanwhile; None where there are none that may be read.
+        cores: The cores that it might use; empty where the system does not say.
+        pinned: Whether it was pinned to them.
     """
 
     bundle: str
@@ -77,6 +95,10 @@ class Profile(msgspec.Struct, frozen=True):
     samples_ns: tuple[int, ...]
     facts: dict[str, Any]
     warnings: tuple[str, ...]
+    stable: bool = True
+    energy_mj: float | None = None
+    cores: tuple[int, ...] = ()
+    pinned: bool = False
 
     @property
     def emulated(self) -> bool:
@@ -119,7 +141,22 @@ class Profile(msgspec.Struct, frozen=True):
             facts=_facts(held),
             warnings=tuple(_version_warnings(held))
             + (() if emulated else tuple(_time_warnings(held, asked))),
+            stable=emulated or not _unrest(held.samples_ns),
+            cores=held.cores,
+            pinned=held.pinned,
         )
+
+    @classmethod
+    def from_dict(cls, plain: object) -> Self:
+        """Returns the profile that `to_dict` made ``plain`` from.
+
+        Raises:
+            InputError: It is none.
+        """
+        try:
+            return msgspec.convert(plain, cls)
+        except msgspec.ValidationError as error:
+            raise InputError(f"not a profile: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
         """Returns all of it as plain JSON types."""
@@ -140,7 +177,7 @@ class Profile(msgspec.Struct, frozen=True):
 
 _NOTHING: dict[str, Any] = {
     **dict.fromkeys(("latency", "import_ms", "load_ms", "first_inference_ms")),
-    **dict.fromkeys(("peak_memory_mb", "model_memory_mb")),
+    **dict.fromkeys(("peak_memory_mb", "model_memory_mb", "energy_mj")),
     "samples_ns": (),
 }
 
@@ -154,11 +191,12 @@ def _measured(held: _Benchmark) -> dict[str, Any]:
         "peak_memory_mb": held.peak_memory_kb / 1024,
         "model_memory_mb": (held.peak_memory_kb - held.memory_before_kb) / 1024,
         "samples_ns": held.samples_ns,
+        "energy_mj": None if not held.energy_uj else held.energy_uj / 1e3 / len(held.samples_ns),
     }
 
 
 def _facts(held: _Benchmark) -> dict[str, Any]:
-    names = ("device", "runtime", "requirements", "before", "after")
+    names = ("device", "runtime", "requirements", "before", "after", "readings")
     return {name: msgspec.to_builtins(getattr(held, name)) for name in names}
 
 
@@ -174,13 +212,29 @@ def _version_warnings(held: _Benchmark) -> list[str]:
 def _time_warnings(held: _Benchmark, asked: int) -> list[str]:
     lines = conditions_warnings(held.before, held.after, cores=int(held.device.get("cores") or 1))
     latency = summarize(held.samples_ns)
-    if latency.iqr_ms > _VARIES * latency.median_ms:
-        share = latency.iqr_ms / latency.median_ms
-        lines.append(f"the times vary: their middle half spans {share:.0%} of the median")
+    lines += [*reading_warnings(held.readings, held.asleep_ns), *_unrest(held.samples_ns)]
+    if held.why_not_pinned:
+        lines.append(f"not pinned to cores: {held.why_not_pinned}")
     if latency.runs < asked:
         lines.append(f"time was up after {latency.runs} of {asked} runs")
     if held.inputs == "noise":
         lines.append("timed on noise: the bundle holds no golden samples")
+    return lines
+
+
+def _unrest(samples_ns: tuple[int, ...]) -> list[str]:
+    """Returns why the times are not stable; nothing where they are."""
+    latency, lines = summarize(samples_ns), []
+    if latency.iqr_ms > _VARIES * latency.median_ms:
+        share = latency.iqr_ms / latency.median_ms
+        lines.append(f"the times vary: their middle half spans {share:.0%} of the median")
+    third = len(samples_ns) // 3
+    if third >= _FEWEST:
+        first, last = (
+            summarize(part).median_ms for part in (samples_ns[:third], samples_ns[-third:])
+        )
+        if abs(last - first) > _DRIFTS * latency.median_ms:
+            lines.append(f"the times drift: {first:.3g} ms at first, {last:.3g} ms at last")
     return lines
 
 

@@ -12,7 +12,7 @@ from edgeopt.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Latency", "Ratio", "ratio", "summarize"]
+__all__ = ["Latency", "Ratio", "ratio", "ratio_of", "summarize"]
 
 RUNS_FOR_P90, RUNS_FOR_P99 = 64, 662
 """With so many runs, one of them lies above the percentile with a probability of 99.87 %."""
@@ -20,7 +20,11 @@ RUNS_FOR_P90, RUNS_FOR_P99 = 64, 662
 MIN_PAIRS = 8
 """With fewer runs, an interval of the ratio says nothing."""
 
+PROCESS = 0.01
+"""How far the medians of two processes may be apart for no reason that their runs show."""
+
 _RESAMPLES = 2000
+_MOST = 1000
 
 Verdict = Literal["faster", "slower", "no difference", "too few runs"]
 
@@ -35,6 +39,8 @@ class Latency(msgspec.Struct, frozen=True):
         runs: How many runs it is of.
         p90_ms: 90th percentile; None with fewer than 64 runs.
         p99_ms: 99th percentile; None with fewer than 662 runs.
+        low_ms: Lower end of the 95 % interval of the median; None with fewer than 8 runs.
+        high_ms: Upper end, likewise.
     """
 
     median_ms: float
@@ -43,6 +49,8 @@ class Latency(msgspec.Struct, frozen=True):
     runs: int
     p90_ms: float | None = None
     p99_ms: float | None = None
+    low_ms: float | None = None
+    high_ms: float | None = None
 
     def __str__(self) -> str:
         percentiles = [("p90", self.p90_ms), ("p99", self.p99_ms)]
@@ -83,6 +91,7 @@ def summarize(samples_ns: Sequence[int]) -> Latency:
     """
     times = _checked(samples_ns) / 1e6
     low, middle, high = np.percentile(times, [25, 50, 75])
+    ends = _interval(times) if len(times) >= MIN_PAIRS else (None, None)
     return Latency(
         median_ms=float(middle),
         min_ms=float(times.min()),
@@ -90,6 +99,8 @@ def summarize(samples_ns: Sequence[int]) -> Latency:
         runs=len(times),
         p90_ms=float(np.percentile(times, 90)) if len(times) >= RUNS_FOR_P90 else None,
         p99_ms=float(np.percentile(times, 99)) if len(times) >= RUNS_FOR_P99 else None,
+        low_ms=ends[0],
+        high_ms=ends[1],
     )
 
 
@@ -117,13 +128,41 @@ def ratio(a_samples: Sequence[int], b_samples: Sequence[int], *, seed: int = 0) 
     others = picked if len(a) == len(b) else _blocks(noise, len(b))
     ratios = np.median(a[picked], axis=1) / np.median(b[others], axis=1)
     low, high = (float(end) for end in np.percentile(ratios, [2.5, 97.5]))
-    verdict: Verdict = "faster" if high < 1 else "slower" if low > 1 else "no difference"
-    return Ratio(value, low, high, verdict)
+    return Ratio(value, low, high, _verdict(low, high))
 
 
-def _blocks(noise: np.random.Generator, count: int) -> np.ndarray:
+def ratio_of(a: Latency, b: Latency) -> Ratio:
+    """Returns how A relates to B where both were measured on their own, at different times.
+
+    The interval is as wide as those of A and B allow: nothing cancels out.
+    """
+    value = a.median_ms / b.median_ms
+    if a.low_ms is None or a.high_ms is None or b.low_ms is None or b.high_ms is None:
+        return Ratio(value, None, None, "too few runs")
+    low, high = a.low_ms / b.high_ms, a.high_ms / b.low_ms
+    return Ratio(value, low, high, _verdict(low, high))
+
+
+def _verdict(low: float, high: float) -> Verdict:
+    return "faster" if high < 1 else "slower" if low > 1 else "no difference"
+
+
+def _interval(times: np.ndarray) -> tuple[float, float]:
+    """Returns the 95 % interval of the median of ``times``, as `ratio` finds its own.
+
+    The blocks are long, a twelfth of all: what slows a machine down lasts longer than a run. And
+    `PROCESS` is added: the same program loaded again lies elsewhere in memory.
+    """
+    noise = np.random.default_rng(0)
+    thin = times[:: -(-len(times) // _MOST)]
+    medians = np.median(thin[_blocks(noise, len(thin), max(1, len(thin) // 12))], axis=1)
+    low, high = np.percentile(medians, [2.5, 97.5])
+    return float(low) * (1 - PROCESS), float(high) * (1 + PROCESS)
+
+
+def _blocks(noise: np.random.Generator, count: int, length: int = 0) -> np.ndarray:
     """Returns indices of shape (resamples, count): blocks that start anywhere and wrap around."""
-    length = max(1, round(count ** (1 / 3)))
+    length = length or max(1, round(count ** (1 / 3)))
     starts = noise.integers(0, count, (_RESAMPLES, -(-count // length)))
     return (starts[..., None] + np.arange(length)).reshape(_RESAMPLES, -1)[:, :count] % count
 

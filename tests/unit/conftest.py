@@ -46,3 +46,9 @@ def written() -> Callable[..., torch.nn.Module]:
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_history(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / "history.jsonl"
+    monkeypatch.setenv("EDGEOPT_HISTORY", str(path))

@@ -1,0 +1,89 @@
+"""What each value of a program costs to make, and where in the user's code it comes from."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from edgeopt.ir import ops
+from edgeopt.ir.source import module_path, operator_name, source_line
+
+if TYPE_CHECKING:
+    from edgeopt.contracts import NodeSupport, SupportReport
+    from edgeopt.ir import Program
+
+__all__ = ["value_rows"]
+
+_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "float16": 2, "int32": 4, "float32": 4}
+_PRODUCTS = (ops.aten.matmul.default, ops.aten.bmm.default, ops.aten.mm.default)
+
+
+def value_rows(program: Program, support: SupportReport) -> list[dict[str, Any]]:
+    """Returns a plain row for each value that a call makes: bundles keep them for profiles.
+
+    ``macs`` counts multiply-adds, ``bytes`` what has to be read and written at least: inputs,
+    constants and the output, each once, as they are stored. ``makes`` is the value itself, or that
+    of the activation that its kernel applies.
+
+    Args:
+        program: As it was compiled.
+        support: The backend's verdicts, for the reasons.
+    """
+    verdicts = {node.node: node for node in support.nodes}
+    return [
+        _row(program, node, verdicts.get(node.name))
+        for node in program.graph.nodes
+        if node.op == "call_function" and isinstance(node.meta.get("val"), torch.Tensor)
+    ]
+
+
+def _row(program: Program, node: torch.fx.Node, known: NodeSupport | None) -> dict[str, Any]:
+    fused = ops.fused_activation(node) or node
+    operands = [_bytes(program, value) for value in node.all_input_nodes]
+    integer = _on_grid(program, node, fused)
+    return {
+        "value": node.name,
+        "makes": fused.name,  # the value in between never exists
+        "operator": operator_name(node),
+        "module": module_path(node),
+        "source": source_line(node),
+        "integer": integer,
+        "reason": "" if integer or known is None else known.reason,
+        "macs": _macs(node),
+        "bytes": sum(operands) + _bytes(program, fused),
+    }
+
+
+def _on_grid(program: Program, node: torch.fx.Node, fused: torch.fx.Node) -> bool:
+    values = [*ops.activation_inputs(node), fused]
+    specs = [program.quant.get(value.name) for value in values if ops.is_float_tensor(value)]
+    return bool(specs) and all(spec is not None and spec.dtype == "int8" for spec in specs)
+
+
+def _bytes(program: Program, node: torch.fx.Node) -> int:
+    value = program.constants.get(node.name, node.meta.get("val"))
+    if not isinstance(value, torch.Tensor):
+        return 0
+    spec = program.quant.get(node.name)
+    size = value.element_size() if spec is None else _BYTES.get(spec.dtype, value.element_size())
+    return int(math.prod(value.shape)) * size
+
+
+def _macs(node: torch.fx.Node) -> int:
+    made = int(node.meta["val"].numel())
+    if node.target in ops.ANCHORS:
+        _, weight, _ = ops.anchor_parts(node)
+        shape = weight.meta["val"].shape
+        if ops.output_channel_axis(node) == 1:  # transposed: each input value meets the kernel
+            taken = node.args[0].meta["val"]  # type: ignore[union-attr]
+            return int(taken.numel() * math.prod(shape[1:]))
+        return int(made * math.prod(shape[1:]))
+    if node.target in _PRODUCTS:
+        return int(made * node.args[0].meta["val"].shape[-1])  # type: ignore[union-attr]
+    if node.target is ops.aten.scaled_dot_product_attention.default:
+        query, key = (node.args[i].meta["val"].shape for i in (0, 1))  # type: ignore[union-attr]
+        scores = math.prod(query[:-1]) * key[-2]
+        return int(scores * query[-1] + scores * made // math.prod(query[:-1]))
+    return 0

@@ -1,0 +1,270 @@
+"""What each operator of a bundle takes on a device, and which line of the model it comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import msgspec
+import numpy as np
+
+from edgeopt.errors import DeviceError
+from edgeopt.measure.conditions import Conditions, Reading, conditions_warnings, reading_warnings
+from edgeopt.measure.statistics import Latency, summarize
+
+if TYPE_CHECKING:
+    from edgeopt.bundles import Bundle
+
+__all__ = ["Kind", "OperatorProfile", "OperatorTime"]
+
+Kind = Literal["integer", "float", "conversion", "layout", "other"]
+
+_UNIT = {"int8": "integer", "uint8": "integer", "float32": "float", "float16": "float"}
+_FAR = 0.1
+
+
+class _Step(msgspec.Struct, frozen=True):
+    name: str
+    kind: str
+    layers: tuple[str, ...] = ()
+    type: str = ""
+    role: str = ""
+
+
+class _Written(msgspec.Struct, frozen=True):
+    """The JSON that a bundle's ``run.py --profile`` writes."""
+
+    bundle: str
+    digest: str
+    inputs: str
+    threads: int
+    steps: tuple[_Step, ...]
+    steps_ns: tuple[tuple[float, ...], ...]
+    statistic: str
+    model_ns: tuple[int, ...]
+    runtime: dict[str, Any]
+    device: dict[str, Any]
+    before: Conditions
+    after: Conditions
+    runtime_ns: tuple[int, ...] = ()
+    profiled_ns: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    asleep_ns: int | None = None
+    requirements: dict[str, Any] = {}
+
+
+class OperatorTime(msgspec.Struct, frozen=True):
+    """One operator of the runtime.
+
+    Attributes:
+        name: The runtime's own name of it; may be empty.
+        kernel: What the runtime says of its kernel.
+        kind: ``integer``, ``float``, ``conversion`` (quantize, dequantize), ``layout`` (values are
+            moved only) or ``other`` (the runtime does not say).
+        time_ms: Of one call: the median over the blocks of the measurement.
+        low_ms: The least block.
+        high_ms: The greatest block.
+        share: Of the sum of all operators.
+        values: The program's values that it makes, the costliest first.
+        operator: The ATen operator of the first.
+        module: Path of the module in the model.
+        source: ``file:line`` of the model's code.
+        reason: Why it runs in float, where it does.
+        macs: Multiply-adds of one call; 0 where none are known.
+        bytes: What it has to read and write at least; 0 where it is not known.
+    """
+
+    name: str
+    kernel: str
+    kind: Kind
+    time_ms: float
+    low_ms: float
+    high_ms: float
+    share: float
+    values: tuple[str, ...] = ()
+    operator: str = ""
+    module: str = ""
+    source: str = ""
+    reason: str = ""
+    macs: int = 0
+    bytes: int = 0
+
+    @property
+    def place(self) -> str:
+        """Where in the model it comes from, as well as is known."""
+        at = " ".join(word for word in (self.module, self.source) if word)
+        return at or ", ".join(self.values) or self.name or "the runtime's own"
+
+
+class OperatorProfile(msgspec.Struct, frozen=True):
+    """What a call takes, operator by operator. Nothing of it is estimated.
+
+    Attributes:
+        bundle: Name of the bundle.
+        digest: Its digest.
+        device: Name of the device.
+        threads: Threads that were asked for; 0 left it to the runtime.
+        model: A call as it is, without the profiler.
+        runtime: A call without the conversion of inputs and outputs in numpy; None where the
+            runtime converts them itself.
+        operators: In the order in which they run.
+        statistic: What the runtime's profiler tells of a block: ``mean`` or ``midmean``.
+        facts: ``device``, ``runtime``, and the conditions ``before`` and ``after``.
+        warnings: What makes the times less than certain.
+        backend: Name of the backend.
+        target: Name of the target.
+        precision: The precision.
+    """
+
+    bundle: str
+    digest: str
+    device: str
+    threads: int
+    model: Latency
+    runtime: Latency | None
+    operators: tuple[OperatorTime, ...]
+    statistic: str
+    facts: dict[str, Any]
+    warnings: tuple[str, ...]
+    backend: str = ""
+    target: str = ""
+    precision: str = ""
+
+    @property
+    def whole(self) -> Latency:
+        """What the operators are held against: a call of the runtime alone, where that is known."""
+        return self.runtime or self.model
+
+    @property
+    def sum_ms(self) -> float:
+        """All operators together."""
+        return sum(one.time_ms for one in self.operators)
+
+    @property
+    def covered(self) -> float:
+        """The sum of the operators over the whole; near 1 where nothing is missed."""
+        return self.sum_ms / self.whole.median_ms
+
+    def by_kind(self) -> dict[Kind, float]:
+        """Returns milliseconds a call for each kind of operator there is."""
+        found: dict[Kind, float] = {}
+        for one in self.operators:
+            found[one.kind] = found.get(one.kind, 0.0) + one.time_ms
+        return found
+
+    def top(self, count: int = 10) -> list[OperatorTime]:
+        """Returns the costliest operators, the costliest first."""
+        return sorted(self.operators, key=lambda one: -one.time_ms)[:count]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns all of it as plain JSON types."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        more = {"sum_ms": self.sum_ms, "covered": self.covered, "by_kind": self.by_kind()}
+        return {**plain, **more}
+
+    @classmethod
+    def from_json(cls, text: bytes | str, *, device: str, bundle: Bundle) -> Self:
+        """Returns the profile in what ``run.py --profile`` wrote.
+
+        Raises:
+            DeviceError: It is not such JSON, or of another bundle.
+        """
+        try:
+            held = msgspec.json.decode(text, type=_Written)
+            operators = _operators(held, bundle)
+        except (msgspec.DecodeError, ValueError) as error:
+            what = f"the profile's JSON cannot be read: {error}"
+            raise DeviceError(what, where=device) from error
+        if held.digest != bundle.digest:
+            raise DeviceError("another bundle was measured", where=device)
+        names = ("device", "runtime", "before", "after", "readings")
+        made = cls(
+            bundle=held.bundle,
+            digest=held.digest,
+            device=device,
+            threads=held.threads,
+            model=summarize(held.model_ns),
+            runtime=summarize(held.runtime_ns) if held.runtime_ns else None,
+            operators=operators,
+            statistic=held.statistic,
+            facts={name: msgspec.to_builtins(getattr(held, name)) for name in names},
+            warnings=(),
+            backend=bundle.manifest.backend,
+            target=bundle.manifest.target.name,
+            precision=bundle.manifest.precision,
+        )
+        return msgspec.structs.replace(made, warnings=tuple(_warnings(held, made)))
+
+
+def _operators(held: _Written, bundle: Bundle) -> tuple[OperatorTime, ...]:
+    blocks = np.asarray(held.steps_ns, np.float64).reshape(-1, len(held.steps)) / 1e6
+    if not blocks.size or not np.isfinite(blocks).all() or blocks.min() < 0:
+        raise ValueError("its times are no times")
+    middle, low, high = np.median(blocks, axis=0), blocks.min(axis=0), blocks.max(axis=0)
+    total = float(middle.sum()) or 1.0
+    origins = bundle.artifact().origins
+    rows = _rows(bundle)
+    return tuple(
+        OperatorTime(
+            name=step.name,
+            kernel=step.kind,
+            time_ms=float(middle[i]),
+            low_ms=float(low[i]),
+            high_ms=float(high[i]),
+            share=float(middle[i]) / total,
+            **_traced(step, origins, rows),
+        )
+        for i, step in enumerate(held.steps)
+    )
+
+
+def _rows(bundle: Bundle) -> dict[str, dict[str, Any]]:
+    """Returns what the report says of each value; an activation that was fused is its anchor's."""
+    held = (bundle.report or {}).get("values", [])
+    rows = {row["value"]: row for row in held}
+    return {**rows, **{row["makes"]: row for row in held if row["makes"] != row["value"]}}
+
+
+def _traced(
+    step: _Step, origins: dict[str, str], rows: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Returns which values of the program a step makes, and what is known of them."""
+    names = [origins.get(layer, layer if layer in rows else "") for layer in step.layers]
+    names = [name for name in dict.fromkeys([*names, origins.get(step.name, "")]) if name]
+    found = {rows[name]["value"]: rows[name] for name in names if name in rows}
+    known = sorted(found.values(), key=lambda row: -row["macs"])
+    values = tuple(dict.fromkeys([*(row["value"] for row in known), *names]))
+    kind = _kind(step, known)
+    if not known:
+        return {"values": values, "kind": kind}
+    first = known[0]
+    alone = kind not in ("conversion", "layout")
+    return {
+        "values": values,
+        "kind": kind,
+        "reason": first["reason"] if kind == "float" else "",
+        "macs": sum(row["macs"] for row in known) if alone else 0,
+        "bytes": first["bytes"] if alone and len(known) == 1 else 0,
+        **{key: first[key] for key in ("operator", "module", "source")},
+    }
+
+
+def _kind(step: _Step, known: list[dict[str, Any]]) -> Kind:
+    if step.role in ("conversion", "layout"):
+        return step.role  # type: ignore[return-value]
+    if step.type in _UNIT:
+        return _UNIT[step.type]  # type: ignore[return-value]
+    if known:
+        return "integer" if known[0]["integer"] else "float"
+    return "other"
+
+
+def _warnings(held: _Written, made: OperatorProfile) -> list[str]:
+    lines = conditions_warnings(held.before, held.after, cores=int(held.device.get("cores") or 1))
+    lines += [*reading_warnings(held.readings, held.asleep_ns), *held.notes]
+    if abs(made.covered - 1) > _FAR:
+        lines.append(
+            f"the operators sum to {made.sum_ms:.3g} ms, the whole takes "
+            f"{made.whole.median_ms:.3g} ms: {made.covered:.0%} of it"
+        )
+    return lines
