@@ -91,7 +91,7 @@ def _put(made: Path, path: Path, *, overwrite: bool) -> None:
     """Renames ``made`` to ``path``; what lay there is in the draft's folder afterwards."""
     if made.is_file():
         _put_file(made, path, overwrite=overwrite)
-    elif not os.path.lexists(path):
+    elif not overwrite or not os.path.lexists(path):
         _put_folder(made, path)
     elif not _exchange(made, path):
         old = made.parent / "old"
