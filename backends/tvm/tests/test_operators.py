@@ -162,6 +162,7 @@ ELEMENTWISE = {
     "group_norm": lambda x: f.group_norm(x, 2),
     "matmul": lambda x: x @ x.transpose(-1, -2),
     "matmul_broadcast": lambda x: x[:, :1] @ x.transpose(-1, -2),
+    "matmul_to_one_number": lambda x: x.flatten(2)[:, :, None] @ x.flatten(2)[..., None],
     "where": lambda x: torch.where(x > x.flip(1), x, 2 * x),
     "exp": lambda x: (-x.abs()).exp(),
     "log": lambda x: (x.abs() + 0.1).log(),

@@ -165,6 +165,8 @@ def _split(sch: Schedule, anchor: Any, shape: _Shape, config: dict[str, Any]) ->
 
 def _finish_tail(sch: Schedule, tail: Any, shape: _Shape, depth: int) -> None:
     loops = sch.get_loops(tail)[depth:]
+    if not loops:  # one number to a tile
+        return
     width = int(sch.get(loops[-1]).extent)
     if width % shape.lanes == 0:
         vector, lane = sch.split(loops[-1], [None, shape.lanes])
