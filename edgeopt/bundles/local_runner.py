@@ -1,0 +1,78 @@
+"""Runs an artefact on this machine, with the code that runs it on the device."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edgeopt.errors import InputError
+from edgeopt.ir.inputs import check_arrays
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+
+    from edgeopt.contracts import Artifact
+
+__all__ = ["DeviceModel", "LocalRunner", "unpacked"]
+
+
+class DeviceModel(Protocol):
+    """What a backend's ``runtime.py`` defines as ``Model``; it may have ``close`` too."""
+
+    def __call__(self, *inputs: np.ndarray) -> Sequence[np.ndarray]:
+        """Returns the outputs."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """Returns the runtime's name and version."""
+        ...
+
+
+@contextmanager
+def unpacked(artifact: Artifact) -> Iterator[str]:
+    """Yields the path of the artefact's entry, its other files beside it; gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
+        for name, content in artifact.files.items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        yield str(Path(folder) / artifact.entry)
+
+
+class LocalRunner:
+    """A loaded artefact.
+
+    Args:
+        artifact: Where it comes from.
+        model: The loaded model.
+    """
+
+    def __init__(self, artifact: Artifact, model: DeviceModel) -> None:
+        self._artifact = artifact
+        self._model: DeviceModel | None = model
+
+    def __call__(self, *inputs: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
+        """Returns the outputs in the float model's shapes and dtypes.
+
+        Raises:
+            InputError: An input does not fit, or the runner is closed.
+        """
+        if self._model is None:
+            raise InputError("the runner is closed")
+        check_arrays(self._artifact.signature, inputs)
+        results = tuple(self._model(*inputs))
+        return results if len(results) > 1 else results[0]
+
+    def close(self) -> None:
+        """Releases the runtime. A second call does nothing."""
+        model, self._model = self._model, None
+        if model is not None and hasattr(model, "close"):
+            model.close()
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what the runtime says of itself; nothing once the runner is closed."""
+        return dict(self._model.facts()) if self._model is not None else {}
