@@ -101,7 +101,7 @@ def trimmed(sums: te.Tensor, shape: tuple[int, ...]) -> te.Tensor:
     """Returns the first elements of ``sums`` along each axis, where it has more than ``shape``."""
     if tuple(int(d) for d in sums.shape) == shape:
         return sums
-    return te.compute(shape, lambda *index: sums(*index), name="trim")
+    return te.compute(shape, lambda *i: sums(*i), name="trim")  # noqa: PLW0108 (TE counts its arguments)
 
 
 def _padded(data: te.Tensor, window: Window, fill: int, channels: int, kind: str = "") -> te.Tensor:
