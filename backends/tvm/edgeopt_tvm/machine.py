@@ -89,7 +89,7 @@ class Machine:
             "mattr": list(self.features),
             "num-cores": self.cores,
         }
-        if self.arch == "armv7":  # TVM passes numbers to libm's functions in the wrong registers else
+        if self.arch == "armv7":  # else TVM gives numbers to libm in the wrong registers
             told["mfloat-abi"] = "hard" if self.triple.endswith("hf") else "soft"
         return tvm.target.Target(told)
 
