@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgeopt.bundles.manifest import Preprocess
     from edgeopt.contracts import Artifact, DeviceRuntime, Target
 
-__all__ = ["add_report", "write_bundle"]
+__all__ = ["add_report", "copy_bundle", "write_bundle"]
 
 
 def write_bundle(  # noqa: PLR0913 (the parts of a bundle, by name)
@@ -76,8 +76,32 @@ def add_report(bundle: Bundle, report: Mapping[str, Any]) -> Bundle:
         InputError: The report is not plain JSON.
         BundleError: The bundle changed meanwhile, or cannot be written; the old one stays.
     """
+    publish(_with_report(bundle, report), bundle.path, as_zip=bundle.is_zip, overwrite=True)
+    return read_bundle(bundle.path)
+
+
+def copy_bundle(
+    bundle: Bundle, path: Path, *, report: Mapping[str, Any], overwrite: bool = False
+) -> Bundle:
+    """Returns a copy of the bundle at ``path``, with ``report`` in it for the one it had.
+
+    Args:
+        bundle: The bundle.
+        path: A folder, or a file whose name ends in ``.zip``.
+        report: What was measured, JSON-able.
+        overwrite: Replace a bundle that lies there, once the new one is whole.
+
+    Raises:
+        InputError: The report is not plain JSON, or something lies at ``path``.
+        BundleError: The bundle changed meanwhile, or cannot be written.
+    """
+    files = _with_report(bundle, report)
+    publish(files, path, as_zip=path.suffix == ".zip", overwrite=overwrite)
+    return read_bundle(path)
+
+
+def _with_report(bundle: Bundle, report: Mapping[str, Any]) -> dict[str, bytes]:
     files = {name: bundle.read(name) for name in bundle.manifest.files}
     files["report.json"] = report_file(report)
     manifest = msgspec.structs.replace(bundle.manifest, report="report.json")
-    publish(seal(manifest, files), bundle.path, as_zip=bundle.is_zip, overwrite=True)
-    return read_bundle(bundle.path)
+    return seal(manifest, files)

@@ -11,6 +11,7 @@ from edgeopt.deployment.choose import choose_backend
 from edgeopt.deployment.finish import golden_samples, temporary_bundle
 from edgeopt.deployment.gates import Verdict
 from edgeopt.deployment.request import Request, silent
+from edgeopt.deployment.work import value_rows
 from edgeopt.errors import InputError
 from edgeopt.gate.parity import run_all
 from edgeopt.ir import Program, ReferenceRunner
@@ -48,14 +49,17 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
     chosen = choose_backend(
         found, backend=backend, precision=program.precision, program=program
     ).backend
-    lowered, _, artifact = compile_program(
+    lowered, support, artifact = compile_program(
         program, found, chosen, options=CompileOptions(threads), progress=progress or silent
     )
     golden = None if samples is None else _golden(lowered, samples)
+    report = {"values": value_rows(lowered, support)}
 
     def write(path: Path) -> Bundle:
         runtime = chosen.device_runtime(found)
-        return write_bundle(artifact, runtime, found, path=path, golden=golden, overwrite=overwrite)
+        return write_bundle(
+            artifact, runtime, found, path=path, golden=golden, report=report, overwrite=overwrite
+        )
 
     return temporary_bundle(write) if output is None else write(Path(output))
 

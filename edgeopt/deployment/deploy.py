@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.deployment.attempts import HARM_SAMPLES, ways_out
+from edgeopt.deployment.auto import deploy_auto
 from edgeopt.deployment.build import Build, build, quantized
 from edgeopt.deployment.choose import choose_backend
 from edgeopt.deployment.finish import finish
@@ -70,8 +71,12 @@ def run_deployment(model: Any, target: str | Path | Target, request: Request) ->
         raise InputError("there is no model", where="model")
     samples = _samples(program, plan, request, model)
     side = FloatSide(model, program, request, samples)
-    work = _Work(plan, find_target(target), find_backend(plan.backend), request, side)
-    return work.deploy()
+    found = find_target(target)
+
+    def run(one: Plan) -> Deployment:
+        return _Work(one, found, find_backend(one.backend), side.request, side).deploy()
+
+    return run(plan) if request.backend != "auto" else deploy_auto(plan, found, side, run)
 
 
 def calibration_of(
@@ -151,8 +156,11 @@ class _Work:
 
     def _try(self, precision: str, settings: dict[str, Any]) -> _Try:
         request, samples = self.request, self.side.samples
-        program = quantized(
-            self.side.program, samples.calibration, settings, progress=request.progress
+        program = self.side.quantized(
+            settings,
+            lambda: quantized(
+                self.side.program, samples.calibration, settings, progress=request.progress
+            ),
         )
         made = build(
             program,

@@ -91,7 +91,7 @@ def finish(
         require_verified(there, deployment, request.progress)
         if made.runner is None and side.samples.checks:
             deployment = with_parity(there, deployment, made.lowered, side, verdict.reference)
-        profile = there.profile(threads=request.threads)
+        profile = there.profile(threads=request.threads, min_seconds=1.0)
     bundle = draft if request.output is None else write(Path(request.output))
     request.progress("bundle", 1, 1)
     return replace(deployment, bundle=bundle, profile=profile)

@@ -17,6 +17,8 @@ from edgeopt.gate.speed import Speed, check_speed
 from edgeopt.ir import ReferenceRunner
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import numpy as np
 
     from edgeopt.contracts import Backend, Target
@@ -46,6 +48,7 @@ class FloatSide:
     samples: Samples
     _outputs: list[Arrays] | None = field(default=None, repr=False)
     _score: float | None = field(default=None, repr=False)
+    _programs: dict[str, Program] = field(default_factory=dict, repr=False)
 
     def outputs(self) -> list[Arrays]:
         """Returns the float program's outputs for the samples."""
@@ -54,6 +57,13 @@ class FloatSide:
             progress = self.request.progress
             self._outputs = run_all(runner, self.samples.checks, stage="float", progress=progress)
         return self._outputs
+
+    def quantized(self, settings: Mapping[str, Any], make: Callable[[], Program]) -> Program:
+        """Returns what ``make`` makes with ``settings``: once, however many backends compile it."""
+        key = repr(sorted(settings.items()))
+        if key not in self._programs:
+            self._programs[key] = make()
+        return self._programs[key]
 
     def score(self) -> float:
         """Returns the score of the float model itself, by the user's ``evaluate``."""

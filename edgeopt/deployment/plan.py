@@ -132,7 +132,7 @@ def make_plan(target: Target, request: Request, program: Program | None = None) 
         gates=_gates(request, precision, timed=not getattr(backend, "simulates", False)),
         outputs=(str(request.output) if request.output is not None else "a temporary folder",),
         device=_device_name(request.device),
-        notes=_notes(program, calibrated=calibrated),
+        notes=_notes(program, request, calibrated=calibrated),
     )
 
 
@@ -191,8 +191,10 @@ def _fallback(request: Request) -> str:
     return "keeps the most harmful values in float, then tries float16 and float32, then fails"
 
 
-def _notes(program: Program | None, *, calibrated: bool) -> tuple[str, ...]:
+def _notes(program: Program | None, request: Request, *, calibrated: bool) -> tuple[str, ...]:
     notes = []
+    if request.backend == "auto" and request.device is not None:
+        notes.append("each backend that works is measured on the device, and the fastest is taken")
     if program is None:
         notes.append("no model given: its operators were not checked")
     if not calibrated:

@@ -13,6 +13,7 @@ from edgeopt.deployment.warn import speed_warnings
 if TYPE_CHECKING:
     from edgeopt.bundles import Bundle
     from edgeopt.contracts import SupportReport, TuningReport
+    from edgeopt.deployment.auto import Measured
     from edgeopt.deployment.plan import Plan
     from edgeopt.gate.accuracy import Accuracy
     from edgeopt.gate.diagnose import Diagnosis
@@ -59,6 +60,7 @@ class Deployment:
         profile: Latency and memory on the device; None where no device was given.
         attempts: What was tried, in order.
         tuning: What came of tuning; None where none was asked for.
+        measured: The backends that ``backend="auto"`` tried, each with its time on the device.
         diagnosis: What is to blame, where something fell short.
         warnings: What a person should know.
     """
@@ -77,6 +79,7 @@ class Deployment:
     profile: Profile | None = None
     attempts: tuple[Attempt, ...] = ()
     tuning: TuningReport | None = None
+    measured: tuple[Measured, ...] = ()
     diagnosis: Diagnosis | None = None
     warnings: tuple[str, ...] = ()
 
@@ -97,6 +100,7 @@ class Deployment:
             "warnings": list(self.warnings),
             "profile": _profile(self.profile),
             "tuning": _plain(self.tuning),
+            "measured": _plain(self.measured),
         }
 
     def report(self) -> dict[str, Any]:

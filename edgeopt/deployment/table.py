@@ -30,6 +30,8 @@ def result_rows(d: Deployment) -> list[tuple[str, str]]:
         rows.append((f"speed ({d.speed.label})", str(d.speed)))
     if d.tuning is not None:
         rows += [("tuning", line) for line in tuning_lines(d.tuning)]
+    if len(d.measured) > 1:
+        rows += [(f"backend {one.backend}", one.outcome) for one in d.measured]
     rows += _profile_rows(d)
     rows += [
         (f"attempt {n}", _attempt(a)) for n, a in enumerate(d.attempts, 1) if len(d.attempts) > 1

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import json
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import edgeopt
+import edgeopt.deployment.deploy
 from edgeopt.errors import (
     CaptureError,
     CompileError,
@@ -20,6 +22,7 @@ from edgeopt.errors import (
     TargetError,
     UnsupportedError,
 )
+from edgeopt.registry import find_target
 from edgeopt.testing.specimens import specimen
 
 RESIDUAL = specimen("residual")
@@ -386,3 +389,57 @@ def test_unused_inputs_int_inputs_and_batches(name):
     done = deploy(held.model, example_inputs=held.example, calibration_data=held.samples)
     assert done.parity.ok
     assert done.program.signature.inputs[0].shape == tuple(held.example[0].shape)
+
+
+def on_host(*names):
+    return msgspec.structs.replace(find_target("host"), backends=names)
+
+
+@pytest.mark.parametrize("flaw", ["wrong", "breaking"])
+def test_auto_falls_to_the_next_backend_and_says_so(backends, tmp_path, flaw):
+    backends(flaw, "fine")
+    done = deploy(target=on_host(flaw, "fine"), backend="auto", output=tmp_path / "bundle")
+    assert done.plan.backend == "fine"
+    first, second = done.plan.candidates
+    assert (first.backend, first.chosen) == (flaw, False)
+    assert "failed" in first.reason
+    assert (second.backend, second.chosen) == ("fine", True)
+    assert second.reason == f"the first of {flaw}, fine that works"
+    assert f"backend {flaw}" in str(done)
+    assert [one.backend for one in done.measured] == [flaw, "fine"]
+    told = done.bundle.report["plan"]["candidates"]
+    assert [one["chosen"] for one in told] == [False, True]
+    assert done.bundle.path == tmp_path / "bundle"
+    done.bundle.verify()
+
+
+def test_auto_raises_the_first_fault_where_none_works(backends, tmp_path):
+    backends("breaking", "wrong")
+    target = on_host("breaking", "wrong")
+    with pytest.raises(CompileError, match="fell over") as caught:
+        deploy(target=target, backend="auto", output=tmp_path / "bundle")
+    assert any("does not compute" in note for note in caught.value.__notes__)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_auto_does_not_look_for_a_backend_that_loses_less(backends):
+    backends("fine", "breaking")
+    with pytest.raises(GateError, match="max_drop"):
+        deploy(
+            target=on_host("fine", "breaking"), backend="auto", precision="int8",
+            evaluate=demanding(lambda error: 1.0 - (error > 1e-9)), max_drop=0.5,
+        )  # fmt: skip
+
+
+def test_quantization_runs_once_however_many_backends_are_tried(backends, monkeypatch):
+    backends("wrong", "fine")
+    calls = []
+    real = edgeopt.deployment.deploy.quantized
+
+    def counted(*args, **options):
+        calls.append(args)
+        return real(*args, **options)
+
+    monkeypatch.setattr("edgeopt.deployment.deploy.quantized", counted)
+    assert deploy(target=on_host("wrong", "fine"), backend="auto").plan.backend == "fine"
+    assert len(calls) == 1

@@ -1,0 +1,203 @@
+"""``backend="auto"``: the first backend that works, or with a device the fastest one there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgeopt.deployment.choose import Candidate, choose_backend
+from edgeopt.deployment.plan import Plan, make_plan
+from edgeopt.errors import (
+    CompileError,
+    DeviceError,
+    EdgeoptError,
+    GateError,
+    InputError,
+    PluginError,
+    TargetError,
+    UnsupportedError,
+)
+from edgeopt.measure.statistics import Latency, ratio_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from edgeopt.contracts import Target
+    from edgeopt.deployment.gates import FloatSide
+    from edgeopt.deployment.request import Request
+    from edgeopt.deployment.result import Deployment
+
+__all__ = ["Measured", "deploy_auto"]
+
+_FAULTS = (CompileError, DeviceError, InputError, PluginError, TargetError, UnsupportedError)
+
+RUNS = 50
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """A backend that was tried.
+
+    Attributes:
+        backend: Its name.
+        latency: Of one call on the device; None where it failed or was not measured.
+        outcome: What came of it.
+    """
+
+    backend: str
+    latency: Latency | None
+    outcome: str
+
+
+def deploy_auto(
+    plan: Plan, target: Target, side: FloatSide, run: Callable[[Plan], Deployment]
+) -> Deployment:
+    """Returns the deployment with the backend that is chosen, and why.
+
+    Without a device (or with an emulated one, which has no times) that is the first in the
+    target's order that compiles and passes parity. With a device, all that do are measured there,
+    and run in turn with the best before them: one takes its place where the interval of the ratio
+    says that it is faster.
+
+    Args:
+        plan: As made for the first candidate.
+        target: The device's descriptor.
+        side: The float model; its request is changed for each candidate.
+        run: Deploys as a plan says.
+
+    Raises:
+        EdgeoptError: None of them works (the error of the first), or the model loses too much
+            with one that works.
+    """
+    asked = side.request
+    best: Deployment | None = None
+    tried: list[Measured] = []
+    faults: list[EdgeoptError] = []
+    for name in _names(plan):
+        try:
+            made = run(_plan_for(name, plan, target, side, asked))
+        except (*_FAULTS, GateError) as error:
+            if best is None and not _is_the_backends(error):
+                raise
+            faults.append(error)
+            tried.append(Measured(name, None, f"failed: {error.what}"))
+            continue
+        tried.append(_measured(name, made))
+        best = made if best is None or _faster(made, best, asked) else best
+        if tried[-1].latency is None:
+            break
+    side.request = asked
+    if best is None:
+        raise _told(faults)
+    return _finished(best, plan, tried, asked)
+
+
+def _names(plan: Plan) -> Iterator[str]:
+    """Yields the backend of the plan, and those after it; those before it cannot do it."""
+    names = [one.backend for one in plan.candidates]
+    yield from names[names.index(plan.backend) :]
+
+
+def _plan_for(name: str, plan: Plan, target: Target, side: FloatSide, asked: Request) -> Plan:
+    draft = asked.output if asked.device is None else None
+    side.request = replace(asked, backend=name, output=draft)
+    if name == plan.backend:
+        return plan
+    choose_backend(target, backend=name, precision=asked.precision, program=side.program)
+    other = make_plan(target, side.request, side.program)
+    return msgspec.structs.replace(other, outputs=plan.outputs)
+
+
+def _is_the_backends(error: EdgeoptError) -> bool:
+    """Returns whether another backend may do better: the model's loss of accuracy stays."""
+    if not isinstance(error, GateError):
+        return True
+    deployment = error.deployment
+    accuracy = None if deployment is None else deployment.accuracy
+    return error.where != "strict" and (accuracy is None or accuracy.ok)
+
+
+def _measured(name: str, made: Deployment) -> Measured:
+    latency = None if made.profile is None else made.profile.latency
+    return Measured(name, latency, "not measured" if latency is None else str(latency))
+
+
+def _faster(made: Deployment, best: Deployment, asked: Request) -> bool:
+    """Returns whether ``made`` is faster for certain, run in turn with ``best`` on the device.
+
+    Where they cannot be run in turn (a device without Python), their own measurements count.
+    """
+    from edgeopt.deployment.on_device import compare_on  # noqa: PLC0415 (only with a device)
+
+    held = [one.profile.latency if one.profile is not None else None for one in (made, best)]
+    if held[0] is None or held[1] is None or made.bundle is None or best.bundle is None:
+        return False
+    how = {"threads": asked.threads, "runs": RUNS, "min_seconds": 1.0}
+    try:
+        found = compare_on(made.bundle, best.bundle, asked.device or "local", **how)
+    except DeviceError:
+        return ratio_of(held[0], held[1]).verdict == "faster"
+    return found.ratio.verdict == "faster"
+
+
+def _told(faults: list[EdgeoptError]) -> EdgeoptError:
+    for error in faults[1:]:
+        faults[0].add_note(str(error))
+    return faults[0]
+
+
+def _finished(best: Deployment, plan: Plan, tried: list[Measured], asked: Request) -> Deployment:
+    """Returns ``best`` with a plan that says why, and its bundle where it was asked for."""
+    rivals = [one for one in tried if one.latency is not None]
+    before = [one for one in plan.candidates if one.backend not in {t.backend for t in tried}]
+    known = [one for one in before if "comes first" not in one.reason]
+    rest = [one for one in before if one not in known]
+    reasons = [
+        Candidate(
+            one.backend,
+            chosen=one.backend == best.plan.backend,
+            reason=_reason(one, best.plan.backend, plan, measured=len(rivals) > 1),
+        )
+        for one in tried
+    ]
+    chosen = msgspec.structs.replace(
+        best.plan, candidates=(*known, *reasons, *rest), outputs=plan.outputs
+    )
+    best = replace(best, plan=chosen, measured=tuple(tried))
+    if asked.device is None and len(tried) == 1:
+        return best
+    return _written(best, asked)
+
+
+def _reason(one: Measured, taken: str, plan: Plan, *, measured: bool) -> str:
+    if one.outcome.startswith("failed"):
+        return one.outcome
+    if one.backend != taken:
+        return f"not faster than {taken} on the device"
+    if measured:
+        return "the fastest on the device, or no slower and preferred"
+    return next((c.reason for c in plan.candidates if c.chosen and c.backend == taken), "") or (
+        f"the first of {', '.join(c.backend for c in plan.candidates)} that works"
+    )
+
+
+def _written(best: Deployment, asked: Request) -> Deployment:
+    from edgeopt.bundles.write import copy_bundle  # noqa: PLC0415 (only here)
+    from edgeopt.deployment.finish import temporary_bundle  # noqa: PLC0415 (torch)
+
+    draft = best.bundle
+    if draft is None:
+        return best
+    held = {**(draft.report or {}), **best.report()}
+    overwrite = asked.overwrite or asked.device is None  # then it is our own that lies there
+    if asked.output is None:
+        bundle = temporary_bundle(lambda path: copy_bundle(draft, path, report=held))
+    else:
+        place = Path(asked.output)
+        bundle = copy_bundle(draft, place, report=held, overwrite=overwrite)
+    profile = best.profile
+    if profile is not None:  # the same model: only the report tells more than the draft's
+        profile = msgspec.structs.replace(profile, digest=bundle.digest)
+    return replace(best, bundle=bundle, profile=profile)
