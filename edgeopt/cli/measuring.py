@@ -116,7 +116,7 @@ def _print(
     if timed is not None:
         print_columns(_HEADER, operator_rows(timed))
         kinds = ", ".join(f"{kind} {ms:.3g} ms" for kind, ms in timed.by_kind().items())
-        whole = f"{timed.sum_ms:.3g} ms of {timed.whole.median_ms:.3g} ms ({timed.covered:.0%})"
+        whole = f"{timed.sum_ms:.3g} ms, {timed.covered:.0%} of the whole in the same runs"
         print_rows(
             [
                 ("operators", f"{whole}; {kinds}"),

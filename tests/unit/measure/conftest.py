@@ -70,3 +70,9 @@ def telling(tmp_path) -> Callable[..., Bundle]:
         )
 
     return made
+
+
+@pytest.fixture
+def told() -> str:
+    """Returns the runtime's part that tells of operators."""
+    return TOLD

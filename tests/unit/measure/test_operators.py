@@ -46,10 +46,18 @@ def test_time_by_kind_and_the_costliest(profile):
     assert plain["sum_ms"] == pytest.approx(1.0)
 
 
-def test_a_sum_that_is_far_from_the_whole_is_a_warning(profile):
-    assert profile.covered > 1.1  # the toy's runtime takes next to nothing
-    assert any("operators sum to 1 ms" in text for text in profile.warnings)
+def test_the_sum_is_held_against_the_whole_of_the_same_runs(profile, telling, device, told):
+    assert profile.covered == pytest.approx(1.0)
     assert "a note" in profile.warnings
+    assert not any("profiler's own runs" in text for text in profile.warnings)
+    longer = told.replace('"whole_ns": 1_000_000.0', '"whole_ns": 1_250_000.0')
+    missed = placed(telling("missed", told=longer), device).operators(runs=5)
+    assert missed.covered == pytest.approx(0.8)
+    assert any("80% of the whole" in text for text in missed.warnings)
+    both = longer.replace('"statistic"', '"sum_ns": 1_200_000.0, "statistic"')
+    assert placed(telling("both", told=both), device).operators(runs=5).covered == pytest.approx(
+        0.96
+    )
 
 
 def test_without_a_report_the_values_are_named_at_least(telling, device):

@@ -71,7 +71,9 @@ class Model:
             {**_told(number, step), "ns": _middle([row[number] for row in times])}
             for number, step in enumerate(self.steps())
         ]
-        return {"statistic": "midmean", "steps": steps, "whole_ns": _middle(whole)}
+        sums = _middle([sum(row) for row in times])
+        made = {"statistic": "midmean", "steps": steps}
+        return {**made, "whole_ns": _middle(whole), "sum_ns": sums}
 
     def steps(self) -> list[dict[str, Any]]:
         """Returns kernel and origins (names of the program's values) of each step."""

@@ -92,6 +92,10 @@ def test_tells_steps_and_times_them(libraries):
     toy.check(outputs)
     assert len(times) == 2
     assert all(0 < t < 10**9 for t in times)
+    told = model.operators(5, *toy.inputs)
+    assert [step["layers"] for step in told["steps"]] == [["linear", "relu"], ["tanh"]]
+    assert [step["name"] for step in told["steps"]] == ["0:dense", "1:act"]
+    assert 0 < sum(step["ns"] for step in told["steps"]) < told["whole_ns"]
 
 
 def test_many_callers_of_one_model_and_of_several(libraries):
