@@ -19,6 +19,7 @@ from edgeopt.ir.quant import QuantSpec
 from edgeopt.ir.source import source_line
 from edgeopt.quantization.ranges import find_grid
 from edgeopt.quantization.rounding import input_moments, round_adaptively
+from edgeopt.quantization.saturation import useful_range
 from edgeopt.quantization.table import fixed_spec, weight_spec
 
 if TYPE_CHECKING:
@@ -193,6 +194,9 @@ class Walk:
             return
         flat = torch.cat([v.reshape(-1) for v in values])
         low, high = min(low, float(flat.min())), max(high, float(flat.max()))
+        if method == "auto" and len(members) == 1:
+            low, high = useful_range(self.program.node(name), low, high)
+            flat = flat.clamp(low, high)
         self.found.grids[group] = find_grid(flat, low, high, method)
 
     def _prescribed(self, name: str) -> QuantSpec | None:
