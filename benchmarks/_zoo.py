@@ -1,9 +1,7 @@
 """Small models of many kinds: transformers' classes built from configurations, and an LSTM.
 
-Those that see images learn for a moment to tell the calibration photographs apart: deep networks with
-random weights are chaotic, and one rounding changes everything behind it, which no trained network
-shows. The others have weights drawn from a seed. Texts are random words and sounds are noise, for
-want of real ones.
+Those that see images learn photographs first (`_teaching.py`). The others have weights drawn from a
+seed; texts are random words and sounds are noise, for want of real ones.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from photographs import calibration_set, held_out_set
+from _teaching import SIDE, crops, teach
 from torch import nn
 
 if TYPE_CHECKING:
@@ -21,9 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "entries"]
 
 WORDS, CALIBRATION, JUDGING = 200, 64, 200
-PHOTOGRAPHS = 25
-"""How many there are to calibrate on; inputs beyond are crops of them, in turn."""
-STEPS, BATCH = 80, 25
 _VISION = {
     "hidden_size": 64,
     "num_hidden_layers": 2,
@@ -56,9 +51,9 @@ def entries(names: list[str]) -> Iterator[Entry]:
             continue
         torch.manual_seed(0)
         model = _plausible(make())
+        if draw is _images:
+            teach(model, name)
         calibration = draw(CALIBRATION, True)  # noqa: FBT003 (which set)
-        if calibration[0][0].ndim == 4:  # noqa: PLR2004 (images)
-            _teach(model, torch.cat([x for (x,) in draw(8 * PHOTOGRAPHS, True)]))  # noqa: FBT003
         yield Entry(name, model.eval(), calibration, draw(JUDGING, False))  # noqa: FBT003
 
 
@@ -69,54 +64,48 @@ def _models() -> dict[str, tuple[Callable[[], nn.Module], Callable[[int, bool], 
 def _convolutional() -> dict[str, Any]:
     import transformers as t  # noqa: PLC0415 (slow)
 
-    channels = {"hidden_sizes": [16, 32, 64, 128], "depths": [1, 1, 1, 1]}
-    scaled = {"width_coefficient": 0.5, "depth_coefficient": 0.5, "hidden_dim": 640}
-    resnet = t.ResNetConfig(num_labels=PHOTOGRAPHS, embedding_size=16, **channels)
-    efficient, convnext = (
-        t.EfficientNetConfig(num_labels=PHOTOGRAPHS, **scaled),
-        t.ConvNextConfig(num_labels=PHOTOGRAPHS, **channels),
+    shape = {
+        "num_labels": crops().classes,
+        "hidden_sizes": [16, 32, 64, 128],
+        "depths": [1, 1, 1, 1],
+    }
+    resnet = t.ResNetConfig(embedding_size=16, **shape)
+    mobilenet = t.MobileNetV2Config(num_labels=crops().classes)
+    efficient = t.EfficientNetConfig(
+        num_labels=crops().classes, width_coefficient=0.5, depth_coefficient=0.5, hidden_dim=640
     )
+    convnext = t.ConvNextConfig(**shape)
     return {
-        "ResNet": (lambda: t.ResNetForImageClassification(resnet), _images(64)),
-        "MobileNetV2": (
-            lambda: t.MobileNetV2ForImageClassification(
-                t.MobileNetV2Config(num_labels=PHOTOGRAPHS)
-            ),
-            _images(96),
-        ),
-        "EfficientNet": (lambda: t.EfficientNetForImageClassification(efficient), _images(64)),
-        "ConvNeXt": (lambda: t.ConvNextForImageClassification(convnext), _images(64)),
+        "ResNet": (lambda: t.ResNetForImageClassification(resnet), _images),
+        "MobileNetV2": (lambda: t.MobileNetV2ForImageClassification(mobilenet), _images),
+        "EfficientNet": (lambda: t.EfficientNetForImageClassification(efficient), _images),
+        "ConvNeXt": (lambda: t.ConvNextForImageClassification(convnext), _images),
     }
 
 
 def _vision_transformers() -> dict[str, Any]:
     import transformers as t  # noqa: PLC0415 (slow)
 
-    vit = t.ViTConfig(num_labels=PHOTOGRAPHS, image_size=64, **_VISION)
-    swin = t.SwinConfig(
-        num_labels=PHOTOGRAPHS,
-        image_size=64,
-        embed_dim=24,
-        depths=[2, 2],
-        num_heads=[2, 4],
-        window_size=4,
-    )
+    labels = crops().classes
+    vit = t.ViTConfig(num_labels=labels, image_size=SIDE, **_VISION)
+    windows = {"depths": [2, 2], "num_heads": [2, 4], "window_size": 4}
+    swin = t.SwinConfig(num_labels=labels, image_size=SIDE, embed_dim=24, **windows)
     segformer = t.SegformerConfig(
-        num_labels=PHOTOGRAPHS,
+        num_labels=labels,
         depths=[1, 1, 1, 1],
         hidden_sizes=[16, 32, 64, 128],
         decoder_hidden_size=64,
     )
     yolos = t.YolosConfig(
-        num_labels=PHOTOGRAPHS, image_size=[64, 64], num_detection_tokens=10, **_VISION
+        num_labels=labels, image_size=[SIDE, SIDE], num_detection_tokens=10, **_VISION
     )
-    mobilevit = t.MobileViTConfig(num_labels=PHOTOGRAPHS, image_size=64)
+    mobilevit = t.MobileViTConfig(num_labels=labels, image_size=SIDE)
     return {
-        "ViT": (lambda: t.ViTForImageClassification(vit), _images(64)),
-        "Swin": (lambda: t.SwinForImageClassification(swin), _images(64)),
-        "MobileViT": (lambda: t.MobileViTForImageClassification(mobilevit), _images(64)),
-        "SegFormer": (lambda: t.SegformerForSemanticSegmentation(segformer), _images(64)),
-        "YOLOS": (lambda: t.YolosForObjectDetection(yolos), _images(64)),
+        "ViT": (lambda: t.ViTForImageClassification(vit), _images),
+        "Swin": (lambda: t.SwinForImageClassification(swin), _images),
+        "MobileViT": (lambda: t.MobileViTForImageClassification(mobilevit), _images),
+        "SegFormer": (lambda: t.SegformerForSemanticSegmentation(segformer), _images),
+        "YOLOS": (lambda: t.YolosForObjectDetection(yolos), _images),
     }
 
 
@@ -164,15 +153,9 @@ class Recurrent(nn.Module):
         return result
 
 
-def _images(side: int) -> Callable[[int, bool], list[tuple[torch.Tensor]]]:
-    def draw(count: int, calibration: bool) -> list[tuple[torch.Tensor]]:  # noqa: FBT001
-        whole = torch.from_numpy((calibration_set if calibration else held_out_set)(count))
-        small = nn.functional.interpolate(
-            whole, size=(side, side), mode="bilinear", antialias=True, align_corners=False
-        )
-        return [(x,) for x in small.split(1)]
-
-    return draw
+def _images(count: int, calibration: bool) -> list[tuple[torch.Tensor]]:  # noqa: FBT001
+    drawn = crops().calibration if calibration else crops().judging
+    return [(x,) for x in drawn[:count].split(1)]
 
 
 def _texts(count: int, calibration: bool) -> list[tuple[torch.Tensor]]:  # noqa: FBT001
@@ -197,20 +180,3 @@ def _plausible(model: nn.Module) -> nn.Module:
             nn.init.uniform_(module.weight, 0.8, 1.4)
             nn.init.normal_(module.bias, 0.0, 0.1)
     return model
-
-
-def _teach(model: nn.Module, images: torch.Tensor) -> None:
-    """Trains the model to say which photograph an image was cut from."""
-    model.train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    for step in range(STEPS):
-        picked = torch.arange(BATCH) + BATCH * (step % (len(images) // BATCH))
-        scores = model(images[picked])[
-            0
-        ]  # (batch, classes), (…, rows, columns) or (…, boxes, classes)
-        scores = scores.flatten(2).mean(2) if scores.ndim == 4 else scores  # noqa: PLR2004
-        scores = scores.mean(1) if scores.ndim == 3 else scores  # noqa: PLR2004
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(scores, picked % PHOTOGRAPHS).backward()
-        optimizer.step()
-    model.eval()

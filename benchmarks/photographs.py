@@ -28,7 +28,7 @@ from edgeopt.devices.cache import cache_folder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["calibration_set", "held_out_set", "labelled_set", "prepare"]
+__all__ = ["calibration_set", "held_out_set", "labelled_set", "photograph_counts", "prepare"]
 
 SIDE, CROP = 256, 224
 MEAN, SCALE = 127.0, 128.0
@@ -66,6 +66,11 @@ def held_out_set(count: int = 0) -> np.ndarray:
     """
     files = _test_files()
     return _inputs(files, count or 2 * len(files))
+
+
+def photograph_counts() -> tuple[int, int]:
+    """Returns how many photographs there are to calibrate on, and how many to judge by."""
+    return len(_calibration_files()), len(_test_files())
 
 
 def labelled_set() -> tuple[np.ndarray, list[int]]:
