@@ -47,6 +47,7 @@ def lite0_bundle(backend: str, precision: str = "int8") -> Bundle:
         check_speed=False,
         check_samples=2,
         output=path,
+        overwrite=True,  # two benchmarks at once may make it
     )
     bundle: Bundle = done.bundle
     return bundle

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from edgeopt.bundles import Bundle
 
-PAIRS, ROUNDS, SECONDS = 20, 9, 2
+PAIRS, ROUNDS, SECONDS = 20, 7, 2
 BARE = """
 import sys, time
 from ai_edge_litert.interpreter import Interpreter
