@@ -62,7 +62,7 @@ def make():
     """Returns a function: model and example inputs to `Made`."""
     torch.manual_seed(0)
 
-    def build(model, *example, precision="int8", count=3, schedule=True, **settings):
+    def build(model, *example, precision="int8", count=3, schedule=True, machine=None, **settings):
         from edgeopt_tvm.emitter import emit_program
         from edgeopt_tvm.interpreter import Interpreter
         from edgeopt_tvm.lowering import lower_emitted
@@ -73,7 +73,7 @@ def make():
             data = samples if precision == "int8" else None
             config = QuantizationConfig(precision=precision, rounding="nearest", **settings)
             program = quantize_program(program, data, config)
-        machine = machine_of(find_target("host"))
+        machine = machine or machine_of(find_target("host"))
         emitter = emit_program(program, machine)
         executable = lower_emitted(emitter)
         run = Interpreter(executable, machine, schedule=schedule)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,8 +13,11 @@ from torch.nn import functional as f
 from edgeopt.ir import capture_module
 from edgeopt.passes import run_core
 from edgeopt.registry import find_target
+from edgeopt_tvm.machine import machine_of
 
 pytestmark = pytest.mark.slow
+
+pytestmark = pytest.mark.slow  # more than two hundred small programs, each compiled
 
 
 class Calls(nn.Module):
@@ -301,6 +306,22 @@ def test_weights_are_stored_small(make, precision):
     assert stored < (2 if precision == "float16" else 1) * 64 * 64 + 2048
     kinds = {str(array.dtype) for array in made.executable.constants.values()}
     assert ("float16" if precision == "float16" else "int8") in kinds
+
+
+@pytest.mark.parametrize("kept", ["int8", "uint8"])
+def test_integers_may_be_kept_signed_or_not(make, kept):
+    """Arm keeps them signed, x86 unsigned: the same kernels, on this machine."""
+    signed = replace(machine_of(find_target("host")), arch="aarch64", dot="none")
+    machine = signed if kept == "int8" else replace(signed, arch="x86_64")
+
+    def several(conv, deep, linear, x):
+        x = f.max_pool2d(f.pad(f.silu(conv(x)), (1, 0, 0, 1)), 2)
+        return linear(f.avg_pool2d(x + deep(x), 3, 1, 1).mean((2, 3)))
+
+    layers = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.Linear(8, 5)
+    made = make(Calls(several, *layers), image(2, 3, 12, 12), machine=machine)
+    made.require_equal()
+    assert {b.dtype for b in made.executable.buffers if b.kind == "temporary"} >= {kept}
 
 
 def test_plain_loops_give_the_same_integers(make):
