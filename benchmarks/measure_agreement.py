@@ -63,7 +63,7 @@ def _pairs(report: Report, backend: str, bundle: Bundle, pairs: int) -> None:
     agreed, ratios, widths = 0, [], []
     for _ in range(pairs):
         one, two = (
-            edgeopt.profile(bundle, device="local", threads=1, min_seconds=2.0).latency
+            edgeopt.profile(bundle, device="local", threads=1, min_seconds=1.0).latency
             for _ in range(2)
         )
         found = ratio_of(one, two)

@@ -9,7 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Conditions", "Reading", "conditions_warnings", "reading_warnings"]
+__all__ = ["Conditions", "Reading", "conditions_warnings", "is_busy", "reading_warnings"]
 
 _HOT_C = 80.0
 _BUSY = 0.5  # load average over cores
@@ -34,6 +34,11 @@ class Conditions(msgspec.Struct, frozen=True):
     temperature_c: dict[str, float] = {}
     throttled: str = ""
     load_average: float | None = None
+
+
+def is_busy(state: Conditions, *, cores: int) -> bool:
+    """Returns whether other work takes much of the device."""
+    return state.load_average is not None and state.load_average > _BUSY * cores
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -84,7 +89,7 @@ def conditions_warnings(before: Conditions, after: Conditions, *, cores: int) ->
     hottest = max(after.temperature_c.values(), default=0.0)
     if hottest >= _HOT_C:
         lines.append(f"{hottest:.0f} °C at the end")
-    if before.load_average is not None and before.load_average > _BUSY * cores:
+    if is_busy(before, cores=cores):
         lines.append(f"busy before the run: load average {before.load_average} on {cores} cores")
     return lines
 

@@ -132,3 +132,12 @@ def test_the_interval_holds_the_median():
     restless = written(samples_ns=[1_000_000 + 5_000 * (n // 10) for n in range(100)]).latency
     assert restless.high_ms - restless.low_ms > calm.high_ms - calm.low_ms
     assert written(samples_ns=[1_000_000] * 5).latency.low_ms is None
+
+
+def test_on_a_busy_device_the_interval_reaches_down_to_the_fastest_run():
+    samples = [1_000_000] + [2_000_000] * 89
+    state = {"governor": "performance", "load_average": 3.5}
+    assert written(samples_ns=samples).latency.low_ms > 1.9
+    busy = written(samples_ns=samples, before=state)
+    assert busy.latency.low_ms == 1.0
+    assert busy.latency.median_ms == 2.0
