@@ -102,7 +102,7 @@ class Pair:
         asked = w.by_layer
 
         def call(student: torch.nn.Module) -> Any:
-            return call_model(student, inputs, named=student, attentions=asked)
+            return _in_float32(call_model(student, inputs, named=student, attentions=asked))
 
         output, features = model(call, self._taps)
         taught = self._taught(inputs) if self._needs_teacher else None
@@ -129,9 +129,10 @@ class Pair:
         return bool(w.logits_weight or w.features or w.attention)
 
     def _taught(self, inputs: Any) -> Any:
+        asked = self.wishes.by_layer
         with torch.no_grad():
-            return call_model(
-                self.teacher, inputs, named=self.teacher, attentions=self.wishes.by_layer
+            return _in_float32(
+                call_model(self.teacher, inputs, named=self.teacher, attentions=asked)
             )
 
     def _logits(self, output: Any, taught: Any, mask: torch.Tensor | None) -> torch.Tensor:
@@ -144,7 +145,7 @@ class Pair:
         each = []
         for value, name in zip(features, self.wishes.features.values(), strict=True):
             wanted = first_tensor(self._teacher_taps.values[name], name)
-            each.append(feature_loss(value, fit_size(wanted, value), mask))
+            each.append(feature_loss(value.float(), fit_size(wanted, value).float(), mask))
         return torch.stack(each).mean()
 
     def _attention(self, output: Any, taught: Any) -> torch.Tensor:
@@ -187,6 +188,15 @@ class Pair:
             _require_alike(student, teacher, f"features[{ours!r}]")
             made[ours] = Projection(student, teacher)
         return made
+
+
+def _in_float32(output: Any) -> Any:
+    """Returns a model's output for losses: what autocast made bfloat16 is float32 again."""
+    if not torch.is_autocast_enabled("cpu") and not torch.is_autocast_enabled("cuda"):
+        return output
+    from accelerate.utils.operations import convert_to_fp32  # noqa: PLC0415 (an extra)
+
+    return convert_to_fp32(output)
 
 
 def _require_same_classes(student: torch.Tensor, teacher: torch.Tensor) -> None:

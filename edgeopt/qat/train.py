@@ -72,6 +72,12 @@ def train_program(
         TrainingError: A loss is not finite; the last good checkpoint is kept.
         PluginError: accelerate is not installed.
     """
+    if training.mixed_precision != "no":
+        raise InputError(
+            "bfloat16 cannot hold the integers that are trained on",
+            where="mixed_precision",
+            hint='leave it at "no"',
+        )
     accelerator = make_accelerator()
     before = random_state()
     start = _quantized(program, data, options, training)

@@ -136,7 +136,8 @@ class _Run:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
         batch = _moved(batch, self.accelerator)
-        losses = self.job.losses(self.model, batch)
+        with self._precision():
+            losses = self.job.losses(self.model, batch)
         total = torch.stack([v.float() for v in losses.values()]).sum()
         self._require_finite({**losses, "total": total})
         self.optimizer.zero_grad()
@@ -149,6 +150,10 @@ class _Run:
         self.step += 1
         for name, value in {**losses, "total": total}.items():
             self.sums[name] = self.sums.get(name, 0.0) + float(value.detach())
+
+    def _precision(self) -> torch.autocast:
+        mixed = self.options.mixed_precision == "bf16"
+        return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=mixed)
 
     def _require_finite(self, values: dict[str, Any]) -> None:
         bad = [n for n, v in values.items() if v is not None and not bool(torch.isfinite(v).all())]

@@ -19,6 +19,7 @@ __all__ = ["OPTIMIZERS", "SCHEDULES", "TrainingOptions", "make_options"]
 
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("cosine", "linear", "constant")
+MIXED = ("no", "bf16")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class TrainingOptions:
         checkpoint: Folder of checkpoints; None for none.
         checkpoint_every: Steps between checkpoints; 0 for one at the end of each epoch only.
         resume: Whether to go on from the checkpoint, where there is one.
+        mixed_precision: ``no``, or ``bf16``: convolutions and matrix products compute in bfloat16,
+            weights and losses stay float32. About twice as fast where the processor has it.
         seed: Of data order, dropout and new layers.
         progress: Called with (stage, done, total).
     """
@@ -56,6 +59,7 @@ class TrainingOptions:
     checkpoint: Path | str | None = None
     checkpoint_every: int = 0
     resume: bool = True
+    mixed_precision: str = "no"
     seed: int = 0
     progress: Progress | None = None
 
@@ -72,6 +76,7 @@ class TrainingOptions:
         )
         _require_known("optimizer", self.optimizer, OPTIMIZERS)
         _require_known("schedule", self.schedule, SCHEDULES)
+        _require_known("mixed_precision", self.mixed_precision, MIXED)
         if self.patience is not None:
             _require(self.patience >= 1, "patience", "must be 1 or more", self.patience)
             _require(self.evaluate is not None, "patience", "needs evaluate", self.patience)

@@ -219,3 +219,27 @@ def test_hugging_face_models_and_dict_batches(monkeypatch):
     )
     curves = made.history.curves()
     assert set(curves) == {"logits", "features", "attention", "task", "total"}
+
+
+def test_bf16_computes_in_bfloat16_and_keeps_weights_and_losses_in_float32(student, teacher, data):
+    seen, losses = set(), set()
+    handle = student[0].register_forward_hook(lambda _m, _x, y: seen.add(y.dtype))
+
+    def task(output, target):
+        losses.add(output.dtype)
+        return nn.functional.cross_entropy(output, target)
+
+    settings = {"epochs": 12, "learning_rate": 0.02, "features": {"1": "1"}}
+    made = edgeopt.distill(
+        student, teacher, data, task_loss=task, mixed_precision="bf16", **settings
+    )
+    handle.remove()
+    assert seen == {torch.float32, torch.bfloat16}  # the first run looks at shapes only
+    assert losses == {torch.float32}
+    assert {p.dtype for p in made.student.parameters()} == {torch.float32}
+    assert agreement(made.student, teacher) > agreement(student, teacher) + 0.2
+
+
+def test_a_precision_that_is_unknown_is_named(student, teacher, data):
+    with pytest.raises(InputError, match="fp8"):
+        edgeopt.distill(student, teacher, data, epochs=1, mixed_precision="fp8")

@@ -233,6 +233,7 @@ def test_a_nan_stops_with_a_clear_error(program, data, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"mixed_precision": "bf16"}, "bfloat16 cannot hold"),
         ({"ranges": "guessed"}, "there is no 'guessed'"),
         ({"freeze_after": 2}, "share from 0 to 1"),
         ({"quantization": {"precision": "float16"}}, "has no grid"),
