@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Parity", "ParityLimits", "check_parity", "compare_outputs", "output_steps", "run_all"]
 
-JITTERS = 8
+JITTERS = 32
+"""How often the reference is run with other last bits on a doubtful sample. The sample is the worst
+of a hundred or two, so what happened to the artefact there may be a rare event, and must be given
+the chance to happen to the reference."""
+
 FARTHER = 4.0
 """How many times as far from the reference as the farthest of `JITTERS` runs of itself, in terms of
 1 - cosine, an undecided sample may be: twice in amplitude."""

@@ -62,8 +62,11 @@ def explain(profile: OperatorProfile, target: Target) -> tuple[Finding, ...]:
         profile: Operator by operator.
         target: Descriptor of the device that it was measured on.
     """
-    if not profile.operators or not profile.sum_ms:
+    if not profile.operators:
         return ()
+    if not profile.sum_ms:
+        text = f"{len(profile.operators)} operators, each shorter than the runtime's clock can tell"
+        return (Finding("limits", text),)
     return (
         *_dominating(profile),
         *_in_float(profile),

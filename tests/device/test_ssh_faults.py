@@ -455,10 +455,10 @@ def test_what_a_killed_process_left_of_its_connection_is_removed(sshd):
 
 
 def test_nothing_is_left_running(device, sshd):
-    device.run(["sh", "-c", "sleep 1000 & sleep 1001 & exit 3"], timeout_s=100)
+    device.run(["sh", "-c", "sleep 7771 & sleep 7772 & exit 3"], timeout_s=100)
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        left = [line for line in _commands() if "sleep 100" in line]
+        left = [line for line in _commands() if "sleep 777" in line]
         if not left:
             return
         time.sleep(0.1)

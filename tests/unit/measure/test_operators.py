@@ -124,5 +124,8 @@ def test_the_roof_counts_the_cores_in_use(profile):
 
 def test_nothing_is_claimed_of_nothing(profile):
     assert explain(msgspec.structs.replace(profile, operators=()), toy_target()) == ()
+    silent = tuple(msgspec.structs.replace(one, time_ms=0.0) for one in profile.operators)
+    (only,) = explain(msgspec.structs.replace(profile, operators=silent), toy_target())
+    assert "shorter than the runtime's clock" in only.text
     calm = msgspec.structs.replace(profile, precision="float32")
     assert "in float" not in topics(explain(calm, toy_target()))
