@@ -76,7 +76,8 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
     """Returns the model's deployment on ``target``: a checked bundle, and what was measured.
 
     Args:
-        model: A module in eval mode, an ExportedProgram, or a Program.
+        model: A module in eval mode, an ExportedProgram, or a Program; one that is quantized goes
+            as it is, and is compared with its own weights in float.
         target: Name or alias of a device, ``host``, the path of a ``.toml``, or a `Target`.
         example_inputs: A tensor, a tuple, or a dict by argument name. May be left out where the
             model names its own inputs.

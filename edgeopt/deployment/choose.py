@@ -105,8 +105,17 @@ def choose_precision(
         target: The device.
         precision: What was asked for.
         calibrated: Whether there is calibration data.
-        program: The float program; None where no model is known yet.
+        program: The program; None where no model is known yet. One that is quantized already keeps
+            its precision.
+
+    Raises:
+        InputError: Another precision is asked for than the one it is quantized to.
     """
+    if program is not None and program.precision != "float32":
+        if precision not in {"auto", program.precision}:
+            what = f"the program is {program.precision} already, and not made {precision} again"
+            raise InputError(what, where="precision", hint="pass the float model")
+        return program.precision, "the program is quantized already, and goes as it is"
     if precision != "auto":
         return precision, "asked for"
     known = backend.precisions(target)

@@ -187,7 +187,7 @@ class _Work:
         return replace(last, build=made, verdict=judge(made, self.side, self.backend))
 
     def _others(self, first: _Try) -> Iterator[tuple[str, dict[str, Any]]]:
-        if self.request.precision == "auto":
+        if self.request.precision == "auto" and self.side.given is None:
             known = self.backend.precisions(self.target)
             yield from ways_out(first.precision, first.settings, self._harms(first), known)
 
@@ -200,7 +200,7 @@ class _Work:
         from edgeopt.gate.harm import harmful_values  # noqa: PLC0415 (only where one fell short)
 
         samples = self.side.samples.calibration
-        if one.precision != "int8" or not samples:
+        if one.precision != "int8" or not samples or self.side.given is not None:
             return ()
         self.request.progress("find what does harm", 0, 1)
         settings = {**one.settings, "keep_float": ["*"]}  # rescaled as it was, not rounded

@@ -14,7 +14,7 @@ from edgeopt.gate.calling import as_model, float_model
 from edgeopt.gate.diagnose import slow_reasons
 from edgeopt.gate.parity import Parity, check_parity, run_all
 from edgeopt.gate.speed import Speed, check_speed
-from edgeopt.ir import ReferenceRunner
+from edgeopt.ir import Editor, ReferenceRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,9 +37,10 @@ class FloatSide:
 
     Attributes:
         model: What the user passed: a module, an ExportedProgram, or a Program.
-        program: The float program.
+        program: The float program; of a quantized one its own weights, without any rounding.
         request: What was asked for.
         samples: The inputs to compare on.
+        given: The quantized program, where the user passed one: it is deployed as it is.
     """
 
     model: Any
@@ -49,6 +50,11 @@ class FloatSide:
     _outputs: list[Arrays] | None = field(default=None, repr=False)
     _score: float | None = field(default=None, repr=False)
     _programs: dict[str, Program] = field(default_factory=dict, repr=False)
+    given: Program | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.program.precision != "float32":
+            self.given, self.program = self.program, _without_grids(self.program)
 
     def outputs(self) -> list[Arrays]:
         """Returns the float program's outputs for the samples."""
@@ -60,6 +66,8 @@ class FloatSide:
 
     def quantized(self, settings: Mapping[str, Any], make: Callable[[], Program]) -> Program:
         """Returns what ``make`` makes with ``settings``: once, however many backends compile it."""
+        if self.given is not None:
+            return self.given
         key = repr(sorted(settings.items()))
         if key not in self._programs:
             self._programs[key] = make()
@@ -76,6 +84,12 @@ class FloatSide:
             self._score = score(self.request.evaluate, function)  # type: ignore[arg-type]
             self.request.progress("evaluate float", 1, 1)
         return self._score
+
+
+def _without_grids(program: Program) -> Program:
+    editor = Editor(program)
+    editor.quant.clear()
+    return editor.finish(precision="float32")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgeopt.deployment.choose import Candidate, choose_backend, choose_precision
+from edgeopt.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +118,11 @@ def make_plan(target: Target, request: Request, program: Program | None = None) 
     precision, why = choose_precision(
         backend, target, precision=request.precision, calibrated=calibrated, program=program
     )
-    settings = quantization_settings(precision, request.quantization, target)
+    quantized = program is not None and program.precision != "float32"
+    if quantized and request.quantization is not None:
+        what = "the program is quantized already"
+        raise InputError(what, where="quantization", hint="leave it out, or pass the float model")
+    settings = {} if quantized else quantization_settings(precision, request.quantization, target)
     return Plan(
         target=target.name,
         title=target.title,

@@ -105,6 +105,40 @@ def test_a_program_can_be_deployed_too():
     assert deploy(program, example_inputs=None).program.precision == "int8"
 
 
+def test_a_quantized_program_goes_as_it_is():
+    program = edgeopt.quantize(RESIDUAL.model, DATA, example_inputs=DATA[0])
+    done = deploy(program, evaluate=top1)
+    assert done.program.digest == program.digest
+    assert done.precision == "int8"
+    assert "quantized already" in done.plan.precision_reason
+    assert done.float_size_bytes > 3 * program.size_bytes / 2
+    assert done.accuracy.snr_db is not None
+    assert done.accuracy.snr_db < 60  # it is compared with float
+
+
+def test_a_quantized_program_that_loses_too_much_is_not_quantized_again():
+    def likeness(fn):
+        return -float((fn(*DATA[0]) - RESIDUAL.model(*DATA[0])).detach().abs().max())
+
+    program = edgeopt.quantize(RESIDUAL.model, DATA, example_inputs=DATA[0])
+    with pytest.raises(GateError) as caught:
+        deploy(program, evaluate=likeness, max_drop=1e-6)
+    assert [one.precision for one in caught.value.deployment.attempts] == ["int8"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"precision": "float16"}, "int8 already, and not made float16 again"),
+        ({"quantization": {"weight_bits": 7}}, "the program is quantized already"),
+    ],
+)
+def test_a_quantized_program_is_not_quantized_otherwise(options, words):
+    program = edgeopt.quantize(RESIDUAL.model, DATA, example_inputs=DATA[0])
+    with pytest.raises(InputError, match=words):
+        deploy(program, **options)
+
+
 def test_an_exported_program_knows_its_inputs():
     exported = torch.export.export(RESIDUAL.model, DATA[0])
     done = edgeopt.deploy(exported, "host", backend="reference")
