@@ -32,6 +32,7 @@ class Pass(Protocol):
 CORE: tuple[str, ...] = (
     "remove_identities",
     "fold_constants",
+    "canonicalize_masks",
     "canonicalize_views",
     "canonicalize_activations",
     "canonicalize_products",

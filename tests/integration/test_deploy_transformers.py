@@ -30,8 +30,8 @@ def batches(count, size=1):
     generator = torch.Generator().manual_seed(0)
     for _ in range(count):
         ids = torch.randint(0, 100, (size, 12), generator=generator)
-        mask = torch.ones_like(ids)
-        mask[:, 9:] = 0
+        ends = torch.randint(3, 13, (size, 1), generator=generator)
+        mask = (torch.arange(12) < ends).long()
         yield {"input_ids": ids, "attention_mask": mask}
 
 
@@ -66,12 +66,26 @@ def test_dummy_inputs_are_enough(classifier):
     assert done.parity.ok
 
 
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_masks_need_neither_lookups_nor_logic(attention):
+    config = transformers.BertConfig(**BERT, attn_implementation=attention)
+    model = transformers.BertForSequenceClassification(config).eval()
+    one = next(batches(1))
+    program = edgeopt.capture(model, one)
+    called = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
+    assert not called & {"aten.index.Tensor", "aten.__and__.Tensor"}
+    for batch in batches(4):
+        wanted = model(**batch).logits
+        given = edgeopt.reference(program)(*(value.numpy() for value in batch.values()))
+        assert torch.allclose(torch.from_numpy(given), wanted, atol=1e-5)
+
+
 @pytest.mark.parametrize("backend", ["tflite", "openvino"])
 def test_int8_on_real_backends(classifier, backend):
     info = edgeopt.backends().get(backend)
     if info is None or info.load().available() is not None:
         pytest.skip(f"NOT CHECKED: pip install 'edgeopt[{backend}]'")
-    data = [batch["input_ids"] for batch in batches(24)]
+    data = list(batches(24))
     done = edgeopt.deploy(
         classifier,
         "host",

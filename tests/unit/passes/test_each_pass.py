@@ -13,6 +13,7 @@ from edgeopt.passes import find_pass, run_passes
 
 aten = torch.ops.aten
 IMAGE = (2, 4, 8, 8)
+MINUS_ONE = torch.full((1,), -1.0)
 
 
 class Case(NamedTuple):
@@ -65,7 +66,16 @@ def clamped_for_two(_, x):
     return torch.relu(y) + y
 
 
+def masked(logic, mask):
+    return lambda _, x: torch.where(logic(mask, x > 0), x, MINUS_ONE)
+
+
+def ones():
+    return {"one": torch.ones(8, dtype=torch.int32)}
+
+
 REQUIRED = {
+    "canonicalize_masks": ["fold_constants"],
     "fold_batch_norm": ["canonicalize_convolutions"],
     "fold_padding": ["canonicalize_convolutions"],
     "fuse_activations": ["canonicalize_activations"],
@@ -93,6 +103,21 @@ CASES = {
         Case(lambda s, x: x * s.w.exp().sum(), "mul", parts=lambda: {"w": torch.randn(3)}),
         Case(lambda _, x: x + torch.zeros(8).fill_(2), "add"),
         Case(lambda _, x: x + x, "add"),
+    ],
+    "canonicalize_masks": [
+        Case(lambda _, x: x[torch.arange(2)[:, None], torch.arange(4)], "reshape"),
+        Case(lambda _, x: x[torch.zeros(1, 1).long(), torch.arange(6)], "reshape", (1, 6, 3)),
+        Case(lambda _, x: x[:, torch.arange(4)], "reshape"),
+        Case(lambda _, x: x[:, torch.tensor([0, 2, 1, 3])], "index"),
+        Case(lambda _, x: x[:, torch.tensor([0, 0, 1, 1])], "index"),
+        Case(lambda _, x: x[torch.arange(2), torch.arange(2)], "index"),
+        Case(masked(torch.logical_and, torch.ones(8, 8).bool()), "gt where"),
+        Case(masked(torch.bitwise_and, torch.ones(3, 1, 1, 1, 1).bool()), "gt expand where"),
+        Case(masked(torch.logical_and, torch.zeros(8).bool()), "where"),
+        Case(masked(torch.bitwise_or, torch.zeros(8).bool()), "gt where"),
+        Case(masked(torch.logical_or, torch.ones(8).bool()), "where"),
+        Case(masked(torch.logical_and, torch.eye(8).bool()), "gt logical_and where"),
+        Case(lambda s, x: x + (x.int() & s.one), "_to_copy __and__ add", parts=ones),
     ],
     "canonicalize_views": [
         Case(lambda _, x: x.view(2, -1), "reshape"),
