@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         capture,
         compare,
         compile,  # noqa: A004 (the word that users know)
+        compress,
         deploy,
         distill,
         export,
@@ -33,24 +34,28 @@ if TYPE_CHECKING:
     from edgeopt.distillation import Distilled
     from edgeopt.ir import Program
     from edgeopt.quantization import QuantizationConfig
+    from edgeopt.recipes import Compressed, Recipe
     from edgeopt.training import TrainingOptions
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Bundle",
+    "Compressed",
     "Deployment",
     "Distilled",
     "Plan",
     "Preprocess",
     "Program",
     "QuantizationConfig",
+    "Recipe",
     "TrainingOptions",
     "TuneOptions",
     "backends",
     "capture",
     "compare",
     "compile",
+    "compress",
     "deploy",
     "distill",
     "errors",
@@ -74,6 +79,7 @@ _LAZY = {
             "capture",
             "compare",
             "compile",
+            "compress",
             "deploy",
             "distill",
             "export",
@@ -91,12 +97,14 @@ _LAZY = {
         "edgeopt.api",
     ),
     "Bundle": "edgeopt.bundles",
+    "Compressed": "edgeopt.recipes",
     "Deployment": "edgeopt.deployment.result",
     "Distilled": "edgeopt.distillation",
     "Plan": "edgeopt.deployment.plan",
     "Preprocess": "edgeopt.bundles",
     "Program": "edgeopt.ir",
     "QuantizationConfig": "edgeopt.quantization",
+    "Recipe": "edgeopt.recipes",
     "TrainingOptions": "edgeopt.training",
     "TuneOptions": "edgeopt.contracts",
 }

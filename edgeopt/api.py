@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgeopt.measure import Comparison, OperatorProfile, Profile
     from edgeopt.pruning import Pruned
     from edgeopt.quantization import QuantizationConfig
+    from edgeopt.recipes import Compressed, Recipe
     from edgeopt.registry import BackendInfo
 
     Model = torch.nn.Module | torch.export.ExportedProgram
@@ -30,6 +31,7 @@ __all__ = [
     "capture",
     "compare",
     "compile",
+    "compress",
     "deploy",
     "distill",
     "export",
@@ -612,3 +614,66 @@ def train_quantized(  # noqa: PLR0913 (each is one choice of the user)
         QatOptions(config, calibration_data, ranges, freeze_after),
         make_options(epochs, training),
     )
+
+
+def compress(  # noqa: PLR0913 (each is one choice of the user)
+    model: Model | Program,
+    recipe: str | Path | Recipe | Mapping[str, Any],
+    *,
+    example_inputs: Any = None,
+    data: Iterable[Any] | None = None,
+    loss: Callable[[Any, Any], torch.Tensor] | None = None,
+    calibration_data: Iterable[Any] | None = None,
+    evaluate: Callable[[Callable[..., Any]], float] | None = None,
+    target: str | Path | Target | None = None,
+    teacher: torch.nn.Module | None = None,
+    work: Path | str | None = None,
+    resume: bool = True,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Compressed:
+    """Returns what a recipe makes of the model: a Program, and what each step cost and brought.
+
+    Args:
+        model: A module, which is not changed; an ExportedProgram or a Program where the recipe
+            only quantizes.
+        recipe: Name of a built-in one (``cnn``, ``vision-transformer``, ``text-encoder``,
+            ``ptq``), path of a ``.toml``, what such a file holds, or an `edgeopt.Recipe`.
+        example_inputs: As for `capture`.
+        data: Training batches, a DataLoader or a list: ``(inputs, target)`` or a dict by argument
+            name.
+        loss: ``loss(output, target)``. Without one students learn from the teacher alone, or from
+            the loss that a Hugging Face model returns.
+        calibration_data: Real inputs, for pruning and quantization; those of ``data`` where None.
+        evaluate: ``evaluate(fn) -> float``, higher is better; asked before the first and after
+            each step, and after each epoch of training, of which the best is then kept.
+        target: The device: widths keep to its vector multiple, weights to its bits.
+        teacher: What students learn from; the model as it was given where None.
+        work: Folder in which the result of each step is kept. A run that was killed goes on from
+            there, and repeats no finished step.
+        resume: Whether to go on where ``work`` holds a run; otherwise it is begun anew there.
+        overrides: ``{"prune.macs": 0.4, "*.epochs": 1}``: options of steps that are different.
+        progress: Called with (stage, done, total).
+
+    Raises:
+        InputError: The recipe is wrong, a step lacks something (says what to pass), or ``work`` is
+            of another recipe or model.
+        EdgeoptError: What the functions of the steps raise; the step is named.
+    """
+    from edgeopt.recipes.compress import compress_model  # noqa: PLC0415 (torch)
+    from edgeopt.recipes.find import find_recipe, with_overrides  # noqa: PLC0415
+    from edgeopt.recipes.given import Given  # noqa: PLC0415
+    from edgeopt.registry import find_target  # noqa: PLC0415
+
+    given = Given(
+        example_inputs=example_inputs,
+        data=data,
+        loss=loss,
+        calibration_data=calibration_data,
+        evaluate=evaluate,
+        target=None if target is None else find_target(target),
+        teacher=teacher,
+        progress=progress,
+    )
+    chosen = with_overrides(find_recipe(recipe), overrides or {})
+    return compress_model(model, chosen, given, work=work, resume=resume)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgeopt.ir import ops
+from edgeopt.ir.macs import node_macs
 from edgeopt.ir.source import module_path, operator_name, source_line
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["value_rows"]
 
 _BYTES = {"int8": 1, "uint8": 1, "int16": 2, "float16": 2, "int32": 4, "float32": 4}
-_PRODUCTS = (ops.aten.matmul.default, ops.aten.bmm.default, ops.aten.mm.default)
 
 
 def value_rows(program: Program, support: SupportReport) -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ def _row(program: Program, node: torch.fx.Node, known: NodeSupport | None) -> di
         "source": source_line(node),
         "integer": integer,
         "reason": "" if integer or known is None else known.reason,
-        "macs": _macs(node),
+        "macs": node_macs(node),
         "bytes": sum(operands) + _bytes(program, fused),
     }
 
@@ -69,21 +69,3 @@ def _bytes(program: Program, node: torch.fx.Node) -> int:
     spec = program.quant.get(node.name)
     size = value.element_size() if spec is None else _BYTES.get(spec.dtype, value.element_size())
     return int(math.prod(value.shape)) * size
-
-
-def _macs(node: torch.fx.Node) -> int:
-    made = int(node.meta["val"].numel())
-    if node.target in ops.ANCHORS:
-        _, weight, _ = ops.anchor_parts(node)
-        shape = weight.meta["val"].shape
-        if ops.output_channel_axis(node) == 1:  # transposed: each input value meets the kernel
-            taken = node.args[0].meta["val"]  # type: ignore[union-attr]
-            return int(taken.numel() * math.prod(shape[1:]))
-        return int(made * math.prod(shape[1:]))
-    if node.target in _PRODUCTS:
-        return int(made * node.args[0].meta["val"].shape[-1])  # type: ignore[union-attr]
-    if node.target is ops.aten.scaled_dot_product_attention.default:
-        query, key = (node.args[i].meta["val"].shape for i in (0, 1))  # type: ignore[union-attr]
-        scores = math.prod(query[:-1]) * key[-2]
-        return int(scores * query[-1] + scores * made // math.prod(query[:-1]))
-    return 0

@@ -11,6 +11,8 @@ import torch
 
 from edgeopt.distillation.pair import Pair, Wishes
 from edgeopt.errors import InputError
+from edgeopt.ir.program import Step
+from edgeopt.ir.record import record_step
 from edgeopt.training import History, Job, TrainingOptions, fit, make_accelerator
 from edgeopt.training.batches import decayed_groups
 from edgeopt.training.randomness import random_state, restore_random_state
@@ -72,6 +74,7 @@ def distill_student(
         pair.close()
         teacher.train(was_training)
         restore_random_state(*before)
+    record_step(trained, _step(wishes, options, history))
     return Distilled(trained.eval(), history)
 
 
@@ -105,3 +108,16 @@ def _identity(pair: Pair, wishes: Wishes, options: TrainingOptions) -> dict[str,
         "features": dict(wishes.features),
         "attention": {str(k): str(v) for k, v in wishes.attention.items()},
     }
+
+
+def _step(wishes: Wishes, options: TrainingOptions, history: History) -> Step:
+    """Returns the entry for the history of the Program that the student becomes."""
+    taught = wishes.logits_weight or wishes.features or wishes.attention
+    settings = {"epochs": options.epochs, "learning_rate": options.learning_rate}
+    if taught:
+        settings |= {"temperature": wishes.temperature, "logits_weight": wishes.logits_weight}
+    curve = history.curves().get("total", [])
+    effect = {"loss": [round(v, 6) for v in (*curve[:1], *curve[-1:])]}
+    if history.best_score is not None:
+        effect["score"] = history.best_score  # type: ignore[assignment]
+    return Step("distill" if taught else "finetune", settings, effect)

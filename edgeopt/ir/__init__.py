@@ -5,6 +5,7 @@ from edgeopt.ir.capture import capture_module
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Sparsity, Step
 from edgeopt.ir.quant import QuantSpec
+from edgeopt.ir.record import record_step, recorded_steps
 from edgeopt.ir.reference import ReferenceRunner
 from edgeopt.ir.rules import verify_program
 
@@ -17,6 +18,8 @@ __all__ = [
     "Step",
     "capture_module",
     "load_program",
+    "record_step",
+    "recorded_steps",
     "save_program",
     "verify_program",
 ]

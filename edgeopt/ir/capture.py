@@ -18,6 +18,7 @@ from edgeopt.ir.decompositions import decompositions
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.inputs import as_call, infer_example_inputs
 from edgeopt.ir.program import Program, Step
+from edgeopt.ir.record import recorded_steps
 from edgeopt.ir.refusals import refuse_unsuitable
 from edgeopt.ir.signature import read_signature
 from edgeopt.ir.source import is_torch, short_path, shorten_trace
@@ -31,7 +32,8 @@ __all__ = ["capture_module"]
 def capture_module(model: torch.nn.Module | ExportedProgram, example_inputs: Any = None) -> Program:
     """Returns the program of ``model``: functional ATen operators, shapes fixed to the example.
 
-    The program has weights of its own: training the model further does not change it.
+    The program has weights of its own: training the model further does not change it. Its history
+    begins with what the model has been through (`edgeopt.prune`, `edgeopt.distill`).
 
     Args:
         model: A module in eval mode, or an ExportedProgram.
@@ -49,7 +51,8 @@ def capture_module(model: torch.nn.Module | ExportedProgram, example_inputs: Any
         exported = exported.run_decompositions(dict(decompositions()))
     _drop_writes_to_inputs(exported)
     refuse_unsuitable(exported)
-    editor = Editor(Program(exported=exported, signature=read_signature(exported)))
+    before = recorded_steps(model)
+    editor = Editor(Program(exported, read_signature(exported), history=before))
     editor.constants = _copied(editor.constants)
     for node in editor.calls():
         node.meta["stack_trace"] = shorten_trace(node.meta.get("stack_trace") or "")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgeopt.ir.program import Step
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -56,6 +58,18 @@ class PruningReport(msgspec.Struct, frozen=True):
     estimated_ms: tuple[float, float] | None = None
     multiple: int = 1
     steps: int = 1
+
+    def as_step(self) -> Step:
+        """Returns what was done as an entry of a Program's history."""
+        settings = {
+            "importance": self.importance,
+            **self.goal,
+            "multiple": self.multiple,
+            "steps": self.steps,
+        }
+        shrunk = sum(1 for layer in self.layers if layer.kept < layer.before)
+        effect = {"macs": list(self.macs), "parameters": list(self.parameters), "layers": shrunk}
+        return Step("prune", settings, effect)
 
     def __str__(self) -> str:
         (macs, macs_left), (size, size_left) = self.macs, self.parameters

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edgeopt.errors import InputError
+from edgeopt.ir.record import record_step
 from edgeopt.pruning.choose import Chooser
 from edgeopt.pruning.cost import layer_costs, parameter_count, roofline_ms
 from edgeopt.pruning.feed import Feed
@@ -26,7 +27,17 @@ if TYPE_CHECKING:
 
     from edgeopt.contracts.target import Target
 
-__all__ = ["prune"]
+__all__ = ["Rounds", "prune"]
+
+
+class Rounds(Protocol):
+    """What a run of several steps leaves behind, so that it can go on after a kill."""
+
+    def start(self) -> tuple[int, nn.Module] | None:
+        """Returns how many steps are done, and the module after them; None at the beginning."""
+
+    def keep(self, module: nn.Module, step: int) -> None:
+        """Keeps the module after ``step``."""
 
 
 def prune(  # noqa: PLR0913 (each is one choice of the user)
@@ -43,9 +54,13 @@ def prune(  # noqa: PLR0913 (each is one choice of the user)
     finetune: Callable[[nn.Module, int], Any] | None = None,
     loss: Callable[[nn.Module, Any], Any] | None = None,
     multiple: int | None = None,
+    rounds: Rounds | None = None,
     **settings: Any,
 ) -> Pruned:
-    """Returns a smaller copy of ``model``; `edgeopt.prune` documents the arguments."""
+    """Returns a smaller copy of ``model``; `edgeopt.prune` documents the arguments.
+
+    ``rounds`` keeps the module after each of several steps, and says where a killed run was.
+    """
     goal = read_goal(
         {
             "ratio": ratio,
@@ -64,7 +79,7 @@ def prune(  # noqa: PLR0913 (each is one choice of the user)
     feed = Feed(example_inputs, calibration_data, options.samples)
     if options.importance == "activation":
         next(iter(feed.calls()))
-    return _Run(model, feed, goal, options, device, loss).all(finetune)
+    return _Run(model, feed, goal, options, device, loss).all(finetune, rounds)
 
 
 def _settings(given: dict[str, Any]) -> dict[str, Any]:
@@ -94,21 +109,37 @@ class _Run:
         self.held: dict[str, str] = {}
         self.shares: dict[str, float] = {}
 
-    def all(self, finetune: Callable[[nn.Module, int], Any] | None) -> Pruned:
+    def all(
+        self, finetune: Callable[[nn.Module, int], Any] | None, rounds: Rounds | None = None
+    ) -> Pruned:
         steps = self.options.steps
         costs = (layer_costs(self.model, self.feed), parameter_count(self.model))
-        for step in range(1, steps + 1):
+        done = self._begun(rounds)
+        for step in range(done + 1, steps + 1):
             self._step(step / steps, *costs)
             if finetune is not None:
                 self.model.train()
                 finetune(self.model, step)
                 self.model.eval()
+            if rounds is not None:
+                rounds.keep(self.model, step)
         for (_, old), (_, new) in zip(
             self.before.named_parameters(), self.model.named_parameters(), strict=True
         ):
             new.requires_grad_(old.requires_grad)
         left = {site.name: len(site.units) for site in self._sites()}
-        return Pruned(self.model, self._report(costs, left), changes(self.before, self.model))
+        report = self._report(costs, left)
+        record_step(self.model, report.as_step())
+        return Pruned(self.model, report, changes(self.before, self.model))
+
+    def _begun(self, rounds: Rounds | None) -> int:
+        """Returns how many steps an earlier run has done; goes on with its module."""
+        held = None if rounds is None else rounds.start()
+        if held is None:
+            return 0
+        self._begin(self._sites())
+        done, self.model = held
+        return done
 
     def _sites(self) -> list[Site]:
         return find_sites(self.model, self.feed, residual_width=self.options.residual_width)

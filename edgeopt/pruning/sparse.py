@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.errors import InputError
+from edgeopt.ir.program import Step
+from edgeopt.ir.record import record_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,13 +52,16 @@ def sparsify(
     if (pattern == "2:4") != (ratio is None) or (ratio is not None and not 0 < ratio < 1):
         hint = "between 0 and 1 with unstructured; none with 2:4, which is one half"
         raise InputError(f"{ratio} does not go with {pattern}", where="ratio", hint=hint)
-    copied = copy.deepcopy(model)
+    copied, layers = copy.deepcopy(model), 0
     for name, layer in copied.named_modules():
         if not isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd)) or _held(name, keep):  # noqa: SLF001
             continue
         mask = _two_of_four(layer.weight) if ratio is None else _smallest(layer.weight, ratio)
         if mask is not None:
             layer.weight.data.mul_(mask)
+            layers += 1
+    settings = {"pattern": pattern} if ratio is None else {"pattern": pattern, "ratio": ratio}
+    record_step(copied, Step("sparsify", settings, {"layers": layers}))
     return copied
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgeopt.errors import InputError
+from edgeopt.ir.program import Step
+from edgeopt.ir.record import record_step, recorded_steps
 from edgeopt.pruning.pruned import PruningReport
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from edgeopt.pruning.pruned import Pruned
 
-__all__ = ["changes", "load_pruned", "save_pruned"]
+__all__ = ["changes", "load_pruned", "save_module", "save_pruned"]
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,7 +27,8 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     modules: dict[str, dict[str, list[Any]]]
     shapes: dict[str, list[int]]
     aliases: dict[str, str]
-    report: PruningReport
+    report: PruningReport | None = None
+    history: tuple[Step, ...] = ()
 
 
 def changes(before: torch.nn.Module, after: torch.nn.Module) -> dict[str, dict[str, list[Any]]]:
@@ -62,19 +65,41 @@ def save_pruned(pruned: Pruned, path: Path | str) -> Path:
     Raises:
         InputError: There is a file at ``path``.
     """
+    return save_module(pruned.module, pruned.structure, path, report=pruned.report)
+
+
+def save_module(
+    module: torch.nn.Module,
+    structure: dict[str, dict[str, list[Any]]],
+    path: Path | str,
+    *,
+    report: PruningReport | None = None,
+) -> Path:
+    """Returns ``path``, a folder that `load_pruned` reads.
+
+    Args:
+        module: What is saved, with what it has been through.
+        structure: What `changes` says of it beside the architecture that it will be built from.
+        path: The folder.
+        report: Of the pruning, where there was one.
+
+    Raises:
+        InputError: There is a file at ``path``.
+    """
     from safetensors.torch import save_file  # noqa: PLC0415
 
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise InputError("there is a file", where=str(folder), hint="name a folder")
     folder.mkdir(parents=True, exist_ok=True)
-    tensors, aliases = _unique(pruned.module)
+    tensors, aliases = _unique(module)
     record = _File(
         format=1,
-        modules=pruned.structure,
+        modules=structure,
         shapes={name: list(tensor.shape) for name, tensor in tensors.items()},
         aliases=aliases,
-        report=pruned.report,
+        report=report,
+        history=recorded_steps(module),
     )
     save_file(tensors, folder / "weights.safetensors")
     text = msgspec.json.format(msgspec.json.encode(record))
@@ -127,6 +152,8 @@ def load_pruned(
             kind = type(getattr(modules[name], key))
             setattr(modules[name], key, kind(new))
     _fill(built, record, weights)
+    for step in record.history[len(recorded_steps(built)) :]:
+        record_step(built, step)
     return built.eval()
 
 

@@ -55,6 +55,7 @@ def shown(value: object) -> str:
 
 
 def _walk(kind: schema.Type, value: object, path: str) -> Iterator[Problem]:
+    kind = _chosen(kind, value)
     if isinstance(kind, schema.StructType) and isinstance(value, dict):
         yield from _struct(kind, value, path)
     elif isinstance(kind, schema.VarTupleType) and isinstance(value, list):
@@ -65,6 +66,21 @@ def _walk(kind: schema.Type, value: object, path: str) -> Iterator[Problem]:
             yield from _entry(kind.value_type, key, item, path)
     elif not _fits(kind, value):
         yield Problem(path, f"expected {_named(kind)}, got {shown(value)}", _near(kind, value))
+
+
+def _chosen(kind: schema.Type, value: object) -> schema.Type:
+    """Returns the member of a union that ``value`` is most like; what is no union as it is."""
+    if not isinstance(kind, schema.UnionType):
+        return kind
+    members = [one for one in kind.types if not isinstance(one, schema.NoneType)]
+    if value is None and len(members) < len(kind.types):
+        return schema.AnyType()
+    if len(members) == 1:
+        return members[0]
+    tables = (schema.StructType, schema.DictType)
+    fitting = [one for one in members if _fits(one, value)]
+    likely = [one for one in members if isinstance(one, tables) and isinstance(value, dict)]
+    return next(iter([*fitting, *likely]), schema.UnionType(tuple(members)))
 
 
 def _struct(kind: schema.StructType, value: dict[str, object], path: str) -> Iterator[Problem]:
@@ -94,8 +110,10 @@ def _fits(kind: schema.Type, value: object) -> bool:
         return type(value) in {str, int} and value in kind.values
     if isinstance(kind, schema.StrType):
         return isinstance(value, str)
+    if isinstance(kind, schema.AnyType):
+        return True
     if isinstance(value, bool):
-        return False
+        return isinstance(kind, schema.BoolType)
     if isinstance(kind, schema.IntType):
         return isinstance(value, int)
     return isinstance(kind, schema.FloatType) and isinstance(value, int | float)
@@ -110,6 +128,8 @@ def _near(kind: schema.Type, value: object) -> str | None:
 def _named(kind: schema.Type) -> str:
     if isinstance(kind, schema.LiteralType):
         return "one of " + ", ".join(shown(value) for value in kind.values)
+    if isinstance(kind, schema.UnionType):
+        return " or ".join(_named(one) for one in kind.types)
     if isinstance(kind, schema.VarTupleType):
         return f"a list of {_PLURAL[type(kind.item_type)]}"
     if isinstance(kind, schema.DictType):
@@ -121,6 +141,8 @@ _SINGULAR: dict[type[schema.Type], str] = {
     schema.StrType: "a string",
     schema.IntType: "a whole number",
     schema.FloatType: "a number",
+    schema.BoolType: "true or false",
+    schema.AnyType: "anything",
     schema.StructType: "a table",
 }
 _PLURAL: dict[type[schema.Type], str] = {
@@ -128,4 +150,6 @@ _PLURAL: dict[type[schema.Type], str] = {
     schema.IntType: "whole numbers",
     schema.FloatType: "numbers",
     schema.StructType: "tables",
+    schema.DictType: "tables",
+    schema.AnyType: "values",
 }

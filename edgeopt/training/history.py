@@ -57,7 +57,7 @@ class History(msgspec.Struct, frozen=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the history as values that JSON holds."""
-        held: dict[str, Any] = msgspec.to_builtins(self)
+        held: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         return held
 
     def svg(self) -> str:

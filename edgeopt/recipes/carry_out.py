@@ -1,0 +1,223 @@
+"""Carries out one step of a recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from edgeopt.errors import EdgeoptError
+from edgeopt.ir import Program, capture_module
+from edgeopt.ir.record import amend_step
+from edgeopt.recipes.options import (
+    distillation_wishes,
+    prune_options,
+    quantization_config,
+    training_options,
+)
+from edgeopt.recipes.steps import (
+    AnyStep,
+    Distill,
+    Finetune,
+    Prune,
+    Quantize,
+    Sparsify,
+    Training,
+    TrainQuantized,
+    plain,
+    step_name,
+)
+from edgeopt.training.batches import split_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import torch
+
+    from edgeopt.pruning.run import Rounds
+    from edgeopt.recipes.given import Given
+
+__all__ = ["Scratch", "State", "as_canonical", "carry_out"]
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a model is on its way.
+
+    Attributes:
+        module: The module, None where a Program was given.
+        program: The Program; None as long as only the module was changed.
+    """
+
+    module: torch.nn.Module | None
+    program: Program | None = None
+
+    def as_program(self, example_inputs: Any) -> Program:
+        """Returns the Program, captured from the module where there is none yet."""
+        return self.program or as_canonical(self.module, example_inputs)
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Where a step keeps what it needs to go on after a kill.
+
+    Attributes:
+        checkpoint: Folder for the checkpoints of a training by its name; None for none.
+        rounds: Keeps the module after each of several steps of pruning.
+    """
+
+    checkpoint: Callable[[str], Path | None] = lambda _: None
+    rounds: Rounds | None = None
+
+
+def as_canonical(model: Any, example_inputs: Any) -> Program:
+    """Returns the canonical Program of a model; a Program as it is."""
+    from edgeopt.passes import run_core  # noqa: PLC0415 (heavy)
+
+    return model if isinstance(model, Program) else run_core(capture_module(model, example_inputs))
+
+
+def carry_out(place: int, step: AnyStep, state: State, given: Given, scratch: Scratch) -> State:
+    """Returns the state after ``step``, the one at ``place`` of the recipe.
+
+    Raises:
+        EdgeoptError: What the step's function raises; the step is named.
+    """
+    try:
+        return _BY_KIND[type(step)](step, state, given, scratch)
+    except EdgeoptError as error:
+        here = f"steps[{place}] ({step_name(step)})"
+        error.where = f"{here}: {error.where}" if error.where else here
+        raise
+
+
+def _prune(step: Prune, state: State, given: Given, scratch: Scratch) -> State:
+    from edgeopt.pruning import prune  # noqa: PLC0415 (heavy)
+
+    items = given.some(step.samples, labelled=step.importance == "taylor")
+    options = {**prune_options(step), "samples": max(1, len(items))}
+    made = prune(
+        _module(state),
+        given.example_inputs,
+        calibration_data=items or None,
+        target=given.target,
+        finetune=_between(step.finetune, given, scratch),
+        loss=_taylor(given.loss),
+        rounds=scratch.rounds,
+        **options,
+    )
+    if step.finetune is not None:
+        amend_step(made.module, finetune=plain(step.finetune))
+    return replace(state, module=made.module)
+
+
+def _between(
+    training: Training | None, given: Given, scratch: Scratch
+) -> Callable[[torch.nn.Module, int], None] | None:
+    """Returns what trains a module in place after each step of pruning."""
+    if training is None:
+        return None
+    fields = msgspec.structs.asdict(training)
+
+    def finetune(module: torch.nn.Module, round_: int) -> None:
+        trained = _taught(Distill(**fields), module, given, scratch, f"round-{round_}")
+        module.load_state_dict(trained.state_dict())
+
+    return finetune
+
+
+def _taylor(loss: Any) -> Callable[[torch.nn.Module, Any], Any] | None:
+    from edgeopt.distillation.calls import call_model  # noqa: PLC0415 (heavy)
+
+    if loss is None:
+        return None
+
+    def of_batch(model: torch.nn.Module, batch: Any) -> Any:
+        inputs, target = split_batch(batch)
+        output = call_model(model, inputs, named=model, attentions=False)
+        return loss(output, target if target is not None else batch)
+
+    return of_batch
+
+
+def _sparsify(step: Sparsify, state: State, _given: Given, _scratch: Scratch) -> State:
+    from edgeopt.pruning import sparsify  # noqa: PLC0415 (heavy)
+
+    made = sparsify(_module(state), ratio=step.ratio, pattern=step.pattern, keep=step.keep)
+    return replace(state, module=made)
+
+
+def _finetune(step: Finetune, state: State, given: Given, scratch: Scratch) -> State:
+    fields = msgspec.structs.asdict(step)
+    alone = Distill(**fields, logits_weight=0.0)
+    return replace(state, module=_taught(alone, _module(state), given, scratch, "training"))
+
+
+def _distill(step: Distill, state: State, given: Given, scratch: Scratch) -> State:
+    return replace(state, module=_taught(step, _module(state), given, scratch, "training"))
+
+
+def _taught(
+    step: Distill, student: torch.nn.Module, given: Given, scratch: Scratch, name: str
+) -> torch.nn.Module:
+    from edgeopt.distillation import distill_student  # noqa: PLC0415 (heavy)
+
+    options = training_options(
+        step,
+        evaluate=given.evaluate,
+        checkpoint=scratch.checkpoint(name),
+        progress=given.progress,
+    )
+    teacher = given.teacher or student
+    wishes = distillation_wishes(step, given.loss)
+    return distill_student(student, teacher, given.data or (), wishes, options).student
+
+
+def _quantize(step: Quantize, state: State, given: Given, _scratch: Scratch) -> State:
+    from edgeopt.quantization import quantize_program  # noqa: PLC0415 (heavy)
+
+    program = state.as_program(given.example_inputs)
+    config = quantization_config(step, given.target)
+    made = quantize_program(program, given.inputs(), config, progress=given.progress)
+    return replace(state, program=made)
+
+
+def _train_quantized(step: TrainQuantized, state: State, given: Given, scratch: Scratch) -> State:
+    from edgeopt.qat import QatOptions, train_program  # noqa: PLC0415 (heavy)
+    from edgeopt.recipes.imitate import imitating  # noqa: PLC0415 (heavy)
+
+    data, loss = given.data or (), given.loss
+    if loss is None and given.teacher is not None:
+        data, loss = imitating(given.teacher, data)
+    training = training_options(
+        step,
+        evaluate=given.evaluate,
+        checkpoint=scratch.checkpoint("training"),
+        progress=given.progress,
+    )
+    options = QatOptions(
+        quantization_config(step.quantization, given.target),
+        given.inputs(),
+        step.ranges,
+        step.freeze_after,
+    )
+    program = state.as_program(given.example_inputs)
+    return replace(state, program=train_program(program, data, loss, options, training))  # type: ignore[arg-type]
+
+
+def _module(state: State) -> torch.nn.Module:
+    if state.module is None:
+        raise TypeError("no module")  # `require_all` has refused it
+    return state.module
+
+
+_BY_KIND: dict[type, Callable[[Any, State, Any, Scratch], State]] = {
+    Prune: _prune,
+    Sparsify: _sparsify,
+    Finetune: _finetune,
+    Distill: _distill,
+    Quantize: _quantize,
+    TrainQuantized: _train_quantized,
+}

@@ -1,0 +1,155 @@
+"""`edgeopt.compress`: carries out a recipe, step by step."""
+
+from __future__ import annotations
+
+import copy
+import time
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from edgeopt.errors import InputError
+from edgeopt.ir.inputs import infer_example_inputs
+from edgeopt.recipes.carry_out import Scratch, State, as_canonical, carry_out
+from edgeopt.recipes.given import Given, readable_again, require_all
+from edgeopt.recipes.measure import figures
+from edgeopt.recipes.result import Compressed, Figures, StepRecord
+from edgeopt.recipes.steps import AnyStep, Sparsify, plain, step_name
+from edgeopt.recipes.work import Work
+from edgeopt.training.randomness import random_state, restore_random_state, seed_epoch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgeopt.ir import Program
+    from edgeopt.recipes.recipe import Recipe
+
+__all__ = ["compress_model"]
+
+
+def compress_model(
+    model: Any,
+    recipe: Recipe,
+    given: Given,
+    *,
+    work: Path | str | None = None,
+    resume: bool = True,
+) -> Compressed:
+    """Returns what ``recipe`` makes of ``model``; `edgeopt.compress` documents the arguments.
+
+    Raises:
+        EdgeoptError: What a step raises; it is named.
+    """
+    recipe.check(f"recipe {recipe.name}".strip())
+    start, given = _start(model, given)
+    is_module = start.module is not None
+    require_all(recipe, given, is_module=is_module)
+    original = start.as_program(given.example_inputs)  # what cannot be captured fails here
+    teacher = given.teacher
+    if teacher is None and is_module:
+        given = replace(given, teacher=copy.deepcopy(start.module))
+    target = "" if given.target is None else given.target.name
+    held = model if is_module else start.program
+    folder = work and Work(work, recipe, held, target=target, teacher=teacher)
+    run = _Run(recipe, given, folder or None)
+    with folder.held(resume=resume) if folder else nullcontext():
+        records = run.all(start)
+    return Compressed(run.program(), run.state.module, original, tuple(records), recipe)
+
+
+def _start(model: Any, given: Given) -> tuple[State, Given]:
+    if isinstance(model, torch.nn.Module):
+        example = given.example_inputs
+        example = infer_example_inputs(model) if example is None else example
+        state = State(copy.deepcopy(model).eval())
+    else:
+        example = given.example_inputs
+        state = State(None, as_canonical(model, example))
+    if state.module is not None and example is None:
+        raise InputError(
+            f"{type(model).__name__} does not say what it takes",
+            where="example_inputs",
+            hint="pass example_inputs=(tensor,) with the shape and dtype it will see on the device",
+        )
+    _require_functions(evaluate=given.evaluate, loss=given.loss)
+    return state, replace(
+        given,
+        example_inputs=example,
+        data=readable_again(given.data, "data"),
+        calibration_data=readable_again(given.calibration_data, "calibration_data"),
+    )
+
+
+def _require_functions(**given: Any) -> None:
+    for name, function in given.items():
+        if function is not None and not callable(function):
+            what = f"expected a function, got a {type(function).__name__}"
+            raise InputError(what, where=name)
+
+
+class _Run:
+    """One recipe under way."""
+
+    def __init__(self, recipe: Recipe, given: Given, work: Work | None) -> None:
+        self.recipe, self.given, self.work = recipe, given, work
+        self.state = State(None)
+
+    def all(self, start: State) -> list[StepRecord]:
+        self.state = start
+        before = self._first()
+        records = []
+        for place, step in enumerate(self.recipe.steps):
+            record = self._finished(place) or self._do(place, step, before)
+            records.append(record)
+            before = record.after
+        return records
+
+    def program(self) -> Program:
+        """Returns the Program at the end, with each weight's sparsity where there is some."""
+        from edgeopt.pruning import record_sparsity  # noqa: PLC0415 (heavy)
+
+        program = self.state.as_program(self.given.example_inputs)
+        sparse = any(isinstance(step, Sparsify) for step in self.recipe.steps)
+        return record_sparsity(program) if sparse else program
+
+    def _first(self) -> Figures:
+        held = self.work.start() if self.work else None
+        if held is not None:
+            return held
+        found = figures(self.state, self.given)
+        if self.work:
+            self.work.keep_start(found)
+        return found
+
+    def _finished(self, place: int) -> StepRecord | None:
+        found = self.work.finished(place, self.state) if self.work else None
+        if found is None:
+            return None
+        self.state, record = found
+        self._progress(place + 1)
+        return record
+
+    def _do(self, place: int, step: AnyStep, before: Figures) -> StepRecord:
+        self._progress(place)
+        scratch = self.work.scratch(place, self.state.module) if self.work else Scratch()
+        began = time.monotonic()
+        randomness = random_state()
+        try:
+            seed_epoch(0, place, 0, self.given.data)
+            self.state = carry_out(place, step, self.state, self.given, scratch)
+        finally:
+            restore_random_state(*randomness)
+        seconds = time.monotonic() - began
+        settings = plain(step)
+        after = figures(self.state, self.given)
+        record = StepRecord(step_name(step), settings, before, after, round(seconds, 3))
+        if self.work:
+            self.work.keep(place, self.state, record)
+        self._progress(place + 1)
+        return record
+
+    def _progress(self, done: int) -> None:
+        if self.given.progress is not None:
+            self.given.progress("recipe", done, len(self.recipe.steps))

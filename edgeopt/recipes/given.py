@@ -1,0 +1,165 @@
+"""What a user gives beside model and recipe, and what each step needs of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgeopt.errors import InputError
+from edgeopt.recipes.steps import AnyStep, Distill, Finetune, Prune, Quantize, TrainQuantized
+from edgeopt.training.batches import split_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import torch
+
+    from edgeopt.contracts import Progress, Target
+    from edgeopt.recipes.recipe import Recipe
+
+__all__ = ["Given", "require_all"]
+
+MOST_ITEMS = 512
+"""Items that are kept of calibration data which can be read only once."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the steps work with; `edgeopt.compress` documents it.
+
+    Attributes:
+        example_inputs: One call's inputs.
+        data: Training batches.
+        loss: ``loss(output, target)``.
+        calibration_data: Real inputs; None takes those of ``data``.
+        evaluate: ``evaluate(model) -> float``.
+        target: The device.
+        teacher: What students learn from; the model itself where None was given.
+        progress: Called with (stage, done, total).
+    """
+
+    example_inputs: Any
+    data: Iterable[Any] | None = None
+    loss: Callable[[Any, Any], torch.Tensor] | None = None
+    calibration_data: Iterable[Any] | None = None
+    evaluate: Callable[[Any], float] | None = None
+    target: Target | None = None
+    teacher: torch.nn.Module | None = None
+    progress: Progress | None = None
+
+    def inputs(self) -> Iterable[Any] | None:
+        """Returns real inputs: the calibration data, or the inputs of the training batches."""
+        if self.calibration_data is not None or self.data is None:
+            return self.calibration_data
+        return _Inputs(self.data)
+
+    def some(self, count: int, *, labelled: bool = False) -> list[Any]:
+        """Returns the first batches, at least ``count`` inputs where there are as many."""
+        held: list[Any] = []
+        total = 0
+        for item in (self.data if labelled else self.inputs()) or ():
+            held.append(item)
+            total += _length(split_batch(item)[0])
+            if total >= count:
+                break
+        return held
+
+
+class _Inputs:
+    """The inputs of labelled batches; can be read as often as the batches can."""
+
+    def __init__(self, data: Iterable[Any]) -> None:
+        self._data = data
+
+    def __iter__(self) -> Iterator[Any]:
+        return (split_batch(batch)[0] for batch in self._data)
+
+
+def readable_again(given: Any, where: str) -> Any:
+    """Returns data that can be read more than once: the first items of an iterator.
+
+    Raises:
+        InputError: It is no iterable of inputs.
+    """
+    if given is None:
+        return None
+    if isinstance(given, (str, Mapping)) or not hasattr(given, "__iter__"):
+        what = f"expected an iterable of batches, got a {type(given).__name__}"
+        raise InputError(what, where=where, hint="a DataLoader or a list; for one batch: [batch]")
+    if not isinstance(given, Iterator):
+        return given
+    if where == "data":
+        what = "an iterator can be read only once"
+        raise InputError(what, where=where, hint="pass a DataLoader or a list of batches")
+    return list(itertools.islice(given, MOST_ITEMS))
+
+
+def require_all(recipe: Recipe, given: Given, *, is_module: bool) -> None:
+    """Checks that each step has what it needs, before any work is done.
+
+    Raises:
+        InputError: Something is missing; all of it is named, with what to pass.
+    """
+    lacking = [
+        (f"steps[{place}] ({step.__struct_config__.tag}) {what}", hint)
+        for place, step in enumerate(recipe.steps)
+        for what, hint in _lacking(step, given, is_module=is_module)
+    ]
+    if lacking:
+        hints = list(dict.fromkeys(hint for _, hint in lacking))
+        raise InputError(
+            "; ".join(what for what, _ in lacking),
+            where=f"recipe {recipe.name}".strip(),
+            hint="; ".join(hints),
+        )
+
+
+_DATA = "data=a DataLoader or a list of batches (inputs, target)"
+_INPUTS = "calibration_data=about 100 real inputs, or data="
+_LOSS = "loss=a function of (output, target), for example torch.nn.functional.cross_entropy"
+
+
+def _lacking(step: AnyStep, given: Given, *, is_module: bool) -> Iterator[tuple[str, str]]:
+    if step.level == "module" and not is_module:
+        yield "works on a torch module, and a Program was given", "pass the module"
+    if isinstance(step, Prune):
+        yield from _lacking_to_prune(step, given)
+    elif isinstance(step, (Distill, Finetune, TrainQuantized)) and given.data is None:
+        yield "needs training data", f"pass {_DATA}"
+    if isinstance(step, Quantize) and step.precision == "int8" and given.inputs() is None:
+        yield "needs to see real inputs", f"pass {_INPUTS}"
+    if isinstance(step, Finetune) and given.loss is None and not _own_loss(given):
+        yield "needs a loss", f"pass {_LOSS}"
+    alone = given.teacher is None and not is_module
+    if isinstance(step, TrainQuantized) and given.loss is None and alone:
+        yield "needs a loss or a teacher", f"pass {_LOSS}, or teacher=the float module"
+
+
+def _lacking_to_prune(step: Prune, given: Given) -> Iterator[tuple[str, str]]:
+    looks = step.importance == "activation" or step.sensitivity is not None
+    if looks and given.inputs() is None:
+        what = "needs to see real inputs" if step.sensitivity is None else "needs real inputs"
+        yield what, f'pass {_INPUTS}; importance = "l1" needs none'
+    if step.importance == "taylor" and (given.data is None or given.loss is None):
+        yield "ranks by gradients", f"pass {_DATA} and {_LOSS}"
+    if step.latency_ms is not None and given.target is None:
+        yield "has a latency as its goal", 'pass target="rpi4", for example'
+    if step.finetune is not None and given.data is None:
+        yield "trains after each of its steps", f"pass {_DATA}"
+
+
+def _own_loss(given: Given) -> bool:
+    """Whether the model itself may return a loss: batches by name, as Hugging Face takes them."""
+    first = next(iter(given.some(1, labelled=True)), None)
+    return isinstance(first, Mapping)
+
+
+def _length(inputs: Any) -> int:
+    if isinstance(inputs, Mapping):
+        inputs = next(iter(inputs.values()), None)
+    elif isinstance(inputs, (tuple, list)):
+        inputs = inputs[0] if inputs else None
+    shape = tuple(getattr(inputs, "shape", ()))
+    return int(shape[0]) if shape else 1

@@ -1,0 +1,126 @@
+"""A recipe: which steps, in which order, with what. The same in Python and in TOML."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from edgeopt.errors import InputError
+from edgeopt.recipes.rules import raise_any, wrong_fields
+from edgeopt.recipes.steps import AnyStep, plain, step_name
+
+__all__ = ["FORMATS", "Recipe", "parse_recipe", "read_recipe"]
+
+FORMATS = (1,)
+"""Versions of the schema that this edgeopt reads."""
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An ordered list of compression steps.
+
+    Attributes:
+        steps: The steps, first to last: those on the module, then those on the Program.
+        name: How a person calls it.
+        description: What it is for.
+        format: The version of the schema.
+    """
+
+    steps: tuple[AnyStep, ...]
+    name: str = ""
+    description: str = ""
+    format: Literal[1] = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the recipe as a file holds it: what is as it is anyway is left out."""
+        head = {"format": self.format, "name": self.name, "description": self.description}
+        held: dict[str, Any] = {k: v for k, v in head.items() if v}
+        return {**held, "steps": [_plain(step) for step in self.steps]}
+
+    def to_toml(self) -> str:
+        """Returns the recipe as the text of a TOML file."""
+        held = self.to_dict()
+        steps = held.pop("steps")
+        lines = [f"{key} = {_toml(value)}" for key, value in held.items()]
+        for step in steps:
+            lines += ["", "[[steps]]", *(f"{_key(k)} = {_toml(v)}" for k, v in step.items())]
+        return "\n".join(lines) + "\n"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the steps; name and description do not count."""
+        text = json.dumps(plain(self.steps), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def check(self, file: str = "recipe") -> None:
+        """Checks what Python lets through: types, values, and the order of the steps.
+
+        Args:
+            file: How errors call the recipe.
+
+        Raises:
+            InputError: Something is wrong; all of it is named.
+        """
+        raise_any(wrong_fields(plain(self)), file)
+
+
+def parse_recipe(table: Any, *, file: str = "recipe") -> Recipe:
+    """Returns the recipe that ``table`` (the content of a TOML file) describes.
+
+    Raises:
+        InputError: A field is unknown or wrong; all of them are named.
+    """
+    raise_any(wrong_fields(table), file)
+    return msgspec.convert(table, Recipe)
+
+
+def read_recipe(path: Path | str) -> Recipe:
+    """Returns the recipe in the TOML file at ``path``.
+
+    Raises:
+        InputError: It cannot be read, is not TOML, or a field is wrong.
+    """
+    path = Path(path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        what = f"cannot be read: {error.strerror or error}"
+        raise InputError(what, where=str(path)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"is not valid TOML: {error}", where=path.name) from error
+    recipe = parse_recipe(table, file=path.name)
+    return recipe if recipe.name else msgspec.structs.replace(recipe, name=path.stem)
+
+
+def _plain(step: AnyStep) -> dict[str, Any]:
+    held = {"step": step_name(step)}
+    for field in msgspec.structs.fields(step):
+        value = getattr(step, field.name)
+        default = {} if field.default_factory is dict else field.default
+        if value != default:
+            held[field.name] = _without_defaults(value)
+    return held
+
+
+def _without_defaults(value: Any) -> Any:
+    if not isinstance(value, msgspec.Struct):
+        return plain(value)
+    fields = msgspec.structs.fields(value)
+    return {f.name: v for f in fields if (v := getattr(value, f.name)) != f.default}
+
+
+def _key(name: str) -> str:
+    bare = name.replace("_", "").replace("-", "")
+    return name if bare.isascii() and bare.isalnum() else json.dumps(name)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_key(k)} = {_toml(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return repr(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
