@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         prune,
         quantize,
         reference,
+        search,
         targets,
         train_quantized,
     )
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from edgeopt.ir import Program
     from edgeopt.quantization import QuantizationConfig
     from edgeopt.recipes import Compressed, Recipe
+    from edgeopt.searching import SearchResult
     from edgeopt.training import TrainingOptions
 
 __version__ = "0.1.0"
@@ -49,6 +51,7 @@ __all__ = [
     "Program",
     "QuantizationConfig",
     "Recipe",
+    "SearchResult",
     "TrainingOptions",
     "TuneOptions",
     "backends",
@@ -68,6 +71,7 @@ __all__ = [
     "prune",
     "quantize",
     "reference",
+    "search",
     "targets",
     "train_quantized",
 ]
@@ -91,6 +95,7 @@ _LAZY = {
             "prune",
             "quantize",
             "reference",
+            "search",
             "targets",
             "train_quantized",
         ),
@@ -105,6 +110,7 @@ _LAZY = {
     "Program": "edgeopt.ir",
     "QuantizationConfig": "edgeopt.quantization",
     "Recipe": "edgeopt.recipes",
+    "SearchResult": "edgeopt.searching",
     "TrainingOptions": "edgeopt.training",
     "TuneOptions": "edgeopt.contracts",
 }

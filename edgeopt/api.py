@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from edgeopt.quantization import QuantizationConfig
     from edgeopt.recipes import Compressed, Recipe
     from edgeopt.registry import BackendInfo
+    from edgeopt.searching import SearchResult
+    from edgeopt.searching.trials import Watch
 
     Model = torch.nn.Module | torch.export.ExportedProgram
 
@@ -43,6 +45,7 @@ __all__ = [
     "prune",
     "quantize",
     "reference",
+    "search",
     "targets",
     "train_quantized",
 ]
@@ -249,6 +252,106 @@ def reference(program: Program) -> Runner:
     from edgeopt.ir import ReferenceRunner  # noqa: PLC0415 (torch)
 
     return ReferenceRunner(program)
+
+
+def search(  # noqa: PLR0913 (each is one choice of the user)
+    model: Model | Program,
+    target: str | Path | Target,
+    *,
+    evaluate: Callable[[Callable[..., Any]], float] | None = None,
+    max_drop: float | None = None,
+    max_latency_ms: float | None = None,
+    max_size_mb: float | None = None,
+    prefer: str | None = None,
+    example_inputs: Any = None,
+    calibration_data: Iterable[Any] | None = None,
+    device: str | Device | None = None,
+    backends: Sequence[str] | None = None,
+    precisions: Sequence[str] | None = None,
+    quantization: QuantizationConfig | Mapping[str, Any] | None = None,
+    pruning: bool | Sequence[float] | Mapping[str, Any] | None = None,
+    finetune: Callable[[torch.nn.Module, int], Any] | None = None,
+    trials: int = 40,
+    minutes: float = 0.0,
+    study: str | Path | None = None,
+    seed: int = 0,
+    threads: int = 0,
+    check_samples: int = 64,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
+) -> SearchResult:
+    """Returns the best compression of ``model`` under a budget, and every trial that led there.
+
+    Each trial is compiled, put through the parity gate, scored by ``evaluate`` and timed on the
+    device. Needs Optuna: ``pip install "edgeopt[compress]"``.
+
+    Args:
+        model: A module in eval mode, an ExportedProgram, or a Program; to prune it, a module.
+        target: As for `deploy`.
+        evaluate: ``evaluate(fn) -> float``, higher is better. Without it the score is the share of
+            ``check_samples`` inputs that name the same class as the float model.
+        max_drop: How far the score may fall below the float model's.
+        max_latency_ms: How long the median of a call may take on the device.
+        max_size_mb: How large the compiled model may be, in millions of bytes.
+        prefer: What decides within the budget: ``score``, ``latency`` or ``size``. Where left out
+            latency with a ``max_drop`` (size where none can be measured), else the score.
+        example_inputs: As for `deploy`.
+        calibration_data: As for `deploy`; without it there is no int8.
+        device: Where latency is measured; this machine where it is the target. An emulated device
+            has no latency.
+        backends: Names of backends to try; those that the target prefers where left out.
+        precisions: Of ``int8``, ``int8-dynamic``, ``float16`` and ``float32``; all where left out.
+        quantization: Settings that are not to be searched: a `QuantizationConfig`, or its fields.
+        pruning: Shares of the units to try pruning, True for usual ones, or options of `prune` with
+            ``ratios`` among them. Usual ones where only ``finetune`` is given, else none.
+        finetune: Called with the pruned module and the step, to train it.
+        trials: How many configurations the study shall hold, those of earlier runs and of other
+            workers included; 0: no limit of that kind.
+        minutes: How long this run may start new trials; 0: no limit of that kind.
+        study: A path (SQLite) or a URL of SQLAlchemy, for many workers on one study; ``none`` to
+            keep nothing. In the user's cache folder, one for each search, where left out.
+        seed: Where the search starts.
+        threads: Threads of the runtime; 0 leaves it to the runtime.
+        check_samples: How many inputs parity and agreement are checked on.
+        progress: Called with (stage, done, total).
+        watch: Called with a `SearchEvent` after each trial.
+
+    Raises:
+        InputError: An option, the model, the data or the study cannot be used.
+        TargetError: There is no such target.
+        PluginError: Optuna or every backend is missing; says what to type.
+        UnsupportedError: No backend runs the model.
+        BudgetError: Nothing that was tried keeps to the budget; says the nearest, and carries the
+            result.
+        DeviceError: The device cannot be reached, or fails again and again.
+    """
+    from edgeopt.searching.options import SearchOptions  # noqa: PLC0415
+    from edgeopt.searching.run import run_search  # noqa: PLC0415 (torch)
+
+    options = SearchOptions(
+        example_inputs=example_inputs,
+        calibration_data=calibration_data,
+        evaluate=evaluate,
+        max_drop=max_drop,
+        max_latency_ms=max_latency_ms,
+        max_size_mb=max_size_mb,
+        prefer=prefer,
+        device=device,
+        backends=backends,
+        precisions=precisions,
+        quantization=quantization,
+        pruning=pruning,
+        finetune=finetune,
+        trials=trials,
+        minutes=minutes,
+        study=study,
+        seed=seed,
+        threads=threads,
+        check_samples=check_samples,
+        progress=progress,
+        watch=watch,
+    )
+    return run_search(model, target, options)
 
 
 def load(bundle: Path | str | Bundle, *, threads: int = 0) -> Runner:

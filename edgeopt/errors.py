@@ -12,6 +12,7 @@
     ├── CompileError          a toolchain failed on a program that it said it supports
     ├── BundleError           a bundle is damaged, hostile or of an unknown version
     ├── GateError             a deployment fell short of what was asked (carries the deployment)
+    ├── BudgetError           nothing that a search tried keeps to the budget (carries the result)
     └── DeviceError           a device cannot be reached, prepared, or fails to run
 
 Each says what was wrong, where, and what to do next, once.
@@ -22,6 +23,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "BudgetError",
     "BundleError",
     "CalibrationError",
     "CaptureError",
@@ -145,6 +147,20 @@ class GateError(EdgeoptError):
     ) -> None:
         super().__init__(what, where=where, hint=hint)
         self.deployment = deployment
+
+
+class BudgetError(EdgeoptError):
+    """Nothing that a search tried keeps to the budget.
+
+    Attributes:
+        result: The `SearchResult`, with every trial and the one that comes nearest.
+    """
+
+    def __init__(
+        self, what: str, *, where: str | None = None, hint: str | None = None, result: Any = None
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.result = result
 
 
 class DeviceError(EdgeoptError):

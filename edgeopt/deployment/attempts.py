@@ -9,13 +9,37 @@ if TYPE_CHECKING:
 
     from edgeopt.gate.harm import Harm
 
-__all__ = ["HARM_SAMPLES", "ways_out"]
+__all__ = ["HARM_SAMPLES", "HARM_TRIES", "keep_counts", "kept_names", "ways_out"]
 
 HARM_SAMPLES = 4
 """How many samples the search for harmful values runs on."""
 
-WORST = 3
-"""How many values are kept in float at once."""
+HARM_TRIES = 48
+"""How many values are put back to float, one by one, to see which of them do harm."""
+
+FIRST = 3
+"""How many values are kept in float at first; then twice as many, until all harmful ones are."""
+
+
+def keep_counts(harmful: int) -> tuple[int, ...]:
+    """Returns how many of ``harmful`` values to keep in float, step by step: 3, 6, 12, … all."""
+    counts = []
+    count = FIRST
+    while count < harmful:
+        counts.append(count)
+        count *= 2
+    return (*counts, harmful) if harmful else ()
+
+
+def kept_names(harms: Sequence[Harm], count: int, others: Sequence[str] = ()) -> list[str]:
+    """Returns what ``keep_float`` names to keep the ``count`` worst values in float.
+
+    Args:
+        harms: The harmful values, the worst first.
+        count: How many of them.
+        others: What it names besides.
+    """
+    return list(dict.fromkeys([*others, *(name for h in harms[:count] for name in h.keep)]))
 
 
 def ways_out(
@@ -26,12 +50,13 @@ def ways_out(
     Args:
         precision: What lost too much.
         settings: Its settings.
-        harms: Its most harmful values.
+        harms: Its harmful values, the worst first.
         known: What the backend can compile.
     """
-    if precision == "int8" and harms:
-        kept = [*settings.get("keep_float", ()), *(n for h in harms[:WORST] for n in h.keep)]
-        yield "int8", {**settings, "keep_float": list(dict.fromkeys(kept))}
+    if precision == "int8":
+        for count in keep_counts(len(harms)):
+            kept = kept_names(harms, count, settings.get("keep_float", ()))
+            yield "int8", {**settings, "keep_float": kept}
     for other in ("float16", "float32"):
         if other in known and precision not in {other, "float32"}:
             yield other, {"precision": other} if other != "float32" else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.deployment.attempts import HARM_SAMPLES, ways_out
+from edgeopt.deployment.attempts import HARM_SAMPLES, HARM_TRIES, ways_out
 from edgeopt.deployment.auto import deploy_auto
 from edgeopt.deployment.build import Build, build, quantized
 from edgeopt.deployment.choose import choose_backend
@@ -21,7 +21,7 @@ from edgeopt.errors import GateError, InputError
 from edgeopt.registry import find_backend, find_target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from edgeopt.contracts import Backend, Target, TuningReport
@@ -31,7 +31,14 @@ if TYPE_CHECKING:
     from edgeopt.gate.harm import Harm
     from edgeopt.ir import Program
 
-__all__ = ["as_program", "calibration_of", "plan_deployment", "run_deployment"]
+__all__ = [
+    "as_program",
+    "calibration_of",
+    "carry_out",
+    "harms_of",
+    "plan_deployment",
+    "run_deployment",
+]
 
 
 def plan_deployment(
@@ -74,9 +81,39 @@ def run_deployment(model: Any, target: str | Path | Target, request: Request) ->
     found = find_target(target)
 
     def run(one: Plan) -> Deployment:
-        return _Work(one, found, find_backend(one.backend), side.request, side).deploy()
+        return carry_out(one, found, side)
 
     return run(plan) if request.backend != "auto" else deploy_auto(plan, found, side, run)
+
+
+def carry_out(plan: Plan, target: Target, side: FloatSide) -> Deployment:
+    """Returns what came of ``plan``, as ``side.request`` asks for it.
+
+    Raises:
+        EdgeoptError: As `run_deployment`.
+    """
+    return _Work(plan, target, find_backend(plan.backend), side.request, side).deploy()
+
+
+def harms_of(side: FloatSide, settings: Mapping[str, Any], program: Program) -> tuple[Harm, ...]:
+    """Returns the values whose rounding harms ``program`` most, the worst first.
+
+    Args:
+        side: The float model, with its calibration samples.
+        settings: With which ``program`` was quantized.
+        program: The quantized program.
+    """
+    from edgeopt.gate.harm import harmful_values  # noqa: PLC0415 (only where one fell short)
+
+    samples, progress = side.samples.calibration, side.request.progress
+    progress("find what does harm", 0, 1)
+    rescale = {**settings, "keep_float": ["*"]}  # rescaled as it was, not rounded
+    rescaled = quantized(side.program, samples, rescale, progress=silent)
+    found = harmful_values(
+        rescaled, program, samples[:HARM_SAMPLES], limit=HARM_TRIES, try_out=HARM_TRIES
+    )
+    progress("find what does harm", 1, 1)
+    return found
 
 
 def calibration_of(
@@ -197,17 +234,13 @@ class _Work:
         self.attempts.append(Attempt(one.precision, one.settings, outcome, taken))
 
     def _harms(self, one: _Try) -> tuple[Harm, ...]:
-        from edgeopt.gate.harm import harmful_values  # noqa: PLC0415 (only where one fell short)
-
-        samples = self.side.samples.calibration
-        if one.precision != "int8" or not samples or self.side.given is not None:
+        if (
+            one.precision != "int8"
+            or not self.side.samples.calibration
+            or self.side.given is not None
+        ):
             return ()
-        self.request.progress("find what does harm", 0, 1)
-        settings = {**one.settings, "keep_float": ["*"]}  # rescaled as it was, not rounded
-        rescaled = quantized(self.side.program, samples, settings, progress=silent)
-        found = harmful_values(rescaled, one.build.program, samples[:HARM_SAMPLES])
-        self.request.progress("find what does harm", 1, 1)
-        return found
+        return harms_of(self.side, one.settings, one.build.program)
 
     def _measured(self, last: _Try) -> Deployment:
         speed, why_not = None, ""
@@ -255,13 +288,13 @@ class _Work:
             raise GateError("; ".join(deployment.warnings), where="strict", deployment=deployment)
 
     def _diagnosis(self, last: _Try) -> Diagnosis:
-        from edgeopt.gate.diagnose import diagnose  # noqa: PLC0415 (only where one fell short)
+        from edgeopt.gate.diagnose import SHOWN, diagnose  # noqa: PLC0415 (only where one fell short)
 
         return diagnose(
             self.target,
             precision=last.precision,
             support=last.build.support,
-            harms=self._harms(last),
+            harms=self._harms(last)[:SHOWN],
             samples=len(self.side.samples.calibration),
             tried=tuple(attempt.precision for attempt in self.attempts),
         )

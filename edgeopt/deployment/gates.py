@@ -73,6 +73,16 @@ class FloatSide:
             self._programs[key] = make()
         return self._programs[key]
 
+    def forget(self) -> None:
+        """Lets go of the programs that `quantized` made."""
+        self._programs.clear()
+
+    def compare_with(self, other: FloatSide) -> None:
+        """Has outputs and score compared with those of ``other``: this side's model was changed."""
+        self._outputs = other.outputs()
+        if self.request.evaluate is not None:
+            self._score = other.score()
+
     def score(self) -> float:
         """Returns the score of the float model itself, by the user's ``evaluate``."""
         if self._score is None:

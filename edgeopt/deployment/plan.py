@@ -193,7 +193,9 @@ def _gates(request: Request, precision: str, *, timed: bool) -> tuple[PlannedGat
 def _fallback(request: Request) -> str:
     if request.precision != "auto":
         return "fails"
-    return "keeps the most harmful values in float, then tries float16 and float32, then fails"
+    return (
+        "keeps ever more of the harmful values in float, then tries float16 and float32, then fails"
+    )
 
 
 def _notes(program: Program | None, request: Request, *, calibrated: bool) -> tuple[str, ...]:

@@ -1,0 +1,170 @@
+"""Tries one configuration: prune, quantize, compile, check, measure on the device."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from edgeopt.deployment.build import quantized
+from edgeopt.deployment.deploy import as_program, carry_out, harms_of
+from edgeopt.deployment.plan import make_plan, quantization_settings
+from edgeopt.deployment.request import silent
+from edgeopt.errors import InputError
+from edgeopt.gate.harm import Harm
+from edgeopt.searching.trials import Measured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgeopt.contracts import Target
+    from edgeopt.deployment.gates import FloatSide
+    from edgeopt.deployment.request import Request
+    from edgeopt.deployment.result import Deployment
+    from edgeopt.ir import Program
+    from edgeopt.searching.configuration import Configuration
+    from edgeopt.searching.study import Study
+
+__all__ = ["Bench"]
+
+
+@dataclass
+class Bench:
+    """What trials are made on.
+
+    Attributes:
+        float_side: The float model as it came, with its samples.
+        target: The device's descriptor.
+        request: What trials are deployed with; ``device`` is None where nothing is timed.
+        given: Fields of the quantization that the user chose.
+        prune: Returns the pruned and fine-tuned model for a share; None where none is pruned.
+        study: Remembers what all workers must agree on.
+        device: Where deployments of the result are verified and measured.
+    """
+
+    float_side: FloatSide
+    target: Target
+    request: Request
+    given: dict[str, Any]
+    prune: Callable[[float], Any] | None
+    study: Study
+    device: Any = None
+    _sides: dict[float, FloatSide] = field(default_factory=dict)
+    _harms: dict[float, tuple[Harm, ...]] = field(default_factory=dict)
+
+    def harms(self, pruned: float = 0.0) -> tuple[Harm, ...]:
+        """Returns the values whose rounding to int8 does harm, the worst first.
+
+        The study remembers them, so that all its workers mean the same by "the worst six".
+        """
+        if pruned not in self._harms:
+            known = self.study.remember(f"sensitivity {pruned:g}", lambda: self._found(pruned))
+            self._harms[pruned] = msgspec.convert(known, tuple[Harm, ...])
+        return self._harms[pruned]
+
+    def measure(
+        self, one: Configuration, known: Callable[[str], tuple[int, Measured] | None]
+    ) -> Measured:
+        """Returns what was measured of ``one``.
+
+        Args:
+            one: What to try.
+            known: Returns the trial that measured a program before, by its digest and backend.
+
+        Raises:
+            EdgeoptError: It cannot be had; says why.
+        """
+        began = time.monotonic()
+        side, request = self._prepared(one)
+        plan = make_plan(self.target, request, side.program)
+        program = self._quantized(side, plan.quantization)
+        digest = f"{one.backend}/{program.digest}"
+        before = known(digest)
+        if before is not None:
+            number, measured = before
+            seconds = time.monotonic() - began
+            return msgspec.structs.replace(measured, same_as=number, seconds=seconds)
+        try:
+            made = carry_out(plan, self.target, side)
+        finally:
+            side.forget()
+        return _measured(made, digest, time.monotonic() - began)
+
+    def deploy(self, one: Configuration, request: Request) -> Deployment:
+        """Returns the deployment of ``one``, through the whole gate, as ``request`` asks."""
+        side, own = self._prepared(one)
+        wanted = replace(
+            request,
+            precision=own.precision,
+            backend=own.backend,
+            quantization=own.quantization,
+            calibration_data=own.calibration_data,
+            evaluate=own.evaluate,
+            example_inputs=own.example_inputs,
+        )
+        wanted.check()
+        side.request = wanted
+        try:
+            plan = make_plan(self.target, wanted, side.program)
+            return carry_out(plan, self.target, side)
+        finally:
+            side.forget()
+
+    def _prepared(self, one: Configuration) -> tuple[FloatSide, Request]:
+        side = self._side(one.pruned)
+        harms = self.harms(one.pruned) if one.floats else ()
+        request = replace(
+            self.request,
+            precision=one.precision,
+            backend=one.backend,
+            quantization=one.settings(harms, self.given),
+        )
+        side.request = request
+        return side, request
+
+    def _side(self, pruned: float) -> FloatSide:
+        """Returns the model pruned by so much; its scores are compared with those of the whole."""
+        if pruned not in self._sides:
+            whole = self.float_side
+            side = whole
+            if pruned:
+                if self.prune is None:
+                    raise InputError("nothing is pruned here", where="pruning")
+                model = self.prune(pruned)
+                program = as_program(model, self.request.example_inputs)
+                side = replace(whole, model=model, program=program, _programs={})
+                side.compare_with(whole)
+            self._sides[pruned] = side
+        return self._sides[pruned]
+
+    def _quantized(self, side: FloatSide, settings: dict[str, Any]) -> Program:
+        samples, progress = side.samples.calibration, self.request.progress
+        return side.quantized(
+            settings, lambda: quantized(side.program, samples, settings, progress=progress)
+        )
+
+    def _found(self, pruned: float) -> Any:
+        side = self._side(pruned)
+        side.request = replace(self.request, progress=silent)
+        settings = quantization_settings("int8", self.given, self.target)
+        harms = harms_of(side, settings, self._quantized(side, settings))
+        side.forget()
+        return msgspec.to_builtins(harms)
+
+
+def _measured(made: Deployment, digest: str, seconds: float) -> Measured:
+    accuracy = made.accuracy
+    if accuracy is None or accuracy.value is None:
+        raise InputError("there is no score", where="evaluate", hint="pass evaluate=")
+    latency = None if made.profile is None else made.profile.latency
+    return Measured(
+        score=accuracy.value,
+        size_bytes=made.size_bytes,
+        latency_ms=None if latency is None else latency.median_ms,
+        low_ms=None if latency is None else latency.low_ms,
+        high_ms=None if latency is None else latency.high_ms,
+        program=digest,
+        seconds=seconds,
+    )

@@ -1,0 +1,41 @@
+"""The order in which ways out are tried."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgeopt.deployment.attempts import keep_counts, kept_names, ways_out
+from edgeopt.gate.harm import Harm
+
+KNOWN = ("int8", "float16", "float32")
+
+
+def harms(count):
+    return [
+        Harm(f"v{i}", "conv", "", "", 30.0, 30.0, 0.0, 9.0 - i, keep=(f"v{i}", f"v{i + 1}"))
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("harmful", "counts"),
+    [(0, ()), (1, (1,)), (3, (3,)), (4, (3, 4)), (12, (3, 6, 12)), (40, (3, 6, 12, 24, 40))],
+)
+def test_twice_as_many_until_all_are_kept(harmful, counts):
+    assert keep_counts(harmful) == counts
+
+
+def test_names_are_kept_once_and_after_those_of_the_user():
+    assert kept_names(harms(3), 2, ("mine", "v1")) == ["mine", "v1", "v0", "v2"]
+
+
+def test_ever_more_values_then_other_precisions():
+    found = list(ways_out("int8", {"weight_bits": 7}, harms(7), KNOWN))
+    assert [p for p, _ in found] == ["int8", "int8", "int8", "float16", "float32"]
+    assert [len(s.get("keep_float", ())) for _, s in found] == [4, 7, 8, 0, 0]
+    assert found[0][1]["weight_bits"] == 7
+
+
+@pytest.mark.parametrize(("precision", "left"), [("float16", ["float32"]), ("float32", [])])
+def test_a_float_precision_has_no_values_to_keep(precision, left):
+    assert [p for p, _ in ways_out(precision, {}, harms(3), KNOWN)] == left

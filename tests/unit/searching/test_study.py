@@ -1,0 +1,282 @@
+"""The study: no configuration twice, whoever asks; what was lost is tried again."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edgeopt.errors import InputError
+from edgeopt.searching import workers
+from edgeopt.searching.budget import Budget
+from edgeopt.searching.configuration import Configuration
+from edgeopt.searching.space import Space
+from edgeopt.searching.study import open_study
+from edgeopt.searching.trials import Measured
+
+SPACE = Space(
+    engines=(("a", "int8"), ("b", "int8"), ("a", "float32")),
+    floats=(0, 3, 6),
+    ranges=("auto", "minmax"),
+    rounding=("auto", "nearest"),
+)
+SIZE = 2 * 3 * 2 * 2 + 1
+IDENTITY = {"model": "m", "target": "t"}
+BUDGET = Budget(1.0, max_drop=0.1, max_latency_ms=2.0)
+
+
+def measured(one: Configuration) -> Measured:
+    """Returns figures that depend on the configuration alone."""
+    score = 1.0 - 0.2 / (1 + one.floats) + 0.01 * (one.ranges == "minmax")
+    slow = 3.0 if one.precision == "float32" else 1.0 + 0.1 * one.floats
+    return Measured(score, 1000 + one.floats, slow * (1.5 if one.backend == "a" else 1.0))
+
+
+def opened(where, identity=IDENTITY, *, timed=True):
+    return open_study(where, identity, timed=timed)
+
+
+def propose(where, count, *, seed=0):
+    """Returns the digests that a run of ``count`` trials tries."""
+    found = []
+    with opened(where) as study:
+        study.propose_from(SPACE, seed, BUDGET)
+        for _ in range(count):
+            claim = study.claim()
+            found.append(claim.configuration.digest)
+            study.done(claim, measured(claim.configuration))
+    return found
+
+
+def test_the_space_holds_each_meaning_once():
+    every = list(SPACE.all())
+    assert len(every) == len({one.digest for one in every}) == SIZE
+    for one in every:
+        assert SPACE.configuration(SPACE.places(one)) == one
+
+
+def test_a_float_configuration_has_no_switches_of_int8():
+    plain = Configuration("a", "float32")
+    assert Configuration("a", "float32", floats=3, ranges="mse").digest == plain.digest
+    assert Configuration("a", "int8", floats=3).digest != Configuration("a", "int8").digest
+
+
+def test_the_whole_space_is_proposed_without_a_repetition(tmp_path):
+    found = propose(tmp_path / "s.sqlite", SIZE)
+    assert len(set(found)) == SIZE
+
+
+def test_a_run_that_goes_on_proposes_what_one_run_would_have(tmp_path):
+    whole = propose(tmp_path / "one.sqlite", 18, seed=3)
+    parts = [propose(tmp_path / "two.sqlite", 6, seed=3) for _ in range(3)]
+    assert list(itertools.chain(*parts)) == whole
+
+
+def test_another_seed_proposes_otherwise(tmp_path):
+    first, second = (propose(tmp_path / f"{n}.sqlite", 16, seed=n) for n in (0, 1))
+    assert first[:3] == second[:3], "each engine as it is comes first"
+    assert first != second
+
+
+def test_the_fastest_backend_gets_the_harmful_values_first(tmp_path):
+    with opened("none") as study:
+        study.propose_from(SPACE, 0, BUDGET)
+        tried = []
+        for _ in range(5):
+            claim = study.claim()
+            tried.append(claim.configuration)
+            study.done(claim, measured(claim.configuration))
+    assert [(t.backend, t.floats) for t in tried[3:]] == [("b", 3), ("b", 6)]
+
+
+def test_two_workers_share_one_study(tmp_path):
+    where = tmp_path / "s.sqlite"
+    with opened(where) as one, opened(where) as two:
+        for study in (one, two):
+            study.propose_from(SPACE, 0, BUDGET)
+        claims = [study.claim() for _ in range(4) for study in (one, two)]
+        digests = [claim.configuration.digest for claim in claims]
+        assert len(set(digests)) == 8
+        assert one.running() == 8
+        for claim, study in zip(claims, itertools.cycle((one, two))):
+            study.done(claim, measured(claim.configuration))
+        assert one.trials() == tuple(
+            msgspec.structs.replace(t, new=not t.new) for t in two.trials()
+        )
+        assert one.running() == 0
+
+
+def test_what_another_worker_took_meanwhile_is_withdrawn(tmp_path, monkeypatch):
+    where = tmp_path / "s.sqlite"
+    with opened(where) as one, opened(where) as two:
+        for study in (one, two):
+            study.propose_from(SPACE, 0, BUDGET)
+        taken = one.claim()
+        seen = [set()]  # as two sees it when it proposes: nobody has begun
+        real = two.taken
+        monkeypatch.setattr(two, "taken", lambda *, but=-1: seen.pop() if seen else real(but=but))
+        assert two.claim() is None
+        assert two.claim().configuration != taken.configuration
+        assert [t.number for t in two.trials()] == []
+
+
+def test_a_failure_is_kept_with_its_reason_and_not_repeated(tmp_path):
+    where = tmp_path / "s.sqlite"
+    with opened(where) as study:
+        study.propose_from(SPACE, 0, BUDGET)
+        claim = study.claim()
+        study.failed(claim, "no kernel for that")
+    with opened(where) as study:
+        study.propose_from(SPACE, 0, BUDGET)
+        (trial,) = study.trials()
+        assert (trial.state, trial.reason, trial.new) == ("failed", "no kernel for that", False)
+        assert study.claim().configuration != claim.configuration
+
+
+def test_what_was_lost_is_tried_again_but_not_for_ever(tmp_path):
+    with opened(tmp_path / "s.sqlite") as study:
+        study.propose_from(SPACE, 0, BUDGET)
+        first = study.claim()
+        study.lost(first, "interrupted")
+        assert study.trials() == ()
+        second = study.claim()
+        assert second.configuration == first.configuration
+        study.lost(second, "interrupted")
+        assert study.claim().configuration != first.configuration
+        (trial,) = study.trials()
+        assert trial.reason == "given up: interrupted"
+
+
+KILLED = """
+import sys
+sys.path.insert(0, {here!r})
+from test_study import BUDGET, SPACE, opened
+with opened({where!r}) as study:
+    study.propose_from(SPACE, 0, BUDGET)
+    claim = study.claim()
+    print(claim.configuration.digest, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_trial_of_a_killed_process_is_tried_again(tmp_path):
+    where = str(tmp_path / "s.sqlite")
+    code = KILLED.format(here=str(Path(__file__).parent), where=where)
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        digest = process.stdout.readline().strip()
+        with opened(where) as study:
+            study.propose_from(SPACE, 0, BUDGET)
+            assert study.give_up_the_dead() == 0, "it still works"
+            assert digest in study.taken()
+        process.kill()
+    with opened(where) as study:
+        study.propose_from(SPACE, 0, BUDGET)
+        assert study.give_up_the_dead() == 1
+        assert study.claim().configuration.digest == digest
+
+
+def test_a_worker_elsewhere_is_alive_while_it_says_so():
+    me = workers.myself()
+    assert workers.alive(me)
+    assert not workers.alive({**me, "started": "0"}), "another process got its number"
+    elsewhere = {**me, "host": "elsewhere"}
+    assert workers.alive(elsewhere)
+    assert not workers.alive({**elsewhere, "beat": time.time() - 2 * workers.GRACE_S})
+
+
+def test_a_worker_gives_signs_of_life():
+    told = []
+    with workers.beating(told.append, every_s=0.01):
+        while len(told) < 2:
+            time.sleep(0.01)
+    count = len(told)
+    time.sleep(0.05)
+    assert len(told) == count
+    assert told[0]["beat"] <= told[1]["beat"]
+
+
+@pytest.mark.parametrize(
+    ("identity", "said"),
+    [
+        ({"model": "other", "target": "t"}, "not the same model"),
+        ({"model": "other", "target": "u"}, "not the same model, target"),
+        ({"model": "m", "target": "t", "evaluate": "e"}, "not the same evaluate"),
+    ],
+)
+def test_a_study_of_another_search_is_refused(tmp_path, identity, said):
+    where = tmp_path / "s.sqlite"
+    propose(where, 1)
+    with pytest.raises(InputError, match=said) as caught, opened(where, identity):
+        pass
+    assert str(where) in str(caught.value)
+
+
+def test_a_study_with_other_objectives_is_refused(tmp_path):
+    propose(tmp_path / "s.sqlite", 1)
+    with (
+        pytest.raises(InputError, match="another search: with latencies"),
+        opened(tmp_path / "s.sqlite", timed=False),
+    ):
+        pass
+
+
+def test_a_study_of_somebody_else_is_refused(tmp_path):
+    import optuna
+
+    url = f"sqlite:///{tmp_path / 's.sqlite'}"
+    foreign = optuna.create_study(
+        storage=url, study_name="edgeopt", directions=["maximize", "minimize", "minimize"]
+    )
+    foreign.ask()
+    with pytest.raises(InputError, match="not of edgeopt"), opened(url):
+        pass
+
+
+def test_several_studies_live_in_one_database(tmp_path):
+    url = f"sqlite:///{tmp_path / 's.sqlite'}"
+    propose(f"{url}#first", 2)
+    with opened(f"{url}#second", {"model": "other"}) as study:
+        assert study.trials() == ()
+
+
+def test_each_search_has_its_own_study_where_none_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEOPT_CACHE", str(tmp_path / "cache"))
+    propose(None, 2)
+    with opened(None) as study:
+        assert len(study.trials()) == 2
+    with opened(None, {"model": "other"}) as study:
+        assert study.trials() == ()
+    assert (tmp_path / "cache" / "searches.sqlite").exists()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path):
+    (tmp_path / "s.sqlite").write_text("no database at all, whatever its name says")
+    with pytest.raises(InputError, match="cannot be opened"), opened(tmp_path / "s.sqlite"):
+        pass
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no folder"), opened(tmp_path / "no" / "s.sqlite"):
+        pass
+
+
+def test_a_database_without_its_driver_is_refused_and_keeps_its_password():
+    url = "nosuch://user:secret@host/name"
+    with pytest.raises(InputError, match="no such database") as caught, opened(url):
+        pass
+    assert "secret" not in str(caught.value)
+
+
+def test_optuna_speaks_as_before_afterwards():
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    propose("none", 1)
+    assert optuna.logging.get_verbosity() == before
