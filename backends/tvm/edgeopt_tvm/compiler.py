@@ -13,6 +13,7 @@ import tvm
 from edgeopt.contracts import Artifact
 from edgeopt.errors import CompileError, UnsupportedError
 from edgeopt_tvm.emitter import emit_program
+from edgeopt_tvm.indices import with_limits
 from edgeopt_tvm.lowering import lower_emitted
 from edgeopt_tvm.machine import machine_of
 from edgeopt_tvm.packaging import entry_of, model_files
@@ -45,7 +46,7 @@ def compile_program(
     machine = machine_of(target)
     emitter = emit_program(program, machine, step=_counted(program, progress))
     _require_support(emitter, target)
-    executable = lower_emitted(emitter)
+    executable = with_limits(lower_emitted(emitter), program)
     with closing(open_chooser(machine, options.tuning_database)) as chooser:
         ready, proof = _proven(executable, machine, chooser, progress)
     files = model_files(ready, target, progress=progress)

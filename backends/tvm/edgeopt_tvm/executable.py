@@ -26,6 +26,7 @@ class Buffer:
         alias: Index of the buffer whose memory this one is, seen in another shape of as many
             elements (the kind is then ``temporary``, whatever that buffer is); -1 for memory of
             its own. The buffer it names is never an alias itself.
+        limit: Of an input that chooses rows of a table: how many there are; 0 where any value may be.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Buffer:
     dtype: str
     kind: Kind
     alias: int = -1
+    limit: int = 0
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ def _buffer(buffer: Buffer, row: int, offset: int) -> str:
     name = buffer.name if buffer.kind in ("input", "output") else ""
     return (
         f"{{{_text(name)}, {_text(dtype.name)}, shape{row}, {len(buffer.shape)}, "
-        f"{_KINDS[buffer.kind]}, {{{code}, {bits}, 1}}, {size_bytes(buffer)}, {offset}}},"
+        f"{_KINDS[buffer.kind]}, {{{code}, {bits}, 1}}, {size_bytes(buffer)}, {offset}, "
+        f"{buffer.limit}}},"
     )
 
 

@@ -154,6 +154,32 @@ static int place(edgeopt_model *model, const void *const *inputs, void *const *o
   return 1;
 }
 
+static int64_t integer_at(const struct tensor *array, size_t i) {
+  switch (array->dtype.bits) {
+    case 8: return array->dtype.code ? ((const uint8_t *)array->data)[i] : ((const int8_t *)array->data)[i];
+    case 16: return ((const int16_t *)array->data)[i];
+    case 32: return ((const int32_t *)array->data)[i];
+    default: return ((const int64_t *)array->data)[i];
+  }
+}
+
+/* Returns whether all inputs that choose rows of a table choose rows that it has. */
+static int within(edgeopt_model *model) {
+  for (int32_t i = 0; i < table->input_count; i++) {
+    const struct buffer *b = &table->buffers[table->inputs[i]];
+    const struct tensor *array = &model->tensors[table->inputs[i]];
+    size_t count = b->limit ? b->bytes / (array->dtype.bits / 8) : 0;
+    for (size_t k = 0; k < count; k++) {
+      int64_t value = integer_at(array, k);
+      if (value >= 0 && value < b->limit) continue;
+      snprintf(model->error, sizeof model->error, "input %s: %lld, expected 0 to %lld", b->name,
+               (long long)value, (long long)b->limit - 1);
+      return 0;
+    }
+  }
+  return 1;
+}
+
 static void give(const edgeopt_model *model, void *const *outputs) {
   for (int32_t i = 0; i < table->output_count; i++) {
     int32_t at = table->outputs[i];
@@ -190,6 +216,7 @@ static int32_t run(edgeopt_model *model, const void *const *inputs, void *const 
     snprintf(model->error, sizeof model->error, "no memory for aligned inputs and outputs");
     return -1;
   }
+  if (!within(model)) return -1;
   pool_enter(model->pool);
   pool_clear(model->pool);
   int32_t failed = run_steps(model, step_ns);

@@ -45,6 +45,7 @@ struct buffer {
   struct data_type dtype;
   size_t bytes;
   size_t offset; /* CONSTANT: in the constants; TEMPORARY: in the arena */
+  int64_t limit; /* INPUT: its values must be 0 to limit - 1; 0: any */
 };
 
 struct step {
