@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zipfile
 from contextlib import contextmanager
@@ -150,9 +151,23 @@ class Bundle:
         """
         from edgeopt.bundles.publish import publish  # noqa: PLC0415 (only this method writes)
 
-        files = {MANIFEST: self._manifest_text(), **{n: self.read(n) for n in self.manifest.files}}
-        publish(files, Path(into), as_zip=False, overwrite=False)
+        publish(self._files(), Path(into), as_zip=False, overwrite=False)
         return read_bundle(Path(into))
+
+    def pack(self) -> bytes:
+        """Returns this bundle as the content of a .zip, to be sent somewhere.
+
+        Raises:
+            BundleError: A file changed since the bundle was read.
+        """
+        from edgeopt.bundles.archive import write_zip  # noqa: PLC0415 (only this method packs)
+
+        stream = io.BytesIO()
+        write_zip(stream, self._files())
+        return stream.getvalue()
+
+    def _files(self) -> dict[str, bytes]:
+        return {MANIFEST: self._manifest_text(), **{n: self.read(n) for n in self.manifest.files}}
 
     def _manifest_text(self) -> bytes:
         with _opened(self.storage, MANIFEST) as stream:

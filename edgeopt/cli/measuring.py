@@ -37,14 +37,18 @@ def profile(
         str,
         typer.Option("--model", help="How the history calls the model; else the bundle's name."),
     ] = "",
+    executor: Annotated[
+        str | None,
+        typer.Option("--executor", help="Several devices: ray or ray://HOST:PORT instead of here."),
+    ] = None,
     json: opt.Json = False,
 ) -> None:
     """Measure a bundle on devices: latency, load time, memory, with the device's facts."""
     how = {"runs": runs, "threads": threads, "cores": cores, "min_seconds": min_seconds}
-    if "," in device:
+    if "," in device or executor:
         names = [name.strip() for name in device.split(",") if name.strip()]
         _refuse_for_many(operators=operators, save=save)
-        _measure_many(bundle, names, json=json, **how)
+        _measure_many(bundle, names, json=json, executor=executor, **how)
         return
     found, timed = _measured(bundle, device, operators=operators, how=how)
     notes = _kept(bundle, found, timed, save=save, model=model)
@@ -55,7 +59,7 @@ def _refuse_for_many(*, operators: bool, save: Path | None) -> None:
     from edgeopt.errors import InputError  # noqa: PLC0415 (only here)
 
     if operators or save:
-        what = "--operators and --save are for one device at a time"
+        what = "--operators and --save are for one device at a time, and not with --executor"
         raise InputError(what, where="--device", hint="--json prints all of several devices")
 
 

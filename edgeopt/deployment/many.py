@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgeopt.bundles import read_bundle
 from edgeopt.deployment.on_device import profile_on
 from edgeopt.errors import EdgeoptError, InputError
 from edgeopt.measure.profile import Profile
@@ -52,7 +55,7 @@ def profile_many(
     bundle: Bundle,
     devices: Sequence[str | Device],
     *,
-    executor: Executor | None = None,
+    executor: Executor | str | None = None,
     **options: Any,
 ) -> list[Outcome]:
     """Returns what came of each device, in their order.
@@ -60,32 +63,49 @@ def profile_many(
     Args:
         bundle: The bundle.
         devices: Names, addresses or devices; a device that is passed stays open.
-        executor: What runs the measurements: anything with ``submit`` as
-            `concurrent.futures.Executor` has it. A thread for each device where None. One that
-            starts processes takes names of devices, not devices.
+        executor: What runs the measurements. None: a thread for each device. ``ray`` or
+            ``ray://HOST:PORT``: a Ray cluster (`RayExecutor`). Or anything with ``submit`` as
+            `concurrent.futures.Executor` has it; it is given the bundle's content, so its workers
+            may be other processes or machines, and wants devices by name there.
         **options: As `edgeopt.measure.profile_bundle` takes them.
 
     Raises:
-        InputError: There is no device, or one is named twice.
+        InputError: There is no device, one is named twice, or ``executor`` names nothing known.
+        PluginError: Ray is not installed.
+        DeviceError: The cluster cannot be reached.
     """
     names = [one if isinstance(one, str) else one.name for one in devices]
     twice = sorted({name for name in names if names.count(name) > 1})
     if not names or twice:
         what = f"{twice[0]!r} is named twice" if twice else "no device is named"
         raise InputError(what, where="devices")
+    if isinstance(executor, str):
+        from edgeopt.deployment.farm import RayExecutor  # noqa: PLC0415 (rare)
+
+        with RayExecutor(executor) as cluster:
+            return _elsewhere(cluster, bundle, devices, options)
     if executor is not None:
-        return _gather(executor, bundle, devices, options)
+        return _elsewhere(executor, bundle, devices, options)
     with ThreadPoolExecutor(len(names), thread_name_prefix="edgeopt-device") as threads:
-        return _gather(threads, bundle, devices, options)
+        futures = [threads.submit(_measure, bundle, one, options) for one in devices]
+        return [future.result() for future in futures]
 
 
-def _gather(
+def _elsewhere(
     executor: Executor, bundle: Bundle, devices: Sequence[str | Device], options: dict[str, Any]
 ) -> list[Outcome]:
+    content = bundle.pack()
     futures: list[Future[Outcome]] = [
-        executor.submit(_measure, bundle, device, options) for device in devices
+        executor.submit(_measure_content, content, device, options) for device in devices
     ]
     return [future.result() for future in futures]
+
+
+def _measure_content(content: bytes, device: str | Device, options: dict[str, Any]) -> Outcome:
+    with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
+        file = Path(folder, "bundle.zip")
+        file.write_bytes(content)
+        return _measure(read_bundle(file), device, options)
 
 
 def _measure(bundle: Bundle, device: str | Device, options: dict[str, Any]) -> Outcome:

@@ -84,3 +84,19 @@ def test_processes_may_run_them(bundle):
 def test_what_makes_no_sense(bundle, devices, says):
     with pytest.raises(InputError, match=says):
         profile_many(bundle, devices)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Ray's own, at import and at its end
+def test_a_ray_cluster_may_run_them(bundle):
+    ray = pytest.importorskip("ray")
+    good, bad = edgeopt.profile_many(bundle, ["local", "nowhere"], executor="ray", runs=3)
+    assert good.profile.latency_ms > 0
+    assert good.profile.digest == bundle.digest
+    assert (bad.error.where, bad.error.what) == ("device", 'there is no device "nowhere"')
+    assert not ray.is_initialized()
+
+
+def test_an_executor_of_an_unknown_name(bundle):
+    with pytest.raises(InputError, match='expected "ray"'):
+        profile_many(bundle, ["local"], executor="dask")
