@@ -168,12 +168,12 @@ class _Run:
         if goal.kind == "ratio":
             layers = {n: r * share for n, r in self.shares.items()} or None
             return chooser.by_ratio(goal.value * share, layers)
-        whole = {
-            "macs": sum(c.macs for c in costs0.values()),
-            "parameters": float(parameters0),
-            "size_bytes": 4.0 * parameters0,
-            "latency_ms": roofline_ms(costs0, self.target) if self.target else 0.0,
-        }[goal.kind]
+        if goal.kind == "latency_ms":
+            whole = roofline_ms(costs0, self.target) if self.target else 0.0
+        elif goal.kind == "macs":
+            whole = sum(c.macs for c in costs0.values())
+        else:
+            whole = parameters0 * (4.0 if goal.kind == "size_bytes" else 1.0)
         relative = goal.kind in {"macs", "parameters"} and goal.value <= 1
         end = goal.value * whole if relative else goal.value
         return chooser.by_budget(goal, whole + (end - whole) * share, self.target)

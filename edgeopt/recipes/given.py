@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edgeopt.contracts import Progress, Target
     from edgeopt.recipes.recipe import Recipe
 
-__all__ = ["Given", "require_all"]
+__all__ = ["Given", "readable_again", "require_all"]
 
 MOST_ITEMS = 512
 """Items that are kept of calibration data which can be read only once."""
@@ -90,7 +90,7 @@ def readable_again(given: Any, where: str) -> Any:
         raise InputError(what, where=where, hint="a DataLoader or a list; for one batch: [batch]")
     if not isinstance(given, Iterator):
         return given
-    if where == "data":
+    if where != "calibration_data":
         what = "an iterator can be read only once"
         raise InputError(what, where=where, hint="pass a DataLoader or a list of batches")
     return list(itertools.islice(given, MOST_ITEMS))

@@ -56,6 +56,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         text = json.dumps(plain(self.steps), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    @property
+    def makes_integers(self) -> bool:
+        """Whether a step of it quantizes."""
+        return any(step.level == "program" for step in self.steps)
+
     def check(self, file: str = "recipe") -> None:
         """Checks what Python lets through: types, values, and the order of the steps.
 
