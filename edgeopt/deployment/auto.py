@@ -105,8 +105,9 @@ def _plan_for(name: str, plan: Plan, target: Target, side: FloatSide, asked: Req
     side.request = replace(asked, backend=name, output=draft)
     if name == plan.backend:
         return plan
-    choose_backend(target, backend=name, precision=asked.precision, program=side.program)
-    other = make_plan(target, side.request, side.program)
+    program = side.subject
+    choose_backend(target, backend=name, precision=asked.precision, program=program)
+    other = make_plan(target, side.request, program)
     return msgspec.structs.replace(other, outputs=plan.outputs)
 
 

@@ -15,8 +15,8 @@ from edgeopt.bundles import read_bundle
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def run_example(name, folder):
-    command = [sys.executable, str(EXAMPLES / name), str(folder)]
+def run_example(name, folder, *options):
+    command = [sys.executable, str(EXAMPLES / name), str(folder), *options]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -68,6 +68,27 @@ def test_tabular_is_refused_and_finds_a_way_out(tmp_path):
     assert "int8 is refused" in refused
     assert "outside max_drop 0.01" in refused
     assert "(taken)" in deployed
+
+
+@pytest.mark.slow
+def test_fashion_mnist_goes_from_a_large_network_to_a_small_one_on_two_devices(tmp_path):
+    for needed in ("edgeopt_tflite", "torch_pruning", "accelerate"):
+        pytest.importorskip(needed)
+    if not Path("/usr/share/datasets/fashion-mnist").is_dir():
+        pytest.skip("no pictures: sudo apt-get install dataset-fashion-mnist")
+    said = run_example("05_fashion_mnist.py", tmp_path, "--quick")
+    lines = [line.rsplit(maxsplit=3) for line in said.splitlines()]
+    rows = {cells[0].strip(): cells[1:] for cells in lines if len(cells) == 4}
+    teacher = rows["teacher, float"]
+    assert float(teacher[0]) > 75
+    for target in ("rpi4", "host"):
+        (name,) = [name for name in rows if name.startswith(f"student, int8, {target}")]
+        assert float(rows[name][0]) > float(teacher[0]) - 3
+        assert 4 * float(rows[name][1]) < float(teacher[1])
+        assert read_bundle(tmp_path / target).manifest.precision == "int8"
+    assert said.count("quantized already, and goes as it is") == 2
+    if shutil.which("qemu-aarch64-static") is not None:
+        assert "emulated:aarch64" in said
 
 
 @pytest.mark.slow
