@@ -21,7 +21,7 @@ DEBUG = "EDGEOPT_DEBUG"
 
 EXIT_CODES: dict[int, str] = {
     0: "done",
-    1: "a gate or a verification failed",
+    1: "a gate or a verification failed, or no trial keeps to the budget",
     2: "wrong usage or input",
     3: "a plugin or a tool is missing",
     4: "a toolchain or a device failed",
@@ -31,6 +31,7 @@ EXIT_CODES: dict[int, str] = {
 
 _BY_TYPE: tuple[tuple[type[errors.EdgeoptError], int], ...] = (
     (errors.GateError, 1),
+    (errors.BudgetError, 1),
     (errors.BundleError, 1),
     (errors.PluginError, 3),
     (errors.CompileError, 4),
@@ -94,6 +95,9 @@ def _as_dict(error: Exception, code: int) -> dict[str, Any]:
     deployment = getattr(error, "deployment", None)
     if deployment is not None:
         found["deployment"] = deployment.to_dict()
+    result = getattr(error, "result", None)
+    if result is not None:
+        found["search"] = result.to_dict()
     report = getattr(error, "report", None)
     if report is not None:
         import msgspec  # noqa: PLC0415 (only here)

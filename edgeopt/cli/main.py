@@ -17,6 +17,7 @@ from edgeopt.cli.listing import backends, targets
 from edgeopt.cli.looking import inspect, verify
 from edgeopt.cli.measuring import profile
 from edgeopt.cli.running import run_bundle
+from edgeopt.cli.searching import search
 from edgeopt.cli.tuning import tune, tuning
 
 __all__ = ["app", "run"]
@@ -32,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (deploy, plan, tune, targets, backends, inspect, verify, profile, export, doctor):
+for _command in (deploy, plan, search, tune, targets, backends, inspect, verify, profile, export, doctor):
     app.command()(guarded(_command))
 app.command("run")(guarded(run_bundle))
 app.command()(guarded(compare))

@@ -58,12 +58,13 @@ class Budget(msgspec.Struct, frozen=True):
     def excess(self, one: Measured) -> dict[str, float]:
         """Returns by how much ``one`` exceeds each limit, relative to the limit; 0 where it does not.
 
-        Of the score it is relative to the float model's.
+        Of the score it is relative to ``max_drop``, or a hundredth of the float model's score where
+        that is more.
         """
         found: dict[str, float] = {}
         if self.max_drop is not None:
             beyond = self.float_score - one.score - self.max_drop
-            found["max_drop"] = beyond / max(abs(self.float_score), 1e-9)
+            found["max_drop"] = beyond / max(self.max_drop, 0.01 * abs(self.float_score), 1e-9)
         if self.max_latency_ms is not None and one.latency_ms is not None:
             found["max_latency_ms"] = one.latency_ms / self.max_latency_ms - 1
         if self.max_size_mb is not None:

@@ -81,7 +81,7 @@ class Space(msgspec.Struct, frozen=True):
         Args:
             fastest: The backend to go on with; the first one where empty.
         """
-        plain = [Configuration(backend, precision) for backend, precision in self.engines]
+        plain = [self.configuration({"engines": place}) for place in range(len(self.engines))]
         yield from plain
         integer = [one for one in plain if one.precision == "int8"] or plain[:1]
         chosen = next((one for one in integer if one.backend == fastest), integer[0])

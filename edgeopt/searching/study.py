@@ -204,7 +204,9 @@ class Study:
             for t in self.trials()
             if t.measured is not None
             and t.measured.latency_ms is not None
-            and t.configuration == Configuration(t.configuration.backend, "int8")
+            and t.configuration.precision == "int8"
+            and not t.configuration.floats
+            and not t.configuration.pruned
         ]
         return min(times)[1] if times else ""
 

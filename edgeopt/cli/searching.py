@@ -1,0 +1,207 @@
+"""`edgeopt search`."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgeopt.cli import options as opt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgeopt.contracts import Progress
+    from edgeopt.searching import SearchEvent, SearchResult
+    from edgeopt.searching.trials import Watch
+
+__all__ = ["search"]
+
+
+def search(
+    *,
+    model: opt.Model,
+    target: opt.Target,
+    calibration_data: opt.Data = None,
+    evaluate: Annotated[
+        str | None,
+        typer.Option(help="package.module:function; takes a model, returns a score."),
+    ] = None,
+    max_drop: Annotated[
+        float | None, typer.Option(help="How far the score may fall below float's.")
+    ] = None,
+    max_latency_ms: Annotated[
+        float | None, typer.Option(help="How long a call may take on the device (median).")
+    ] = None,
+    max_size_mb: Annotated[
+        float | None, typer.Option(help="How large the model may be, in millions of bytes.")
+    ] = None,
+    prefer: Annotated[
+        str | None, typer.Option(help="What decides within the budget: score, latency or size.")
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", "-d", help="Measure there; here where this is the target."),
+    ] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option("--backend", "-b", help="A backend to try; may be repeated [default: all]."),
+    ] = None,
+    precision: Annotated[
+        list[str] | None,
+        typer.Option("--precision", "-p", help="One to try; may be repeated [default: all]."),
+    ] = None,
+    settings: opt.Settings = None,
+    prune: Annotated[
+        list[float] | None,
+        typer.Option(help="A share of the units to try pruning; may be repeated."),
+    ] = None,
+    finetune: Annotated[
+        str | None,
+        typer.Option(help="package.module:function; takes the pruned module and the step."),
+    ] = None,
+    trials: Annotated[
+        int, typer.Option(help="Trials of the study in all; 0: no limit of that kind.")
+    ] = 40,
+    minutes: Annotated[
+        float, typer.Option(help="Minutes to start trials in; 0: no limit of that kind.")
+    ] = 0.0,
+    study: Annotated[
+        str | None,
+        typer.Option(help="SQLite file or database URL to keep it in; none; [default: the cache]."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Where the search starts.")] = 0,
+    threads: opt.Threads = 0,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Deploy the best: folder or .zip to write."),
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw all trials: an .svg file to write.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a bundle that lies there.")
+    ] = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Look for the best compression under a budget: every trial is compiled, scored and timed."""
+    from edgeopt.cli.show import print_json  # noqa: PLC0415
+    from edgeopt.deployment.request import Request  # noqa: PLC0415
+    from edgeopt.searching.options import SearchOptions  # noqa: PLC0415
+
+    wanted: dict[str, Any] = {
+        "max_drop": max_drop,
+        "max_latency_ms": max_latency_ms,
+        "max_size_mb": max_size_mb,
+        "prefer": prefer,
+        "device": device,
+        "backends": backend,
+        "precisions": precision,
+        "quantization": opt.parse_settings(settings),
+        "pruning": prune,
+        "trials": trials,
+        "minutes": minutes,
+        "study": study,
+        "seed": seed,
+        "threads": threads,
+    }
+    SearchOptions(**wanted, calibration_data=()).check()  # before the model is loaded
+    Request(output=output, overwrite=overwrite).check()
+    options = _with_source(wanted, model, calibration_data, evaluate, finetune)
+    result = _searched(options, target, quiet=quiet, picture=picture)
+    done = None
+    if output is not None and result.best is not None:
+        done = result.deploy(output=output, overwrite=overwrite)
+    if json:
+        deployed = {} if done is None else {"deployment": done.to_dict()}
+        print_json({**result.to_dict(), **deployed})
+    else:
+        _print(result, done)
+    if result.stopped == "interrupted":
+        typer.echo("stopped; run it again to go on from here", err=True)
+        raise typer.Exit(130)
+
+
+def _with_source(
+    wanted: dict[str, Any],
+    model: str,
+    data: str | None,
+    evaluate: str | None,
+    finetune: str | None,
+) -> dict[str, Any]:
+    from edgeopt.cli.deploying import make_source  # noqa: PLC0415
+    from edgeopt.cli.sources import load_function  # noqa: PLC0415
+
+    source = make_source(model, data, evaluate)
+    return {
+        **wanted,
+        "model": source.model,
+        "example_inputs": source.example_inputs,
+        "calibration_data": source.calibration_data,
+        "evaluate": source.evaluate,
+        "finetune": None if finetune is None else load_function(finetune),
+    }
+
+
+def _searched(
+    options: dict[str, Any], target: str, *, quiet: bool, picture: Path | None
+) -> SearchResult:
+    """Returns the result; the picture is drawn even where nothing keeps to the budget."""
+    from edgeopt.api import search as run  # noqa: PLC0415
+    from edgeopt.errors import BudgetError  # noqa: PLC0415
+
+    try:
+        with _bars(quiet=quiet) as (progress, watch):
+            result = run(**options, target=target, progress=progress, watch=watch)
+    except BudgetError as error:
+        _draw(error.result, picture)
+        raise
+    _draw(result, picture)
+    return result
+
+
+def _draw(result: SearchResult, picture: Path | None) -> None:
+    from edgeopt.errors import InputError  # noqa: PLC0415
+
+    if picture is None:
+        return
+    try:
+        picture.write_text(result.svg(), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=str(picture)) from error
+
+
+def _print(result: SearchResult, done: Any) -> None:
+    from edgeopt.cli.show import print_columns, print_rows  # noqa: PLC0415
+
+    print_rows([row for row in result.rows() if row[0] != "front"])
+    typer.echo("\nWhat no other trial beats in score, latency and size:")
+    print_columns(*result.table())
+    if done is not None:
+        typer.echo()
+        print_rows(done.rows())
+
+
+@contextmanager
+def _bars(*, quiet: bool) -> Iterator[tuple[Progress, Watch | None]]:
+    """Yields what a search reports to: bars, and beside them trials, the best so far, the time left."""
+    from edgeopt.cli.show import progress_bars  # noqa: PLC0415
+
+    with progress_bars(quiet=quiet) as progress:
+        describe = getattr(progress, "describe", None)
+        yield progress, None if describe is None else lambda event: describe("search", _said(event))
+
+
+def _said(event: SearchEvent) -> str:
+    of = f" of {event.trials}" if event.trials else ""
+    minutes, seconds = divmod(round(event.left_s), 60)
+    bad = f", {event.failed} failed" if event.failed else ""
+    best = "none within the budget yet"
+    if event.best is not None and event.best.measured is not None:
+        held = event.best.measured
+        latency = "" if held.latency_ms is None else f", {held.latency_ms:.3g} ms"
+        best = f"best {held.score:.4f}{latency}, {held.size_bytes / 1e6:.3g} MB"
+    return f"search: trial {event.done}{of}, {best}, {minutes}:{seconds:02d} left{bad}"

@@ -1,0 +1,163 @@
+"""What is settled before the first trial: the device to time on, the engines, the space, the study's identity."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from edgeopt.deployment.choose import choose_backend
+from edgeopt.errors import EdgeoptError, InputError
+from edgeopt.registry import detect_host, find_backend
+from edgeopt.searching.identity import function_name
+from edgeopt.searching.options import KNOWN
+
+if TYPE_CHECKING:
+    from edgeopt.contracts import Device, Target
+    from edgeopt.ir import Program
+    from edgeopt.searching.options import SearchOptions
+
+__all__ = ["check_model", "engines_of", "parts_of", "readable", "switches_of", "timed_device"]
+
+_MOST_ITEMS = 4096
+
+
+def readable(options: SearchOptions) -> SearchOptions:
+    """Returns ``options`` with data that can be read more than once."""
+    data = options.calibration_data
+    if isinstance(data, Iterator):
+        data = list(itertools.islice(data, _MOST_ITEMS))
+    return replace(options, calibration_data=data)
+
+
+@contextmanager
+def timed_device(
+    target: Target, options: SearchOptions
+) -> Iterator[tuple[Device | None, tuple[str, ...]]]:
+    """Yields the device to measure on, None where times would say nothing, and what to warn of.
+
+    Raises:
+        InputError: A latency was asked for, and there is none to be had.
+        DeviceError: The device cannot be reached.
+    """
+    from edgeopt.deployment.on_device import opened  # noqa: PLC0415 (only with a device)
+
+    wanted = options.device
+    if wanted is None and target.name == detect_host().name:
+        wanted = "local"
+    why = f"{target.name} is not this machine, and no device was given"
+    if wanted is not None:
+        with opened(wanted, target) as device:
+            if not getattr(device, "emulated", False):
+                yield device, ()
+                return
+        why = f"{device.name} is emulated: its times say nothing of {target.name}"
+    if options.max_latency_ms is not None or options.prefer == "latency":
+        where = "max_latency_ms" if options.max_latency_ms is not None else "prefer"
+        hint = "pass device=, for example ssh://user@host"
+        raise InputError(f"no latency can be measured: {why}", where=where, hint=hint)
+    yield None, (f"latency is no objective: {why}",)
+
+
+def check_model(program: Program, options: SearchOptions) -> None:
+    """Checks that the model is in float, and that something gives it a score.
+
+    Raises:
+        InputError: It is not, or nothing does.
+    """
+    from edgeopt.gate.metrics import class_axis  # noqa: PLC0415 (numpy)
+
+    if program.precision != "float32":
+        what = f"the program is {program.precision} already"
+        raise InputError(what, where="model", hint="pass the float model")
+    outputs = program.signature.outputs
+    if options.evaluate is None and all(class_axis(s.shape, s.dtype) is None for s in outputs):
+        raise InputError(
+            "the outputs are not one score a class, so agreement cannot stand for a score",
+            where="evaluate",
+            hint="pass a function that takes the model and returns a score",
+        )
+
+
+def engines_of(
+    program: Program, target: Target, options: SearchOptions
+) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Returns backend and precision of all that can be compiled, int8 in front, and what to warn of.
+
+    Raises:
+        InputError: No backend compiles a precision that was asked for, or int8 has no data.
+        EdgeoptError: No backend can be used, or one that was named cannot.
+    """
+    known, refused = _backends(program, target, options)
+    notes = [f"without {name}: {error.what}" for name, error in refused.items()]
+    calibrated = options.calibration_data is not None
+    if not calibrated and "int8" in (options.precisions or ()):
+        hint = "pass about 100 real inputs"
+        raise InputError("int8 needs to see real inputs", where="calibration_data", hint=hint)
+    if not calibrated:
+        notes.append("without int8: it needs calibration_data")
+    wanted = [p for p in options.precisions or KNOWN if p != "int8" or calibrated]
+    found = tuple((name, p) for p in wanted for name, can in known.items() if p in can)
+    if not found:
+        says = "; ".join(f"{name} compiles {', '.join(can)}" for name, can in known.items())
+        raise InputError("no backend compiles any of them", where="precisions", hint=says)
+    return found, tuple(notes)
+
+
+def _backends(
+    program: Program, target: Target, options: SearchOptions
+) -> tuple[dict[str, tuple[str, ...]], dict[str, EdgeoptError]]:
+    """Returns backend to what it compiles, and those of the target that cannot be used."""
+    known: dict[str, tuple[str, ...]] = {}
+    refused: dict[str, EdgeoptError] = {}
+    for name in dict.fromkeys(options.backends or target.backends):
+        try:
+            choice = choose_backend(target, backend=name, program=program)
+        except EdgeoptError as error:
+            if options.backends is not None:
+                raise
+            refused[name] = error
+        else:
+            known[name] = tuple(choice.backend.precisions(target))
+    if not known:
+        choose_backend(target, program=program)  # says of each why it cannot be used
+    return known, refused
+
+
+def switches_of(program: Program, options: SearchOptions) -> dict[str, tuple[str, ...]]:
+    """Returns what the switches of the quantization may be for this model."""
+    from edgeopt.quantization.channels import channel_spaces  # noqa: PLC0415 (torch)
+
+    spaces = channel_spaces(program)
+    return options.switches(
+        smoothing=any(one.smoothing for one in spaces),
+        equalization=any(not one.smoothing for one in spaces),
+    )
+
+
+def parts_of(
+    options: SearchOptions, device: Device | None, shape: dict[str, Any], pruning: dict[str, Any]
+) -> dict[str, Any]:
+    """Returns what a study is of, beside model, target and data.
+
+    Args:
+        options: What was asked for.
+        device: Where latency is measured.
+        shape: The space, but for how many values are kept in float.
+        pruning: Options of `edgeopt.prune`.
+    """
+    names = dict.fromkeys(name for name, _ in shape["engines"])
+    return {
+        "evaluate": function_name(options.evaluate),
+        "finetune": function_name(options.finetune),
+        "device": "" if device is None else device.name,
+        "tools": {name: find_backend(name).versions() for name in names},
+        "options": {
+            **shape,
+            "quantization": options.given(),
+            "pruning": repr(sorted(pruning.items())),
+            "threads": options.threads,
+        },
+    }
