@@ -80,7 +80,7 @@ def test_masks_need_neither_lookups_nor_logic(attention):
         assert torch.allclose(torch.from_numpy(given), wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("backend", ["tflite", "openvino"])
+@pytest.mark.parametrize("backend", ["tflite", "openvino", "tvm"])
 def test_int8_on_real_backends(classifier, backend):
     info = edgeopt.backends().get(backend)
     if info is None or info.load().available() is not None:

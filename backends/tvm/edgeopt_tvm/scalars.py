@@ -108,5 +108,5 @@ def widened(x: Scalar, dtype: str) -> Scalar:
     if kind_of(x) == dtype:
         return x
     if dtype == "bool":
-        return x != number(0, kind_of(x))
+        return tirx.NE(x, number(0, kind_of(x)))  # "!=" compares expressions, not their values
     return x.astype("int32").astype(dtype) if kind_of(x) == "bool" else x.astype(dtype)

@@ -232,7 +232,7 @@ def test_index_select(make):
 
 def test_integers_and_bools(make):
     def choose(x, n):
-        kept = (n > 2) & (n != 5) | ~(n <= 7)
+        kept = (n > 2) & (n != 5) | ~(n <= 7) & n.bool() & x.bool()
         return torch.where(kept, x, -x), n + 1, kept
 
     example = (torch.randn(3, 4), torch.randint(0, 10, (3, 4)))
