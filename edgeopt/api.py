@@ -76,6 +76,12 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
     with_runtime: bool = False,
     tune: TuneOptions | int | None = None,
     tuning_database: str = "",
+    recipe: str | Path | Recipe | Compressed | Mapping[str, Any] | None = None,
+    train_data: Iterable[Any] | None = None,
+    loss: Callable[[Any, Any], torch.Tensor] | None = None,
+    teacher: torch.nn.Module | None = None,
+    work: Path | str | None = None,
+    overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Deployment:
     """Returns the model's deployment on ``target``: a checked bundle, and what was measured.
@@ -113,6 +119,13 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
             number of trials, True for a usual one, or ``edgeopt.TuneOptions(minutes=10)``.
         tuning_database: Where kernels found by tuning are kept and looked up; empty for the
             database in the user's cache folder, ``none`` for kernels as they are.
+        recipe: Compression before: as for `compress`, or what that returned. The deployment is
+            compared with the model as it was.
+        train_data: What the recipe's steps train on; ``data`` of `compress`.
+        loss: As for `compress`.
+        teacher: As for `compress`.
+        work: As for `compress`.
+        overrides: As for `compress`.
         progress: Called with (stage, done, total).
 
     Raises:
@@ -152,7 +165,25 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
         tuning_database=tuning_database,
         progress=progress or silent,
     )
-    return run_deployment(model, target, request)
+    if recipe is None:
+        _refuse_alone(train_data=train_data, loss=loss, teacher=teacher, work=work)
+        return run_deployment(model, target, request)
+    from edgeopt.deployment.with_recipe import (  # noqa: PLC0415 (only with a recipe)
+        Cooking,
+        deploy_with_recipe,
+    )
+
+    cooking = Cooking(recipe, train_data, loss, teacher, work, overrides=overrides)
+    return deploy_with_recipe(model, target, request, cooking)
+
+
+def _refuse_alone(**given: Any) -> None:
+    from edgeopt.errors import InputError  # noqa: PLC0415
+
+    for name, value in given.items():
+        if value is not None:
+            hint = 'pass recipe= too, for example recipe="cnn"'
+            raise InputError("is for the steps of a recipe", where=name, hint=hint)
 
 
 def capture(model: Model, example_inputs: Any = None) -> Program:
@@ -443,7 +474,7 @@ def profile_many(
     bundle: Path | str | Bundle,
     devices: Sequence[str | Device],
     *,
-    executor: Executor | None = None,
+    executor: Executor | str | None = None,
     **options: Any,
 ) -> list[Outcome]:
     """Returns what came of each device, measured side by side; one failure loses no other result.
@@ -451,8 +482,9 @@ def profile_many(
     Args:
         bundle: The bundle, or its folder or ``.zip``.
         devices: Each as for `profile`.
-        executor: What runs the measurements, with ``submit`` as `concurrent.futures.Executor` has
-            it; a thread for each device where None.
+        executor: What runs the measurements: ``ray`` or ``ray://HOST:PORT`` for a Ray cluster, or
+            anything with ``submit`` as `concurrent.futures.Executor` has it; a thread for each
+            device where None.
         **options: As for `profile`.
 
     Raises:

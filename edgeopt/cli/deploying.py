@@ -12,6 +12,7 @@ from edgeopt.cli import options as opt
 if TYPE_CHECKING:
     from edgeopt.cli.sources import Source
     from edgeopt.deployment.request import Request
+    from edgeopt.deployment.with_recipe import Cooking
 
 __all__ = ["check_options", "deploy", "make_request", "make_source", "plan"]
 
@@ -62,14 +63,25 @@ def deploy(
     tuning_database: Annotated[
         str, typer.Option(help="Its database, or none; in the cache folder where left out.")
     ] = "",
+    recipe: Annotated[
+        str | None,
+        typer.Option("--recipe", help="Compress before: a name of `edgeopt recipes`, or a .toml."),
+    ] = None,
+    train_data: opt.TrainData = None,
+    loss: opt.Loss = None,
+    teacher: opt.Teacher = None,
+    work: opt.Work = None,
+    override: opt.Overrides = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
     """Take a model to a checked bundle for a device."""
+    from edgeopt.cli.compressing import cooking_of, with_source  # noqa: PLC0415
     from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
     from edgeopt.cli.tuning import tuning_bars  # noqa: PLC0415
 
+    cooking = cooking_of(recipe, train_data, loss, teacher, work, override)
     place = output or Path(f"{Path(target).stem}-bundle")
     wanted: dict[str, Any] = {
         "max_drop": max_drop,
@@ -88,16 +100,23 @@ def deploy(
         "tune": tune or None,
         "tuning_database": tuning_database,
     }
-    check_options(wanted, calibration_data)
+    check_options(wanted, calibration_data or train_data)
     source = make_source(model, calibration_data, evaluate)
+    if cooking is not None:
+        cooking = with_source(cooking, source)
     if dry_run:
-        _print_plan(source, target, make_request(source, wanted), as_json=json)
+        _print_plan(source, target, make_request(source, wanted), as_json=json, cooking=cooking)
         return
     from edgeopt.deployment.deploy import run_deployment  # noqa: PLC0415 (torch)
 
     with tuning_bars(quiet=quiet) as (progress, watch):
         request = make_request(source, {**wanted, "progress": progress, "watch": watch})
-        done = run_deployment(source.model, target, request)
+        if cooking is None:
+            done = run_deployment(source.model, target, request)
+        else:
+            from edgeopt.deployment.with_recipe import deploy_with_recipe  # noqa: PLC0415 (torch)
+
+            done = deploy_with_recipe(source.model, target, request, cooking)
     if json:
         print_json(done.to_dict())
     else:
@@ -166,15 +185,24 @@ def make_request(source: Source | None, wanted: dict[str, Any]) -> Request:
     )
 
 
-def _print_plan(source: Source | None, target: str, request: Request, *, as_json: bool) -> None:
+def _print_plan(
+    source: Source | None,
+    target: str,
+    request: Request,
+    *,
+    as_json: bool,
+    cooking: Cooking | None = None,
+) -> None:
     from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
     from edgeopt.deployment.deploy import plan_deployment  # noqa: PLC0415 (torch)
 
     made, _ = plan_deployment(None if source is None else source.model, target, request)
+    steps = [] if cooking is None else cooking.chosen().to_dict()["steps"]
     if as_json:
-        print_json(made.to_dict())
+        print_json({**made.to_dict(), "recipe": steps})
     else:
-        print_rows(made.rows())
+        lines = [("recipe", ", ".join(f"{k}={v}" for k, v in step.items())) for step in steps]
+        print_rows([*made.rows(), *lines])
 
 
 def _lines(path: Path) -> list[str]:

@@ -112,7 +112,9 @@ def bundle_rows(bundle: Bundle) -> list[tuple[str, str]]:
         ("program", held.provenance.created_from.get("program", "")),
         ("digest", bundle.digest),
     ]
-    return rows + [("warning", w) for w in (bundle.report or {}).get("warnings", [])]
+    report = bundle.report or {}
+    rows += [("history", step_text(step)) for step in report.get("history", [])]
+    return rows + [("warning", w) for w in report.get("warnings", [])]
 
 
 def program_rows(program: Program) -> list[tuple[str, str]]:
@@ -127,7 +129,7 @@ def program_rows(program: Program) -> list[tuple[str, str]]:
         ("weights", shown_bytes(program.size_bytes)),
         *[("operators", f"{n} {name}") for name, n in facts["operators"].items()],
         *[("grids", f"{n} {kind}") for kind, n in facts["grids"].items()],
-        *[("history", _step(step)) for step in facts["history"]],
+        *[("history", step_text(step)) for step in facts["history"]],
         ("digest", program.digest),
     ]
     return [*rows, *(("grid", f"{name}: {text}") for name, text in facts["quant"].items())]
@@ -203,6 +205,21 @@ def _tensor(spec: Any) -> str:
     return f"{spec.name} {spec.dtype}{list(spec.shape)}"
 
 
-def _step(step: dict[str, Any]) -> str:
-    effect = ", ".join(f"{k}={v}" for k, v in step["effect"].items())
-    return f"{step['name']}{f' ({effect})' if effect else ''}"
+def step_text(step: dict[str, Any]) -> str:
+    """Returns one entry of a history in one line: its settings, and what came of it."""
+    settings, effect = (_shown(step[part]) for part in ("settings", "effect"))
+    told = f": {settings}" if settings and step["name"] in _TOLD else ""
+    return f"{step['name']}{told}{f' ({effect})' if effect else ''}"
+
+
+_TOLD = ("prune", "sparsify", "finetune", "distill", "train_quantized")
+"""Steps of which the settings say more than the effect."""
+
+
+def _shown(values: dict[str, Any]) -> str:
+    """Returns values in one line; of a list of tables, such as a training's epochs, their number."""
+    parts = []
+    for name, value in values.items():
+        long = isinstance(value, (list, tuple)) and any(isinstance(v, dict) for v in value)
+        parts.append(f"{name}={len(value) if long else value}")
+    return ", ".join(parts)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from edgeopt.cli.comparing import compare, history
+from edgeopt.cli.compressing import compress, recipes
 from edgeopt.cli.deploying import deploy, plan
 from edgeopt.cli.devices import devices
 from edgeopt.cli.doctor import doctor
@@ -33,8 +34,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (deploy, plan, search, tune, targets, backends, inspect, verify, profile, export, doctor):
+for _command in (
+    deploy,
+    plan,
+    search,
+    tune,
+    targets,
+    backends,
+    inspect,
+    verify,
+    profile,
+    export,
+    doctor,
+):
     app.command()(guarded(_command))
+app.command()(guarded(compress))
+app.command()(guarded(recipes))
 app.command("run")(guarded(run_bundle))
 app.command()(guarded(compare))
 app.command()(guarded(history))

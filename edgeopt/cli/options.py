@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,14 +14,19 @@ __all__ = [
     "Cores",
     "Data",
     "Json",
+    "Loss",
     "MinSeconds",
     "Model",
+    "Overrides",
     "Precision",
     "Quiet",
     "Runs",
     "Settings",
     "Target",
+    "Teacher",
     "Threads",
+    "TrainData",
+    "Work",
     "parse_settings",
 ]
 
@@ -51,6 +57,33 @@ Settings = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
+TrainData = Annotated[
+    str | None,
+    typer.Option(help="package.module:function that returns training batches, for a recipe."),
+]
+Loss = Annotated[
+    str | None,
+    typer.Option(help="package.module:function of (output, target), for a recipe."),
+]
+Teacher = Annotated[
+    str | None,
+    typer.Option(
+        help="package.module:function that returns the teacher; else it is the model itself."
+    ),
+]
+Work = Annotated[
+    Path | None,
+    typer.Option(help="Folder of a recipe's finished steps: a killed run goes on from there."),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--override",
+        metavar="STEP.OPTION=VALUE",
+        help="An option of the recipe that is different; may be repeated.",
+    ),
+]
+
 Runs = Annotated[int, typer.Option(help="Runs to measure, at least.")]
 Threads = Annotated[int, typer.Option(help="Threads of the runtime; 0: as it likes.")]
 Cores = Annotated[
@@ -59,7 +92,7 @@ Cores = Annotated[
 MinSeconds = Annotated[float, typer.Option(help="Go on measuring so long.")]
 
 
-def parse_settings(given: list[str] | None) -> dict[str, Any] | None:
+def parse_settings(given: list[str] | None, where: str = "--set") -> dict[str, Any] | None:
     """Returns ``NAME=VALUE`` settings as a dict; a value may be JSON, else it is text.
 
     Raises:
@@ -71,7 +104,7 @@ def parse_settings(given: list[str] | None) -> dict[str, Any] | None:
     for text in given or ():
         name, mark, value = text.partition("=")
         if not mark or not name:
-            raise InputError(f"{text!r}: expected NAME=VALUE", where="--set")
+            raise InputError(f"{text!r}: expected NAME=VALUE", where=where)
         try:
             found[name] = json.loads(value)
         except ValueError:

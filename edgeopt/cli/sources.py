@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Source", "load_data", "load_function", "load_model"]
 
 _FIELDS = ("model", "example_inputs", "calibration_data", "evaluate")
+_NAMED = (*_FIELDS, "train_data", "loss", "teacher")
 _FORMS = (
     "package.module:function (no arguments; returns the model, or (model, example_inputs[, "
     "calibration_data[, evaluate]])), a .pt2 file of torch.export, or a program archive"
@@ -33,6 +34,9 @@ class Source:
     example_inputs: Any = None
     calibration_data: Any = None
     evaluate: Any = None
+    train_data: Any = None
+    loss: Any = None
+    teacher: Any = None
 
 
 def load_model(spec: str) -> Source:
@@ -168,10 +172,10 @@ def _call(spec: str, function: Callable[..., Any]) -> Any:
 
 def _as_source(spec: str, given: Any) -> Source:
     if isinstance(given, dict):
-        unknown = sorted(set(given) - set(_FIELDS))
+        unknown = sorted(set(given) - set(_NAMED))
         if unknown or "model" not in given:
             what = f"it returned a dict with {', '.join(map(str, given))}"
-            raise InputError(what, where=spec, hint=f"keys: {', '.join(_FIELDS)}")
+            raise InputError(what, where=spec, hint=f"keys: {', '.join(_NAMED)}")
         return Source(**given)
     if isinstance(given, tuple):
         if not 1 <= len(given) <= len(_FIELDS):

@@ -77,7 +77,7 @@ def run_deployment(model: Any, target: str | Path | Target, request: Request) ->
     if program is None:
         raise InputError("there is no model", where="model")
     samples = _samples(program, plan, request, model)
-    side = FloatSide(model, program, request, samples)
+    side = _float_side(model, program, request, samples)
     found = find_target(target)
 
     def run(one: Plan) -> Deployment:
@@ -108,12 +108,18 @@ def harms_of(side: FloatSide, settings: Mapping[str, Any], program: Program) -> 
     samples, progress = side.samples.calibration, side.request.progress
     progress("find what does harm", 0, 1)
     rescale = {**settings, "keep_float": ["*"]}  # rescaled as it was, not rounded
-    rescaled = quantized(side.program, samples, rescale, progress=silent)
+    rescaled = quantized(side.subject, samples, rescale, progress=silent)
     found = harmful_values(
         rescaled, program, samples[:HARM_SAMPLES], limit=HARM_TRIES, try_out=HARM_TRIES
     )
     progress("find what does harm", 1, 1)
     return found
+
+
+def _float_side(model: Any, program: Program, request: Request, samples: Samples) -> FloatSide:
+    if request.original is None:
+        return FloatSide(model, program, request, samples)
+    return FloatSide(*request.original, request, samples, compressed=program)
 
 
 def calibration_of(
@@ -196,7 +202,7 @@ class _Work:
         program = self.side.quantized(
             settings,
             lambda: quantized(
-                self.side.program, samples.calibration, settings, progress=request.progress
+                self.side.subject, samples.calibration, settings, progress=request.progress
             ),
         )
         made = build(

@@ -40,7 +40,10 @@ class FloatSide:
         program: The float program; of a quantized one its own weights, without any rounding.
         request: What was asked for.
         samples: The inputs to compare on.
-        given: The quantized program, where the user passed one: it is deployed as it is.
+        given: The quantized program, where the user passed one or a recipe made one: it is deployed
+            as it is.
+        compressed: What a recipe has made of the model, None where there was none. It is deployed
+            in the model's place, and compared with the model.
     """
 
     model: Any
@@ -51,10 +54,18 @@ class FloatSide:
     _score: float | None = field(default=None, repr=False)
     _programs: dict[str, Program] = field(default_factory=dict, repr=False)
     given: Program | None = field(default=None, init=False, repr=False)
+    compressed: Program | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        if self.subject.precision != "float32":
+            self.given = self.subject
         if self.program.precision != "float32":
-            self.given, self.program = self.program, _without_grids(self.program)
+            self.program = _without_grids(self.program)
+
+    @property
+    def subject(self) -> Program:
+        """The program to deploy: what a recipe made of the model, else the model's own."""
+        return self.compressed or self.given or self.program
 
     def outputs(self) -> list[Arrays]:
         """Returns the float program's outputs for the samples."""

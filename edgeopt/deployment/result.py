@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgeopt.gate.speed import Speed
     from edgeopt.ir import Program
     from edgeopt.measure import Profile
+    from edgeopt.recipes import Compressed
 
 __all__ = ["Attempt", "Deployment"]
 
@@ -63,6 +64,7 @@ class Deployment:
         measured: The backends that ``backend="auto"`` tried, each with its time on the device.
         diagnosis: What is to blame, where something fell short.
         warnings: What a person should know.
+        compressed: What a recipe made of the model before; None where there was none.
     """
 
     plan: Plan
@@ -82,6 +84,7 @@ class Deployment:
     measured: tuple[Measured, ...] = ()
     diagnosis: Diagnosis | None = None
     warnings: tuple[str, ...] = ()
+    compressed: Compressed | None = None
 
     def rows(self) -> list[tuple[str, str]]:
         """Returns what was found as (what, value) rows."""
@@ -101,6 +104,7 @@ class Deployment:
             "profile": _profile(self.profile),
             "tuning": _plain(self.tuning),
             "measured": _plain(self.measured),
+            "recipe": None if self.compressed is None else self.compressed.to_dict(),
         }
 
     def report(self) -> dict[str, Any]:
@@ -113,6 +117,7 @@ class Deployment:
             "precision": self.precision,
             "precision_reason": self.plan.precision_reason,
             "program_digest": self.program.digest,
+            "history": _plain(self.program.history),
             "size_bytes": self.size_bytes,
             "float_size_bytes": self.float_size_bytes,
             "nodes": {verdict: support.count(verdict) for verdict in verdicts},  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ def result_rows(d: Deployment) -> list[tuple[str, str]]:
         ("size", _size(d)),
         ("operators", _operators(d)),
     ]
+    rows += _recipe(d)
     if d.accuracy is not None:
         verdict = "" if d.accuracy.ok else f": outside max_drop {d.accuracy.max_drop:g}"
         rows.append((d.accuracy.kind, f"{d.accuracy}{verdict}"))
@@ -83,6 +84,13 @@ def _size(d: Deployment) -> str:
     ratio = d.float_size_bytes / d.size_bytes if d.size_bytes else 0.0
     smaller = f", {ratio:.1f} times smaller" if ratio >= 1.05 else ""  # noqa: PLR2004 (5 %)
     return f"{shown_bytes(d.size_bytes)} (float weights {shown_bytes(d.float_size_bytes)}{smaller})"
+
+
+def _recipe(d: Deployment) -> list[tuple[str, str]]:
+    if d.compressed is None:
+        return []
+    lines = str(d.compressed).splitlines()
+    return [(f"recipe {d.compressed.recipe.name}".strip(), line) for line in lines]
 
 
 def _operators(d: Deployment) -> str:

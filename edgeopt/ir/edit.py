@@ -153,7 +153,7 @@ class Editor:
             graph=self.graph,
             graph_signature=ExportGraphSignature(inputs, self._output_specs(old)),
             state_dict=state,
-            range_constraints=old.range_constraints,
+            range_constraints={},  # of dynamic dimensions, of which a program has none
             module_call_graph=old.module_call_graph,
             example_inputs=None,
             constants=lifted,
