@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -88,11 +88,12 @@ class FloatSide:
         """Lets go of the programs that `quantized` made."""
         self._programs.clear()
 
-    def compare_with(self, other: FloatSide) -> None:
-        """Has outputs and score compared with those of ``other``: this side's model was changed."""
-        self._outputs = other.outputs()
+    def with_compressed(self, program: Program) -> FloatSide:
+        """Returns a side that deploys ``program`` in the model's place, and asks float no more."""
+        self.outputs()
         if self.request.evaluate is not None:
-            self._score = other.score()
+            self.score()
+        return replace(self, compressed=program, _programs={})
 
     def score(self) -> float:
         """Returns the score of the float model itself, by the user's ``evaluate``."""

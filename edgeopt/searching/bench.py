@@ -78,7 +78,7 @@ class Bench:
         """
         began = time.monotonic()
         side, request = self._prepared(one)
-        plan = make_plan(self.target, request, side.program)
+        plan = make_plan(self.target, request, side.subject)
         program = self._quantized(side, plan.quantization)
         digest = f"{one.backend}/{program.digest}"
         before = known(digest)
@@ -107,7 +107,7 @@ class Bench:
         wanted.check()
         side.request = wanted
         try:
-            plan = make_plan(self.target, wanted, side.program)
+            plan = make_plan(self.target, wanted, side.subject)
             return carry_out(plan, self.target, side)
         finally:
             side.forget()
@@ -127,22 +127,19 @@ class Bench:
     def _side(self, pruned: float) -> FloatSide:
         """Returns the model pruned by so much; its scores are compared with those of the whole."""
         if pruned not in self._sides:
-            whole = self.float_side
-            side = whole
+            side = self.float_side
             if pruned:
                 if self.prune is None:
                     raise InputError("nothing is pruned here", where="pruning")
-                model = self.prune(pruned)
-                program = as_program(model, self.request.example_inputs)
-                side = replace(whole, model=model, program=program, _programs={})
-                side.compare_with(whole)
+                program = as_program(self.prune(pruned), self.request.example_inputs)
+                side = side.with_compressed(program)
             self._sides[pruned] = side
         return self._sides[pruned]
 
     def _quantized(self, side: FloatSide, settings: dict[str, Any]) -> Program:
         samples, progress = side.samples.calibration, self.request.progress
         return side.quantized(
-            settings, lambda: quantized(side.program, samples, settings, progress=progress)
+            settings, lambda: quantized(side.subject, samples, settings, progress=progress)
         )
 
     def _found(self, pruned: float) -> Any:

@@ -111,12 +111,16 @@ class Study:
         from edgeopt.searching.propose import distributions  # noqa: PLC0415 (optuna)
 
         trial = self._held.ask(distributions(self._space))
-        chosen = self._space.configuration(trial.params)
-        trial.set_user_attr("worker", workers.myself())
-        trial.set_user_attr("configuration", msgspec.to_builtins(chosen))
-        if chosen.digest in self.taken(but=trial.number):
-            self._fail(trial, _WITHDRAWN, "another worker tries it")
-            return None
+        try:
+            chosen = self._space.configuration(trial.params)
+            trial.set_user_attr("worker", workers.myself())
+            trial.set_user_attr("configuration", msgspec.to_builtins(chosen))
+            if chosen.digest in self.taken(but=trial.number):
+                self._fail(trial, _WITHDRAWN, "another worker tries it")
+                return None
+        except BaseException:  # an interrupt, too: nobody shall wait for this trial
+            self._fail(trial, _WITHDRAWN, "it was not begun")
+            raise
         self._mine.add(trial.number)
         return Claim(trial.number, chosen, trial)
 

@@ -182,6 +182,36 @@ def test_the_trial_of_a_killed_process_is_tried_again(tmp_path):
         assert study.claim().configuration.digest == digest
 
 
+WORKER = """
+import sys
+sys.path.insert(0, {here!r})
+from test_study import BUDGET, SIZE, SPACE, measured, opened
+with opened({where!r}) as study:
+    study.propose_from(SPACE, {seed}, BUDGET)
+    while len(study.taken()) < SIZE:
+        claim = study.claim()
+        if claim is not None:
+            print(claim.configuration.digest, flush=True)
+            study.done(claim, measured(claim.configuration))
+"""
+
+
+def test_processes_that_search_at_once_repeat_nothing_and_miss_nothing(tmp_path):
+    where = str(tmp_path / "s.sqlite")
+    here = str(Path(__file__).parent)
+    codes = [WORKER.format(here=here, where=where, seed=seed) for seed in (0, 0, 1)]
+    with opened(where):
+        pass
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        for code in codes
+    ]
+    told = [process.communicate(timeout=60)[0].split() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    digests = list(itertools.chain(*told))
+    assert len(digests) == len(set(digests)) == SIZE
+
+
 def test_a_worker_elsewhere_is_alive_while_it_says_so():
     me = workers.myself()
     assert workers.alive(me)
