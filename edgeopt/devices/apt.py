@@ -28,6 +28,10 @@ __all__ = ["SOURCES", "Package", "chosen_sources", "download", "unpack"]
 SOURCES = "EDGEOPT_APT_SOURCES"
 """The variable that names a file of package sources to use in place of the machine's own."""
 _TIMEOUT_S = 900.0
+_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
+_RELEASES = ("bullseye", "bookworm", "trixie", "forky", "oldstable", "stable", "testing")
+_LATER = {"riscv64": ("trixie", "forky")}
+"""Architectures that came late: releases to look in, on the machine's own mirrors."""
 _HINT = "the emulated device is made of Debian packages; elsewhere give it a root: sysroot=FOLDER"
 # Stands in for packages that only an installation needs; nothing is configured here.
 _STATUS = """\
@@ -88,12 +92,16 @@ def download(packages: Sequence[str], arch: str, folder: Path) -> tuple[Package,
     for tool in ("apt-get", "apt-config", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise DeviceError(f"{tool} is not installed", where=f"sysroot {arch}", hint=_HINT)
-    _configure(arch, folder)
-    updated = _apt(["apt-get", "update"], folder)
-    chosen = ["apt-get", "install", "--download-only", "--yes", *packages]
-    done = _apt(chosen, folder)
-    if done.returncode != 0:
-        raise _failure(arch, updated, done)
+    own = _configure(arch, folder, _sources(folder))
+    failure = _fetch(packages, arch, folder)
+    for release in () if chosen_sources() else _LATER.get(arch, ()):
+        sources = _later_sources(release, own)
+        if failure is None or not sources:
+            break
+        _configure(arch, folder, _written(folder, "later.list", sources))
+        failure = _fetch(packages, arch, folder) and failure
+    if failure is not None:
+        raise failure
     archives = sorted((folder / "cache" / "archives").glob("*.deb"))
     return tuple(_package(archive, folder) for archive in archives)
 
@@ -129,19 +137,32 @@ def unpack(archive: Path, root: Path) -> None:
         raise DeviceError(f"cannot be unpacked: {done.stderr.strip()}", where=archive.name)
 
 
-def _configure(arch: str, folder: Path) -> None:
+def _fetch(packages: Sequence[str], arch: str, folder: Path) -> DeviceError | None:
+    """Downloads ``packages``; returns why that failed."""
+    updated = _apt(["apt-get", "update"], folder)
+    done = _apt(["apt-get", "install", "--download-only", "--yes", *packages], folder)
+    return None if done.returncode == 0 else _failure(arch, updated, done)
+
+
+def _configure(arch: str, folder: Path, sources: str) -> list[tuple[str, str]]:
+    """Writes apt's configuration; returns the (mirror, release) pairs that it has without it."""
     for made in ("state/lists/partial", "cache/archives/partial", "log", "empty", "sources"):
-        (folder / made).mkdir(parents=True)
+        (folder / made).mkdir(parents=True, exist_ok=True)
     (folder / "state" / "status").write_text(_STATUS.format(arch=arch), encoding="utf-8")
-    dumped = run_process(
-        ["apt-config", "dump"], cwd=folder, env=_environment(), timeout_s=60, where="apt-config"
-    )
+    dumped = _asked(["apt-config", "dump"], folder)
     # Proxies, certificates and the like; not the hooks that run after an update.
-    acquire = [row for row in dumped.stdout.splitlines() if row.startswith("Acquire::")]
-    config = _CONFIG.format(
-        arch=arch, root=folder, sources=_sources(folder), acquire="\n".join(acquire)
-    )
+    acquire = "\n".join(row for row in dumped if row.startswith("Acquire::"))
+    config = _CONFIG.format(arch=arch, root=folder, sources=sources, acquire=acquire)
     (folder / "apt.conf").write_text(config, encoding="utf-8")
+    form = "$(REPO_URI) $(RELEASE)"
+    listed = _asked(["apt-get", "indextargets", "--format", form, "Created-By: Packages"], folder)
+    return sorted({(row.split()[0], row.split()[-1]) for row in listed if " " in row})
+
+
+def _asked(command: list[str], folder: Path) -> list[str]:
+    where = command[0]
+    done = run_process(command, cwd=folder, env=_environment(), timeout_s=60, where=where)
+    return done.stdout.splitlines()
 
 
 def _sources(folder: Path) -> str:
@@ -150,8 +171,21 @@ def _sources(folder: Path) -> str:
     if not content:
         return ""
     suffix = ".sources" if os.environ[SOURCES].endswith(".sources") else ".list"
-    (folder / "sources" / f"chosen{suffix}").write_bytes(content)
+    return _written(folder, f"chosen{suffix}", content)
+
+
+def _later_sources(release: str, own: list[tuple[str, str]]) -> bytes:
+    """Returns sources for ``release`` on the mirrors of Debian among ``own``; empty without any."""
+    mirrors = dict.fromkeys(mirror for mirror, held in own if held in _RELEASES)
+    signed = f"[signed-by={_KEYS}] " if Path(_KEYS).exists() else ""
+    return "".join(f"deb {signed}{mirror} {release} main\n" for mirror in mirrors).encode()
+
+
+def _written(folder: Path, name: str, content: bytes) -> str:
+    """Returns the lines of configuration for sources, which are written below ``folder``."""
     none, parts = folder / "none", folder / "sources"
+    parts.mkdir(parents=True, exist_ok=True)
+    (parts / name).write_bytes(content)
     return f'Dir::Etc::sourcelist "{none}";\nDir::Etc::sourceparts "{parts}";\n'
 
 
