@@ -35,6 +35,7 @@ class Speed(msgspec.Struct, frozen=True):
         machine: CPU of this machine.
         on_target: Whether this machine is the target. If not, the figures say nothing of it.
         reasons: Why it is slower; empty where it is not.
+        unequal: In what the two were not treated alike, apart from the precision.
     """
 
     precision: str
@@ -45,6 +46,7 @@ class Speed(msgspec.Struct, frozen=True):
     machine: str
     on_target: bool
     reasons: tuple[str, ...] = ()
+    unequal: str = ""
 
     @property
     def ok(self) -> bool:
@@ -59,7 +61,8 @@ class Speed(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         times = f"{self.precision} {self.latency}, float32 {self.float_latency}"
         threads = f"{self.threads} threads" if self.threads else "threads as the runtime likes"
-        return f"{times}: ratio {self.ratio} on {self.machine}, {threads}"
+        unequal = f" ({self.unequal})" if self.unequal else ""
+        return f"{times}: ratio {self.ratio} on {self.machine}, {threads}{unequal}"
 
 
 def check_speed(  # noqa: PLR0913 (what is measured, and how it is called in reports)

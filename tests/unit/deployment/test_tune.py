@@ -66,6 +66,14 @@ def test_the_accepted_program_is_tuned_and_compiled_with_what_was_found(backends
     assert json.loads(json.dumps(done.to_dict()))["tuning"]["kernels"][0]["name"] == "dense"
 
 
+def test_a_comparison_with_float_says_that_float_was_not_tuned(backends, tmp_path):
+    backends("tuning")
+    done = deploy(tune=5, tuning_database=str(tmp_path / "t"), check_speed=True)
+    assert "not for float32" in str(done.speed)
+    plain = deploy(tuning_database=str(tmp_path / "t"), check_speed=True)
+    assert "not for float32" not in str(plain.speed)
+
+
 def test_a_database_is_used_without_tuning(backends, tmp_path):
     backends("tuning")
     (tmp_path / "t").write_text("older trials")
