@@ -725,7 +725,8 @@ def train_quantized(  # noqa: PLR0913 (each is one choice of the user)
             the weights' steps are trained) or ``fixed`` (those of PTQ).
         freeze_after: Share of training after which all grids stay as they are.
         **training: Fields of `edgeopt.TrainingOptions`, as for `distill`. ``evaluate`` is given a
-            function that is called as the model is and computes what the Program computes.
+            function that is called as the model is and computes what the Program computes; also
+            the start is scored, and comes back where no epoch was better.
 
     Raises:
         InputError: The model, an option or the data cannot be used.
