@@ -66,6 +66,8 @@ def train_program(
 ) -> Program:
     """Returns ``program``, quantized, with weights trained on the grids that it runs on.
 
+    With ``evaluate``, what training starts from is scored too, and kept where no epoch was better.
+
     Raises:
         InputError: An option or the data cannot be used, or the checkpoint is of another run.
         CalibrationError: The program must be quantized first and the data does not fit.
@@ -96,13 +98,18 @@ def train_program(
         identity=_identity(start, options, training),
         before_step=before_step,
         evaluated=_as_deployed,
+        start=lambda held: copy.deepcopy(held).eval(),
     )
     try:
         history = fit(job, data, training, accelerator)
     finally:
         restore_random_state(*before)
+    step = _step(options, training, history)
+    if history.start_score is not None and history.best_epoch is None:
+        kept = {**step.effect, "kept": "the Program as it was: no epoch scored higher"}
+        return start.with_step(step.name, step.settings, kept)
     module.freeze()
-    return module.to_program(_step(options, training, history))
+    return module.to_program(step)
 
 
 def _quantized(

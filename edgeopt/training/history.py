@@ -37,15 +37,20 @@ class History(msgspec.Struct, frozen=True):
         epochs: One entry an epoch.
         best_epoch: The number of the epoch whose weights were kept, None where there was no score.
         stopped_early: Whether the score had not risen for as long as ``patience`` allows.
+        start_score: What ``evaluate`` said before the first epoch; None where it was not asked. Where
+            no epoch was better, ``best_epoch`` is None, and the weights of the start were kept.
     """
 
     epochs: tuple[Epoch, ...] = ()
     best_epoch: int | None = None
     stopped_early: bool = False
+    start_score: float | None = None
 
     @property
     def best_score(self) -> float | None:
-        """The score of ``best_epoch``."""
+        """The score of what was kept: that of ``best_epoch``, else that of the start."""
+        if self.best_epoch is None:
+            return self.start_score
         return next((e.score for e in self.epochs if e.epoch == self.best_epoch), None)
 
     def curves(self) -> dict[str, list[float]]:

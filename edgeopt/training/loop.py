@@ -43,6 +43,8 @@ class Job:
         identity: What must be the same for a checkpoint to fit, values that JSON holds.
         before_step: Called with the share of training done before each step.
         evaluated: From the model to what the user's ``evaluate`` is given.
+        start: From the model to what it is given before the first epoch, so that training is only
+            taken where it brings something; None where the start is not worth keeping.
     """
 
     kind: str
@@ -52,6 +54,7 @@ class Job:
     identity: dict[str, Any]
     before_step: Callable[[float], None] = lambda _: None
     evaluated: Callable[[Any], Any] = lambda model: model
+    start: Callable[[Any], Any] | None = None
 
 
 def make_accelerator() -> Any:
@@ -103,6 +106,7 @@ class _Run:
 
     def fit(self) -> History:
         self._resume()
+        self._score_start()
         self.job.model.train()
         while self.epoch < self.options.epochs and not self.history.stopped_early:
             self._epoch()
@@ -110,6 +114,17 @@ class _Run:
             self.job.model.load_state_dict(self.best)
         self.job.model.eval()
         return self.history
+
+    def _score_start(self) -> None:
+        """Scores what training starts from; that is kept as long as no epoch is better."""
+        if self.job.start is None or self.step or self.options.evaluate is None:
+            return
+        self.history = History(start_score=self._score(self.job.start))
+        self.best = self._weights()
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        held = self.job.model.state_dict()
+        return {name: tensor.detach().cpu().clone() for name, tensor in held.items()}
 
     def _epoch(self) -> None:
         seed_epoch(self.options.seed, self.epoch, self.accelerator.process_index, self.loader)
@@ -177,17 +192,17 @@ class _Run:
         steps = max(1, self.done)
         rate = float(self.optimizer.param_groups[0]["lr"])
         losses = {n: self._mean(v / steps) for n, v in self.sums.items()}
-        score = self._score()
+        self.job.model.eval()
+        score = self._score(self.job.evaluated)
+        self.job.model.train()
         epochs = (*self.history.epochs, Epoch(self.epoch, losses, rate, score))
         best, before = self.history.best_epoch, self.history.best_score
         if score is not None and (before is None or score > before):
             best = self.epoch
-            self.best = {
-                k: v.detach().cpu().clone() for k, v in self.job.model.state_dict().items()
-            }
-        waited = self.epoch - (best if best is not None else self.epoch)
+            self.best = self._weights()
+        waited = self.epoch - (best if best is not None else -1)
         stop = self.options.patience is not None and waited >= self.options.patience
-        self.history = History(epochs, best, stop)
+        self.history = History(epochs, best, stop, self.history.start_score)
         self.epoch, self.done, self.sums = self.epoch + 1, 0, {}
         self._save()
 
@@ -197,15 +212,13 @@ class _Run:
         held = torch.tensor(value, device=self.accelerator.device)
         return float(self.accelerator.reduce(held, reduction="mean"))
 
-    def _score(self) -> float | None:
+    def _score(self, evaluated: Callable[[Any], Any]) -> float | None:
         """Asks the user's metric; what it draws at random changes nothing in training."""
         if self.options.evaluate is None:
             return None
         before = random_state()
-        self.job.model.eval()
         with torch.no_grad():
-            score = float(self.options.evaluate(self.job.evaluated(self.job.model)))
-        self.job.model.train()
+            score = float(self.options.evaluate(evaluated(self.job.model)))
         restore_random_state(*before)
         if not math.isfinite(score):
             raise InputError(
