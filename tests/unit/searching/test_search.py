@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -456,3 +459,45 @@ def test_the_study_is_plain_sqlite(found):
     with sqlite3.connect(found[2]) as database:
         (count,) = database.execute("select count(*) from trials").fetchone()
     assert count >= 8
+
+
+KILLED = """
+import os, sys
+sys.path.insert(0, {here!r})
+import test_search
+def tell(event):
+    print(event.last.configuration.digest, flush=True)
+def dies(fn):
+    if os.path.exists({mark!r}):
+        os.kill(os.getpid(), 9)
+    return test_search.near(fn)
+dies.__module__, dies.__qualname__ = "m", "score"
+def mark(event):
+    tell(event)
+    if event.done == 2:
+        open({mark!r}, "w").close()
+test_search.search(evaluate=dies, trials=5, study={where!r}, watch=mark)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_search_goes_on_where_it_was(tmp_path):
+    where, mark = str(tmp_path / "s.sqlite"), str(tmp_path / "mark")
+    code = KILLED.format(here=str(Path(__file__).parent), where=where, mark=mark)
+    killed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert killed.returncode == -9
+    before = killed.stdout.split()
+    assert len(before) == 2
+
+    def score(fn):
+        return near(fn)
+
+    score.__module__, score.__qualname__ = "m", "score"
+    done = search(evaluate=score, trials=5, study=where)
+    assert [t.configuration.digest for t in done.trials if not t.new] == before
+    assert (done.new, len(done.trials)) == (3, 5)
+    assert len({t.configuration.digest for t in done.trials}) == 5
+    plain = search(evaluate=score, trials=5, study="none")
+    assert [t.configuration for t in done.trials] == [t.configuration for t in plain.trials]
