@@ -51,6 +51,7 @@ SAME_GRID = (
     aten.roll.default,
     aten.flip.default,
     aten.upsample_nearest2d.vec,
+    aten.embedding.default,
     aten.alias.default,
 )
 """Operators whose output lies on the grid of their inputs: they move values, or average them."""

@@ -3,7 +3,8 @@
 The choice belongs to the program, not to a backend, so that every backend computes the same
 numbers. Three rules:
 
-1. Anchors (convolutions and linears with constant weights) take and give integers.
+1. Anchors (convolutions and linears with constant weights) take and give integers. Tables of
+   embeddings are integers too: they are most of a small text model's bytes.
 2. What only moves values keeps the grid of its input; what integer runtimes compute element by
    element (add, mul, mean, …) is integer where all its inputs are.
 3. What normalizes (layer norm, softmax, attention) stays in float, and so does the residual
@@ -15,12 +16,12 @@ numbers. Three rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgeopt.ir import ops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import torch
 
@@ -87,6 +88,7 @@ def _spread(
     for node in anchors:
         on_grid.add(next(ops.activation_inputs(node)))
         on_grid.add(ops.fused_activation(node) or node)
+    on_grid.update(_tables(program, nodes, kept))
     inside = {n for n in anchors if ops.fused_activation(n) is not None}
     size = -1
     while len(on_grid) != size:
@@ -99,6 +101,20 @@ def _spread(
                 on_grid.add(_rounded(node, inside))
                 on_grid.update(ops.activation_inputs(node))
     return on_grid
+
+
+def _tables(
+    program: Program, nodes: list[torch.fx.Node], kept: frozenset[str]
+) -> Iterator[torch.fx.Node]:
+    """Yields tables of embeddings, and what is read from them, where nothing else uses a table."""
+    for node in nodes:
+        if node.target is not ops.aten.embedding.default or node.name in kept:
+            continue
+        table: Any = node.args[0]
+        alone = all(user.target is node.target for user in table.users)
+        if alone and table.name in program.constants:
+            yield table
+            yield node
 
 
 def _rounded(node: torch.fx.Node, inside: set[torch.fx.Node]) -> torch.fx.Node:

@@ -125,6 +125,16 @@ def test_embedding_of_int64(compiled):
     ).assert_close()  # fmt: skip
 
 
+def test_embedding_in_int8_stores_integers(compiled):
+    case = compiled(
+        lambda m, ids: m.head(m.norm(m.table(ids))), torch.randint(0, 3000, (1, 5)),
+        precision="int8",
+        table=nn.Embedding(3000, 16), norm=nn.LayerNorm(16), head=nn.Linear(16, 4),
+    )  # fmt: skip
+    case.assert_close(1e-4)
+    assert case.artifact.size_bytes < 2 * 3000 * 16  # a byte for each number
+
+
 def test_lstm(compiled):
     class Last(nn.Module):
         def __init__(self):

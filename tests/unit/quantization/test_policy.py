@@ -106,3 +106,43 @@ def test_a_node_that_is_kept_in_float_has_no_grid(residual):
     assert linear not in placement.anchors
     assert linear not in placement.values
     assert len(placement.anchors) == 4
+
+
+class Words(nn.Module):
+    """Word pieces, a norm, and a head; ``tied`` uses the table as the head's weight too."""
+
+    def __init__(self, *, tied):
+        super().__init__()
+        self.table, self.norm, self.head = nn.Embedding(50, 8), nn.LayerNorm(8), nn.Linear(8, 50)
+        if tied:
+            self.head.weight = self.table.weight
+
+    def forward(self, ids):
+        return self.head(self.norm(self.table(ids)))
+
+
+def test_a_table_of_embeddings_is_integers_of_the_grid_of_what_is_read(program):
+    ids = torch.arange(12).reshape(2, 6)
+    quantized = quantize_program(program(lambda: Words(tied=False), ids[:1]), [ids])
+    (node,) = [n for n in quantized.graph.nodes if n.target is torch.ops.aten.embedding.default]
+    table, read = quantized.quant[node.args[0].name], quantized.quant[node.name]
+    assert table.dtype == "int8"
+    assert table.same_grid(read)
+    held = quantized.constants[node.args[0].name]
+    assert torch.equal(table.fake(held), held)
+    assert float(held.abs().max()) > 1  # its grid spans the table, not only what was seen
+
+
+def test_a_table_that_is_a_weight_too_keeps_the_weight_s_grid(program):
+    captured = program(lambda: Words(tied=True), torch.zeros(1, 6, dtype=torch.int64))
+    placement = place_grids(captured)
+    (read,) = names_of(captured, torch.ops.aten.embedding.default)
+    assert read not in placement.values
+    assert len(placement.anchors) == 1
+
+
+def test_an_embedding_may_be_kept_in_float(program):
+    captured = program(lambda: Words(tied=False), torch.zeros(1, 6, dtype=torch.int64))
+    (read,) = names_of(captured, torch.ops.aten.embedding.default)
+    assert read in place_grids(captured).values
+    assert read not in place_grids(captured, keep_float=[read]).values

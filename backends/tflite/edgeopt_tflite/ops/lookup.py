@@ -52,11 +52,13 @@ def _gather(e: Emitter, node: torch.fx.Node, table: Any, index: Any, axis: int) 
     if places.array is not None:
         positive = np.where(places.array < 0, places.array + value.shape[axis], places.array)
         places = Value(places.name, places.shape, "int32", array=positive.astype(np.int32))
-    rows = e.read(value, orders.identity(len(value.shape))).tensor
+    integer = e.is_integer(node)  # a table on the grid of what is read stays integers
+    rows = e.read(value, orders.identity(len(value.shape)), integer=integer).tensor
     where = e.read(places, orders.identity(len(places.shape))).tensor
     made = e.emit(
-        "GATHER", [rows, where], e.shape(node), "Gather", dtype=rows.dtype, axis=axis, batchDims=0
-    )
+        "GATHER", [rows, where], e.shape(node), "Gather",
+        dtype=rows.dtype, grid=rows.grid, axis=axis, batchDims=0,
+    )  # fmt: skip
     e.write(node, made, orders.identity(len(e.shape(node))))
 
 
