@@ -216,15 +216,27 @@ class QuantizedModule(nn.Module):
         )
         at = total.ndim - 1 if node.target is ops.aten.linear.default else 1
         step = _along(s_x * s_w, at, total.ndim)
-        total = total.double()
+        activation = ops.fused_activation(node)
+        result = activation or node
+        rounded = result.name in self.grids.specs
+        narrow = dtype is torch.float32 and rounded and _keeps_grid(activation)
         if b_node is not None:
             bias = _on_int32(env[b_node], (s_x * s_w).double())
-            total = total + straight_round(_along(bias.double(), at, total.ndim) / step.double())
-        result = ops.fused_activation(node) or node
-        if result.name not in self.grids.specs:
-            return total * step.double()
+            whole = straight_round(_along(bias.double(), at, total.ndim) / step.double())
+            narrow = narrow and float(whole.detach().abs().max()) < EXACT_FLOAT32
+            total = total + (whole.float() if narrow else whole)
+        if not rounded:
+            return total.double() * step.double()
         out = self.grids.scale(result.name)
-        return straight_round(total.float() * (step / out)).double() * out.double()
+        # In float32 too: one sum, rounded once, of what float32 holds; and what is on the grid of
+        # `out` already is found there again, whether the product in between was rounded or not.
+        scaled = straight_round(total.float() * (step / out))
+        return scaled * out if narrow else scaled.double() * out.double()
+
+
+def _keeps_grid(activation: torch.fx.Node | None) -> bool:
+    """Returns whether what is on the grid stays there: it need not be exact in between."""
+    return activation is None or activation.target is ops.aten.relu.default
 
 
 def _along(values: torch.Tensor, axis: int, ndim: int) -> torch.Tensor:

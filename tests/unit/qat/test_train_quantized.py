@@ -85,6 +85,18 @@ def test_the_module_computes_what_the_program_computes(program, data):
         assert torch.equal(module(x.clone().requires_grad_()), run(quantized, x))
 
 
+def test_bounds_that_are_not_on_the_grid_are_computed_alike():
+    torch.manual_seed(4)
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU6(), nn.Conv2d(4, 4, 3), nn.Hardtanh(-0.7, 0.7)
+    )
+    with torch.no_grad():
+        model[0].weight *= 20
+    x, _ = pictures(16, 5)
+    quantized = edgeopt.quantize(model.eval(), x.split(1), example_inputs=x[:1])
+    assert torch.equal(QuantizedModule(quantized).eval()(x), run(quantized, x))
+
+
 @pytest.mark.parametrize("ranges", ["learned", "moving", "fixed"])
 def test_what_was_trained_is_what_runs(program, data, ranges):
     x, _ = pictures(40, 3)
@@ -241,6 +253,27 @@ def test_a_transformer_block_trains():
         )
         curve = [e["losses"]["total"] for e in made.history[-1].effect["epochs"]]
         assert curve[-1] < curve[0]
+
+
+def test_loss_and_evaluate_see_what_the_model_returns():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return {"logits": self.head(x), "twice": 2 * x}
+
+    x, y = torch.randn(16, 4), torch.randint(0, 3, (16,))
+    made = edgeopt.train_quantized(
+        Named().eval(),
+        [(x, y)],
+        lambda out, target: loss(out["logits"], target),
+        epochs=1,
+        example_inputs=x[:1],
+        evaluate=lambda fn: float(fn(x)["logits"].std() + fn(x=x)["twice"].std()),
+    )
+    assert made.precision == "int8"
 
 
 def test_a_nan_stops_with_a_clear_error(program, data, tmp_path):
