@@ -16,12 +16,12 @@ from torch.utils import _pytree as pytree
 from edgeopt.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from edgeopt.contracts import Runner, TensorSpec
     from edgeopt.ir import Program
 
-__all__ = ["as_model", "float_model"]
+__all__ = ["as_model", "as_returned", "float_model"]
 
 
 def as_model(runner: Runner, program: Program, model: Any = None) -> Callable[..., Any]:
@@ -34,15 +34,20 @@ def as_model(runner: Runner, program: Program, model: Any = None) -> Callable[..
             of the example by position are known by the program's names.
     """
     binder = _Binder(program, model)
-    out_spec = program.exported.call_spec.out_spec
 
     def call(*args: Any, **kwargs: Any) -> Any:
         tensors = binder.bind(args, kwargs)
         outputs = _in_batches(runner, program, [_array(t) for t in tensors])
         as_given = torch.from_numpy if _wants_tensors(args, kwargs) else np.asarray
-        return pytree.tree_unflatten(_with_constants(program, map(as_given, outputs)), out_spec)
+        return as_returned(program, map(as_given, outputs))
 
     return call
+
+
+def as_returned(program: Program, outputs: Iterable[Any]) -> Any:
+    """Returns a program's outputs in the structure in which the model returns them."""
+    leaves = _with_constants(program, iter(outputs))
+    return pytree.tree_unflatten(leaves, program.exported.call_spec.out_spec)
 
 
 def float_model(model: Any) -> Callable[..., Any]:

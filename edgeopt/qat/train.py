@@ -7,7 +7,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from torch import nn
+
 from edgeopt.errors import InputError
+from edgeopt.gate.calling import as_returned
 from edgeopt.ir.program import Step
 from edgeopt.qat.module import QuantizedModule
 from edgeopt.quantization import QuantizationConfig, quantize_program
@@ -93,12 +96,12 @@ def train_program(
     job = Job(
         kind="train_quantized",
         model=module,
-        losses=lambda model, batch: _losses(model, batch, loss),
+        losses=lambda model, batch: _losses(model, batch, loss, start),
         groups=_groups(module),
         identity=_identity(start, options, training),
         before_step=before_step,
         evaluated=_as_deployed,
-        start=lambda held: copy.deepcopy(held).eval(),
+        start=lambda held: _AsModel(copy.deepcopy(held).eval()),
     )
     try:
         history = fit(job, data, training, accelerator)
@@ -145,10 +148,11 @@ def _inputs(data: Iterable[Any]) -> Iterable[Any]:
 
 
 def _losses(
-    model: Any, batch: Any, loss: Callable[[Any, Any], torch.Tensor]
+    model: Any, batch: Any, loss: Callable[[Any, Any], torch.Tensor], program: Program
 ) -> dict[str, torch.Tensor]:
     inputs, target = split_batch(batch)
     output = model(*inputs) if isinstance(inputs, (tuple, list)) else model(inputs)
+    output = _structured(program, output)
     return {"loss": loss(output, target if target is not None else batch)}
 
 
@@ -161,11 +165,26 @@ def _groups(module: QuantizedModule) -> list[dict[str, Any]]:
     ]
 
 
-def _as_deployed(module: QuantizedModule) -> QuantizedModule:
+class _AsModel(nn.Module):
+    """Called as the model is, and returns what it returns, computed as a Program does."""
+
+    def __init__(self, module: QuantizedModule) -> None:
+        super().__init__()
+        self.module = module.eval()
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        return _structured(self.module.program, self.module(*inputs, **named))
+
+
+def _structured(program: Program, output: Any) -> Any:
+    return as_returned(program, output if isinstance(output, tuple) else (output,))
+
+
+def _as_deployed(module: QuantizedModule) -> _AsModel:
     """Returns a copy that computes what a program made now would."""
     held = copy.deepcopy(module)
     held.freeze()
-    return held.eval()
+    return _AsModel(held)
 
 
 def _identity(start: Program, options: QatOptions, training: TrainingOptions) -> dict[str, Any]:
