@@ -131,6 +131,7 @@ class Work:
                 state = State(load_pruned(folder / "module", self.model))
         except EdgeoptError as error:
             raise _damaged(folder, error.what) from error
+        shutil.rmtree(self._draft(place), ignore_errors=True)  # killed between naming and clearing
         return state, msgspec.structs.replace(done.record, resumed=True)
 
     def scratch(self, place: int, module: torch.nn.Module | None) -> Scratch:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import runpy
 import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -101,7 +105,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize(
     "at",
-    [("distill", 0.4), ("distill", 1.6), ("train_quantized", 0.9), ("recipe", 2)],
+    [("distill", 0.4), ("distill", 1.6), ("train_quantized", 0.9)],
 )
 def test_a_killed_run_goes_on_to_the_same_program(
     made, network, given, evaluate, chain, tmp_path, at
@@ -118,9 +122,56 @@ def test_a_killed_run_goes_on_to_the_same_program(
         edgeopt.compress(network, chain, **given, evaluate=evaluate, work=work, progress=kill)
     again = edgeopt.compress(network, chain, **given, evaluate=evaluate, work=work)
     assert again.program.digest == compressed.program.digest
-    finished = {"distill": 0, "train_quantized": 2, "recipe": at[1]}[at[0]]
+    finished = {"distill": 0, "train_quantized": 2}[at[0]]
     assert sum(record.resumed for record in again.steps) >= finished
     assert not list((work / "steps").glob("*.part"))
+
+
+DYING = """
+import os, signal, sys
+import torch
+from torch import nn
+import edgeopt
+from edgeopt.recipes import Distill, Prune, Recipe
+
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2)).eval()
+data = [torch.randn(16, 8) for _ in range(4)]
+recipe = Recipe(steps=(Prune(ratio=0.5, importance="l1"), Distill(epochs=3)))
+
+
+def progress(stage, done, total):
+    if stage == "distill" and done > 1.3 and sys.argv[1] == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+made = edgeopt.compress(
+    model, recipe, example_inputs=data[0][:1], data=data, work="work", progress=progress
+)
+print([record.resumed for record in made.steps], made.program.digest)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_leaves_what_the_next_goes_on_from(tmp_path, monkeypatch):
+    (tmp_path / "dying.py").write_text(DYING)
+
+    def run(how):
+        command = [sys.executable, "dying.py", how]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert run("dies").returncode == -signal.SIGKILL
+    steps = tmp_path / "work" / "steps"
+    assert sorted(p.name for p in steps.iterdir()) == ["00-prune", "01-distill.part"]
+    assert list(steps.glob("01-distill.part/checkpoint-training/latest.json"))
+    again = run("lives").stdout.split()
+    assert again[:2] == ["[True,", "False]"]
+    shutil.rmtree(tmp_path / "work")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["dying.py", "lives"])
+    whole = runpy.run_path("dying.py")["made"]
+    assert not any(record.resumed for record in whole.steps)
+    assert again[2] == whole.program.digest
 
 
 def test_pruning_goes_on_after_the_step_that_was_done(network, given, tmp_path):
