@@ -148,12 +148,19 @@ def fastest() -> str:
     return "bf16" if told.get("avx512_bf16") or told.get("amx_bf16") else "no"
 
 
-def smaller(teacher: nn.Module, batches: Batches, macs: float, epochs: int) -> Pruned:
-    """Returns the teacher with a share ``macs`` of its work, in two steps; it learns after each."""
+def smaller(
+    teacher: nn.Module, batches: Batches, macs: float, epochs: int, folder: Path | None = None
+) -> Pruned:
+    """Returns the teacher with a share ``macs`` of its work, in two steps; it learns after each.
+
+    Checkpoints go below ``folder``; a run that was stopped goes on from them.
+    """
 
     def finetune(model: nn.Module, step: int) -> None:
         print(f"  learning after step {step} of pruning …", flush=True)
-        model.load_state_dict(trained(model, batches, teacher, epochs=epochs).state_dict())
+        kept = {} if folder is None else {"checkpoint": folder / str(step), "checkpoint_every": 40}
+        learnt = trained(model, batches, teacher, epochs=epochs, **kept)
+        model.load_state_dict(learnt.state_dict())
 
     return edgeopt.prune(
         teacher,
