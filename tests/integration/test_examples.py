@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -102,3 +103,47 @@ def test_demo_names_the_same_class_here_and_on_the_emulated_pi(tmp_path):
     assert "both name the same class" in said
     assert "not measured: no such device here" in said  # of the Pi: no emulated latency
     assert " cat" in said
+
+
+@pytest.mark.slow
+def test_definitions_are_learned_from_a_teacher_and_deployed(tmp_path):
+    for needed in ("edgeopt_tflite", "transformers", "accelerate"):
+        pytest.importorskip(needed)
+    if not Path("/usr/share/wordnet/data.noun").exists():
+        pytest.skip("NOT CHECKED, no definitions: sudo apt-get install wordnet-base")
+    said = run_example("06_definitions.py", tmp_path, "--quick")
+    rows = numbers(said.rpartition("accuracy, %")[2])
+    teacher, student = rows["teacher, float"], rows["student, distilled"]
+    assert teacher[0] > 25  # the largest of 26 fields is a sixth of them
+    assert student[0] > 25
+    assert student[1] < teacher[1] / 2
+    for target in ("rpi4", "host"):
+        (deployed,) = [row for name, row in rows.items() if f"int8 on {target}" in name]
+        assert deployed[0] > student[0] - 2
+        assert deployed[1] < teacher[1] / 4
+        signature = read_bundle(tmp_path / target).manifest.signature
+        assert [spec.name for spec in signature.inputs] == ["input_ids", "attention_mask"]
+    assert (tmp_path / "tokenizer.json").exists()
+
+
+@pytest.mark.slow
+def test_splice_junctions_are_found_by_a_pruned_network(tmp_path):
+    for needed in ("edgeopt_tflite", "torch_pruning", "accelerate"):
+        pytest.importorskip(needed)
+    if not Path("/usr/lib/R/site-library/mlbench").is_dir():
+        pytest.skip("NOT CHECKED, no DNA: sudo apt-get install r-cran-mlbench")
+    said = run_example("07_splice_junctions.py", tmp_path, "--quick")
+    rows = numbers(said.rpartition("accuracy, %")[2])
+    teacher = rows["teacher, float"]
+    assert teacher[0] > 90
+    for target in ("rpi4", "host"):
+        (deployed,) = [row for name, row in rows.items() if f"int8 on {target}" in name]
+        assert deployed[0] > teacher[0] - 3
+        assert deployed[1] < teacher[1] / 2
+        assert read_bundle(tmp_path / f"{target}-0").manifest.precision == "int8"
+
+
+def numbers(table):
+    """Returns the rows of a printed table: name to the numbers behind it."""
+    cells = [re.match(r"(.*\S) {2,}((?:[\d.]+ *)+)$", line) for line in table.splitlines()]
+    return {row[1].strip(): [float(n) for n in row[2].split()] for row in cells if row}
