@@ -145,5 +145,5 @@ def test_splice_junctions_are_found_by_a_pruned_network(tmp_path):
 
 def numbers(table):
     """Returns the rows of a printed table: name to the numbers behind it."""
-    cells = [re.match(r"(.*\S) {2,}((?:[\d.]+ *)+)$", line) for line in table.splitlines()]
+    cells = [re.match(r"(.*?\S) {2,}((?:[\d.]+ *)+)$", line) for line in table.splitlines()]
     return {row[1].strip(): [float(n) for n in row[2].split()] for row in cells if row}
