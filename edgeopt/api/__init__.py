@@ -1,0 +1,51 @@
+"""What `import edgeopt` offers. Each function imports what it needs when it is called."""
+
+from __future__ import annotations
+
+from edgeopt.api.compressing import (
+    compress,
+    distill,
+    load_pruned,
+    prune,
+    search,
+    train_quantized,
+)
+from edgeopt.api.deploying import (
+    backends,
+    capture,
+    compile,  # noqa: A004 (the word that users know)
+    deploy,
+    export,
+    load,
+    quantize,
+    reference,
+    targets,
+)
+from edgeopt.api.measuring import (
+    compare,
+    profile,
+    profile_many,
+    profile_operators,
+)
+
+__all__ = [
+    "backends",
+    "capture",
+    "compare",
+    "compile",
+    "compress",
+    "deploy",
+    "distill",
+    "export",
+    "load",
+    "load_pruned",
+    "profile",
+    "profile_many",
+    "profile_operators",
+    "prune",
+    "quantize",
+    "reference",
+    "search",
+    "targets",
+    "train_quantized",
+]
