@@ -25,6 +25,8 @@ from edgeopt.registry import find_backend
 from edgeopt.searching.bench import Bench
 from edgeopt.testing.specimens import specimen
 
+pytestmark = pytest.mark.slow
+
 RESIDUAL = specimen("residual")
 DATA = RESIDUAL.samples
 

@@ -66,17 +66,20 @@ def test_a_float_configuration_has_no_switches_of_int8():
     assert Configuration("a", "int8", floats=3).digest != Configuration("a", "int8").digest
 
 
+@pytest.mark.slow
 def test_the_whole_space_is_proposed_without_a_repetition(tmp_path):
     found = propose(tmp_path / "s.sqlite", SIZE)
     assert len(set(found)) == SIZE
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_proposes_what_one_run_would_have(tmp_path):
     whole = propose(tmp_path / "one.sqlite", 18, seed=3)
     parts = [propose(tmp_path / "two.sqlite", 6, seed=3) for _ in range(3)]
     assert list(itertools.chain(*parts)) == whole
 
 
+@pytest.mark.slow
 def test_another_seed_proposes_otherwise(tmp_path):
     first, second = (propose(tmp_path / f"{n}.sqlite", 16, seed=n) for n in (0, 1))
     assert first[:3] == second[:3], "each engine as it is comes first"
@@ -196,6 +199,7 @@ with opened({where!r}) as study:
 """
 
 
+@pytest.mark.slow
 def test_processes_that_search_at_once_repeat_nothing_and_miss_nothing(tmp_path):
     where = str(tmp_path / "s.sqlite")
     here = str(Path(__file__).parent)
