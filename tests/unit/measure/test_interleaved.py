@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import time
 
+import pytest
 
 from edgeopt.bundles.device.edgeopt_runner.rounds import warm_up
 from edgeopt.errors import InputError
