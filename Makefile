@@ -77,7 +77,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix-only --exit-zero
 	$(BIN)/ruff format
 
-bench: $(BENCH_STAMP)
+bench: $(BENCH_STAMP) system
 	@set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file; done
 
 clean:
