@@ -35,7 +35,7 @@ TABLE = Path(__file__).parents[1] / "docs" / "zoo.md"
 HEAD = f"""# The zoo
 
 Made by `python benchmarks/zoo.py`. Small models of many kinds, built from transformers' classes, and
-an LSTM. Those that see images have learnt, for some minutes, to tell photographs apart; the others
+an LSTM. Those that see images have learnt, in 200 steps, to tell photographs apart; the others
 have seeded weights, so that their signal-to-noise ratio says how the arithmetic behaves, and nothing
 of accuracy. Each is quantized to int8 once, calibrated on {CALIBRATION} inputs, and that one program
 goes to all backends on an x86-64 machine with AVX512-VNNI (to TVM without tuning).

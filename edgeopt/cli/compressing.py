@@ -31,10 +31,7 @@ def compress(
         typer.Option("--output", "-o", help="Program archive to write [default: ./RECIPE.zip]."),
     ] = None,
     calibration_data: opt.Data = None,
-    evaluate: Annotated[
-        str | None,
-        typer.Option(help="package.module:function; takes a model, returns a score."),
-    ] = None,
+    evaluate: opt.Evaluate = None,
     target: Annotated[
         str | None, typer.Option("--target", "-t", help="The device that widths and bits suit.")
     ] = None,

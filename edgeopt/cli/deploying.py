@@ -26,10 +26,7 @@ def deploy(
         typer.Option("--output", "-o", help="Folder or .zip to write [default: ./TARGET-bundle]."),
     ] = None,
     calibration_data: opt.Data = None,
-    evaluate: Annotated[
-        str | None,
-        typer.Option(help="package.module:function; takes a model, returns a score."),
-    ] = None,
+    evaluate: opt.Evaluate = None,
     max_drop: Annotated[
         float | None,
         typer.Option(help="How far the score (or agreement) may fall below float's."),

@@ -102,8 +102,8 @@ def _program(name: str, what: str, fix: str) -> dict[str, str]:
 
 
 def _cache() -> dict[str, str]:
-    from edgeopt.deployment.table import shown_bytes  # noqa: PLC0415 (only here)
     from edgeopt.devices.cache import cache_folder  # noqa: PLC0415
+    from edgeopt.units import shown_bytes  # noqa: PLC0415 (only here)
 
     folder = cache_folder()
     place = next(one for one in (folder, *folder.parents) if one.exists())

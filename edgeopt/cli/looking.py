@@ -90,7 +90,7 @@ def verify(
 
 def bundle_rows(bundle: Bundle) -> list[tuple[str, str]]:
     """Returns what a bundle says of itself as rows."""
-    from edgeopt.deployment.table import shown_bytes  # noqa: PLC0415 (only here)
+    from edgeopt.units import shown_bytes  # noqa: PLC0415 (only here)
 
     held = bundle.manifest
     tools = ", ".join(f"{k} {v}" for k, v in sorted(held.provenance.tools.items()))
@@ -119,7 +119,7 @@ def bundle_rows(bundle: Bundle) -> list[tuple[str, str]]:
 
 def program_rows(program: Program) -> list[tuple[str, str]]:
     """Returns what a program holds as rows: inputs, operators, grids, history."""
-    from edgeopt.deployment.table import shown_bytes  # noqa: PLC0415 (only here)
+    from edgeopt.units import shown_bytes  # noqa: PLC0415 (only here)
 
     facts = _program_dict(program)
     rows = [

@@ -37,6 +37,8 @@ app = typer.Typer(
 for _command in (
     deploy,
     plan,
+    compress,
+    recipes,
     search,
     tune,
     targets,
@@ -48,8 +50,6 @@ for _command in (
     doctor,
 ):
     app.command()(guarded(_command))
-app.command()(guarded(compress))
-app.command()(guarded(recipes))
 app.command("run")(guarded(run_bundle))
 app.command()(guarded(compare))
 app.command()(guarded(history))

@@ -13,6 +13,7 @@ __all__ = [
     "Backend",
     "Cores",
     "Data",
+    "Evaluate",
     "Json",
     "Loss",
     "MinSeconds",
@@ -53,6 +54,9 @@ Settings = Annotated[
     typer.Option(
         "--set", "-s", metavar="NAME=VALUE", help="A setting of the quantization; may be repeated."
     ),
+]
+Evaluate = Annotated[
+    str | None, typer.Option(help="package.module:function; takes a model, returns a score.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]

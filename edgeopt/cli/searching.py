@@ -25,10 +25,7 @@ def search(
     model: opt.Model,
     target: opt.Target,
     calibration_data: opt.Data = None,
-    evaluate: Annotated[
-        str | None,
-        typer.Option(help="package.module:function; takes a model, returns a score."),
-    ] = None,
+    evaluate: opt.Evaluate = None,
     max_drop: Annotated[
         float | None, typer.Option(help="How far the score may fall below float's.")
     ] = None,

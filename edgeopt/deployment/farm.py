@@ -10,8 +10,7 @@ from edgeopt.errors import DeviceError, InputError, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType, TracebackType
-    from typing import Self
+    from types import ModuleType
 
 __all__ = ["RayExecutor"]
 
@@ -40,7 +39,7 @@ class RayExecutor(Executor):
             raise InputError(what, where="executor", hint="or pass an object with submit()")
         self._ray = _ray()
         self._job = {"num_cpus": 0} if job is None else job
-        self._is_ours = not self._ray.is_initialized()
+        self._is_ours = where != "ray" or not self._ray.is_initialized()
         if self._is_ours:
             _connect(self._ray, where)
 
@@ -55,17 +54,6 @@ class RayExecutor(Executor):
         if self._is_ours:
             self._ray.shutdown()
             self._is_ours = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.shutdown()
 
 
 def _ray() -> ModuleType:

@@ -11,7 +11,7 @@ import msgspec
 
 from edgeopt.bundles import read_bundle
 from edgeopt.deployment.on_device import profile_on
-from edgeopt.errors import EdgeoptError, InputError
+from edgeopt.errors import DeviceError, EdgeoptError, InputError
 from edgeopt.measure.profile import Profile
 
 if TYPE_CHECKING:
@@ -95,10 +95,21 @@ def _elsewhere(
     executor: Executor, bundle: Bundle, devices: Sequence[str | Device], options: dict[str, Any]
 ) -> list[Outcome]:
     content = bundle.pack()
-    futures: list[Future[Outcome]] = [
+    jobs: list[Future[Outcome]] = [
         executor.submit(_measure_content, content, device, options) for device in devices
     ]
-    return [future.result() for future in futures]
+    return [_outcome(job, device) for job, device in zip(jobs, devices, strict=True)]
+
+
+def _outcome(job: Future[Outcome], device: str | Device) -> Outcome:
+    """Returns what came of a job; one whose worker died does not lose the others either."""
+    try:
+        return job.result()
+    except Exception as error:  # noqa: BLE001 (each executor has errors of its own)
+        name = device if isinstance(device, str) else device.name
+        said = str(error).strip().splitlines()
+        what = f"its job ended without a result: {type(error).__name__}: {said[-1] if said else ''}"
+        return Outcome(name, error=DeviceError(what.rstrip(": "), where=name))
 
 
 def _measure_content(content: bytes, device: str | Device, options: dict[str, Any]) -> Outcome:

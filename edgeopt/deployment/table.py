@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgeopt.units import shown_bytes
+
 if TYPE_CHECKING:
     from edgeopt.contracts import TuningReport
     from edgeopt.deployment.result import Attempt, Deployment
 
-__all__ = ["as_text", "result_rows", "shown_bytes", "tuning_lines"]
+__all__ = ["as_text", "result_rows", "tuning_lines"]
 
 
 def result_rows(d: Deployment) -> list[tuple[str, str]]:
@@ -70,14 +72,6 @@ def tuning_lines(report: TuningReport) -> list[str]:
         lines.append(f"candidates that were dropped: {failed}")
     left_out = [f"{k.name} was left out: {k.note}" for k in report.kernels if k.note]
     return [*lines, *left_out, *report.notes, f"database {report.database}"]
-
-
-def shown_bytes(size: int) -> str:
-    """Returns a size for people, in powers of 1024."""
-    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} B"
 
 
 def _size(d: Deployment) -> str:

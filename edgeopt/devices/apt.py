@@ -99,7 +99,8 @@ def download(packages: Sequence[str], arch: str, folder: Path) -> tuple[Package,
         if failure is None or not sources:
             break
         _configure(arch, folder, _written(folder, "later.list", sources))
-        failure = _fetch(packages, arch, folder) and failure
+        if _fetch(packages, arch, folder) is None:
+            failure = None  # else the first one is told: that of the machine's own sources
     if failure is not None:
         raise failure
     archives = sorted((folder / "cache" / "archives").glob("*.deb"))

@@ -17,9 +17,24 @@ if TYPE_CHECKING:
 
     from edgeopt.ir import Program
 
-__all__ = ["record_sparsity", "sparsify"]
+__all__ = ["check_pattern", "record_sparsity", "sparsify"]
 
 _PATTERN = 4
+
+
+def check_pattern(pattern: str, ratio: float | None) -> None:
+    """Checks which weights are to be zero, and how many.
+
+    Raises:
+        InputError: The pattern is unknown, or the ratio does not go with it.
+    """
+    if pattern not in {"unstructured", "2:4"}:
+        raise InputError(
+            f'there is no pattern "{pattern}"', where="pattern", hint="unstructured, 2:4"
+        )
+    if (pattern == "2:4") != (ratio is None) or (ratio is not None and not 0 < ratio < 1):
+        hint = "between 0 and 1 with unstructured; none with 2:4, which is one half"
+        raise InputError(f"{ratio} does not go with {pattern}", where="ratio", hint=hint)
 
 
 def sparsify(
@@ -45,13 +60,7 @@ def sparsify(
     """
     from torch import nn  # noqa: PLC0415
 
-    if pattern not in {"unstructured", "2:4"}:
-        raise InputError(
-            f'there is no pattern "{pattern}"', where="pattern", hint="unstructured, 2:4"
-        )
-    if (pattern == "2:4") != (ratio is None) or (ratio is not None and not 0 < ratio < 1):
-        hint = "between 0 and 1 with unstructured; none with 2:4, which is one half"
-        raise InputError(f"{ratio} does not go with {pattern}", where="ratio", hint=hint)
+    check_pattern(pattern, ratio)
     copied, layers = copy.deepcopy(model), 0
     for name, layer in copied.named_modules():
         if not isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd)) or _held(name, keep):  # noqa: SLF001

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.errors import InputError
-from edgeopt.recipes.steps import AnyStep, Distill, Finetune, Prune, Quantize, TrainQuantized
+from edgeopt.recipes.steps import (
+    AnyStep,
+    Distill,
+    Finetune,
+    Prune,
+    Quantize,
+    TrainQuantized,
+    step_name,
+)
 from edgeopt.training.batches import split_batch
 
 if TYPE_CHECKING:
@@ -103,7 +111,7 @@ def require_all(recipe: Recipe, given: Given, *, is_module: bool) -> None:
         InputError: Something is missing; all of it is named, with what to pass.
     """
     lacking = [
-        (f"steps[{place}] ({step.__struct_config__.tag}) {what}", hint)
+        (f"steps[{place}] ({step_name(step)}) {what}", hint)
         for place, step in enumerate(recipe.steps)
         for what, hint in _lacking(step, given, is_module=is_module)
     ]

@@ -46,7 +46,9 @@ def check_options(step: AnyStep) -> None:
     if isinstance(step, Prune):
         _check_prune(step)
     elif isinstance(step, Sparsify):
-        _check_sparsify(step)
+        from edgeopt.pruning.sparse import check_pattern  # noqa: PLC0415 (torch)
+
+        check_pattern(step.pattern, step.ratio)
     elif isinstance(step, Distill):
         distillation_wishes(step, None)
     elif isinstance(step, Quantize):
@@ -140,17 +142,6 @@ def _check_prune(step: Prune) -> None:
     read_goal({name: getattr(step, name) for name in GOALS})
     held = prune_options(step)
     Options(**{k: v for k, v in held.items() if k not in GOALS})
-
-
-def _check_sparsify(step: Sparsify) -> None:
-    if (step.pattern == "2:4") != (step.ratio is None):
-        raise InputError(
-            f"{step.ratio} does not go with {step.pattern}",
-            where="ratio",
-            hint="between 0 and 1 with unstructured; none with 2:4, which is one half",
-        )
-    if step.ratio is not None and not 0 < step.ratio < 1:
-        raise InputError(f"expected a share between 0 and 1, got {step.ratio}", where="ratio")
 
 
 def _check_qat(step: TrainQuantized) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from edgeopt.errors import InputError
-from edgeopt.recipes.rules import raise_any, wrong_fields
+from edgeopt.recipes.rules import wrong_fields
 from edgeopt.recipes.steps import AnyStep, plain, step_name
+from edgeopt.registry.schema import raise_any
+from edgeopt.registry.toml_file import read_toml
 
 __all__ = ["FORMATS", "Recipe", "parse_recipe", "read_recipe"]
 
@@ -70,7 +71,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Raises:
             InputError: Something is wrong; all of it is named.
         """
-        raise_any(wrong_fields(plain(self)), file)
+        raise_any(wrong_fields(plain(self)), file, InputError)
 
 
 def parse_recipe(table: Any, *, file: str = "recipe") -> Recipe:
@@ -79,7 +80,7 @@ def parse_recipe(table: Any, *, file: str = "recipe") -> Recipe:
     Raises:
         InputError: A field is unknown or wrong; all of them are named.
     """
-    raise_any(wrong_fields(table), file)
+    raise_any(wrong_fields(table), file, InputError)
     return msgspec.convert(table, Recipe)
 
 
@@ -90,13 +91,7 @@ def read_recipe(path: Path | str) -> Recipe:
         InputError: It cannot be read, is not TOML, or a field is wrong.
     """
     path = Path(path)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        what = f"cannot be read: {error.strerror or error}"
-        raise InputError(what, where=str(path)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"is not valid TOML: {error}", where=path.name) from error
+    table = read_toml(path, InputError)
     recipe = parse_recipe(table, file=path.name)
     return recipe if recipe.name else msgspec.structs.replace(recipe, name=path.stem)
 

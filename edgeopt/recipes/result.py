@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgeopt.units import shown_bytes
+
 if TYPE_CHECKING:
     import torch
 
@@ -121,14 +123,7 @@ class Compressed:
 
 def _shown(held: Figures) -> tuple[str, str, str, str]:
     score = "" if held.score is None else f"{held.score:.4f}"
-    return _bytes(held.size_bytes), _count(held.macs), _count(held.parameters), score
-
-
-def _bytes(size: float) -> str:
-    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size:.0f} B"
+    return shown_bytes(held.size_bytes), _count(held.macs), _count(held.parameters), score
 
 
 def _count(number: float) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgeopt.errors import EdgeoptError, InputError
+from edgeopt.errors import EdgeoptError
 from edgeopt.recipes.steps import STEPS, Prune, Training
 from edgeopt.registry.schema import Problem, problems, shown
 from edgeopt.registry.suggest import did_you_mean
@@ -14,7 +14,7 @@ from edgeopt.registry.suggest import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["raise_any", "wrong_fields"]
+__all__ = ["wrong_fields"]
 
 FIELDS = ("format", "name", "description", "steps")
 
@@ -24,24 +24,6 @@ def wrong_fields(table: Any) -> list[Problem]:
     if not isinstance(table, dict):
         return [Problem("recipe", f"expected a table, got {shown(table)}")]
     return list(_head(table)) or list(_steps(table["steps"]))
-
-
-def raise_any(found: Sequence[Problem], file: str) -> None:
-    """Raises one error for all of ``found``; the last one's hint is the error's.
-
-    Raises:
-        InputError: There is one.
-    """
-    if not found:
-        return
-    lines = []
-    for problem in found:
-        lines.append(f"{file}: {problem.path}: {problem.what}")
-        lines += [f"  -> {problem.hint}"] if problem.hint else []
-    hint = found[-1].hint
-    where = f"{file}: {found[0].path}"
-    text = "\n".join(lines[:-1] if hint else lines)
-    raise InputError(text.removeprefix(f"{where}: "), where=where, hint=hint)
 
 
 def _head(table: dict[str, Any]) -> Iterator[Problem]:

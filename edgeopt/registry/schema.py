@@ -14,9 +14,11 @@ from msgspec import inspect as schema
 from edgeopt.registry.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["Problem", "problems", "shown"]
+    from edgeopt.errors import EdgeoptError
+
+__all__ = ["Problem", "problems", "raise_any", "shown"]
 
 
 _LONGEST = 60
@@ -44,6 +46,29 @@ def problems(struct: type, value: object) -> list[Problem]:
         value: What a TOML file holds.
     """
     return list(_walk(schema.type_info(struct), value, ""))
+
+
+def raise_any(found: Sequence[Problem], file: str, error_type: type[EdgeoptError]) -> None:
+    """Raises one error for all of ``found``; the last one's hint is the error's.
+
+    Args:
+        found: What is wrong; nothing is raised where it is empty.
+        file: How the error calls the file.
+        error_type: What is raised.
+
+    Raises:
+        EdgeoptError: There is a problem; of the type ``error_type``.
+    """
+    if not found:
+        return
+    lines = []
+    for problem in found:
+        lines.append(f"{file}: {problem.path}: {problem.what}")
+        lines += [f"  -> {problem.hint}"] if problem.hint else []
+    hint = found[-1].hint
+    where = f"{file}: {found[0].path}"
+    text = "\n".join(lines[:-1] if hint else lines)
+    raise error_type(text.removeprefix(f"{where}: "), where=where, hint=hint)
 
 
 def shown(value: object) -> str:

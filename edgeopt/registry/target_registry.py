@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 from edgeopt.contracts.target import Target
 from edgeopt.errors import TargetError
-from edgeopt.registry.descriptor import read_descriptor, read_toml
+from edgeopt.registry.descriptor import read_descriptor
 from edgeopt.registry.host import HOST_NAMES, detect_host
 from edgeopt.registry.suggest import canonical, did_you_mean
+from edgeopt.registry.toml_file import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable

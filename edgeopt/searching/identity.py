@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgeopt.deployment.samples import Samples
     from edgeopt.ir import Program
 
-__all__ = ["FORMAT", "function_name", "identity_of", "samples_digest"]
+__all__ = ["FORMAT", "digest_of", "function_name", "identity_of", "samples_digest"]
 
 FORMAT = "1"
 """Of what edgeopt writes into a study."""
@@ -34,9 +34,9 @@ def identity_of(
     return {
         "format": FORMAT,
         "model": program.digest,
-        "target": f"{target.name} {_digest(target)[:16]}",
+        "target": f"{target.name} {digest_of(target)[:16]}",
         "data": samples_digest(samples),
-        **{name: v if isinstance(v, str) else _digest(v) for name, v in parts.items()},
+        **{name: v if isinstance(v, str) else digest_of(v) for name, v in parts.items()},
     }
 
 
@@ -61,5 +61,6 @@ def function_name(function: Callable[..., Any] | None) -> str:
     return f"{getattr(held, '__module__', '')}:{name}"
 
 
-def _digest(value: Any) -> str:
+def digest_of(value: Any) -> str:
+    """Returns the SHA-256 of plain values."""
     return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()

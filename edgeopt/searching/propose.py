@@ -48,7 +48,6 @@ class Proposer(BaseSampler):
         seed: Where it starts.
         open_ones: Returns the configurations to try before all others, and the digests of those
             that are taken: tried, or being tried by somebody.
-        excess: Returns by how much a finished trial exceeds each limit of the budget.
     """
 
     def __init__(

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgeopt.deployment.request import Request
-from edgeopt.deployment.table import as_text, shown_bytes
+from edgeopt.deployment.table import as_text
 from edgeopt.errors import InputError
 from edgeopt.searching.budget import nearest_to, pareto_front
 from edgeopt.searching.picture import front_svg
 from edgeopt.searching.trials import Trial
+from edgeopt.units import shown_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,10 +96,9 @@ class SearchResult:
         chosen = self._chosen(trial)
         if self._bench is None:
             raise InputError("this result has been read, not searched", where="deploy")
-        known = {"check_samples": 1, "device": 1, "threads": 1, **dict.fromkeys(_OPTIONS, 1)}
-        unknown = sorted(set(options) - set(known))
+        unknown = sorted(set(options) - set(_OPTIONS))
         if unknown:
-            hint = f"options: {', '.join(sorted(known))}"
+            hint = f"options: {', '.join(sorted(_OPTIONS))}"
             raise InputError(f"no option {', '.join(unknown)}", where="deploy", hint=hint)
         drop = {"max_drop": self.budget.max_drop, "device": self._bench.device}
         request = replace(Request(**{**drop, **options}), output=output)
@@ -194,6 +194,9 @@ class SearchResult:
 
 
 _OPTIONS = (
+    "check_samples",
+    "device",
+    "threads",
     "name",
     "labels",
     "preprocess",

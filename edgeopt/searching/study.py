@@ -15,6 +15,7 @@ import msgspec
 from edgeopt.errors import InputError, PluginError
 from edgeopt.searching import workers
 from edgeopt.searching.configuration import Configuration
+from edgeopt.searching.identity import digest_of
 from edgeopt.searching.trials import Measured, Trial
 
 if TYPE_CHECKING:
@@ -312,10 +313,7 @@ def _place(where: str | Path | None, identity: Mapping[str, str]) -> tuple[str, 
 
         path = cache_folder() / "searches.sqlite"
         path.parent.mkdir(parents=True, exist_ok=True)
-        import hashlib  # noqa: PLC0415 (only here)
-
-        told = msgspec.json.encode(dict(identity), order="sorted")
-        return f"sqlite:///{path}", hashlib.sha256(told).hexdigest()[:16]
+        return f"sqlite:///{path}", digest_of(dict(identity))[:16]
     text = str(where)
     if text == "none":
         return text, NAME

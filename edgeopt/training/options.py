@@ -42,7 +42,7 @@ class TrainingOptions:
         checkpoint_every: Steps between checkpoints; 0 for one at the end of each epoch only.
         resume: Whether to go on from the checkpoint, where there is one.
         mixed_precision: ``no``, or ``bf16``: convolutions and matrix products compute in bfloat16,
-            weights and losses stay float32. About twice as fast where the processor has it.
+            weights and losses stay float32. Faster where the processor computes in it.
         seed: Of data order, dropout and new layers.
         progress: Called with (stage, done, total).
     """

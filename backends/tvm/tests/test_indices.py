@@ -52,5 +52,7 @@ def test_a_row_that_is_not_there_is_named(runner, wrong):
 
 
 def test_a_computed_index_reads_nothing_else(runner):
-    last, beyond = (np.full((1, 2), value, np.float32) for value in (ROWS - 1, 1000.0))
-    assert np.array_equal(runner(ids(0, 1, 2), last), runner(ids(0, 1, 2), beyond))
+    last, beyond, far = (np.full((1, 2), v, np.float32) for v in (ROWS - 1, 1000, 2.0**32))
+    wanted = runner(ids(0, 1, 2), last)
+    assert np.array_equal(wanted, runner(ids(0, 1, 2), beyond))
+    assert np.array_equal(wanted, runner(ids(0, 1, 2), far))  # in 32 bits it would be 0

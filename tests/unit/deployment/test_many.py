@@ -86,6 +86,24 @@ def test_what_makes_no_sense(bundle, devices, says):
         profile_many(bundle, devices)
 
 
+def test_a_worker_that_dies_loses_no_other_result(bundle):
+    class Half:
+        """The second job's process is gone."""
+
+        def submit(self, function, *arguments):
+            future = Future()
+            if arguments[1] == "gone":
+                future.set_exception(RuntimeError("the worker died"))
+            else:
+                future.set_result(function(*arguments))
+            return future
+
+    good, bad = profile_many(bundle, ["local", "gone"], executor=Half(), runs=3)
+    assert good.ok
+    assert (bad.error.where, bad.ok) == ("gone", False)
+    assert "RuntimeError: the worker died" in bad.error.what
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Ray's own, at import and at its end
 def test_a_ray_cluster_may_run_them(bundle):

@@ -193,8 +193,8 @@ def _rows(e: Emitter, node: Any, source: Any, axis: int, chosen: Any) -> None:
         def at(*i: Any) -> Any:
             row = where(*i[axis : axis + count]) if count else where(0)
             last = int(table.shape[axis]) - 1  # whatever is asked for, nothing else is read
-            row = tirx.max(tirx.min(row.astype("int32"), last), 0)
-            found = table(*i[:axis], row, *i[axis + count :])
+            row = tirx.max(tirx.min(row.astype("int64"), last), 0)
+            found = table(*i[:axis], row.astype("int32"), *i[axis + count :])
             return scalars.converted(found, held.grid, grid, e.dtype(node))
 
         return te.compute(shape, at, name="rows")
