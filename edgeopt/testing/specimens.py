@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
     from edgeopt.ir import Program
 
-__all__ = ["SPECIMENS", "Specimen", "float_program", "program_of", "specimen", "unsupported_model"]
+__all__ = [
+    "SPECIMENS",
+    "Specimen",
+    "float_program",
+    "gratings",
+    "program_of",
+    "specimen",
+    "unsupported_model",
+]
 
 SAMPLES = 24
 
@@ -212,6 +220,22 @@ def specimen(name: str) -> Specimen:
         _settle(model)
     samples = tuple(tuple(one(generator) for one in inputs) for _ in range(SAMPLES))
     return Specimen(model, samples)
+
+
+def gratings(count: int, seed: int, noise: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns pictures to learn, float32 (count, 1, 8, 8), and the class of each, int64 (count,).
+
+    Args:
+        count: How many.
+        seed: Of the draw.
+        noise: Standard deviation of what is added; the gratings, four of them, go from -1 to 1.
+    """
+    drawn = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 4, (count,), generator=drawn)
+    at = torch.arange(8.0)
+    u, v = at[None, :], at[:, None]
+    waves = torch.stack([torch.sin(a * u + b * v) for a, b in ((1, 0), (0, 1), (1, 1), (1, -1))])
+    return waves[labels][:, None] + noise * torch.randn(count, 1, 8, 8, generator=drawn), labels
 
 
 def _settle(model: nn.Module) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 
 import edgeopt
 from edgeopt.errors import GateError, InputError
+from edgeopt.testing.specimens import gratings
 
 pytest.importorskip("accelerate")
 pytest.importorskip("torch_pruning")
@@ -25,13 +26,7 @@ RECIPE = {
 
 
 def pictures(count, seed):
-    """Four classes of noisy gratings."""
-    made = torch.Generator().manual_seed(seed)
-    y = torch.randint(0, 4, (count,), generator=made)
-    at = torch.arange(8.0)
-    u, v = at[None, :], at[:, None]
-    waves = torch.stack([torch.sin(a * u + b * v) for a, b in ((1, 0), (0, 1), (1, 1), (1, -1))])
-    return waves[y][:, None] + 0.5 * torch.randn(count, 1, 8, 8, generator=made), y
+    return gratings(count, seed, noise=0.5)
 
 
 @pytest.fixture(scope="module")

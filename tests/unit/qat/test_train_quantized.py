@@ -10,6 +10,7 @@ import edgeopt
 from edgeopt.errors import InputError, TrainingError
 from edgeopt.ir import ReferenceRunner, load_program, save_program
 from edgeopt.qat import QuantizedModule
+from edgeopt.testing.specimens import gratings
 
 pytest.importorskip("accelerate")
 
@@ -18,13 +19,7 @@ BITS = {"weight_bits": 4}
 
 
 def pictures(count, seed):
-    """Four classes of noisy gratings."""
-    made = torch.Generator().manual_seed(seed)
-    y = torch.randint(0, 4, (count,), generator=made)
-    at = torch.arange(8.0)
-    u, v = at[None, :], at[:, None]
-    waves = torch.stack([torch.sin(a * u + b * v) for a, b in ((1, 0), (0, 1), (1, 1), (1, -1))])
-    return waves[y][:, None] + 1.2 * torch.randn(count, 1, 8, 8, generator=made), y
+    return gratings(count, seed, noise=1.2)
 
 
 class Network(nn.Module):

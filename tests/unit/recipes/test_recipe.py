@@ -121,7 +121,10 @@ WRONG = [
     ({"steps": [{"step": "distill", "epochs": 1, "patience": -1}]}, "steps[0].patience"),
     ({"steps": [{"step": "finetune", "epochs": 1, "learning_rate": 0}]}, "steps[0].learning_rate"),
     ({"steps": [{"step": "sparsify", "ratio": 0.5, "pattern": "2:4"}]}, "steps[0].ratio: 0.5 does"),
-    ({"steps": [{"step": "sparsify", "ratio": 2}]}, "steps[0].ratio: 2.0 does not go with unstructured"),
+    (
+        {"steps": [{"step": "sparsify", "ratio": 2}]},
+        "steps[0].ratio: 2.0 does not go with unstructured",
+    ),
     ({"steps": [{"step": "quantize", "weight_bits": 9}]}, "steps[0].weight_bits: expected one of"),
     ({"steps": [{"step": "quantize", "precision": "int4"}]}, "steps[0].precision"),
     (
