@@ -12,6 +12,7 @@ from edgeopt.ir import ops, orders
 from edgeopt.ir.source import operator_name, source_line
 from edgeopt_tflite.inputs import input_order
 from edgeopt_tflite.kernels import LARGEST_FACTOR, integer_factor
+from edgeopt_tflite.ops.exact import requantized
 from edgeopt_tflite.rules import rules
 from edgeopt_tflite.storage import Storage
 from edgeopt_tflite.values import Held, Value
@@ -38,12 +39,14 @@ class Emitter(Storage):
 
     Attributes:
         unsupported: Node name to why it cannot be written.
+        by_value: Names of nodes that compute on int8 what each of the 256 integers becomes.
     """
 
     def __init__(self, program: Program) -> None:
         super().__init__()
         self.program = program
         self.unsupported: dict[str, str] = {}
+        self.by_value: set[str] = set()
         self._inputs: dict[str, Held] = {}
         self._named: set[int] = set()
 
@@ -204,7 +207,7 @@ class Emitter(Storage):
             order = found
         grid = self.grid(node)
         if grid is not None and (tensor.grid is None or not tensor.grid.same_grid(grid)):
-            tensor = self.emit("QUANTIZE", [tensor], tensor.shape, "Quantize", grid=grid)
+            tensor = requantized(self, tensor, grid)
         if tensor.index not in self._named:
             self.model.rename(tensor, node.name)
             self.origins[tensor.index] = node.name
@@ -216,9 +219,7 @@ class Emitter(Storage):
         first = value.held[0] if value.held else self.read(value)
         held = first.tensor.grid
         if grid is not None and (held is None or not held.same_grid(grid)):
-            tensor = self.emit(
-                "QUANTIZE", [first.tensor], first.tensor.shape, "Quantize", grid=grid
-            )
+            tensor = requantized(self, first.tensor, grid)
             value = Value(node.name, value.shape, value.dtype, [Held(tensor, first.order)])
         self._values[node.name] = replace(value, name=node.name)
 

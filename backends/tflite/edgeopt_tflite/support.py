@@ -65,7 +65,7 @@ def _verdict(emitter: Emitter, program: Program, node: torch.fx.Node) -> tuple[V
         t.dtype in ("float32", "float16") for _, inputs, outputs in computing
         for t in (*inputs, *outputs)
     )  # fmt: skip
-    if computing and not floats:
+    if computing and (not floats or node.name in emitter.by_value):
         return "integer", ""
     return "float", _why_float(emitter, program, node)
 
