@@ -20,7 +20,7 @@ from edgeopt.ir.program import Program, Sparsity, Step
 from edgeopt.ir.quant import QuantSpec
 from edgeopt.ir.untrusted import exported_program
 
-__all__ = ["load_program", "save_program"]
+__all__ = ["decode_program", "load_program", "save_program"]
 
 FORMAT = 1
 _CAPS = {"program.json": 64 << 20, "meta.json": 16 << 20}
@@ -58,9 +58,16 @@ def load_program(path: Path) -> Program:
     Raises:
         ProgramError: The file is not such an archive, is damaged, or of a newer format.
     """
-    path = Path(path)
-    where = str(path)
-    parts = _read_parts(read_file(path, most=_MAX_TENSORS, error=ProgramError), where)
+    return decode_program(read_file(path, most=_MAX_TENSORS, error=ProgramError), where=str(path))
+
+
+def decode_program(content: bytes | bytearray, *, where: str) -> Program:
+    """Returns the program of an archive's bytes, as `load_program` does.
+
+    Raises:
+        ProgramError: As for `load_program`.
+    """
+    parts = _read_parts(content, where)
     head = decode_json(parts["meta.json"], _Head, where=f"{where}, meta.json", error=ProgramError)
     if head.format != FORMAT:
         raise ProgramError(
@@ -165,7 +172,7 @@ def _assemble(meta: _Meta, parts: dict[str, memoryview], where: str) -> Program:
     return Editor(loaded).finish()  # drops what torch adds: an entry for each unused result
 
 
-def _read_parts(content: bytearray, where: str) -> dict[str, memoryview]:
+def _read_parts(content: bytes | bytearray, where: str) -> dict[str, memoryview]:
     parts = stored_members(content, where=where, error=ProgramError)
     if set(parts) != {"meta.json", "program.json", "tensors.safetensors"}:
         raise ProgramError(f"it holds {', '.join(sorted(parts)[:5])[:200]}", where=where)

@@ -23,6 +23,7 @@ _MAX_DEPTH = 40
 _MAX_BYTES = 4 << 20
 _SEQUENCES = {"builtins.tuple": "builtins.tuple", "builtins.list": "builtins.list"}
 _SEQUENCES["collections.deque"] = "builtins.list"
+_FACTORIES = ("dict", "float", "int", "list", "set", "str", "tuple")
 _DICTS = ("builtins.dict", "collections.OrderedDict")
 
 
@@ -68,6 +69,10 @@ def _plain(node: _Node, fields: Mapping[str, Sequence[str]], depth: int) -> dict
             raise ValueError("a leaf with something in it among the arguments")
         return _tree(None, None, children)
     if node.type in _SEQUENCES:
+        if node.type != "collections.deque" and node.context != "null":
+            raise ValueError("a tuple or list that says more than its entries")
+        if not isinstance(_context(node), int | None):
+            raise ValueError("a deque whose length is no number")
         return _tree(_SEQUENCES[node.type], "null", children)
     keys = _keys(node, fields)
     if keys is None:
@@ -88,6 +93,9 @@ def _keys(node: _Node, fields: Mapping[str, Sequence[str]]) -> list[Any] | None:
         names = fields.get(context) if isinstance(context, str) else None
         return None if names is None else [_key(name) for name in names]
     if node.type == "collections.defaultdict" and isinstance(context, dict):
+        factory = context.get("default_factory_module"), context.get("default_factory_name")
+        if factory[0] != "builtins" or factory[1] not in _FACTORIES:
+            raise ValueError(f"a dict that makes entries by {str(factory)[:80]}")
         context = context.get("dict_context")
     elif node.type not in _DICTS and isinstance(context, list) and context[:1]:
         # a registered dataclass: its fields, and those that are left out

@@ -9,7 +9,7 @@ are read here; the graph is decoded into types that have no place for code, and 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from edgeopt.ir.graph_schema import Payload
 
-__all__ = ["exported_program", "load_exported"]
+__all__ = ["exported_program", "load_exported", "read_exported"]
 
 _HINT = "save it again with torch.export.save, from a model without dynamic_shapes, on the CPU"
 _MODEL = "models/model.json"
@@ -39,13 +39,21 @@ _SAMPLES = "data/sample_inputs/model.pt"
 _FACTS = {"archive_format": b"pt2", "archive_version": b"0", "byteorder": b"little"}
 _KNOWN = {_MODEL, _SAMPLES, *_CONFIGS.values(), *_FACTS, ".data/version", ".data/serialization_id"}
 _MAX_FILE = 32 << 30
-_MAX_SMALL = 16 << 20
+_MAX_CONFIG = 16 << 20
 _SPARE = 64 << 20
 """Bytes that all weights of a file may have more than the file: tensors that repeat themselves."""
 
 
 def load_exported(path: Path | str) -> ExportedProgram:
-    """Returns the ExportedProgram in a ``.pt2`` file; nothing in it is unpickled or executed.
+    """Returns the ExportedProgram in a ``.pt2`` file, as `read_exported` does."""
+    return read_exported(path)[0]
+
+
+def read_exported(path: Path | str) -> tuple[ExportedProgram, Any]:
+    """Returns the ExportedProgram in a ``.pt2`` file, and its example inputs; it runs nothing.
+
+    The example inputs are ``(args, kwargs)``, or None. The program does not hold them itself: torch
+    would write their structure into code that checks later inputs.
 
     Raises:
         InputError: It is not such a file, or holds what cannot be read safely: custom objects,
@@ -57,12 +65,11 @@ def load_exported(path: Path | str) -> ExportedProgram:
     state = dict(_tensors(members, _WEIGHTS, where, spare))
     constants = dict(_tensors(members, _CONSTANTS, where, spare))
     exported = exported_program(members[_MODEL], state, constants, where=where, hint=_HINT)
-    if len(members.get(_SAMPLES, b"")) <= _MAX_SMALL and members.get(_SAMPLES):
-        from edgeopt.ir.sample_inputs import read_sample_inputs  # noqa: PLC0415 (torch)
+    if not members.get(_SAMPLES):
+        return exported, None
+    from edgeopt.ir.sample_inputs import read_sample_inputs  # noqa: PLC0415 (torch)
 
-        samples = read_sample_inputs(members[_SAMPLES], where=f"{where}, {_SAMPLES}")
-        exported.example_inputs = samples
-    return exported
+    return exported, read_sample_inputs(members[_SAMPLES], where=f"{where}, {_SAMPLES}")
 
 
 def exported_program(
@@ -141,7 +148,7 @@ def _tensors(
 
     place = f"{where}, {_CONFIGS[folder]}"
     config = decode_json(
-        members[_CONFIGS[folder]], PayloadConfig, where=place, most=_MAX_SMALL, hint=_HINT
+        members[_CONFIGS[folder]], PayloadConfig, where=place, most=_MAX_CONFIG, hint=_HINT
     )
     files: dict[str, torch.Tensor] = {}  # weights that share a file are tied
     for name, payload in config.config.items():
