@@ -104,12 +104,10 @@ class ReferenceBackend:
 
     def load(self, artifact: Artifact, *, threads: int = 0) -> Runner:
         """Returns a runner of the program, with ``threads`` threads of torch (0: as they are)."""
-        from edgeopt.ir import ReferenceRunner, load_program  # noqa: PLC0415 (imports torch)
+        from edgeopt.ir import ReferenceRunner, decode_program  # noqa: PLC0415 (imports torch)
 
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / ENTRY
-            path.write_bytes(artifact.files[artifact.entry])
-            runner = ReferenceRunner(load_program(path))
+        program = decode_program(artifact.files[artifact.entry], where=artifact.entry)
+        runner = ReferenceRunner(program)
         return _Threaded(runner, threads) if threads else runner
 
     def device_runtime(self, target: Target) -> DeviceRuntime:

@@ -1,6 +1,6 @@
 """The compression IR: an ExportedProgram with its quantization, sparsity and history."""
 
-from edgeopt.ir.archive import load_program, save_program
+from edgeopt.ir.archive import decode_program, load_program, save_program
 from edgeopt.ir.capture import capture_module
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Sparsity, Step
@@ -17,6 +17,7 @@ __all__ = [
     "Sparsity",
     "Step",
     "capture_module",
+    "decode_program",
     "load_program",
     "record_step",
     "recorded_steps",

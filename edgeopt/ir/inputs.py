@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
     from edgeopt.contracts.signature import Signature, TensorSpec
 
-__all__ = ["as_call", "bind_sample", "calibration_samples", "check_arrays", "infer_example_inputs"]
+__all__ = [
+    "as_call",
+    "bind_sample",
+    "calibration_samples",
+    "check_arrays",
+    "example_of",
+    "infer_example_inputs",
+]
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -36,9 +43,9 @@ def infer_example_inputs(model: Any) -> Any:
     Looked at, in order: ``example_inputs`` of an ExportedProgram, Lightning's
     ``example_input_array``, the Hugging Face ``dummy_inputs``, timm's ``pretrained_cfg``.
     """
-    held = getattr(model, "example_inputs", None)
-    if isinstance(held, tuple) and len(held) == 2 and isinstance(held[1], dict):  # noqa: PLR2004
-        return held[1] if held[1] and not held[0] else held[0]
+    held = example_of(getattr(model, "example_inputs", None))
+    if held is not None:
+        return held
     if getattr(model, "example_input_array", None) is not None:
         return model.example_input_array
     config = getattr(model, "pretrained_cfg", None) or getattr(model, "default_cfg", None)
@@ -48,6 +55,14 @@ def infer_example_inputs(model: Any) -> Any:
         return getattr(model, "dummy_inputs", None)
     except Exception:  # noqa: BLE001 (a property of somebody else's model; absent is what it means)
         return None
+
+
+def example_of(call: Any) -> Any:
+    """Returns the inputs of a call ``(args, kwargs)``; None where it is none."""
+    if not (isinstance(call, tuple) and len(call) == 2 and isinstance(call[1], dict)):  # noqa: PLR2004
+        return None
+    args, kwargs = call
+    return kwargs if kwargs and not args else args
 
 
 def bind_sample(signature: Signature, item: Any) -> list[torch.Tensor]:
