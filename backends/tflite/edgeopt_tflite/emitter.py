@@ -216,6 +216,8 @@ class Emitter(Storage):
         first = value.held[0] if value.held else self.read(value)
         held = first.tensor.grid
         if grid is not None and (held is None or not held.same_grid(grid)):
+            # Between two grids XNNPACK scales by 1/256ths: the way through float is exact.
+            first = first if held is None else self.read(value, first.order)
             tensor = self.emit(
                 "QUANTIZE", [first.tensor], first.tensor.shape, "Quantize", grid=grid
             )
