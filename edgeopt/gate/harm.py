@@ -289,6 +289,7 @@ def _around(program: Program, names: tuple[str, ...]) -> tuple[str, ...]:
     for node in map(program.node, names):
         made = [v for v in node.all_input_nodes if ops.fused_activation(v) is node]
         readers = [user for user in node.users if user.target in ops.ANCHORS]
-        own = [node] if node.op == "call_function" else []
+        added = node.target is ops.aten.alias.default  # by quantization: the model has no such node
+        own = [node] if node.op == "call_function" and not added else []
         found.update(dict.fromkeys(n.name for n in (*made, *own, *readers)))
     return tuple(found)

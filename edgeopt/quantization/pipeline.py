@@ -18,6 +18,7 @@ from edgeopt.passes.separate_ties import separate_ties
 from edgeopt.quantization.channels import channel_spaces
 from edgeopt.quantization.config import QuantizationConfig
 from edgeopt.quantization.equalize import equalize
+from edgeopt.quantization.joins import join_parts
 from edgeopt.quantization.policy import Placement, place_grids
 from edgeopt.quantization.statistics import channel_axes, collect_statistics
 from edgeopt.quantization.table import build_quantized, weight_spec
@@ -92,7 +93,10 @@ class _Static:
 
     def run(self) -> Program:
         program = self._rescaled(self.program)
-        placement = place_grids(program, keep_float=self.config.kept_in_float(program))
+        kept = self.config.kept_in_float(program)
+        joined = join_parts(program, self.samples, keep_float=kept)
+        program = joined.program
+        placement = place_grids(program, keep_float=joined.kept)
         ranges = self._ranges(program, placement)
         overrides = self.config.overrides_by_value(program)
         carried = _spread(self.samples, _affordable(program, len(self.samples)))

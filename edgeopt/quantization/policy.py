@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Placement", "place_grids"]
 
+_REQUANTIZE = ops.aten.alias.default
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -94,7 +96,7 @@ def _spread(
     while len(on_grid) != size:
         size = len(on_grid)
         for node in reversed(nodes):
-            if node in on_grid and node.target in ops.SAME_GRID:
+            if node in on_grid and node.target in ops.SAME_GRID and node.target is not _REQUANTIZE:
                 on_grid.update(ops.activation_inputs(node))
         for node in nodes:
             if node not in inside and node.name not in kept and _joins(program, node, on_grid):
@@ -170,7 +172,7 @@ def _groups(on_grid: set[torch.fx.Node]) -> dict[str, str]:
         return name
 
     for node in sorted(on_grid, key=lambda n: n.name):
-        if node.target not in ops.SAME_GRID or node.target is ops.aten.alias.default:
+        if node.target not in ops.SAME_GRID or node.target is _REQUANTIZE:
             continue
         for value in ops.activation_inputs(node):
             if value.name in parent:
