@@ -79,9 +79,7 @@ def _count(tree: ast.Module, where: str, figures: Figures, *, alone: bool) -> No
             figures.participles += node.id in {"held", "found", "made", "kept", "given", "wanted"}
         elif not alone:
             _count_types(node, where, figures)
-    figures.operator_sets += [
-        f"{where}:{n.lineno}" for n in tree.body if _is_operator_set(n)
-    ]
+    figures.operator_sets += [f"{where}:{n.lineno}" for n in tree.body if _is_operator_set(n)]
 
 
 def _count_types(node: ast.AST, where: str, figures: Figures) -> None:
@@ -90,7 +88,11 @@ def _count_types(node: ast.AST, where: str, figures: Figures) -> None:
         names = [v.value for v in values if isinstance(v, ast.Constant)]
         if any(isinstance(n, str) and n in STORAGE_NAMES for n in names):
             figures.comparisons.append(f"{where}:{node.lineno}")
-    elif isinstance(node, ast.Constant) and type(node.value) is int and node.value in LIMITS - {-127, -128}:
+    elif (
+        isinstance(node, ast.Constant)
+        and type(node.value) is int
+        and node.value in LIMITS - {-127, -128}
+    ):
         figures.limits.append(f"{where}:{node.lineno}")
     elif isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
         if node.operand.value == 128 and isinstance(node.op, ast.USub):  # noqa: PLR2004

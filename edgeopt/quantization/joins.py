@@ -19,6 +19,7 @@ import torch
 
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.operators import traits_of
 from edgeopt.ir.program import Program, Step
 from edgeopt.quantization.fills import fill_value, fills, is_nothing, reads_nothing_as_least
 from edgeopt.quantization.policy import place_grids
@@ -124,7 +125,7 @@ class _Decision:
                 continue
             found.update(members)
             readers = {u for m in members for u in self.program.node(m).users}
-            found.update(r.name for r in readers if r.target in ops.ANCHORS)
+            found.update(r.name for r in readers if ops.is_weighted(r))
         return found
 
     # -- deciding -----------------------------------------------------------------------------
@@ -227,7 +228,7 @@ class _Decision:
         """Requantizes what anchors read of a join in float, or keeps those in float too."""
         editor = Editor(self.program)
         for value in _moved_to(join):
-            for anchor in [u for u in value.users if u.target in ops.ANCHORS]:
+            for anchor in [u for u in value.users if ops.is_weighted(u)]:
                 if anchor.args[0] is not value or anchor.name in self.kept:
                     continue
                 if self._can_round(anchor):
@@ -292,7 +293,7 @@ def _statistics(
 
 
 def _is_moved(node: torch.fx.Node) -> bool:
-    return node.target in ops.SAME_GRID and node.target is not aten.alias.default
+    return traits_of(node).shares_parameters
 
 
 def _is_join(node: torch.fx.Node) -> bool:
@@ -339,7 +340,7 @@ def _anchor_db(
 
     For another reader than an anchor it is that of the value itself, given as ``ratios``.
     """
-    if reader.target not in ops.ANCHORS or reader.name not in statistics:
+    if not ops.is_weighted(reader) or reader.name not in statistics:
         return float(ratios.median()) if len(ratios) else math.inf
     _, weight, _ = ops.anchor_parts(reader)
     if weight.name not in program.constants:

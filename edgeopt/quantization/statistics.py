@@ -75,7 +75,7 @@ def channel_axes(spaces: Iterable[ChannelSpace]) -> dict[str, int]:
 
 def channel_axis(node: torch.fx.Node) -> int:
     """Returns the axis of a value that most likely counts its channels."""
-    if node.target in ops.CONVOLUTIONS or node.meta["val"].ndim > 3:  # noqa: PLR2004
+    if ops.is_convolution(node) or ops.is_transposed(node) or node.meta["val"].ndim > 3:  # noqa: PLR2004
         return 1
     return -1
 

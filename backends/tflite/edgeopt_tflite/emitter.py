@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeopt.errors import CompileError
 from edgeopt.ir import ops, orders
+from edgeopt.ir.kernel_kind import activation_spec, kernel_kind
 from edgeopt.ir.source import operator_name, source_line
 from edgeopt_tflite.inputs import input_order
 from edgeopt_tflite.kernels import LARGEST_FACTOR, integer_factor
@@ -62,8 +63,7 @@ class Emitter(Storage):
 
     def grid(self, node: torch.fx.Node) -> QuantSpec | None:
         """Returns the int8 grid of a value, None for one that is float."""
-        spec = self.program.quant.get(node.name)
-        return spec if spec is not None and spec.dtype == "int8" and spec.axis is None else None
+        return activation_spec(self.program, node)
 
     def operand(self, node: torch.fx.Node, index: int = 0) -> Value:
         """Returns the value of the argument ``index`` of ``node``, which is a node."""
@@ -80,12 +80,9 @@ class Emitter(Storage):
 
     def is_on_grid(self, node: torch.fx.Node) -> bool:
         """Returns whether all float inputs of ``node``, and what it gives, lie on a grid."""
-        if node.target in ops.ANCHORS and ops.anchor_parts(node)[1].name not in self.program.quant:
-            return False  # its weight was kept in float
-        result = ops.fused_activation(node) or node
-        inputs = list(ops.activation_inputs(node))
-        on_grid = all(self.grid(value) is not None for value in inputs)
-        return bool(inputs) and on_grid and self.grid(result) is not None
+        kind = kernel_kind(self.program, node).kind
+        on_integers = kind == "moves" and self.grid(node) is not None
+        return (kind == "integer" and ops.is_float_tensor(node)) or on_integers
 
     # -- the walk -----------------------------------------------------------------------------
 
