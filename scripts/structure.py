@@ -23,7 +23,7 @@ STORAGE_NAMES = {
     *("int2", "int4", "int8", "uint8", "int16", "int32", "float16"),
     "int8-dynamic",
 }
-LIMITS = {127, -127, -128, 255}
+LIMITS = {127, -128, 255}
 SET_MEMBERS = 2
 """How many operators make a set: one alone is a comparison."""
 
@@ -88,15 +88,15 @@ def _count_types(node: ast.AST, where: str, figures: Figures) -> None:
         names = [v.value for v in values if isinstance(v, ast.Constant)]
         if any(isinstance(n, str) and n in STORAGE_NAMES for n in names):
             figures.comparisons.append(f"{where}:{node.lineno}")
-    elif (
-        isinstance(node, ast.Constant)
-        and type(node.value) is int
-        and node.value in LIMITS - {-127, -128}
-    ):
+    elif _is_limit(node):
         figures.limits.append(f"{where}:{node.lineno}")
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
-        if node.operand.value == 128 and isinstance(node.op, ast.USub):  # noqa: PLR2004
-            figures.limits.append(f"{where}:{node.lineno}")
+
+
+def _is_limit(node: ast.AST) -> bool:
+    """Whether ``node`` writes an end of a storage type's range; -127 counts as its 127."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return isinstance(node.operand, ast.Constant) and node.operand.value == -min(LIMITS)
+    return isinstance(node, ast.Constant) and type(node.value) is int and node.value in LIMITS
 
 
 def _is_operator_set(node: ast.stmt) -> bool:
