@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from edgeopt.data.binder import check_arrays
 from edgeopt.ir import ops
-from edgeopt.ir.inputs import check_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
