@@ -164,7 +164,9 @@ def _assemble(meta: dict[str, Any], graph: bytes, tensors: dict[str, torch.Tenso
         sparsity={k: msgspec.convert(v, Sparsity) for k, v in meta["sparsity"].items()},
         history=tuple(msgspec.convert(s, Step) for s in meta["history"]),
     )
-    return Editor(loaded).finish()  # drops what torch adds: an entry for each unused result
+    editor = Editor(loaded)
+    list(editor.calls())  # a copy, of which `finish` drops what torch adds: entries of unused results
+    return editor.finish()
 
 
 def _read_parts(path: Path) -> tuple[dict[str, Any], bytes, bytes]:
