@@ -36,9 +36,9 @@ from _fashion import (
 )
 
 import edgeopt
+from edgeopt.data.calls import as_call
 from edgeopt.measure import interleave, ratio, summarize
 from edgeopt.pruning.cost import layer_costs, parameter_count
-from edgeopt.pruning.feed import Feed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -231,7 +231,7 @@ def _artifact(program: Any, backend: str) -> Any:
 
 
 def _size(model: nn.Module) -> str:
-    costs = layer_costs(model, Feed(judged()[0][:1], None, 1))
+    costs = layer_costs(model, as_call(judged()[0][:1]))
     macs = sum(cost.macs for cost in costs.values())
     return f"{macs / 1e6:.1f} M MACs, {parameter_count(model) / 1e3:.0f} k parameters"
 

@@ -242,7 +242,7 @@ def prune(  # noqa: PLR0913 (each is one choice of the user)
         loss: For ``taylor``: ``loss(model, item)`` of one item of ``calibration_data``.
         residual_width: Whether the residual width of transformers may be pruned too.
         max_ratio: At most so much of one layer is removed; not with a ratio for each layer.
-        samples: At most so many items of ``calibration_data`` are read.
+        samples: So many samples of ``calibration_data`` are read; one is what ``example_inputs`` hold.
         seed: For ``random``.
 
     Raises:

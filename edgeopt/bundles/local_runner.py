@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgeopt.data.binder import check_arrays
 from edgeopt.errors import InputError
-from edgeopt.ir.inputs import check_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

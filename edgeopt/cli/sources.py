@@ -50,7 +50,7 @@ def load_model(spec: str) -> Source:
         ProgramError: The archive is damaged.
     """
     if spec.endswith(".pt2"):
-        from edgeopt.ir.inputs import example_of  # noqa: PLC0415 (torch)
+        from edgeopt.data.calls import example_of  # noqa: PLC0415 (torch)
         from edgeopt.ir.untrusted import read_exported  # noqa: PLC0415 (torch)
 
         exported, example = read_exported(spec)

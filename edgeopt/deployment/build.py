@@ -9,7 +9,7 @@ from edgeopt.deployment.choose import require_supported
 from edgeopt.errors import DeviceError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from edgeopt.contracts import (
         Artifact,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         SupportReport,
         Target,
     )
+    from edgeopt.data.dataset import Dataset
     from edgeopt.ir import Program
     from edgeopt.quantization import QuantizationConfig
 
@@ -101,7 +102,7 @@ def compile_program(
 
 def quantized(
     program: Program,
-    samples: Sequence[Any],
+    samples: Dataset,
     settings: Mapping[str, Any],
     *,
     progress: Progress,
@@ -116,7 +117,7 @@ def quantized(
     if not settings or settings.get("precision") == "float32":
         return program
     config = make_config(settings)
-    return quantize_program(program, samples or None, config, progress=progress)
+    return quantize_program(program, samples if len(samples) else None, config, progress=progress)
 
 
 def make_config(settings: Mapping[str, Any] | QuantizationConfig | None) -> QuantizationConfig:

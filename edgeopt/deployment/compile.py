@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts import CompileOptions
+from edgeopt.data.binder import Binder
+from edgeopt.data.dataset import Dataset
 from edgeopt.deployment.build import compile_program
 from edgeopt.deployment.choose import choose_backend
 from edgeopt.deployment.finish import golden_samples, temporary_bundle
@@ -15,7 +17,6 @@ from edgeopt.deployment.work import value_rows
 from edgeopt.errors import InputError
 from edgeopt.gate.parity import run_all
 from edgeopt.ir import Program, ReferenceRunner
-from edgeopt.ir.inputs import calibration_samples
 from edgeopt.registry import find_target
 
 if TYPE_CHECKING:
@@ -72,9 +73,7 @@ def _require_program(program: object) -> None:
 
 
 def _golden(program: Program, samples: Iterable[Any]) -> GoldenSamples | None:
-    held = [
-        tuple(t.contiguous().numpy() for t in one)
-        for one in calibration_samples(program.signature, samples, limit=MAX_SAMPLES)
-    ]
-    reference = run_all(ReferenceRunner(program), held)
-    return golden_samples(program, held, Verdict(None, None, reference))
+    dataset = Dataset.read(samples, Binder.of_program(program), limit=MAX_SAMPLES)
+    inputs = dataset.arrays()
+    reference = run_all(ReferenceRunner(program), inputs)
+    return golden_samples(program, inputs, Verdict(None, None, reference))

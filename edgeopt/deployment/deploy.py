@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeopt.contracts import Backend, Target, TuningReport
+    from edgeopt.data.dataset import Dataset
     from edgeopt.deployment.request import Request
     from edgeopt.deployment.samples import Samples
     from edgeopt.gate.diagnose import Diagnosis
@@ -120,16 +121,14 @@ def _float_side(model: Any, program: Program, request: Request, samples: Samples
     return FloatSide(*request.original, request, samples, compressed=program)
 
 
-def calibration_of(
-    program: Program, plan: Plan, request: Request, model: Any
-) -> tuple[list[Any], ...]:
+def calibration_of(program: Program, plan: Plan, request: Request, model: Any) -> Dataset:
     """Returns the samples that ``plan`` calibrates with."""
     return _samples(program, plan, request, model).calibration
 
 
 def _samples(program: Program, plan: Plan, request: Request, model: Any) -> Samples:
     return collect_samples(
-        program.signature,
+        program,
         request.calibration_data,
         request.example_inputs,
         calibrate=_max_samples(plan),

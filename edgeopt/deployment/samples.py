@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch.utils import _pytree as pytree
-
-from edgeopt.errors import CalibrationError, InputError
-from edgeopt.ir.inputs import as_call, bind_sample, calibration_samples, infer_example_inputs
+from edgeopt.data.binder import Binder
+from edgeopt.data.calls import infer_example_inputs
+from edgeopt.data.dataset import Dataset, as_arrays
+from edgeopt.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import numpy as np
 
-    from edgeopt.contracts import Signature
+    from edgeopt.ir import Program
 
 __all__ = ["Samples", "collect_samples"]
 
@@ -32,13 +30,13 @@ class Samples:
         kind: What ``checks`` are, for reports.
     """
 
-    calibration: tuple[list[torch.Tensor], ...]
+    calibration: Dataset
     checks: tuple[tuple[np.ndarray, ...], ...]
     kind: str
 
 
 def collect_samples(
-    signature: Signature,
+    program: Program,
     calibration_data: Iterable[Any] | None,
     example_inputs: Any,
     *,
@@ -54,47 +52,22 @@ def collect_samples(
     Raises:
         CalibrationError: The data is empty, not finite or does not fit, or is not iterable.
     """
+    binder = Binder.of_program(program, model)
     if calibration_data is None:
-        example = _example(signature, example_inputs, model)
-        checks = (_arrays(example),) if example is not None else ()
-        return Samples((), checks, "example input")
-    _require_iterable(calibration_data)
-    stream = calibration_samples(signature, calibration_data)
-    held = list(itertools.islice(stream, calibrate))
-    others = list(itertools.islice(stream, check))
+        return Samples(Dataset(binder), _example(binder, example_inputs, model), "example input")
+    read = Dataset.read(calibration_data, binder, limit=calibrate + check)
+    calibration, others = read.head(calibrate), read.after(calibrate)
     if len(others) >= check:
-        kind = "samples not calibrated on"
-    else:
-        others, kind = _spread(held, check), "calibration samples"
-    return Samples(tuple(held), tuple(map(_arrays, others)), kind)
+        return Samples(calibration, others.arrays(), "samples not calibrated on")
+    return Samples(calibration, calibration.spread(check).arrays(), "calibration samples")
 
 
-def _require_iterable(data: Any) -> None:
-    if isinstance(data, (torch.Tensor, dict, str)) or not hasattr(data, "__iter__"):
-        raise CalibrationError(
-            f"expected an iterable of inputs, got a {type(data).__name__}",
-            where="calibration_data",
-            hint="pass a list of inputs or a DataLoader; for one batch: [batch]",
-        )
-
-
-def _example(signature: Signature, example_inputs: Any, model: Any) -> list[torch.Tensor] | None:
-    given = infer_example_inputs(model) if example_inputs is None else example_inputs
-    if given is None:
-        return None
+def _example(binder: Binder, example_inputs: Any, model: Any) -> tuple[tuple[np.ndarray, ...], ...]:
+    example = infer_example_inputs(model) if example_inputs is None else example_inputs
+    if example is None:
+        return ()
     try:
-        return bind_sample(signature, given)
-    except InputError:  # nested arguments, or None among them: the tensors are in the same order
-        leaves = [v for v in pytree.tree_leaves(as_call(given)) if isinstance(v, torch.Tensor)]
-        fit = [tuple(v.shape) for v in leaves] == [tuple(s.shape) for s in signature.inputs]
-        return leaves if fit else None
-
-
-def _spread(held: list[Any], count: int) -> list[Any]:
-    if len(held) <= count:
-        return held
-    return [held[index * len(held) // count] for index in range(count)]
-
-
-def _arrays(tensors: list[torch.Tensor]) -> tuple[np.ndarray, ...]:
-    return tuple(t.detach().cpu().contiguous().numpy() for t in tensors)
+        tensors = binder.bind(example)
+    except InputError:  # a Program's own example may be of another shape than what it was cut to
+        return ()
+    return (as_arrays(tensors),)

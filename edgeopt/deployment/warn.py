@@ -94,6 +94,8 @@ def _calibration(d: Deployment, samples: Samples) -> Iterator[str]:
     count = len(samples.calibration)
     if d.precision == "int8" and count < FEW_SAMPLES:
         yield f"calibrated on {count} samples only; about 100 varied ones are enough"
+    if samples.calibration.dropped:
+        yield samples.calibration.dropped
 
 
 def _in_float(d: Deployment) -> Iterator[str]:

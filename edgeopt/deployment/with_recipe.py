@@ -107,9 +107,11 @@ def _compressed(
 
 
 def _with_data(request: Request, cooking: Cooking) -> Request:
-    from edgeopt.recipes.given import Given, readable_again  # noqa: PLC0415 (torch)
+    from edgeopt.data.batches import require_reiterable, rereadable  # noqa: PLC0415 (only here)
+    from edgeopt.recipes.given import Given  # noqa: PLC0415 (torch)
 
-    data = readable_again(cooking.train_data, "train_data")
-    held = readable_again(request.calibration_data, "calibration_data")
-    inputs = Given(None, data=data, calibration_data=held).inputs()
+    if cooking.train_data is not None:
+        require_reiterable(cooking.train_data, "train_data")
+    calibration = rereadable(request.calibration_data, "calibration_data")
+    inputs = Given(None, data=cooking.train_data, calibration_data=calibration).inputs()
     return replace(request, calibration_data=inputs)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.data.batches import require_reiterable
 from edgeopt.distillation.pair import Pair, Wishes
 from edgeopt.errors import InputError
 from edgeopt.ir.program import Step
 from edgeopt.ir.record import record_step
 from edgeopt.training import History, Job, TrainingOptions, fit, make_accelerator
-from edgeopt.training.batches import decayed_groups
+from edgeopt.training.groups import decayed_groups
 from edgeopt.training.randomness import random_state, restore_random_state
 
 if TYPE_CHECKING:
@@ -81,12 +82,7 @@ def distill_student(
 def _first(data: Iterable[Any], accelerator: Any) -> Any:
     from accelerate.utils import send_to_device  # noqa: PLC0415 (an extra)
 
-    if iter(data) is data:
-        raise InputError(
-            "an iterator can be read only once",
-            where="data",
-            hint="pass a DataLoader or a list of batches",
-        )
+    require_reiterable(data, "data")
     for batch in data:
         return send_to_device(batch, accelerator.device)
     raise InputError("no batch in it", where="data")

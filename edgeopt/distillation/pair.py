@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgeopt.distillation.calls import call_model, class_axis, find_logits
+from edgeopt.data.batches import split_batch
+from edgeopt.data.calls import call_model
+from edgeopt.distillation.logits import class_axis, find_logits
 from edgeopt.distillation.losses import attention_loss, feature_loss, fit_size, hinton_loss
 from edgeopt.distillation.taps import Projection, Taps, first_tensor
 from edgeopt.errors import InputError
-from edgeopt.training.batches import split_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,11 @@ class Wishes:
     def by_layer(self) -> bool:
         """Whether attention maps are asked of the models by the number of the layer."""
         return any(isinstance(k, int) for k in self.attention)
+
+    @property
+    def call_options(self) -> dict[str, bool]:
+        """What both models are asked for besides: Hugging Face models give attention maps on demand."""
+        return {"output_attentions": True} if self.by_layer else {}
 
     def modules(self, *, teacher: bool) -> list[str]:
         """Returns the names of the modules that are read, of one of the two models."""
@@ -99,10 +105,10 @@ class Pair:
     def losses(self, model: Any, batch: Any) -> dict[str, torch.Tensor]:
         """Returns the weighted losses of one batch by name."""
         w, (inputs, target) = self.wishes, split_batch(batch)
-        asked = w.by_layer
+        asked = w.call_options
 
         def call(student: torch.nn.Module) -> Any:
-            return _in_float32(call_model(student, inputs, named=student, attentions=asked))
+            return _in_float32(call_model(student, inputs, named=student, **asked))
 
         output, features = model(call, self._taps)
         taught = self._taught(inputs) if self._needs_teacher else None
@@ -129,11 +135,9 @@ class Pair:
         return bool(w.logits_weight or w.features or w.attention)
 
     def _taught(self, inputs: Any) -> Any:
-        asked = self.wishes.by_layer
+        asked = self.wishes.call_options
         with torch.no_grad():
-            return _in_float32(
-                call_model(self.teacher, inputs, named=self.teacher, attentions=asked)
-            )
+            return _in_float32(call_model(self.teacher, inputs, named=self.teacher, **asked))
 
     def _logits(self, output: Any, taught: Any, mask: torch.Tensor | None) -> torch.Tensor:
         student, teacher = find_logits(output, "student"), find_logits(taught, "teacher")
@@ -171,9 +175,9 @@ class Pair:
         inputs, _ = split_batch(batch)
         was = self.student.training
         self.student.eval()
-        asked = self.wishes.by_layer
+        asked = self.wishes.call_options
         with torch.no_grad():
-            output = call_model(self.student, inputs, named=self.student, attentions=asked)
+            output = call_model(self.student, inputs, named=self.student, **asked)
         self.student.train(was)
         if self._needs_teacher:
             taught = self._taught(inputs)

@@ -6,17 +6,17 @@ position or by name, tensors or arrays, batches of another size, dicts and datac
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
+from edgeopt.data.binder import Binder
 from edgeopt.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from edgeopt.contracts import Runner, TensorSpec
     from edgeopt.ir import Program
@@ -33,10 +33,10 @@ def as_model(runner: Runner, program: Program, model: Any = None) -> Callable[..
         model: The float module, for the names and order of its arguments; without it, arguments
             of the example by position are known by the program's names.
     """
-    binder = _Binder(program, model)
+    binder = Binder.of_program(program, model)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        tensors = binder.bind(args, kwargs)
+        tensors = binder.bind_call(args, kwargs, "evaluate")
         outputs = _in_batches(runner, program, [_array(t) for t in tensors])
         as_given = torch.from_numpy if _wants_tensors(args, kwargs) else np.asarray
         return as_returned(program, map(as_given, outputs))
@@ -65,90 +65,6 @@ def float_model(model: Any) -> Callable[..., Any]:
     return call
 
 
-class _Binder:
-    """Sorts the arguments of a call into the order of the program's inputs."""
-
-    def __init__(self, program: Program, model: Any) -> None:
-        self._program = program
-        self._in_spec = program.exported.call_spec.in_spec
-        self._forward = _forward(model)
-        self._wanted = _tensor_leaves(program)
-        self._names = _positional_names(program, self._wanted)
-
-    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        """Returns one tensor or array for each input of the program.
-
-        Raises:
-            InputError: The call does not fit the one that the program was captured with.
-        """
-        leaves, spec = pytree.tree_flatten((args, kwargs))
-        if spec != self._in_spec:
-            leaves = self._by_name(args, kwargs)
-        return [leaves[index] for index in self._wanted]
-
-    def _by_name(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        count = self._in_spec.num_leaves
-        captured = pytree.tree_unflatten(list(range(count)), self._in_spec)
-        wanted = self._arguments(*captured)
-        given = self._arguments(args, kwargs)
-        leaves: list[Any] = [None] * count
-        for name, indices in wanted.items():
-            values = pytree.tree_leaves(given.pop(name, None))
-            places = pytree.tree_leaves(indices)
-            if len(values) != len(places):
-                self._refuse(f"argument {name} does not have the structure of the example")
-            for place, value in zip(places, values, strict=True):
-                leaves[place] = value
-        extra = [n for n, v in given.items() if any(map(_is_tensor, pytree.tree_leaves(v)))]
-        if extra:
-            self._refuse(f"argument {', '.join(extra)} was not part of the example")
-        return leaves
-
-    def _arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        if self._forward is None:
-            extra = [str(place) for place in range(len(self._names), len(args))]
-            return {**dict(zip((*self._names, *extra), args, strict=False)), **kwargs}
-        try:
-            bound = self._forward.bind(*args, **kwargs)
-        except TypeError as error:
-            self._refuse(str(error))
-        flat: dict[str, Any] = {}
-        for name, value in bound.arguments.items():
-            kind = self._forward.parameters[name].kind
-            if kind is inspect.Parameter.VAR_KEYWORD:
-                flat.update(value)
-            else:
-                flat[name] = value
-        return flat
-
-    def _refuse(self, what: str) -> None:
-        takes = ", ".join(
-            f"{s.name}: {s.dtype}{list(s.shape)}" for s in self._program.signature.inputs
-        )
-        raise InputError(
-            what,
-            where="evaluate",
-            hint=f"call the function as the model was called for the example: it takes {takes}",
-        )
-
-
-def _forward(model: Any) -> inspect.Signature | None:
-    forward = getattr(model, "forward", None)
-    try:
-        return inspect.signature(forward) if forward is not None else None
-    except (TypeError, ValueError):
-        return None
-
-
-def _tensor_leaves(program: Program) -> list[int]:
-    """Returns which leaves of the call are the program's inputs, in their order."""
-    from torch.export.graph_signature import InputKind, TensorArgument  # noqa: PLC0415
-
-    specs = program.exported.graph_signature.input_specs
-    leaves = [s for s in specs if s.kind is InputKind.USER_INPUT]
-    return [i for i, s in enumerate(leaves) if isinstance(s.arg, TensorArgument)]
-
-
 def _with_constants(program: Program, outputs: Iterator[Any]) -> list[Any]:
     """Returns the leaves of the returned value: None and numbers stand where the model has them."""
     from torch.export.graph_signature import OutputKind, TensorArgument  # noqa: PLC0415
@@ -159,14 +75,6 @@ def _with_constants(program: Program, outputs: Iterator[Any]) -> list[Any]:
         for s in specs
         if s.kind is OutputKind.USER_OUTPUT
     ]
-
-
-def _positional_names(program: Program, wanted: list[int]) -> list[str]:
-    """Returns the names of the example's positional arguments, as the program knows them."""
-    spec = program.exported.call_spec.in_spec
-    args, _ = pytree.tree_unflatten(list(range(spec.num_leaves)), spec)
-    names = dict(zip(wanted, program.input_names, strict=True))
-    return [names.get(a, str(i)) if isinstance(a, int) else str(i) for i, a in enumerate(args)]
 
 
 def _in_batches(runner: Runner, program: Program, arrays: list[np.ndarray]) -> list[np.ndarray]:

@@ -169,7 +169,11 @@ def _assemble(meta: _Meta, parts: dict[str, memoryview], where: str) -> Program:
         sparsity=meta.sparsity,
         history=meta.history,
     )
-    return Editor(loaded).finish()  # drops what torch adds: an entry for each unused result
+    editor = Editor(loaded)
+    list(
+        editor.calls()
+    )  # a copy, of which `finish` drops what torch adds: entries of unused results
+    return editor.finish()
 
 
 def _read_parts(content: bytes | bytearray, where: str) -> dict[str, memoryview]:

@@ -13,10 +13,10 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import OutputKind
 from torch.utils import _pytree as pytree
 
+from edgeopt.data.calls import as_call, infer_example_inputs
 from edgeopt.errors import CaptureError, EdgeoptError, InputError
 from edgeopt.ir.decompositions import decompositions
 from edgeopt.ir.edit import Editor
-from edgeopt.ir.inputs import as_call, infer_example_inputs
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.record import recorded_steps
 from edgeopt.ir.refusals import refuse_unsuitable

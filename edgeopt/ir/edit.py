@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import operator
+from contextvars import ContextVar
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,44 +18,97 @@ from torch.export.graph_signature import (
     OutputSpec,
     TensorArgument,
 )
+from torch.fx.node import map_arg
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from edgeopt.ir.program import Program, Step
     from edgeopt.ir.quant import QuantSpec
 
-__all__ = ["Editor"]
+__all__ = ["Editor", "copy_graph", "first_change"]
+
+_WATCHED: ContextVar[bool] = ContextVar("watched", default=False)
+"""Whether a change is reported instead of made."""
+
+
+class _Change(Exception):  # noqa: N818 (no error: it ends a pass that would change something)
+    """A pass would change the program; its argument is the node that it was looking at."""
+
+
+def first_change(function: Callable[[Program], Program], program: Program) -> str | None:
+    """Returns the node at which ``function`` would change ``program`` first; None for no change.
+
+    Nothing is copied and nothing changed. The name is empty where ``function`` changes the program
+    without having looked at a node.
+    """
+    token = _WATCHED.set(True)
+    try:
+        function(program)
+    except _Change as change:
+        return str(change)
+    finally:
+        _WATCHED.reset(token)
+    return None
+
+
+def copy_graph(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
+    """Returns a copy of a program's graph. Every copy that is made is made here."""
+    return copy.deepcopy(module)
 
 
 class Editor:
-    """A copy of a program that may be changed; `finish` makes a Program of it again.
+    """Changes a program; `finish` makes a Program of it again, and the one that came stays as it was.
+
+    The graph is copied at the first change, not before: who only looks pays nothing. Nodes that
+    `scan` yields are those of the program as long as nothing is changed: change them through the
+    editor's methods, which take them for their copies. All else gives nodes of the copy.
 
     Attributes:
-        graph: The copied graph, free to change. Node names are those of the program.
         quant: The copied quantization table.
         constants: Constant name to tensor. Replace an entry to change a weight.
+        changes: How many changes of the graph were made.
     """
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._module = copy.deepcopy(program.exported.graph_module)
-        self.graph: torch.fx.Graph = self._module.graph
-        for old, new in zip(program.graph.nodes, self.graph.nodes, strict=True):
-            new.name = old.name  # the copy calls an argument named as a builtin (input) input_1
+        self._module: torch.fx.GraphModule | None = None
         self.quant: dict[str, QuantSpec] = dict(program.quant)
         self.constants: dict[str, torch.Tensor] = dict(program.constants)
-        self._nodes: dict[str, torch.fx.Node] = {n.name: n for n in self.graph.nodes}
-        self._mode = _fake_mode(self.graph)
+        self.changes = 0
+        self._nodes: dict[str, torch.fx.Node] = program._nodes  # noqa: SLF001 (one package)
+        self._replacements: dict[str, torch.fx.Node] = {}
+        self._subject = ""
+
+    @property
+    def graph(self) -> torch.fx.Graph:
+        """The copied graph, free to change. Node names are those of the program."""
+        graph: torch.fx.Graph = self._own().graph
+        return graph
+
+    def scan(self, *targets: Any) -> Iterator[torch.fx.Node]:
+        """Yields the nodes that call one of ``targets`` (all calls where none is given), to look at.
+
+        Nodes that were erased meanwhile are left out, and no graph is copied for looking.
+        """
+        graph = self._program.graph if self._module is None else self._module.graph
+        for name in [
+            n.name
+            for n in graph.nodes
+            if n.op == "call_function" and (not targets or n.target in targets)
+        ]:
+            if name in self._nodes:
+                self._subject = name
+                yield self._nodes[name]
 
     def calls(self, *targets: Any) -> Iterator[torch.fx.Node]:
-        """Yields the nodes that call one of ``targets`` (all calls where none is given)."""
-        for node in list(self.graph.nodes):
-            if node.op == "call_function" and (not targets or node.target in targets):
-                yield node
+        """Yields the nodes of the copy that call one of ``targets`` (all calls where none is given)."""
+        self._own()
+        return self.scan(*targets)
 
     def node(self, name: str) -> torch.fx.Node:
-        """Returns the node called ``name``."""
+        """Returns the node of the copy that is called ``name``."""
+        self._own()
         return self._nodes[name]
 
     def is_constant(self, node: Any) -> bool:
@@ -70,12 +125,13 @@ class Editor:
 
     def set_tensor(self, node: torch.fx.Node, tensor: torch.Tensor) -> None:
         """Replaces the constant of ``node``; its shape and dtype may change."""
+        node = self._live(node)
         self.constants[node.name] = tensor.detach()
         node.meta["val"] = self._fake(tensor)
 
     def add_constant(self, hint: str, tensor: torch.Tensor) -> torch.fx.Node:
         """Returns a new constant node with a name like ``hint``."""
-        first = next(iter(self.graph.nodes))
+        first = next(iter(self._changed().nodes))
         with self.graph.inserting_before(first):
             node = self.graph.placeholder(hint)
         node.target = node.name  # the argument's name in the code; a hint may come twice
@@ -93,20 +149,53 @@ class Editor:
         kwargs: dict[str, Any] | None = None,
     ) -> torch.fx.Node:
         """Returns a new call in front of ``before``; it keeps the source location of ``like``."""
-        with self.graph.inserting_before(before):
-            node = self.graph.call_function(target, args, kwargs or {})
+        args, kwargs = map_arg((args, kwargs or {}), self._live)
+        with self._changed().inserting_before(self._live(before)):
+            node = self.graph.call_function(target, args, kwargs)
         node.meta = {k: v for k, v in like.meta.items() if k not in ("val", "tensor_meta")}
-        node.meta["val"] = self._value(target, args, kwargs or {})
+        node.meta["val"] = self._value(target, args, kwargs)
         self._nodes[node.name] = node
+        return node
+
+    def update(
+        self,
+        node: torch.fx.Node,
+        args: tuple[Any, ...],
+        *,
+        kwargs: dict[str, Any] | None = None,
+        target: Any = None,
+    ) -> torch.fx.Node:
+        """Returns ``node`` with other arguments, and another operator where one is given.
+
+        Args:
+            node: Keeps its name, its users and its value's shape.
+            args: All positional arguments.
+            kwargs: All named arguments; None leaves them as they are.
+            target: The operator; None leaves it as it is.
+        """
+        node = self._live(node)
+        self._changed()
+        node.args = map_arg(args, self._live)
+        if kwargs is not None:
+            node.kwargs = map_arg(kwargs, self._live)
+        node.target = node.target if target is None else target
         return node
 
     def replace(self, old: torch.fx.Node, new: torch.fx.Node) -> None:
         """Lets every user of ``old`` use ``new``, and drops ``old``; its grid goes along."""
+        old, new = self._live(old), self._live(new)
         old.replace_all_uses_with(new)
         spec = self.quant.pop(old.name, None)
         if spec is not None:
             self.quant.setdefault(new.name, spec)
-        self.graph.erase_node(old)
+        self.erase(old)
+        self._replacements[old.name] = new
+
+    def erase(self, node: torch.fx.Node) -> None:
+        """Drops a node that nobody uses."""
+        node = self._live(node)
+        self._changed().erase_node(node)
+        self._nodes.pop(node.name, None)
 
     def refresh(self) -> None:
         """Recomputes shapes and dtypes of all values from the inputs on."""
@@ -121,9 +210,12 @@ class Editor:
         """
         from edgeopt.ir.rules import verify_program  # noqa: PLC0415 (it imports Program)
 
-        self._sweep()
-        exported = self._exported()
-        alive = {node.name for node in self.graph.nodes}
+        exported = self._program.exported
+        if self._module is not None or self._must_rebuild():
+            self._sweep()
+            exported = self._exported()
+        graph = exported.graph_module.graph
+        alive = {node.name for node in graph.nodes}
         program = replace(
             self._program,
             exported=exported,
@@ -134,6 +226,43 @@ class Editor:
         )
         verify_program(program, after=step.name if step else "an edit")
         return program
+
+    def _own(self) -> torch.fx.GraphModule:
+        """Returns the copy; made when it is first asked for."""
+        if self._module is not None:
+            return self._module
+        if _WATCHED.get():
+            raise _Change(self._subject)
+        source = self._program
+        self._module = copy_graph(source.exported.graph_module)
+        # The copy calls an argument that is named as a builtin (input) input_1.
+        for old, new in zip(source.graph.nodes, self._module.graph.nodes, strict=True):
+            new.name = old.name
+        self._nodes = {n.name: n for n in self._module.graph.nodes}
+        return self._module
+
+    def _changed(self) -> torch.fx.Graph:
+        """Returns the copied graph, of which one more change is counted."""
+        self.changes += 1
+        return self.graph
+
+    def _live(self, node: torch.fx.Node) -> torch.fx.Node:
+        """Returns the copy of a node of the program, or what has replaced it; one of the copy as it is."""
+        graph = self.graph
+        while node.name in self._replacements:
+            node = self._replacements[node.name]
+        return node if node.graph is graph else self._nodes[node.name]
+
+    def _must_rebuild(self) -> bool:
+        """Returns whether constants were replaced, or some node is dead."""
+        known = self._program.constants
+        same = self.constants.keys() == known.keys()
+        if not same or any(self.constants[name] is not known[name] for name in known):
+            return True
+        return any(
+            not node.users and (node.op == "call_function" or node.name in known)
+            for node in self._program.graph.nodes
+        )
 
     def _sweep(self) -> None:
         self.graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
@@ -147,9 +276,10 @@ class Editor:
         self._order_placeholders()
         inputs, state, lifted = self._input_specs(old)
         self.graph.lint()
-        self._module.recompile()
+        module = self._own()
+        module.recompile()
         return ExportedProgram(
-            root=self._module,
+            root=module,
             graph=self.graph,
             graph_signature=ExportGraphSignature(inputs, self._output_specs(old)),
             state_dict=state,
@@ -200,13 +330,15 @@ class Editor:
             for spec, node in zip(old.graph_signature.output_specs, returned, strict=True)
         ]
 
+    @cached_property
+    def _mode(self) -> Any:
+        return _fake_mode(self._program.graph)
+
     def _fake(self, tensor: torch.Tensor) -> torch.Tensor:
         fake: torch.Tensor = self._mode.from_tensor(tensor, static_shapes=True)
         return fake
 
     def _value(self, target: Any, args: Any, kwargs: Any) -> Any:
-        from torch.fx.node import map_arg  # noqa: PLC0415
-
         held = map_arg((args, kwargs), lambda n: n.meta["val"])
         if target is operator.getitem:
             return held[0][0][held[0][1]]

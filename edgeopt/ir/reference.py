@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from edgeopt.data.binder import check_arrays
 from edgeopt.ir import ops
-from edgeopt.ir.inputs import check_arrays
 from edgeopt.ir.integer import average, largest_sum, scaled_sums, sums
 from edgeopt.ir.kernel_kind import kernel_kinds
 from edgeopt.ir.operators import traits_of

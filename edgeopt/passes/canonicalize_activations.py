@@ -26,7 +26,7 @@ def canonicalize_activations(program: Program) -> Program:
     """Returns the program with every activation in its canonical spelling."""
     editor = Editor(program)
     changed = 0
-    for node in editor.calls():
+    for node in editor.scan():
         rewrite = _REWRITES.get(node.target)
         new = rewrite(editor, node) if rewrite else None
         if new is not None:

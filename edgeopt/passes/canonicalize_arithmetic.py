@@ -27,10 +27,10 @@ def canonicalize_arithmetic(program: Program) -> Program:
     """Returns the program with arithmetic in its canonical spelling."""
     editor = Editor(program)
     changed = 0
-    for node in editor.calls():
+    for node in editor.scan():
         rewrite = _REWRITES.get(node.target)
         new = rewrite(editor, node) if rewrite else None
-        if new is not None and new is not node:
+        if new is not None and new.name != node.name:
             editor.replace(node, new)
         changed += new is not None
     return (
@@ -61,9 +61,7 @@ def _binary(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
     if alpha != 1:
         factor = _operand(editor, node, alpha, dtype)
         right = editor.call(aten.mul.Tensor, (right, factor), before=node, like=node)
-    node.target = _tensor_form(node.target)
-    node.args, node.kwargs = (left, right), {}
-    return node
+    return editor.update(node, (left, right), kwargs={}, target=_tensor_form(node.target))
 
 
 def _is_constant(editor: Editor, value: Any) -> bool:

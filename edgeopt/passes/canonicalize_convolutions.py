@@ -28,16 +28,17 @@ def canonicalize_convolutions(program: Program) -> Program:
     """Returns the program with convolutions in their canonical spelling."""
     editor = Editor(program)
     changed = 0
-    for node in editor.calls(*_WORDS):
+    for node in editor.scan(*_WORDS):
         editor.replace(node, _with_numbers(editor, node))
         changed += 1
-    for node in editor.calls(aten.conv_transpose1d.default):
+    for node in editor.scan(aten.conv_transpose1d.default):
         editor.replace(node, _as_two_dimensional(editor, node))
         changed += 1
-    for node in editor.calls(*CONVOLUTIONS):
-        before = node.args
-        _write_out(node)
-        changed += before != node.args
+    for node in editor.scan(*CONVOLUTIONS):
+        args = _written_out(node)
+        if node.args != args:
+            node = editor.update(node, args)  # noqa: PLW2901 (the same node, in the copy)
+            changed += 1
         if node.meta["val"].ndim == _rank(node) + 1:
             editor.replace(node, _on_a_batch(editor, node))
             changed += 1
@@ -106,7 +107,7 @@ def _unsqueezed(editor: Editor, conv: torch.fx.Node, value: Any) -> torch.fx.Nod
     return editor.call(aten.reshape.default, (value, shape), before=conv, like=conv)
 
 
-def _write_out(conv: torch.fx.Node) -> None:
+def _written_out(conv: torch.fx.Node) -> tuple[Any, ...]:
     rank = _rank(conv)
     lists: tuple[int, ...] = (1, 2, 3)
     defaults: tuple[Any, ...] = (None, 1, 0, 1, 1)
@@ -114,7 +115,7 @@ def _write_out(conv: torch.fx.Node) -> None:
         lists, defaults = (1, 2, 3, 5), (None, 1, 0, 0, 1, 1)
     args = _given(conv, *defaults)
     args = [_spread(a, rank) if at in lists else a for at, a in enumerate(args)]
-    conv.args = (*conv.args[:2], *args)
+    return (*conv.args[:2], *args)
 
 
 def _on_a_batch(editor: Editor, conv: torch.fx.Node) -> torch.fx.Node:

@@ -29,7 +29,7 @@ LARGEST_LOOKUP = 1 << 24
 def canonicalize_masks(program: Program) -> Program:
     """Returns the program with the computation of masks in its simplest spelling."""
     editor = Editor(program)
-    changed = sum(_REWRITES[node.target](editor, node) for node in editor.calls(*_REWRITES))
+    changed = sum(_REWRITES[node.target](editor, node) for node in editor.scan(*_REWRITES))
     return (
         editor.finish(Step("canonicalize_masks", {}, {"changed": changed})) if changed else program
     )

@@ -24,12 +24,12 @@ def canonicalize_pooling(program: Program) -> Program:
     """Returns the program with pooling in its canonical spelling."""
     editor = Editor(program)
     changed = 0
-    for node in editor.calls(*_REWRITES):
-        args, users = node.args, len(node.users)
+    for node in editor.scan(*_REWRITES):
+        before = editor.changes
         new = _REWRITES[node.target](editor, node)
         if new is not None:
             editor.replace(node, new)
-        changed += new is not None or node.args != args or len(node.users) != users
+        changed += editor.changes != before
     return (
         editor.finish(Step("canonicalize_pooling", {}, {"changed": changed}))
         if changed
@@ -124,27 +124,33 @@ def _max_pool(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
     stride = _pair(args[2]) if args[2] else kernel
     args = [args[0], kernel, stride, _pair(args[3]), _pair(args[4]), bool(args[5])]
     if node.target is aten.max_pool2d.default:
-        node.args = tuple(args)
+        _write_out(editor, node, args)
         return None
     if not _indices_are_read(node):
         _replace_values(editor, node, tuple(args))
     return None
 
 
-def _avg_pool(_: Editor, node: torch.fx.Node) -> None:
+def _avg_pool(editor: Editor, node: torch.fx.Node) -> None:
     args: list[Any] = [*node.args, *([], 0, False, True, None)[len(node.args) - 2 :]]
     kernel = _pair(args[1])
     stride = _pair(args[2]) if args[2] else kernel
-    node.args = (args[0], kernel, stride, _pair(args[3]), bool(args[4]), bool(args[5]), args[6])
+    flags = (bool(args[4]), bool(args[5]), args[6])
+    _write_out(editor, node, [args[0], kernel, stride, _pair(args[3]), *flags])
 
 
-def _mean(_: Editor, node: torch.fx.Node) -> None:
+def _mean(editor: Editor, node: torch.fx.Node) -> None:
     """Writes out the axes, as positive numbers, and whether they are kept."""
     rank = len(node.args[0].meta["val"].shape)  # type: ignore[union-attr]
     axes: Any = node.args[1] if len(node.args) > 1 and node.args[1] else range(rank)
     axes = [axes] if isinstance(axes, int) else list(axes)
     keep = bool(node.args[2]) if len(node.args) > 2 else False  # noqa: PLR2004
-    node.args = (node.args[0], sorted(a % rank for a in axes), keep)
+    _write_out(editor, node, [node.args[0], sorted(a % rank for a in axes), keep])
+
+
+def _write_out(editor: Editor, node: torch.fx.Node, args: list[Any]) -> None:
+    if node.args != tuple(args):
+        editor.update(node, tuple(args))
 
 
 def _pair(value: Any) -> list[int]:

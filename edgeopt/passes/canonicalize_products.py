@@ -22,7 +22,7 @@ def canonicalize_products(program: Program) -> Program:
     """Returns the program with linear for every product with a constant matrix."""
     editor = Editor(program)
     changed = 0
-    for node in editor.calls(
+    for node in editor.scan(
         aten.addmm.default,
         aten.matmul.default,
         aten.mm.default,

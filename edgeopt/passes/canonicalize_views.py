@@ -26,12 +26,12 @@ def canonicalize_views(program: Program) -> Program:
     """Returns the program with every change of shape in its canonical spelling."""
     editor = Editor(program)
     changed = 0
-    for node in editor.calls():
+    for node in editor.scan():
         rewrite = _REWRITES.get(node.target)
         if rewrite is not None:
-            args = node.args
+            before = editor.changes
             rewrite(editor, node)
-            changed += rewrite is not _slice or node.args != args
+            changed += editor.changes != before
     return (
         editor.finish(Step("canonicalize_views", {}, {"changed": changed})) if changed else program
     )
@@ -105,14 +105,16 @@ def _stack(editor: Editor, node: torch.fx.Node) -> None:
     editor.replace(node, new)
 
 
-def _slice(_: Editor, node: torch.fx.Node) -> None:
+def _slice(editor: Editor, node: torch.fx.Node) -> None:
     """Writes out all five arguments of a slice, with ends inside the shape."""
     given: list[Any] = [*node.args, *(None, 0, None, None, 1)[len(node.args) :]]
     value, axis, start, end, step = given
     size = _shape(value)
     axis = int(axis) % len(size)
     low, high, stride = slice(start, end, step).indices(size[axis])
-    node.args = (value, axis, low, high, stride)
+    args = (value, axis, low, high, stride)
+    if node.args != args:
+        editor.update(node, args)
 
 
 def _repeat(editor: Editor, node: torch.fx.Node) -> None:

@@ -28,12 +28,13 @@ def decompose_attention(program: Program) -> Program:
         ProgramError: Attention with dropout, which no inference program has.
     """
     editor = Editor(program)
-    nodes = list(editor.calls(aten.scaled_dot_product_attention.default))
-    for node in nodes:
+    decomposed = 0
+    for node in editor.scan(aten.scaled_dot_product_attention.default):
         editor.replace(node, _spelled(editor, node))
-    if not nodes:
+        decomposed += 1
+    if not decomposed:
         return program
-    return editor.finish(Step("decompose_attention", {}, {"decomposed": len(nodes)}))
+    return editor.finish(Step("decompose_attention", {}, {"decomposed": decomposed}))
 
 
 def _spelled(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:

@@ -25,7 +25,7 @@ def fold_batch_norm(program: Program) -> Program:
     """Returns the program without batch norm."""
     editor = Editor(program)
     folded = spelled = 0
-    for norm in editor.calls(_NORM):
+    for norm in editor.scan(_NORM):
         users = [u for u in norm.users if u.target is operator.getitem and u.args[1] == 0]
         if not users or not all(editor.is_constant(a) for a in norm.args[3:5]):
             continue
@@ -91,7 +91,7 @@ def _fold(editor: Editor, anchor: torch.fx.Node, scale: torch.Tensor, shift: tor
         editor.set_tensor(bias, new)
         return
     added = editor.add_constant(f"{anchor.name}_bias", new)
-    anchor.args = (*anchor.args[:2], added, *anchor.args[3:])
+    editor.update(anchor, (*anchor.args[:2], added, *anchor.args[3:]))
 
 
 def _spelled(

@@ -24,7 +24,7 @@ def fold_constants(program: Program) -> Program:
     """Returns the program with every input-independent value as a constant."""
     editor = Editor(program)
     folded = 0
-    for node in editor.calls():
+    for node in editor.scan():
         if not _can_fold(editor, node):
             continue
         value = _compute(editor, node)

@@ -23,12 +23,12 @@ def fold_padding(program: Program) -> Program:
     """Returns the program with symmetric zero pads inside their convolutions."""
     editor = Editor(program)
     spelled = folded = 0
-    for pad in editor.calls(aten.pad.default):
+    for pad in editor.scan(aten.pad.default):
         spelled += _canonicalize(editor, pad)
-    for pad in editor.calls(aten.constant_pad_nd.default):
+    for pad in editor.scan(aten.constant_pad_nd.default):
         user = next(iter(pad.users)) if len(pad.users) == 1 else None
-        if user is not None and _fold(pad, user):
-            editor.graph.erase_node(pad)
+        if user is not None and _fold(editor, pad, user):
+            editor.erase(pad)
             folded += 1
     if not spelled + folded:
         return program
@@ -45,7 +45,7 @@ def _canonicalize(editor: Editor, pad: torch.fx.Node) -> bool:
     return True
 
 
-def _fold(pad: torch.fx.Node, conv: torch.fx.Node) -> bool:
+def _fold(editor: Editor, pad: torch.fx.Node, conv: torch.fx.Node) -> bool:
     if not ops.is_convolution(conv) or conv.args[0] is not pad:
         return False
     rank = conv.meta["val"].ndim - 2
@@ -57,5 +57,5 @@ def _fold(pad: torch.fx.Node, conv: torch.fx.Node) -> bool:
         return False
     kept: Any = conv.args[4]
     total = [p + low for p, (low, _) in zip(kept, pairs, strict=True)]
-    conv.args = (pad.args[0], *conv.args[1:4], total, *conv.args[5:])
+    editor.update(conv, (pad.args[0], *conv.args[1:4], total, *conv.args[5:]))
     return True

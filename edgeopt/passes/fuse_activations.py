@@ -25,7 +25,7 @@ def fuse_activations(program: Program) -> Program:
     """Returns the program with chains of clamps as one."""
     editor = Editor(program)
     merged = 0
-    for node in editor.calls(*ACTIVATIONS):
+    for node in editor.scan(*ACTIVATIONS):
         source: Any = node.args[0]
         if source.target not in ACTIVATIONS or len(source.users) != 1:
             continue

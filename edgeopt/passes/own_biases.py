@@ -20,7 +20,7 @@ def own_biases(program: Program) -> Program:
     """Returns the program with one bias for each anchor."""
     editor = Editor(program)
     added = copied = 0
-    for node in editor.calls(*WEIGHTED):
+    for node in editor.scan(*WEIGHTED):
         _, weight, bias = ops.anchor_parts(node)
         if not editor.is_constant(weight) or (bias is not None and not editor.is_constant(bias)):
             continue
@@ -30,8 +30,7 @@ def own_biases(program: Program) -> Program:
         kept = editor.tensor(weight).dtype
         value = torch.zeros(channels, dtype=kept) if bias is None else editor.tensor(bias).clone()
         new = editor.add_constant(f"{node.name}_bias", value)
-        node.args = (*node.args[:2], new, *node.args[3:])
-        node.kwargs = {}
+        editor.update(node, (*node.args[:2], new, *node.args[3:]), kwargs={})
         added += bias is None
         copied += bias is not None
     if not added + copied:

@@ -25,9 +25,9 @@ def remove_identities(program: Program) -> Program:
     """Returns the program without nodes that hand their input on as it is."""
     editor = Editor(program)
     removed = 0
-    for node in editor.calls():
+    for node in editor.scan():
         if node.target is aten._assert_tensor_metadata.default:  # noqa: SLF001
-            editor.graph.erase_node(node)
+            editor.erase(node)
         elif _is_identity(node) and not _keeps_grid_apart(program, node):
             editor.replace(node, node.args[0])  # type: ignore[arg-type]
         else:

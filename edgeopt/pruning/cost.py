@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import torch
 
     from edgeopt.contracts.target import Target
-    from edgeopt.pruning.feed import Feed
+    from edgeopt.data.calls import Call
 
 __all__ = ["LayerCost", "layer_costs", "parameter_count", "roofline_ms"]
 
@@ -37,9 +37,10 @@ class LayerCost:
         return LayerCost(self.macs * outs * ins, weights, weights + moved * (outs + ins) / 2)
 
 
-def layer_costs(model: torch.nn.Module, feed: Feed) -> dict[str, LayerCost]:
-    """Returns each convolution's and linear layer's cost by its name; attention's own products and
-    elementwise work are not counted.
+def layer_costs(model: torch.nn.Module, call: Call) -> dict[str, LayerCost]:
+    """Returns each convolution's and linear layer's cost by its name, for one call of the model.
+
+    Attention's own products and elementwise work are not counted.
     """
     import torch  # noqa: PLC0415
     from torch import nn  # noqa: PLC0415
@@ -63,7 +64,8 @@ def layer_costs(model: torch.nn.Module, feed: Feed) -> dict[str, LayerCost]:
     ]
     try:
         with torch.no_grad():
-            feed.run(model)
+            args, kwargs = call
+            model(*args, **kwargs)
     finally:
         for handle in handles:
             handle.remove()

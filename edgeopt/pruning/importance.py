@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from edgeopt.pruning.feed import Feed
+    from edgeopt.data.calls import Call
+    from edgeopt.data.dataset import Dataset
     from edgeopt.pruning.sites import Site
 
 __all__ = ["consumer_inputs", "score_sites"]
@@ -21,7 +22,7 @@ __all__ = ["consumer_inputs", "score_sites"]
 def score_sites(
     model: nn.Module,
     sites: list[Site],
-    feed: Feed,
+    data: Dataset,
     kind: str,
     *,
     seed: int = 0,
@@ -32,7 +33,7 @@ def score_sites(
     Args:
         model: The model.
         sites: What to score.
-        feed: Where samples come from; ``activation`` and ``taylor`` need them.
+        data: Samples; ``activation`` and ``taylor`` need them.
         kind: One of `edgeopt.pruning.options.IMPORTANCES`.
         seed: For ``random``.
         loss: For ``taylor``: ``loss(model, item)`` of one item of the data.
@@ -41,24 +42,24 @@ def score_sites(
         CalibrationError: Samples are needed and missing.
         InputError: A score is not finite, or ``loss`` is missing.
     """
-    channels = _channel_scores(model, sites, feed, kind, seed, loss)
+    channels = _channel_scores(model, sites, data, kind, seed, loss)
     return [_per_unit(site, one, kind) for site, one in zip(sites, channels, strict=True)]
 
 
 def _channel_scores(
-    model: nn.Module, sites: list[Site], feed: Feed, kind: str, seed: int, loss: Any
+    model: nn.Module, sites: list[Site], data: Dataset, kind: str, seed: int, loss: Any
 ) -> list[torch.Tensor]:
     import torch  # noqa: PLC0415
     import torch_pruning as tp  # noqa: PLC0415
 
     if kind == "activation":
-        inputs = consumer_inputs(model, sites, feed)
+        inputs = consumer_inputs(model, sites, data)
         return [_activation(site, inputs) for site in sites]
     if kind == "random":
         source = torch.Generator().manual_seed(seed)
         return [torch.rand(site.width, generator=source) for site in sites]
     if kind == "taylor":
-        _backward(model, feed, loss)
+        _backward(model, data, loss)
     makers = {
         "l1": lambda: tp.importance.GroupMagnitudeImportance(p=1),
         "l2": lambda: tp.importance.GroupMagnitudeImportance(p=2),
@@ -74,7 +75,7 @@ def _channel_scores(
     return [plain(s.group) if one is None else one for s, one in zip(sites, scores, strict=True)]
 
 
-def consumer_inputs(model: nn.Module, sites: list[Site], feed: Feed) -> dict[str, torch.Tensor]:
+def consumer_inputs(model: nn.Module, sites: list[Site], data: Dataset) -> dict[str, torch.Tensor]:
     """Returns for each layer that reads a site Σ|w·x| of each of its input channels.
 
     For channel c: the sum over samples, positions, outputs o and kernel taps k of
@@ -100,17 +101,18 @@ def consumer_inputs(model: nn.Module, sites: list[Site], feed: Feed) -> dict[str
     handles = [layer.register_forward_pre_hook(hook(name)) for name, layer in layers.items()]
     try:
         with torch.no_grad():
-            for index, call in enumerate(feed.calls()):
-                _run(model, feed, call, index)
+            for index, call in enumerate(data.required().calls()):
+                _run(model, call, index)
     finally:
         for handle in handles:
             handle.remove()
     return sums
 
 
-def _run(model: nn.Module, feed: Feed, call: Any, index: int) -> None:
+def _run(model: nn.Module, call: Call, index: int) -> None:
     try:
-        feed.run(model, call)
+        args, kwargs = call
+        model(*args, **kwargs)
     except (RuntimeError, TypeError, ValueError) as error:
         where = f"calibration_data, item {index}"
         raise CalibrationError(f"the model does not take it: {error}", where=where) from error
@@ -154,14 +156,12 @@ def _activation(site: Site, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
     return total
 
 
-def _backward(model: nn.Module, feed: Feed, loss: Callable[..., Any] | None) -> None:
+def _backward(model: nn.Module, data: Dataset, loss: Callable[..., Any] | None) -> None:
     if loss is None:
         hint = "pass loss=lambda model, item: ...; items come from calibration_data"
         raise InputError("taylor needs a loss", where="loss", hint=hint)
-    if feed.items is None:
-        next(iter(feed.calls()))
     model.zero_grad(set_to_none=True)
-    for item in feed.items or ():
+    for item in data.required().items:
         loss(model, item).backward()
 
 

@@ -9,7 +9,6 @@ from edgeopt.errors import InputError
 from edgeopt.ir.record import record_step
 from edgeopt.pruning.choose import Chooser
 from edgeopt.pruning.cost import layer_costs, parameter_count, roofline_ms
-from edgeopt.pruning.feed import Feed
 from edgeopt.pruning.importance import score_sites
 from edgeopt.pruning.options import Goal, Options, read_goal
 from edgeopt.pruning.pruned import LayerReport, Pruned, PruningReport
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgeopt.contracts.target import Target
+    from edgeopt.data.dataset import Dataset
 
 __all__ = ["Rounds", "prune"]
 
@@ -76,10 +76,21 @@ def prune(  # noqa: PLR0913 (each is one choice of the user)
     if multiple is None:
         multiple = device.quantization.channel_multiple if device else 1
     options = Options(multiple=multiple, **_settings(settings))
-    feed = Feed(example_inputs, calibration_data, options.samples)
-    if options.importance == "activation":
-        next(iter(feed.calls()))
-    return _Run(model, feed, goal, options, device, loss).all(finetune, rounds)
+    data = _read(model, example_inputs, calibration_data, options)
+    return _Run(model, data, goal, options, device, loss).all(finetune, rounds)
+
+
+def _read(
+    model: nn.Module, example_inputs: Any, data: Iterable[Any] | None, options: Options
+) -> Dataset:
+    from edgeopt.data.binder import Binder  # noqa: PLC0415 (torch)
+    from edgeopt.data.dataset import Dataset  # noqa: PLC0415 (torch)
+
+    binder = Binder.of_example(example_inputs, model)
+    if data is None:
+        empty = Dataset(binder)
+        return empty.required() if options.importance == "activation" else empty
+    return Dataset.read(data, binder, limit=options.samples, whole=True)
 
 
 def _settings(given: dict[str, Any]) -> dict[str, Any]:
@@ -95,13 +106,14 @@ class _Run:
     def __init__(
         self,
         model: nn.Module,
-        feed: Feed,
+        data: Dataset,
         goal: Goal,
         options: Options,
         target: Target | None,
         loss: Any,
     ) -> None:
-        self.before, self.feed, self.goal, self.options = model, feed, goal, options
+        self.before, self.data, self.call = model, data, data.binder.example()
+        self.goal, self.options = goal, options
         self.target, self.loss = target, loss
         self.model = copy.deepcopy(model).eval()
         self.first: dict[str, int] = {}
@@ -113,7 +125,7 @@ class _Run:
         self, finetune: Callable[[nn.Module, int], Any] | None, rounds: Rounds | None = None
     ) -> Pruned:
         steps = self.options.steps
-        costs = (layer_costs(self.model, self.feed), parameter_count(self.model))
+        costs = (layer_costs(self.model, self.call), parameter_count(self.model))
         done = self._begun(rounds)
         for step in range(done + 1, steps + 1):
             self._step(step / steps, *costs)
@@ -142,7 +154,7 @@ class _Run:
         return done
 
     def _sites(self) -> list[Site]:
-        return find_sites(self.model, self.feed, residual_width=self.options.residual_width)
+        return find_sites(self.model, self.call, residual_width=self.options.residual_width)
 
     def _step(self, share: float, costs0: Any, parameters0: int) -> None:
         sites = self._sites()
@@ -151,9 +163,9 @@ class _Run:
         free = [s for s in sites if not self.held[s.name]]
         options = self.options
         scores = score_sites(
-            self.model, free, self.feed, options.importance, seed=options.seed, loss=self.loss
+            self.model, free, self.data, options.importance, seed=options.seed, loss=self.loss
         )
-        now = layer_costs(self.model, self.feed)
+        now = layer_costs(self.model, self.call)
         chooser = Chooser(free, scores, self.first, now, parameter_count(self.model), options)
         gone = self._choose(chooser, share, costs0, parameters0)
         for site, units in zip(free, gone, strict=True):
@@ -186,7 +198,7 @@ class _Run:
         limit = self.options.sensitivity
         if limit is not None:
             free = [s for s in sites if not self.held[s.name]]
-            self.held.update(too_sensitive(self.model, free, self.feed, limit))
+            self.held.update(too_sensitive(self.model, free, self.data, limit))
         if all(self.held.values()):
             said = "; ".join(f"{n}: {r}" for n, r in list(self.held.items())[:5])
             raise InputError("no layer can be pruned", where="prune", hint=said or None)
@@ -221,14 +233,15 @@ class _Run:
 
         try:
             with torch.no_grad():
-                self.feed.run(self.model)
+                args, kwargs = self.call
+                self.model(*args, **kwargs)
         except Exception as error:
             hint = "keep the module that the message names: keep=[...]"
             what = f"the pruned model does not run: {type(error).__name__}: {error}"
             raise InputError(what, where="prune", hint=hint) from error
 
     def _report(self, costs: Any, left: dict[str, int]) -> PruningReport:
-        after = layer_costs(self.model, self.feed)
+        after = layer_costs(self.model, self.call)
         macs = tuple(round(sum(c.macs for c in x.values())) for x in (costs[0], after))
         estimate = None
         if self.target is not None and self.target.rates:

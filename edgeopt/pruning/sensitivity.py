@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from edgeopt.pruning.feed import Feed
+    from edgeopt.data.dataset import Dataset
     from edgeopt.pruning.sites import Member, Site
 
 __all__ = ["too_sensitive"]
@@ -19,7 +19,9 @@ _SHARE = 0.25
 _CALLS = 4
 
 
-def too_sensitive(model: nn.Module, sites: list[Site], feed: Feed, limit: float) -> dict[str, str]:
+def too_sensitive(
+    model: nn.Module, sites: list[Site], data: Dataset, limit: float
+) -> dict[str, str]:
     """Returns site name to the reason why it is protected: with its least important quarter of
     units muted, the model's output moves by more than ``limit``, relative (L2).
 
@@ -28,13 +30,13 @@ def too_sensitive(model: nn.Module, sites: list[Site], feed: Feed, limit: float)
     """
     import torch  # noqa: PLC0415
 
-    calls = [call for _, call in zip(range(_CALLS), feed.calls(), strict=False)]
-    scores = score_sites(model, sites, feed, "activation")
+    calls = list(data.required().head(_CALLS).calls())
+    scores = score_sites(model, sites, data, "activation")
     found = {}
     with torch.no_grad():
-        plain = [_flat(feed.run(model, call)) for call in calls]
+        plain = [_flat(model(*args, **kwargs)) for args, kwargs in calls]
         for site, score in zip(sites, scores, strict=True):
-            moved = _moved(model, site, score, feed, calls, plain)
+            moved = _moved(model, site, score, calls, plain)
             if moved > limit:
                 found[site.name] = f"sensitive: a quarter muted moves the output by {moved:.0%}"
     return found
@@ -44,7 +46,6 @@ def _moved(
     model: nn.Module,
     site: Site,
     score: torch.Tensor,
-    feed: Feed,
     calls: list[Any],
     plain: list[Any],
 ) -> float:
@@ -52,7 +53,7 @@ def _moved(
     channels = {c for unit in quiet for c in site.units[unit]}
     handles = [m.layer.register_forward_pre_hook(_mute(m, channels)) for m in site.consumers()]
     try:
-        outputs = [_flat(feed.run(model, call)) for call in calls]
+        outputs = [_flat(model(*args, **kwargs)) for args, kwargs in calls]
     finally:
         for handle in handles:
             handle.remove()

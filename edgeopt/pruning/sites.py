@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from edgeopt.pruning.feed import Feed
+    from edgeopt.data.calls import Call
 
 __all__ = ["Member", "Site", "find_sites"]
 
@@ -88,14 +88,14 @@ class Site:
         self.group.prune(idxs=gone)
 
 
-def find_sites(model: nn.Module, feed: Feed, *, residual_width: bool = False) -> list[Site]:
+def find_sites(model: nn.Module, call: Call, *, residual_width: bool = False) -> list[Site]:
     """Returns every site of the model, also those that must stay, with the reason.
 
     Raises:
         PluginError: Torch-Pruning is not installed.
         InputError: The model cannot be traced.
     """
-    graph = _trace(model, feed)
+    graph = _trace(model, call)
     attentions = find_attentions(model)
     sites = [_site(graph, group, attentions) for group in graph.get_all_groups()]
     for site in sites:
@@ -110,7 +110,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _trace(model: nn.Module, feed: Feed) -> Any:
+def _trace(model: nn.Module, call: Call) -> Any:
     import torch  # noqa: PLC0415
 
     try:
@@ -124,8 +124,8 @@ def _trace(model: nn.Module, feed: Feed) -> Any:
         with _quiet(), torch.enable_grad():
             return tp.DependencyGraph().build_dependency(
                 model,
-                feed.example,
-                forward_fn=lambda m, call: _outputs(feed.run(m, call)),
+                call,
+                forward_fn=lambda m, example: _outputs(m(*example[0], **example[1])),
                 verbose=False,
             )
     except Exception as error:

@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from torch.fx.node import map_arg
 
+from edgeopt.data.binder import Binder
 from edgeopt.errors import InputError
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
-from edgeopt.ir.inputs import bind_sample
 from edgeopt.ir.integer import average, largest_sum, scaled_sums, spread_along, sums
 from edgeopt.ir.kernel_kind import kernel_kinds
 from edgeopt.ir.operators import WEIGHTED, traits_of
@@ -73,16 +73,12 @@ class QuantizedModule(nn.Module):
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Returns the program's output (a tuple of several) for a batch of any multiple of its own."""
         item = named or (inputs[0] if len(inputs) == 1 else inputs)
-        tensors = bind_sample(self.program.signature, item)
-        signature = self.program.signature.inputs
-        counts = {
-            t.shape[0] // s.shape[0]
-            for s, t in zip(signature, tensors, strict=True)
-            if tuple(t.shape) != s.shape
-        }
-        if not counts:
+        binder = Binder(self.program.signature)
+        tensors = binder.bind(item)
+        count = binder.batches(tensors)
+        if count is None:
             return _single(self._run_watched(tensors, batched=False))
-        count = min(counts)
+        signature = self.program.signature.inputs
         cut = [
             t[: count * s.shape[0]].reshape(count, *s.shape)
             if tuple(t.shape) != s.shape

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
+from edgeopt.data.batches import BatchInputs, require_reiterable, split_batch
+from edgeopt.data.calls import call_model
 from edgeopt.errors import InputError
 from edgeopt.gate.calling import as_returned
 from edgeopt.ir.program import Step
 from edgeopt.qat.module import QuantizedModule
 from edgeopt.quantization import QuantizationConfig, quantize_program
 from edgeopt.training import History, Job, TrainingOptions, fit, make_accelerator
-from edgeopt.training.batches import split_batch
 from edgeopt.training.randomness import random_state, restore_random_state
 
 if TYPE_CHECKING:
@@ -133,26 +134,18 @@ def _quantized(
             where="quantization",
             hint="precision: int8 or int8-dynamic",
         )
-    samples = options.calibration_data if options.calibration_data is not None else _inputs(data)
+    samples = options.calibration_data
+    if samples is None:
+        require_reiterable(data, "data")
+        samples = BatchInputs(data)
     return quantize_program(program, samples, config, progress=training.progress)
-
-
-def _inputs(data: Iterable[Any]) -> Iterable[Any]:
-    if iter(data) is data:
-        raise InputError(
-            "an iterator can be read only once",
-            where="data",
-            hint="pass a DataLoader or a list of batches",
-        )
-    return (split_batch(batch)[0] for batch in data)
 
 
 def _losses(
     model: Any, batch: Any, loss: Callable[[Any, Any], torch.Tensor], program: Program
 ) -> dict[str, torch.Tensor]:
     inputs, target = split_batch(batch)
-    output = model(*inputs) if isinstance(inputs, (tuple, list)) else model(inputs)
-    output = _structured(program, output)
+    output = _structured(program, call_model(model, inputs))
     return {"loss": loss(output, target if target is not None else batch)}
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import torch
 
+from edgeopt.data.binder import Binder
+from edgeopt.data.dataset import Dataset
 from edgeopt.errors import CalibrationError
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
-from edgeopt.ir.inputs import calibration_samples
 from edgeopt.ir.operators import WEIGHTED
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.quant import QuantSpec
@@ -26,7 +27,7 @@ from edgeopt.quantization.table import build_quantized, weight_spec
 from edgeopt.quantization.walk import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from edgeopt.contracts.backend import Progress
 
@@ -71,9 +72,8 @@ def quantize_program(
             where="calibration_data",
             hint="pass about 100 real inputs, or precision='int8-dynamic', which needs none",
         )
-    samples = list(
-        calibration_samples(program.signature, calibration_data, limit=config.max_samples)
-    )
+    binder = Binder.of_program(program)
+    samples = Dataset.read(calibration_data, binder, limit=config.max_samples)
     return _Static(program, samples, config, progress).run()
 
 
@@ -83,7 +83,7 @@ class _Static:
     def __init__(
         self,
         program: Program,
-        samples: Sequence[list[torch.Tensor]],
+        samples: Dataset,
         config: QuantizationConfig,
         progress: Progress | None,
     ) -> None:
@@ -100,7 +100,7 @@ class _Static:
         placement = place_grids(program, keep_float=joined.kept)
         ranges = self._ranges(program, placement)
         overrides = self.config.overrides_by_value(program)
-        carried = _spread(self.samples, _affordable(program, len(self.samples)))
+        carried = self.samples.spread(_affordable(program, len(self.samples)))
         walk = Walk(program, placement, ranges, carried, self.config, overrides)
         found = walk.run(lambda done, total: self.progress("quantize", done, total))
         editor = Editor(program)
@@ -145,7 +145,7 @@ class _Static:
         return {**settings, "samples": len(self.samples)}
 
     def _effect(
-        self, placement: Placement, snr_db: dict[str, float], carried: Sequence[object]
+        self, placement: Placement, snr_db: dict[str, float], carried: Dataset
     ) -> dict[str, Any]:
         worst = sorted(snr_db.items(), key=lambda item: item[1])[:WORST_SHOWN]
         return {
@@ -154,11 +154,6 @@ class _Static:
             "samples_walked": len(carried),
             "lowest_snr_db": {name: round(value, 2) for name, value in worst},
         }
-
-
-def _spread(samples: Sequence[list[torch.Tensor]], count: int) -> list[list[torch.Tensor]]:
-    """Returns ``count`` of the samples, evenly spaced: data often comes sorted."""
-    return [samples[i * len(samples) // count] for i in range(count)]
 
 
 def _affordable(program: Program, count: int) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgeopt.data.batches import split_batch
 from edgeopt.errors import EdgeoptError
 from edgeopt.ir import Program, capture_module
 from edgeopt.ir.record import amend_step
@@ -28,7 +29,6 @@ from edgeopt.recipes.steps import (
     plain,
     step_name,
 )
-from edgeopt.training.batches import split_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,17 +96,16 @@ def carry_out(place: int, step: AnyStep, state: State, given: Given, scratch: Sc
 def _prune(step: Prune, state: State, given: Given, scratch: Scratch) -> State:
     from edgeopt.pruning import prune  # noqa: PLC0415 (heavy)
 
-    items = given.some(step.samples, labelled=step.importance == "taylor")
-    options = {**prune_options(step), "samples": max(1, len(items))}
+    data = given.data if step.importance == "taylor" else given.inputs()
     made = prune(
         _module(state),
         given.example_inputs,
-        calibration_data=items or None,
+        calibration_data=data,
         target=given.target,
         finetune=_between(step.finetune, given, scratch),
         loss=_taylor(given.loss),
         rounds=scratch.rounds,
-        **options,
+        **prune_options(step),
     )
     if step.finetune is not None:
         amend_step(made.module, finetune=plain(step.finetune))
@@ -129,14 +128,14 @@ def _between(
 
 
 def _taylor(loss: Any) -> Callable[[torch.nn.Module, Any], Any] | None:
-    from edgeopt.distillation.calls import call_model  # noqa: PLC0415 (heavy)
+    from edgeopt.data.calls import call_model  # noqa: PLC0415 (heavy)
 
     if loss is None:
         return None
 
     def of_batch(model: torch.nn.Module, batch: Any) -> Any:
         inputs, target = split_batch(batch)
-        output = call_model(model, inputs, named=model, attentions=False)
+        output = call_model(model, inputs, named=model)
         return loss(output, target if target is not None else batch)
 
     return of_batch

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.data.batches import require_reiterable, rereadable
+from edgeopt.data.calls import infer_example_inputs
 from edgeopt.errors import InputError
-from edgeopt.ir.inputs import infer_example_inputs
 from edgeopt.recipes.carry_out import Scratch, State, as_canonical, carry_out
-from edgeopt.recipes.given import Given, readable_again, require_all
+from edgeopt.recipes.given import Given, require_all
 from edgeopt.recipes.measure import figures
 from edgeopt.recipes.result import Compressed, Figures, StepRecord
 from edgeopt.recipes.steps import AnyStep, Sparsify, plain, step_name
@@ -73,12 +74,13 @@ def _start(model: Any, given: Given) -> tuple[State, Given]:
             where="example_inputs",
             hint="pass example_inputs=(tensor,) with the shape and dtype it will see on the device",
         )
+    if given.data is not None:
+        require_reiterable(given.data, "data")
     _require_functions(evaluate=given.evaluate, loss=given.loss)
     return state, replace(
         given,
         example_inputs=example,
-        data=readable_again(given.data, "data"),
-        calibration_data=readable_again(given.calibration_data, "calibration_data"),
+        calibration_data=rereadable(given.calibration_data, "calibration_data"),
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.data.batches import BatchInputs
 from edgeopt.errors import InputError
 from edgeopt.recipes.steps import (
     AnyStep,
@@ -17,7 +17,6 @@ from edgeopt.recipes.steps import (
     TrainQuantized,
     step_name,
 )
-from edgeopt.training.batches import split_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,10 +26,7 @@ if TYPE_CHECKING:
     from edgeopt.contracts import Progress, Target
     from edgeopt.recipes.recipe import Recipe
 
-__all__ = ["Given", "readable_again", "require_all"]
-
-MOST_ITEMS = 512
-"""Items that are kept of calibration data which can be read only once."""
+__all__ = ["Given", "require_all"]
 
 
 @dataclass(frozen=True)
@@ -61,47 +57,7 @@ class Given:
         """Returns real inputs: the calibration data, or the inputs of the training batches."""
         if self.calibration_data is not None or self.data is None:
             return self.calibration_data
-        return _Inputs(self.data)
-
-    def some(self, count: int, *, labelled: bool = False) -> list[Any]:
-        """Returns the first batches, at least ``count`` inputs where there are as many."""
-        held: list[Any] = []
-        total = 0
-        for item in (self.data if labelled else self.inputs()) or ():
-            held.append(item)
-            total += _length(split_batch(item)[0])
-            if total >= count:
-                break
-        return held
-
-
-class _Inputs:
-    """The inputs of labelled batches; can be read as often as the batches can."""
-
-    def __init__(self, data: Iterable[Any]) -> None:
-        self._data = data
-
-    def __iter__(self) -> Iterator[Any]:
-        return (split_batch(batch)[0] for batch in self._data)
-
-
-def readable_again(given: Any, where: str) -> Any:
-    """Returns data that can be read more than once: the first items of an iterator.
-
-    Raises:
-        InputError: It is no iterable of inputs.
-    """
-    if given is None:
-        return None
-    if isinstance(given, (str, Mapping)) or not hasattr(given, "__iter__"):
-        what = f"expected an iterable of batches, got a {type(given).__name__}"
-        raise InputError(what, where=where, hint="a DataLoader or a list; for one batch: [batch]")
-    if not isinstance(given, Iterator):
-        return given
-    if where != "calibration_data":
-        what = "an iterator can be read only once"
-        raise InputError(what, where=where, hint="pass a DataLoader or a list of batches")
-    return list(itertools.islice(given, MOST_ITEMS))
+        return BatchInputs(self.data)
 
 
 def require_all(recipe: Recipe, given: Given, *, is_module: bool) -> None:
@@ -160,14 +116,5 @@ def _lacking_to_prune(step: Prune, given: Given) -> Iterator[tuple[str, str]]:
 
 def _own_loss(given: Given) -> bool:
     """Whether the model itself may return a loss: batches by name, as Hugging Face takes them."""
-    first = next(iter(given.some(1, labelled=True)), None)
+    first = next(iter(given.data or ()), None)
     return isinstance(first, Mapping)
-
-
-def _length(inputs: Any) -> int:
-    if isinstance(inputs, Mapping):
-        inputs = next(iter(inputs.values()), None)
-    elif isinstance(inputs, (tuple, list)):
-        inputs = inputs[0] if inputs else None
-    shape = tuple(getattr(inputs, "shape", ()))
-    return int(shape[0]) if shape else 1

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgeopt.distillation.calls import call_model, class_axis, find_logits
+from edgeopt.data.batches import split_batch
+from edgeopt.data.calls import call_model
+from edgeopt.distillation.logits import class_axis, find_logits
 from edgeopt.distillation.losses import hinton_loss
-from edgeopt.training.batches import split_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +27,7 @@ def imitating(
     def loss(output: Any, inputs: Any) -> torch.Tensor:
         was = teacher.training
         with torch.no_grad():
-            taught = call_model(teacher.eval(), inputs, named=teacher, attentions=False)
+            taught = call_model(teacher.eval(), inputs, named=teacher)
         teacher.train(was)
         student, wanted = find_logits(output, "student"), find_logits(taught, "teacher")
         return hinton_loss(student, wanted, TEMPERATURE, axis=class_axis(student), mask=None)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.data.calls import as_call
 from edgeopt.gate.accuracy import score
 from edgeopt.gate.calling import as_model, float_model
 from edgeopt.ir import ReferenceRunner
 from edgeopt.ir.macs import layer_macs
 from edgeopt.pruning.cost import layer_costs, parameter_count
-from edgeopt.pruning.feed import Feed
 from edgeopt.recipes.result import Figures
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def figures(state: State, given: Given) -> Figures:
         )
     if module is None:
         raise TypeError("neither module nor program")
-    costs = layer_costs(module, Feed(given.example_inputs, None, 1))
+    costs = layer_costs(module, as_call(given.example_inputs))
     held = {id(t): t for t in (*module.parameters(), *module.buffers())}
     return Figures(
         size_bytes=sum(t.numel() * t.element_size() for t in held.values()),

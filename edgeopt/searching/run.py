@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.data.batches import rereadable
 from edgeopt.deployment.attempts import keep_counts
 from edgeopt.deployment.build import make_config
 from edgeopt.deployment.deploy import as_program
@@ -28,7 +29,6 @@ from edgeopt.searching.setup import (
     check_model,
     engines_of,
     parts_of,
-    readable,
     switches_of,
     timed_device,
 )
@@ -59,8 +59,11 @@ def run_search(model: Any, target: str | Path | Target, options: SearchOptions) 
     make_config(options.given())
     read_pruning(options.pruning, finetune=options.finetune)
     found = find_target(target)
+    # Read by the calibration and by each pruning.
+    data = rereadable(options.calibration_data, "calibration_data")
+    options = replace(options, calibration_data=data)
     with timed_device(found, options) as (device, notes):
-        return _Search(model, found, readable(options), device, notes).run()
+        return _Search(model, found, options, device, notes).run()
 
 
 @dataclass
@@ -102,7 +105,7 @@ class _Search:
     def _samples(self, program: Program) -> Samples:
         options = self.options
         return collect_samples(
-            program.signature,
+            program,
             options.calibration_data,
             options.example_inputs,
             calibrate=int(make_config(options.given()).max_samples),

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.deployment.choose import choose_backend
@@ -15,21 +12,13 @@ from edgeopt.searching.identity import function_name
 from edgeopt.searching.options import KNOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from edgeopt.contracts import Device, Target
     from edgeopt.ir import Program
     from edgeopt.searching.options import SearchOptions
 
-__all__ = ["check_model", "engines_of", "parts_of", "readable", "switches_of", "timed_device"]
-
-_MOST_ITEMS = 4096
-
-
-def readable(options: SearchOptions) -> SearchOptions:
-    """Returns ``options`` with data that can be read more than once."""
-    data = options.calibration_data
-    if isinstance(data, Iterator):
-        data = list(itertools.islice(data, _MOST_ITEMS))
-    return replace(options, calibration_data=data)
+__all__ = ["check_model", "engines_of", "parts_of", "switches_of", "timed_device"]
 
 
 @contextmanager

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import torch
 
+from edgeopt.data.batches import require_reiterable
 from edgeopt.errors import InputError, PluginError, TrainingError
 from edgeopt.training.checkpoint import (
     Checkpoint,
@@ -22,7 +22,7 @@ from edgeopt.training.history import Epoch, History
 from edgeopt.training.randomness import random_state, restore_random_state, seed_epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from edgeopt.training.options import TrainingOptions
 
@@ -299,12 +299,8 @@ def _optimizer(groups: Sequence[dict[str, Any]], options: TrainingOptions) -> An
 def _prepared(data: Any, options: TrainingOptions, accelerator: Any) -> Any:
     if isinstance(data, torch.utils.data.DataLoader):
         return accelerator.prepare(data)
-    if isinstance(data, Iterator) and options.epochs > 1:
-        raise InputError(
-            "an iterator can be read only once",
-            where="data",
-            hint="pass a DataLoader or a list of batches, or epochs=1",
-        )
+    if options.epochs > 1:
+        require_reiterable(data, "data", instead=", or epochs=1")
     if accelerator.num_processes > 1:
         raise InputError(
             "many processes can share a DataLoader only", where="data", hint="pass a DataLoader"

@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 import edgeopt
+from edgeopt.data.binder import Binder
+from edgeopt.data.calls import as_call
+from edgeopt.data.dataset import Dataset
 from edgeopt.errors import CalibrationError, InputError
-from edgeopt.pruning.feed import Feed
 from edgeopt.pruning.importance import consumer_inputs, score_sites
 from edgeopt.pruning.sites import find_sites
 
@@ -47,8 +49,8 @@ def test_dead_channels_go_first_and_change_nothing(net, example, data):
 
 
 def test_activation_importance_is_the_sum_of_absolute_products(net, example, data):
-    feed = Feed(example, data, 6)
-    got = consumer_inputs(net, find_sites(net, feed), feed)
+    samples = Dataset.read(data, Binder.of_example(example, net), limit=6, whole=True)
+    got = consumer_inputs(net, find_sites(net, as_call(example)), samples)
     taken = [net.pool(net.blocks(net.stem(x).relu())).flatten(1) for x in data]
     want = sum((net.hidden.weight * x).abs().sum(0) for x in taken)
     torch.testing.assert_close(got["hidden"], want.detach())
@@ -58,8 +60,8 @@ def test_activation_importance_counts_padding_and_stride():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(2, 3, 1), nn.Conv2d(3, 4, 3, stride=2, padding=1, bias=False))
     x = torch.randn(1, 2, 5, 5)
-    feed = Feed(x, [x], 1)
-    got = consumer_inputs(model, find_sites(model, feed), feed)["1"]
+    samples = Dataset.read([x], Binder.of_example(x, model), limit=1, whole=True)
+    got = consumer_inputs(model, find_sites(model, as_call(x)), samples)["1"]
     held = model[0](x)
     columns = torch.nn.functional.unfold(held, 3, padding=1, stride=2)[0]
     want = (model[1].weight.reshape(4, 27, 1) * columns).abs().sum((0, 2)).reshape(3, 9).sum(1)
@@ -188,7 +190,7 @@ def test_missing_data_is_named(net, example):
         edgeopt.prune(net, example, ratio=0.3)
     with pytest.raises(CalibrationError, match="no sample"):
         edgeopt.prune(net, example, ratio=0.3, calibration_data=[])
-    with pytest.raises(CalibrationError, match="item 0: not finite"):
+    with pytest.raises(CalibrationError, match="item 0: 192 of 192 values are NaN"):
         edgeopt.prune(net, example, ratio=0.3, calibration_data=[example * float("nan")])
     with pytest.raises(CalibrationError, match="does not take it"):
         edgeopt.prune(net, example, ratio=0.3, calibration_data=[example[:, :2]])
@@ -204,7 +206,19 @@ def test_importance_that_is_not_finite_names_the_layer(net, example, data, impor
 
 
 def test_scores_average_to_one(net, example, data):
-    feed = Feed(example, data, 6)
-    sites = [s for s in find_sites(net, feed) if not s.reason]
-    for score in score_sites(net, sites, feed, "activation"):
+    samples = Dataset.read(data, Binder.of_example(example, net), limit=6, whole=True)
+    sites = [s for s in find_sites(net, as_call(example)) if not s.reason]
+    for score in score_sites(net, sites, samples, "activation"):
         assert float(score.mean()) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_samples_are_counted_in_pictures_and_not_in_batches(net, example):
+    taken = []
+
+    def stream():
+        for _ in range(10):
+            taken.append(1)
+            yield torch.randn(4, 3, 8, 8), torch.arange(4)
+
+    pruned(net, example, stream(), samples=8)
+    assert len(taken) == 2

@@ -341,7 +341,7 @@ def test_what_cannot_be_used_is_named(network, given, chain):
     rest = {k: v for k, v in given.items() if k != "data"}
     with pytest.raises(InputError, match="data: an iterator can be read only once"):
         edgeopt.compress(network, chain, data=iter(given["data"]), **rest)
-    with pytest.raises(InputError, match="data: expected an iterable of batches, got a str"):
+    with pytest.raises(InputError, match="data: expected an iterable of inputs, got a str"):
         edgeopt.compress(network, chain, data="batches", **rest)
     with pytest.raises(InputError, match="evaluate: expected a function, got a float"):
         edgeopt.compress(network, chain, **given, evaluate=0.9)

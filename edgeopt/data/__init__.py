@@ -1,0 +1,1 @@
+"""What users pass as data: fitted to what a model takes, read once, checked once, counted."""
