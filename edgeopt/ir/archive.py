@@ -165,7 +165,9 @@ def _assemble(meta: dict[str, Any], graph: bytes, tensors: dict[str, torch.Tenso
         history=tuple(msgspec.convert(s, Step) for s in meta["history"]),
     )
     editor = Editor(loaded)
-    list(editor.calls())  # a copy, of which `finish` drops what torch adds: entries of unused results
+    list(
+        editor.calls()
+    )  # a copy, of which `finish` drops what torch adds: entries of unused results
     return editor.finish()
 
 

@@ -12,8 +12,10 @@ from typing import Any
 import torch
 
 from edgeopt.ir import ops
+from edgeopt.ir.conditions import no_calls
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
+from edgeopt.passes.base import graph_pass
 
 __all__ = ["canonicalize_convolutions"]
 
@@ -25,6 +27,9 @@ _WORDS = {
 }
 
 
+@graph_pass(
+    ensures=[no_calls(aten.conv1d.padding, aten.conv2d.padding, aten.conv_transpose1d.default)]
+)
 def canonicalize_convolutions(program: Program) -> Program:
     """Returns the program with convolutions in their canonical spelling."""
     editor = Editor(program)

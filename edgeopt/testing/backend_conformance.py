@@ -99,10 +99,10 @@ class BackendConformance:
         assert "float32" in precisions, "float32 is what speed is compared with"
 
     def test_passes_exist(self, backend: Backend, target: Target) -> None:
-        from edgeopt.passes import find_pass  # noqa: PLC0415 (torch)
+        from edgeopt.passes import PassSpec, find_pass  # noqa: PLC0415 (torch)
 
-        for name in backend.passes(target):
-            assert callable(find_pass(name))
+        for one in backend.passes(target):
+            assert callable(find_pass(one.name if isinstance(one, PassSpec) else one))
 
     # --- support ----------------------------------------------------------------------------------
 
