@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what tests and demo need of the system: an emulator for programs of other processors,
-# an SSH server, which the tests start by themselves, with keys and a port of their own, adb, and
-# data that the examples learn from: Fashion-MNIST, WordNet, and the DNA of R's package mlbench.
+# an SSH server, which the tests start by themselves, with keys and a port of their own, adb, the
+# shells and tool boxes that devices have (BusyBox, Toybox, csh, fish), openssl, and data that the examples learn from: Fashion-MNIST, WordNet, and the DNA of R's package mlbench.
 # It does so as root on Debian and its kin; elsewhere it says what to install and what is left out.
 set -eu
 
@@ -12,6 +12,9 @@ command -v sshd >/dev/null 2>&1 || [ -x /usr/sbin/sshd ] || [ -d /run/systemd/sy
     missing="$missing openssh-server"
 command -v adb >/dev/null 2>&1 || missing="$missing adb"
 command -v ssh >/dev/null 2>&1 || missing="$missing openssh-client"
+for program in busybox toybox csh fish openssl; do
+    command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
+done
 [ -d /usr/share/datasets/fashion-mnist ] || missing="$missing dataset-fashion-mnist"
 [ -e /usr/share/wordnet/data.noun ] || missing="$missing wordnet-base"
 [ -d /usr/lib/R/site-library/mlbench ] || missing="$missing r-cran-mlbench"
@@ -25,5 +28,5 @@ if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
         exit 0
     fi
 fi
-echo "WARNING: not installed:$missing. Whatever needs it is skipped: the emulated Raspberry Pi, devices over SSH and ADB, and the examples that learn from such data." >&2
+echo "WARNING: not installed:$missing. Whatever needs it is skipped: the emulated Raspberry Pi, devices over SSH and ADB, other shells, and the examples that learn from such data." >&2
 echo "  -> sudo apt-get install$missing" >&2

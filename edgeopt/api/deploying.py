@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edgeopt.bundles import Bundle, Preprocess
     from edgeopt.contracts import Device, Progress, Runner, Target, TuneOptions
     from edgeopt.deployment.result import Deployment
+    from edgeopt.gate.floors import FidelityLimits
     from edgeopt.gate.parity import ParityLimits
     from edgeopt.ir import Program
     from edgeopt.quantization import QuantizationConfig
@@ -52,6 +53,7 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
     check_speed: bool = True,
     check_samples: int = 16,
     parity: ParityLimits | None = None,
+    fidelity: FidelityLimits | None = None,
     name: str | None = None,
     preprocess: Preprocess | None = None,
     labels: Sequence[str] | None = None,
@@ -79,7 +81,8 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
             label)``, for example a DataLoader. About 100 inputs are enough. None is ever made up.
         evaluate: ``evaluate(fn) -> float``, higher is better; ``fn`` is called as the model is.
         max_drop: How far the score may fall below the float model's. Without ``evaluate``: how
-            large a share of the samples may name another class than float does.
+            large a share of the samples may name another class than float does; of outputs that
+            are not class scores, the energy of the error over that of the signal (0.01: 20 dB).
         precision: ``auto``, ``int8``, ``int8-dynamic``, ``float16`` or ``float32``.
         backend: ``auto`` (the target's first that can do it), or a name.
         device: Where to verify and measure the bundle: ``local``, ``emulated``, ``ssh://pi@host``,
@@ -92,6 +95,8 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
         check_speed: Whether to compile float32 too, and measure both on this machine.
         check_samples: How many inputs parity and agreement are checked on.
         parity: What parity asks for.
+        fidelity: How much of each output, and of each channel, must be left: below 10 dB it fails,
+            below 20 dB it is warned of. With ``evaluate`` it only warns.
         name: How a person calls the bundle.
         preprocess: How a picture becomes an input; the bundle's runner then takes pictures.
         labels: The classes' names; the bundle's runner then prints them.
@@ -139,6 +144,7 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
         check_speed=check_speed,
         check_samples=check_samples,
         parity=parity,
+        fidelity=fidelity,
         name=name,
         preprocess=preprocess,
         labels=labels,

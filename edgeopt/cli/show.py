@@ -102,7 +102,7 @@ def _coloured(what: str, value: str) -> Any:
 
     if what == "warning":
         return Text(value, style="yellow")
-    bad = "FAILED" in value or "outside max_drop" in value
+    bad = "FAILED" in value or "outside max_drop" in value or "too little is left" in value
     return Text(value, style="red" if bad else "")
 
 

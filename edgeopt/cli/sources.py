@@ -50,9 +50,11 @@ def load_model(spec: str) -> Source:
         ProgramError: The archive is damaged.
     """
     if spec.endswith(".pt2"):
-        from edgeopt.ir.untrusted import load_exported  # noqa: PLC0415 (torch)
+        from edgeopt.data.calls import example_of  # noqa: PLC0415 (torch)
+        from edgeopt.ir.untrusted import read_exported  # noqa: PLC0415 (torch)
 
-        return Source(load_exported(spec))
+        exported, example = read_exported(spec)
+        return Source(exported, example_of(example))
     if Path(spec).is_file():
         if not zipfile.is_zipfile(spec):
             raise InputError("neither a .pt2 file nor a program archive", where=spec, hint=_FORMS)

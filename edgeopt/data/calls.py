@@ -16,6 +16,7 @@ __all__ = [
     "as_call",
     "as_tensor",
     "call_model",
+    "example_of",
     "forward_signature",
     "infer_example_inputs",
 ]
@@ -70,9 +71,9 @@ def infer_example_inputs(model: Any) -> Any:
     Looked at, in order: ``example_inputs`` of an ExportedProgram, Lightning's
     ``example_input_array``, the Hugging Face ``dummy_inputs``, timm's ``pretrained_cfg``.
     """
-    example = getattr(model, "example_inputs", None)
-    if isinstance(example, tuple) and len(example) == 2 and isinstance(example[1], dict):  # noqa: PLR2004
-        return example[1] if example[1] and not example[0] else example[0]
+    example = example_of(getattr(model, "example_inputs", None))
+    if example is not None:
+        return example
     if getattr(model, "example_input_array", None) is not None:
         return model.example_input_array
     config = getattr(model, "pretrained_cfg", None) or getattr(model, "default_cfg", None)
@@ -82,6 +83,14 @@ def infer_example_inputs(model: Any) -> Any:
         return getattr(model, "dummy_inputs", None)
     except Exception:  # noqa: BLE001 (a property of somebody else's model; absent is what it means)
         return None
+
+
+def example_of(call: Any) -> Any:
+    """Returns the inputs of a call ``(args, kwargs)``; None where it is none."""
+    if not (isinstance(call, tuple) and len(call) == 2 and isinstance(call[1], dict)):  # noqa: PLR2004
+        return None
+    args, kwargs = call
+    return kwargs if kwargs and not args else args
 
 
 def as_tensor(value: Any) -> Any:

@@ -116,8 +116,11 @@ def _is_the_backends(error: EdgeoptError) -> bool:
     if not isinstance(error, GateError):
         return True
     deployment = error.deployment
-    accuracy = None if deployment is None else deployment.accuracy
-    return error.where != "strict" and (accuracy is None or accuracy.ok)
+    if error.where == "strict" or deployment is None:
+        return error.where != "strict"
+    if deployment.parity is not None and not deployment.parity.ok:
+        return True
+    return deployment.accuracy is None or deployment.accuracy.ok
 
 
 def _measured(name: str, made: Deployment) -> Measured:

@@ -60,8 +60,6 @@ def plan_deployment(
     _check_device(found, request)
     choose_backend(found, backend=request.backend, precision=request.precision)
     program = None if model is None else as_program(model, request.example_inputs)
-    if program is not None:
-        _check_max_drop(program, request)
     return make_plan(found, request, program), program
 
 
@@ -284,7 +282,7 @@ class _Work:
         if accuracy is not None and not accuracy.ok:
             diagnosis = self._diagnosis(last)
             raise GateError(
-                f"{accuracy}: outside max_drop {accuracy.max_drop:g}",
+                f"{accuracy}: {accuracy.failure}",
                 where=accuracy.kind,
                 hint="\n     ".join(str(diagnosis).splitlines()),
                 deployment=replace(deployment, diagnosis=diagnosis),
@@ -325,16 +323,3 @@ def _max_samples(plan: Plan) -> int:
     from edgeopt.deployment.build import make_config  # noqa: PLC0415 (torch)
 
     return int(make_config(plan.quantization).max_samples) if plan.quantization else 128
-
-
-def _check_max_drop(program: Program, request: Request) -> None:
-    from edgeopt.gate.metrics import class_axis  # noqa: PLC0415 (numpy)
-
-    if request.max_drop is None or request.evaluate is not None:
-        return
-    if all(class_axis(s.shape, s.dtype) is None for s in program.signature.outputs):
-        raise InputError(
-            "the outputs are not one score a class, so agreement cannot stand for accuracy",
-            where="max_drop",
-            hint="pass evaluate=, a function that takes the model and returns a score",
-        )

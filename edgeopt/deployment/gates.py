@@ -187,6 +187,7 @@ def _accuracy(build: Build, side: FloatSide, runner: Any, got: list[Arrays]) -> 
             got,
             max_drop=request.max_drop if request.evaluate is None else None,
             inputs=samples.kind,
+            limits=request.fidelity,
         )
     if request.evaluate is None:
         return agreement

@@ -23,7 +23,7 @@ class PlannedGate(msgspec.Struct, frozen=True):
     """A check that will be made.
 
     Attributes:
-        name: ``parity``, ``accuracy``, ``agreement``, ``speed`` or ``device``.
+        name: ``parity``, ``accuracy``, ``agreement``, ``fidelity``, ``speed`` or ``device``.
         asks: What it asks for.
         otherwise: What happens if it is not met.
     """
@@ -182,12 +182,25 @@ def _gates(request: Request, precision: str, *, timed: bool) -> tuple[PlannedGat
         gates.append(
             PlannedGate(kind, f"a drop of at most {request.max_drop:g}", _fallback(request))
         )
+    gates.append(_fidelity_gate(request))
     if timed and request.check_speed and precision != "float32":
         asks = f"{precision} at least as fast as float32, same runtime, this machine"
         gates.append(PlannedGate("speed", asks, "fails" if request.strict else "warns"))
     if request.device is not None:
         gates.append(PlannedGate("device", "golden samples within tolerance", "fails"))
     return tuple(gates)
+
+
+def _fidelity_gate(request: Request) -> PlannedGate:
+    from edgeopt.gate.floors import FidelityLimits  # noqa: PLC0415 (numpy)
+
+    limits = request.fidelity or FidelityLimits()
+    asks = f"{limits.min_snr_db:g} dB of each output and channel"
+    if request.evaluate is not None:
+        return PlannedGate("fidelity", asks, "warns")
+    return PlannedGate(
+        "fidelity", asks, f"{_fallback(request)}; warns below {limits.warn_snr_db:g}"
+    )
 
 
 def _fallback(request: Request) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from edgeopt.bundles import Preprocess
     from edgeopt.contracts import Device, Progress, Watch
+    from edgeopt.gate.floors import FidelityLimits
     from edgeopt.gate.parity import ParityLimits
     from edgeopt.ir import Program
     from edgeopt.quantization import QuantizationConfig
@@ -44,7 +45,8 @@ class Request:
         calibration_data: Real inputs; None where there are none.
         evaluate: Takes a function that is called as the model is; returns a score, higher better.
         max_drop: How far the score may fall below float's; without ``evaluate``, how large a share
-            of the samples may name another class than float does.
+            of the samples may name another class than float does; of outputs that are not class
+            scores, the energy of the error over that of the signal (0.01: 20 dB).
         precision: One of `PRECISIONS`.
         backend: Name of a backend, or ``auto``.
         device: Where to verify and measure: ``local``, ``emulated``, a `Device`, or None.
@@ -55,6 +57,7 @@ class Request:
         check_speed: Whether to measure int8 beside float on this machine.
         check_samples: How many inputs parity and agreement are checked on.
         parity: What parity asks for.
+        fidelity: How much of each output must be left.
         name: How a person calls the bundle.
         preprocess: How a picture becomes an input.
         labels: The classes' names.
@@ -84,6 +87,7 @@ class Request:
     check_speed: bool = True
     check_samples: int = 16
     parity: ParityLimits | None = None
+    fidelity: FidelityLimits | None = None
     name: str | None = None
     preprocess: Preprocess | None = None
     labels: Sequence[str] | None = None

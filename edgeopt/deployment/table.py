@@ -25,7 +25,7 @@ def result_rows(d: Deployment) -> list[tuple[str, str]]:
     ]
     rows += _recipe(d)
     if d.accuracy is not None:
-        verdict = "" if d.accuracy.ok else f": outside max_drop {d.accuracy.max_drop:g}"
+        verdict = "" if d.accuracy.ok else f": {d.accuracy.failure}"
         rows.append((d.accuracy.kind, f"{d.accuracy}{verdict}"))
     if d.parity is not None:
         rows.append(("parity", f"{d.parity}{'' if d.parity.ok else ': FAILED'}"))
@@ -88,7 +88,7 @@ def _recipe(d: Deployment) -> list[tuple[str, str]]:
 
 
 def _operators(d: Deployment) -> str:
-    parts = [f"{d.support.count(v)} {v}" for v in ("integer", "float", "folded")]
+    parts = [f"{d.support.count(v)} {v}" for v in ("integer", "float", "moves", "folded")]
     return ", ".join(parts)
 
 

@@ -46,6 +46,7 @@ def collect_warnings(
     every = (
         _unchecked(made, samples),
         _drop(d),
+        _doubts(d),
         speed_warnings(d),
         _calibration(d, samples),
         _in_float(d),
@@ -71,8 +72,14 @@ def _drop(d: Deployment) -> Iterator[str]:
     if a is not None and a.max_drop is None and a.drop is not None and a.drop > DROP:
         if a.kind == "accuracy":
             yield f"the score fell by {a.drop:.4f}; max_drop= makes that fail"
-        else:
-            yield f"{100 * a.drop:.1f} % of the samples name another class than float does"
+        for one in a.fidelity if a.kind == "agreement" else ():
+            if one.measure == "class" and one.loss > DROP:
+                yield f"{100 * one.loss:.1f} % of the samples name another class than float does"
+
+
+def _doubts(d: Deployment) -> Iterator[str]:
+    if d.accuracy is not None and d.accuracy.doubts:
+        yield f"little is left of {'; '.join(d.accuracy.doubts)}"
 
 
 def speed_warnings(d: Deployment) -> Iterator[str]:

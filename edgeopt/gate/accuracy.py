@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from edgeopt.errors import InputError
+from edgeopt.gate.fidelity import Fidelity, output_fidelity
 from edgeopt.gate.metrics import Likeness
 from edgeopt.gate.parity import compare_outputs
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edgeopt.contracts import Signature
+    from edgeopt.gate.floors import FidelityLimits
     from edgeopt.gate.metrics import Arrays
 
 __all__ = ["Accuracy", "check_accuracy", "check_agreement", "score"]
@@ -26,13 +28,16 @@ class Accuracy(msgspec.Struct, frozen=True):
     Attributes:
         kind: ``accuracy`` where the user's ``evaluate`` gave both scores; ``agreement`` where the
             outputs were compared on samples, which says nothing about which of the two is right.
-        value: The artefact's score; for agreement the share of samples that name the same class
-            (None where no output is one score a class).
+        value: The artefact's score; for agreement 1 less the largest loss of an output (see
+            `edgeopt.gate.fidelity.Fidelity`): of class scores the share of rows that name another
+            class, else the energy of the error over that of the signal. None where nothing was
+            compared.
         float_value: The float model's score; for agreement 1.
         max_drop: How far ``value`` may lie below ``float_value``; None where nothing was asked.
         outputs: Likeness of each output on the samples, where there were any.
         samples: Number of samples compared for ``outputs``.
         inputs: What the samples were.
+        fidelity: How much is left of each output.
     """
 
     kind: Literal["accuracy", "agreement"]
@@ -42,13 +47,14 @@ class Accuracy(msgspec.Struct, frozen=True):
     outputs: tuple[Likeness, ...] = ()
     samples: int = 0
     inputs: str = ""
+    fidelity: tuple[Fidelity, ...] = ()
 
     @property
     def drop(self) -> float | None:
         """How far the artefact lies below the float model; negative where it is better.
 
-        For agreement: the share of samples that name another class. Accuracy cannot have dropped
-        by more than that on the same samples.
+        For agreement: the largest loss of an output. Where that is the share of samples that name
+        another class, accuracy cannot have dropped by more on the same samples.
         """
         if self.value is None or self.float_value is None:
             return None
@@ -56,10 +62,35 @@ class Accuracy(msgspec.Struct, frozen=True):
 
     @property
     def ok(self) -> bool:
+        """Whether the drop is within ``max_drop`` and nothing falls short of the least fidelity."""
+        return self.within and not self.faults
+
+    @property
+    def within(self) -> bool:
         """Whether the drop is within ``max_drop``; True where nothing was asked."""
         if self.max_drop is None:
             return True
         return self.drop is not None and self.drop <= self.max_drop + 1e-12
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What fails for too little of it being left; nothing where ``evaluate`` judges."""
+        if self.kind == "accuracy":
+            return ()
+        return tuple(s.what for f in self.fidelity for s in f.shortfalls if s.grave)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What is warned of for little of it being left."""
+        every = [s for f in self.fidelity for s in f.shortfalls]
+        return tuple(s.what for s in every if self.kind == "accuracy" or not s.grave)
+
+    @property
+    def failure(self) -> str:
+        """Why it is not ok; empty where it is."""
+        drop = [] if self.within else [f"outside max_drop {self.max_drop:g}"]
+        lost = [f"too little is left of {'; '.join(self.faults)}"] if self.faults else []
+        return " and ".join([*drop, *lost])
 
     @property
     def snr_db(self) -> float | None:
@@ -75,8 +106,8 @@ class Accuracy(msgspec.Struct, frozen=True):
         parts = []
         if self.kind == "accuracy":
             parts.append(f"{self.value:.4f}, float {self.float_value:.4f}, drop {self.drop:+.4f}")
-        elif self.value is not None:
-            parts.append(f"same class as float in {100 * self.value:.1f} %")
+        else:
+            parts += [_agreement(one) for one in self.fidelity]
         if self.outputs:
             parts.append(f"SNR {self.snr_db:.1f} dB, cosine {self.cosine:.5f}")
             parts.append(f"on {self.samples} {self.inputs}")
@@ -112,6 +143,7 @@ def check_accuracy(
         outputs=beside.outputs,
         samples=beside.samples,
         inputs=beside.inputs,
+        fidelity=beside.fidelity,
     )
 
 
@@ -122,6 +154,7 @@ def check_agreement(
     *,
     max_drop: float | None = None,
     inputs: str = "samples",
+    limits: FidelityLimits | None = None,
 ) -> Accuracy:
     """Returns how far the artefact's outputs agree with the float model's.
 
@@ -129,14 +162,30 @@ def check_agreement(
         signature: Names the outputs.
         reference: The float model's outputs, one tuple a sample.
         got: The artefact's.
-        max_drop: Greatest share of samples that may name another class.
+        max_drop: Greatest loss of an output: of class scores the share of samples that may name
+            another class, of other values the energy of the error over that of the signal.
         inputs: What the samples are, for the report.
+        limits: How much of each output must be left.
     """
     outputs = compare_outputs(signature, reference, got)
-    shares = [o.argmax for o in outputs if o.argmax is not None]
-    value = shares[0] if shares else None
-    one = 1.0 if shares else None
-    return Accuracy("agreement", value, one, max_drop, outputs, len(reference), inputs)
+    fidelity = output_fidelity(signature, reference, got, [o.argmax for o in outputs], limits)
+    value = 1.0 - max((one.loss for one in fidelity), default=0.0) if reference else None
+    return Accuracy(
+        kind="agreement",
+        value=value,
+        float_value=None if value is None else 1.0,
+        max_drop=max_drop,
+        outputs=outputs,
+        samples=len(reference),
+        inputs=inputs,
+        fidelity=fidelity,
+    )
+
+
+def _agreement(one: Fidelity) -> str:
+    if one.measure == "class":
+        return f"same class as float in {100 * (1 - one.loss):.1f} %"
+    return str(one)
 
 
 def score(evaluate: Callable[[Callable[..., Any]], float], function: Callable[..., Any]) -> float:

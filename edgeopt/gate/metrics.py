@@ -69,7 +69,8 @@ def snr_db(signal: float, noise: float) -> float:
         return MAX_SNR_DB
     if signal <= 0.0 or not math.isfinite(noise):
         return -MAX_SNR_DB
-    return max(-MAX_SNR_DB, min(MAX_SNR_DB, 10.0 * math.log10(signal / noise)))
+    ratio = 10.0 * math.log10(signal) - 10.0 * math.log10(noise)  # no quotient that overflows
+    return max(-MAX_SNR_DB, min(MAX_SNR_DB, ratio)) + 0.0
 
 
 @dataclass

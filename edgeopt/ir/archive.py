@@ -7,27 +7,24 @@ import os
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import msgspec
 
+from edgeopt.boundary import decode_json, read_file, stored_members
 from edgeopt.contracts.signature import Signature
 from edgeopt.errors import ProgramError
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.graph_schema import ExportedGraph, check_path
 from edgeopt.ir.program import Program, Sparsity, Step
 from edgeopt.ir.quant import QuantSpec
-from edgeopt.ir.untrusted import check_graph
+from edgeopt.ir.untrusted import exported_program
 
-if TYPE_CHECKING:
-    import torch
-
-__all__ = ["load_program", "save_program"]
+__all__ = ["decode_program", "load_program", "save_program"]
 
 FORMAT = 1
-_CAPS = {"program.json": 256 << 20, "meta.json": 64 << 20}
+_CAPS = {"program.json": 64 << 20, "meta.json": 16 << 20}
 _MAX_TENSORS = 16 << 30
-_METADATA = ("nn_module_stack", "stack_trace")
-"""What is kept of a node's history. The rest differs from run to run (addresses of objects)."""
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -45,7 +42,9 @@ def save_program(program: Program, path: Path) -> Path:
         tensors[f"scale/{name}"] = spec.scale.contiguous().clone()
         tensors[f"zero/{name}"] = spec.zero_point.contiguous().clone()
     parts = {
-        "meta.json": json.dumps(_meta(program), sort_keys=True, indent=1).encode(),
+        "meta.json": msgspec.json.format(
+            msgspec.json.encode(_meta(program), order="sorted"), indent=1
+        ),
         "program.json": _graph_to_json(program),
         "tensors.safetensors": save(tensors),
     }
@@ -54,54 +53,77 @@ def save_program(program: Program, path: Path) -> Path:
 
 
 def load_program(path: Path) -> Program:
-    """Returns the program saved at ``path``.
+    """Returns the program saved at ``path``. Nothing in the file is executed, whoever wrote it.
 
     Raises:
         ProgramError: The file is not such an archive, is damaged, or of a newer format.
     """
-    from safetensors.torch import load  # noqa: PLC0415 (heavy)
+    return decode_program(read_file(path, most=_MAX_TENSORS, error=ProgramError), where=str(path))
 
-    path = Path(path)
-    try:
-        meta, graph, raw = _read_parts(path)
-        if meta.get("format") != FORMAT:
-            raise ProgramError(
-                f"format {meta.get('format')!r}; this edgeopt reads format {FORMAT}",
-                where=str(path),
-                hint="load it with the edgeopt that wrote it, or write it again",
-            )
-        program = _assemble(meta, graph, load(raw))
-    except ProgramError:
-        raise
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError) as error:
+
+def decode_program(content: bytes | bytearray, *, where: str) -> Program:
+    """Returns the program of an archive's bytes, as `load_program` does.
+
+    Raises:
+        ProgramError: As for `load_program`.
+    """
+    parts = _read_parts(content, where)
+    head = decode_json(parts["meta.json"], _Head, where=f"{where}, meta.json", error=ProgramError)
+    if head.format != FORMAT:
         raise ProgramError(
-            f"not a program archive, or damaged: {error}", where=str(path)
-        ) from error
-    except Exception as error:  # torch.export and safetensors raise types of their own
-        raise ProgramError(f"cannot be loaded: {error}", where=str(path)) from error
-    if program.digest != meta.get("digest"):
-        raise ProgramError("its content does not match its digest", where=str(path))
+            f"format {head.format!r}; this edgeopt reads format {FORMAT}",
+            where=where,
+            hint="load it with the edgeopt that wrote it, or write it again",
+        )
+    meta = decode_json(parts["meta.json"], _Meta, where=f"{where}, meta.json", error=ProgramError)
+    try:
+        program = _assemble(meta, parts, where)
+    except ProgramError as error:
+        raise ProgramError(error.what, where=error.where or where, hint=error.hint) from error
+    except Exception as error:  # torch raises types of its own, where facts do not fit the graph
+        raise ProgramError(f"cannot be loaded: {error}", where=where) from error
+    if program.digest != meta.digest:
+        raise ProgramError("its content does not match its digest", where=where)
     return program
 
 
-def _meta(program: Program) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "digest": program.digest,
-        "precision": program.precision,
-        "signature": msgspec.to_builtins(program.signature),
-        "sparsity": {k: msgspec.to_builtins(v) for k, v in program.sparsity.items()},
-        "history": [msgspec.to_builtins(step) for step in program.history],
-        "quant": {
-            k: {"dtype": s.dtype, "axis": s.axis, "bits": s.bits, "method": s.method}
-            for k, s in program.quant.items()
-        },
-        "names": {
-            spec.arg.name: spec.target
-            for spec in program.exported.graph_signature.input_specs
-            if spec.target
-        },
-    }
+class _Head(msgspec.Struct):
+    format: Any
+
+
+class _Grid(msgspec.Struct, forbid_unknown_fields=True):
+    dtype: Literal["int8", "int16", "int32", "float16"]
+    axis: int | None
+    bits: int
+    method: str
+
+
+class _Meta(msgspec.Struct, forbid_unknown_fields=True):
+    """``meta.json``."""
+
+    format: int
+    digest: str
+    precision: str
+    signature: Signature
+    sparsity: dict[str, Sparsity]
+    history: tuple[Step, ...]
+    quant: dict[str, _Grid]
+    names: dict[str, str]
+
+
+def _meta(program: Program) -> _Meta:
+    grids = {k: _Grid(s.dtype, s.axis, s.bits, s.method) for k, s in program.quant.items()}
+    specs = program.exported.graph_signature.input_specs
+    return _Meta(
+        format=FORMAT,
+        digest=program.digest,
+        precision=program.precision,
+        signature=program.signature,
+        sparsity=dict(program.sparsity),
+        history=program.history,
+        quant=grids,
+        names={spec.arg.name: spec.target for spec in specs if spec.target},
+    )
 
 
 def _graph_to_json(program: Program) -> bytes:
@@ -109,60 +131,43 @@ def _graph_to_json(program: Program) -> bytes:
 
     held = serde.ExportedProgramSerializer().serialize(program.exported)
     tree = serde._dataclass_to_dict(held.exported_program)  # type: ignore[no-untyped-call]  # noqa: SLF001
-    for node in tree["graph_module"]["graph"]["nodes"]:
-        node["metadata"] = {k: v for k, v in node["metadata"].items() if k in _METADATA}
-    for entry in tree["graph_module"]["module_call_graph"]:
-        if entry["signature"]:
-            entry["signature"]["out_spec"] = _plain_tree(entry["signature"]["out_spec"])
-    return json.dumps(tree, cls=serde.EnumEncoder, sort_keys=True).encode()
+    text = json.dumps(tree, cls=serde.EnumEncoder)
+    written = decode_json(text, ExportedGraph, where="the program", error=ProgramError)
+    return json.dumps(written.for_torch(), sort_keys=True).encode()
 
 
-def _plain_tree(dumped: str) -> str:
-    """Returns the structure of outputs with dicts for dataclasses, whose code a reader may not have."""
-    version, spec = json.loads(dumped)
+def _assemble(meta: _Meta, parts: dict[str, memoryview], where: str) -> Program:
+    from safetensors.torch import load  # noqa: PLC0415 (heavy)
 
-    def plain(node: dict[str, Any]) -> dict[str, Any]:
-        node = {**node, "children_spec": [plain(child) for child in node["children_spec"]]}
-        if node["type"] is None or node["type"].partition(".")[0] in {"builtins", "collections"}:
-            return node
-        names = json.loads(node["context"])
-        if names and isinstance(names[0], list):  # torch.export's own: names, and those left out
-            names = names[0]
-        return {**node, "type": "builtins.dict", "context": json.dumps(names)}
-
-    return json.dumps([version, plain(spec)])
-
-
-def _assemble(meta: dict[str, Any], graph: bytes, tensors: dict[str, torch.Tensor]) -> Program:
-    from torch._export.serde import schema  # noqa: PLC0415
-    from torch._export.serde import serialize as serde  # noqa: PLC0415
-
-    tree = json.loads(graph)
-    check_graph(tree, "program.json")
-    held = serde._dict_to_dataclass(  # type: ignore[no-untyped-call]  # noqa: SLF001
-        schema.ExportedProgram, tree
-    )
+    tensors = load(bytes(parts["tensors.safetensors"]))
     constants = {k.removeprefix("constant/"): v for k, v in tensors.items() if k[:3] == "con"}
-    state = {meta["names"][k]: v for k, v in constants.items()}
-    exported = serde.ExportedProgramDeserializer().deserialize(held, state, {}, None)
+    for name in meta.names.values():
+        check_path(name)
+    exported = exported_program(
+        parts["program.json"],
+        {meta.names[k]: v for k, v in constants.items()},
+        {},
+        where=f"{where}, program.json",
+        error=ProgramError,
+    )
     quant = {
         name: QuantSpec(
-            dtype=entry["dtype"],
+            dtype=entry.dtype,
             scale=tensors[f"scale/{name}"],
             zero_point=tensors[f"zero/{name}"],
-            axis=entry["axis"],
-            bits=entry["bits"],
-            method=entry["method"],
+            axis=entry.axis,
+            bits=entry.bits,
+            method=entry.method,
         )
-        for name, entry in meta["quant"].items()
+        for name, entry in meta.quant.items()
     }
     loaded = Program(
         exported=exported,
-        signature=msgspec.convert(meta["signature"], Signature),
-        precision=meta["precision"],
+        signature=meta.signature,
+        precision=meta.precision,
         quant=quant,
-        sparsity={k: msgspec.convert(v, Sparsity) for k, v in meta["sparsity"].items()},
-        history=tuple(msgspec.convert(s, Step) for s in meta["history"]),
+        sparsity=meta.sparsity,
+        history=meta.history,
     )
     editor = Editor(loaded)
     list(
@@ -171,16 +176,14 @@ def _assemble(meta: dict[str, Any], graph: bytes, tensors: dict[str, torch.Tenso
     return editor.finish()
 
 
-def _read_parts(path: Path) -> tuple[dict[str, Any], bytes, bytes]:
-    with zipfile.ZipFile(path) as archive:
-        for name, cap in {**_CAPS, "tensors.safetensors": _MAX_TENSORS}.items():
-            if archive.getinfo(name).file_size > cap:
-                raise ProgramError(f"{name} is larger than {cap} bytes", where=str(path))
-        return (
-            json.loads(archive.read("meta.json")),
-            archive.read("program.json"),
-            archive.read("tensors.safetensors"),
-        )
+def _read_parts(content: bytes | bytearray, where: str) -> dict[str, memoryview]:
+    parts = stored_members(content, where=where, error=ProgramError)
+    if set(parts) != {"meta.json", "program.json", "tensors.safetensors"}:
+        raise ProgramError(f"it holds {', '.join(sorted(parts)[:5])[:200]}", where=where)
+    for name, cap in _CAPS.items():
+        if len(parts[name]) > cap:
+            raise ProgramError(f"{name} is larger than {cap} bytes", where=where)
+    return parts
 
 
 def _write_atomically(path: Path, parts: dict[str, bytes]) -> None:

@@ -12,6 +12,7 @@ from edgeopt.data.dataset import Dataset
 from edgeopt.errors import CalibrationError
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.operators import WEIGHTED
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.quant import QuantSpec
 from edgeopt.ir.reference import Simulation
@@ -20,6 +21,7 @@ from edgeopt.passes.separate_ties import separate_ties
 from edgeopt.quantization.channels import channel_spaces
 from edgeopt.quantization.config import QuantizationConfig
 from edgeopt.quantization.equalize import equalize
+from edgeopt.quantization.joins import join_parts
 from edgeopt.quantization.policy import Placement, place_grids
 from edgeopt.quantization.statistics import channel_axes, collect_statistics
 from edgeopt.quantization.table import build_quantized, weight_spec
@@ -95,7 +97,10 @@ class _Static:
 
     def run(self) -> Program:
         program = self._rescaled(self.program)
-        placement = place_grids(program, keep_float=self.config.kept_in_float(program))
+        kept = self.config.kept_in_float(program)
+        joined = join_parts(program, self.samples, keep_float=kept)
+        program = joined.program
+        placement = place_grids(program, keep_float=joined.kept)
         ranges = self._ranges(program, placement)
         overrides = self.config.overrides_by_value(program)
         carried = self.samples.spread(_affordable(program, len(self.samples)))
@@ -187,7 +192,7 @@ def _weights_only(program: Program, config: QuantizationConfig) -> Program:
     """Rounds the weights of all anchors to int8; activations stay in float."""
     editor = Editor(program)
     kept = frozenset(config.kept_in_float(program))
-    for node in editor.calls(*ops.ANCHORS):
+    for node in editor.calls(*WEIGHTED):
         _, weight, _ = ops.anchor_parts(node)
         if node.name in kept or not editor.is_constant(weight) or weight.name in editor.quant:
             continue

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.ir import ops
 from edgeopt.ir.reference import Simulation
 
 if TYPE_CHECKING:
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
     from edgeopt.ir.program import Program
     from edgeopt.quantization.channels import ChannelSpace
 
-__all__ = ["ChannelStatistics", "channel_axes", "collect_statistics"]
+__all__ = [
+    "ChannelStatistics",
+    "channel_axes",
+    "channel_axis",
+    "channel_rows",
+    "collect_statistics",
+]
 
 
 @dataclass
@@ -34,6 +41,12 @@ class ChannelStatistics:
     mean: torch.Tensor
     square: torch.Tensor
     count: int = 0
+
+    @classmethod
+    def empty(cls, channels: int) -> ChannelStatistics:
+        """Returns the statistics of nothing yet."""
+        infinite, zeros = torch.full((channels,), torch.inf), torch.zeros(channels)
+        return cls(infinite, -infinite, zeros, zeros.clone())
 
     @property
     def variance(self) -> torch.Tensor:
@@ -60,6 +73,19 @@ def channel_axes(spaces: Iterable[ChannelSpace]) -> dict[str, int]:
     return axes
 
 
+def channel_axis(node: torch.fx.Node) -> int:
+    """Returns the axis of a value that most likely counts its channels."""
+    if ops.is_convolution(node) or ops.is_transposed(node) or node.meta["val"].ndim > 3:  # noqa: PLR2004
+        return 1
+    return -1
+
+
+def channel_rows(value: torch.Tensor, axis: int) -> torch.Tensor:
+    """Returns ``value`` as (elements, channels)."""
+    value = value if value.ndim else value.reshape(1)
+    return value.movedim(axis, -1).reshape(-1, value.shape[axis])
+
+
 def collect_statistics(
     program: Program,
     samples: Sequence[list[torch.Tensor]],
@@ -80,14 +106,8 @@ def collect_statistics(
     def observe(node: torch.fx.Node, value: Any) -> None:
         if node.name not in axes:
             return
-        axis = axes[node.name]
-        rows = value.movedim(axis, -1).reshape(-1, value.shape[axis])
-        held = found.get(node.name)
-        if held is None:
-            infinite = torch.full((rows.shape[1],), torch.inf)
-            zeros = torch.zeros(rows.shape[1])
-            held = found[node.name] = ChannelStatistics(infinite, -infinite, zeros, zeros.clone())
-        held.add(rows)
+        rows = channel_rows(value, axes[node.name])
+        found.setdefault(node.name, ChannelStatistics.empty(rows.shape[1])).add(rows)
 
     simulation = Simulation(program, observe=observe, exact=False)
     for index, sample in enumerate(samples):

@@ -15,8 +15,10 @@ from torch.fx.node import map_arg
 
 from edgeopt.errors import CalibrationError
 from edgeopt.ir import ops
+from edgeopt.ir.operators import traits_of
 from edgeopt.ir.quant import QuantSpec
 from edgeopt.ir.source import source_line
+from edgeopt.quantization.fills import fills
 from edgeopt.quantization.ranges import find_grid
 from edgeopt.quantization.rounding import input_moments, round_adaptively
 from edgeopt.quantization.saturation import useful_range
@@ -149,7 +151,7 @@ class Walk:
         instead = {weight.name: self.found.weights[weight.name][0]}
         result = self._run(node, self._integer, instead)
         if bias is not None and self.config.bias_correction != "off":
-            axis = -1 if node.target is ops.aten.linear.default else 1
+            axis = ops.result_channel_axis(node)
             error = _channel_mean(self._float[node.name], axis) - _channel_mean(result, axis)
             shape = [1] * result[0].ndim
             shape[axis] = -1
@@ -181,12 +183,12 @@ class Walk:
         if group in self.found.grids:
             return
         members = self._members[group]
-        fixed = next(filter(None, (self._prescribed(m) for m in members)), None)
-        if fixed is not None:
-            self.found.grids[group] = fixed
+        sources = [m for m in members if self._is_source(m)] or members
+        given = self._given(members) or self._prescribed(sources)
+        if given is not None:
+            self.found.grids[group] = given
             return
-        sources = [m for m in members if self._is_source(m)]
-        low, high = self._extremes(members, sources or members)
+        low, high = self._extremes(members, sources)
         method = self._method(members)
         values = self._integer.get(name)
         if len(sources) > 1 or values is None or method == "minmax":
@@ -199,11 +201,17 @@ class Walk:
             flat = flat.clamp(low, high)
         self.found.grids[group] = find_grid(flat, low, high, method)
 
-    def _prescribed(self, name: str) -> QuantSpec | None:
-        override = self.overrides.get(name)
-        if override is not None and override.low is not None and override.high is not None:
-            return QuantSpec.affine(override.low, override.high, method="given")
-        return fixed_spec(self.program.node(name).target)
+    def _given(self, members: list[str]) -> QuantSpec | None:
+        """Returns the grid that the user gave for one of ``members``."""
+        for override in [self.overrides[m] for m in members if m in self.overrides]:
+            if override.low is not None and override.high is not None:
+                return QuantSpec.affine(override.low, override.high, method="given")
+        return None
+
+    def _prescribed(self, sources: list[str]) -> QuantSpec | None:
+        """Returns the grid that the operators of all ``sources`` prescribe."""
+        (target, *others) = {self.program.node(m).target for m in sources}
+        return None if others else fixed_spec(target)
 
     def _method(self, members: list[str]) -> str:
         given = [self.overrides[m].ranges for m in members if m in self.overrides]
@@ -212,11 +220,11 @@ class Walk:
     def _is_source(self, name: str) -> bool:
         """Whether a value is computed, not only moved or chosen from others of its group."""
         node = self.program.node(name)
-        moved = node.target in ops.SAME_GRID and node.target is not ops.aten.alias.default
-        return not moved
+        return not traits_of(node).shares_parameters
 
     def _extremes(self, members: list[str], sources: list[str]) -> Range:
         pairs = [self._extreme(name) for name in sources]
+        pairs += [(fill, fill) for fill in fills(map(self.program.node, members))]
         low, high = min(p[0] for p in pairs), max(p[1] for p in pairs)
         if not (torch.isfinite(torch.tensor(low)) and torch.isfinite(torch.tensor(high))):
             where = source_line(self.program.node(members[0]))
@@ -235,7 +243,8 @@ class Walk:
 
     def _note_snr(self, name: str) -> None:
         signal = noise = 0.0
-        for exact, rounded in zip(self._float[name], self._integer[name], strict=True):
+        for whole, rounding in zip(self._float[name], self._integer[name], strict=True):
+            exact, rounded = whole[torch.isfinite(whole)], rounding[torch.isfinite(whole)]
             signal += float(exact.square().sum())
             noise += float((exact - rounded).square().sum())
         if signal > 0 and noise > 0:

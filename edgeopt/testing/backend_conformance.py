@@ -14,6 +14,7 @@ import pytest
 
 from edgeopt.contracts import Artifact, Backend, CompileOptions, SupportReport
 from edgeopt.errors import InputError, UnsupportedError
+from edgeopt.testing.cases import ConformanceCases, cases
 from edgeopt.testing.specimens import SPECIMENS, program_of, specimen, unsupported_model
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["BackendConformance"]
 
 KNOWN_PRECISIONS = {"int8", "int8-dynamic", "float16", "float32"}
-VERDICTS = {"integer", "float", "folded", "unsupported"}
+VERDICTS = {"integer", "float", "moves", "folded", "unsupported"}
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,16 @@ class Compiled:
     runner: Runner
 
 
-class BackendConformance:
+class BackendConformance(ConformanceCases):
     """Subclass it as ``TestSomething`` and give the fixtures ``backend`` and ``target``.
 
     Attributes:
         refused: Specimen name to why this backend refuses it. Its support report must refuse it too.
+        precisions: What it compiles for the target; a test compares it with what the backend says.
         runs_everything: True for a backend without any unsupported operator.
         needs_torch: True where the device needs torch.
     """
 
-    refused: ClassVar[dict[str, str]] = {}
-    runs_everything: ClassVar[bool] = False
     needs_torch: ClassVar[bool] = False
     _made: ClassVar[dict[tuple[Any, ...], Compiled]] = {}
 
@@ -97,6 +97,7 @@ class BackendConformance:
         assert set(precisions) <= KNOWN_PRECISIONS
         assert len(set(precisions)) == len(precisions)
         assert "float32" in precisions, "float32 is what speed is compared with"
+        assert set(precisions) == set(self.precisions), "give the class its `precisions`"
 
     def test_passes_exist(self, backend: Backend, target: Target) -> None:
         from edgeopt.passes import PassSpec, find_pass  # noqa: PLC0415 (torch)
@@ -106,12 +107,10 @@ class BackendConformance:
 
     # --- support ----------------------------------------------------------------------------------
 
-    @pytest.mark.parametrize("precision", ["float32", "int8"])
-    @pytest.mark.parametrize("name", SPECIMENS)
+    @cases(names=SPECIMENS, precisions=("float32", "int8"), refused_too=True)
     def test_support_gives_each_node_one_verdict(
         self, backend: Backend, target: Target, name: str, precision: str
     ) -> None:
-        self._need(backend, target, precision)
         program = program_of(name, precision)
         report = backend.support(program, target)
         assert isinstance(report, SupportReport)
@@ -125,6 +124,7 @@ class BackendConformance:
             if node.verdict in ("unsupported", "float"):
                 assert node.reason, f"{node.node} is {node.verdict} without a reason"
 
+    @cases(names=("residual",), refused_too=True)
     def test_support_names_source_lines(self, backend: Backend, target: Target) -> None:
         report = backend.support(program_of("residual", "float32"), target)
         assert any(
@@ -132,11 +132,10 @@ class BackendConformance:
         )
         assert any(node.module == "head" for node in report.nodes)
 
+    @cases(unless="runs_everything")
     def test_refuses_an_unknown_operator_before_compiling(
         self, backend: Backend, target: Target
     ) -> None:
-        if self.runs_everything:
-            pytest.skip("it runs every operator")
         from edgeopt.api import capture  # noqa: PLC0415 (torch)
 
         held = unsupported_model()
@@ -154,13 +153,13 @@ class BackendConformance:
 
     # --- what it computes -------------------------------------------------------------------------
 
-    @pytest.mark.parametrize("precision", ["float32", "int8", "int8-dynamic", "float16"])
-    @pytest.mark.parametrize("name", SPECIMENS)
+    @cases(names=SPECIMENS, precisions=("float32", "int8", "int8-dynamic", "float16"))
     def test_parity_with_the_reference(
         self, backend: Backend, target: Target, name: str, precision: str
     ) -> None:
         self._require_parity(backend, target, name, precision)
 
+    @cases(names=("residual",), precisions=("int8",))
     @pytest.mark.parametrize(
         "settings",
         [
@@ -177,7 +176,7 @@ class BackendConformance:
     ) -> None:
         self._require_parity(backend, target, "residual", "int8", **settings)
 
-    @pytest.mark.parametrize("precision", ["float32", "int8"])
+    @cases(names=("residual",), precisions=("float32", "int8"))
     def test_same_program_same_bytes(
         self, backend: Backend, target: Target, precision: str
     ) -> None:
@@ -186,6 +185,7 @@ class BackendConformance:
         assert again.files == made.artifact.files
         assert again.metadata == made.artifact.metadata
 
+    @cases(names=("residual",), precisions=("int8",))
     def test_artifact_says_what_it_is(self, backend: Backend, target: Target) -> None:
         made = self._compiled(backend, target, "residual", "int8")
         artifact = made.artifact
@@ -199,13 +199,14 @@ class BackendConformance:
         assert artifact.tools
         assert sum(artifact.operators.values()) > 0
 
+    # The reference keeps float weights on the grid, so its files are not smaller.
+    @cases(names=("attention",), precisions=("int8",), unless="runs_everything")
     def test_int8_is_smaller_than_float(self, backend: Backend, target: Target) -> None:
-        if self.runs_everything:
-            pytest.skip("the reference keeps float weights on the grid")
         small = self._compiled(backend, target, "attention", "int8").program.size_bytes
         large = self._compiled(backend, target, "attention", "float32").program.size_bytes
         assert small < large
 
+    @cases(names=("perceptron",), precisions=("float32",))
     def test_reports_progress(self, backend: Backend, target: Target) -> None:
         seen: list[tuple[str, float, float]] = []
         made = self._compiled(backend, target, "perceptron", "float32")
@@ -215,7 +216,7 @@ class BackendConformance:
 
     # --- its runner -------------------------------------------------------------------------------
 
-    @pytest.mark.parametrize("name", ["two_by_two", "tokens", "unused", "residual_batch_2"])
+    @cases(names=("two_by_two", "tokens", "unused", "residual_batch_2"), precisions=("int8",))
     def test_runner_keeps_shapes_and_dtypes(
         self, backend: Backend, target: Target, name: str
     ) -> None:
@@ -234,6 +235,7 @@ class BackendConformance:
         for first, second in zip(got, again, strict=True):
             np.testing.assert_array_equal(first, second)
 
+    @cases(names=("perceptron",), precisions=("int8",))
     def test_earlier_outputs_stay_as_they_were(self, backend: Backend, target: Target) -> None:
         made = self._compiled(backend, target, "perceptron", "int8")
         first, second = (s[0].numpy() for s in specimen("perceptron").samples[:2])
@@ -242,6 +244,7 @@ class BackendConformance:
         made.runner(second)
         np.testing.assert_array_equal(held, was)
 
+    @cases(names=("perceptron",), precisions=("int8",))
     def test_runner_refuses_what_does_not_fit(self, backend: Backend, target: Target) -> None:
         runner = self._compiled(backend, target, "perceptron", "int8").runner
         for wrong in (
@@ -254,6 +257,7 @@ class BackendConformance:
             with pytest.raises(InputError):
                 runner(*wrong)
 
+    @cases(names=("perceptron",), precisions=("int8",))
     def test_runner_tells_facts_and_closes_twice(self, backend: Backend, target: Target) -> None:
         made = self._compiled(backend, target, "perceptron", "int8")
         runner = backend.load(made.artifact, threads=1)
@@ -261,6 +265,7 @@ class BackendConformance:
         runner.close()
         runner.close()
 
+    @cases(names=("residual",), precisions=("int8",))
     def test_takes_arrays_that_are_not_contiguous(self, backend: Backend, target: Target) -> None:
         runner = self._compiled(backend, target, "residual", "int8").runner
         array = specimen("residual").example[0].numpy()
@@ -297,7 +302,7 @@ class BackendConformance:
         if not self.needs_torch:
             assert not imported & {"torch", "edgeopt"}
 
-    @pytest.mark.parametrize("name", ["two_by_two", "tokens"])
+    @cases(names=("two_by_two", "tokens"), precisions=("int8",))
     def test_bundle_gives_the_same_numbers(
         self, backend: Backend, target: Target, name: str, tmp_path: Path
     ) -> None:
@@ -311,6 +316,7 @@ class BackendConformance:
             np.testing.assert_array_equal(one, other)
         runner.close()
 
+    @cases(names=("two_by_two",), precisions=("int8",))
     def test_bundle_runs_from_a_shell(
         self, backend: Backend, target: Target, tmp_path: Path
     ) -> None:
@@ -321,10 +327,6 @@ class BackendConformance:
         assert done.returncode == 0, done.stdout + done.stderr
 
     # --- helpers ----------------------------------------------------------------------------------
-
-    def _need(self, backend: Backend, target: Target, precision: str) -> None:
-        if precision not in backend.precisions(target):
-            pytest.skip(f"{backend.name} does not compile {precision} for {target.name}")
 
     def _require_parity(
         self, backend: Backend, target: Target, name: str, precision: str, **settings: Any
@@ -343,9 +345,6 @@ class BackendConformance:
     ) -> Compiled:
         from edgeopt.passes import run_passes  # noqa: PLC0415 (torch)
 
-        if name in self.refused:
-            pytest.skip(f"refused: {self.refused[name]}")
-        self._need(backend, target, precision)
         key = (type(backend), target.name, name, precision, str(settings))
         if key not in self._made:
             program = program_of(name, precision, **settings)

@@ -97,6 +97,40 @@ class Branches(nn.Module):
         return result
 
 
+class Windows(nn.Module):
+    """Pooling windows that are dilated, cut off, or counted in torch's own way; rolled axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 1)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        x = self.stem(x)
+        largest, mean = nn.functional.max_pool2d, nn.functional.avg_pool2d
+        return {
+            "dilated": largest(x, 2, 3, 0, dilation=2),
+            "dilated_padded": largest(x, (3, 2), (2, 1), (1, 0), dilation=(2, 3), ceil_mode=True),
+            "mean_of_cut_windows": mean(x, 3, 2, 1, ceil_mode=True),
+            "mean_of_the_inside": mean(x, 3, 2, 1, ceil_mode=True, count_include_pad=False),
+            "mean_by_another_divisor": mean(x, 2, 2, divisor_override=3),
+            "rolled": torch.roll(x, (3, -2), (2, 3)),
+        }
+
+
+class Curved(nn.Module):
+    """Ten activations one after another, whose integer kernels are inexact in some runtimes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(3 if n == 0 else 8, 8, 1) for n in range(10))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for at, layer in enumerate(self.layers):
+            x = layer(x)
+            x = nn.functional.hardswish(x) if at % 2 else nn.functional.leaky_relu(x, 0.1)
+        return x
+
+
 class Signal(nn.Module):
     """One-dimensional convolutions, padded on one side."""
 
@@ -200,6 +234,8 @@ SPECIMENS: dict[str, tuple[type[nn.Module], tuple[Any, ...]]] = {
     "residual_batch_2": (Residual, (_normal(2, 3, 16, 16),)),
     "squeeze": (Squeeze, (_normal(1, 3, 16, 16),)),
     "branches": (Branches, (_normal(1, 3, 12, 12),)),
+    "windows": (Windows, (_normal(1, 3, 14, 11),)),
+    "curved": (Curved, (_normal(1, 3, 9, 10),)),
     "signal": (Signal, (_normal(1, 2, 40),)),
     "attention": (Attention, (_normal(1, 6, 16),)),
     "two_by_two": (TwoByTwo, (_normal(1, 1, 8, 8), _normal(1, 6))),

@@ -191,11 +191,11 @@ def test_the_digest_of_files_is_that_of_the_same_program(make):
 def test_support_and_compile_agree_where_only_the_arguments_are_refused(monkeypatch):
     from edgeopt_openvino import frontend
 
-    class Divided(nn.Module):
+    class Resized(nn.Module):
         def forward(self, x):
-            return nn.functional.avg_pool2d(x, 2, divisor_override=3).relu()
+            return nn.functional.interpolate(x, scale_factor=1.3, mode="bilinear").relu()
 
-    program = run_core(capture_module(Divided().eval(), (torch.ones(1, 1, 4, 4),)))
+    program = run_core(capture_module(Resized().eval(), (torch.ones(1, 1, 4, 4),)))
     backend, target = OpenVINOBackend(), find_target("generic-x86-64-v3")
 
     def none(*_):
@@ -203,7 +203,7 @@ def test_support_and_compile_agree_where_only_the_arguments_are_refused(monkeypa
 
     monkeypatch.setattr(frontend, "_converted", none)
     (bad,) = backend.support(program, target).unsupported
-    assert bad.operator == "aten.avg_pool2d.default"
+    assert bad.operator == "aten.upsample_bilinear2d.vec"
     with pytest.raises(UnsupportedError):
         backend.compile(program, target, CompileOptions())
 

@@ -9,9 +9,11 @@ import numpy as np
 
 from edgeopt.errors import CompileError
 from edgeopt.ir import ops, orders
+from edgeopt.ir.kernel_kind import activation_spec, kernel_kind
 from edgeopt.ir.source import operator_name, source_line
 from edgeopt_tflite.inputs import input_order
 from edgeopt_tflite.kernels import LARGEST_FACTOR, integer_factor
+from edgeopt_tflite.ops.exact import requantized
 from edgeopt_tflite.rules import rules
 from edgeopt_tflite.storage import Storage
 from edgeopt_tflite.values import Held, Value
@@ -38,12 +40,14 @@ class Emitter(Storage):
 
     Attributes:
         unsupported: Node name to why it cannot be written.
+        by_value: Names of nodes that compute on int8 what each of the 256 integers becomes.
     """
 
     def __init__(self, program: Program) -> None:
         super().__init__()
         self.program = program
         self.unsupported: dict[str, str] = {}
+        self.by_value: set[str] = set()
         self._inputs: dict[str, Held] = {}
         self._named: set[int] = set()
 
@@ -59,8 +63,7 @@ class Emitter(Storage):
 
     def grid(self, node: torch.fx.Node) -> QuantSpec | None:
         """Returns the int8 grid of a value, None for one that is float."""
-        spec = self.program.quant.get(node.name)
-        return spec if spec is not None and spec.dtype == "int8" and spec.axis is None else None
+        return activation_spec(self.program, node)
 
     def operand(self, node: torch.fx.Node, index: int = 0) -> Value:
         """Returns the value of the argument ``index`` of ``node``, which is a node."""
@@ -77,12 +80,9 @@ class Emitter(Storage):
 
     def is_on_grid(self, node: torch.fx.Node) -> bool:
         """Returns whether all float inputs of ``node``, and what it gives, lie on a grid."""
-        if node.target in ops.ANCHORS and ops.anchor_parts(node)[1].name not in self.program.quant:
-            return False  # its weight was kept in float
-        result = ops.fused_activation(node) or node
-        inputs = list(ops.activation_inputs(node))
-        on_grid = all(self.grid(value) is not None for value in inputs)
-        return bool(inputs) and on_grid and self.grid(result) is not None
+        kind = kernel_kind(self.program, node).kind
+        on_integers = kind == "moves" and self.grid(node) is not None
+        return (kind == "integer" and ops.is_float_tensor(node)) or on_integers
 
     # -- the walk -----------------------------------------------------------------------------
 
@@ -204,7 +204,7 @@ class Emitter(Storage):
             order = found
         grid = self.grid(node)
         if grid is not None and (tensor.grid is None or not tensor.grid.same_grid(grid)):
-            tensor = self.emit("QUANTIZE", [tensor], tensor.shape, "Quantize", grid=grid)
+            tensor = requantized(self, tensor, grid)
         if tensor.index not in self._named:
             self.model.rename(tensor, node.name)
             self.origins[tensor.index] = node.name
@@ -216,9 +216,7 @@ class Emitter(Storage):
         first = value.held[0] if value.held else self.read(value)
         held = first.tensor.grid
         if grid is not None and (held is None or not held.same_grid(grid)):
-            tensor = self.emit(
-                "QUANTIZE", [first.tensor], first.tensor.shape, "Quantize", grid=grid
-            )
+            tensor = requantized(self, first.tensor, grid)
             value = Value(node.name, value.shape, value.dtype, [Held(tensor, first.order)])
         self._values[node.name] = replace(value, name=node.name)
 

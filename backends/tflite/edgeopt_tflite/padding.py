@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Axis", "Padding", "plan_padding"]
+__all__ = ["Axis", "Padding", "explicit_padding", "plan_padding"]
 
 
 @dataclass(frozen=True)
@@ -72,4 +72,9 @@ def plan_padding(axes: Sequence[Axis]) -> Padding:
         return Padding(same=False)
     if all(axis.is_same for axis in axes):
         return Padding(same=True)
+    return explicit_padding(axes)
+
+
+def explicit_padding(axes: Sequence[Axis]) -> Padding:
+    """Returns the padding of ``axes`` as an operator in front."""
     return Padding(same=False, amounts=tuple((a.before, max(a.after, 0)) for a in axes))

@@ -1,18 +1,19 @@
-"""Says of each node how it would run: from what the emitter writes for it."""
+"""Says of each node how it would run: what the core says, unless the emitter wrote otherwise."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from edgeopt.contracts import NodeSupport, SupportReport
+from edgeopt.contracts import SupportReport
 from edgeopt.ir import ops
-from edgeopt.ir.source import module_path, operator_name, source_line
+from edgeopt.ir.kernel_kind import KernelKind, kernel_kind, node_support
+from edgeopt.ir.source import operator_name
 from edgeopt_tflite.kernels import LARGEST_FACTOR
 
 if TYPE_CHECKING:
     import torch
 
-    from edgeopt.contracts import Target
+    from edgeopt.contracts import NodeSupport, Target
     from edgeopt.contracts.support import Verdict
     from edgeopt.ir import Program
     from edgeopt_tflite.emitter import Emitter
@@ -31,53 +32,55 @@ def report_of(
         target: The target.
         emitter: The emitter, after its run.
     """
-    kept = {node.name: operator_name(node) for node in lowered.graph.nodes}
-    nodes = [n for n in program.graph.nodes if n.op == "call_function"]
-    verdicts = []
-    for node in nodes:
-        if kept.get(node.name) == operator_name(node):
-            verdict, reason = _verdict(emitter, lowered, node)
-        else:
-            verdict, reason = "float", "a target pass spells it as float operators"
-        verdicts.append(_entry(node, verdict, reason))
-    return SupportReport("tflite", target.name, tuple(verdicts))
+    operators = {node.name: operator_name(node) for node in lowered.graph.nodes}
+    rows = []
+    for node in program.graph.nodes:
+        if node.op == "call_function":
+            written = operators.get(node.name) == operator_name(node)
+            rows.append(_row(program, node, emitter if written else None))
+    return SupportReport("tflite", target.name, tuple(rows))
 
 
-def _entry(node: torch.fx.Node, verdict: Verdict, reason: str) -> NodeSupport:
-    return NodeSupport(
-        node=node.name,
-        operator=operator_name(node),
-        verdict=verdict,
-        reason=reason,
-        source=source_line(node),
-        module=module_path(node),
-    )
+def _row(program: Program, node: torch.fx.Node, emitter: Emitter | None) -> NodeSupport:
+    """Returns the verdict on a node; one without an emitter is gone after the target passes."""
+    kind = _kind(program, node)
+    if emitter is None:
+        if kind.kind != "integer":
+            return node_support(program, node, verdict=kind.kind, reason=kind.reason)
+        reason = "a target pass decomposes it into float operators"
+        return node_support(program, node, verdict="float", reason=reason)
+    verdict, reason = _verdict(emitter, node, kind)
+    return node_support(program, node, verdict=verdict, reason=reason)
 
 
-def _verdict(emitter: Emitter, program: Program, node: torch.fx.Node) -> tuple[Verdict, str]:
+def _kind(program: Program, node: torch.fx.Node) -> KernelKind:
+    """Returns what a node runs as; an activation that is written by itself, as what it follows."""
+    kind = kernel_kind(program, node)
+    source = node.args[0] if kind.kind == "folded" else None
+    return kernel_kind(program, source) if source is not None else kind  # type: ignore[arg-type]
+
+
+def _verdict(emitter: Emitter, node: torch.fx.Node, kind: KernelKind) -> tuple[Verdict, str]:
     if node.name in emitter.unsupported:
         return "unsupported", emitter.unsupported[node.name]
     written = [emitter.model.operators[i] for i in emitter.emitted.get(node.name, [])]
-    computing = [op for op in written if op[0] not in ("DEQUANTIZE", "QUANTIZE")]
     if not written:
         return "folded", ""
-    floats = any(
-        t.dtype in ("float32", "float16") for _, inputs, outputs in computing
-        for t in (*inputs, *outputs)
-    )  # fmt: skip
-    if computing and not floats:
-        return "integer", ""
-    return "float", _why_float(emitter, program, node)
+    if kind.kind != "integer" or not ops.is_float_tensor(node) or node.name in emitter.by_value:
+        return kind.kind, kind.reason
+    if _computes_in_float(written):
+        return "float", _why_float(emitter, node)
+    return kind.kind, kind.reason
 
 
-def _why_float(emitter: Emitter, program: Program, node: torch.fx.Node) -> str:
-    if program.precision != "int8":
-        return f"the precision is {program.precision}"
-    loose = [v.name for v in ops.activation_inputs(node) if emitter.grid(v) is None]
-    if loose:
-        return f"{loose[0]} has no grid"
-    if emitter.grid(ops.fused_activation(node) or node) is None:
-        return "its output has no grid"
+def _computes_in_float(written: list[Any]) -> bool:
+    """Whether an operator has a float tensor, or all of them only convert."""
+    computing = [op for op in written if op[0] not in ("DEQUANTIZE", "QUANTIZE")]
+    types = {t.dtype for _, inputs, outputs in computing for t in (*inputs, *outputs) if t}
+    return not computing or bool(types & {"float32", "float16"})
+
+
+def _why_float(emitter: Emitter, node: torch.fx.Node) -> str:
     if emitter.is_on_grid(node) and not emitter.is_integer(node):
         return f"its inputs are more than {LARGEST_FACTOR:.0f} times as coarse as its result"
     return "TFLite has no integer kernel for it"

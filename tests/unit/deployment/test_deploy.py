@@ -297,10 +297,15 @@ def test_agreement_outside_max_drop_fails_likewise():
         deploy(close, example_inputs=data[0], calibration_data=data, precision="int8", max_drop=0.0)
 
 
-def test_max_drop_needs_scores_or_evaluate():
+def test_max_drop_of_what_is_no_score_is_energy():
     held = specimen("attention")
-    with pytest.raises(InputError, match="evaluate="):
-        deploy(held.model, example_inputs=held.example, calibration_data=held.samples, max_drop=0.1)
+    inputs = {"example_inputs": held.example, "calibration_data": held.samples}
+    done = deploy(held.model, **inputs, max_drop=0.1)
+    assert done.accuracy.fidelity[0].measure == "error"
+    assert 0 < done.accuracy.drop < 0.1
+    assert "of the energy" in str(done)
+    with pytest.raises(GateError, match="outside max_drop 1e-09"):
+        deploy(held.model, **inputs, precision="int8", max_drop=1e-9)
 
 
 def test_what_runs_elsewhere_only_is_said_not_to_be_checked(backends):

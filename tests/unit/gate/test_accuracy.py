@@ -16,7 +16,7 @@ def rows(*values):
 
 
 def test_agreement_is_never_called_accuracy():
-    found = check_agreement(SCORES, rows([1, 2, 3], [3, 2, 1]), rows([1, 2, 3], [1, 2, 3]))
+    found = check_agreement(SCORES, rows([1, 2, 3], [3, 2, 3.1]), rows([1, 2, 3], [3.1, 2, 3]))
     assert found.kind == "agreement"
     assert (found.value, found.float_value, found.drop) == (0.5, 1.0, 0.5)
     assert "accuracy" not in str(found)
@@ -24,17 +24,40 @@ def test_agreement_is_never_called_accuracy():
 
 
 def test_agreement_outside_max_drop_is_not_ok():
-    reference, got = rows([1, 2, 3], [3, 2, 1]), rows([1, 2, 3], [1, 2, 3])
+    reference, got = rows([1, 2, 3], [3, 2, 3.1]), rows([1, 2, 3], [3.1, 2, 3])
     assert not check_agreement(SCORES, reference, got, max_drop=0.4).ok
     assert check_agreement(SCORES, reference, got, max_drop=0.5).ok
 
 
-def test_outputs_that_are_no_scores_have_no_value():
+def test_outputs_that_are_no_scores_lose_energy():
     array = np.ones((1, 2, 2, 3), np.float32)
-    found = check_agreement(MAP, [(array,)], [(array,)])
-    assert found.value is None
-    assert found.drop is None
-    assert found.cosine == 1.0
+    same = check_agreement(MAP, [(array,)], [(array,)])
+    assert (same.value, same.drop, same.cosine) == (1.0, 0.0, 1.0)
+    near = check_agreement(MAP, [(array,)], [(1.05 * array,)], max_drop=0.01)
+    assert near.drop == pytest.approx(0.0025, rel=1e-3)
+    assert near.ok
+    assert "error 0.25 % of the energy (SNR 26.0 dB" in str(near)
+    far = check_agreement(MAP, [(array,)], [(1.2 * array,)], max_drop=0.01)
+    assert far.drop == pytest.approx(0.04, rel=1e-3)
+    assert far.failure == "outside max_drop 0.01"
+
+
+def test_the_worst_output_decides():
+    both = Signature((), (*SCORES.outputs, *MAP.outputs))
+    scores, array = np.array([[1, 2, 3]], np.float32), np.ones((1, 2, 2, 3), np.float32)
+    found = check_agreement(both, [(scores, array)], [(scores, 1.2 * array)], max_drop=0.01)
+    assert found.drop == pytest.approx(0.04, rel=1e-3)
+    assert not found.ok
+
+
+def test_too_little_left_fails_unless_evaluate_judges():
+    array = np.ones((1, 2, 2, 3), np.float32)
+    found = check_agreement(MAP, [(array,)], [(0 * array,)])
+    assert not found.ok
+    assert "too little is left of map: 0.0 dB" in found.failure
+    judged = check_accuracy(lambda fn: fn(), lambda: 0.9, float_value=0.9, agreement=found)
+    assert judged.ok
+    assert "map: 0.0 dB" in judged.doubts
 
 
 def test_accuracy_compares_the_two_scores():

@@ -32,31 +32,52 @@ __all__ = [
 def max_pool(e: Emitter, node: Any) -> Any:
     """The largest of each window."""
     x, kernel, stride, padding, dilation, _ = node.args
+    value = _with_batch(e.value(x), x)
     if any(d != 1 for d in dilation):
         ends = _ends(node, stride, padding, _dilated(kernel, dilation))
-        made = op.max_pool(e.value(x), stride, dilation, padding, ends, kernel, "floor")
-        return made.output(0)
-    ends = _ends(node, stride, padding, kernel)
-    return opset1.max_pool(e.value(x), stride, padding, ends, kernel, "floor")
+        pooled = op.max_pool(value, stride, dilation, padding, ends, kernel, "floor").output(0)
+    else:
+        ends = _ends(node, stride, padding, kernel)
+        pooled = opset1.max_pool(value, stride, padding, ends, kernel, "floor")
+    return _without_batch(pooled, x)
 
 
 def avg_pool(e: Emitter, node: Any) -> Any:
-    """The mean of each window; padding counts where the model says so."""
-    x, kernel, stride, padding, _, count_padding, divisor = node.args
+    """The mean of each window: of what lies inside, times what torch divides it by instead.
+
+    Runtimes differ in what they count of padding and of windows that reach beyond it, and an integer kernel would
+    pad with the integer 0, not with the number.
+    """
+    x, kernel, stride, padding = node.args[:4]
     ends = _ends(node, stride, padding, kernel)
-    beyond = any(end > pad for end, pad in zip(ends, padding, strict=True))
-    padded = any(padding)
-    outside = padded or any(ends)
-    if divisor is not None or (beyond and padded and count_padding):
-        raise NoRuleError("average pooling with a divisor of its own, or whose last window is cut")
-    pooled = op.avg_pool(_whole_steps(e, x, node), stride, padding, ends, kernel, outside, "floor")
-    if not (count_padding and padded):
-        return _of_steps(e, node, pooled)
-    # An integer kernel would pad with the integer 0, not with the number: leave the padding out of
-    # the mean, and scale each mean by the share of its window that lies inside.
-    inside = torch.ones(1, 1, *x.meta["val"].shape[2:])
-    share = torch.nn.functional.avg_pool2d(inside, kernel, stride, padding)
-    return _of_steps(e, node, op.multiply(pooled, op.constant(array(share))))
+    outside = any(padding) or any(ends)
+    steps = _with_batch(_whole_steps(e, x, node), x)
+    pooled = op.avg_pool(steps, stride, padding, ends, kernel, outside, "floor")
+    factors = _share_of_window(node) if outside or node.args[6] is not None else None
+    if factors is None:
+        return _without_batch(_of_steps(e, node, pooled), x)
+    return _without_batch(_of_steps(e, node, op.multiply(pooled, op.constant(factors))), x)
+
+
+def _share_of_window(node: Any) -> Any:
+    """Returns how many of its window's elements a mean has, over what torch divides by; None for all 1."""
+    x, kernel, stride, padding, ceil_mode = node.args[:5]
+    inside = torch.ones(1, 1, *x.meta["val"].shape[-2:])
+    average = torch.nn.functional.avg_pool2d
+    own = average(inside, kernel, stride, padding, ceil_mode, *node.args[5:7])
+    return None if bool((own == 1).all()) else array(own)
+
+
+def _with_batch(value: Any, x: Any) -> Any:
+    if x.meta["val"].ndim == 4:  # noqa: PLR2004
+        return value
+    return op.unsqueeze(value, numbers([0]))
+
+
+def _without_batch(value: Any, x: Any) -> Any:
+    if x.meta["val"].ndim == 4:  # noqa: PLR2004
+        return value
+    return op.squeeze(value, numbers([0]))
 
 
 def _whole_steps(e: Emitter, x: Any, node: Any) -> Any:

@@ -10,6 +10,7 @@ import torch
 from edgeopt.ir import orders
 from edgeopt.quantization.table import fixed_spec
 from edgeopt_tflite.ops.common import UNLIMITED, bounds, limited, unreached
+from edgeopt_tflite.ops.exact import exact_unary, requantized
 from edgeopt_tflite.rules import lowers
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _limit(e: Emitter, node: torch.fx.Node) -> None:
     if integer and grid is not None and tensor.grid is not None:
         limits = unreached(grid, limits)
         if not tensor.grid.same_grid(grid):
-            tensor = e.emit("QUANTIZE", [tensor], tensor.shape, "Quantize", grid=grid)
+            tensor = requantized(e, tensor, grid)
     e.write(node, _kept_within(e, tensor, limits), held.order)
 
 
@@ -97,15 +98,35 @@ def _gelu(e: Emitter, node: torch.fx.Node) -> None:
     unary(e, node, "GELU", "Gelu", integer=e.is_integer(node), approximate=approximate)
 
 
+def _unary_by_value(
+    e: Emitter, node: torch.fx.Node, code: str, options: str, **values: Any
+) -> None:
+    """Writes an operator whose integer kernel is not exact: on int8, by the value of each integer."""
+    parameters = e.grid(node)
+    if parameters is None or not e.is_integer(node):
+        unary(e, node, code, options, **values)
+        return
+    value = e.read(e.operand(node), integer=True)
+
+    def function(x: torch.Tensor) -> torch.Tensor:
+        return node.target(x, *node.args[1:], **node.kwargs)  # type: ignore[operator, no-any-return]
+
+    def write(tensor: Tensor) -> Tensor:
+        return e.emit(code, [tensor], tensor.shape, options, **values)
+
+    e.by_value.add(node.name)
+    e.write(node, exact_unary(e, value.tensor, parameters, function, write), value.order)
+
+
 @lowers(aten.hardswish.default)
 def _hard_swish(e: Emitter, node: torch.fx.Node) -> None:
-    unary(e, node, "HARD_SWISH", "HardSwish", integer=e.is_integer(node))
+    _unary_by_value(e, node, "HARD_SWISH", "HardSwish")
 
 
 @lowers(aten.leaky_relu.default)
 def _leaky_relu(e: Emitter, node: torch.fx.Node) -> None:
     slope = float(node.args[1]) if len(node.args) > 1 else 0.01  # type: ignore[arg-type]
-    unary(e, node, "LEAKY_RELU", "LeakyRelu", integer=e.is_integer(node), alpha=slope)
+    _unary_by_value(e, node, "LEAKY_RELU", "LeakyRelu", alpha=slope)
 
 
 def _elu_check(_: Emitter, node: torch.fx.Node) -> str:

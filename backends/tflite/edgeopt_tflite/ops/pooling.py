@@ -14,8 +14,8 @@ from edgeopt.ir.orders import NHWC
 from edgeopt.quantization.table import bias_spec
 from edgeopt_tflite.ops.common import bounds
 from edgeopt_tflite.ops.reduction import reduce_held
-from edgeopt_tflite.ops.views import pad_channels_last, padded
-from edgeopt_tflite.padding import Axis, Padding, plan_padding
+from edgeopt_tflite.ops.views import pad_channels_last, padded, strided
+from edgeopt_tflite.padding import Axis, Padding, explicit_padding, plan_padding
 from edgeopt_tflite.rules import lowers
 from edgeopt_tflite.values import Held
 
@@ -33,32 +33,37 @@ def _max_pool(e: Emitter, node: torch.fx.Node) -> None:
     integer = e.is_integer(node)
     tensor = _input(e, node, integer=integer)
     axes = _axes(tensor, node, e.shape(node), node.args[4])
-    padding = plan_padding(axes)
+    dilated = any(a.dilation != 1 for a in axes)
+    padding = explicit_padding(axes) if dilated else plan_padding(axes)
     if padding.amounts and _never_negative(node.args[0]):
         tensor = pad_channels_last(e, tensor, padding.amounts)
     elif padding.amounts:
         tensor = padded(e, tensor, [(0, 0), *padding.amounts, (0, 0)], -math.inf)
+    if dilated:
+        for at, axis in enumerate(axes):
+            tensor = _largest_of_taps(e, tensor, at + 1, axis)
+        e.write(node, tensor, NHWC, _full(e.shape(node)))
+        return
     _pool(e, node, "MAX_POOL_2D", tensor, same=padding.same)
+
+
+def _largest_of_taps(e: Emitter, tensor: Tensor, at: int, axis: Axis) -> Tensor:
+    """Returns the largest of an axis's windows, padded before, tap by tap: MAX_POOL_2D has no dilation."""
+    largest: Tensor | None = None
+    for tap in range(axis.kernel):
+        start, steps = tap * axis.dilation, axis.out
+        taken = strided(e, tensor, at, start, axis.stride, steps)
+        largest = taken if largest is None else e.emit(
+            "MAXIMUM", [largest, taken], taken.shape, "MaximumMinimum",
+            dtype=taken.dtype, grid=taken.grid,
+        )  # fmt: skip
+    assert largest is not None  # noqa: S101 (a window has at least one tap)
+    return largest
 
 
 def _never_negative(node: Any) -> bool:
     """Whether zeros around the value can not become its maximum."""
     return node.target in (aten.relu.default, aten.clamp.default) and bounds(node)[0] >= 0
-
-
-def _average_check(_: Emitter, node: torch.fx.Node) -> str:
-    ceil_mode, count_padding, divisor = node.args[4:7]
-    if divisor is not None:
-        return f"divisor_override={divisor}"
-    axes = _axes_of(node)
-    if (not any(node.args[3]) and not ceil_mode) or _covers_all(axes):  # type: ignore[arg-type]
-        return ""
-    if not count_padding and not plan_padding(axes).amounts:
-        return ""
-    padding: Any = node.args[3]
-    if any(a.after > p for a, p in zip(axes, padding, strict=True)):
-        return "ceil_mode makes windows that reach beyond the padding"
-    return "" if count_padding else "count_include_pad=False with this padding is not TFLite's SAME"
 
 
 def _covers_all(axes: list[Axis]) -> bool:
@@ -75,12 +80,15 @@ def _axes_of(node: torch.fx.Node) -> list[Axis]:
     return [Axis(size[i], kernel[i], stride[i], 1, padding[i], out[i]) for i in range(2)]
 
 
-@lowers(aten.avg_pool2d.default, check=_average_check)
+@lowers(aten.avg_pool2d.default)
 def _average_pool(e: Emitter, node: torch.fx.Node) -> None:
     """TFLite leaves padding out of the mean; where torch counts it, zeros are added in front."""
+    axes, counted = _axes_of(node), bool(node.args[5])
+    if not _is_counted_alike(node, axes):
+        _average_by_counts(e, node, axes)
+        return
     integer = e.is_integer(node)
     tensor = _input(e, node, integer=integer)
-    axes, counted = _axes_of(node), bool(node.args[5])
     if integer and _as_convolution_fits(axes, tensor, counted=counted):
         _average_by_convolution(e, node, tensor, axes)
         return
@@ -96,6 +104,72 @@ def _average_pool(e: Emitter, node: torch.fx.Node) -> None:
         _pool(e, node, "AVERAGE_POOL_2D", tensor, same=False)
         return
     _pool(e, node, "AVERAGE_POOL_2D", tensor, same=padding.same)
+
+
+def _is_counted_alike(node: torch.fx.Node, axes: list[Axis]) -> bool:
+    """Whether TFLite divides by what torch divides by, with zeros in front where padding counts."""
+    padding, ceil_mode, count_padding, divisor = node.args[3:7]
+    if divisor is not None:
+        return False
+    if (not any(padding) and not ceil_mode) or _covers_all(axes):  # type: ignore[arg-type]
+        return True
+    if not count_padding:
+        return not plan_padding(axes).amounts
+    return all(a.after <= p for a, p in zip(axes, padding, strict=True))  # type: ignore[arg-type]
+
+
+def _average_by_counts(e: Emitter, node: torch.fx.Node, axes: list[Axis]) -> None:
+    """Writes the sum of each window, over what torch divides it by, in float.
+
+    On int8 it adds up whole steps: means of an even number of them often are ties, and a tie is
+    one only where it is divided exactly.
+    """
+    parameters = e.grid(node)
+    tensor = _input(e, node, integer=parameters is not None)
+    steps = tensor.grid is not None and parameters is not None
+    if steps:
+        tensor = _steps(e, tensor)
+    tensor = pad_channels_last(e, tensor, explicit_padding(axes).amounts)
+    counts = e.model.constant("counts", _counts(node).permute(NHWC).contiguous().numpy())
+    total = _summed(e, node, tensor, axes)
+    mean = e.emit("DIV", [total, counts], total.shape, "Div", fusedActivationFunction=0)
+    if steps and parameters is not None:
+        whole = e.emit("ROUND", [mean], mean.shape)
+        scale = e.scalar(float(parameters.scale[0]), "float32")
+        mean = e.emit("MUL", [whole, scale], mean.shape, "Mul", fusedActivationFunction=0)
+    e.write(node, mean, NHWC, _full(e.shape(node)))
+
+
+def _steps(e: Emitter, tensor: Tensor) -> Tensor:
+    """Returns the integers of ``tensor`` less their zero point, as float32."""
+    assert tensor.grid is not None  # noqa: S101 (the caller looked)
+    whole = e.emit("CAST", [tensor], tensor.shape, "Cast", dtype="float32")
+    zero = e.scalar(float(tensor.grid.zero_point[0]), "float32")
+    return e.emit("SUB", [whole, zero], tensor.shape, "Sub", fusedActivationFunction=0)
+
+
+def _counts(node: torch.fx.Node) -> torch.Tensor:
+    """Returns what torch divides each window's sum by, of shape (1, 1, height, width)."""
+    x: Any = node.args[0]
+    inside = torch.ones(1, 1, *x.meta["val"].shape[-2:])
+    arguments: Any = node.args[
+        1:7
+    ]  # kernel, stride, padding, ceil_mode, count_include_pad, divisor
+    average: Any = torch.nn.functional.avg_pool2d
+    sums = average(inside, *arguments[:5], 1)
+    return torch.round(sums / average(inside, *arguments))
+
+
+def _summed(e: Emitter, node: torch.fx.Node, tensor: Tensor, axes: list[Axis]) -> Tensor:
+    channels, full = tensor.shape[3], _full(e.shape(node))
+    ones = np.ones((1, *(a.kernel for a in axes), channels), np.float32)
+    return e.emit(
+        "DEPTHWISE_CONV_2D",
+        [tensor, e.model.constant("ones", ones), e.model.constant("no_bias", np.zeros(channels, np.float32))],
+        [full[d] for d in NHWC], "DepthwiseConv2D",
+        padding=PaddingCode.VALID, strideH=axes[0].stride, strideW=axes[1].stride,
+        depthMultiplier=1, dilationHFactor=1, dilationWFactor=1,
+    )  # fmt: skip
 
 
 _MOST_WEIGHTS = 1 << 14

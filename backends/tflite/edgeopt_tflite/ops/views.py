@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgeopt_tflite.emitter import Emitter
     from edgeopt_tflite.flatbuffer import Tensor
 
-__all__ = ["pad_channels_last", "padded", "slice_of", "spatial_pads"]
+__all__ = ["pad_channels_last", "padded", "slice_of", "spatial_pads", "strided"]
 
 aten = torch.ops.aten
 
@@ -49,12 +49,16 @@ def _slice(e: Emitter, node: torch.fx.Node) -> None:
     if step == 1:
         e.write(node, slice_of(e, held.tensor, begin, size), held.order)
         return
-    strides = [1] * len(size)
-    strides[at] = int(step)  # type: ignore[arg-type]
-    end = [b + s for b, s in zip(begin, held.tensor.shape, strict=True)]
-    end[at] = begin[at] + (size[at] - 1) * strides[at] + 1
-    made = _moved(e, "STRIDED_SLICE", held.tensor, [begin, end, strides], size, "StridedSlice")
-    e.write(node, made, held.order)
+    e.write(node, strided(e, held.tensor, at, begin[at], int(step), size[at]), held.order)  # type: ignore[arg-type]
+
+
+def strided(e: Emitter, tensor: Tensor, at: int, start: int, step: int, count: int) -> Tensor:
+    """Returns ``count`` elements of the stored axis ``at``, from ``start`` on, each ``step`` apart."""
+    begin, strides = [0] * len(tensor.shape), [1] * len(tensor.shape)
+    size, end = list(tensor.shape), list(tensor.shape)
+    begin[at], strides[at], size[at] = start, step, count
+    end[at] = start + (count - 1) * step + 1
+    return _moved(e, "STRIDED_SLICE", tensor, [begin, end, strides], size, "StridedSlice")
 
 
 def slice_of(e: Emitter, tensor: Tensor, begin: Sequence[int], size: Sequence[int]) -> Tensor:

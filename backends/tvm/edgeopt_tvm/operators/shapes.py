@@ -108,8 +108,11 @@ def roll(e: Emitter, node: Any) -> None:
 
     def at(index: list[Any]) -> list[Any]:
         for shift, axis in zip(shifts, axes, strict=True):
-            size = shape[axis]
-            index[axis] = tirx.floormod(index[axis] + (-shift) % size, size)
+            # Two cases, not a modulo: TVM 0.26 vectorizes that of two axes at once wrongly.
+            size, first = shape[axis], (-shift) % shape[axis]
+            place = index[axis]
+            wrapped = tirx.Select(place < size - first, place + first, place + first - size)
+            index[axis] = wrapped if first else place
         return index
 
     moved(e, node, at)

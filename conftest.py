@@ -1,0 +1,55 @@
+"""``--no-skips``: on a machine that has all that the tests need, a skipped test is a failure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+_SKIPPED = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the option."""
+    parser.addoption("--no-skips", action="store_true", help="a skipped test is a failure")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Collects the skips, here where the reports of all workers arrive."""
+    config.stash[_SKIPPED] = []
+    if config.getoption("--no-skips") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_NoSkips(config.stash[_SKIPPED]), "no-skips")
+
+
+class _NoSkips:
+    """Fails a run in which anything was skipped, a test or a whole file."""
+
+    def __init__(self, skipped: list[str]) -> None:
+        self._skipped = skipped
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Notes a skipped test; one that is expected to fail is not skipped."""
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self._skipped.append(report.nodeid)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Notes a file that skips itself."""
+        if report.skipped:
+            self._skipped.append(report.nodeid)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Turns success into failure."""
+        if self._skipped and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """Says so, before the closing line."""
+        if self._skipped:
+            terminalreporter.section("skipped, which --no-skips forbids", red=True, bold=True)
+            for name in sorted(set(self._skipped)):
+                terminalreporter.line(name)
+            terminalreporter.line("what is missing: see the reasons above, and `make system`")
