@@ -3,6 +3,7 @@
 from edgeopt.contracts.artifact import Artifact, DeviceRuntime, Wheel
 from edgeopt.contracts.backend import Backend, CompileOptions, Progress
 from edgeopt.contracts.device import Completed, Device, ForwardsPorts
+from edgeopt.contracts.passes import PassSpec
 from edgeopt.contracts.runner import Runner
 from edgeopt.contracts.signature import Signature, TensorSpec
 from edgeopt.contracts.support import NodeSupport, SupportReport
@@ -25,6 +26,7 @@ __all__ = [
     "DeviceRuntime",
     "ForwardsPorts",
     "NodeSupport",
+    "PassSpec",
     "Progress",
     "Runner",
     "Signature",

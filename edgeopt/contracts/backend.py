@@ -8,6 +8,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from edgeopt.contracts.artifact import Artifact, DeviceRuntime
+    from edgeopt.contracts.passes import PassSpec
     from edgeopt.contracts.runner import Runner
     from edgeopt.contracts.support import SupportReport
     from edgeopt.contracts.target import Target
@@ -60,8 +61,8 @@ class Backend(Protocol):
         """Returns the precisions it can compile for ``target``, the best first."""
         ...
 
-    def passes(self, target: Target) -> tuple[str, ...]:
-        """Returns the names of the target passes to run, in order: data, from capabilities.
+    def passes(self, target: Target) -> tuple[str | PassSpec, ...]:
+        """Returns the target passes to run, in order, by name or with options: data, from capabilities.
 
         A name is one of `edgeopt.passes.REGISTRY`, or ``package.module:object`` of the plugin.
         """

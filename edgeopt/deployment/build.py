@@ -91,8 +91,9 @@ def compile_program(
         UnsupportedError: An operator cannot be run; carries the report.
         CompileError: The toolchain failed.
     """
-    from edgeopt.passes import run_passes  # noqa: PLC0415 (torch)
+    from edgeopt.passes import require_canonical, run_passes  # noqa: PLC0415 (torch)
 
+    require_canonical(program, f"backend {backend.name}")
     support = backend.support(program, target)
     require_supported(support)
     lowered = run_passes(program, backend.passes(target))

@@ -15,6 +15,7 @@ from edgeopt.gate.diagnose import slow_reasons
 from edgeopt.gate.parity import Parity, check_parity, run_all
 from edgeopt.gate.speed import Speed, check_speed
 from edgeopt.ir import Editor, ReferenceRunner
+from edgeopt.passes import run_core
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -111,7 +112,8 @@ class FloatSide:
 def _without_grids(program: Program) -> Program:
     editor = Editor(program)
     editor.quant.clear()
-    return editor.finish(precision="float32")
+    # An alias with a grid of its own was a rounding; without the grid it is nothing.
+    return run_core(editor.finish(precision="float32"))
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def make_plan(target: Target, request: Request, program: Program | None = None) 
         precision_reason=why,
         quantization=settings,
         core_passes=_core(),
-        target_passes=tuple(backend.passes(target)),
+        target_passes=tuple(map(str, backend.passes(target))),
         tools=_tools(backend),
         gates=_gates(request, precision, timed=not getattr(backend, "simulates", False)),
         outputs=(str(request.output) if request.output is not None else "a temporary folder",),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from edgeopt.errors import CompileError, PluginError, UnsupportedError
 from edgeopt.files import write_file
 from edgeopt.ir.source import operator_name, source_line
-from edgeopt.passes import run_passes
+from edgeopt.passes import PassSpec, run_passes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ def _require_onnx() -> Any:
 def _translated(program: Program) -> Any:
     import torch  # noqa: PLC0415 (heavy)
 
-    spelled = run_passes(program, ("insert_quantize_unsigned",))
+    spelled = run_passes(program, (PassSpec("insert_quantize", {"unsigned": True}),))
     with _quiet():
         try:
             made = torch.onnx.export(

@@ -111,6 +111,11 @@ class Editor:
         self._own()
         return self._nodes[name]
 
+    def peek(self, name: str) -> torch.fx.Node:
+        """Returns the node called ``name``, to look at: no graph is copied for that."""
+        self._subject = name
+        return self._nodes[name]
+
     def is_constant(self, node: Any) -> bool:
         """Returns whether ``node`` is a parameter, buffer or lifted constant."""
         return (

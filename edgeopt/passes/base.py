@@ -1,18 +1,42 @@
-"""The list of passes, and how they are run."""
+"""The list of passes, and how they are run: with what each requires and ensures checked."""
 
 from __future__ import annotations
 
+import functools
 import importlib
-from typing import TYPE_CHECKING, Protocol
+import inspect
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
+from edgeopt.contracts.passes import PassSpec
 from edgeopt.errors import ProgramError
+from edgeopt.ir.conditions import Breach, Condition, breach_at
+from edgeopt.ir.edit import first_change
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from edgeopt.ir.program import Program
 
-__all__ = ["CORE", "REGISTRY", "Pass", "find_pass", "run_core", "run_passes"]
+__all__ = [
+    "CORE",
+    "REGISTRY",
+    "GraphPass",
+    "Pass",
+    "PassResult",
+    "PassSpec",
+    "canonical",
+    "find_pass",
+    "graph_pass",
+    "require_canonical",
+    "run_core",
+    "run_pass",
+    "run_passes",
+    "settled",
+]
+
+_LOG = logging.getLogger(__name__)
 
 
 class Pass(Protocol):
@@ -27,6 +51,50 @@ class Pass(Protocol):
             ProgramError: The program does not have what the pass requires.
         """
         ...
+
+
+class GraphPass:
+    """A pass with conditions that `run_pass` checks before and behind it. Made by `graph_pass`.
+
+    Attributes:
+        requires: What a program must fulfil before.
+        ensures: What it fulfils behind.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Program],
+        requires: tuple[Condition, ...],
+        ensures: tuple[Condition, ...],
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.__name__ = function.__name__
+        self._function = function
+        self.requires, self.ensures = requires, ensures
+
+    def __call__(self, program: Program, **options: Any) -> Program:
+        """Returns the changed program, or ``program`` itself where there was nothing to do."""
+        return self._function(program, **options)
+
+
+def graph_pass(
+    *, requires: Iterable[Condition] = (), ensures: Iterable[Condition] = ()
+) -> Callable[[Callable[..., Program]], GraphPass]:
+    """Returns the decorator that makes a pass of a function from Program to Program."""
+    return lambda function: GraphPass(function, tuple(requires), tuple(ensures))
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """What came of a pass.
+
+    Attributes:
+        program: The program behind it.
+        modified: Whether it differs from the one before.
+    """
+
+    program: Program
+    modified: bool
 
 
 CORE: tuple[str, ...] = (
@@ -49,18 +117,13 @@ CORE: tuple[str, ...] = (
 """The passes that every captured program goes through, in order. They keep its function."""
 
 REGISTRY: dict[str, str] = {
-    **{
-        name: f"edgeopt.passes.{name}:{name}"
-        for name in (
-            *dict.fromkeys(CORE),
-            "decompose_attention",
-            "insert_quantize",
-            "separate_ties",
-        )
-    },
-    "insert_quantize_unsigned": "edgeopt.passes.insert_quantize:insert_quantize_unsigned",
+    name: f"edgeopt.passes.{name}:{name}"
+    for name in (*dict.fromkeys(CORE), "decompose_attention", "insert_quantize", "separate_ties")
 }
 """Pass name to ``module:function``; nothing is imported before it is used."""
+
+MOST_ROUNDS = 4
+"""How many times the core passes are run until none of them finds anything to do."""
 
 
 def find_pass(name: str) -> Pass:
@@ -79,13 +142,94 @@ def find_pass(name: str) -> Pass:
     return found
 
 
-def run_passes(program: Program, names: Iterable[str]) -> Program:
-    """Returns ``program`` after each of the passes in order."""
-    for name in names:
-        program = find_pass(name)(program)
+def run_pass(program: Program, spec: str | PassSpec) -> PassResult:
+    """Returns what one pass makes of ``program``, checked before and behind.
+
+    Raises:
+        ProgramError: The program does not fulfil what the pass requires, or (a defect of the pass)
+            the result does not fulfil what it ensures; names pass and node, and the pass to run.
+    """
+    spec = PassSpec(spec) if isinstance(spec, str) else spec
+    function = find_pass(spec.name)
+    _check(getattr(function, "requires", ()), program, f"pass {spec} requires")
+    _check_options(function, spec)
+    made = function(program, **spec.options)
+    modified = made is not program
+    if modified:
+        _check(getattr(function, "ensures", ()), made, f"pass {spec} ensures")
+    _LOG.debug("pass %s: %s", spec, "modified" if modified else "nothing to do")
+    return PassResult(made, modified)
+
+
+def _check_options(function: Pass, spec: PassSpec) -> None:
+    known = list(inspect.signature(function).parameters)[1:]  # behind the program
+    unknown = [name for name in spec.options if name not in known]
+    if unknown:
+        hint = f"its options: {', '.join(known) or 'none'}"
+        raise ProgramError(f"no option {', '.join(unknown)}", where=f"pass {spec.name}", hint=hint)
+
+
+def run_passes(program: Program, specs: Iterable[str | PassSpec]) -> Program:
+    """Returns ``program`` after each of the passes in order.
+
+    Raises:
+        ProgramError: As `run_pass`.
+    """
+    for spec in specs:
+        program = run_pass(program, spec).program
     return program
 
 
 def run_core(program: Program) -> Program:
-    """Returns ``program`` in the canonical form that quantization and backends read."""
-    return run_passes(program, CORE)
+    """Returns ``program`` in the canonical form that quantization and backends read.
+
+    Raises:
+        ProgramError: The passes do not come to an end: a defect.
+    """
+    for _ in range(MOST_ROUNDS):
+        program = run_passes(program, CORE)
+        if next(canonical(program), None) is None:
+            return program
+    require_canonical(program, "the core passes")
+    return program
+
+
+def settled(name: str) -> Condition:
+    """Returns the condition that the pass called ``name`` would change nothing."""
+
+    def condition(program: Program) -> Iterator[Breach]:
+        place = first_change(find_pass(name), program)
+        if place:
+            yield breach_at(program.node(place), f"is not in the form that {name} gives", name)
+        elif place is not None:
+            yield Breach(f"the program is not in the form that {name} gives", name)
+
+    return condition
+
+
+def canonical(program: Program) -> Iterator[Breach]:
+    """Yields a node for each core pass that would change ``program``."""
+    for name in dict.fromkeys(CORE):
+        yield from settled(name)(program)
+
+
+def require_canonical(program: Program, reader: str) -> None:
+    """Checks that ``program`` is in canonical form.
+
+    Args:
+        program: The program.
+        reader: Who needs it so, for the message.
+
+    Raises:
+        ProgramError: It is not; names the node and the pass to run.
+    """
+    _check((canonical,), program, f"{reader} requires canonical form")
+
+
+def _check(conditions: Iterable[Condition], program: Program, where: str) -> None:
+    for condition in conditions:
+        for breach in condition(program):
+            hint = "this is a defect of that pass; please report it"
+            if breach.run:
+                hint = f'run edgeopt.passes.run_core(program), or only the pass "{breach.run}"'
+            raise ProgramError(breach.what, where=where, hint=hint)

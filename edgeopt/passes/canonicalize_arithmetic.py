@@ -14,6 +14,7 @@ import torch
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.operators import traits_of
 from edgeopt.ir.program import Program, Step
+from edgeopt.passes.base import graph_pass, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ __all__ = ["canonicalize_arithmetic"]
 aten = torch.ops.aten
 
 
+@graph_pass(ensures=[settled("canonicalize_arithmetic")])
 def canonicalize_arithmetic(program: Program) -> Program:
     """Returns the program with arithmetic in its canonical spelling."""
     editor = Editor(program)

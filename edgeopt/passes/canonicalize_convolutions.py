@@ -12,9 +12,11 @@ from typing import Any
 import torch
 
 from edgeopt.ir import ops
+from edgeopt.ir.conditions import no_calls
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.operators import CONVOLUTIONS, operators_where, traits_of
 from edgeopt.ir.program import Program, Step
+from edgeopt.passes.base import graph_pass
 
 __all__ = ["canonicalize_convolutions"]
 
@@ -24,6 +26,9 @@ _WORDS = operators_where(lambda row: row.canonical in CONVOLUTIONS)
 """Convolutions whose padding is a word."""
 
 
+@graph_pass(
+    ensures=[no_calls(aten.conv1d.padding, aten.conv2d.padding, aten.conv_transpose1d.default)]
+)
 def canonicalize_convolutions(program: Program) -> Program:
     """Returns the program with convolutions in their canonical spelling."""
     editor = Editor(program)

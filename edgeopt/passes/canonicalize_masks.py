@@ -14,6 +14,7 @@ import torch
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.operators import operators_where, traits_of
 from edgeopt.ir.program import Program, Step
+from edgeopt.passes.base import graph_pass, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,7 @@ LARGEST_LOOKUP = 1 << 24
 """Elements up to which it is asked what a lookup takes."""
 
 
+@graph_pass(requires=[settled("fold_constants")], ensures=[settled("canonicalize_masks")])
 def canonicalize_masks(program: Program) -> Program:
     """Returns the program with the computation of masks in its simplest spelling."""
     editor = Editor(program)

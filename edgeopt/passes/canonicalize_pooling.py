@@ -14,12 +14,14 @@ import torch
 
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
+from edgeopt.passes.base import graph_pass, settled
 
 __all__ = ["canonicalize_pooling"]
 
 aten = torch.ops.aten
 
 
+@graph_pass(ensures=[settled("canonicalize_pooling")])
 def canonicalize_pooling(program: Program) -> Program:
     """Returns the program with pooling in its canonical spelling."""
     editor = Editor(program)

@@ -12,12 +12,14 @@ import torch
 
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
+from edgeopt.passes.base import graph_pass, settled
 
 __all__ = ["canonicalize_products"]
 
 aten = torch.ops.aten
 
 
+@graph_pass(ensures=[settled("canonicalize_products")])
 def canonicalize_products(program: Program) -> Program:
     """Returns the program with linear for every product with a constant matrix."""
     editor = Editor(program)

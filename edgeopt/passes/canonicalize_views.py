@@ -13,6 +13,7 @@ import torch
 
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
+from edgeopt.passes.base import graph_pass, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ __all__ = ["canonicalize_views"]
 aten = torch.ops.aten
 
 
+@graph_pass(ensures=[settled("canonicalize_views")])
 def canonicalize_views(program: Program) -> Program:
     """Returns the program with every change of shape in its canonical spelling."""
     editor = Editor(program)

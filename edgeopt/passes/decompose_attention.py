@@ -12,15 +12,18 @@ from typing import Any
 import torch
 
 from edgeopt.errors import ProgramError
+from edgeopt.ir.conditions import no_calls
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.source import source_line
+from edgeopt.passes.base import graph_pass
 
 __all__ = ["decompose_attention"]
 
 aten = torch.ops.aten
 
 
+@graph_pass(ensures=[no_calls(aten.scaled_dot_product_attention.default)])
 def decompose_attention(program: Program) -> Program:
     """Returns the program with attention as matmul, softmax, matmul.
 

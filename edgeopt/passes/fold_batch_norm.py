@@ -14,6 +14,7 @@ import torch
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
+from edgeopt.passes.base import graph_pass, settled
 
 __all__ = ["fold_batch_norm"]
 
@@ -21,6 +22,7 @@ aten = torch.ops.aten
 _NORM = aten._native_batch_norm_legit_no_training.default  # noqa: SLF001 (an operator's name)
 
 
+@graph_pass(requires=[settled("canonicalize_convolutions")], ensures=[settled("fold_batch_norm")])
 def fold_batch_norm(program: Program) -> Program:
     """Returns the program without batch norm."""
     editor = Editor(program)

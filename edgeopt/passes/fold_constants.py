@@ -13,6 +13,7 @@ from torch.fx.node import map_arg
 
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
+from edgeopt.passes.base import graph_pass, settled
 
 __all__ = ["fold_constants"]
 
@@ -20,6 +21,7 @@ LARGEST_GROWTH = 1 << 20
 """Elements that a folded result may have beyond what it is made from."""
 
 
+@graph_pass(ensures=[settled("fold_constants")])
 def fold_constants(program: Program) -> Program:
     """Returns the program with every input-independent value as a constant."""
     editor = Editor(program)

@@ -13,12 +13,14 @@ import torch
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
+from edgeopt.passes.base import graph_pass, settled
 
 __all__ = ["fold_padding"]
 
 aten = torch.ops.aten
 
 
+@graph_pass(requires=[settled("canonicalize_convolutions")], ensures=[settled("fold_padding")])
 def fold_padding(program: Program) -> Program:
     """Returns the program with symmetric zero pads inside their convolutions."""
     editor = Editor(program)

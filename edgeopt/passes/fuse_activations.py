@@ -15,12 +15,14 @@ import torch
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.operators import ACTIVATIONS
 from edgeopt.ir.program import Program, Step
+from edgeopt.passes.base import graph_pass, settled
 
 __all__ = ["fuse_activations"]
 
 aten = torch.ops.aten
 
 
+@graph_pass(requires=[settled("canonicalize_activations")], ensures=[settled("fuse_activations")])
 def fuse_activations(program: Program) -> Program:
     """Returns the program with chains of clamps as one."""
     editor = Editor(program)

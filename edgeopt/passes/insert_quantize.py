@@ -3,8 +3,8 @@
 Requires: nothing. Ensures: every value with an int8 grid is followed by a quantize and a dequantize
 that all its readers read; every constant with an integer grid is its integers and a dequantize; the
 table is empty. The operators are torch's own ``quantized_decomposed``. For toolchains and formats that
-read grids from the graph. `insert_quantize_unsigned` spells the same grids with unsigned integers, moved
-by 128, for runtimes whose kernels want those.
+read grids from the graph. With ``unsigned`` they are the same grids in unsigned integers, moved by 128, for
+runtimes whose kernels want those.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.ir.conditions import no_table
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
+from edgeopt.passes.base import graph_pass
 
 if TYPE_CHECKING:
     from edgeopt.ir.quant import QuantSpec
 
-__all__ = ["insert_quantize", "insert_quantize_unsigned", "quantized_operators"]
+__all__ = ["insert_quantize", "quantized_operators"]
 
 Grid = tuple[float, int, int, int, torch.dtype]
 
@@ -31,17 +33,14 @@ def quantized_operators() -> Any:
     return torch.ops.quantized_decomposed
 
 
-def insert_quantize(program: Program) -> Program:
-    """Returns ``program`` with its grids as operators, activations in int8."""
-    return _inserted(program, unsigned=False)
+@graph_pass(ensures=[no_table])
+def insert_quantize(program: Program, *, unsigned: bool = False) -> Program:
+    """Returns ``program`` with its grids as operators, activations in int8, or in uint8.
 
-
-def insert_quantize_unsigned(program: Program) -> Program:
-    """Returns ``program`` with its grids as operators, activations in uint8."""
-    return _inserted(program, unsigned=True)
-
-
-def _inserted(program: Program, *, unsigned: bool) -> Program:
+    Args:
+        program: With a quantization table.
+        unsigned: Whether activations are unsigned: the same grids, moved by 128.
+    """
     editor = Editor(program)
     grids = {k: s for k, s in program.quant.items() if s.dtype != "float16"}
     for node in list(editor.graph.nodes):
@@ -54,7 +53,9 @@ def _inserted(program: Program, *, unsigned: bool) -> Program:
             _round(editor, node, _grid(spec, unsigned=unsigned))
     editor.quant = {k: s for k, s in editor.quant.items() if k not in grids}
     effect = {"values": len(grids)}
-    return editor.finish(Step("insert_quantize", {}, effect), precision="float32")
+    return editor.finish(
+        Step("insert_quantize", {"unsigned": unsigned}, effect), precision="float32"
+    )
 
 
 def _grid(spec: QuantSpec, *, unsigned: bool) -> Grid:

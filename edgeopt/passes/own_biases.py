@@ -12,10 +12,12 @@ from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.operators import WEIGHTED
 from edgeopt.ir.program import Program, Step
+from edgeopt.passes.base import graph_pass, settled
 
 __all__ = ["own_biases"]
 
 
+@graph_pass(requires=[settled("canonicalize_convolutions")], ensures=[settled("own_biases")])
 def own_biases(program: Program) -> Program:
     """Returns the program with one bias for each anchor."""
     editor = Editor(program)

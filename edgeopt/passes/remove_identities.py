@@ -12,6 +12,7 @@ import torch
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.operators import traits_of
 from edgeopt.ir.program import Program, Step
+from edgeopt.passes.base import graph_pass, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,7 @@ __all__ = ["remove_identities"]
 aten = torch.ops.aten
 
 
+@graph_pass(ensures=[settled("remove_identities")])
 def remove_identities(program: Program) -> Program:
     """Returns the program without nodes that hand their input on as it is."""
     editor = Editor(program)

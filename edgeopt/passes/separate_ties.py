@@ -22,6 +22,7 @@ from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.operators import WEIGHTED, traits_of
 from edgeopt.ir.program import Program, Step
+from edgeopt.passes.base import graph_pass
 
 if TYPE_CHECKING:
     from edgeopt.ir.quant import QuantSpec
@@ -41,6 +42,7 @@ LARGEST_SUM_DENOMINATOR = 255
 CHUNK = 256
 
 
+@graph_pass()
 def separate_ties(program: Program) -> Program:
     """Returns ``program`` with scales at which all runtimes round alike."""
     if program.precision != "int8":

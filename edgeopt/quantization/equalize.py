@@ -83,7 +83,7 @@ def _solve(
     ends = [
         _with_headroom(statistics[v].low.clamp(max=0), statistics[v].high.clamp(min=0))
         for v in space.values
-        if v in statistics and ops.fused_activation(editor.node(v)) is None
+        if v in statistics and ops.fused_activation(editor.peek(v)) is None
     ]
     readers = [_reader(editor, name, space, statistics) for name in space.readers]
     if not ends or any(low.numel() != space.channels for low, _ in ends):
@@ -128,7 +128,7 @@ def _noise(
 def _reader(
     editor: Editor, name: str, space: ChannelSpace, statistics: Mapping[str, ChannelStatistics]
 ) -> _Reader:
-    node = editor.node(name)
+    node = editor.peek(name)
     value, weight, _ = ops.anchor_parts(node)
     kept = editor.tensor(weight)
     taps = kept.reshape(*kept.shape[:2], -1)
@@ -147,14 +147,14 @@ def _reader(
 
 def _apply(editor: Editor, space: ChannelSpace, factors: torch.Tensor) -> None:
     for name in space.makers:
-        node = editor.node(name)
+        node = editor.peek(name)
         norm = node.target is aten.layer_norm.default
         for held in node.args[2:4] if norm else node.args[1:3]:
             if held is not None:
                 kept = editor.tensor(held)  # type: ignore[arg-type]
                 editor.set_tensor(held, kept * _along(factors, kept.ndim, 0))  # type: ignore[arg-type]
     for name in space.readers:
-        node = editor.node(name)
+        node = editor.peek(name)
         _, weight, _ = ops.anchor_parts(node)
         kept = editor.tensor(weight)
         axis = 0 if is_depthwise(node) else 1

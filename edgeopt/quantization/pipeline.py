@@ -16,6 +16,7 @@ from edgeopt.ir.operators import WEIGHTED
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.quant import QuantSpec
 from edgeopt.ir.reference import Simulation
+from edgeopt.passes import require_canonical
 from edgeopt.passes.separate_ties import separate_ties
 from edgeopt.quantization.channels import channel_spaces
 from edgeopt.quantization.config import QuantizationConfig
@@ -58,8 +59,10 @@ def quantize_program(
     Raises:
         CalibrationError: ``int8`` without data, or with data that is empty or not finite.
         InputError: A pattern of the configuration matches nothing.
+        ProgramError: The program is not in canonical form; names a node and the pass to run.
     """
     config = config or QuantizationConfig()
+    require_canonical(program, "quantization")
     if config.precision == "float32":
         return program
     if config.precision == "float16":
@@ -103,10 +106,10 @@ class _Static:
         carried = self.samples.spread(_affordable(program, len(self.samples)))
         walk = Walk(program, placement, ranges, carried, self.config, overrides)
         found = walk.run(lambda done, total: self.progress("quantize", done, total))
-        editor = Editor(program)
-        editor.constants.update(found.biases)
         step = Step("quantize", self._settings(), self._effect(placement, found.snr_db, carried))
-        quantized = build_quantized(editor.finish(), placement, found.grids, found.weights, step)
+        quantized = build_quantized(
+            program, placement, found.grids, found.weights, found.biases, step
+        )
         return separate_ties(quantized)
 
     def _rescaled(self, program: Program) -> Program:

@@ -72,18 +72,21 @@ def build_quantized(
     placement: Placement,
     grids: Mapping[str, QuantSpec],
     weights: Mapping[str, tuple[torch.Tensor, QuantSpec]],
+    biases: Mapping[str, torch.Tensor],
     step: Step,
 ) -> Program:
     """Returns ``program`` with all its grids, its weights and biases rounded onto them.
 
     Args:
-        program: The float program, with its biases as they shall be.
+        program: The float program.
         placement: Which values get grids.
         grids: Group name to the grid of its values.
         weights: Weight name to its values (on the grid) and its grid.
+        biases: Bias name to its corrected values.
         step: The entry for the history.
     """
     editor = Editor(program)
+    editor.constants.update(biases)
     for name in (*placement.values, *placement.constants):
         editor.quant[name] = grids[placement.group[name]]
     for name in placement.constants:

@@ -100,10 +100,10 @@ class BackendConformance(ConformanceCases):
         assert set(precisions) == set(self.precisions), "give the class its `precisions`"
 
     def test_passes_exist(self, backend: Backend, target: Target) -> None:
-        from edgeopt.passes import find_pass  # noqa: PLC0415 (torch)
+        from edgeopt.passes import PassSpec, find_pass  # noqa: PLC0415 (torch)
 
-        for name in backend.passes(target):
-            assert callable(find_pass(name))
+        for one in backend.passes(target):
+            assert callable(find_pass(one.name if isinstance(one, PassSpec) else one))
 
     # --- support ----------------------------------------------------------------------------------
 

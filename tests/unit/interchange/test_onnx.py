@@ -14,7 +14,7 @@ from edgeopt.errors import PluginError, UnsupportedError
 from edgeopt.gate.parity import check_parity, run_all
 from edgeopt.interchange.onnx import export_onnx
 from edgeopt.ir import ReferenceRunner, capture_module
-from edgeopt.passes import run_core, run_passes
+from edgeopt.passes import PassSpec, run_core, run_passes
 from edgeopt.testing.specimens import SPECIMENS, specimen
 
 onnx = pytest.importorskip("onnx")
@@ -127,8 +127,8 @@ def test_tvm_reads_it(tmp_path):
 def test_the_inserted_grids_give_the_same_numbers():
     program, samples = made("branches", "int8")
     expected = ReferenceRunner(program)(*samples[0])
-    for name in ("insert_quantize", "insert_quantize_unsigned"):
-        spelled = run_passes(program, (name,))
+    for unsigned in (False, True):
+        spelled = run_passes(program, (PassSpec("insert_quantize", {"unsigned": unsigned}),))
         assert not spelled.quant
         np.testing.assert_allclose(ReferenceRunner(spelled)(*samples[0]), expected, atol=1e-4)
 

@@ -1,10 +1,12 @@
 """An editor changes a copy."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from edgeopt.ir import Editor, QuantSpec, ReferenceRunner, Step, capture_module
+from edgeopt.ir.edit import first_change
 
 aten = torch.ops.aten
 X = torch.arange(32.0).reshape(1, 2, 4, 4) / 16
@@ -168,3 +170,58 @@ def test_what_is_no_constant(small):
     assert not editor.is_constant(3)
     with pytest.raises(KeyError):
         editor.tensor(editor.node("input"))
+
+
+def test_looking_copies_nothing(small, monkeypatch):
+    monkeypatch.setattr("edgeopt.ir.edit.copy_graph", lambda _: pytest.fail("copied"))
+    editor = Editor(small)
+    names = [n.name for n in editor.scan()]
+    assert names == [n.name for n in small.graph.nodes if n.op == "call_function"]
+    assert editor.peek("linear") is small.node("linear")
+    assert editor.finish().exported is small.exported
+    assert editor.finish(Step("look")).history[-1].name == "look"
+
+
+def test_nodes_seen_before_the_first_change_stand_for_their_copies(small):
+    text = small.text
+    editor = Editor(small)
+    seen = list(editor.scan())  # all of the program itself
+    for node in seen:
+        if node.target is aten.linear.default:
+            new = editor.call(aten.mul.Tensor, (node, node), before=node.next, like=node)
+            editor.update(new, (new.args[0], editor.peek("linear")))
+            for user in list(node.users):
+                assert user.graph is small.graph
+    last = editor.graph.output_node()
+    last.replace_input_with(editor.node("linear"), new)
+    program = editor.finish(Step("square"))
+    assert small.text == text
+    np.testing.assert_allclose(answer(program), answer(small) ** 2, rtol=1e-6)
+
+
+def test_what_was_replaced_is_found_by_its_old_node(small):
+    editor = Editor(small)
+    nodes = {n.name: n for n in editor.scan()}
+    first = nodes["linear"]
+    doubled = editor.call(aten.mul.Tensor, (first.args[0], first.args[0]), before=first, like=first)
+    linear = editor.call(aten.linear.default, (doubled, *first.args[1:]), before=first, like=first)
+    editor.replace(first, linear)
+    again = editor.call(aten.neg.default, (first,), before=editor.graph.output_node(), like=linear)
+    assert again.args == (linear,)
+    assert linear.name not in nodes
+    assert "linear" not in [n.name for n in editor.scan()]
+
+
+def test_a_change_is_seen_without_being_made(small):
+    text = small.text
+
+    def change(program):
+        editor = Editor(program)
+        for node in editor.scan(aten.linear.default):
+            editor.update(node, node.args)
+        return editor.finish(Step("change"))
+
+    assert first_change(change, small) == "linear"
+    assert first_change(lambda program: program, small) is None
+    assert small.text == text
+    assert change(small).history[-1].name == "change"

@@ -464,4 +464,4 @@ def test_a_pass_does_what_it_says(written, name, case):
     assert program.text == text
     twice = find_pass(name)(once)
     assert twice.text == once.text
-    assert twice is once or name == "fold_constants"
+    assert twice is once

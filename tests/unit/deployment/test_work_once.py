@@ -1,0 +1,107 @@
+"""How often a deployment does what need be done once only: counted in one real `deploy`."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import edgeopt
+import edgeopt.ir.edit
+from edgeopt.data.binder import Binder
+from edgeopt.reference_backend import ReferenceBackend
+
+SAMPLES = 24
+
+
+class Model(nn.Module):
+    """Has something for several core passes, and nothing for the others."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.head(nn.functional.silu(self.norm(self.conv(x))).mean((2, 3)))
+
+
+@pytest.fixture
+def count(monkeypatch):
+    """Returns a function that counts the calls of an attribute; it stays as it is."""
+
+    def counted(owner, name):
+        calls = []
+        original = getattr(owner, name)
+
+        def call(*args, **kwargs):
+            calls.append(args)
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, call)
+        return calls
+
+    return counted
+
+
+@pytest.fixture
+def data():
+    torch.manual_seed(0)
+    return [torch.randn(1, 3, 8, 8) for _ in range(SAMPLES)]
+
+
+def deploy(data, **options):
+    torch.manual_seed(0)
+    return edgeopt.deploy(
+        Model().eval(),
+        "host",
+        backend="reference",
+        example_inputs=data[0],
+        calibration_data=data,
+        **options,
+    )
+
+
+def test_a_graph_is_copied_once_a_change_and_each_sample_bound_once(count, data):
+    copies = count(edgeopt.ir.edit, "copy_graph")
+    bound = count(Binder, "bind")
+    compiled = count(ReferenceBackend, "compile")
+    done = deploy(data, check_samples=4)
+    changes = [step.name for step in done.program.history]
+    assert len(changes) >= 5
+    # Each entry of the history is one change; the artefact that is run is read from its file.
+    loaded = len(compiled)
+    assert len(copies) == len(changes) + loaded, changes
+    assert len(bound) == SAMPLES
+
+
+def test_samples_are_read_no_further_than_they_are_needed(count):
+    taken = []
+
+    def stream():
+        while True:
+            taken.append(1)
+            yield torch.randn(1, 3, 8, 8)
+
+    bound = count(Binder, "bind")
+    data = stream()
+    edgeopt.deploy(
+        Model().eval(),
+        "host",
+        backend="reference",
+        example_inputs=torch.randn(1, 3, 8, 8),
+        calibration_data=data,
+        quantization={"max_samples": 10},
+        check_samples=3,
+    )
+    assert len(taken) == len(bound) == 13
+
+
+def test_a_model_is_compiled_once_a_precision(count, data):
+    support = count(ReferenceBackend, "support")
+    compiled = count(ReferenceBackend, "compile")
+    deploy(data)
+    # `support` answers once when the backend is chosen, for the float program, and once for the
+    # quantized one.
+    assert len(support) == 2
+    assert len(compiled) == 1
