@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import json
 import os
 import shutil
 import tempfile
@@ -16,11 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeopt.boundary import decode_json
 from edgeopt.bundles.archive import write_zip
 from edgeopt.bundles.layout import MANIFEST, file_mode
 from edgeopt.bundles.manifest import KIND
 from edgeopt.bundles.storage import Folder, open_storage
-from edgeopt.errors import BundleError, InputError
+from edgeopt.errors import BundleError, EdgeoptError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,11 +164,11 @@ def _is_bundle(path: Path) -> bool:
     storage = open_storage(path)
     try:
         with storage.open(MANIFEST) as stream:
-            manifest = json.loads(stream.read(1 << 20))
+            manifest = decode_json(stream.read(1 << 20), dict, where=MANIFEST)
         known = {MANIFEST, *manifest["files"]}
         mine = not isinstance(storage, Folder) or set(storage.sizes()) <= known
         return mine and bool(manifest["kind"] == KIND)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, BundleError):
+    except (OSError, ValueError, KeyError, TypeError, EdgeoptError):
         return _is_empty(path)
     except Exception:  # noqa: BLE001 (zipfile: a damaged file is not a bundle that may be replaced)
         return False
