@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from edgeopt.boundary import convert
 from edgeopt.errors import InputError
 from edgeopt.recipes.rules import wrong_fields
 from edgeopt.recipes.steps import AnyStep, plain, step_name
@@ -81,7 +82,7 @@ def parse_recipe(table: Any, *, file: str = "recipe") -> Recipe:
         InputError: A field is unknown or wrong; all of them are named.
     """
     raise_any(wrong_fields(table), file, InputError)
-    return msgspec.convert(table, Recipe)
+    return convert(table, Recipe, where=file)
 
 
 def read_recipe(path: Path | str) -> Recipe:

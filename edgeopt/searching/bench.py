@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgeopt.boundary import convert
 from edgeopt.deployment.build import quantized
 from edgeopt.deployment.deploy import as_program, carry_out, harms_of
 from edgeopt.deployment.plan import make_plan, quantization_settings
@@ -61,7 +62,9 @@ class Bench:
         """
         if pruned not in self._harms:
             known = self.study.remember(f"sensitivity {pruned:g}", lambda: self._found(pruned))
-            self._harms[pruned] = msgspec.convert(known, tuple[Harm, ...])
+            self._harms[pruned] = convert(
+                known, tuple[Harm, ...], where="the study's sensitivities"
+            )
         return self._harms[pruned]
 
     def measure(
