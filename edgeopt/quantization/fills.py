@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.ir import ops
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["fill_value", "fills", "is_nothing", "reads_nothing_as_least"]
+    from edgeopt.ir.program import Program
+
+__all__ = ["fill_value", "fills", "is_nothing", "readers_of_marks", "reads_nothing_as_least"]
 
 aten = torch.ops.aten
 
@@ -30,6 +34,19 @@ def fill_value(node: torch.fx.Node) -> float | None:
     sizes: Any = node.args[1]
     fill: Any = node.args[2] if len(node.args) > 2 else 0  # noqa: PLR2004 (input, sizes, fill)
     return float(fill) if fill != 0 and any(s > 0 for s in sizes) else None
+
+
+def readers_of_marks(program: Program) -> tuple[str, ...]:
+    """Returns the names of operators that read a constant with a mark in it: no grid holds that."""
+    marked = [
+        node
+        for node in program.graph.nodes
+        if ops.is_float_tensor(node)
+        and node.name in program.constants
+        and bool((program.constants[node.name].abs() >= NOTHING).any())
+    ]
+    readers = {u.name: None for node in marked for u in node.users if u.op == "call_function"}
+    return tuple(readers)
 
 
 def reads_nothing_as_least(pad: torch.fx.Node) -> bool:

@@ -20,6 +20,7 @@ from edgeopt.passes.separate_ties import separate_ties
 from edgeopt.quantization.channels import channel_spaces
 from edgeopt.quantization.config import QuantizationConfig
 from edgeopt.quantization.equalize import equalize
+from edgeopt.quantization.fills import readers_of_marks
 from edgeopt.quantization.joins import join_parts
 from edgeopt.quantization.losses import find_loss, lost_outputs
 from edgeopt.quantization.policy import Placement, place_grids
@@ -99,7 +100,7 @@ class _Static:
 
     def run(self) -> Program:
         program = self._rescaled(self.program)
-        kept = self.config.kept_in_float(program)
+        kept = (*self.config.kept_in_float(program), *readers_of_marks(program))
         joined = join_parts(program, self.samples, keep_float=kept)
         made = self._walked(joined.program, joined.kept, {})
         for _ in range(MOST_RESCUES):
@@ -120,8 +121,8 @@ class _Static:
 
     def _rescued(self, made: _Made) -> _Made | None:
         """Returns the program with what loses an output in float, None where that helps nothing."""
-        loss = find_loss(made.program, made.found.quality)
-        if loss is None or set(loss.keep) <= set(made.kept):
+        loss = find_loss(made.program, made.found.quality, made.kept)
+        if loss is None:
             return None
         kept = tuple(dict.fromkeys((*made.kept, *loss.keep)))
         again = self._walked(made.program, kept, {**made.reasons, loss.value: loss.reason})

@@ -118,13 +118,12 @@ class Walk:
                 self._integer[node.name] = self._run(node, self._integer, self._rounded_constants())
         if not ops.is_float_tensor(node):
             return
-        unrounded = self._quality(node.name)
+        unrounded = self._quality(node.name).worst_db
         if node.name in self.placement.group:
             self._decide(node.name)
             grid = self.found.grids[self.placement.group[node.name]]
             self._integer[node.name] = [grid.fake(v) for v in self._integer[node.name]]
-            unrounded = self._quality(node.name, unrounded.worst_db)
-        self.found.quality[node.name] = unrounded
+        self.found.quality[node.name] = self._quality(node.name, unrounded)
 
     def _rounded_constants(self) -> dict[str, torch.Tensor]:
         grids, group = self.found.grids, self.placement.group
@@ -248,6 +247,7 @@ class Walk:
         return self.ranges[name]
 
     def _quality(self, name: str, unrounded_db: float = math.inf) -> Quality:
+        """Returns how far a value is from the float one, and was before it was rounded."""
         return measure_quality(self._float[name], self._integer[name], unrounded_db)
 
     def _forget(self, node: torch.fx.Node, left: dict[str, int]) -> None:
