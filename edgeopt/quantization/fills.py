@@ -38,15 +38,14 @@ def fill_value(node: torch.fx.Node) -> float | None:
 
 def readers_of_marks(program: Program) -> tuple[str, ...]:
     """Returns the names of operators that read a constant with a mark in it: no grid holds that."""
-    marked = [
-        node
-        for node in program.graph.nodes
-        if ops.is_float_tensor(node)
-        and node.name in program.constants
-        and bool((program.constants[node.name].abs() >= NOTHING).any())
-    ]
-    readers = {u.name: None for node in marked for u in node.users if u.op == "call_function"}
-    return tuple(readers)
+    found: list[str] = []
+    for node in program.graph.nodes:
+        if node.op != "call_function":
+            continue
+        held = [program.constants.get(v.name) for v in ops.activation_inputs(node)]
+        if any(t is not None and bool((t.abs() >= NOTHING).any()) for t in held):
+            found.append(node.name)
+    return tuple(found)
 
 
 def reads_nothing_as_least(pad: torch.fx.Node) -> bool:
