@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from edgeopt.errors import ProgramError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from edgeopt.ir.program import Program
 
-__all__ = ["CORE", "REGISTRY", "Pass", "find_pass", "run_core", "run_passes"]
+__all__ = [
+    "CORE",
+    "REGISTRY",
+    "NumberChange",
+    "Pass",
+    "changes_numbers",
+    "find_pass",
+    "number_changes",
+    "run_core",
+    "run_passes",
+]
 
 
 class Pass(Protocol):
-    """A pass: takes a program, returns another; the one it took stays as it was."""
+    """A pass: takes a program, returns another; the one it took stays as it was.
+
+    It keeps what the program computes, but for the last bits of float values. One that changes
+    numbers on purpose says so with `changes_numbers`; parity compares with the program before
+    every other target pass.
+    """
 
     __name__: str
 
@@ -27,6 +43,37 @@ class Pass(Protocol):
             ProgramError: The program does not have what the pass requires.
         """
         ...
+
+
+@dataclass(frozen=True)
+class NumberChange:
+    """What a pass does to the numbers, on purpose.
+
+    Attributes:
+        what: What changes, in a few words.
+        min_snr_db: Least signal-to-noise ratio of an output with it beside one without, in dB.
+    """
+
+    what: str
+    min_snr_db: float
+
+
+def changes_numbers(
+    what: str, *, min_snr_db: float
+) -> Callable[[Callable[[Program], Program]], Callable[[Program], Program]]:
+    """Declares that the decorated pass changes numbers, and by how much at most."""
+
+    def declared(one: Callable[[Program], Program]) -> Callable[[Program], Program]:
+        one.number_change = NumberChange(what, min_snr_db)  # type: ignore[attr-defined]
+        return one
+
+    return declared
+
+
+def number_changes(names: Iterable[str]) -> dict[str, NumberChange]:
+    """Returns what each of the passes declares to change, without those that keep all numbers."""
+    found = {name: getattr(find_pass(name), "number_change", None) for name in names}
+    return {name: change for name, change in found.items() if change is not None}
 
 
 CORE: tuple[str, ...] = (
