@@ -54,7 +54,7 @@ def finish(
 
     request = side.request
     report = {**deployment.report(), "values": value_rows(made.lowered, made.support)}
-    golden = golden_samples(made.lowered, side.samples.checks, verdict)
+    golden = golden_samples(made.specified, side.samples.checks, verdict)
     runtime = backend.device_runtime(target)
     if request.with_runtime:
         from edgeopt.bundles.wheels import with_wheels  # noqa: PLC0415 (only then)
@@ -90,7 +90,7 @@ def finish(
     with placed(draft, request.device) as there:
         require_verified(there, deployment, request.progress)
         if made.runner is None and side.samples.checks:
-            deployment = with_parity(there, deployment, made.lowered, side, verdict.reference)
+            deployment = with_parity(there, deployment, made.specified, side, verdict.reference)
         profile = there.profile(threads=request.threads, min_seconds=1.0)
     bundle = draft if request.output is None else write(Path(request.output))
     request.progress("bundle", 1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from edgeopt.errors import EdgeoptError
 from edgeopt.gate.accuracy import Accuracy, check_accuracy, check_agreement, score
 from edgeopt.gate.calling import as_model, float_model
 from edgeopt.gate.diagnose import slow_reasons
-from edgeopt.gate.parity import Parity, check_parity, run_all
+from edgeopt.gate.parity import DeclaredChange, Parity, check_parity, compare_outputs, run_all
 from edgeopt.gate.speed import Speed, check_speed
 from edgeopt.ir import Editor, ReferenceRunner
 from edgeopt.passes import run_core
@@ -139,7 +140,7 @@ class Verdict:
 def judge(build: Build, side: FloatSide, backend: Backend) -> Verdict:
     """Returns parity and accuracy of ``build``."""
     request, samples = side.request, side.samples
-    simulation = ReferenceRunner(build.lowered)
+    simulation = ReferenceRunner(build.specified)
     reference = run_all(simulation, samples.checks, stage="reference", progress=request.progress)
     runner = build.runner or simulation
     parity = None
@@ -147,7 +148,7 @@ def judge(build: Build, side: FloatSide, backend: Backend) -> Verdict:
     if build.runner is not None and samples.checks:
         parity = check_parity(
             _Recorded(runner, got := []),
-            build.lowered,
+            build.specified,
             samples.checks,
             reference,
             inputs=samples.kind,
@@ -155,7 +156,23 @@ def judge(build: Build, side: FloatSide, backend: Backend) -> Verdict:
             limits=request.parity,
             progress=request.progress,
         )
+        parity = msgspec.structs.replace(parity, declared=_declared(build, samples, reference))
     return Verdict(parity, _accuracy(build, side, runner, got), reference)
+
+
+def _declared(build: Build, samples: Samples, reference: list[Arrays]) -> DeclaredChange | None:
+    """Returns what target passes change on purpose, beside what they declare."""
+    if build.specified is build.program:
+        return None
+    before = run_all(ReferenceRunner(build.program), samples.checks)
+    found = compare_outputs(build.program.signature, before, reference)
+    noise = sum(10 ** (-change.min_snr_db / 10) for change in build.changes.values())
+    return DeclaredChange(
+        passes=tuple(build.changes),
+        what="; ".join(change.what for change in build.changes.values()),
+        snr_db=min(one.snr_db for one in found),
+        min_snr_db=-10 * math.log10(noise),
+    )
 
 
 class _Recorded:

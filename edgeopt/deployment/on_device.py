@@ -103,7 +103,7 @@ def require_verified(held: PlacedBundle, deployment: Deployment, progress: Progr
 def with_parity(
     held: PlacedBundle,
     deployment: Deployment,
-    lowered: Program,
+    specified: Program,
     side: FloatSide,
     reference: list[Arrays],
 ) -> Deployment:
@@ -114,7 +114,7 @@ def with_parity(
     """
     samples, request = side.samples, side.request
     got = held.run(samples.checks, threads=request.threads)
-    outputs = compare_outputs(lowered.signature, reference, got, output_steps(lowered))
+    outputs = compare_outputs(specified.signature, reference, got, output_steps(specified))
     limits = request.parity or ParityLimits()
     parity = Parity(outputs, len(got), samples.kind, limits, held.device.name)
     warnings = tuple(w for w in deployment.warnings if not w.startswith(NOT_HERE))
