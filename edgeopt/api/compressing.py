@@ -392,7 +392,7 @@ def train_quantized(  # noqa: PLR0913 (each is one choice of the user)
         PluginError: accelerate is not installed.
     """
     from edgeopt.deployment.build import make_config  # noqa: PLC0415 (torch)
-    from edgeopt.deployment.deploy import as_program  # noqa: PLC0415
+    from edgeopt.deployment.steps import as_program  # noqa: PLC0415
     from edgeopt.qat import QatOptions, train_program  # noqa: PLC0415
     from edgeopt.quantization import QuantizationConfig as Config  # noqa: PLC0415
     from edgeopt.training.options import make_options  # noqa: PLC0415

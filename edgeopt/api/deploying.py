@@ -187,7 +187,7 @@ def capture(model: Model, example_inputs: Any = None) -> Program:
         InputError: The model is in training mode, or its inputs are not known.
         CaptureError: torch.export could not capture it.
     """
-    from edgeopt.deployment.deploy import as_program  # noqa: PLC0415 (torch)
+    from edgeopt.deployment.steps import as_program  # noqa: PLC0415 (torch)
 
     return as_program(model, example_inputs)
 
@@ -216,7 +216,7 @@ def quantize(
         CalibrationError: The data is missing, empty, not finite, or does not fit.
     """
     from edgeopt.deployment.build import make_config  # noqa: PLC0415 (torch)
-    from edgeopt.deployment.deploy import as_program  # noqa: PLC0415
+    from edgeopt.deployment.steps import as_program  # noqa: PLC0415
     from edgeopt.errors import InputError  # noqa: PLC0415
     from edgeopt.quantization import quantize_program  # noqa: PLC0415
 

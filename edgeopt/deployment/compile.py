@@ -11,7 +11,7 @@ from edgeopt.data.dataset import Dataset
 from edgeopt.deployment.build import compile_program
 from edgeopt.deployment.choose import choose_backend
 from edgeopt.deployment.finish import golden_samples, temporary_bundle
-from edgeopt.deployment.gates import Verdict
+from edgeopt.deployment.gates import GateResult
 from edgeopt.deployment.request import Request, silent
 from edgeopt.deployment.work import value_rows
 from edgeopt.errors import InputError
@@ -76,4 +76,4 @@ def _golden(program: Program, samples: Iterable[Any]) -> GoldenSamples | None:
     dataset = Dataset.read(samples, Binder.of_program(program), limit=MAX_SAMPLES)
     inputs = dataset.arrays()
     reference = run_all(ReferenceRunner(program), inputs)
-    return golden_samples(program, inputs, Verdict(None, None, reference))
+    return golden_samples(program, inputs, GateResult(None, None, reference))

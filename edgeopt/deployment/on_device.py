@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeopt.contracts import Device, Progress, Target
-    from edgeopt.deployment.gates import FloatSide
+    from edgeopt.deployment.baseline import Baseline
     from edgeopt.deployment.result import Deployment
-    from edgeopt.gate.metrics import Arrays
-    from edgeopt.ir import Program
+    from edgeopt.deployment.steps import Checked, Job
 
 __all__ = [
     "compare_on",
@@ -103,18 +102,18 @@ def require_verified(held: PlacedBundle, deployment: Deployment, progress: Progr
 def with_parity(
     held: PlacedBundle,
     deployment: Deployment,
-    lowered: Program,
-    side: FloatSide,
-    reference: list[Arrays],
+    job: Job,
+    checked: Checked,
+    baseline: Baseline,
 ) -> Deployment:
     """Returns ``deployment`` with parity as the device shows it, where it cannot be seen here.
 
     Raises:
         GateError: The device's outputs are not near enough; carries the deployment.
     """
-    samples, request = side.samples, side.request
+    samples, request, lowered = baseline.samples, job.request, checked.build.lowered
     got = held.run(samples.checks, threads=request.threads)
-    outputs = compare_outputs(lowered.signature, reference, got, output_steps(lowered))
+    outputs = compare_outputs(lowered.signature, checked.gate.reference, got, output_steps(lowered))
     limits = request.parity or ParityLimits()
     parity = Parity(outputs, len(got), samples.kind, limits, held.device.name)
     warnings = tuple(w for w in deployment.warnings if not w.startswith(NOT_HERE))

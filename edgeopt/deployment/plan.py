@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgeopt.deployment.choose import Candidate, choose_backend, choose_precision
+from edgeopt.deployment.choose import ConsideredBackend, choose_backend, choose_precision
 from edgeopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edgeopt.deployment.request import Request
     from edgeopt.ir import Program
 
-__all__ = ["Candidate", "Plan", "PlannedGate", "make_plan"]
+__all__ = ["ConsideredBackend", "Plan", "PlannedGate", "make_plan"]
 
 
 class PlannedGate(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ class Plan(msgspec.Struct, frozen=True):
     target: str
     title: str
     backend: str
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[ConsideredBackend, ...]
     precision: str
     precision_reason: str
     quantization: dict[str, Any]

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from edgeopt.contracts import Device, Progress, Watch
     from edgeopt.gate.floors import FidelityLimits
     from edgeopt.gate.parity import ParityLimits
-    from edgeopt.ir import Program
     from edgeopt.quantization import QuantizationConfig
 
 __all__ = ["PRECISIONS", "Request", "silent"]
@@ -69,8 +68,6 @@ class Request:
             in the user's cache folder, ``none`` for none.
         progress: Told how far the work is.
         watch: Told of each trial of the tuning.
-        original: The model as it was before a recipe, and its float program: what is deployed is
-            compared with it. None where there was no recipe.
     """
 
     example_inputs: Any = None
@@ -97,7 +94,6 @@ class Request:
     tuning_database: str = ""
     progress: Progress = silent
     watch: Watch | None = None
-    original: tuple[Any, Program] | None = None
 
     @property
     def compile_options(self) -> CompileOptions:

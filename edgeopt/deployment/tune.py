@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts import TuneOptions, TunesKernels
 from edgeopt.errors import EdgeoptError, InputError, PluginError
-from edgeopt.registry import backends, find_backend, find_target
+from edgeopt.registry import backends, find_backend
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,20 +66,20 @@ def tune_model(model: Any, target: str | Path | Target, request: Request) -> Tun
     Raises:
         EdgeoptError: What planning, quantizing and the backend raise.
     """
-    from edgeopt.deployment.build import quantized  # noqa: PLC0415 (torch)
+    from edgeopt.deployment import steps  # noqa: PLC0415 (torch)
+    from edgeopt.deployment.candidate import Source  # noqa: PLC0415 (torch)
     from edgeopt.deployment.choose import require_supported  # noqa: PLC0415
-    from edgeopt.deployment.deploy import calibration_of, plan_deployment  # noqa: PLC0415
     from edgeopt.passes import run_passes  # noqa: PLC0415
 
-    plan, program = plan_deployment(model, target, request)
-    found, backend = find_target(target), find_backend(plan.backend)
-    if program is None or request.tuning is None or not isinstance(backend, TunesKernels):
+    job = steps.plan(model, target, request)
+    backend = job.backend
+    if request.tuning is None or not isinstance(backend, TunesKernels):
         raise InputError("there is nothing to tune", where="tune")
-    samples = calibration_of(program, plan, request, model)
-    program = quantized(program, samples, plan.quantization, progress=request.progress)
-    require_supported(backend.support(program, found))
-    lowered = run_passes(program, backend.passes(found))
-    return _run(backend, lowered, found, request)
+    source = Source(job.program, steps.samples(model, job).calibration)
+    program = steps.quantize(job, source).program
+    require_supported(backend.support(program, job.target))
+    lowered = run_passes(program, backend.passes(job.target))
+    return _run(backend, lowered, job.target, request)
 
 
 def _run(backend: TunesKernels, lowered: Program, target: Target, request: Request) -> TuningReport:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.deployment.deploy import plan_deployment, run_deployment
+from edgeopt.deployment import steps
+from edgeopt.deployment.deploy import deploy_beside
 from edgeopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -74,10 +75,10 @@ def deploy_with_recipe(
     else:
         request = _with_data(request, cooking)
         made = _compressed(model, target, request, cooking)
-    request = replace(request, original=(model, made.original))
     if made.program.precision != "float32":
         request = replace(request, quantization=None)
-    done = run_deployment(made.program, target, request)
+    job = steps.plan(made.program, target, request)
+    done = deploy_beside(job, steps.baseline(model, job, made.original))
     return replace(done, compressed=made)
 
 
@@ -92,7 +93,7 @@ def _compressed(
     if recipe.makes_integers and request.quantization is not None:
         what = "the recipe quantizes, and quantization was given too"
         raise InputError(what, where="quantization", hint="pass overrides= for the recipe's step")
-    plan_deployment(model, target, request)
+    steps.plan(model, target, request)
     given = Given(
         example_inputs=request.example_inputs,
         data=cooking.train_data,

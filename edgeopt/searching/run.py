@@ -13,11 +13,11 @@ import torch
 
 from edgeopt.data.batches import rereadable
 from edgeopt.deployment.attempts import keep_counts
+from edgeopt.deployment.baseline import Baseline
 from edgeopt.deployment.build import make_config
-from edgeopt.deployment.deploy import as_program
-from edgeopt.deployment.gates import FloatSide
 from edgeopt.deployment.request import Request, silent
 from edgeopt.deployment.samples import collect_samples
+from edgeopt.deployment.steps import as_program
 from edgeopt.errors import DeviceError, EdgeoptError, InputError
 from edgeopt.registry import find_target
 from edgeopt.searching.bench import Bench
@@ -86,13 +86,13 @@ class _Search:
         engines, notes = engines_of(program, self.target, options)
         self.notes = (*self.notes, *notes)
         request = self._request()
-        side = FloatSide(self.model, program, replace(request, device=None), samples)
+        baseline = Baseline(self.model, program, samples, options.evaluate, request.progress)
         shape = {"engines": engines, "pruned": (0.0, *ratios), **switches_of(program, options)}
         parts = parts_of(options, self.device, shape, pruning)
         identity = identity_of(program, self.target, samples, parts)
         with open_study(options.study, identity, timed=self.device is not None) as study:
-            float_score = self._float_score(side, study)
-            bench = Bench(side, self.target, request, options.given(), None, study)
+            float_score = self._float_score(baseline, study)
+            bench = Bench(baseline, self.target, request, options.given(), None, study)
             if ratios:
                 bench.prune = self._pruner(study, pruning)
             floats = self._floats(bench, engines)
@@ -127,9 +127,9 @@ class _Search:
         request.check()
         return request
 
-    def _float_score(self, side: FloatSide, study: Study) -> float:
+    def _float_score(self, baseline: Baseline, study: Study) -> float:
         """Returns the float model's score; refuses a study that remembers another."""
-        score = 1.0 if self.options.evaluate is None else side.score()
+        score = 1.0 if self.options.evaluate is None else baseline.score
         known = float(study.remember("float score", lambda: score))
         if abs(known - score) > _SAME_SCORE * max(1.0, abs(known)):
             raise InputError(
