@@ -22,7 +22,7 @@ from safetensors.torch import load_model, save_model
 from torch.nn import functional
 
 import edgeopt
-from edgeopt.devices.cache import cache_folder
+from edgeopt.files import cache_folder
 from edgeopt.ir import load_program, save_program
 
 if TYPE_CHECKING:

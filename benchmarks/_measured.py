@@ -12,7 +12,7 @@ from _lite0 import lite0
 
 import edgeopt
 from edgeopt.bundles import read_bundle
-from edgeopt.devices.cache import cache_folder
+from edgeopt.files import cache_folder
 
 if TYPE_CHECKING:
     from edgeopt.bundles import Bundle

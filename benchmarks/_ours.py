@@ -11,7 +11,7 @@ import numpy as np
 from _lite0 import lite0
 
 import edgeopt
-from edgeopt.devices.cache import cache_folder
+from edgeopt.files import cache_folder
 from edgeopt.ir import load_program, save_program
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from _lite0 import lite0
 
-from edgeopt.devices.cache import cache_folder
+from edgeopt.files import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

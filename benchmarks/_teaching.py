@@ -19,7 +19,7 @@ from photographs import calibration_set, held_out_set, photograph_counts
 from safetensors.torch import load_model, save_model
 from torch import nn
 
-from edgeopt.devices.cache import cache_folder
+from edgeopt.files import cache_folder
 
 if TYPE_CHECKING:
     import numpy as np

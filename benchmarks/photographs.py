@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from edgeopt.devices.cache import cache_folder
+from edgeopt.files import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,8 +27,8 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import edgeopt
-from edgeopt.devices.cache import cache_folder
 from edgeopt.errors import BudgetError
+from edgeopt.files import cache_folder
 from edgeopt.searching import run as searching
 from edgeopt.searching.space import Space
 

@@ -7,13 +7,14 @@ import io
 import json
 import zipfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from edgeopt.bundles.layout import EXECUTABLE, MANIFEST
 from edgeopt.bundles.manifest import Manifest, decode_manifest
 from edgeopt.bundles.paths import MAX_TOTAL_BYTES, check_names
+from edgeopt.bundles.publish import publish
 from edgeopt.bundles.storage import Zip, open_storage
 from edgeopt.contracts import Artifact
 from edgeopt.errors import BundleError, InputError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgeopt.bundles.golden import GoldenSamples
-    from edgeopt.bundles.storage import Storage
+    from edgeopt.bundles.storage import Folder, Storage
 
 __all__ = ["Bundle", "read_bundle"]
 
@@ -42,7 +43,7 @@ class Bundle:
 
     path: Path
     manifest: Manifest
-    storage: Storage
+    storage: Folder | Zip
 
     @property
     def name(self) -> str:
@@ -149,10 +150,12 @@ class Bundle:
             InputError: ``into`` exists.
             BundleError: It cannot be written.
         """
-        from edgeopt.bundles.publish import publish  # noqa: PLC0415 (only this method writes)
+        files, place = self._files(), Path(into)
+        return publish(files, place, as_zip=False, overwrite=False, check=read_bundle).at(place)
 
-        publish(self._files(), Path(into), as_zip=False, overwrite=False)
-        return read_bundle(Path(into))
+    def at(self, path: Path) -> Bundle:
+        """Returns this bundle after it was moved to ``path``."""
+        return replace(self, path=path, storage=type(self.storage)(path))
 
     def pack(self) -> bytes:
         """Returns this bundle as the content of a .zip, to be sent somewhere.

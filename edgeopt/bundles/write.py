@@ -65,8 +65,7 @@ def write_bundle(  # noqa: PLR0913 (the parts of a bundle, by name)
         preprocess=preprocess,
         labels=labels,
     )
-    publish(files, path, as_zip=zip or path.suffix == ".zip", overwrite=overwrite)
-    return read_bundle(path)
+    return _published(files, path, as_zip=zip or path.suffix == ".zip", overwrite=overwrite)
 
 
 def add_report(bundle: Bundle, report: Mapping[str, Any]) -> Bundle:
@@ -76,8 +75,8 @@ def add_report(bundle: Bundle, report: Mapping[str, Any]) -> Bundle:
         InputError: The report is not plain JSON.
         BundleError: The bundle changed meanwhile, or cannot be written; the old one stays.
     """
-    publish(_with_report(bundle, report), bundle.path, as_zip=bundle.is_zip, overwrite=True)
-    return read_bundle(bundle.path)
+    files = _with_report(bundle, report)
+    return _published(files, bundle.path, as_zip=bundle.is_zip, overwrite=True)
 
 
 def copy_bundle(
@@ -96,8 +95,11 @@ def copy_bundle(
         BundleError: The bundle changed meanwhile, or cannot be written.
     """
     files = _with_report(bundle, report)
-    publish(files, path, as_zip=path.suffix == ".zip", overwrite=overwrite)
-    return read_bundle(path)
+    return _published(files, path, as_zip=path.suffix == ".zip", overwrite=overwrite)
+
+
+def _published(files: Mapping[str, bytes], path: Path, *, as_zip: bool, overwrite: bool) -> Bundle:
+    return publish(files, path, as_zip=as_zip, overwrite=overwrite, check=read_bundle).at(path)
 
 
 def _with_report(bundle: Bundle, report: Mapping[str, Any]) -> dict[str, bytes]:

@@ -102,7 +102,7 @@ def _program(name: str, what: str, fix: str) -> dict[str, str]:
 
 
 def _cache() -> dict[str, str]:
-    from edgeopt.devices.cache import cache_folder  # noqa: PLC0415
+    from edgeopt.files import cache_folder  # noqa: PLC0415
     from edgeopt.units import shown_bytes  # noqa: PLC0415 (only here)
 
     folder = cache_folder()

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 
 from edgeopt.devices.remote import RemoteDevice
-from edgeopt.devices.shell import quote
+from edgeopt.devices.shell import chosen_program, quote
 from edgeopt.errors import DeviceError
 
 __all__ = ["AdbDevice"]
@@ -45,7 +44,7 @@ class AdbLink:
     def argv(self, line: str) -> list[str]:
         """Returns the command that hands ``line`` to the device's shell."""
         which = ["-s", self._serial] if self._serial else []
-        return [*_program(), *which, "shell", "-T", line]
+        return [*chosen_program("EDGEOPT_ADB", "adb"), *which, "shell", "-T", line]
 
     def lost(self, said: str) -> DeviceError:
         """Returns what to raise after ``adb`` failed with the words ``said``."""
@@ -82,7 +81,3 @@ class AdbDevice(RemoteDevice):
             raise DeviceError(f"{serial!r} is no serial number", where="device", hint=hint)
         called = name or (f"adb:{serial}" if serial else "adb")
         super().__init__(AdbLink(serial, called), quote(work))
-
-
-def _program() -> list[str]:
-    return shlex.split(os.environ.get("EDGEOPT_ADB", "")) or ["adb"]

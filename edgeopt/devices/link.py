@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import tempfile
+import threading
 import time
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol, Self
 
 import msgspec
 
@@ -20,10 +22,14 @@ if TYPE_CHECKING:
 
     from edgeopt.devices.shell import Answer
 
-__all__ = ["Link", "Said", "call", "hold"]
+__all__ = ["Limits", "Link", "Said", "call", "hold", "patience_s"]
 
 QUICK_S = 120.0
 """Seconds that a script which moves no data may take."""
+MOST_BYTES = 64 << 20
+"""So much a script may say that moves no data."""
+_SLOWEST = 128 << 10  # bytes a second that a device takes or gives, at least
+_LATER_S = 10  # seconds after this machine has given up, the device does as well, if it still runs
 _HEAD = 1 << 16
 _POLL_S = 0.02
 _LETTING_GO_S = 10.0
@@ -50,6 +56,23 @@ class Link(Protocol):
     def environment(self) -> dict[str, str]:
         """Returns the environment of that command."""
         ...
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How far an exchange may go.
+
+    Attributes:
+        timeout_s: Seconds after which the device counts as lost; infinity waits for the transport.
+        most_bytes: What the device may say, output and error output each.
+    """
+
+    timeout_s: float
+    most_bytes: int
+
+    @property
+    def later_s(self) -> int | None:
+        """Seconds after which the device itself ends the script."""
+        return None if math.isinf(self.timeout_s) else math.ceil(self.timeout_s) + _LATER_S
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -81,37 +104,46 @@ def call(
     body: str,
     *,
     feed: Callable[[IO[bytes]], None] | None = None,
-    timeout_s: float | None = QUICK_S,
+    limits: Limits | None = None,
     into: IO[bytes] | None = None,
+    watches: bool = False,
 ) -> Said:
     """Returns the answer of the script ``body``.
 
     The script's input stays open for as long as this machine waits for it, and ends when the
-    connection or this process does: a script can watch it.
+    connection or this process does. The device ends the script then, and when its time is over.
 
     Args:
         link: The way to the device.
         body: A script that ends with ``end WORD NUMBER``.
         feed: Writes the script's input.
-        timeout_s: Seconds after which the device counts as lost; None waits for the transport.
+        limits: How far it may go; `QUICK_S` and `MOST_BYTES` where None.
         into: A file that takes the output in place of the answer; it ends at its beginning.
+        watches: Whether the script itself watches its input and the time.
 
     Raises:
-        DeviceError: The device cannot be reached, or was lost meanwhile.
+        DeviceError: The device cannot be reached, was lost meanwhile, or said too much.
     """
     frame = Frame()
-    argv = link.argv(for_any_shell(frame.around(body)))
+    limits = limits or Limits(QUICK_S, MOST_BYTES)
+    script = frame.around(body, limit_s=limits.later_s, watch=feed is None and not watches)
+    argv = link.argv(for_any_shell(script))
     begun = time.perf_counter()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         target = into or out
-        in_time = _talk(link, argv, (target, err), feed, timeout_s)
+        broken = _talk(link, argv, (target, err), feed, limits)
         answer = frame.read(_start(target, _HEAD), _start(err, _MAX_STDERR))
-        if not answer.word:
-            raise _lost(link, answer, timeout_s if not in_time else None)
+        if broken or not answer.word:
+            raise _lost(link, answer, broken)
         target.seek(answer.stdout_at)
         stdout = b"" if into is not None else target.read()
     wall_s = time.perf_counter() - begun
     return Said(answer.word, answer.number, stdout, answer.stderr, wall_s)
+
+
+def patience_s(size: int) -> float:
+    """Returns how many seconds ``size`` bytes may be on their way."""
+    return QUICK_S + size / _SLOWEST
 
 
 @contextmanager
@@ -127,11 +159,12 @@ def hold(link: Link, body: str) -> Iterator[Said | None]:
     frame = Frame()
     argv = link.argv(for_any_shell(frame.around(body)))
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        with _started(link, argv, (out, err)) as process:
+        limits = Limits(math.inf, MOST_BYTES)
+        with _started(link, argv, (out, err)) as process, _Watch(process, (out, err), limits):
             deadline = time.monotonic() + QUICK_S
             while process.poll() is None and not _start(out, _HEAD).endswith(b"\nheld\n"):
                 if time.monotonic() > deadline:
-                    raise _lost(link, frame.read(b"", b""), QUICK_S)
+                    raise _lost(link, frame.read(b"", b""), _silent(QUICK_S))
                 time.sleep(_POLL_S)
             if process.poll() is None:
                 yield None
@@ -143,15 +176,50 @@ def hold(link: Link, body: str) -> Iterator[Said | None]:
         head = _start(out, _HEAD)
         answer = frame.read(head, _start(err, _MAX_STDERR))
         if not answer.word:
-            raise _lost(link, answer, None)
+            raise _lost(link, answer, "")
         yield Said(answer.word, answer.number, head[answer.stdout_at :], answer.stderr, 0.0)
 
 
-def _lost(link: Link, answer: Answer, waited_s: float | None) -> DeviceError:
-    if waited_s is not None:
-        what = f"the device did not answer for {waited_s:g} s"
-        return DeviceError(what, where=link.name, hint="is it still on, and in the network?")
+def _silent(waited_s: float) -> str:
+    return f"the device did not answer for {waited_s:g} s"
+
+
+def _lost(link: Link, answer: Answer, broken: str) -> DeviceError:
+    if broken:
+        hint = "is it still on, and in the network? What it ran there it ends as well"
+        return DeviceError(broken, where=link.name, hint=hint)
     return link.lost(answer.stderr.decode("utf-8", "replace"))
+
+
+class _Watch:
+    """Ends a process that breaks the limits, on a thread: whatever else waits for it, goes on then."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], streams: tuple[IO[bytes], ...], limits: Limits
+    ) -> None:
+        self.broken = ""
+        self._process, self._streams, self._limits = process, streams, limits
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True, name="edgeopt-exchange")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        deadline = time.monotonic() + self._limits.timeout_s
+        while not self._done.wait(_POLL_S):
+            if any(os.fstat(s.fileno()).st_size > self._limits.most_bytes for s in self._streams):
+                self.broken = f"it sent more than {self._limits.most_bytes >> 20} MiB"
+            elif time.monotonic() > deadline:
+                self.broken = _silent(self._limits.timeout_s)
+            if self.broken:
+                end_group(self._process)
+                return
 
 
 def _talk(
@@ -159,19 +227,16 @@ def _talk(
     argv: list[str],
     streams: tuple[IO[bytes], IO[bytes]],
     feed: Callable[[IO[bytes]], None] | None,
-    timeout_s: float | None,
-) -> bool:
-    """Runs ``argv`` to its end; returns whether that came in time."""
-    with _started(link, argv, streams) as process:
-        try:
-            if feed is not None and process.stdin is not None:
-                with suppress(BrokenPipeError, ConnectionError):  # the frame says what happened
-                    feed(process.stdin)
-                    process.stdin.close()
-            process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+    limits: Limits,
+) -> str:
+    """Runs ``argv`` to its end; returns which limit it broke, if any."""
+    with _started(link, argv, streams) as process, _Watch(process, streams, limits) as watch:
+        if feed is not None and process.stdin is not None:
+            with suppress(BrokenPipeError, ConnectionError):  # the frame says what happened
+                feed(process.stdin)
+                process.stdin.close()
+        process.wait()
+    return watch.broken
 
 
 @contextmanager

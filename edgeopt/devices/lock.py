@@ -1,6 +1,6 @@
 """Keeps two measurements off one device.
 
-The lock is the system's own (``flock``) on a file that all users of a machine share, so what a process
+The lock is the system's own (filelock) on a file that all users of a machine share, so what a process
 held is free when it ends, however it ends: no lock is ever stale. Of a device behind a shell, a script
 there holds it for as long as the connection lives. The file says who holds it.
 """
@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.devices.link import hold
 from edgeopt.devices.shell import quote
-from edgeopt.errors import DeviceError
+from edgeopt.errors import DeviceError, InputError
+from edgeopt.files import Busy, locked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from edgeopt.devices.link import Link
 
@@ -73,25 +74,18 @@ def hold_machine(name: str, wait_s: float, folder: Path | None = None) -> Iterat
     Raises:
         DeviceError: Another process holds it for longer.
     """
-    import fcntl  # noqa: PLC0415 (not on Windows)
-
-    handle = _open(folder or _place(), name)
+    path = (folder or _place()) / NAME
     try:
-
-        def attempt() -> str | None:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return os.pread(handle, 1000, 0).decode("utf-8", "replace") or "?"
-            return None
-
-        _until(attempt, name, wait_s)
-        with suppress(OSError):  # another user's file cannot be written, and is held all the same
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, owner().encode(), 0)
-        yield
-    finally:
-        os.close(handle)
+        with locked(path, wait_s=wait_s, mode=0o666):
+            with suppress(
+                OSError
+            ):  # another user's file cannot be written; it is held all the same
+                path.write_text(owner(), encoding="utf-8")
+            yield
+    except Busy as error:
+        raise _busy(name, _holder(path), wait_s) from error
+    except InputError as error:
+        raise DeviceError(f"the lock's file {error.what}", where=f"{name}: {path}") from error
 
 
 @contextmanager
@@ -125,12 +119,13 @@ def owner() -> str:
     return json.dumps({**facts, "since": time.strftime("%Y-%m-%d %H:%M:%S %z")}) + "\n"
 
 
-def _until(attempt: Callable[[], str | None], name: str, wait_s: float) -> None:
-    deadline = time.monotonic() + wait_s
-    while (holder := attempt()) is not None:
-        if time.monotonic() > deadline:
-            raise _busy(name, holder, wait_s)
-        time.sleep(_PAUSE_S)
+def _holder(path: Path) -> str:
+    """Returns what the file says of who holds it."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(1000).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _busy(name: str, holder: str, wait_s: float) -> DeviceError:
@@ -146,19 +141,6 @@ def _busy(name: str, holder: str, wait_s: float) -> DeviceError:
 def _place() -> Path:
     found = (Path(one) for one in PLACES if os.access(one, os.W_OK))
     return next(found, Path.home())
-
-
-def _open(folder: Path, name: str) -> int:
-    """Returns the open file; one of another user, who made it first, will do."""
-    path = folder / NAME
-    flags = os.O_CLOEXEC | os.O_NOFOLLOW
-    for way in (os.O_RDWR, os.O_RDWR | os.O_CREAT, os.O_RDONLY):
-        with suppress(OSError):
-            handle = os.open(path, flags | way, 0o666)
-            with suppress(OSError):  # only its owner may
-                os.fchmod(handle, 0o666)
-            return handle
-    raise DeviceError("the lock's file cannot be made", where=f"{name}: {path}")
 
 
 def _script() -> str:

@@ -151,7 +151,7 @@ def _add_bytes(parcel: tarfile.TarFile, name: str, content: bytes) -> None:
     parcel.addfile(member, io.BytesIO(content))
 
 
-def unpack(stream: IO[bytes], new: Path, where: str) -> None:
+def unpack(stream: IO[bytes], new: Path, where: str, most_bytes: int) -> None:
     """Unpacks a folder that a device sent as a tar stream.
 
     A device is not trusted: nothing but files and folders, all of them below ``new``.
@@ -160,17 +160,26 @@ def unpack(stream: IO[bytes], new: Path, where: str) -> None:
         stream: The stream.
         new: The folder to make.
         where: What to call the device in an error.
+        most_bytes: What its files may come to: a small stream can describe large ones.
 
     Raises:
-        DeviceError: It holds something else.
+        DeviceError: It holds something else, or too much.
         OSError: This machine did not let it be written.
     """
     new.mkdir()
     try:
         with tarfile.open(fileobj=stream, mode="r:") as parcel:
+            left = most_bytes
             for member in parcel:
+                left -= member.size + tarfile.BLOCKSIZE
+                if left < 0 or member.issparse():
+                    what = f"it sent more than {most_bytes >> 20} MiB, or a file with holes"
+                    raise DeviceError(what, where=where)
                 _take(parcel, member, new, where)
-    except tarfile.TarError as error:
+            stream.seek(parcel.offset)  # what is no header ends it as well, and says nothing
+            if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise DeviceError("what it sent is no archive, or not all of one", where=where)
+    except (tarfile.TarError, ValueError, EOFError, OverflowError, RecursionError) as error:
         raise DeviceError(f"what it sent cannot be read: {error}", where=where) from error
 
 

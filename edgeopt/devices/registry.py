@@ -10,22 +10,20 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import tomllib
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
+import tomli_w
 
-from edgeopt.devices.cache import only_one
 from edgeopt.errors import DeviceError
+from edgeopt.files import config_folder, is_shut, locked, write_file
 from edgeopt.registry.suggest import did_you_mean
-from edgeopt.registry.target_registry import user_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["Known", "add_device", "known_devices", "registry_file", "remove_device"]
 
@@ -53,7 +51,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 def registry_file() -> Path:
     """Returns where the user's devices are written; it need not exist."""
-    return user_folder().parent / "devices.toml"
+    return config_folder() / "devices.toml"
 
 
 def known_devices() -> dict[str, Known]:
@@ -63,6 +61,8 @@ def known_devices() -> dict[str, Known]:
         DeviceError: The file cannot be read.
     """
     path = registry_file()
+    if is_shut(path):  # a container without a home: nobody wrote anything there
+        return {}
     try:
         text = path.read_text(encoding="utf-8")
         return msgspec.convert(tomllib.loads(text), _File).devices
@@ -77,6 +77,7 @@ def add_device(name: str, known: Known, *, replace: bool = False) -> None:
 
     Raises:
         DeviceError: The name cannot be one or is taken, or the file cannot be written.
+        InputError: There is no folder for the file, and none can be made.
     """
     _check_name(name)
     with _changing() as devices:
@@ -112,7 +113,7 @@ def _check_name(name: str) -> None:
 def _changing() -> Iterator[dict[str, Known]]:
     """Yields all devices, and writes them as they are afterwards; one process at a time."""
     path = registry_file()
-    with only_one(path.with_name(f".{path.name}.lock")):
+    with locked(path.with_name(f".{path.name}.lock")):
         devices = known_devices()
         yield devices
         _write(path, devices)
@@ -120,37 +121,14 @@ def _changing() -> Iterator[dict[str, Known]]:
 
 def _write(path: Path, devices: dict[str, Known]) -> None:
     """Writes the file, whole or not at all."""
-    text = _HEAD + "".join(
-        f"\n[devices.{_quoted(name)}]\n"
-        + "".join(f"{key} = {_quoted(value)}\n" for key, value in _fields(known) if value)
-        for name, known in sorted(devices.items())
-    )
-    draft = ""
+    rows = {name: _row(known) for name, known in sorted(devices.items())}
+    text = _HEAD + tomli_w.dumps({"devices": rows})
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as stream:
-            draft = stream.name
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(draft).replace(path)
+        write_file(path, text.encode())
     except OSError as error:
-        with suppress(OSError):
-            Path(draft).unlink()
         raise DeviceError(f"cannot be written: {error.strerror}", where=str(path)) from error
 
 
-def _fields(known: Known) -> list[tuple[str, str]]:
-    return [("device", known.device), ("target", known.target), ("notes", known.notes)]
-
-
-def _quoted(text: str) -> str:
-    """Returns ``text`` as a basic string of TOML."""
-    return '"' + "".join(_escaped(letter) for letter in text) + '"'
-
-
-def _escaped(letter: str) -> str:
-    if letter in '"\\':
-        return f"\\{letter}"
-    return letter if letter.isprintable() else f"\\U{ord(letter):08X}"
+def _row(known: Known) -> dict[str, str]:
+    """Returns the fields that say something."""
+    return {name: text for name, text in msgspec.structs.asdict(known).items() if text}

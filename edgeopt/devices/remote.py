@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from edgeopt.contracts import Completed
 from edgeopt.devices.about import About, ask_about
-from edgeopt.devices.link import Link, Said, call
+from edgeopt.devices.link import MOST_BYTES, Limits, Link, Said, call, patience_s
 from edgeopt.devices.lock import hold_remote
 from edgeopt.devices.merge import merge_installed
 from edgeopt.devices.parcel import Content, held_there, scan, unpack, write_parcel
@@ -37,6 +37,10 @@ __all__ = ["RemoteDevice"]
 
 _GRACE_S = 30.0
 """Seconds that a device may take to say that it ended a program which took too long."""
+LISTING_S = 3600.0
+"""Seconds that a device may take to digest what lies there."""
+MOST_PULLED = 4 << 30
+"""So many bytes may come from a device at once."""
 _MARGIN_KB = 1024
 _MAKE_ROOM = "what lies in {0}/bundles and {0}/site may be removed"
 _SIGNALS = range(129, 193)  # what a shell makes of a program that a signal ended
@@ -89,7 +93,7 @@ class RemoteDevice:
         """
         path = self._path(remote)
         content = scan(Path(local))
-        listed = call(self._link, listing_script(path), timeout_s=None)
+        listed = call(self._link, listing_script(path), limits=Limits(LISTING_S, MOST_BYTES))
         there = held_there(listed.stdout)
         if listed.word in {"file", "folder"} and there == content:
             return
@@ -97,7 +101,8 @@ class RemoteDevice:
         self._check_room(Path(local), content, same, listed.number)
         feed = partial(write_parcel, source=Path(local), content=content, kept=same)
         script = push_script(path, secrets.token_hex(4))
-        said = call(self._link, script, feed=feed, timeout_s=None)
+        size = sum(_size(Path(local), name) for name in content.keys() - set(same))
+        said = call(self._link, script, feed=feed, limits=Limits(patience_s(size), MOST_BYTES))
         if said.word != "done":
             full = said.word == "full"
             reason = f"no room is left there ({said.reason})" if full else said.reason
@@ -113,8 +118,10 @@ class RemoteDevice:
         """
         path = self._path(remote)
         where = f"{self.name}:{path}"
+        limit = self._room_for(path)
         with tempfile.TemporaryFile() as stream:
-            said = call(self._link, pull_script(path), timeout_s=None, into=stream)
+            limits = Limits(patience_s(limit), limit)
+            said = call(self._link, pull_script(path), limits=limits, into=stream)
             if said.word == "missing":
                 raise DeviceError("there is no such file or folder", where=where)
             if said.word == "link":
@@ -123,7 +130,7 @@ class RemoteDevice:
                 raise DeviceError(f"cannot be copied: {said.reason}", where=where)
             with whole(Path(local), where) as new:
                 if said.word == "folder":
-                    unpack(stream, new, self.name)
+                    unpack(stream, new, self.name, limit)
                 else:
                     _write(stream, new, program=said.word == "program")
 
@@ -161,8 +168,9 @@ class RemoteDevice:
             limit_s=limit_s,
             most_bytes=MAX_OUTPUT,
         )
-        patience_s = None if limit_s is None else limit_s + _GRACE_S
-        said = call(self._link, body, timeout_s=patience_s)
+        patience = math.inf if limit_s is None else limit_s + _GRACE_S
+        limits = Limits(patience, 2 * MAX_OUTPUT)  # the script cuts the output itself
+        said = call(self._link, body, limits=limits, watches=True)
         return self._completed(said, command, folder, timeout_s)
 
     def install(self, requirements: Sequence[str], into: PurePosixPath) -> None:
@@ -240,9 +248,30 @@ class RemoteDevice:
         body = f"[ -d {quote(self._path(remote))} ] && end yes 0\nend no 0"
         return call(self._link, body).word == "yes"
 
+    def _room_for(self, path: PurePosixPath) -> int:
+        """Returns how many bytes ``path`` may be when it comes: by what the device says, with room.
+
+        Raises:
+            DeviceError: It is too large, or this machine has no room for it.
+        """
+        script = (
+            f"p={quote(path)}\n"
+            '{ du -skL --apparent-size "$p" || du -skL "$p"; } 2>/dev/null\nend size 0'
+        )
+        said = call(self._link, script).stdout
+        digits = said.split(b"\t")[0].strip()[:15]
+        size = int(digits) * 1024 if digits.isdigit() else 0
+        # What a compressing file system stores in a block may be larger than that.
+        limit = min(8 * size + MOST_BYTES, MOST_PULLED)
+        free = shutil.disk_usage(tempfile.gettempdir()).free
+        if size > min(limit, free // 2):
+            what = f"{path} is too large to be copied: {size >> 20} MiB"
+            raise DeviceError(what, where=self.name, hint=f"{free >> 20} MiB are free here")
+        return min(limit, free // 2)
+
     def _check_room(self, local: Path, content: Content, same: list[str], free_kb: int) -> None:
         new = content.keys() - set(same)
-        size = sum((local / name if name else local).stat().st_size for name in new)
+        size = sum(_size(local, name) for name in new)
         needed_kb = size // 1024 + 4 * len(new) + _MARGIN_KB
         if 0 < free_kb < needed_kb:
             what = f"not enough room: {needed_kb // 1024} MiB needed, {free_kb // 1024} MiB free"
@@ -265,6 +294,11 @@ class RemoteDevice:
             what = f"`{words(command)}` ran longer than {timeout_s:g} s and was ended"
             raise DeviceError(what, where=self.name, hint=hint)
         return Completed(status, out, err, said.wall_s)
+
+
+def _size(local: Path, name: str) -> int:
+    """Returns the bytes of a member of `scan`."""
+    return (local / name if name else local).stat().st_size
 
 
 def _write(stream: IO[bytes], path: Path, *, program: bool) -> None:

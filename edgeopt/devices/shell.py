@@ -10,6 +10,7 @@ and an answer without its last line was cut off.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shlex
@@ -22,11 +23,31 @@ from edgeopt.errors import DeviceError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Answer", "Frame", "export", "for_any_shell", "quote"]
+__all__ = ["Answer", "Frame", "chosen_program", "export", "for_any_shell", "quote"]
 
 _PLAIN = re.compile(rb"[A-Za-z0-9 _./=:@+,-]")
 _LONGEST = 120_000  # Linux takes 131072 bytes in one argument
+# Ends the whole script when a command ends: `sleep`, or `cat` of the script's own input. Its output
+# goes nowhere, or the transport would wait for it; `$!` in its trap is that command.
+_GUARD = """guards=; script=$$; exec 4<&0
+guard() {
+  ( trap 'kill $!; exit 0' TERM; sh -c "$1" <&4 & wait $!; kill -9 "-$script" || kill -9 $script
+  ) >/dev/null 2>&1 &
+  guards="$guards $!"
+}"""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def chosen_program(variable: str, usual: str) -> list[str]:
+    """Returns the words of the command that an environment variable names, else ``usual``.
+
+    Raises:
+        DeviceError: It has a quote without an end.
+    """
+    try:
+        return shlex.split(os.environ.get(variable, "")) or [usual]
+    except ValueError as error:
+        raise DeviceError(f"is no command: {error}", where=variable) from error
 
 
 def quote(text: object) -> str:
@@ -92,12 +113,22 @@ class Frame:
     def __init__(self) -> None:
         self._mark = f"@edgeopt-{secrets.token_hex(8)}"
 
-    def around(self, body: str) -> str:
-        """Returns ``body`` as a script that says where its answer begins and ends."""
+    def around(self, body: str, *, limit_s: int | None = None, watch: bool = False) -> str:
+        """Returns ``body`` as a script that says where its answer begins and ends.
+
+        Args:
+            body: The script.
+            limit_s: Seconds after which the device ends it, with all that it started.
+            watch: Whether the device ends it when its input ends: then this machine, or the way to
+                it, is gone.
+        """
         mark = self._mark
+        guards = [f"guard 'exec sleep {limit_s}'"] if limit_s is not None else []
+        guards += ["guard 'exec cat'"] if watch else []
         return (
-            f'end() {{ printf \'\\n{mark} %s %s\\n\' "$1" "$2" >&2; exit 0; }}\n'
-            f"printf '{mark}\\n'; printf '{mark}\\n' >&2\n{body}\n"
+            f'end() {{ printf \'\\n{mark} %s %s\\n\' "$1" "$2" >&2; kill $guards 2>/dev/null; exit 0; }}\n'
+            f"printf '{mark}\\n'; printf '{mark}\\n' >&2\n"
+            + "\n".join([_GUARD, *guards, "exec 4<&-", body, ""])
         )
 
     def read(self, head: bytes, stderr: bytes) -> Answer:

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import socket
 import subprocess
 import tempfile
 import threading
 import weakref
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Self
 
 import msgspec
 
 from edgeopt.devices.remote import RemoteDevice
-from edgeopt.devices.shell import quote
+from edgeopt.devices.shell import chosen_program, quote
 from edgeopt.devices.ssh_errors import explain
 from edgeopt.errors import DeviceError
 
@@ -54,7 +54,7 @@ _OPTIONS = (
     "ForwardAgent=no",
     "ForwardX11=no",
 )
-"""Given on the command line, so that they come before any configuration."""
+"""Given on the command line before the user's words, so that they come before any configuration."""
 
 
 class SshAddress(msgspec.Struct, frozen=True):
@@ -181,7 +181,7 @@ class SshDevice(RemoteDevice):
     """A device behind SSH.
 
     The environment variable ``EDGEOPT_SSH`` replaces ``ssh`` by another command, for example
-    ``ssh -F FILE``.
+    ``ssh -F FILE``. Its options come after ours: none of them turns off the check of host keys.
 
     Args:
         spec: ``ssh://user@host:port/folder``; the user's SSH configuration knows what is left out.
@@ -205,9 +205,12 @@ class SshDevice(RemoteDevice):
 
 
 def _command(socket_path: Path, *options: str) -> list[str]:
-    program = shlex.split(os.environ.get("EDGEOPT_SSH", "")) or ["ssh"]
+    words = chosen_program("EDGEOPT_SSH", "ssh")
+    # The first that sets an option decides, so ours come before those of the user's command.
+    names = [PurePosixPath(word).name for word in words]
+    place = names.index("ssh") + 1 if "ssh" in names else 1
     given = [f"-o{option}" for option in (*_OPTIONS, *options, f"ControlPath={socket_path}")]
-    return [*program, "-T", *given]
+    return [*words[:place], "-T", *given, *words[place:]]
 
 
 def _listens(path: Path) -> bool:
@@ -237,12 +240,13 @@ def _sweep() -> None:
 def _end(folder: Path, address: SshAddress) -> None:
     """Ends the connection whose socket lies in ``folder``."""
     if _listens(folder / "s"):
-        subprocess.run(
-            [*_command(folder / "s"), "-O", "exit", *address.arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=CONNECT_TIMEOUT_S,
-            check=False,
-        )
+        with suppress(OSError, subprocess.TimeoutExpired, DeviceError):  # it ends when it is idle
+            subprocess.run(
+                [*_command(folder / "s"), "-O", "exit", *address.arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=CONNECT_TIMEOUT_S,
+                check=False,
+            )
     shutil.rmtree(folder, ignore_errors=True)

@@ -10,19 +10,18 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from edgeopt.devices.apt import Package, chosen_sources, download, unpack
-from edgeopt.devices.cache import cache_folder, only_one
 from edgeopt.devices.process import run_process
 from edgeopt.devices.qemu import EMULATED, Emulated, emulator
 from edgeopt.devices.relink import relink
 from edgeopt.devices.tree import difference, snapshot
 from edgeopt.errors import DeviceError
+from edgeopt.files import cache_folder, drafting, locked, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,13 +95,14 @@ def cached_sysroot(
 
     Raises:
         DeviceError: A tool is missing, or the packages cannot be had.
+        InputError: The cache cannot be written.
     """
     debian = EMULATED[arch].debian
     ingredients = repr((FORMAT, PACKAGES, _NEEDLESS, _KEPT, chosen_sources()))
     recipe = hashlib.sha256(ingredients.encode()).hexdigest()[:12]
     home = (cache or cache_folder()) / "sysroots"
     folder = home / f"{debian}-{recipe}"
-    with only_one(home / f".{folder.name}.lock"):
+    with locked(home / f".{folder.name}.lock"):
         found = _read(folder, arch)
         if found is None:
             _make(folder, arch, progress or (lambda *_: None))
@@ -153,32 +153,32 @@ def _read(folder: Path, arch: str) -> Sysroot | None:
 
 def _make(folder: Path, arch: str, progress: Callable[[str, float, float], None]) -> None:
     """Makes ``folder``, whole or not at all; a damaged one there is replaced."""
-    kind = EMULATED[arch]
-    for left in folder.parent.glob(f".{folder.name}.*.draft"):  # by a process that was ended
-        shutil.rmtree(left, ignore_errors=True)
-    prefix = f".{folder.name}."
-    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=prefix, suffix=".draft"))
     try:
-        progress("sysroot", 0, 3)
-        (draft / "apt").mkdir()
-        packages = download(PACKAGES, kind.debian, draft / "apt")
-        progress("sysroot", 1, 3)
-        root = draft / "new" / "root"
-        root.mkdir(parents=True)
-        for package in packages:
-            unpack(draft / "apt" / "cache" / "archives" / package.file, root)
-        _tidy(root)
-        progress("sysroot", 2, 3)
-        _compile(root, folder / "root", kind, arch)
-        _seal(draft / "new", arch, packages)
-        if folder.exists():
-            folder.rename(draft / "old")
-        (draft / "new").rename(folder)
-        progress("sysroot", 3, 3)
+        with drafting(folder) as draft:
+            _fill(draft, folder, arch, progress)
     except OSError as error:
         raise DeviceError(f"cannot be written: {error}", where=str(folder)) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _fill(
+    draft: Path, folder: Path, arch: str, progress: Callable[[str, float, float], None]
+) -> None:
+    """Makes ``folder`` in ``draft``, and puts it there."""
+    kind = EMULATED[arch]
+    progress("sysroot", 0, 3)
+    (draft / "apt").mkdir()
+    packages = download(PACKAGES, kind.debian, draft / "apt")
+    progress("sysroot", 1, 3)
+    root = draft / "new" / "root"
+    root.mkdir(parents=True)
+    for package in packages:
+        unpack(draft / "apt" / "cache" / "archives" / package.file, root)
+    _tidy(root)
+    progress("sysroot", 2, 3)
+    _compile(root, folder / "root", kind, arch)
+    _seal(draft / "new", arch, packages)
+    put(draft / "new", folder)
+    progress("sysroot", 3, 3)
 
 
 def _tidy(root: Path) -> None:

@@ -1,19 +1,16 @@
-"""Copies a file or a folder so that a whole copy appears under its name in one step.
-
-The copy is made beside the name (``.NAME.xxxxxxxx.draft``) and renamed when it is complete.
-"""
+"""Copies a file or a folder so that a whole copy appears under its name in one step."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import stat
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeopt.errors import DeviceError
+from edgeopt.files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,19 +43,13 @@ def whole(destination: Path, source: object) -> Iterator[Path]:
     Raises:
         DeviceError: The system did not let it be written; what lay there is still there.
     """
-    draft: Path | None = None
     try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        prefix = f".{destination.name}."
-        draft = Path(tempfile.mkdtemp(dir=destination.parent, prefix=prefix, suffix=".draft"))
-        yield draft / "new"
-        _put(draft / "new", destination, draft / "old")
+        # What is copied can be copied again: not worth the wait for the disk.
+        with replacing(destination, any_kind=True, sync=False) as new:
+            yield new
     except (OSError, shutil.Error) as error:
         what = f"{source} cannot be copied: {_reason(error)}"
         raise DeviceError(what, where=str(destination)) from error
-    finally:
-        if draft is not None:
-            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _check(source: Path, destination: Path) -> None:
@@ -87,21 +78,6 @@ def _copy_file(source: str, copy: str) -> None:
     if not stat.S_ISREG(os.stat(source).st_mode):  # noqa: PTH116 (as shutil calls it)
         raise OSError(f"{source} is neither a file nor a folder")
     shutil.copy2(source, copy)
-
-
-def _put(made: Path, destination: Path, old: Path) -> None:
-    """Renames ``made`` to ``destination``; what it takes the place of is at ``old`` afterwards."""
-    if made.is_dir() or (destination.is_dir() and not destination.is_symlink()):
-        if os.path.lexists(destination):
-            destination.rename(old)
-        try:
-            made.rename(destination)
-        except OSError:
-            if os.path.lexists(old):
-                old.rename(destination)
-            raise
-    else:
-        made.replace(destination)
 
 
 def _reason(error: OSError | shutil.Error) -> str:

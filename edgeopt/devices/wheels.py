@@ -10,9 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +19,7 @@ import msgspec
 from edgeopt.devices.merge import merge_installed
 from edgeopt.devices.process import run_process
 from edgeopt.errors import DeviceError
+from edgeopt.files import drafting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,15 +79,11 @@ def install_wheels(
     if not wanted:
         return
     try:
-        into.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=into.parent, prefix=f".{into.name}.", suffix=".draft"))
+        with drafting(into) as draft:
+            _run_pip(wanted, draft / "new", where, python)
+            merge_installed(draft / "new", into)
     except OSError as error:
         raise DeviceError(f"cannot be written: {error}", where=str(into)) from error
-    try:
-        _run_pip(wanted, draft / "new", where, python)
-        merge_installed(draft / "new", into)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def download_wheels(

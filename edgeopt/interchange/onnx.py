@@ -9,14 +9,13 @@ moved by 128: ONNX Runtime on x86 makes them so itself, but not where a value ha
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.errors import CompileError, PluginError, UnsupportedError
+from edgeopt.files import write_file
 from edgeopt.ir.source import operator_name, source_line
 from edgeopt.passes import PassSpec, run_passes
 
@@ -48,7 +47,7 @@ def export_onnx(program: Program, path: Path) -> Path:
         onnx.checker.check_model(proto, full_check=True)
     except Exception as error:  # onnx raises types of its own
         raise CompileError(f"onnx.checker: {error}", where=str(path)) from error
-    _write_atomically(Path(path), proto.SerializeToString(deterministic=True))
+    write_file(Path(path), proto.SerializeToString(deterministic=True))
     return Path(path)
 
 
@@ -204,17 +203,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         log.setLevel(level)
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise

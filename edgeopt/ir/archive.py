@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +12,7 @@ import msgspec
 from edgeopt.boundary import decode_json, read_file, stored_members
 from edgeopt.contracts.signature import Signature
 from edgeopt.errors import ProgramError
+from edgeopt.files import replacing
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.graph_schema import ExportedGraph, check_path
 from edgeopt.ir.program import Program, Sparsity, Step
@@ -187,16 +186,6 @@ def _read_parts(content: bytes | bytearray, where: str) -> dict[str, memoryview]
 
 
 def _write_atomically(path: Path, parts: dict[str, bytes]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-                for name, content in parts.items():
-                    archive.writestr(zipfile.ZipInfo(name, _DATE), content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    with replacing(path) as new, zipfile.ZipFile(new, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in parts.items():
+            archive.writestr(zipfile.ZipInfo(name, _DATE), content)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from edgeopt.devices.cache import only_one
 from edgeopt.errors import InputError
+from edgeopt.files import data_folder, is_shut, locked
 from edgeopt.measure.record import Record
 from edgeopt.measure.statistics import Ratio, ratio_of
 
@@ -44,9 +44,7 @@ def history_path() -> Path | None:
     chosen = os.environ.get("EDGEOPT_HISTORY", "")
     if chosen:
         return None if chosen == "none" else Path(chosen).expanduser().absolute()
-    general = Path(os.environ.get("XDG_DATA_HOME", ""))
-    folder = general if general.is_absolute() else Path.home() / ".local" / "share"
-    return folder / "edgeopt" / "history.jsonl"
+    return data_folder() / "history.jsonl"
 
 
 def append(record: Record, path: Path | None = None) -> bool:
@@ -65,7 +63,7 @@ def append(record: Record, path: Path | None = None) -> bool:
     if place is None:
         return False
     line = msgspec.json.encode(record) + _NEWLINE
-    with only_one(place.with_name(f".{place.name}.lock")):
+    with locked(place.with_name(f".{place.name}.lock")):
         try:
             with place.open("a+b") as stream:
                 stream.seek(0, os.SEEK_END)
@@ -89,7 +87,7 @@ def read_history(path: Path | None = None) -> tuple[list[Record], int]:
         InputError: The file cannot be read.
     """
     place = path or history_path()
-    if place is None or not place.exists():
+    if place is None or is_shut(place) or not place.exists():
         return [], 0
     try:
         lines = place.read_bytes().split(_NEWLINE)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from edgeopt.errors import InputError
+from edgeopt.files import write_file
 from edgeopt.measure.operators import OperatorProfile
 from edgeopt.measure.profile import Profile
 from edgeopt.measure.statistics import Latency
@@ -93,7 +94,7 @@ class Saved(msgspec.Struct, frozen=True):
             InputError: It cannot be written.
         """
         try:
-            path.write_bytes(msgspec.json.encode(self) + b"\n")
+            write_file(path.absolute(), msgspec.json.encode(self) + b"\n")
         except OSError as error:
             raise InputError(f"cannot be written: {error.strerror}", where=str(path)) from error
 

@@ -11,7 +11,6 @@ A step's folder gets its name when all of it is written.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import shutil
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgeopt.errors import EdgeoptError, InputError
+from edgeopt.files import Busy, locked, replacing, write_file
 from edgeopt.ir import Program, load_program, save_program
 from edgeopt.pruning.structure import changes, load_pruned, save_module
 from edgeopt.recipes.carry_out import Scratch, State
@@ -92,14 +92,13 @@ class Work:
         if self.path.exists() and any(self.path.iterdir()) and not known:
             raise InputError("holds something else", where=where, hint="name an empty folder")
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                hint = "wait for it, or name another folder"
-                raise InputError("another run is at work there", where=where, hint=hint) from error
-            self._begin(resume=resume)
-            yield
+        try:
+            with locked(self.path / "lock", wait_s=0):
+                self._begin(resume=resume)
+                yield
+        except Busy as error:
+            hint = "wait for it, or name another folder"
+            raise InputError("another run is at work there", where=where, hint=hint) from error
 
     def start(self) -> Figures | None:
         """Returns the model's figures at first, None where no run has measured them."""
@@ -143,19 +142,16 @@ class Work:
 
     def keep(self, place: int, state: State, record: StepRecord) -> None:
         """Keeps the result of the step at ``place``, whole or not at all."""
-        draft, folder = self._draft(place), self._folder(place)
-        result = draft / "result"
-        shutil.rmtree(result, ignore_errors=True)
-        result.mkdir(parents=True)
-        if state.program is not None:
-            save_program(state.program, result / "program.zip")
-        elif state.module is not None:
-            save_module(state.module, changes(self.model, state.module), result / "module")
-        files = sorted(p for p in result.rglob("*") if p.is_file())
-        digests = {str(p.relative_to(result)): _digest(p) for p in files}
-        _write(result / "record.json", _Done(record, digests))
-        result.rename(folder)
-        shutil.rmtree(draft)
+        with replacing(self._folder(place)) as result:
+            result.mkdir()
+            if state.program is not None:
+                save_program(state.program, result / "program.zip")
+            elif state.module is not None:
+                save_module(state.module, changes(self.model, state.module), result / "module")
+            files = sorted(p for p in result.rglob("*") if p.is_file())
+            digests = {str(p.relative_to(result)): _digest(p) for p in files}
+            _write(result / "record.json", _Done(record, digests))
+        shutil.rmtree(self._draft(place), ignore_errors=True)
 
     def _begin(self, *, resume: bool) -> None:
         file = self.path / "run.json"
@@ -195,10 +191,8 @@ class _Rounds:
         return int(last.name[6:]), load_pruned(last, self._module)
 
     def keep(self, module: torch.nn.Module, step: int) -> None:
-        draft = self._folder / "after.part"
-        shutil.rmtree(draft, ignore_errors=True)
-        save_module(module, changes(self._module, module), draft)
-        draft.rename(self._folder / f"after-{step}")
+        with replacing(self._folder / f"after-{step}") as new:
+            save_module(module, changes(self._module, module), new)
         for old in (f"after-{step - 1}", f"checkpoint-round-{step}"):
             shutil.rmtree(self._folder / old, ignore_errors=True)
 
@@ -261,9 +255,7 @@ def _damaged(place: Path, what: str) -> InputError:
 
 
 def _write(file: Path, value: Any) -> None:
-    draft = file.with_name(f"{file.name}.part")
-    draft.write_bytes(msgspec.json.format(msgspec.json.encode(value)))
-    draft.replace(file)
+    write_file(file, msgspec.json.format(msgspec.json.encode(value)))
 
 
 def _digest(path: Path) -> str:

@@ -8,16 +8,17 @@ does not stand in the way of the others.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
+from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeopt.contracts.target import Target
 from edgeopt.errors import TargetError
+from edgeopt.files import config_folder, is_shut
 from edgeopt.registry.descriptor import read_descriptor
 from edgeopt.registry.host import HOST_NAMES, detect_host
 from edgeopt.registry.suggest import canonical, did_you_mean
@@ -69,9 +70,7 @@ def find_target(target: str | Path | Target) -> Target:
 
 def user_folder() -> Path:
     """Returns the folder of the user's own descriptors, whether it exists or not."""
-    config = os.environ.get("XDG_CONFIG_HOME", "")
-    base = Path(config) if Path(config).is_absolute() else Path.home() / ".config"
-    return base / "edgeopt" / "targets"
+    return config_folder() / "targets"
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ class _Targets(Mapping[str, Target]):
 
 def _files() -> Iterator[_Entry]:
     folders = dict.fromkeys(folder.resolve() for folder in (*_plugin_folders(), user_folder()))
-    for folder in folders:
+    for folder in filterfalse(is_shut, folders):
         for path in sorted(folder.glob("*.toml")):
             yield _Entry(_names(path), str(path), partial(read_descriptor, path))
 

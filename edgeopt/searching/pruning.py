@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.errors import InputError
+from edgeopt.files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from torch import nn
 
@@ -91,14 +91,7 @@ class Pruner:
                 finetune=self.finetune,
                 **self.options,
             )
-            self.folder.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(prefix="draft-", dir=self.folder))
-            try:
-                small.save(draft / "model")
-                (draft / "model").replace(place)
-            except OSError:
-                if not place.exists():  # else another worker was quicker: its model is taken
-                    raise
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
+            # Where another worker was quicker, its model is taken.
+            with suppress(FileExistsError), replacing(place, overwrite=False) as new:
+                small.save(new)
         return load_pruned(place, self.model)

@@ -140,7 +140,7 @@ class _Search:
         return known
 
     def _pruner(self, study: Study, pruning: dict[str, Any]) -> Pruner:
-        from edgeopt.devices.cache import cache_folder  # noqa: PLC0415 (only here)
+        from edgeopt.files import cache_folder  # noqa: PLC0415 (only here)
 
         options = self.options
         if not isinstance(self.model, torch.nn.Module):

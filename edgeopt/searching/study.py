@@ -309,7 +309,7 @@ def _storage(url: str) -> Any:
 def _place(where: str | Path | None, identity: Mapping[str, str]) -> tuple[str, str]:
     """Returns the URL of the database and the name of the study in it."""
     if where is None:
-        from edgeopt.devices.cache import cache_folder  # noqa: PLC0415 (only here)
+        from edgeopt.files import cache_folder  # noqa: PLC0415 (only here)
 
         path = cache_folder() / "searches.sqlite"
         path.parent.mkdir(parents=True, exist_ok=True)

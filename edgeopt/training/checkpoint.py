@@ -1,29 +1,35 @@
 """Checkpoints of a training run: safetensors and JSON, written whole or not at all.
 
 A folder holds ``latest.json``, which names one subfolder and the digests of its files. The
-subfolder is complete before ``latest.json`` names it, so a run that is killed at any time leaves
+subfolder is complete, and on the disk, before ``latest.json`` names it, so a run that is killed at any time leaves
 the last good checkpoint behind. Nothing is pickled.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-import os
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from edgeopt.errors import InputError
+from edgeopt.files import Busy, locked, replacing, sweep, write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "VERSION",
     "Checkpoint",
+    "hold_folder",
     "load_optimizer",
     "optimizer_state",
     "read_checkpoint",
@@ -50,23 +56,57 @@ class Checkpoint:
     tensors: dict[str, Tensors] = field(default_factory=dict)
 
 
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Keeps other runs out of a folder of checkpoints until the block ends.
+
+    Raises:
+        InputError: Another run writes its checkpoints there, or the folder cannot be made.
+    """
+    try:
+        with locked(folder / "lock", wait_s=0):
+            yield
+    except Busy as error:
+        hint = "wait for it, or name another folder"
+        what = "another run writes its checkpoints there"
+        raise InputError(what, where=str(folder), hint=hint) from error
+
+
 def write_checkpoint(folder: Path, name: str, checkpoint: Checkpoint) -> None:
-    """Writes ``checkpoint`` below ``folder`` and drops the one before it."""
-    held = folder / f"{PREFIX}{name}"
-    shutil.rmtree(held, ignore_errors=True)
-    held.mkdir(parents=True)
-    for key, tensors in checkpoint.tensors.items():
-        whole = {n: t.detach().cpu().contiguous().clone() for n, t in tensors.items()}
-        save_file(whole, held / f"{key}.safetensors")
-    (held / "state.json").write_text(json.dumps(checkpoint.state, sort_keys=True))
-    digests = {p.name: _digest(p) for p in sorted(held.iterdir())}
-    pointer = {"version": VERSION, "folder": held.name, "sha256": digests}
-    new = folder / f"{POINTER}.new"
-    new.write_text(json.dumps(pointer, indent=1))
-    os.replace(new, folder / POINTER)  # noqa: PTH105 (atomic, and says so)
+    """Writes ``checkpoint`` below ``folder`` and drops the one before it.
+
+    Raises:
+        InputError: The system did not let it be written; the one before it is still there.
+    """
+    sweep(folder)
+    try:
+        place = _write(folder, name, checkpoint)
+        digests = {path.name: _digest(path) for path in sorted(place.iterdir())}
+        pointer = {"version": VERSION, "folder": place.name, "sha256": digests}
+        write_file(folder / POINTER, json.dumps(pointer, indent=1).encode())
+    except (OSError, SafetensorError) as error:
+        hint = "free some space, or name another folder"
+        what = f"the checkpoint cannot be written: {error}"
+        raise InputError(what, where=str(folder), hint=hint) from error
     for old in folder.glob(f"{PREFIX}*"):
-        if old != held:
+        if old != place:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(folder: Path, name: str, checkpoint: Checkpoint) -> Path:
+    """Returns the subfolder that holds it: never the one that ``latest.json`` names until now."""
+    for copy in itertools.count():
+        place = folder / (f"{PREFIX}{name}-{copy}" if copy else f"{PREFIX}{name}")
+        if place.exists():
+            continue
+        with replacing(place, overwrite=False) as new:
+            new.mkdir()
+            for key, tensors in checkpoint.tensors.items():
+                whole = {n: t.detach().cpu().contiguous().clone() for n, t in tensors.items()}
+                save_file(whole, new / f"{key}.safetensors")
+            (new / "state.json").write_text(json.dumps(checkpoint.state, sort_keys=True))
+        break
+    return place
 
 
 def read_checkpoint(folder: Path) -> Checkpoint | None:

@@ -13,6 +13,7 @@ from edgeopt.data.batches import require_reiterable
 from edgeopt.errors import InputError, PluginError, TrainingError
 from edgeopt.training.checkpoint import (
     Checkpoint,
+    hold_folder,
     load_optimizer,
     optimizer_state,
     read_checkpoint,
@@ -83,10 +84,16 @@ def fit(job: Job, data: Any, options: TrainingOptions, accelerator: Any = None) 
         accelerator: Of `make_accelerator`.
 
     Raises:
-        InputError: The data cannot be used, or the checkpoint is of another run.
+        InputError: The data cannot be used, the checkpoint is of another run, or another run is
+            at work in its folder.
         TrainingError: A loss or a gradient is not finite. The last good checkpoint is kept.
     """
-    return _Run(job, data, options, accelerator or make_accelerator()).fit()
+    accelerator = accelerator or make_accelerator()
+    run = _Run(job, data, options, accelerator)
+    if options.folder is None or not accelerator.is_main_process:
+        return run.fit()
+    with hold_folder(options.folder):
+        return run.fit()
 
 
 class _Run:

@@ -52,7 +52,7 @@ _SHUT = "it holds something else; name another with --database, or move it away"
 
 def default_database() -> Path:
     """Returns the path of the database in the user's cache folder; it need not exist."""
-    from edgeopt.devices.cache import cache_folder  # noqa: PLC0415 (only here)
+    from edgeopt.files import cache_folder  # noqa: PLC0415 (only here)
 
     return cache_folder() / "tuning.sqlite"
 

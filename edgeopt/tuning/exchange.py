@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from edgeopt.errors import InputError
+from edgeopt.files import write_file
 from edgeopt.tuning.database import TuningDatabase
 from edgeopt.tuning.record import parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from edgeopt.tuning.record import Record
 
@@ -35,15 +33,7 @@ def export_records(records: Iterable[Record], path: Path) -> int:
     lines = [msgspec.json.encode(record) for record in records]
     text = b"\n".join([msgspec.json.encode(HEADER), *lines]) + b"\n"
     try:
-        handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(text)
-            Path(name).replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(name).unlink()
-            raise
+        write_file(path.absolute(), text)
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=str(path)) from error
     return len(lines)

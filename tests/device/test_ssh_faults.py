@@ -144,6 +144,7 @@ def test_lost_during_run_ends_the_program_there(device, sshd):
 def test_lost_during_pull_leaves_nothing(device, sshd, big, tmp_path, monkeypatch):
     device.push(big, PurePosixPath("to-pull"))
     sizes = []
+    monkeypatch.setattr(device, "_room_for", lambda _: 1 << 30)  # asks for nothing on the way
     monkeypatch.setattr("edgeopt.devices.link._started", _watched(sizes, sshd))
     with pytest.raises(DeviceError, match="connection was lost"):
         device.pull(PurePosixPath("to-pull"), tmp_path / "back" / "here")

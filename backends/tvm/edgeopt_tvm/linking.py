@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgeopt.devices.cache import cache_folder
 from edgeopt.errors import CompileError, PluginError, TargetError
+from edgeopt.files import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tvm
 
-from edgeopt.devices.cache import cache_folder
 from edgeopt.devices.qemu import emulator
 from edgeopt.errors import DeviceError
+from edgeopt.files import cache_folder
 from edgeopt_tvm.executable import Buffer, Executable, Step
 from edgeopt_tvm.library import build_program
 from edgeopt_tvm.machine import here

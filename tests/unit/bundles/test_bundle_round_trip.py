@@ -141,7 +141,7 @@ def test_overwrite_replaces_a_bundle(make, tmp_path, name):
 
 def test_overwrite_works_without_an_exchange(make, tmp_path, monkeypatch):
     make()
-    monkeypatch.setattr("edgeopt.bundles.publish._exchange", lambda *_: False)
+    monkeypatch.setattr("edgeopt.files.atomic._exchange", lambda *_: False)
     assert b"3.0" in make(artifact=toy_artifact(factor=3.0), overwrite=True).read(
         "model/model.json"
     )

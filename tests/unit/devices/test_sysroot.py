@@ -10,11 +10,11 @@ import pytest
 
 from edgeopt.devices import sysroot as module
 from edgeopt.devices.apt import Package
-from edgeopt.devices.cache import cache_folder, only_one
 from edgeopt.devices.relink import relink
 from edgeopt.devices.sysroot import adopt_sysroot, cached_sysroot
 from edgeopt.devices.tree import difference, snapshot
-from edgeopt.errors import DeviceError
+from edgeopt.errors import DeviceError, InputError
+from edgeopt.files import cache_folder, locked
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_what_a_killed_process_left_is_cleared(tmp_path, builds):
 
 
 def _hold(lock, log, name):
-    with only_one(lock):
+    with locked(lock):
         for step in ("in", "out"):
             with log.open("a") as stream:
                 stream.write(f"{name} {step}\n")
@@ -202,7 +202,7 @@ def test_other_package_sources_make_another_root(tmp_path, builds, monkeypatch):
 
 def test_a_cache_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DeviceError, match="EDGEOPT_CACHE"):
+    with pytest.raises(InputError, match="EDGEOPT_CACHE"):
         cached_sysroot("aarch64", cache=tmp_path / "file" / "cache")
 
 

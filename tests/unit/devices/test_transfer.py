@@ -89,6 +89,7 @@ def test_a_rename_that_fails_brings_the_old_back(tmp_path, monkeypatch):
             raise OSError("no more")
         return real(self, target)
 
+    monkeypatch.setattr("edgeopt.files.atomic._exchange", lambda *_: False)
     monkeypatch.setattr(type(tmp_path), "rename", rename)
     with pytest.raises(DeviceError, match="no more"):
         copy_whole(folder(tmp_path / "source", a="new"), old)

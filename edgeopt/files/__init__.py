@@ -1,0 +1,19 @@
+"""Files that are written whole or not at all, locks between processes, and the user's folders."""
+
+from edgeopt.files.atomic import drafting, put, replacing, sweep, write_file
+from edgeopt.files.folders import cache_folder, config_folder, data_folder, is_shut
+from edgeopt.files.locks import Busy, locked
+
+__all__ = [
+    "Busy",
+    "cache_folder",
+    "config_folder",
+    "data_folder",
+    "drafting",
+    "is_shut",
+    "locked",
+    "put",
+    "replacing",
+    "sweep",
+    "write_file",
+]
