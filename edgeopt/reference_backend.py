@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from edgeopt.contracts import CompileOptions, Progress, Runner, Target
+    from edgeopt.contracts import Progress, Runner, Target
     from edgeopt.ir import Program
+    from edgeopt.options import CompileOptions
 
 __all__ = ["ReferenceBackend"]
 

@@ -102,7 +102,7 @@ def _names(plan: Plan) -> Iterator[str]:
 
 def _plan_for(name: str, plan: Plan, target: Target, side: FloatSide, asked: Request) -> Plan:
     draft = asked.output if asked.device is None else None
-    side.request = replace(asked, backend=name, output=draft)
+    side.request = asked.replace(backend=name, output=draft)
     if name == plan.backend:
         return plan
     program = side.subject
@@ -135,7 +135,7 @@ def _faster(made: Deployment, best: Deployment, asked: Request) -> bool:
     held = [one.profile.latency if one.profile is not None else None for one in (made, best)]
     if held[0] is None or held[1] is None or made.bundle is None or best.bundle is None:
         return False
-    how = {"threads": asked.threads, "runs": RUNS, "min_seconds": 1.0}
+    how = {"threads": asked.bundle.threads, "runs": RUNS, "min_seconds": 1.0}
     try:
         found = compare_on(made.bundle, best.bundle, asked.device or "local", **how)
     except DeviceError:
@@ -192,7 +192,7 @@ def _written(best: Deployment, asked: Request) -> Deployment:
     if draft is None:
         return best
     held = {**(draft.report or {}), **best.report()}
-    overwrite = asked.overwrite or asked.device is None  # then it is our own that lies there
+    overwrite = asked.bundle.overwrite or asked.device is None  # then it is our own that lies there
     if asked.output is None:
         bundle = temporary_bundle(lambda path: copy_bundle(draft, path, report=held))
     else:

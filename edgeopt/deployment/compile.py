@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.contracts import CompileOptions
 from edgeopt.deployment.build import compile_program
 from edgeopt.deployment.choose import choose_backend
 from edgeopt.deployment.finish import golden_samples, temporary_bundle
@@ -16,6 +15,7 @@ from edgeopt.errors import InputError
 from edgeopt.gate.parity import run_all
 from edgeopt.ir import Program, ReferenceRunner
 from edgeopt.ir.inputs import calibration_samples
+from edgeopt.options import BundleOptions, CompileOptions
 from edgeopt.registry import find_target
 
 if TYPE_CHECKING:
@@ -44,13 +44,14 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
     from edgeopt.bundles import write_bundle  # noqa: PLC0415 (only here)
 
     _require_program(program)
-    Request(backend=backend, output=output, threads=threads, overwrite=overwrite).check()
+    bundle = BundleOptions(threads=threads, overwrite=overwrite)
+    Request(backend=backend, output=output, bundle=bundle).check()
     found = find_target(target)
     chosen = choose_backend(
         found, backend=backend, precision=program.precision, program=program
     ).backend
     lowered, support, artifact = compile_program(
-        program, found, chosen, options=CompileOptions(threads), progress=progress or silent
+        program, found, chosen, options=CompileOptions(threads=threads), progress=progress or silent
     )
     golden = None if samples is None else _golden(lowered, samples)
     report = {"values": value_rows(lowered, support)}

@@ -18,6 +18,7 @@ from edgeopt.deployment.samples import collect_samples
 from edgeopt.deployment.tune import tuned, with_tuning_backend
 from edgeopt.deployment.warn import collect_warnings
 from edgeopt.errors import GateError, InputError
+from edgeopt.options import QuantizationConfig
 from edgeopt.registry import find_backend, find_target
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ def harms_of(side: FloatSide, settings: Mapping[str, Any], program: Program) -> 
 def _float_side(model: Any, program: Program, request: Request, samples: Samples) -> FloatSide:
     if request.original is None:
         return FloatSide(model, program, request, samples)
-    return FloatSide(*request.original, request, samples, compressed=program)
+    whole, in_float = request.original
+    return FloatSide(whole, in_float, request, samples, compressed=program)
 
 
 def calibration_of(
@@ -134,8 +136,8 @@ def _samples(program: Program, plan: Plan, request: Request, model: Any) -> Samp
         program.signature,
         request.calibration_data,
         request.example_inputs,
-        calibrate=_max_samples(plan),
-        check=request.check_samples,
+        calibrate=QuantizationConfig.from_dict(plan.quantization).max_samples,
+        check=request.checks.samples,
         model=model,
     )
 
@@ -209,14 +211,14 @@ class _Work:
             program,
             self.target,
             self.backend,
-            options=request.compile_options,
+            options=request.compiling,
             progress=request.progress,
         )
         return _Try(precision, settings, made, judge(made, self.side, self.backend))
 
     def _tuned(self, last: _Try) -> _Try:
         """Returns ``last``, or what it becomes with kernels tuned for it."""
-        if self.request.tuning is None or not _accepted(last):
+        if not self.request.tuning.active or not _accepted(last):
             return last
         last.build.close()
         self.tuning = tuned(last.build.lowered, self.target, self.backend, self.request)
@@ -224,7 +226,7 @@ class _Work:
             last.build.program,
             self.target,
             self.backend,
-            options=replace(self.request, tuning_database=self.tuning.database).compile_options,
+            options=self.request.compiling.replace(tuning_database=self.tuning.database),
             progress=self.request.progress,
         )
         return replace(last, build=made, verdict=judge(made, self.side, self.backend))
@@ -250,7 +252,7 @@ class _Work:
 
     def _measured(self, last: _Try) -> Deployment:
         speed, why_not = None, ""
-        if self.request.check_speed and last.precision != "float32" and _accepted(last):
+        if self.request.checks.speed and last.precision != "float32" and _accepted(last):
             speed, why_not = measure_speed(last.build, self.side, self.backend, self.target)
         made = last.build
         deployment = Deployment(
@@ -290,7 +292,7 @@ class _Work:
                 hint="\n     ".join(str(diagnosis).splitlines()),
                 deployment=replace(deployment, diagnosis=diagnosis),
             )
-        if self.request.strict and deployment.warnings:
+        if self.request.checks.strict and deployment.warnings:
             raise GateError("; ".join(deployment.warnings), where="strict", deployment=deployment)
 
     def _diagnosis(self, last: _Try) -> Diagnosis:
@@ -320,12 +322,6 @@ def _fit(one: _Try) -> bool:
 
 def _accepted(one: _Try) -> bool:
     return _fit(one) and one.verdict.accurate
-
-
-def _max_samples(plan: Plan) -> int:
-    from edgeopt.deployment.build import make_config  # noqa: PLC0415 (torch)
-
-    return int(make_config(plan.quantization).max_samples) if plan.quantization else 128
 
 
 def _check_max_drop(program: Program, request: Request) -> None:

@@ -150,7 +150,7 @@ def judge(build: Build, side: FloatSide, backend: Backend) -> Verdict:
             reference,
             inputs=samples.kind,
             where=f"{backend.name} on this machine",
-            limits=request.parity,
+            limits=request.checks.parity,
             progress=request.progress,
         )
     return Verdict(parity, _accuracy(build, side, runner, got), reference)
@@ -219,7 +219,7 @@ def measure_speed(
             side.program,
             target,
             backend,
-            options=request.compile_options,
+            options=request.compiling,
             progress=request.progress,
         )
     except EdgeoptError as error:
@@ -233,13 +233,13 @@ def measure_speed(
             other.runner,
             samples.checks[0],
             precision=build.artifact.precision,
-            threads=request.threads,
+            threads=request.bundle.threads,
             machine=host.cpu.model,
             on_target=target.name == host.name,
         )
     finally:
         other.close()
-    if request.tuning is not None:
+    if request.tuning.active:
         unequal = "kernels were tuned for this precision, not for float32"
         speed = msgspec.structs.replace(speed, unequal=unequal)
     if speed.ok:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -95,8 +95,7 @@ class Bench:
     def deploy(self, one: Configuration, request: Request) -> Deployment:
         """Returns the deployment of ``one``, through the whole gate, as ``request`` asks."""
         side, own = self._prepared(one)
-        wanted = replace(
-            request,
+        wanted = request.replace(
             precision=own.precision,
             backend=own.backend,
             quantization=own.quantization,
@@ -115,8 +114,7 @@ class Bench:
     def _prepared(self, one: Configuration) -> tuple[FloatSide, Request]:
         side = self._side(one.pruned)
         harms = self.harms(one.pruned) if one.floats else ()
-        request = replace(
-            self.request,
+        request = self.request.replace(
             precision=one.precision,
             backend=one.backend,
             quantization=one.settings(harms, self.given),
@@ -144,7 +142,7 @@ class Bench:
 
     def _found(self, pruned: float) -> Any:
         side = self._side(pruned)
-        side.request = replace(self.request, progress=silent)
+        side.request = self.request.replace(progress=silent)
         settings = quantization_settings("int8", self.given, self.target)
         harms = harms_of(side, settings, self._quantized(side, settings))
         side.forget()
