@@ -99,7 +99,7 @@ def _with_backend(job: Job, name: str) -> Job:
     """Returns the job for one backend; with a device its bundle is a draft, until one is chosen."""
     asked, plan = job.request, job.plan
     draft = asked.output if asked.device is None else None
-    request = replace(asked, backend=name, output=draft)
+    request = asked.replace(backend=name, output=draft)
     if name == plan.backend:
         return replace(job, request=request)
     choose_backend(job.target, backend=name, precision=asked.precision, program=job.program)
@@ -135,7 +135,7 @@ def _faster(made: Deployment, best: Deployment, asked: Request) -> bool:
     held = [one.profile.latency if one.profile is not None else None for one in (made, best)]
     if held[0] is None or held[1] is None or made.bundle is None or best.bundle is None:
         return False
-    how = {"threads": asked.threads, "runs": RUNS, "min_seconds": 1.0}
+    how = {"threads": asked.bundle.threads, "runs": RUNS, "min_seconds": 1.0}
     try:
         found = compare_on(made.bundle, best.bundle, asked.device or "local", **how)
     except DeviceError:
@@ -192,7 +192,7 @@ def _written(best: Deployment, asked: Request) -> Deployment:
     if draft is None:
         return best
     held = {**(draft.report or {}), **best.report()}
-    overwrite = asked.overwrite or asked.device is None  # then it is our own that lies there
+    overwrite = asked.bundle.overwrite or asked.device is None  # then it is our own that lies there
     if asked.output is None:
         bundle = temporary_bundle(lambda path: copy_bundle(draft, path, report=held))
     else:

@@ -122,7 +122,7 @@ def _attempt(checked: Checked, *, taken: bool) -> Attempt:
 
 def _tuned(job: Job, checked: Checked, baseline: Baseline) -> Checked:
     """Returns ``checked``, or what it becomes with kernels tuned for it."""
-    if job.request.tuning is None or not checked.gate.accepted:
+    if not job.request.tuning.active or not checked.gate.accepted:
         return checked
     checked.build.close()
     report = tuned(checked.build.lowered, job.target, job.backend, job.request)
@@ -149,7 +149,7 @@ def _require(job: Job, source: Source, checked: Checked, deployment: Deployment)
             hint="\n     ".join(str(diagnosis).splitlines()),
             deployment=replace(deployment, diagnosis=diagnosis),
         )
-    if job.request.strict and deployment.warnings:
+    if job.request.checks.strict and deployment.warnings:
         raise GateError("; ".join(deployment.warnings), where="strict", deployment=deployment)
 
 

@@ -55,7 +55,7 @@ def finish(
     report = {**deployment.report(), "values": value_rows(made.lowered, made.support)}
     golden = golden_samples(made.lowered, checks, checked.gate)
     runtime = job.backend.device_runtime(target)
-    if request.with_runtime:
+    if request.bundle.with_runtime:
         from edgeopt.bundles.wheels import with_wheels  # noqa: PLC0415 (only then)
 
         runtime = with_wheels(runtime, target)
@@ -68,10 +68,10 @@ def finish(
             path=path,
             golden=golden,
             report=report,
-            name=request.name,
-            preprocess=request.preprocess,
-            labels=request.labels,
-            overwrite=request.overwrite,
+            name=request.bundle.name,
+            preprocess=request.bundle.preprocess,
+            labels=request.bundle.labels,
+            overwrite=request.bundle.overwrite,
         )
 
     request.progress("bundle", 0, 1)
@@ -90,7 +90,7 @@ def finish(
         require_verified(there, deployment, request.progress)
         if made.runner is None and checks:
             deployment = with_parity(there, deployment, job, checked, baseline)
-        profile = there.profile(threads=request.threads, min_seconds=1.0)
+        profile = there.profile(threads=request.bundle.threads, min_seconds=1.0)
     bundle = draft if request.output is None else write(Path(request.output))
     request.progress("bundle", 1, 1)
     return replace(deployment, bundle=bundle, profile=profile)

@@ -80,7 +80,7 @@ def check_build(build: Build, baseline: Baseline, request: Request, backend: Bac
             reference,
             inputs=samples.kind,
             where=f"{backend.name} on this machine",
-            limits=request.parity,
+            limits=request.checks.parity,
             progress=request.progress,
         )
     return GateResult(parity, _accuracy(build, baseline, request, runner, got), reference)
@@ -117,7 +117,7 @@ def _accuracy(
             got,
             max_drop=request.max_drop if request.evaluate is None else None,
             inputs=samples.kind,
-            limits=request.fidelity,
+            limits=request.checks.fidelity,
         )
     if request.evaluate is None:
         return agreement
@@ -151,7 +151,7 @@ def measure_speed(
             baseline.program,
             target,
             backend,
-            options=request.compile_options,
+            options=request.compiling,
             progress=request.progress,
         )
     except EdgeoptError as error:
@@ -165,13 +165,13 @@ def measure_speed(
             other.runner,
             samples.checks[0],
             precision=build.artifact.precision,
-            threads=request.threads,
+            threads=request.bundle.threads,
             machine=host.cpu.model,
             on_target=target.name == host.name,
         )
     finally:
         other.close()
-    if request.tuning is not None:
+    if request.tuning.active:
         unequal = "kernels were tuned for this precision, not for float32"
         speed = msgspec.structs.replace(speed, unequal=unequal)
     if speed.ok:

@@ -10,7 +10,7 @@ from edgeopt.bundles import Bundle, read_bundle
 from edgeopt.deployment.warn import NOT_HERE
 from edgeopt.devices.lock import measuring
 from edgeopt.errors import DeviceError, GateError
-from edgeopt.gate.parity import Parity, ParityLimits, compare_outputs, output_steps
+from edgeopt.gate.parity import Parity, compare_outputs, output_steps
 from edgeopt.measure import (
     Comparison,
     OperatorProfile,
@@ -112,10 +112,10 @@ def with_parity(
         GateError: The device's outputs are not near enough; carries the deployment.
     """
     samples, request, lowered = baseline.samples, job.request, checked.build.lowered
-    got = held.run(samples.checks, threads=request.threads)
+    got = held.run(samples.checks, threads=request.bundle.threads)
     outputs = compare_outputs(lowered.signature, checked.gate.reference, got, output_steps(lowered))
-    limits = request.parity or ParityLimits()
-    parity = Parity(outputs, len(got), samples.kind, limits, held.device.name)
+    limits, where = request.checks.parity, held.device.name
+    parity = Parity(outputs, len(got), samples.kind, limits, where)
     warnings = tuple(w for w in deployment.warnings if not w.startswith(NOT_HERE))
     deployment = replace(deployment, parity=parity, warnings=warnings)
     if not parity.ok:

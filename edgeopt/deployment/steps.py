@@ -27,6 +27,7 @@ from edgeopt.deployment.result import Attempt, Deployment
 from edgeopt.deployment.samples import Samples, collect_samples
 from edgeopt.deployment.tune import with_tuning_backend
 from edgeopt.errors import InputError
+from edgeopt.options import QuantizationConfig
 from edgeopt.registry import find_backend, find_target
 
 if TYPE_CHECKING:
@@ -146,8 +147,8 @@ def samples(model: Any, job: Job) -> Samples:
         job.program,
         request.calibration_data,
         request.example_inputs,
-        calibrate=_max_samples(job.plan),
-        check=request.check_samples,
+        calibrate=QuantizationConfig.from_dict(job.plan.quantization).max_samples,
+        check=request.checks.samples,
         model=model,
     )
 
@@ -210,14 +211,14 @@ def compile(job: Job, candidate: Candidate, *, database: str | None = None) -> B
         UnsupportedError: An operator cannot be run; carries the report.
         CompileError: The toolchain failed.
     """
-    request = job.request
+    request, options = job.request, job.request.compiling
     if database is not None:
-        request = replace(request, tuning_database=database)
+        options = options.replace(tuning_database=database)
     return build(
         candidate.program,
         job.target,
         job.backend,
-        options=request.compile_options,
+        options=options,
         progress=request.progress,
     )
 
@@ -233,7 +234,7 @@ def report(job: Job, checked: Checked, baseline: Baseline) -> Deployment:
 
     build, gate = checked.build, checked.gate
     speed, why_not = None, ""
-    if job.request.check_speed and checked.candidate.precision != "float32" and gate.accepted:
+    if job.request.checks.speed and checked.candidate.precision != "float32" and gate.accepted:
         speed, why_not = measure_speed(build, baseline, job.request, job.backend, job.target)
     deployment = Deployment(
         plan=job.plan,
@@ -292,9 +293,3 @@ def _check_device(target: Target, request: Request) -> None:
     if isinstance(request.device, str):
         with opened(request.device, target):
             pass
-
-
-def _max_samples(plan: Plan) -> int:
-    from edgeopt.deployment.build import make_config  # noqa: PLC0415 (torch)
-
-    return int(make_config(plan.quantization).max_samples) if plan.quantization else 128

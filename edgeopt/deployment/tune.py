@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.contracts import TuneOptions, TunesKernels
+from edgeopt.contracts import TunesKernels
 from edgeopt.errors import EdgeoptError, InputError, PluginError
 from edgeopt.registry import backends, find_backend
 
@@ -28,16 +27,16 @@ def with_tuning_backend(request: Request, target: Target) -> Request:
         PluginError: None is installed that does.
         TargetError: Kernels for ``target`` cannot be measured.
     """
-    if request.tuning is None:
+    if not request.tuning.active:
         return request
     name = request.backend if request.backend != "auto" else _first_that_tunes(target)
     backend = find_backend(name)
     if not isinstance(backend, TunesKernels):
         can = ", ".join(_that_tune()) or "none that is installed"
-        raise InputError(f"{name} does not tune", where="tune", hint=f"backends that do: {can}")
+        raise InputError(f"{name} does not tune", where="tuning", hint=f"backends that do: {can}")
     if backend.available() is None:  # else the plan says what is missing
         backend.check_tuning(target, request.device)
-    return replace(request, backend=name)
+    return request.replace(backend=name)
 
 
 def tuned(lowered: Program, target: Target, backend: Backend, request: Request) -> TuningReport:
@@ -48,7 +47,7 @@ def tuned(lowered: Program, target: Target, backend: Backend, request: Request) 
         EdgeoptError: What the backend raises.
     """
     if not isinstance(backend, TunesKernels):
-        raise InputError(f"{backend.name} does not tune", where="tune")
+        raise InputError(f"{backend.name} does not tune", where="tuning")
     report = _run(backend, lowered, target, request)
     if report.stopped == "interrupted":
         raise KeyboardInterrupt
@@ -61,7 +60,7 @@ def tune_model(model: Any, target: str | Path | Target, request: Request) -> Tun
     Args:
         model: As for `edgeopt.deploy`.
         target: The device.
-        request: What deploying would be asked for; its ``tune`` is the budget.
+        request: What deploying would be asked for; its ``tuning`` is the budget.
 
     Raises:
         EdgeoptError: What planning, quantizing and the backend raise.
@@ -73,8 +72,8 @@ def tune_model(model: Any, target: str | Path | Target, request: Request) -> Tun
 
     job = steps.plan(model, target, request)
     backend = job.backend
-    if request.tuning is None or not isinstance(backend, TunesKernels):
-        raise InputError("there is nothing to tune", where="tune")
+    if not request.tuning.active or not isinstance(backend, TunesKernels):
+        raise InputError("there is nothing to tune", where="tuning")
     source = Source(job.program, steps.samples(model, job).calibration)
     program = steps.quantize(job, source).program
     require_supported(backend.support(program, job.target))
@@ -93,7 +92,7 @@ def _run(backend: TunesKernels, lowered: Program, target: Target, request: Reque
         return backend.tune(
             lowered,
             target,
-            request.tuning or TuneOptions(),
+            request.tuning,
             device=device,
             progress=request.progress,
             watch=request.watch,
@@ -106,7 +105,7 @@ def _first_that_tunes(target: Target) -> str:
         if name in able:
             return name
     raise PluginError(
-        "no installed backend tunes", where="tune", hint="pip install edgeopt-tvm has one"
+        "no installed backend tunes", where="tuning", hint="pip install edgeopt-tvm has one"
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgeopt.gate.metrics import Likeness, LikenessMeter
+from edgeopt.options import ParityLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from edgeopt.gate.metrics import Arrays
     from edgeopt.ir import Program
 
-__all__ = ["Parity", "ParityLimits", "check_parity", "compare_outputs", "output_steps", "run_all"]
+__all__ = ["Parity", "check_parity", "compare_outputs", "output_steps", "run_all"]
 
 JITTERS = 32
 """How often the reference is run with other last bits on a doubtful sample. The sample is the worst
@@ -25,23 +26,6 @@ the chance to happen to the reference."""
 FARTHER = 4.0
 """How many times as far from the reference as the farthest of `JITTERS` runs of itself, in terms of
 1 - cosine, an undecided sample may be: twice in amplitude."""
-
-
-class ParityLimits(msgspec.Struct, frozen=True):
-    """What parity asks for.
-
-    Attributes:
-        min_argmax: Least share of rows that name the same class; near ties are not held against it.
-        min_cosine: Least mean cosine over the samples.
-        min_cosine_sample: Least cosine of one sample, unless all its values are within one step
-            of the output's grid, or the sample is undecided (see `Parity`).
-        max_undecided: Largest share of undecided samples; one is always allowed.
-    """
-
-    min_argmax: float = 0.995
-    min_cosine: float = 0.9999
-    min_cosine_sample: float = 0.999
-    max_undecided: float = 0.01
 
 
 class Parity(msgspec.Struct, frozen=True):

@@ -16,12 +16,13 @@ from edgeopt.ir.operators import WEIGHTED
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.quant import QuantSpec
 from edgeopt.ir.reference import Simulation
+from edgeopt.options import QuantizationConfig
 from edgeopt.passes import require_canonical
 from edgeopt.passes.separate_ties import separate_ties
 from edgeopt.quantization.channels import channel_spaces
-from edgeopt.quantization.config import QuantizationConfig
 from edgeopt.quantization.equalize import equalize
 from edgeopt.quantization.joins import join_parts
+from edgeopt.quantization.patterns import kept_in_float, overrides_by_value
 from edgeopt.quantization.policy import Placement, place_grids
 from edgeopt.quantization.statistics import channel_axes, collect_statistics
 from edgeopt.quantization.table import build_quantized, weight_spec
@@ -97,12 +98,12 @@ class _Static:
 
     def run(self) -> Program:
         program = self._rescaled(self.program)
-        kept = self.config.kept_in_float(program)
+        kept = kept_in_float(self.config, program)
         joined = join_parts(program, self.samples, keep_float=kept)
         program = joined.program
         placement = place_grids(program, keep_float=joined.kept)
         ranges = self._ranges(program, placement)
-        overrides = self.config.overrides_by_value(program)
+        overrides = overrides_by_value(self.config, program)
         carried = self.samples.spread(_affordable(program, len(self.samples)))
         walk = Walk(program, placement, ranges, carried, self.config, overrides)
         found = walk.run(lambda done, total: self.progress("quantize", done, total))
@@ -144,7 +145,7 @@ class _Static:
         return found
 
     def _settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = msgspec.to_builtins(self.config)
+        settings = {**msgspec.to_builtins(self.config), "weight_bits": self.config.bits}
         return {**settings, "samples": len(self.samples)}
 
     def _effect(
@@ -191,15 +192,15 @@ def _halved(program: Program) -> Program:
 def _weights_only(program: Program, config: QuantizationConfig) -> Program:
     """Rounds the weights of all anchors to int8; activations stay in float."""
     editor = Editor(program)
-    kept = frozenset(config.kept_in_float(program))
+    kept = frozenset(kept_in_float(config, program))
     for node in editor.calls(*WEIGHTED):
         _, weight, _ = ops.anchor_parts(node)
         if node.name in kept or not editor.is_constant(weight) or weight.name in editor.quant:
             continue
         tensor = editor.tensor(weight)
-        spec = weight_spec(tensor, ops.output_channel_axis(node), bits=config.weight_bits)
+        spec = weight_spec(tensor, ops.output_channel_axis(node), bits=config.bits)
         editor.quant[weight.name] = spec
         editor.set_tensor(weight, spec.fake(tensor))
-    settings = {"precision": "int8-dynamic", "weight_bits": config.weight_bits}
+    settings = {"precision": "int8-dynamic", "weight_bits": config.bits}
     step = Step("quantize", settings, {"weights": len(editor.quant)})
     return editor.finish(step, precision="int8-dynamic")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -91,8 +91,7 @@ class Bench:
         """Returns the deployment of ``one``, through the whole gate, as ``request`` asks."""
         job, source = self._prepared(one)
         own = job.request
-        wanted = replace(
-            request,
+        wanted = request.replace(
             precision=own.precision,
             backend=own.backend,
             quantization=own.quantization,
@@ -106,8 +105,7 @@ class Bench:
 
     def _prepared(self, one: Configuration) -> tuple[steps.Job, Source]:
         harms = self.harms(one.pruned) if one.floats else ()
-        request = replace(
-            self.request,
+        request = self.request.replace(
             precision=one.precision,
             backend=one.backend,
             quantization=one.settings(harms, self.given),

@@ -211,7 +211,7 @@ def test_a_slow_artefact_warns_with_a_reason(backends):
 def test_strict_makes_a_warning_fail(backends):
     backends("slow")
     with pytest.raises(GateError, match="times the time of float32"):
-        deploy(backend="slow", strict=True)
+        deploy(backend="slow", checks={"strict": True})
 
 
 def test_times_are_not_part_of_the_bundle(backends):

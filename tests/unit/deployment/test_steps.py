@@ -82,7 +82,7 @@ def test_one_baseline_serves_every_candidate(model, data, request_, monkeypatch)
         scores.append(function)
         return float(sum(function(x).sum() for x in data[:2]))
 
-    request = dataclasses.replace(request_, evaluate=evaluate, max_drop=1e6)
+    request = request_.replace(evaluate=evaluate, max_drop=1e6)
     job, baseline, source, _, first = chained(model, request)
     for precision in ("float16", "float32"):
         candidate = steps.quantize(job, source, precision, {"precision": precision})
