@@ -44,10 +44,10 @@ def lite0_bundle(backend: str, precision: str = "int8") -> Bundle:
         backend=backend,
         precision=precision,
         quantization=_QUICK if precision == "int8" else None,
-        check_speed=False,
-        check_samples=2,
+        checks=edgeopt.Checks(speed=False, samples=2),
         output=path,
-        overwrite=True,  # two benchmarks at once may make it
+        # two benchmarks at once may make it
+        bundle=edgeopt.BundleOptions(overwrite=True),
     )
     bundle: Bundle = done.bundle
     return bundle

@@ -45,7 +45,7 @@ OPTIONS: dict[str, Any] = {
     "backends": ["tflite"],
     "precisions": ["int8", "float32"],
     "quantization": {"weight_bits": 3, "max_samples": CALIBRATED},
-    "check_samples": 16,
+    "checks": {"samples": 16},
     "prefer": "score",
 }
 

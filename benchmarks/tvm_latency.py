@@ -22,8 +22,8 @@ from _common import Report
 from _networks import NETWORKS, pictures
 
 import edgeopt
-from edgeopt.contracts import CompileOptions, TuneOptions
 from edgeopt.measure import interleave, ratio, summarize
+from edgeopt.options import CompileOptions, TuneOptions
 from edgeopt.registry import find_backend, find_target
 
 if TYPE_CHECKING:

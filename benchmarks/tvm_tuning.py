@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from _common import RESULTS, Report
 
-from edgeopt.contracts import CompileOptions, TuneOptions
 from edgeopt.ir import capture_module
+from edgeopt.options import CompileOptions, TuneOptions
 from edgeopt.passes import run_core
 from edgeopt.quantization import QuantizationConfig, quantize_program
 from edgeopt.registry import find_target

@@ -28,29 +28,42 @@ if TYPE_CHECKING:
         targets,
         train_quantized,
     )
-    from edgeopt.bundles import Bundle, Preprocess
-    from edgeopt.contracts import TuneOptions
+    from edgeopt.bundles import Bundle
     from edgeopt.deployment.plan import Plan
     from edgeopt.deployment.result import Deployment
     from edgeopt.distillation import Distilled
     from edgeopt.ir import Program
-    from edgeopt.quantization import QuantizationConfig
+    from edgeopt.options import (
+        BundleOptions,
+        Calibration,
+        Checks,
+        ParityLimits,
+        Preprocess,
+        QuantizationConfig,
+        RecipeTraining,
+        TrainingOptions,
+        TuneOptions,
+    )
     from edgeopt.recipes import Compressed, Recipe
     from edgeopt.searching import SearchResult
-    from edgeopt.training import TrainingOptions
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Bundle",
+    "BundleOptions",
+    "Calibration",
+    "Checks",
     "Compressed",
     "Deployment",
     "Distilled",
+    "ParityLimits",
     "Plan",
     "Preprocess",
     "Program",
     "QuantizationConfig",
     "Recipe",
+    "RecipeTraining",
     "SearchResult",
     "TrainingOptions",
     "TuneOptions",
@@ -101,18 +114,28 @@ _LAZY = {
         ),
         "edgeopt.api",
     ),
+    **dict.fromkeys(
+        (
+            "BundleOptions",
+            "Calibration",
+            "Checks",
+            "ParityLimits",
+            "Preprocess",
+            "QuantizationConfig",
+            "RecipeTraining",
+            "TrainingOptions",
+            "TuneOptions",
+        ),
+        "edgeopt.options",
+    ),
     "Bundle": "edgeopt.bundles",
     "Compressed": "edgeopt.recipes",
     "Deployment": "edgeopt.deployment.result",
     "Distilled": "edgeopt.distillation",
     "Plan": "edgeopt.deployment.plan",
-    "Preprocess": "edgeopt.bundles",
     "Program": "edgeopt.ir",
-    "QuantizationConfig": "edgeopt.quantization",
     "Recipe": "edgeopt.recipes",
     "SearchResult": "edgeopt.searching",
-    "TrainingOptions": "edgeopt.training",
-    "TuneOptions": "edgeopt.contracts",
 }
 """Public name to the module that holds it, imported on first use (PEP 562): torch is not here."""
 

@@ -2,6 +2,7 @@
 
     EdgeoptError
     ├── InputError            a model, an option or data that was passed in cannot be used
+    │   ├── ConfigError       an option is unknown, out of range or contradicts another
     │   ├── CaptureError      torch.export could not capture the model
     │   └── CalibrationError  the calibration data is empty, not finite, or of another shape
     ├── ProgramError          a Program breaks a rule of the IR, or its archive cannot be read
@@ -28,6 +29,7 @@ __all__ = [
     "CalibrationError",
     "CaptureError",
     "CompileError",
+    "ConfigError",
     "DeviceError",
     "EdgeoptError",
     "GateError",
@@ -64,6 +66,18 @@ class EdgeoptError(Exception):
 
 class InputError(EdgeoptError):
     """A model, an option or data that was passed in cannot be used."""
+
+
+class ConfigError(InputError):
+    """An option is unknown, has a value that it cannot have, or contradicts another.
+
+    Attributes:
+        problems: One entry for each wrong field: its path, what is wrong, and a hint or None.
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.problems: tuple[Any, ...] = ()
 
 
 class CaptureError(InputError):

@@ -17,8 +17,9 @@ from edgeopt.errors import TargetError
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgeopt.contracts import CompileOptions, Progress, Runner, Target
+    from edgeopt.contracts import Progress, Runner, Target
     from edgeopt.ir import Program
+    from edgeopt.options import CompileOptions
 
 __all__ = ["ReferenceBackend"]
 

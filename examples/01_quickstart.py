@@ -65,7 +65,7 @@ def main(folder: Path) -> None:
             evaluate=accuracy,
             max_drop=0.01,
             output=folder / target,
-            overwrite=True,
+            bundle=edgeopt.BundleOptions(overwrite=True),
         )
         print(deployment, "\n")
 

@@ -30,9 +30,9 @@ def main(folder: Path) -> None:
         BOARD,
         example_inputs=torch.randn(1, 64),
         precision="int8-dynamic",
-        check_speed=False,
+        checks=edgeopt.Checks(speed=False),
         output=folder / "my-board",
-        overwrite=True,
+        bundle=edgeopt.BundleOptions(overwrite=True),
     )
     print(deployment)
     print("on the board: pip install", *deployment.bundle.manifest.requirements)

@@ -69,7 +69,7 @@ def main(folder: Path) -> None:
         evaluate=accuracy,
         max_drop=0.02,
         output=folder / "encoder",
-        overwrite=True,
+        bundle=edgeopt.BundleOptions(overwrite=True),
     )
     print(deployment.plan, "\n")
     print(deployment)

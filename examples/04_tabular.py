@@ -54,14 +54,22 @@ def main(folder: Path) -> None:
         "calibration_data": features[:100].split(1),
         "evaluate": accuracy,
         "max_drop": 0.01,
-        "check_speed": False,
+        "checks": edgeopt.Checks(speed=False),
     }
     try:
         print(edgeopt.deploy(model, "rpi4", precision="int8", **settings))
     except GateError as error:
         print("int8 is refused:", error, "\n")
 
-    print(edgeopt.deploy(model, "rpi4", output=folder / "nuclei", overwrite=True, **settings))
+    print(
+        edgeopt.deploy(
+            model,
+            "rpi4",
+            output=folder / "nuclei",
+            bundle=edgeopt.BundleOptions(overwrite=True),
+            **settings,
+        )
+    )
 
 
 if __name__ == "__main__":

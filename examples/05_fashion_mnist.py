@@ -243,7 +243,7 @@ def deployed(
         evaluate=lambda fn: accuracy(fn, *judged),
         device=device,
         output=path,
-        overwrite=True,
+        bundle=edgeopt.BundleOptions(overwrite=True),
     )
 
 

@@ -248,9 +248,8 @@ def deployed(model, target: str, path: Path, train: Batch, tests: Batch):  # noq
         calibration_data=some,
         evaluate=lambda fn: accuracy(fn, judged),
         max_drop=0.01,
-        labels=FIELDS,
+        bundle=edgeopt.BundleOptions(labels=FIELDS, overwrite=True),
         output=path,
-        overwrite=True,
     )
 
 

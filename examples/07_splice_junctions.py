@@ -132,7 +132,7 @@ def chain(folder: Path, seed: int) -> dict[str, tuple[float, float]]:
             evaluate=score,
             device="local" if target == "host" else None,
             output=folder / f"{target}-{seed}",
-            overwrite=True,
+            bundle=edgeopt.BundleOptions(overwrite=True),
         )
         print(done, "\n", flush=True)
         found[f"int8 on {target}, {done.plan.backend}"] = (done.accuracy.value, done.size_bytes)

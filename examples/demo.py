@@ -50,11 +50,13 @@ def main(folder: Path) -> None:
             calibration_data=calibration.split(1),
             evaluate=lambda fn: float((fn(pictures).argmax(1) == truth).float().mean()),
             device="local" if target == "host" else None,
-            preprocess=edgeopt.Preprocess("inputs", **SETTINGS, **SCALING),
-            labels=class_names(),
-            name="efficientnet-lite0",
+            bundle=edgeopt.BundleOptions(
+                name="efficientnet-lite0",
+                preprocess=edgeopt.Preprocess(input="inputs", **SETTINGS, **SCALING),
+                labels=class_names(),
+                overwrite=True,
+            ),
             output=folder / target,
-            overwrite=True,
         )
         say(f"  {time.perf_counter() - started:.0f} s")
         deployments.append(deployment)

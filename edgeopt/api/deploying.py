@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import inspect
+from typing import TYPE_CHECKING, Any, Unpack
+
+from edgeopt.options import Groups, QuantizationConfig, options_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     import torch
 
-    from edgeopt.bundles import Bundle, Preprocess
-    from edgeopt.contracts import Device, Progress, Runner, Target, TuneOptions
+    from edgeopt.bundles import Bundle
+    from edgeopt.contracts import Device, Progress, Runner, Target
     from edgeopt.deployment.result import Deployment
-    from edgeopt.gate.floors import FidelityLimits
-    from edgeopt.gate.parity import ParityLimits
     from edgeopt.ir import Program
-    from edgeopt.quantization import QuantizationConfig
     from edgeopt.recipes import Compressed, Recipe
     from edgeopt.registry import BackendInfo
 
@@ -47,27 +47,10 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
     backend: str = "auto",
     device: str | Device | None = None,
     output: Path | str | None = None,
-    quantization: QuantizationConfig | Mapping[str, Any] | None = None,
-    threads: int = 0,
-    strict: bool = False,
-    check_speed: bool = True,
-    check_samples: int = 16,
-    parity: ParityLimits | None = None,
-    fidelity: FidelityLimits | None = None,
-    name: str | None = None,
-    preprocess: Preprocess | None = None,
-    labels: Sequence[str] | None = None,
-    overwrite: bool = False,
-    with_runtime: bool = False,
-    tune: TuneOptions | int | None = None,
-    tuning_database: str = "",
     recipe: str | Path | Recipe | Compressed | Mapping[str, Any] | None = None,
     train_data: Iterable[Any] | None = None,
-    loss: Callable[[Any, Any], torch.Tensor] | None = None,
-    teacher: torch.nn.Module | None = None,
-    work: Path | str | None = None,
-    overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    **groups: Unpack[Groups],
 ) -> Deployment:
     """Returns the model's deployment on ``target``: a checked bundle, and what was measured.
 
@@ -89,32 +72,17 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
             a name from `edgeopt devices`, a `Device`, or None.
         output: Folder or ``.zip`` to write; None for a temporary folder that lives as long as the
             bundle object does.
-        quantization: A `QuantizationConfig`, or its fields; None leaves it to edgeopt.
-        threads: Threads of the runtime; 0 leaves it to the runtime.
-        strict: Whether a warning fails the deployment.
-        check_speed: Whether to compile float32 too, and measure both on this machine.
-        check_samples: How many inputs parity and agreement are checked on.
-        parity: What parity asks for.
-        fidelity: How much of each output, and of each channel, must be left: below 10 dB it fails,
-            below 20 dB it is warned of. With ``evaluate`` it only warns.
-        name: How a person calls the bundle.
-        preprocess: How a picture becomes an input; the bundle's runner then takes pictures.
-        labels: The classes' names; the bundle's runner then prints them.
-        overwrite: Whether a bundle at ``output`` may be replaced.
-        with_runtime: Whether the bundle holds the wheels that the device needs, for one without
-            a network.
-        tune: How long to look for faster kernels before compiling, with a backend that does: a
-            number of trials, True for a usual one, or ``edgeopt.TuneOptions(minutes=10)``.
-        tuning_database: Where kernels found by tuning are kept and looked up; empty for the
-            database in the user's cache folder, ``none`` for kernels as they are.
         recipe: Compression before: as for `compress`, or what that returned. The deployment is
             compared with the model as it was.
         train_data: What the recipe's steps train on; ``data`` of `compress`.
-        loss: As for `compress`.
-        teacher: As for `compress`.
-        work: As for `compress`.
-        overrides: As for `compress`.
         progress: Called with (stage, done, total).
+        **groups: Further options, each group as its type or as a dict of its fields:
+            ``calibration`` (`edgeopt.Calibration`: how much of the data is used),
+            ``checks`` (`edgeopt.Checks`: parity, speed, strictness),
+            ``bundle`` (`edgeopt.BundleOptions`: name, labels, threads, what is replaced),
+            ``tuning`` (`edgeopt.TuneOptions`: a search for faster kernels before compiling),
+            ``quantization`` (`edgeopt.QuantizationConfig`),
+            ``training`` (`edgeopt.RecipeTraining`: loss, teacher and work folder of a recipe).
 
     Raises:
         InputError: An option, the model or the data cannot be used; says what to pass.
@@ -128,51 +96,28 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
     """
     from edgeopt.deployment.deploy import run_deployment  # noqa: PLC0415 (torch)
     from edgeopt.deployment.request import Request, silent  # noqa: PLC0415
+    from edgeopt.deployment.with_recipe import deploy_with_recipe, recipe_run  # noqa: PLC0415
+    from edgeopt.options import GROUPS, refuse_unknown  # noqa: PLC0415
 
-    request = Request(
-        example_inputs=example_inputs,
-        calibration_data=calibration_data,
-        evaluate=evaluate,
-        max_drop=max_drop,
-        precision=precision,
-        backend=backend,
-        device=device,
-        output=output,
-        quantization=quantization,
-        threads=threads,
-        strict=strict,
-        check_speed=check_speed,
-        check_samples=check_samples,
-        parity=parity,
-        fidelity=fidelity,
-        name=name,
-        preprocess=preprocess,
-        labels=labels,
-        overwrite=overwrite,
-        with_runtime=with_runtime,
-        tune=tune,
-        tuning_database=tuning_database,
-        progress=progress or silent,
-    )
-    if recipe is None:
-        _refuse_alone(train_data=train_data, loss=loss, teacher=teacher, work=work)
+    own = set(inspect.signature(deploy).parameters) - {"groups"}
+    refuse_unknown(groups, [*own, *GROUPS], "deploy")
+    run = recipe_run(recipe, train_data, groups.get("training"))
+    fields: dict[str, Any] = {
+        "example_inputs": example_inputs,
+        "calibration_data": calibration_data,
+        "evaluate": evaluate,
+        "max_drop": max_drop,
+        "precision": precision,
+        "backend": backend,
+        "device": device,
+        "output": output,
+        "progress": progress or silent,
+        **{group: given for group, given in groups.items() if group != "training"},
+    }
+    request = Request(**fields)
+    if run is None:
         return run_deployment(model, target, request)
-    from edgeopt.deployment.with_recipe import (  # noqa: PLC0415 (only with a recipe)
-        Cooking,
-        deploy_with_recipe,
-    )
-
-    cooking = Cooking(recipe, train_data, loss, teacher, work, overrides=overrides)
-    return deploy_with_recipe(model, target, request, cooking)
-
-
-def _refuse_alone(**given: Any) -> None:
-    from edgeopt.errors import InputError  # noqa: PLC0415
-
-    for name, value in given.items():
-        if value is not None:
-            hint = 'pass recipe= too, for example recipe="cnn"'
-            raise InputError("is for the steps of a recipe", where=name, hint=hint)
+    return deploy_with_recipe(model, target, request, run)
 
 
 def capture(model: Model, example_inputs: Any = None) -> Program:
@@ -187,17 +132,18 @@ def capture(model: Model, example_inputs: Any = None) -> Program:
         InputError: The model is in training mode, or its inputs are not known.
         CaptureError: torch.export could not capture it.
     """
-    from edgeopt.deployment.deploy import as_program  # noqa: PLC0415 (torch)
+    from edgeopt.deployment.steps import as_program  # noqa: PLC0415 (torch)
 
     return as_program(model, example_inputs)
 
 
+@options_of(QuantizationConfig)
 def quantize(
     model: Model | Program,
     calibration_data: Iterable[Any] | None = None,
     *,
     example_inputs: Any = None,
-    config: QuantizationConfig | None = None,
+    config: QuantizationConfig | Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     **settings: Any,
 ) -> Program:
@@ -212,17 +158,17 @@ def quantize(
         **settings: Fields of `QuantizationConfig`, for example ``precision="int8-dynamic"``.
 
     Raises:
-        InputError: The model or a setting cannot be used.
+        ConfigError: A setting is unknown or wrong.
+        InputError: The model cannot be used.
         CalibrationError: The data is missing, empty, not finite, or does not fit.
     """
-    from edgeopt.deployment.build import make_config  # noqa: PLC0415 (torch)
-    from edgeopt.deployment.deploy import as_program  # noqa: PLC0415
+    from edgeopt.deployment.steps import as_program  # noqa: PLC0415 (torch)
     from edgeopt.errors import InputError  # noqa: PLC0415
     from edgeopt.quantization import quantize_program  # noqa: PLC0415
 
     if config is not None and settings:
         raise InputError("config and settings were both given", where="quantize", hint="pass one")
-    chosen = config or make_config(settings)
+    chosen = QuantizationConfig.from_dict(settings if config is None else config)
     program = as_program(model, example_inputs)
     return quantize_program(program, calibration_data, chosen, progress=progress)
 

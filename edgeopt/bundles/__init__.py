@@ -1,10 +1,11 @@
 """Bundles: what goes on the device, as one folder or .zip that checks itself."""
 
 from edgeopt.bundles.golden import GoldenSamples
-from edgeopt.bundles.manifest import Manifest, Preprocess, Tolerance
+from edgeopt.bundles.manifest import Manifest, Tolerance
 from edgeopt.bundles.read import Bundle, read_bundle
 from edgeopt.bundles.signing import sign_bundle, verify_signature
 from edgeopt.bundles.write import add_report, write_bundle
+from edgeopt.options import Preprocess
 
 __all__ = [
     "Bundle",

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
     from edgeopt.bundles.golden import GoldenSamples
-    from edgeopt.bundles.manifest import Preprocess
     from edgeopt.contracts import Artifact, DeviceRuntime, Signature, Target, Wheel
+    from edgeopt.options import Preprocess
 
 __all__ = ["EXECUTABLE", "MANIFEST", "bundle_files", "file_mode", "report_file", "seal"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -22,6 +22,7 @@ from edgeopt.bundles.device.edgeopt_runner.bundle import (
 )
 from edgeopt.contracts import Signature, Target, Wheel
 from edgeopt.errors import BundleError, InputError
+from edgeopt.options import Preprocess
 
 __all__ = [
     "KIND",
@@ -30,7 +31,6 @@ __all__ = [
     "GoldenInfo",
     "GoldenSample",
     "Manifest",
-    "Preprocess",
     "Provenance",
     "RuntimeInfo",
     "Tolerance",
@@ -123,43 +123,6 @@ class GoldenInfo(_Strict, frozen=True):
     source: str
     samples: tuple[GoldenSample, ...]
     tolerances: tuple[Tolerance, ...]
-
-
-class Preprocess(_Strict, frozen=True):
-    """How a picture becomes an input: resize, centre crop, then ``(pixel * scale - mean) / std``.
-
-    Attributes:
-        input: Name of the input.
-        resize: ``(height, width)``, or one number for the shorter side; empty for none.
-        crop: ``(height, width)`` cut out of the middle; empty for none.
-        scale: Factor on the pixels, which are 0 to 255.
-        mean: Subtracted, one number a channel.
-        std: Divided by, one number a channel.
-        color: Order of the channels.
-        layout: Of the input.
-        interpolation: Of the resize.
-    """
-
-    input: str
-    resize: tuple[int, ...] = ()
-    crop: tuple[int, ...] = ()
-    scale: float = 1.0 / 255.0
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-    color: Literal["RGB", "BGR", "L"] = "RGB"
-    layout: Literal["NCHW", "NHWC"] = "NCHW"
-    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
-
-    def __post_init__(self) -> None:
-        wrong = None
-        if len(self.resize) > 2 or len(self.crop) not in {0, 2}:  # noqa: PLR2004 (height, width)
-            wrong = "resize is one or two numbers, crop two"
-        elif min((1, *self.resize, *self.crop)) < 1:
-            wrong = "resize and crop are at least 1"
-        elif 0.0 in self.std:
-            wrong = "std is not zero"
-        if wrong:
-            raise InputError(wrong, where="preprocess")
 
 
 class Manifest(_Strict, frozen=True):

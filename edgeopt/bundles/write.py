@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edgeopt.bundles.golden import GoldenSamples
-    from edgeopt.bundles.manifest import Preprocess
     from edgeopt.contracts import Artifact, DeviceRuntime, Target
+    from edgeopt.options import Preprocess
 
 __all__ = ["add_report", "copy_bundle", "write_bundle"]
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgeopt.cli import options as opt
+from edgeopt.cli.derive import Answers, Source, taking
+from edgeopt.options import CommonOptions, RecipeTraining
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeopt.cli.sources import Source
-    from edgeopt.deployment.with_recipe import Cooking
+    from edgeopt.cli.sources import Source as Loaded
+    from edgeopt.deployment.with_recipe import RecipeRun
     from edgeopt.recipes import Compressed, Recipe
 
-__all__ = ["compress", "cooking_of", "recipes", "with_source"]
+__all__ = ["compress", "recipe_of", "recipes", "with_source"]
 
 
+@taking(
+    Source(RecipeTraining, under="training", names={"training.overrides": "override"}),
+    Source(CommonOptions, only=("calibration_data", "evaluate")),
+)
 def compress(
     *,
     model: opt.Model,
@@ -30,55 +35,47 @@ def compress(
         Path | None,
         typer.Option("--output", "-o", help="Program archive to write [default: ./RECIPE.zip]."),
     ] = None,
-    calibration_data: opt.Data = None,
-    evaluate: opt.Evaluate = None,
     target: Annotated[
         str | None, typer.Option("--target", "-t", help="The device that widths and bits suit.")
     ] = None,
     train_data: opt.TrainData = None,
-    loss: opt.Loss = None,
-    teacher: opt.Teacher = None,
-    work: opt.Work = None,
-    override: opt.Overrides = None,
-    afresh: Annotated[
-        bool, typer.Option("--afresh", help="Begin anew in --work, whatever is there.")
-    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a file that lies there.")
     ] = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
+    answers: Answers,
 ) -> None:
     """Prune, distil and quantize a model by a recipe; write the Program, which deploy takes."""
-    from edgeopt.api import compress as run  # noqa: PLC0415
-    from edgeopt.cli.deploying import make_source  # noqa: PLC0415 (it imports this module)
+    from edgeopt.api import compress as run_recipe  # noqa: PLC0415
+    from edgeopt.cli.deploying import load_source  # noqa: PLC0415 (it imports this module)
     from edgeopt.cli.show import print_columns, print_json, progress_bars  # noqa: PLC0415
     from edgeopt.errors import InputError  # noqa: PLC0415
 
-    cooking = cooking_of(recipe, train_data, loss, teacher, work, override)
-    if cooking is None:
+    run = recipe_of(recipe, train_data, answers)
+    if run is None:
         raise InputError("no recipe given", where="--recipe", hint="see `edgeopt recipes`")
-    chosen = cooking.chosen()
+    chosen = run.chosen()
     place = output or Path(f"{chosen.name or 'compressed'}.zip")
     if place.exists() and not overwrite:
         hint = "choose another name, or pass --overwrite"
         raise InputError("something lies there already", where=str(place), hint=hint)
-    source = make_source(model, calibration_data, evaluate)
-    cooking = with_source(cooking, source)
+    source = load_source(model, answers)
+    run = with_source(run, source)
     with progress_bars(quiet=quiet) as progress:
-        made = run(
+        made = run_recipe(
             source.model,
             chosen,
             example_inputs=source.example_inputs,
-            data=cooking.train_data,
-            loss=cooking.loss,
+            data=run.train_data,
             calibration_data=source.calibration_data,
             evaluate=source.evaluate,
             target=target,
-            teacher=cooking.teacher,
-            work=work,
-            resume=not afresh,
             progress=progress,
+            loss=run.loss,
+            teacher=run.teacher,
+            work=run.work,
+            resume=run.resume,
         )
     made.save(place)
     if json:
@@ -115,49 +112,34 @@ def recipes(
     print_columns(("recipe", "steps", "what it does"), rows)
 
 
-def cooking_of(
-    recipe: str | None,
-    train_data: str | None,
-    loss: str | None,
-    teacher: str | None,
-    work: Path | None,
-    override: list[str] | None,
-) -> Cooking | None:
+def recipe_of(recipe: str | None, train_data: str | None, answers: Answers) -> RecipeRun | None:
     """Returns the recipe with what its steps need, checked; None where no recipe was given.
 
     Raises:
         InputError: Something is wrong, or is given without a recipe.
     """
-    from edgeopt.cli.sources import load_data, load_function, load_model  # noqa: PLC0415
-    from edgeopt.deployment.with_recipe import Cooking  # noqa: PLC0415 (torch)
+    from edgeopt.cli.sources import load_data  # noqa: PLC0415
+    from edgeopt.deployment.with_recipe import RecipeRun  # noqa: PLC0415 (torch)
     from edgeopt.errors import InputError  # noqa: PLC0415
 
+    training = answers.loaded().get("training", {}) if recipe else {}
     if recipe is None:
-        given = {"train-data": train_data, "loss": loss, "teacher": teacher, "work": work}
-        for name, value in {**given, "override": override}.items():
-            if value:
-                hint = "pass --recipe too, for example --recipe cnn"
-                raise InputError("is for the steps of a recipe", where=f"--{name}", hint=hint)
+        typed = [*answers.plain.get("training", {}), *answers.later.get("training", {})]
+        typed = [n.replace("overrides", "override") for n in typed]
+        for name in (["train-data"] if train_data else []) + typed:
+            hint = "pass --recipe too, for example --recipe cnn"
+            raise InputError("is for the steps of a recipe", where=f"--{name}", hint=hint)
         return None
-    cooking = Cooking(
-        recipe=recipe,
-        train_data=None if train_data is None else load_data(train_data),
-        loss=None if loss is None else load_function(loss),
-        teacher=None if teacher is None else load_model(teacher).model,
-        work=work,
-        overrides=opt.parse_settings(override, "--override"),
-    )
-    cooking.chosen()
-    return cooking
+    data = None if train_data is None else load_data(train_data)
+    run = RecipeRun(recipe=recipe, train_data=data, **training)
+    run.chosen()
+    return run
 
 
-def with_source(cooking: Cooking, source: Source) -> Cooking:
-    """Returns ``cooking`` with what came with the model, where the options gave nothing."""
+def with_source(run: RecipeRun, source: Loaded) -> RecipeRun:
+    """Returns ``run`` with what came with the model, where the options gave nothing."""
     names = ("train_data", "loss", "teacher")
-    return replace(
-        cooking,
-        **{n: getattr(source, n) for n in names if getattr(cooking, n) is None},
-    )
+    return run.replace(**{n: getattr(source, n) for n in names if getattr(run, n) is None})
 
 
 def _table(made: Compressed) -> tuple[Sequence[str], list[tuple[Any, ...]]]:

@@ -8,10 +8,15 @@ from typing import Annotated
 import typer
 
 from edgeopt.cli import options as opt
+from edgeopt.cli.derive import Answers, Source, taking
+from edgeopt.options import CommonOptions
 
 __all__ = ["export"]
 
 
+@taking(
+    Source(CommonOptions, only=("calibration_data", "quantization"), names={"quantization": "set"})
+)
 def export(
     *,
     model: opt.Model,
@@ -19,18 +24,17 @@ def export(
     format: Annotated[  # noqa: A002 (the word that users know)
         str, typer.Option("--format", "-f", help="onnx, or program (an archive).")
     ] = "onnx",
-    calibration_data: opt.Data = None,
     precision: Annotated[
         str, typer.Option("--precision", "-p", help="float32, int8, int8-dynamic or float16.")
     ] = "float32",
-    settings: opt.Settings = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
+    answers: Answers,
 ) -> None:
     """Write a model, quantized or not, in an interchange format or as a program archive."""
+    from edgeopt.cli.deploying import load_source  # noqa: PLC0415
     from edgeopt.cli.show import print_json, print_rows, progress_bars  # noqa: PLC0415
-    from edgeopt.cli.sources import load_data, load_model  # noqa: PLC0415
     from edgeopt.errors import InputError  # noqa: PLC0415
 
     if format not in {"onnx", "program"}:
@@ -40,13 +44,12 @@ def export(
         raise InputError("it exists", where=str(output), hint="--overwrite replaces it")
     from edgeopt import api  # noqa: PLC0415 (only here)
 
-    source = load_model(model)
-    data = source.calibration_data if calibration_data is None else load_data(calibration_data)
+    source = load_source(model, answers)
     program = api.capture(source.model, source.example_inputs)
     if precision != "float32":
-        chosen = {**(opt.parse_settings(settings) or {}), "precision": precision}
+        chosen = {**answers.plain.get("quantization", {}), "precision": precision}
         with progress_bars(quiet=quiet) as progress:
-            program = api.quantize(program, data, progress=progress, **chosen)
+            program = api.quantize(program, source.calibration_data, progress=progress, **chosen)
     if format == "onnx":
         api.export(program, output)
     else:

@@ -149,7 +149,7 @@ def _is_bundle(path: Path) -> bool:
 
 def _program(path: str) -> Program:
     from edgeopt.cli.sources import load_model  # noqa: PLC0415 (only here)
-    from edgeopt.deployment.deploy import as_program  # noqa: PLC0415 (torch)
+    from edgeopt.deployment.steps import as_program  # noqa: PLC0415 (torch)
 
     source = load_model(path)
     return as_program(source.model, source.example_inputs)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgeopt.cli import options as opt
+from edgeopt.cli.derive import Answers, Source, taking
+from edgeopt.options import BundleOptions, SearchOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,57 +22,22 @@ if TYPE_CHECKING:
 __all__ = ["search"]
 
 
+@taking(
+    Source(
+        SearchOptions,
+        names={
+            "quantization": "set",
+            "backends": "backend",
+            "precisions": "precision",
+            "pruning": "prune",
+            "checks.samples": "check-samples",
+        },
+    )
+)
 def search(
     *,
     model: opt.Model,
     target: opt.Target,
-    calibration_data: opt.Data = None,
-    evaluate: opt.Evaluate = None,
-    max_drop: Annotated[
-        float | None, typer.Option(help="How far the score may fall below float's.")
-    ] = None,
-    max_latency_ms: Annotated[
-        float | None, typer.Option(help="How long a call may take on the device (median).")
-    ] = None,
-    max_size_mb: Annotated[
-        float | None, typer.Option(help="How large the model may be, in millions of bytes.")
-    ] = None,
-    prefer: Annotated[
-        str | None, typer.Option(help="What decides within the budget: score, latency or size.")
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option("--device", "-d", help="Measure there; here where this is the target."),
-    ] = None,
-    backend: Annotated[
-        list[str] | None,
-        typer.Option("--backend", "-b", help="A backend to try; may be repeated [default: all]."),
-    ] = None,
-    precision: Annotated[
-        list[str] | None,
-        typer.Option("--precision", "-p", help="One to try; may be repeated [default: all]."),
-    ] = None,
-    settings: opt.Settings = None,
-    prune: Annotated[
-        list[float] | None,
-        typer.Option(help="A share of the units to try pruning; may be repeated."),
-    ] = None,
-    finetune: Annotated[
-        str | None,
-        typer.Option(help="package.module:function; takes the pruned module and the step."),
-    ] = None,
-    trials: Annotated[
-        int, typer.Option(help="Trials of the study in all; 0: no limit of that kind.")
-    ] = 40,
-    minutes: Annotated[
-        float, typer.Option(help="Minutes to start trials in; 0: no limit of that kind.")
-    ] = 0.0,
-    study: Annotated[
-        str | None,
-        typer.Option(help="SQLite file or database URL to keep it in; none; [default: the cache]."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Where the search starts.")] = 0,
-    threads: opt.Threads = 0,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Deploy the best: folder or .zip to write."),
@@ -83,35 +50,20 @@ def search(
     ] = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
+    answers: Answers,
 ) -> None:
     """Look for the best compression under a budget: every trial is compiled, scored and timed."""
     from edgeopt.cli.show import print_json  # noqa: PLC0415
     from edgeopt.deployment.request import Request  # noqa: PLC0415
-    from edgeopt.searching.options import SearchOptions  # noqa: PLC0415
 
-    wanted: dict[str, Any] = {
-        "max_drop": max_drop,
-        "max_latency_ms": max_latency_ms,
-        "max_size_mb": max_size_mb,
-        "prefer": prefer,
-        "device": device,
-        "backends": backend,
-        "precisions": precision,
-        "quantization": opt.parse_settings(settings),
-        "pruning": prune,
-        "trials": trials,
-        "minutes": minutes,
-        "study": study,
-        "seed": seed,
-        "threads": threads,
-    }
-    SearchOptions(**wanted, calibration_data=()).check()  # before the model is loaded
-    Request(output=output, overwrite=overwrite).check()
-    options = _with_source(wanted, model, calibration_data, evaluate, finetune)
+    SearchOptions(**answers.plain)  # before the model is loaded
+    bundle = BundleOptions(overwrite=overwrite)
+    Request(output=output, bundle=bundle).check()
+    options = _with_source(answers, model)
     result = _searched(options, target, quiet=quiet, picture=picture)
     done = None
     if output is not None and result.best is not None:
-        done = result.deploy(output=output, overwrite=overwrite)
+        done = result.deploy(output=output, bundle=bundle)
     if json:
         deployed = {} if done is None else {"deployment": done.to_dict()}
         print_json({**result.to_dict(), **deployed})
@@ -122,25 +74,12 @@ def search(
         raise typer.Exit(130)
 
 
-def _with_source(
-    wanted: dict[str, Any],
-    model: str,
-    data: str | None,
-    evaluate: str | None,
-    finetune: str | None,
-) -> dict[str, Any]:
-    from edgeopt.cli.deploying import make_source  # noqa: PLC0415
-    from edgeopt.cli.sources import load_function  # noqa: PLC0415
+def _with_source(answers: Answers, model: str) -> dict[str, Any]:
+    from edgeopt.cli.deploying import load_source  # noqa: PLC0415
 
-    source = make_source(model, data, evaluate)
-    return {
-        **wanted,
-        "model": source.model,
-        "example_inputs": source.example_inputs,
-        "calibration_data": source.calibration_data,
-        "evaluate": source.evaluate,
-        "finetune": None if finetune is None else load_function(finetune),
-    }
+    source = load_source(model, answers)
+    names = ("model", "example_inputs", "calibration_data", "evaluate")
+    return {**answers.loaded(), **{name: getattr(source, name) for name in names}}
 
 
 def _searched(

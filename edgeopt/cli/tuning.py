@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgeopt.cli import options as opt
+from edgeopt.cli.derive import Answers, Source, taking
 from edgeopt.cli.guard import guarded
+from edgeopt.options import DeployOptions, TuneOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["tune", "tuning", "tuning_bars"]
 
+USUAL_TRIALS = 256
+"""Trials where neither trials nor minutes are given."""
+
 Database = Annotated[
     Path | None,
     typer.Option("--database", help="The tuning database; in the cache folder where left out."),
@@ -27,53 +32,35 @@ Database = Annotated[
 tuning = typer.Typer(name="tuning", help="Look at, merge and share tuning databases.")
 
 
+@taking(
+    Source(TuneOptions, under="tuning"),
+    Source(
+        DeployOptions,
+        only=("calibration_data", "calibration", "precision", "backend", "quantization", "device"),
+        names={"quantization": "set"},
+    ),
+)
 def tune(
     *,
     model: opt.Model,
     target: opt.Target = "host",
-    trials: Annotated[int, typer.Option(help="Candidates to try; 0: no limit of that kind.")] = 0,
-    minutes: Annotated[float, typer.Option(help="Minutes to try; 0: no limit of that kind.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Where the search starts.")] = 0,
-    database: Database = None,
-    calibration_data: opt.Data = None,
-    precision: opt.Precision = "auto",
-    backend: opt.Backend = "auto",
-    settings: opt.Settings = None,
-    device: Annotated[
-        str | None,
-        typer.Option("--device", "-d", help="Measure there: a device, as for deploy."),
-    ] = None,
-    limit: Annotated[float, typer.Option(help="Seconds after which a candidate hangs.")] = 20.0,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
+    answers: Answers,
 ) -> None:
     """Look for faster kernels for a model; deploy then takes them from the database."""
-    from dataclasses import replace  # noqa: PLC0415 (only here)
-
-    from edgeopt.cli.deploying import check_options, make_request, make_source  # noqa: PLC0415
+    from edgeopt.cli.deploying import check_options, load_source, make_request  # noqa: PLC0415
     from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
-    from edgeopt.contracts import TuneOptions  # noqa: PLC0415
 
-    asked = TuneOptions(
-        trials=trials if trials or minutes else 256,
-        minutes=minutes,
-        seed=seed,
-        database=str(database or ""),
-        limit_s=limit,
-    )
-    wanted: dict[str, Any] = {
-        "precision": precision,
-        "backend": backend,
-        "quantization": opt.parse_settings(settings),
-        "tune": asked,
-        "device": device,
-    }
-    check_options(wanted, calibration_data)
-    source = make_source(model, calibration_data, None)
+    budget = answers.plain.setdefault("tuning", {})
+    if not budget.get("trials") and not budget.get("minutes"):
+        budget["trials"] = USUAL_TRIALS
+    check_options(answers, data=None)
+    source = load_source(model, answers)
     from edgeopt.deployment.tune import tune_model  # noqa: PLC0415 (torch)
 
     with tuning_bars(quiet=quiet) as (progress, watch):
-        request = replace(make_request(source, wanted), progress=progress, watch=watch)
+        request = make_request(source, answers).replace(progress=progress, watch=watch)
         report = tune_model(source.model, target, request)
     if json:
         import msgspec  # noqa: PLC0415 (only here)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-import msgspec
-
 if TYPE_CHECKING:
     from edgeopt.contracts.artifact import Artifact, DeviceRuntime
     from edgeopt.contracts.passes import PassSpec
@@ -13,8 +11,9 @@ if TYPE_CHECKING:
     from edgeopt.contracts.support import SupportReport
     from edgeopt.contracts.target import Target
     from edgeopt.ir import Program
+    from edgeopt.options import CompileOptions
 
-__all__ = ["Backend", "CompileOptions", "Progress"]
+__all__ = ["Backend", "Progress"]
 
 
 @runtime_checkable
@@ -24,20 +23,6 @@ class Progress(Protocol):
     def __call__(self, stage: str, done: float, total: float) -> None:
         """Takes the stage's name and how much of it is done (``done`` of ``total``)."""
         ...
-
-
-class CompileOptions(msgspec.Struct, frozen=True):
-    """What a user may choose about compiling; the same for all backends.
-
-    Attributes:
-        threads: Threads that the runtime shall use; 0 leaves it to the runtime.
-        tuning_database: Path of a tuning database to take kernels from; empty for the one in the
-            user's cache folder, ``none`` for the kernels as they are without tuning. Backends that
-            do not tune have no use for it.
-    """
-
-    threads: int = 0
-    tuning_database: str = ""
 
 
 @runtime_checkable

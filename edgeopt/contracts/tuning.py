@@ -11,29 +11,9 @@ if TYPE_CHECKING:
     from edgeopt.contracts.device import Device
     from edgeopt.contracts.target import Target
     from edgeopt.ir import Program
+    from edgeopt.options import TuneOptions
 
-__all__ = ["TuneOptions", "TunedKernel", "TunesKernels", "TuningEvent", "TuningReport", "Watch"]
-
-
-class TuneOptions(msgspec.Struct, frozen=True):
-    """What a user may choose about tuning.
-
-    Attributes:
-        trials: How many candidates to try at most; 0 sets no limit of that kind.
-        minutes: How long to try at most; 0 sets no limit of that kind. One of both must be set.
-        seed: Where the search starts. The same seed proposes the same candidates as long as the
-            measurements rank them alike.
-        database: Path of the tuning database; empty for the one in the user's cache folder.
-        limit_s: Seconds after which a candidate counts as hanging.
-        memory_mb: Memory that building and running one candidate may take.
-    """
-
-    trials: int = 0
-    minutes: float = 0.0
-    seed: int = 0
-    database: str = ""
-    limit_s: float = 20.0
-    memory_mb: int = 4096
+__all__ = ["TunedKernel", "TunesKernels", "TuningEvent", "TuningReport", "Watch"]
 
 
 class TuningEvent(msgspec.Struct, frozen=True):

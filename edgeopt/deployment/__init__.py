@@ -1,6 +1,6 @@
 """From a model to a checked bundle: the plan, the work, and what came of it."""
 
-from edgeopt.deployment.plan import Candidate, Plan, PlannedGate
-from edgeopt.deployment.request import PRECISIONS, Request
+from edgeopt.deployment.plan import ConsideredBackend, Plan, PlannedGate
+from edgeopt.deployment.request import Request
 
-__all__ = ["PRECISIONS", "Candidate", "Plan", "PlannedGate", "Request"]
+__all__ = ["ConsideredBackend", "Plan", "PlannedGate", "Request"]

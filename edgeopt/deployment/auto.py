@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgeopt.deployment.choose import Candidate, choose_backend
+from edgeopt.deployment.choose import ConsideredBackend, choose_backend
 from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.errors import (
     CompileError,
@@ -21,14 +21,14 @@ from edgeopt.errors import (
     UnsupportedError,
 )
 from edgeopt.measure.statistics import Latency, ratio_of
+from edgeopt.registry import find_backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from edgeopt.contracts import Target
-    from edgeopt.deployment.gates import FloatSide
     from edgeopt.deployment.request import Request
     from edgeopt.deployment.result import Deployment
+    from edgeopt.deployment.steps import Job
 
 __all__ = ["Measured", "deploy_auto"]
 
@@ -51,9 +51,7 @@ class Measured(msgspec.Struct, frozen=True):
     outcome: str
 
 
-def deploy_auto(
-    plan: Plan, target: Target, side: FloatSide, run: Callable[[Plan], Deployment]
-) -> Deployment:
+def deploy_auto(job: Job, run: Callable[[Job], Deployment]) -> Deployment:
     """Returns the deployment with the backend that is chosen, and why.
 
     Without a device (or with an emulated one, which has no times) that is the first in the
@@ -62,22 +60,20 @@ def deploy_auto(
     says that it is faster.
 
     Args:
-        plan: As made for the first candidate.
-        target: The device's descriptor.
-        side: The float model; its request is changed for each candidate.
-        run: Deploys as a plan says.
+        job: As planned for the first backend.
+        run: Deploys as a job says.
 
     Raises:
         EdgeoptError: None of them works (the error of the first), or the model loses too much
             with one that works.
     """
-    asked = side.request
+    plan, asked = job.plan, job.request
     best: Deployment | None = None
     tried: list[Measured] = []
     faults: list[EdgeoptError] = []
     for name in _names(plan):
         try:
-            made = run(_plan_for(name, plan, target, side, asked))
+            made = run(_with_backend(job, name))
         except (*_FAULTS, GateError) as error:
             if best is None and not _is_the_backends(error):
                 raise
@@ -88,7 +84,6 @@ def deploy_auto(
         best = made if best is None or _faster(made, best, asked) else best
         if tried[-1].latency is None:
             break
-    side.request = asked
     if best is None:
         raise _told(faults)
     return _finished(best, plan, tried, asked)
@@ -100,15 +95,17 @@ def _names(plan: Plan) -> Iterator[str]:
     yield from names[names.index(plan.backend) :]
 
 
-def _plan_for(name: str, plan: Plan, target: Target, side: FloatSide, asked: Request) -> Plan:
+def _with_backend(job: Job, name: str) -> Job:
+    """Returns the job for one backend; with a device its bundle is a draft, until one is chosen."""
+    asked, plan = job.request, job.plan
     draft = asked.output if asked.device is None else None
-    side.request = replace(asked, backend=name, output=draft)
+    request = asked.replace(backend=name, output=draft)
     if name == plan.backend:
-        return plan
-    program = side.subject
-    choose_backend(target, backend=name, precision=asked.precision, program=program)
-    other = make_plan(target, side.request, program)
-    return msgspec.structs.replace(other, outputs=plan.outputs)
+        return replace(job, request=request)
+    choose_backend(job.target, backend=name, precision=asked.precision, program=job.program)
+    other = make_plan(job.target, request, job.program)
+    other = msgspec.structs.replace(other, outputs=plan.outputs)
+    return replace(job, request=request, plan=other, backend=find_backend(name))
 
 
 def _is_the_backends(error: EdgeoptError) -> bool:
@@ -138,7 +135,7 @@ def _faster(made: Deployment, best: Deployment, asked: Request) -> bool:
     held = [one.profile.latency if one.profile is not None else None for one in (made, best)]
     if held[0] is None or held[1] is None or made.bundle is None or best.bundle is None:
         return False
-    how = {"threads": asked.threads, "runs": RUNS, "min_seconds": 1.0}
+    how = {"threads": asked.bundle.threads, "runs": RUNS, "min_seconds": 1.0}
     try:
         found = compare_on(made.bundle, best.bundle, asked.device or "local", **how)
     except DeviceError:
@@ -159,7 +156,7 @@ def _finished(best: Deployment, plan: Plan, tried: list[Measured], asked: Reques
     known = [one for one in before if "comes first" not in one.reason]
     rest = [one for one in before if one not in known]
     reasons = [
-        Candidate(
+        ConsideredBackend(
             one.backend,
             chosen=one.backend == best.plan.backend,
             reason=_reason(one, best.plan.backend, plan, measured=len(rivals) > 1),
@@ -195,7 +192,7 @@ def _written(best: Deployment, asked: Request) -> Deployment:
     if draft is None:
         return best
     held = {**(draft.report or {}), **best.report()}
-    overwrite = asked.overwrite or asked.device is None  # then it is our own that lies there
+    overwrite = asked.bundle.overwrite or asked.device is None  # then it is our own that lies there
     if asked.output is None:
         bundle = temporary_bundle(lambda path: copy_bundle(draft, path, report=held))
     else:

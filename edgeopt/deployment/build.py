@@ -6,26 +6,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.deployment.choose import require_supported
-from edgeopt.errors import DeviceError, InputError
+from edgeopt.errors import DeviceError
+from edgeopt.options import QuantizationConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgeopt.contracts import (
-        Artifact,
-        Backend,
-        CompileOptions,
-        Progress,
-        Runner,
-        SupportReport,
-        Target,
-    )
+    from edgeopt.contracts import Artifact, Backend, Progress, Runner, SupportReport, Target
     from edgeopt.data.dataset import Dataset
     from edgeopt.ir import Program
+    from edgeopt.options import CompileOptions
     from edgeopt.passes import NumberChange
-    from edgeopt.quantization import QuantizationConfig
 
-__all__ = ["Build", "build", "compile_program", "make_config", "quantized"]
+__all__ = ["Build", "build", "compile_program", "quantized"]
 
 
 @dataclass(frozen=True)
@@ -127,31 +120,5 @@ def quantized(
 
     if not settings or settings.get("precision") == "float32":
         return program
-    config = make_config(settings)
+    config = QuantizationConfig.from_dict(settings, where="quantization")
     return quantize_program(program, samples if len(samples) else None, config, progress=progress)
-
-
-def make_config(settings: Mapping[str, Any] | QuantizationConfig | None) -> QuantizationConfig:
-    """Returns the config with these fields.
-
-    Raises:
-        InputError: A field is unknown or its value is wrong.
-    """
-    import msgspec  # noqa: PLC0415 (only here)
-
-    from edgeopt.quantization import QuantizationConfig  # noqa: PLC0415 (torch)
-
-    if isinstance(settings, QuantizationConfig):
-        return settings
-    known = QuantizationConfig.__struct_fields__
-    unknown = sorted(set(settings or {}) - set(known))
-    if unknown:
-        raise InputError(
-            f"no setting {', '.join(unknown)}",
-            where="quantization",
-            hint=f"settings: {', '.join(known)}",
-        )
-    try:
-        return msgspec.convert(dict(settings or {}), QuantizationConfig)
-    except msgspec.ValidationError as error:
-        raise InputError(str(error), where="quantization") from error

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from edgeopt.contracts import Backend, SupportReport, Target
     from edgeopt.ir import Program
 
-__all__ = ["Candidate", "Choice", "choose_backend", "choose_precision"]
+__all__ = ["Choice", "ConsideredBackend", "choose_backend", "choose_precision"]
 
 NAMED = 3
 """How many unsupported operators a reason names."""
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class ConsideredBackend(msgspec.Struct, frozen=True):
     """A backend that was considered.
 
     Attributes:
@@ -47,7 +47,7 @@ class Choice:
     """The backend taken, and all that were considered."""
 
     backend: Backend
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[ConsideredBackend, ...]
 
 
 def choose_backend(
@@ -72,19 +72,20 @@ def choose_backend(
         UnsupportedError: The program has an operator that none of them runs; carries the report.
     """
     names: Sequence[str] = target.backends if backend == "auto" else (backend,)
-    considered: list[Candidate] = []
+    considered: list[ConsideredBackend] = []
     refusals: list[EdgeoptError] = []
     for place, name in enumerate(names):
         try:
             found = _usable(name, target, precision, program)
         except EdgeoptError as error:
-            considered.append(Candidate(name, chosen=False, reason=_one_line(error)))
+            considered.append(ConsideredBackend(name, chosen=False, reason=_one_line(error)))
             refusals.append(error)
             continue
         why = "asked for" if backend != "auto" else _first(target, place)
-        considered.append(Candidate(name, chosen=True, reason=why))
+        considered.append(ConsideredBackend(name, chosen=True, reason=why))
         rest = [
-            Candidate(n, chosen=False, reason=f"{name} comes first") for n in names[place + 1 :]
+            ConsideredBackend(n, chosen=False, reason=f"{name} comes first")
+            for n in names[place + 1 :]
         ]
         return Choice(found, (*considered, *rest))
     raise _none_left(target, backend, considered, refusals)
@@ -195,7 +196,7 @@ def _one_line(error: EdgeoptError) -> str:
 
 
 def _none_left(
-    target: Target, backend: str, considered: list[Candidate], refusals: list[EdgeoptError]
+    target: Target, backend: str, considered: list[ConsideredBackend], refusals: list[EdgeoptError]
 ) -> EdgeoptError:
     if backend != "auto":
         return refusals[0]

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.contracts import CompileOptions
 from edgeopt.data.binder import Binder
 from edgeopt.data.dataset import Dataset
 from edgeopt.deployment.build import compile_program
 from edgeopt.deployment.choose import choose_backend
 from edgeopt.deployment.finish import golden_samples, temporary_bundle
-from edgeopt.deployment.gates import Verdict
+from edgeopt.deployment.gates import GateResult
 from edgeopt.deployment.request import Request, silent
 from edgeopt.deployment.work import value_rows
 from edgeopt.errors import InputError
 from edgeopt.gate.parity import run_all
 from edgeopt.ir import Program, ReferenceRunner
+from edgeopt.options import BundleOptions, CompileOptions
 from edgeopt.registry import find_target
 
 if TYPE_CHECKING:
@@ -45,13 +45,14 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
     from edgeopt.bundles import write_bundle  # noqa: PLC0415 (only here)
 
     _require_program(program)
-    Request(backend=backend, output=output, threads=threads, overwrite=overwrite).check()
+    bundle = BundleOptions(threads=threads, overwrite=overwrite)
+    Request(backend=backend, output=output, bundle=bundle).check()
     found = find_target(target)
     chosen = choose_backend(
         found, backend=backend, precision=program.precision, program=program
     ).backend
     lowered, support, artifact = compile_program(
-        program, found, chosen, options=CompileOptions(threads), progress=progress or silent
+        program, found, chosen, options=CompileOptions(threads=threads), progress=progress or silent
     )
     golden = None if samples is None else _golden(lowered, samples)
     report = {"values": value_rows(lowered, support)}
@@ -76,4 +77,4 @@ def _golden(program: Program, samples: Iterable[Any]) -> GoldenSamples | None:
     dataset = Dataset.read(samples, Binder.of_program(program), limit=MAX_SAMPLES)
     inputs = dataset.arrays()
     reference = run_all(ReferenceRunner(program), inputs)
-    return golden_samples(program, inputs, Verdict(None, None, reference))
+    return golden_samples(program, inputs, GateResult(None, None, reference))

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgeopt.bundles import Bundle, GoldenSamples, Tolerance
-    from edgeopt.contracts import Backend, Target
-    from edgeopt.deployment.build import Build
-    from edgeopt.deployment.gates import FloatSide, Verdict
+    from edgeopt.deployment.baseline import Baseline
+    from edgeopt.deployment.gates import GateResult
     from edgeopt.deployment.result import Deployment
+    from edgeopt.deployment.steps import Checked, Job
     from edgeopt.gate.metrics import Likeness
     from edgeopt.ir import Program
 
@@ -33,11 +33,9 @@ MAX_GOLDEN_BYTES = 2 << 20
 
 def finish(
     deployment: Deployment,
-    made: Build,
-    backend: Backend,
-    target: Target,
-    side: FloatSide,
-    verdict: Verdict,
+    job: Job,
+    checked: Checked,
+    baseline: Baseline,
 ) -> Deployment:
     """Returns ``deployment`` with its bundle, written, and its profile where a device was given.
 
@@ -52,11 +50,12 @@ def finish(
     from edgeopt.bundles import write_bundle  # noqa: PLC0415 (only here)
     from edgeopt.deployment.work import value_rows  # noqa: PLC0415 (torch)
 
-    request = side.request
+    request, target, made = job.request, job.target, checked.build
+    checks = baseline.samples.checks
     report = {**deployment.report(), "values": value_rows(made.lowered, made.support)}
-    golden = golden_samples(made.specified, side.samples.checks, verdict)
-    runtime = backend.device_runtime(target)
-    if request.with_runtime:
+    golden = golden_samples(made.specified, checks, checked.gate)
+    runtime = job.backend.device_runtime(target)
+    if request.bundle.with_runtime:
         from edgeopt.bundles.wheels import with_wheels  # noqa: PLC0415 (only then)
 
         runtime = with_wheels(runtime, target)
@@ -69,10 +68,10 @@ def finish(
             path=path,
             golden=golden,
             report=report,
-            name=request.name,
-            preprocess=request.preprocess,
-            labels=request.labels,
-            overwrite=request.overwrite,
+            name=request.bundle.name,
+            preprocess=request.bundle.preprocess,
+            labels=request.bundle.labels,
+            overwrite=request.bundle.overwrite,
         )
 
     request.progress("bundle", 0, 1)
@@ -89,9 +88,9 @@ def finish(
     draft = temporary_bundle(write)
     with placed(draft, request.device) as there:
         require_verified(there, deployment, request.progress)
-        if made.runner is None and side.samples.checks:
-            deployment = with_parity(there, deployment, made.specified, side, verdict.reference)
-        profile = there.profile(threads=request.threads, min_seconds=1.0)
+        if made.runner is None and checks:
+            deployment = with_parity(there, deployment, job, checked, baseline)
+        profile = there.profile(threads=request.bundle.threads, min_seconds=1.0)
     bundle = draft if request.output is None else write(Path(request.output))
     request.progress("bundle", 1, 1)
     return replace(deployment, bundle=bundle, profile=profile)
@@ -110,7 +109,7 @@ def temporary_bundle(write: Any) -> Bundle:
 
 
 def golden_samples(
-    program: Program, samples: Sequence[tuple[np.ndarray, ...]], verdict: Verdict
+    program: Program, samples: Sequence[tuple[np.ndarray, ...]], gate: GateResult
 ) -> GoldenSamples | None:
     """Returns a few inputs with the reference's outputs; None where no input is known.
 
@@ -121,8 +120,8 @@ def golden_samples(
     count = _how_many(samples)
     if count == 0:
         return None
-    measured = verdict.parity.outputs if verdict.parity is not None else ()
-    outputs = verdict.reference[:count]
+    measured = gate.parity.outputs if gate.parity is not None else ()
+    outputs = gate.reference[:count]
     tolerances = [
         _tolerance(step, measured[i] if measured else None, [o[i] for o in outputs])
         for i, step in enumerate(output_steps(program))

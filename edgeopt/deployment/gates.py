@@ -3,122 +3,34 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import torch
 
 from edgeopt.errors import EdgeoptError
-from edgeopt.gate.accuracy import Accuracy, check_accuracy, check_agreement, score
-from edgeopt.gate.calling import as_model, float_model
+from edgeopt.gate.accuracy import Accuracy, check_accuracy, check_agreement
+from edgeopt.gate.calling import as_model
 from edgeopt.gate.diagnose import slow_reasons
 from edgeopt.gate.parity import DeclaredChange, Parity, check_parity, compare_outputs, run_all
 from edgeopt.gate.speed import Speed, check_speed
-from edgeopt.ir import Editor, ReferenceRunner
-from edgeopt.passes import run_core
+from edgeopt.ir import ReferenceRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     import numpy as np
 
     from edgeopt.contracts import Backend, Target
+    from edgeopt.deployment.baseline import Baseline
     from edgeopt.deployment.build import Build
     from edgeopt.deployment.request import Request
     from edgeopt.deployment.samples import Samples
     from edgeopt.gate.metrics import Arrays
-    from edgeopt.ir import Program
 
-__all__ = ["FloatSide", "Verdict", "judge", "measure_speed"]
-
-
-@dataclass
-class FloatSide:
-    """The float model, asked once however many builds are compared with it.
-
-    Attributes:
-        model: What the user passed: a module, an ExportedProgram, or a Program.
-        program: The float program; of a quantized one its own weights, without any rounding.
-        request: What was asked for.
-        samples: The inputs to compare on.
-        given: The quantized program, where the user passed one or a recipe made one: it is deployed
-            as it is.
-        compressed: What a recipe has made of the model, None where there was none. It is deployed
-            in the model's place, and compared with the model.
-    """
-
-    model: Any
-    program: Program
-    request: Request
-    samples: Samples
-    _outputs: list[Arrays] | None = field(default=None, repr=False)
-    _score: float | None = field(default=None, repr=False)
-    _programs: dict[str, Program] = field(default_factory=dict, repr=False)
-    given: Program | None = field(default=None, init=False, repr=False)
-    compressed: Program | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        if self.subject.precision != "float32":
-            self.given = self.subject
-        if self.program.precision != "float32":
-            self.program = _without_grids(self.program)
-
-    @property
-    def subject(self) -> Program:
-        """The program to deploy: what a recipe made of the model, else the model's own."""
-        return self.compressed or self.given or self.program
-
-    def outputs(self) -> list[Arrays]:
-        """Returns the float program's outputs for the samples."""
-        if self._outputs is None:
-            runner = ReferenceRunner(self.program)
-            progress = self.request.progress
-            self._outputs = run_all(runner, self.samples.checks, stage="float", progress=progress)
-        return self._outputs
-
-    def quantized(self, settings: Mapping[str, Any], make: Callable[[], Program]) -> Program:
-        """Returns what ``make`` makes with ``settings``: once, however many backends compile it."""
-        if self.given is not None:
-            return self.given
-        key = repr(sorted(settings.items()))
-        if key not in self._programs:
-            self._programs[key] = make()
-        return self._programs[key]
-
-    def forget(self) -> None:
-        """Lets go of the programs that `quantized` made."""
-        self._programs.clear()
-
-    def with_compressed(self, program: Program) -> FloatSide:
-        """Returns a side that deploys ``program`` in the model's place, and asks float no more."""
-        self.outputs()
-        if self.request.evaluate is not None:
-            self.score()
-        return replace(self, compressed=program, _programs={})
-
-    def score(self) -> float:
-        """Returns the score of the float model itself, by the user's ``evaluate``."""
-        if self._score is None:
-            if isinstance(self.model, torch.nn.Module):
-                function = float_model(self.model)
-            else:
-                function = as_model(ReferenceRunner(self.program), self.program)
-            self.request.progress("evaluate float", 0, 1)
-            self._score = score(self.request.evaluate, function)  # type: ignore[arg-type]
-            self.request.progress("evaluate float", 1, 1)
-        return self._score
-
-
-def _without_grids(program: Program) -> Program:
-    editor = Editor(program)
-    editor.quant.clear()
-    # An alias with a grid of its own was a rounding; without the grid it is nothing.
-    return run_core(editor.finish(precision="float32"))
+__all__ = ["GateResult", "check_build", "measure_speed"]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateResult:
     """What the gate says of one build.
 
     Attributes:
@@ -136,10 +48,27 @@ class Verdict:
         """Whether the drop is within what was asked."""
         return self.accuracy is None or self.accuracy.ok
 
+    @property
+    def faithful(self) -> bool:
+        """Whether the artefact computes what the program does, as far as that can be seen here."""
+        return self.parity is None or self.parity.ok
 
-def judge(build: Build, side: FloatSide, backend: Backend) -> Verdict:
-    """Returns parity and accuracy of ``build``."""
-    request, samples = side.request, side.samples
+    @property
+    def accepted(self) -> bool:
+        """Whether it falls short of nothing."""
+        return self.faithful and self.accurate
+
+
+def check_build(build: Build, baseline: Baseline, request: Request, backend: Backend) -> GateResult:
+    """Returns parity and accuracy of ``build``.
+
+    Args:
+        build: What is checked.
+        baseline: What its accuracy is compared with.
+        request: How near it must be.
+        backend: What made it.
+    """
+    samples = baseline.samples
     simulation = ReferenceRunner(build.specified)
     reference = run_all(simulation, samples.checks, stage="reference", progress=request.progress)
     runner = build.runner or simulation
@@ -153,11 +82,11 @@ def judge(build: Build, side: FloatSide, backend: Backend) -> Verdict:
             reference,
             inputs=samples.kind,
             where=f"{backend.name} on this machine",
-            limits=request.parity,
+            limits=request.checks.parity,
             progress=request.progress,
         )
         parity = msgspec.structs.replace(parity, declared=_declared(build, samples, reference))
-    return Verdict(parity, _accuracy(build, side, runner, got), reference)
+    return GateResult(parity, _accuracy(build, baseline, request, runner, got), reference)
 
 
 def _declared(build: Build, samples: Samples, reference: list[Arrays]) -> DeclaredChange | None:
@@ -194,23 +123,24 @@ class _Recorded:
         """Leaves the runner open: it belongs to the build."""
 
 
-def _accuracy(build: Build, side: FloatSide, runner: Any, got: list[Arrays]) -> Accuracy | None:
-    request, samples = side.request, side.samples
+def _accuracy(
+    build: Build, baseline: Baseline, request: Request, runner: Any, got: list[Arrays]
+) -> Accuracy | None:
+    samples = baseline.samples
     agreement = None
     if samples.checks:
         agreement = check_agreement(
-            side.program.signature,
-            side.outputs(),
+            baseline.program.signature,
+            baseline.outputs,
             got,
             max_drop=request.max_drop if request.evaluate is None else None,
             inputs=samples.kind,
-            limits=request.fidelity,
+            limits=request.checks.fidelity,
         )
     if request.evaluate is None:
         return agreement
-    module = side.model if isinstance(side.model, torch.nn.Module) else None
-    function = as_model(runner, build.program, module)
-    float_value = side.score()
+    function = as_model(runner, build.program, baseline.module)
+    float_value = baseline.score
     request.progress("evaluate", 0, 1)
     return check_accuracy(
         request.evaluate,
@@ -222,24 +152,24 @@ def _accuracy(build: Build, side: FloatSide, runner: Any, got: list[Arrays]) -> 
 
 
 def measure_speed(
-    build: Build, side: FloatSide, backend: Backend, target: Target
+    build: Build, baseline: Baseline, request: Request, backend: Backend, target: Target
 ) -> tuple[Speed | None, str]:
     """Returns the speed beside float, or None and why it could not be measured."""
     from edgeopt.deployment.build import build as build_float  # noqa: PLC0415 (imports this module)
     from edgeopt.registry import detect_host  # noqa: PLC0415 (only here)
 
-    request, samples = side.request, side.samples
+    samples = baseline.samples
     if getattr(backend, "simulates", False):
         return None, ""  # it has no speed of its own
-    why_not = _not_measurable(build, side, backend, target)
+    why_not = _not_measurable(build, baseline, backend, target)
     if build.runner is None or why_not:
         return None, why_not
     try:
         other = build_float(
-            side.program,
+            baseline.program,
             target,
             backend,
-            options=request.compile_options,
+            options=request.compiling,
             progress=request.progress,
         )
     except EdgeoptError as error:
@@ -253,13 +183,13 @@ def measure_speed(
             other.runner,
             samples.checks[0],
             precision=build.artifact.precision,
-            threads=request.threads,
+            threads=request.bundle.threads,
             machine=host.cpu.model,
             on_target=target.name == host.name,
         )
     finally:
         other.close()
-    if request.tuning is not None:
+    if request.tuning.active:
         unequal = "kernels were tuned for this precision, not for float32"
         speed = msgspec.structs.replace(speed, unequal=unequal)
     if speed.ok:
@@ -269,8 +199,8 @@ def measure_speed(
     return msgspec.structs.replace(speed, reasons=reasons), ""
 
 
-def _not_measurable(build: Build, side: FloatSide, backend: Backend, target: Target) -> str:
-    if build.runner is None or not side.samples.checks:
+def _not_measurable(build: Build, baseline: Baseline, backend: Backend, target: Target) -> str:
+    if build.runner is None or not baseline.samples.checks:
         return build.not_here or "there is no input to run"
     if "float32" not in backend.precisions(target):
         return f"{backend.name} does not compile float32 for {target.name}"

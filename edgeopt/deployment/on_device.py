@@ -10,7 +10,7 @@ from edgeopt.bundles import Bundle, read_bundle
 from edgeopt.deployment.warn import NOT_HERE
 from edgeopt.devices.lock import measuring
 from edgeopt.errors import DeviceError, GateError
-from edgeopt.gate.parity import Parity, ParityLimits, compare_outputs, output_steps
+from edgeopt.gate.parity import Parity, compare_outputs, output_steps
 from edgeopt.measure import (
     Comparison,
     OperatorProfile,
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeopt.contracts import Device, Progress, Target
-    from edgeopt.deployment.gates import FloatSide
+    from edgeopt.deployment.baseline import Baseline
     from edgeopt.deployment.result import Deployment
-    from edgeopt.gate.metrics import Arrays
-    from edgeopt.ir import Program
+    from edgeopt.deployment.steps import Checked, Job
 
 __all__ = [
     "compare_on",
@@ -103,20 +102,23 @@ def require_verified(held: PlacedBundle, deployment: Deployment, progress: Progr
 def with_parity(
     held: PlacedBundle,
     deployment: Deployment,
-    specified: Program,
-    side: FloatSide,
-    reference: list[Arrays],
+    job: Job,
+    checked: Checked,
+    baseline: Baseline,
 ) -> Deployment:
     """Returns ``deployment`` with parity as the device shows it, where it cannot be seen here.
 
     Raises:
         GateError: The device's outputs are not near enough; carries the deployment.
     """
-    samples, request = side.samples, side.request
-    got = held.run(samples.checks, threads=request.threads)
-    outputs = compare_outputs(specified.signature, reference, got, output_steps(specified))
-    limits = request.parity or ParityLimits()
-    parity = Parity(outputs, len(got), samples.kind, limits, held.device.name)
+    samples, request = baseline.samples, job.request
+    specified = checked.build.specified
+    got = held.run(samples.checks, threads=request.bundle.threads)
+    outputs = compare_outputs(
+        specified.signature, checked.gate.reference, got, output_steps(specified)
+    )
+    limits, where = request.checks.parity, held.device.name
+    parity = Parity(outputs, len(got), samples.kind, limits, where)
     warnings = tuple(w for w in deployment.warnings if not w.startswith(NOT_HERE))
     deployment = replace(deployment, parity=parity, warnings=warnings)
     if not parity.ok:

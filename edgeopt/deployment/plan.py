@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgeopt.deployment.choose import Candidate, choose_backend, choose_precision
+from edgeopt.deployment.choose import ConsideredBackend, choose_backend, choose_precision
 from edgeopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edgeopt.deployment.request import Request
     from edgeopt.ir import Program
 
-__all__ = ["Candidate", "Plan", "PlannedGate", "make_plan"]
+__all__ = ["ConsideredBackend", "Plan", "PlannedGate", "make_plan"]
 
 
 class PlannedGate(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ class Plan(msgspec.Struct, frozen=True):
     target: str
     title: str
     backend: str
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[ConsideredBackend, ...]
     precision: str
     precision_reason: str
     quantization: dict[str, Any]
@@ -119,10 +119,10 @@ def make_plan(target: Target, request: Request, program: Program | None = None) 
         backend, target, precision=request.precision, calibrated=calibrated, program=program
     )
     quantized = program is not None and program.precision != "float32"
-    if quantized and request.quantization is not None:
+    if quantized and request.settings():
         what = "the program is quantized already"
         raise InputError(what, where="quantization", hint="leave it out, or pass the float model")
-    settings = {} if quantized else quantization_settings(precision, request.quantization, target)
+    settings = {} if quantized else quantization_settings(precision, request.settings(), target)
     return Plan(
         target=target.name,
         title=target.title,
@@ -142,15 +142,13 @@ def make_plan(target: Target, request: Request, program: Program | None = None) 
 
 
 def quantization_settings(
-    precision: str, given: Mapping[str, Any] | msgspec.Struct | None, target: Target
+    precision: str, chosen: Mapping[str, Any], target: Target
 ) -> dict[str, Any]:
-    """Returns the fields of a `QuantizationConfig`: those given, and the target's bits a weight."""
+    """Returns the fields of a `QuantizationConfig`: those chosen, and the target's bits a weight."""
     if precision == "float32":
         return {}
-    plain: dict[str, Any] = msgspec.to_builtins(given) if given is not None else {}
-    if not isinstance(given, msgspec.Struct):
-        plain.setdefault("weight_bits", target.quantization.weight_bits)
-    return {**plain, "precision": precision}
+    bits = chosen.get("weight_bits") or target.quantization.weight_bits
+    return {**chosen, "weight_bits": bits, "precision": precision}
 
 
 def _core() -> tuple[str, ...]:
@@ -167,12 +165,10 @@ def _tools(backend: Backend) -> dict[str, str]:
 
 
 def _gates(request: Request, precision: str, *, timed: bool) -> tuple[PlannedGate, ...]:
-    from edgeopt.gate.parity import ParityLimits  # noqa: PLC0415 (numpy)
-
-    limits = request.parity or ParityLimits()
+    limits = request.checks.parity
     asks = (
         f"cosine >= {limits.min_cosine} and same class >= {100 * limits.min_argmax:.1f} % "
-        f"of the reference on {request.check_samples} inputs"
+        f"of the reference on {request.checks.samples} inputs"
     )
     gates = [PlannedGate("parity", asks, "fails")]
     kind = "accuracy" if request.evaluate is not None else "agreement"
@@ -183,18 +179,16 @@ def _gates(request: Request, precision: str, *, timed: bool) -> tuple[PlannedGat
             PlannedGate(kind, f"a drop of at most {request.max_drop:g}", _fallback(request))
         )
     gates.append(_fidelity_gate(request))
-    if timed and request.check_speed and precision != "float32":
+    if timed and request.checks.speed and precision != "float32":
         asks = f"{precision} at least as fast as float32, same runtime, this machine"
-        gates.append(PlannedGate("speed", asks, "fails" if request.strict else "warns"))
+        gates.append(PlannedGate("speed", asks, "fails" if request.checks.strict else "warns"))
     if request.device is not None:
         gates.append(PlannedGate("device", "golden samples within tolerance", "fails"))
     return tuple(gates)
 
 
 def _fidelity_gate(request: Request) -> PlannedGate:
-    from edgeopt.gate.floors import FidelityLimits  # noqa: PLC0415 (numpy)
-
-    limits = request.fidelity or FidelityLimits()
+    limits = request.checks.fidelity
     asks = f"{limits.min_snr_db:g} dB of each output and channel"
     if request.evaluate is not None:
         return PlannedGate("fidelity", asks, "warns")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.contracts import TuneOptions, TunesKernels
+from edgeopt.contracts import TunesKernels
 from edgeopt.errors import EdgeoptError, InputError, PluginError
-from edgeopt.registry import backends, find_backend, find_target
+from edgeopt.registry import backends, find_backend
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,16 +27,16 @@ def with_tuning_backend(request: Request, target: Target) -> Request:
         PluginError: None is installed that does.
         TargetError: Kernels for ``target`` cannot be measured.
     """
-    if request.tuning is None:
+    if not request.tuning.active:
         return request
     name = request.backend if request.backend != "auto" else _first_that_tunes(target)
     backend = find_backend(name)
     if not isinstance(backend, TunesKernels):
         can = ", ".join(_that_tune()) or "none that is installed"
-        raise InputError(f"{name} does not tune", where="tune", hint=f"backends that do: {can}")
+        raise InputError(f"{name} does not tune", where="tuning", hint=f"backends that do: {can}")
     if backend.available() is None:  # else the plan says what is missing
         backend.check_tuning(target, request.device)
-    return replace(request, backend=name)
+    return request.replace(backend=name)
 
 
 def tuned(lowered: Program, target: Target, backend: Backend, request: Request) -> TuningReport:
@@ -48,7 +47,7 @@ def tuned(lowered: Program, target: Target, backend: Backend, request: Request) 
         EdgeoptError: What the backend raises.
     """
     if not isinstance(backend, TunesKernels):
-        raise InputError(f"{backend.name} does not tune", where="tune")
+        raise InputError(f"{backend.name} does not tune", where="tuning")
     report = _run(backend, lowered, target, request)
     if report.stopped == "interrupted":
         raise KeyboardInterrupt
@@ -61,25 +60,25 @@ def tune_model(model: Any, target: str | Path | Target, request: Request) -> Tun
     Args:
         model: As for `edgeopt.deploy`.
         target: The device.
-        request: What deploying would be asked for; its ``tune`` is the budget.
+        request: What deploying would be asked for; its ``tuning`` is the budget.
 
     Raises:
         EdgeoptError: What planning, quantizing and the backend raise.
     """
-    from edgeopt.deployment.build import quantized  # noqa: PLC0415 (torch)
+    from edgeopt.deployment import steps  # noqa: PLC0415 (torch)
+    from edgeopt.deployment.candidate import Source  # noqa: PLC0415 (torch)
     from edgeopt.deployment.choose import require_supported  # noqa: PLC0415
-    from edgeopt.deployment.deploy import calibration_of, plan_deployment  # noqa: PLC0415
     from edgeopt.passes import run_passes  # noqa: PLC0415
 
-    plan, program = plan_deployment(model, target, request)
-    found, backend = find_target(target), find_backend(plan.backend)
-    if program is None or request.tuning is None or not isinstance(backend, TunesKernels):
-        raise InputError("there is nothing to tune", where="tune")
-    samples = calibration_of(program, plan, request, model)
-    program = quantized(program, samples, plan.quantization, progress=request.progress)
-    require_supported(backend.support(program, found))
-    lowered = run_passes(program, backend.passes(found))
-    return _run(backend, lowered, found, request)
+    job = steps.plan(model, target, request)
+    backend = job.backend
+    if not request.tuning.active or not isinstance(backend, TunesKernels):
+        raise InputError("there is nothing to tune", where="tuning")
+    source = Source(job.program, steps.samples(model, job).calibration)
+    program = steps.quantize(job, source).program
+    require_supported(backend.support(program, job.target))
+    lowered = run_passes(program, backend.passes(job.target))
+    return _run(backend, lowered, job.target, request)
 
 
 def _run(backend: TunesKernels, lowered: Program, target: Target, request: Request) -> TuningReport:
@@ -93,7 +92,7 @@ def _run(backend: TunesKernels, lowered: Program, target: Target, request: Reque
         return backend.tune(
             lowered,
             target,
-            request.tuning or TuneOptions(),
+            request.tuning,
             device=device,
             progress=request.progress,
             watch=request.watch,
@@ -106,7 +105,7 @@ def _first_that_tunes(target: Target) -> str:
         if name in able:
             return name
     raise PluginError(
-        "no installed backend tunes", where="tune", hint="pip install edgeopt-tvm has one"
+        "no installed backend tunes", where="tuning", hint="pip install edgeopt-tvm has one"
     )
 
 

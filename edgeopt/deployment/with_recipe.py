@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.deployment.deploy import plan_deployment, run_deployment
+from edgeopt.deployment import steps
+from edgeopt.deployment.deploy import deploy_beside
 from edgeopt.errors import InputError
+from edgeopt.options import Calibration, RecipeTraining, refuse
+from edgeopt.registry.schema import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from edgeopt.contracts import Target
@@ -17,30 +19,19 @@ if TYPE_CHECKING:
     from edgeopt.deployment.result import Deployment
     from edgeopt.recipes import Compressed, Recipe
 
-__all__ = ["Cooking", "deploy_with_recipe"]
+__all__ = ["RecipeRun", "deploy_with_recipe", "recipe_run"]
 
 
-@dataclass(frozen=True)
-class Cooking:
-    """A recipe and what only its steps need; `edgeopt.deploy` and `edgeopt.compress` document it.
+class RecipeRun(RecipeTraining, frozen=True, kw_only=True):
+    """A recipe and what only its steps need.
 
     Attributes:
         recipe: A name, a path, a table, a `Recipe`, or what `edgeopt.compress` returned.
         train_data: Training batches.
-        loss: ``loss(output, target)``.
-        teacher: What students learn from.
-        work: Folder of finished steps.
-        resume: Whether to go on there.
-        overrides: Options that are different.
     """
 
     recipe: Any
     train_data: Any = None
-    loss: Any = None
-    teacher: Any = None
-    work: Path | str | None = None
-    resume: bool = True
-    overrides: Mapping[str, Any] | None = None
 
     def chosen(self) -> Recipe:
         """Returns the recipe, with the overrides.
@@ -52,11 +43,26 @@ class Cooking:
 
         if isinstance(self.recipe, Compressed):
             return self.recipe.recipe
-        return with_overrides(find_recipe(self.recipe), self.overrides or {})
+        return with_overrides(find_recipe(self.recipe), self.overrides)
+
+
+def recipe_run(recipe: Any, train_data: Any, training: Any) -> RecipeRun | None:
+    """Returns the recipe with what its steps need; None where there is no recipe.
+
+    Raises:
+        ConfigError: Something is wrong, or was given though there is no recipe.
+    """
+    options = RecipeTraining.from_dict(training, where="training")
+    if recipe is not None:
+        return RecipeRun(recipe=recipe, train_data=train_data, **options.to_fields())
+    given = {"train_data": train_data, "training": options.changes() or None}
+    what, hint = "is for the steps of a recipe", 'pass recipe= too, for example recipe="cnn"'
+    refuse([Problem(name, what, hint) for name, value in given.items() if value is not None])
+    return None
 
 
 def deploy_with_recipe(
-    model: Any, target: str | Path | Target, request: Request, cooking: Cooking
+    model: Any, target: str | Path | Target, request: Request, run: RecipeRun
 ) -> Deployment:
     """Returns the deployment of what a recipe makes of ``model``.
 
@@ -68,50 +74,52 @@ def deploy_with_recipe(
     """
     from edgeopt.recipes import Compressed  # noqa: PLC0415 (only with a recipe)
 
-    held = cooking.recipe
+    held = run.recipe
     if isinstance(held, Compressed):
         made = held
     else:
-        request = _with_data(request, cooking)
-        made = _compressed(model, target, request, cooking)
-    request = replace(request, original=(model, made.original))
+        request = _with_data(request, run)
+        made = _compressed(model, target, request, run)
     if made.program.precision != "float32":
-        request = replace(request, quantization=None)
-    done = run_deployment(made.program, target, request)
+        request = request.replace(quantization=None, calibration=Calibration())
+    job = steps.plan(made.program, target, request)
+    done = deploy_beside(job, steps.baseline(model, job, made.original))
     return replace(done, compressed=made)
 
 
 def _compressed(
-    model: Any, target: str | Path | Target, request: Request, cooking: Cooking
+    model: Any, target: str | Path | Target, request: Request, run: RecipeRun
 ) -> Compressed:
     from edgeopt.recipes.compress import compress_model  # noqa: PLC0415 (torch)
     from edgeopt.recipes.given import Given  # noqa: PLC0415 (torch)
     from edgeopt.registry import find_target  # noqa: PLC0415 (only here)
 
-    recipe = cooking.chosen()
-    if recipe.makes_integers and request.quantization is not None:
+    recipe = run.chosen()
+    if recipe.makes_integers and request.settings():
         what = "the recipe quantizes, and quantization was given too"
-        raise InputError(what, where="quantization", hint="pass overrides= for the recipe's step")
-    plan_deployment(model, target, request)
+        raise InputError(
+            what, where="quantization", hint="pass training=RecipeTraining(overrides={…})"
+        )
+    steps.plan(model, target, request)
     given = Given(
         example_inputs=request.example_inputs,
-        data=cooking.train_data,
-        loss=cooking.loss,
+        data=run.train_data,
+        loss=run.loss,
         calibration_data=request.calibration_data,
         evaluate=request.evaluate,
         target=find_target(target),
-        teacher=cooking.teacher,
+        teacher=run.teacher,
         progress=request.progress,
     )
-    return compress_model(model, recipe, given, work=cooking.work, resume=cooking.resume)
+    return compress_model(model, recipe, given, work=run.work, resume=run.resume)
 
 
-def _with_data(request: Request, cooking: Cooking) -> Request:
+def _with_data(request: Request, run: RecipeRun) -> Request:
     from edgeopt.data.batches import require_reiterable, rereadable  # noqa: PLC0415 (only here)
     from edgeopt.recipes.given import Given  # noqa: PLC0415 (torch)
 
-    if cooking.train_data is not None:
-        require_reiterable(cooking.train_data, "train_data")
+    if run.train_data is not None:
+        require_reiterable(run.train_data, "train_data")
     calibration = rereadable(request.calibration_data, "calibration_data")
-    inputs = Given(None, data=cooking.train_data, calibration_data=calibration).inputs()
-    return replace(request, calibration_data=inputs)
+    inputs = Given(None, data=run.train_data, calibration_data=calibration).inputs()
+    return request.replace(calibration_data=inputs)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgeopt.data.batches import require_reiterable
-from edgeopt.distillation.pair import Pair, Wishes
+from edgeopt.distillation.pair import Pair
 from edgeopt.errors import InputError
 from edgeopt.ir.program import Step
 from edgeopt.ir.record import record_step
@@ -19,7 +19,9 @@ from edgeopt.training.groups import decayed_groups
 from edgeopt.training.randomness import random_state, restore_random_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from edgeopt.options import Distillation
 
 __all__ = ["Distilled", "distill_student"]
 
@@ -41,8 +43,9 @@ def distill_student(
     student: torch.nn.Module,
     teacher: torch.nn.Module,
     data: Iterable[Any],
-    wishes: Wishes,
-    options: TrainingOptions,
+    options: Distillation,
+    training: TrainingOptions,
+    task_loss: Callable[[Any, Any], torch.Tensor] | None = None,
 ) -> Distilled:
     """Returns a copy of ``student``, trained on what ``teacher`` says about ``data``.
 
@@ -59,23 +62,24 @@ def distill_student(
     before = random_state()
     was_training = teacher.training
     trained = copy.deepcopy(student).to(accelerator.device)
-    torch.manual_seed(options.seed)  # new projections
-    pair = Pair(trained, teacher.eval().to(accelerator.device), wishes, _first(data, accelerator))
+    torch.manual_seed(training.seed)  # new projections
+    there = teacher.eval().to(accelerator.device)
+    pair = Pair(trained, there, options, _first(data, accelerator), task_loss)
     try:
         job = Job(
             kind="distill",
             model=pair.learner,
             losses=pair.losses,
             groups=decayed_groups(pair.learner),
-            identity=_identity(pair, wishes, options),
+            identity=_identity(pair, options),
             evaluated=lambda learner: learner.student,
         )
-        history = fit(job, data, options, accelerator)
+        history = fit(job, data, training, accelerator)
     finally:
         pair.close()
         teacher.train(was_training)
         restore_random_state(*before)
-    record_step(trained, _step(wishes, options, history))
+    record_step(trained, _step(options, history))
     return Distilled(trained.eval(), history)
 
 
@@ -88,30 +92,30 @@ def _first(data: Iterable[Any], accelerator: Any) -> Any:
     raise InputError("no batch in it", where="data")
 
 
-def _identity(pair: Pair, wishes: Wishes, options: TrainingOptions) -> dict[str, Any]:
+def _identity(pair: Pair, options: Distillation) -> dict[str, Any]:
     shapes = [f"{n}{tuple(p.shape)}" for n, p in pair.learner.state_dict().items()]
     return {
         "kind": "distill",
         "seed": options.seed,
         "student": hashlib.sha256("\n".join(shapes).encode()).hexdigest()[:16],
-        "temperature": wishes.temperature,
+        "temperature": options.temperature,
         "weights": [
-            wishes.logits_weight,
-            wishes.features_weight,
-            wishes.attention_weight,
-            wishes.task_weight,
+            options.logits_weight,
+            options.features_weight,
+            options.attention_weight,
+            options.task_weight,
         ],
-        "features": dict(wishes.features),
-        "attention": {str(k): str(v) for k, v in wishes.attention.items()},
+        "features": dict(options.features),
+        "attention": {str(k): str(v) for k, v in options.attention.items()},
     }
 
 
-def _step(wishes: Wishes, options: TrainingOptions, history: History) -> Step:
+def _step(options: Distillation, history: History) -> Step:
     """Returns the entry for the history of the Program that the student becomes."""
-    taught = wishes.logits_weight or wishes.features or wishes.attention
+    taught = options.logits_weight or options.features or options.attention
     settings = {"epochs": options.epochs, "learning_rate": options.learning_rate}
     if taught:
-        settings |= {"temperature": wishes.temperature, "logits_weight": wishes.logits_weight}
+        settings |= {"temperature": options.temperature, "logits_weight": options.logits_weight}
     curve = history.curves().get("total", [])
     effect = {"loss": [round(v, 6) for v in (*curve[:1], *curve[-1:])]}
     if history.best_score is not None:

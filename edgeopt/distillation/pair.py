@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,46 +17,11 @@ from edgeopt.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Learner", "Pair", "Wishes"]
+    from edgeopt.options import Distillation
 
-Name = str | int
+__all__ = ["Learner", "Pair"]
+
 MAPS = 4
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What the student shall learn from, and how much each counts."""
-
-    temperature: float = 4.0
-    logits_weight: float = 1.0
-    features: Mapping[str, str] = field(default_factory=dict)
-    features_weight: float = 1.0
-    attention: Mapping[Name, Name] = field(default_factory=dict)
-    attention_weight: float = 1.0
-    task_loss: Callable[[Any, Any], torch.Tensor] | None = None
-    task_weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise InputError(f"must be above 0, not {self.temperature!r}", where="temperature")
-        for name in ("logits_weight", "features_weight", "attention_weight", "task_weight"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"must be 0 or more, not {getattr(self, name)!r}", where=name)
-
-    @property
-    def by_layer(self) -> bool:
-        """Whether attention maps are asked of the models by the number of the layer."""
-        return any(isinstance(k, int) for k in self.attention)
-
-    @property
-    def call_options(self) -> dict[str, bool]:
-        """What both models are asked for besides: Hugging Face models give attention maps on demand."""
-        return {"output_attentions": True} if self.by_layer else {}
-
-    def modules(self, *, teacher: bool) -> list[str]:
-        """Returns the names of the modules that are read, of one of the two models."""
-        pairs = [*self.features.items(), *self.attention.items()]
-        return [n for pair in pairs if isinstance(n := pair[teacher], str)]
 
 
 class Learner(torch.nn.Module):
@@ -85,16 +49,24 @@ class Pair:
     Args:
         student: What learns.
         teacher: What is learned from; it is not changed.
-        wishes: What to learn.
+        options: What to learn.
         batch: A first batch, to see shapes by.
+        task_loss: ``task_loss(output, target)``; None takes the one that a Hugging Face model
+            returns, or none.
     """
 
     def __init__(
-        self, student: torch.nn.Module, teacher: torch.nn.Module, wishes: Wishes, batch: Any
+        self,
+        student: torch.nn.Module,
+        teacher: torch.nn.Module,
+        options: Distillation,
+        batch: Any,
+        task_loss: Callable[[Any, Any], torch.Tensor] | None = None,
     ) -> None:
-        self.student, self.teacher, self.wishes = student, teacher, wishes
-        self._taps = Taps(student, wishes.modules(teacher=False), "student")
-        self._teacher_taps = Taps(teacher, wishes.modules(teacher=True), "teacher")
+        self.student, self.teacher, self.options = student, teacher, options
+        self.task_loss = task_loss
+        self._taps = Taps(student, options.modules(teacher=False), "student")
+        self._teacher_taps = Taps(teacher, options.modules(teacher=True), "teacher")
         self.learner = Learner(student, self._probe(batch))
 
     def close(self) -> None:
@@ -104,8 +76,8 @@ class Pair:
 
     def losses(self, model: Any, batch: Any) -> dict[str, torch.Tensor]:
         """Returns the weighted losses of one batch by name."""
-        w, (inputs, target) = self.wishes, split_batch(batch)
-        asked = w.call_options
+        w, (inputs, target) = self.options, split_batch(batch)
+        asked = _asked(w)
 
         def call(student: torch.nn.Module) -> Any:
             return _in_float32(call_model(student, inputs, named=student, **asked))
@@ -131,11 +103,11 @@ class Pair:
 
     @property
     def _needs_teacher(self) -> bool:
-        w = self.wishes
+        w = self.options
         return bool(w.logits_weight or w.features or w.attention)
 
     def _taught(self, inputs: Any) -> Any:
-        asked = self.wishes.call_options
+        asked = _asked(self.options)
         with torch.no_grad():
             return _in_float32(call_model(self.teacher, inputs, named=self.teacher, **asked))
 
@@ -143,18 +115,18 @@ class Pair:
         student, teacher = find_logits(output, "student"), find_logits(taught, "teacher")
         _require_same_classes(student, teacher)
         axis = class_axis(student)
-        return hinton_loss(student, teacher, self.wishes.temperature, axis=axis, mask=mask)
+        return hinton_loss(student, teacher, self.options.temperature, axis=axis, mask=mask)
 
     def _features(self, features: list[torch.Tensor], mask: torch.Tensor | None) -> torch.Tensor:
         each = []
-        for value, name in zip(features, self.wishes.features.values(), strict=True):
+        for value, name in zip(features, self.options.features.values(), strict=True):
             wanted = first_tensor(self._teacher_taps.values[name], name)
             each.append(feature_loss(value.float(), fit_size(wanted, value).float(), mask))
         return torch.stack(each).mean()
 
     def _attention(self, output: Any, taught: Any) -> torch.Tensor:
         each = []
-        for ours, theirs in self.wishes.attention.items():
+        for ours, theirs in self.options.attention.items():
             student, maps = _attended(self._taps, output, ours, "student")
             teacher, _ = _attended(self._teacher_taps, taught, theirs, "teacher")
             teacher = teacher if maps else fit_size(teacher, student)
@@ -162,11 +134,11 @@ class Pair:
         return torch.stack(each).mean()
 
     def _task(self, output: Any, target: Any, batch: Any) -> torch.Tensor | None:
-        w = self.wishes
+        w = self.options
         if not w.task_weight:
             return None
-        if w.task_loss is not None:
-            return w.task_loss(output, target if target is not None else batch)
+        if self.task_loss is not None:
+            return self.task_loss(output, target if target is not None else batch)
         loss = getattr(output, "loss", None)
         return loss if isinstance(loss, torch.Tensor) else None
 
@@ -175,23 +147,28 @@ class Pair:
         inputs, _ = split_batch(batch)
         was = self.student.training
         self.student.eval()
-        asked = self.wishes.call_options
+        asked = _asked(self.options)
         with torch.no_grad():
             output = call_model(self.student, inputs, named=self.student, **asked)
         self.student.train(was)
         if self._needs_teacher:
             taught = self._taught(inputs)
-            if self.wishes.logits_weight:
+            if self.options.logits_weight:
                 _require_same_classes(
                     find_logits(output, "student"), find_logits(taught, "teacher")
                 )
         made = {}
-        for ours, theirs in self.wishes.features.items():
+        for ours, theirs in self.options.features.items():
             student = first_tensor(self._taps.values[ours], ours)
             teacher = first_tensor(self._teacher_taps.values[theirs], theirs)
             _require_alike(student, teacher, f"features[{ours!r}]")
             made[ours] = Projection(student, teacher)
         return made
+
+
+def _asked(options: Distillation) -> dict[str, bool]:
+    """Returns what both models are asked for besides: Hugging Face models give maps on demand."""
+    return {"output_attentions": True} if options.by_layer else {}
 
 
 def _in_float32(output: Any) -> Any:
@@ -232,7 +209,7 @@ def _require_alike(student: torch.Tensor, teacher: torch.Tensor, where: str) -> 
     )
 
 
-def _attended(taps: Taps, output: Any, key: Name, whose: str) -> tuple[torch.Tensor, bool]:
+def _attended(taps: Taps, output: Any, key: str | int, whose: str) -> tuple[torch.Tensor, bool]:
     """Returns what a layer attends to, and whether it is a transformer's attention map."""
     if isinstance(key, int):
         maps = getattr(output, "attentions", None)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edgeopt.contracts import Signature
-    from edgeopt.gate.floors import FidelityLimits
     from edgeopt.gate.metrics import Arrays
+    from edgeopt.options import FidelityLimits
 
 __all__ = ["Accuracy", "check_accuracy", "check_agreement", "score"]
 

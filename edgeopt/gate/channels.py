@@ -10,8 +10,8 @@ from edgeopt.gate.floors import Shortfall
 from edgeopt.gate.parts import ratios
 
 if TYPE_CHECKING:
-    from edgeopt.gate.floors import FidelityLimits
     from edgeopt.gate.parts import AxisSums, OutputSums
+    from edgeopt.options import FidelityLimits
 
 __all__ = ["ALIVE", "ENOUGH", "SILENT_DB", "ChannelJudge"]
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from edgeopt.gate.channels import ALIVE, ENOUGH, SILENT_DB, ChannelJudge
-from edgeopt.gate.floors import FidelityLimits, Shortfall
+from edgeopt.gate.floors import Shortfall
 from edgeopt.gate.metrics import MAX_SNR_DB, class_axis
 from edgeopt.gate.parts import AxisSums, OutputSums, ratios
+from edgeopt.options import FidelityLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,19 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["FidelityLimits", "Shortfall"]
-
-
-class FidelityLimits(msgspec.Struct, frozen=True):
-    """How much of each output must be left.
-
-    Attributes:
-        min_snr_db: Signal-to-noise ratio of an output or of a part, in dB, below which it fails.
-        warn_snr_db: The same, below which it is warned of.
-    """
-
-    min_snr_db: float = 10.0
-    warn_snr_db: float = 20.0
+__all__ = ["Shortfall"]
 
 
 class Shortfall(msgspec.Struct, frozen=True):

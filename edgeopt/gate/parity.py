@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgeopt.gate.metrics import Likeness, LikenessMeter
+from edgeopt.options import ParityLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = [
     "DeclaredChange",
     "Parity",
-    "ParityLimits",
     "check_parity",
     "compare_outputs",
     "output_steps",
@@ -33,26 +33,6 @@ the chance to happen to the reference."""
 FARTHER = 4.0
 """How many times as far from the reference as the farthest of `JITTERS` runs of itself, in terms of
 1 - cosine, an undecided sample may be: twice in amplitude."""
-
-
-class ParityLimits(msgspec.Struct, frozen=True):
-    """What parity asks for.
-
-    Attributes:
-        min_argmax: Least share of rows that name the same class; near ties are not held against it.
-        min_cosine: Least mean cosine over the samples.
-        min_cosine_sample: Least cosine of one sample, unless all its values are within one step
-            of the output's grid, or the sample is undecided (see `Parity`).
-        max_undecided: Largest share of undecided samples; one is always allowed.
-        min_snr_db: Least signal-to-noise ratio over all samples, in dB, unless all are within one
-            step: a cosine does not see an output that is a tenth too large.
-    """
-
-    min_argmax: float = 0.995
-    min_cosine: float = 0.9999
-    min_cosine_sample: float = 0.999
-    max_undecided: float = 0.01
-    min_snr_db: float = 30.0
 
 
 class DeclaredChange(msgspec.Struct, frozen=True):

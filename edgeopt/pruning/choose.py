@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from edgeopt.contracts.target import Target
-    from edgeopt.pruning.options import Goal, Options
+    from edgeopt.options import PruningOptions
     from edgeopt.pruning.sites import Site
 
 __all__ = ["Chooser"]
@@ -43,7 +43,7 @@ class Chooser:
         first: Mapping[str, int],
         costs: dict[str, LayerCost],
         parameters: int,
-        options: Options,
+        options: PruningOptions,
     ) -> None:
         self.sites, self.scores, self.first = sites, scores, first
         self.costs, self.parameters, self.options = costs, parameters, options
@@ -60,20 +60,20 @@ class Chooser:
             return [self._one(i, ratio) for i in range(len(self.sites))]
         return self._global(ratio)
 
-    def by_budget(self, goal: Goal, budget: float, target: Target | None) -> list[list[int]]:
+    def by_budget(self, goal: str, budget: float, target: Target | None) -> list[list[int]]:
         """Returns the fewest units that bring the model to ``budget``.
 
         Raises:
             InputError: It cannot be met; says the nearest that can.
         """
         low, high = 0.0, 0.999
-        least = self.measure(goal.kind, self._lenient(high), target)
+        least = self.measure(goal, self._lenient(high), target)
         if least > budget:
             what = f"{budget:.6g} cannot be met; the nearest that can is {least:.6g}"
-            raise InputError(what, where=goal.kind, hint=_WAYS_OUT)
+            raise InputError(what, where=goal, hint=_WAYS_OUT)
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
-            met = self.measure(goal.kind, self._lenient(middle), target) <= budget
+            met = self.measure(goal, self._lenient(middle), target) <= budget
             low, high = (low, middle) if met else (middle, high)
         return self._lenient(high)
 
@@ -148,9 +148,8 @@ class Chooser:
 
     def _rounded(self, site: Site, keep: float) -> int:
         wide = len(site.units[0])
-        step = (
-            1 if site.attention else self.options.multiple // math.gcd(self.options.multiple, wide)
-        )
+        multiple = self.options.multiple or 1
+        step = 1 if site.attention else multiple // math.gcd(multiple, wide)
         nearest = int(keep / step + 0.5) * step
         return max(nearest, min(step, len(site.units)), 1)
 

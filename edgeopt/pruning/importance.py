@@ -34,7 +34,7 @@ def score_sites(
         model: The model.
         sites: What to score.
         data: Samples; ``activation`` and ``taylor`` need them.
-        kind: One of `edgeopt.pruning.options.IMPORTANCES`.
+        kind: ``importance`` of `edgeopt.options.PruningOptions`.
         seed: For ``random``.
         loss: For ``taylor``: ``loss(model, item)`` of one item of the data.
 

@@ -10,7 +10,6 @@ from edgeopt.ir.record import record_step
 from edgeopt.pruning.choose import Chooser
 from edgeopt.pruning.cost import layer_costs, parameter_count, roofline_ms
 from edgeopt.pruning.importance import score_sites
-from edgeopt.pruning.options import Goal, Options, read_goal
 from edgeopt.pruning.pruned import LayerReport, Pruned, PruningReport
 from edgeopt.pruning.sensitivity import too_sensitive
 from edgeopt.pruning.sites import Site, find_sites
@@ -19,13 +18,14 @@ from edgeopt.registry import find_target
 from edgeopt.registry.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from torch import nn
 
     from edgeopt.contracts.target import Target
     from edgeopt.data.dataset import Dataset
+    from edgeopt.options import PruningOptions
 
 __all__ = ["Rounds", "prune"]
 
@@ -40,48 +40,33 @@ class Rounds(Protocol):
         """Keeps the module after ``step``."""
 
 
-def prune(  # noqa: PLR0913 (each is one choice of the user)
+def prune(  # noqa: PLR0913 (what is pruned, with what, beside the options)
     model: nn.Module,
     example_inputs: Any,
+    options: PruningOptions,
     *,
-    ratio: float | Mapping[str, float] | None = None,
-    macs: float | None = None,
-    parameters: float | None = None,
-    size_bytes: float | None = None,
-    latency_ms: float | None = None,
     calibration_data: Iterable[Any] | None = None,
     target: str | Path | Target | None = None,
     finetune: Callable[[nn.Module, int], Any] | None = None,
     loss: Callable[[nn.Module, Any], Any] | None = None,
-    multiple: int | None = None,
     rounds: Rounds | None = None,
-    **settings: Any,
 ) -> Pruned:
     """Returns a smaller copy of ``model``; `edgeopt.prune` documents the arguments.
 
     ``rounds`` keeps the module after each of several steps, and says where a killed run was.
     """
-    goal = read_goal(
-        {
-            "ratio": ratio,
-            "macs": macs,
-            "parameters": parameters,
-            "size_bytes": size_bytes,
-            "latency_ms": latency_ms,
-        }
-    )
     device = None if target is None else find_target(target)
-    if goal.kind == "latency_ms" and device is None:
+    if options.goal == "latency_ms" and device is None:
         raise InputError("a latency needs a target", where="latency_ms", hint='target="rpi4"')
-    if multiple is None:
+    if options.multiple is None:
         multiple = device.quantization.channel_multiple if device else 1
-    options = Options(multiple=multiple, **_settings(settings))
+        options = options.replace(multiple=multiple)
     data = _read(model, example_inputs, calibration_data, options)
-    return _Run(model, data, goal, options, device, loss).all(finetune, rounds)
+    return _Run(model, data, options, device, loss).all(finetune, rounds)
 
 
 def _read(
-    model: nn.Module, example_inputs: Any, data: Iterable[Any] | None, options: Options
+    model: nn.Module, example_inputs: Any, data: Iterable[Any] | None, options: PruningOptions
 ) -> Dataset:
     from edgeopt.data.binder import Binder  # noqa: PLC0415 (torch)
     from edgeopt.data.dataset import Dataset  # noqa: PLC0415 (torch)
@@ -93,27 +78,17 @@ def _read(
     return Dataset.read(data, binder, limit=options.samples, whole=True)
 
 
-def _settings(given: dict[str, Any]) -> dict[str, Any]:
-    for name in given:
-        if name not in Options.__dataclass_fields__:
-            hint = did_you_mean(name, Options.__dataclass_fields__)
-            raise InputError(f'there is no option "{name}"', where="prune", hint=hint)
-    keep = given.get("keep", ())
-    return {**given, "keep": (keep,) if isinstance(keep, str) else tuple(keep)}
-
-
 class _Run:
     def __init__(
         self,
         model: nn.Module,
         data: Dataset,
-        goal: Goal,
-        options: Options,
+        options: PruningOptions,
         target: Target | None,
         loss: Any,
     ) -> None:
         self.before, self.data, self.call = model, data, data.binder.example()
-        self.goal, self.options = goal, options
+        self.options = options
         self.target, self.loss = target, loss
         self.model = copy.deepcopy(model).eval()
         self.first: dict[str, int] = {}
@@ -176,18 +151,18 @@ class _Run:
     def _choose(
         self, chooser: Chooser, share: float, costs0: Any, parameters0: int
     ) -> list[list[int]]:
-        goal = self.goal
-        if goal.kind == "ratio":
+        goal, value = self.options.goal, getattr(self.options, self.options.goal)
+        if goal == "ratio":
             layers = {n: r * share for n, r in self.shares.items()} or None
-            return chooser.by_ratio(goal.value * share, layers)
-        if goal.kind == "latency_ms":
+            return chooser.by_ratio(0.0 if layers else value * share, layers)
+        if goal == "latency_ms":
             whole = roofline_ms(costs0, self.target) if self.target else 0.0
-        elif goal.kind == "macs":
+        elif goal == "macs":
             whole = sum(c.macs for c in costs0.values())
         else:
-            whole = parameters0 * (4.0 if goal.kind == "size_bytes" else 1.0)
-        relative = goal.kind in {"macs", "parameters"} and goal.value <= 1
-        end = goal.value * whole if relative else goal.value
+            whole = parameters0 * (4.0 if goal == "size_bytes" else 1.0)
+        relative = goal in {"macs", "parameters"} and value <= 1
+        end = value * whole if relative else value
         return chooser.by_budget(goal, whole + (end - whole) * share, self.target)
 
     def _begin(self, sites: list[Site]) -> None:
@@ -211,12 +186,13 @@ class _Run:
 
     def _check_names(self, sites: list[Site]) -> None:
         known = dict(self.model.named_modules())
-        for name in (*self.options.keep, *self.goal.layers):
+        layers = self.options.ratio if isinstance(self.options.ratio, dict) else {}
+        for name in (*self.options.keep, *layers):
             if name not in known:
                 hint = did_you_mean(name, list(known))
                 raise InputError(f'the model has no layer "{name}"', where="prune", hint=hint)
         self.shares = {}
-        for name, share in self.goal.layers.items():
+        for name, share in layers.items():
             site = next((s for s in sites if name in {s.name, *s.names()}), None)
             why = "no channels start there" if site is None else self.held[site.name]
             if site is None or why:
@@ -248,7 +224,7 @@ class _Run:
             estimate = (roofline_ms(costs[0], self.target), roofline_ms(after, self.target))
         return PruningReport(
             importance=self.options.importance,
-            goal={self.goal.kind: dict(self.goal.layers) or self.goal.value},
+            goal={self.options.goal: getattr(self.options, self.options.goal)},
             layers=tuple(
                 LayerReport(n, self.kinds[n][0], units, left.get(n, units), self.held[n])
                 for n, units in self.first.items()
@@ -256,6 +232,6 @@ class _Run:
             macs=(macs[0], macs[1]),
             parameters=(costs[1], parameter_count(self.model)),
             estimated_ms=estimate,
-            multiple=self.options.multiple,
+            multiple=self.options.multiple or 1,
             steps=self.options.steps,
         )

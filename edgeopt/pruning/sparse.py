@@ -6,9 +6,9 @@ import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.errors import InputError
 from edgeopt.ir.program import Step
 from edgeopt.ir.record import record_step
+from edgeopt.options import SparsityOptions, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,33 +17,13 @@ if TYPE_CHECKING:
 
     from edgeopt.ir import Program
 
-__all__ = ["check_pattern", "record_sparsity", "sparsify"]
+__all__ = ["record_sparsity", "sparsify"]
 
 _PATTERN = 4
 
 
-def check_pattern(pattern: str, ratio: float | None) -> None:
-    """Checks which weights are to be zero, and how many.
-
-    Raises:
-        InputError: The pattern is unknown, or the ratio does not go with it.
-    """
-    if pattern not in {"unstructured", "2:4"}:
-        raise InputError(
-            f'there is no pattern "{pattern}"', where="pattern", hint="unstructured, 2:4"
-        )
-    if (pattern == "2:4") != (ratio is None) or (ratio is not None and not 0 < ratio < 1):
-        hint = "between 0 and 1 with unstructured; none with 2:4, which is one half"
-        raise InputError(f"{ratio} does not go with {pattern}", where="ratio", hint=hint)
-
-
-def sparsify(
-    model: torch.nn.Module,
-    *,
-    ratio: float | None = None,
-    pattern: str = "unstructured",
-    keep: Sequence[str] = (),
-) -> torch.nn.Module:
+@options_of(SparsityOptions)
+def sparsify(model: torch.nn.Module, **options: Any) -> torch.nn.Module:
     """Returns a copy of the model with its smallest weights at zero, layer by layer.
 
     No shape changes: only a runtime with sparse kernels gains speed (see docs/pruning.md); a
@@ -51,16 +31,15 @@ def sparsify(
 
     Args:
         model: The model.
-        ratio: Share of each weight set to zero; for ``unstructured``.
-        pattern: ``unstructured`` or ``2:4`` (two of every four along the input channels).
-        keep: Names of layers, or of modules around them, to leave as they are.
+        **options: Fields of `edgeopt.options.SparsityOptions`.
 
     Raises:
-        InputError: The pattern is unknown, or the ratio does not go with it.
+        ConfigError: An option is unknown or wrong.
     """
     from torch import nn  # noqa: PLC0415
 
-    check_pattern(pattern, ratio)
+    asked = SparsityOptions(**options)
+    ratio, keep = asked.ratio, asked.keep
     copied, layers = copy.deepcopy(model), 0
     for name, layer in copied.named_modules():
         if not isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd)) or _held(name, keep):  # noqa: SLF001
@@ -69,7 +48,7 @@ def sparsify(
         if mask is not None:
             layer.weight.data.mul_(mask)
             layers += 1
-    settings = {"pattern": pattern} if ratio is None else {"pattern": pattern, "ratio": ratio}
+    settings = {"pattern": asked.pattern} | ({} if ratio is None else {"ratio": ratio})
     record_step(copied, Step("sparsify", settings, {"layers": layers}))
     return copied
 

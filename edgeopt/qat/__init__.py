@@ -1,6 +1,6 @@
 """Quantization-aware training: on the same grids that run."""
 
 from edgeopt.qat.module import QuantizedModule
-from edgeopt.qat.train import QatOptions, train_program
+from edgeopt.qat.train import train_program
 
-__all__ = ["QatOptions", "QuantizedModule", "train_program"]
+__all__ = ["QuantizedModule", "train_program"]

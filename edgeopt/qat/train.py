@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -15,7 +14,7 @@ from edgeopt.errors import InputError
 from edgeopt.gate.calling import as_returned
 from edgeopt.ir.program import Step
 from edgeopt.qat.module import QuantizedModule
-from edgeopt.quantization import QuantizationConfig, quantize_program
+from edgeopt.quantization import quantize_program
 from edgeopt.training import History, Job, TrainingOptions, fit, make_accelerator
 from edgeopt.training.randomness import random_state, restore_random_state
 
@@ -25,40 +24,12 @@ if TYPE_CHECKING:
     import torch
 
     from edgeopt.ir.program import Program
-    from edgeopt.qat.grids import RangeKind
+    from edgeopt.options import QatOptions
 
-__all__ = ["QatOptions", "train_program"]
+__all__ = ["train_program"]
 
-RANGES = ("learned", "moving", "fixed")
 STRETCH_RATE = 1.0
 """Learning rate of the steps' logarithms, as a multiple of the weights'."""
-
-
-@dataclass(frozen=True)
-class QatOptions:
-    """What is particular to quantization-aware training.
-
-    Attributes:
-        quantization: How a float program is quantized first.
-        calibration_data: What for; the training data where it is None.
-        ranges: ``learned``, ``moving`` or ``fixed``.
-        freeze_after: Share of training after which grids stay as they are.
-    """
-
-    quantization: QuantizationConfig
-    calibration_data: Iterable[Any] | None = None
-    ranges: str = "learned"
-    freeze_after: float = 0.7
-
-    def __post_init__(self) -> None:
-        if self.ranges not in RANGES:
-            raise InputError(
-                f"there is no {self.ranges!r}", where="ranges", hint=f"known: {', '.join(RANGES)}"
-            )
-        if not 0 <= self.freeze_after <= 1:
-            raise InputError(
-                f"is a share from 0 to 1, not {self.freeze_after!r}", where="freeze_after"
-            )
 
 
 def train_program(
@@ -67,6 +38,7 @@ def train_program(
     loss: Callable[[Any, Any], torch.Tensor],
     options: QatOptions,
     training: TrainingOptions,
+    calibration_data: Iterable[Any] | None = None,
 ) -> Program:
     """Returns ``program``, quantized, with weights trained on the grids that it runs on.
 
@@ -78,16 +50,10 @@ def train_program(
         TrainingError: A loss is not finite; the last good checkpoint is kept.
         PluginError: accelerate is not installed.
     """
-    if training.mixed_precision != "no":
-        raise InputError(
-            "bfloat16 cannot hold the integers that are trained on",
-            where="mixed_precision",
-            hint='leave it at "no"',
-        )
     accelerator = make_accelerator()
     before = random_state()
-    start = _quantized(program, data, options, training)
-    module = QuantizedModule(start, ranges=cast("RangeKind", options.ranges))
+    start = _quantized(program, data, options, training, calibration_data)
+    module = QuantizedModule(start, ranges=options.ranges)
     module.to(accelerator.device)
 
     def before_step(share: float) -> None:
@@ -117,7 +83,11 @@ def train_program(
 
 
 def _quantized(
-    program: Program, data: Iterable[Any], options: QatOptions, training: TrainingOptions
+    program: Program,
+    data: Iterable[Any],
+    options: QatOptions,
+    training: TrainingOptions,
+    calibration_data: Iterable[Any] | None,
 ) -> Program:
     if program.precision in ("int8", "int8-dynamic"):
         return program
@@ -127,18 +97,11 @@ def _quantized(
             where="model",
             hint="pass the float model",
         )
-    config = options.quantization
-    if config.precision not in ("int8", "int8-dynamic"):
-        raise InputError(
-            f"{config.precision} has no grid to train on",
-            where="quantization",
-            hint="precision: int8 or int8-dynamic",
-        )
-    samples = options.calibration_data
+    samples = calibration_data
     if samples is None:
         require_reiterable(data, "data")
         samples = BatchInputs(data)
-    return quantize_program(program, samples, config, progress=training.progress)
+    return quantize_program(program, samples, options.quantization, progress=training.progress)
 
 
 def _losses(

@@ -18,14 +18,15 @@ from edgeopt.ir.operators import WEIGHTED
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.quant import QuantSpec
 from edgeopt.ir.reference import Simulation
+from edgeopt.options import QuantizationConfig
 from edgeopt.passes import require_canonical
 from edgeopt.passes.separate_ties import separate_ties
 from edgeopt.quantization.channels import channel_spaces
-from edgeopt.quantization.config import QuantizationConfig
 from edgeopt.quantization.equalize import equalize
 from edgeopt.quantization.fills import readers_of_marks
 from edgeopt.quantization.joins import join_parts
 from edgeopt.quantization.losses import find_loss, lost_outputs
+from edgeopt.quantization.patterns import kept_in_float, overrides_by_value
 from edgeopt.quantization.policy import Placement, place_grids
 from edgeopt.quantization.statistics import channel_axes, collect_statistics
 from edgeopt.quantization.table import build_quantized, weight_spec
@@ -104,7 +105,7 @@ class _Static:
 
     def run(self) -> Program:
         program = self._rescaled(self.program)
-        kept = (*self.config.kept_in_float(program), *readers_of_marks(program))
+        kept = (*kept_in_float(self.config, program), *readers_of_marks(program))
         joined = join_parts(program, self.samples, keep_float=kept)
         made = self._walked(joined.program, joined.kept, {})
         for _ in range(MOST_RESCUES):
@@ -117,7 +118,7 @@ class _Static:
     def _walked(self, program: Program, kept: tuple[str, ...], reasons: dict[str, str]) -> _Made:
         placement = place_grids(program, keep_float=kept)
         ranges = self._ranges(program, placement)
-        overrides = self.config.overrides_by_value(self.program)
+        overrides = overrides_by_value(self.config, self.program)
         carried = self.samples.spread(_affordable(program, len(self.samples)))
         walk = Walk(program, placement, ranges, carried, self.config, overrides)
         found = walk.run(lambda done, total: self.progress("quantize", done, total))
@@ -175,7 +176,7 @@ class _Static:
         return found
 
     def _settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = msgspec.to_builtins(self.config)
+        settings = {**msgspec.to_builtins(self.config), "weight_bits": self.config.bits}
         return {**settings, "samples": len(self.samples)}
 
 
@@ -238,15 +239,15 @@ def _halved(program: Program) -> Program:
 def _weights_only(program: Program, config: QuantizationConfig) -> Program:
     """Rounds the weights of all anchors to int8; activations stay in float."""
     editor = Editor(program)
-    kept = frozenset(config.kept_in_float(program))
+    kept = frozenset(kept_in_float(config, program))
     for node in editor.calls(*WEIGHTED):
         _, weight, _ = ops.anchor_parts(node)
         if node.name in kept or not editor.is_constant(weight) or weight.name in editor.quant:
             continue
         tensor = editor.tensor(weight)
-        spec = weight_spec(tensor, ops.output_channel_axis(node), bits=config.weight_bits)
+        spec = weight_spec(tensor, ops.output_channel_axis(node), bits=config.bits)
         editor.quant[weight.name] = spec
         editor.set_tensor(weight, spec.fake(tensor))
-    settings = {"precision": "int8-dynamic", "weight_bits": config.weight_bits}
+    settings = {"precision": "int8-dynamic", "weight_bits": config.bits}
     step = Step("quantize", settings, {"weights": len(editor.quant)})
     return editor.finish(step, precision="int8-dynamic")

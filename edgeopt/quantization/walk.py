@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from edgeopt.ir.program import Program
-    from edgeopt.quantization.config import Override, QuantizationConfig
+    from edgeopt.options import Override, QuantizationConfig
     from edgeopt.quantization.policy import Placement
 
 __all__ = ["Walk", "Walked"]
@@ -171,7 +171,7 @@ class Walk:
         spec = weight_spec(
             kept,
             axis,
-            bits=self.config.weight_bits,
+            bits=self.config.bits,
             bias=self.program.constants[bias.name] if bias is not None else None,
             value=self.found.grids[self.placement.group[x.name]],
         )

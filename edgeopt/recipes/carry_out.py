@@ -5,18 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from edgeopt.data.batches import split_batch
 from edgeopt.errors import EdgeoptError
 from edgeopt.ir import Program, capture_module
 from edgeopt.ir.record import amend_step
-from edgeopt.recipes.options import (
-    distillation_wishes,
-    prune_options,
-    quantization_config,
-    training_options,
-)
+from edgeopt.options import Distillation, PruningOptions, Training
+from edgeopt.recipes.options import for_target, own_options, training_options
 from edgeopt.recipes.steps import (
     AnyStep,
     Distill,
@@ -24,7 +18,6 @@ from edgeopt.recipes.steps import (
     Prune,
     Quantize,
     Sparsify,
-    Training,
     TrainQuantized,
     plain,
     step_name,
@@ -100,12 +93,12 @@ def _prune(step: Prune, state: State, given: Given, scratch: Scratch) -> State:
     made = prune(
         _module(state),
         given.example_inputs,
+        own_options(step, PruningOptions),
         calibration_data=data,
         target=given.target,
         finetune=_between(step.finetune, given, scratch),
         loss=_taylor(given.loss),
         rounds=scratch.rounds,
-        **prune_options(step),
     )
     if step.finetune is not None:
         amend_step(made.module, finetune=plain(step.finetune))
@@ -118,10 +111,10 @@ def _between(
     """Returns what trains a module in place after each step of pruning."""
     if training is None:
         return None
-    fields = msgspec.structs.asdict(training)
+    taught = Distillation(**training.to_fields())
 
     def finetune(module: torch.nn.Module, round_: int) -> None:
-        trained = _taught(Distill(**fields), module, given, scratch, f"round-{round_}")
+        trained = _taught(taught, module, given, scratch, f"round-{round_}")
         module.load_state_dict(trained.state_dict())
 
     return finetune
@@ -149,8 +142,7 @@ def _sparsify(step: Sparsify, state: State, _given: Given, _scratch: Scratch) ->
 
 
 def _finetune(step: Finetune, state: State, given: Given, scratch: Scratch) -> State:
-    fields = msgspec.structs.asdict(step)
-    alone = Distill(**fields, logits_weight=0.0)
+    alone = Distillation(**step.to_fields(), logits_weight=0.0)
     return replace(state, module=_taught(alone, _module(state), given, scratch, "training"))
 
 
@@ -159,7 +151,7 @@ def _distill(step: Distill, state: State, given: Given, scratch: Scratch) -> Sta
 
 
 def _taught(
-    step: Distill, student: torch.nn.Module, given: Given, scratch: Scratch, name: str
+    step: Distillation, student: torch.nn.Module, given: Given, scratch: Scratch, name: str
 ) -> torch.nn.Module:
     from edgeopt.distillation import distill_student  # noqa: PLC0415 (heavy)
 
@@ -170,21 +162,20 @@ def _taught(
         progress=given.progress,
     )
     teacher = given.teacher or student
-    wishes = distillation_wishes(step, given.loss)
-    return distill_student(student, teacher, given.data or (), wishes, options).student
+    return distill_student(student, teacher, given.data or (), step, options, given.loss).student
 
 
 def _quantize(step: Quantize, state: State, given: Given, _scratch: Scratch) -> State:
     from edgeopt.quantization import quantize_program  # noqa: PLC0415 (heavy)
 
     program = state.as_program(given.example_inputs)
-    config = quantization_config(step, given.target)
+    config = for_target(step, given.target)
     made = quantize_program(program, given.inputs(), config, progress=given.progress)
     return replace(state, program=made)
 
 
 def _train_quantized(step: TrainQuantized, state: State, given: Given, scratch: Scratch) -> State:
-    from edgeopt.qat import QatOptions, train_program  # noqa: PLC0415 (heavy)
+    from edgeopt.qat import train_program  # noqa: PLC0415 (heavy)
     from edgeopt.recipes.imitate import imitating  # noqa: PLC0415 (heavy)
 
     data, loss = given.data or (), given.loss
@@ -196,14 +187,10 @@ def _train_quantized(step: TrainQuantized, state: State, given: Given, scratch: 
         checkpoint=scratch.checkpoint("training"),
         progress=given.progress,
     )
-    options = QatOptions(
-        quantization_config(step.quantization, given.target),
-        given.inputs(),
-        step.ranges,
-        step.freeze_after,
-    )
+    options = step.replace(quantization=for_target(step.quantization, given.target))
     program = state.as_program(given.example_inputs)
-    return replace(state, program=train_program(program, data, loss, options, training))  # type: ignore[arg-type]
+    made = train_program(program, data, loss, options, training, given.inputs())  # type: ignore[arg-type]
+    return replace(state, program=made)
 
 
 def _module(state: State) -> torch.nn.Module:

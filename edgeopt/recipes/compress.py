@@ -43,7 +43,6 @@ def compress_model(
     Raises:
         EdgeoptError: What a step raises; it is named.
     """
-    recipe.check(f"recipe {recipe.name}".strip())
     start, given = _start(model, given)
     is_module = start.module is not None
     require_all(recipe, given, is_module=is_module)

@@ -57,7 +57,6 @@ def find_recipe(recipe: Any) -> Recipe:
         InputError: There is none, or it is wrong.
     """
     if isinstance(recipe, Recipe):
-        recipe.check(f"recipe {recipe.name}".strip())
         return recipe
     if isinstance(recipe, Mapping):
         return parse_recipe(dict(recipe))

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from edgeopt.boundary import convert
-from edgeopt.errors import InputError
+from edgeopt.errors import ConfigError, InputError
+from edgeopt.options import Options
 from edgeopt.recipes.rules import wrong_fields
 from edgeopt.recipes.steps import AnyStep, plain, step_name
-from edgeopt.registry.schema import raise_any
+from edgeopt.registry.schema import raise_any, take
 from edgeopt.registry.toml_file import read_toml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["FORMATS", "Recipe", "parse_recipe", "read_recipe"]
 
@@ -22,7 +25,7 @@ FORMATS = (1,)
 """Versions of the schema that this edgeopt reads."""
 
 
-class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Recipe(Options, frozen=True):
     """An ordered list of compression steps.
 
     Attributes:
@@ -37,11 +40,22 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     description: str = ""
     format: Literal[1] = 1
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        raise_any(wrong_fields(plain(self)), f"recipe {self.name}".strip(), ConfigError)
+
+    @classmethod
+    def from_dict(
+        cls, table: Mapping[str, Any] | Recipe | None, *, where: str = "recipe"
+    ) -> Recipe:
+        """Returns the recipe that ``table`` (the content of a TOML file) describes."""
+        return table if isinstance(table, Recipe) else parse_recipe(dict(table or {}), file=where)
+
     def to_dict(self) -> dict[str, Any]:
         """Returns the recipe as a file holds it: what is as it is anyway is left out."""
         head = {"format": self.format, "name": self.name, "description": self.description}
-        held: dict[str, Any] = {k: v for k, v in head.items() if v}
-        return {**held, "steps": [_plain(step) for step in self.steps]}
+        filled: dict[str, Any] = {k: v for k, v in head.items() if v}
+        return {**filled, "steps": [_plain(step) for step in self.steps]}
 
     def to_toml(self) -> str:
         """Returns the recipe as the text of a TOML file."""
@@ -63,17 +77,6 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """Whether a step of it quantizes."""
         return any(step.level == "program" for step in self.steps)
 
-    def check(self, file: str = "recipe") -> None:
-        """Checks what Python lets through: types, values, and the order of the steps.
-
-        Args:
-            file: How errors call the recipe.
-
-        Raises:
-            InputError: Something is wrong; all of it is named.
-        """
-        raise_any(wrong_fields(plain(self)), file, InputError)
-
 
 def parse_recipe(table: Any, *, file: str = "recipe") -> Recipe:
     """Returns the recipe that ``table`` (the content of a TOML file) describes.
@@ -81,8 +84,8 @@ def parse_recipe(table: Any, *, file: str = "recipe") -> Recipe:
     Raises:
         InputError: A field is unknown or wrong; all of them are named.
     """
-    raise_any(wrong_fields(table), file, InputError)
-    return convert(table, Recipe, where=file)
+    raise_any(wrong_fields(table), file, ConfigError)
+    return Recipe(**take(Recipe, table)[0])
 
 
 def read_recipe(path: Path | str) -> Recipe:
@@ -98,20 +101,15 @@ def read_recipe(path: Path | str) -> Recipe:
 
 
 def _plain(step: AnyStep) -> dict[str, Any]:
-    held = {"step": step_name(step)}
-    for field in msgspec.structs.fields(step):
-        value = getattr(step, field.name)
-        default = {} if field.default_factory is dict else field.default
-        if value != default:
-            held[field.name] = _without_defaults(value)
-    return held
+    return {"step": step_name(step), **_changes(step)}
 
 
-def _without_defaults(value: Any) -> Any:
-    if not isinstance(value, msgspec.Struct):
-        return plain(value)
-    fields = msgspec.structs.fields(value)
-    return {f.name: v for f in fields if (v := getattr(value, f.name)) != f.default}
+def _changes(options: Options) -> dict[str, Any]:
+    """Returns what is not as it is anyway, in options within options too."""
+    return {
+        name: _changes(value) if isinstance(value, Options) else plain(value)
+        for name, value in options.changes().items()
+    }
 
 
 def _key(name: str) -> str:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from edgeopt.errors import EdgeoptError
-from edgeopt.recipes.steps import STEPS, Prune, Training
-from edgeopt.registry.schema import Problem, problems, shown
+from edgeopt.errors import ConfigError
+from edgeopt.recipes.steps import STEPS
+from edgeopt.registry.schema import Problem, shown
 from edgeopt.registry.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["wrong_fields"]
 
@@ -66,40 +64,10 @@ def _step(step: Any) -> Iterator[Problem]:
         near = did_you_mean(name, list(STEPS)) if isinstance(name, str) else None
         yield Problem("step", f"expected one of {every}, got {got}", near)
         return
-    options = {k: v for k, v in step.items() if k != "step"}
-    wrong = problems(STEPS[name], options)
-    yield from wrong
-    if not wrong:
-        yield from _values(msgspec.convert(step, STEPS[name]))
-
-
-def _values(step: Any) -> Iterator[Problem]:
-    """Has each option checked by the function that it is for."""
-    checks: list[tuple[str, Callable[[], Any]]] = [("", lambda: _settings(step))]
-    if isinstance(step, Training):
-        checks.append(("", lambda: _training(step)))
-    if isinstance(step, Prune) and step.finetune is not None:
-        finetune = step.finetune
-        checks.append(("finetune.", lambda: _training(finetune)))
-    for prefix, check in checks:
-        try:
-            check()
-        except EdgeoptError as error:
-            where = error.where if error.where in step.__struct_fields__ else None
-            path = prefix + (where or (error.where if prefix and error.where else ""))
-            yield Problem(path.removesuffix("."), error.what, error.hint)
-
-
-def _training(training: Training) -> None:
-    from edgeopt.recipes.options import training_options  # noqa: PLC0415 (torch)
-
-    training_options(training)
-
-
-def _settings(step: Any) -> None:
-    from edgeopt.recipes.options import check_options  # noqa: PLC0415 (torch)
-
-    check_options(step)
+    try:
+        STEPS[name].from_dict({k: v for k, v in step.items() if k != "step"})
+    except ConfigError as error:
+        yield from error.problems
 
 
 def _order(names: list[str]) -> Iterator[Problem]:

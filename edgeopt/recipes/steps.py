@@ -1,10 +1,24 @@
-"""The steps that a recipe may have, each with its options: the schema of ``[[steps]]``."""
+"""The steps that a recipe may have: the schema of ``[[steps]]`` is that of their functions' options."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
+
+from edgeopt.options import (
+    Distillation,
+    PruningOptions,
+    QatOptions,
+    QuantizationConfig,
+    SparsityOptions,
+    Training,
+)
+from edgeopt.options.kinds import Positive
+from edgeopt.registry.schema import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "STEPS",
@@ -20,46 +34,8 @@ __all__ = [
     "step_name",
 ]
 
-Switch = Literal["auto", "on", "off"]
-Ranges = Literal["auto", "minmax", "percentile", "mse"]
 
-
-class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How to train: fields of `edgeopt.TrainingOptions` that a file can hold.
-
-    Attributes:
-        epochs: How often the data is gone through.
-        learning_rate: The highest one of the schedule.
-        optimizer: ``adamw`` or ``sgd``.
-        weight_decay: Biases and norms are left out.
-        schedule: ``cosine``, ``linear`` or ``constant``.
-        warmup: Share of training in which the learning rate rises from 0.
-        clip_norm: Longest gradient; 0 for any.
-        patience: Epochs without a better score after which training stops; 0 for never. Counts
-            only where ``evaluate`` is given.
-        mixed_precision: ``no`` or ``bf16``.
-        seed: Of data order, dropout and new layers.
-    """
-
-    epochs: int
-    learning_rate: float = 1e-3
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    weight_decay: float = 0.01
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup: float = 0.0
-    clip_norm: float = 1.0
-    patience: int = 0
-    mixed_precision: Literal["no", "bf16"] = "no"
-    seed: int = 0
-
-
-class _Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One step; ``level`` says whether it works on the ``module`` or on the ``program``."""
-
-    level: ClassVar[str] = "module"
-
-
-class Prune(_Step, frozen=True, forbid_unknown_fields=True, tag_field="step", tag="prune"):
+class Prune(PruningOptions, frozen=True, tag_field="step", tag="prune"):
     """Removes channels, heads and neurons: options of `edgeopt.prune`, one goal among them.
 
     Attributes:
@@ -67,39 +43,24 @@ class Prune(_Step, frozen=True, forbid_unknown_fields=True, tag_field="step", ta
             `edgeopt.compress` was given (its teacher) and from the loss, where there is one.
     """
 
-    ratio: float | dict[str, float] | None = None
-    macs: float | None = None
-    parameters: float | None = None
-    size_bytes: float | None = None
-    latency_ms: float | None = None
-    importance: Literal["activation", "l1", "l2", "taylor", "bn_scale", "random"] = "activation"
-    scope: Literal["global", "layer"] = "global"
-    keep: tuple[str, ...] = ()
-    sensitivity: float | None = None
-    multiple: int | None = None
-    steps: int = 1
+    level: ClassVar[str] = "module"
+
     finetune: Training | None = None
-    residual_width: bool = False
-    max_ratio: float = 0.9
-    samples: int = 64
-    seed: int = 0
 
 
-class Sparsify(_Step, frozen=True, forbid_unknown_fields=True, tag_field="step", tag="sparsify"):
+class Sparsify(SparsityOptions, frozen=True, tag_field="step", tag="sparsify"):
     """Sets single weights to zero: options of `edgeopt.pruning.sparsify`."""
 
-    ratio: float | None = None
-    pattern: Literal["unstructured", "2:4"] = "unstructured"
-    keep: tuple[str, ...] = ()
+    level: ClassVar[str] = "module"
 
 
-class Finetune(Training, frozen=True, forbid_unknown_fields=True, tag_field="step", tag="finetune"):
+class Finetune(Training, frozen=True, tag_field="step", tag="finetune"):
     """Trains the module with the loss alone: the one given, or that of a Hugging Face model."""
 
     level: ClassVar[str] = "module"
 
 
-class Distill(Training, frozen=True, forbid_unknown_fields=True, tag_field="step", tag="distill"):
+class Distill(Distillation, frozen=True, tag_field="step", tag="distill"):
     """Trains the module on what the teacher says: options of `edgeopt.distill`.
 
     The teacher is the one given to `edgeopt.compress`, else the model as it was at first. The
@@ -108,54 +69,40 @@ class Distill(Training, frozen=True, forbid_unknown_fields=True, tag_field="step
 
     level: ClassVar[str] = "module"
 
-    temperature: float = 4.0
-    logits_weight: float = 1.0
-    features: dict[str, str] = {}
-    features_weight: float = 1.0
-    attention: dict[str, int | str] = {}
-    attention_weight: float = 1.0
-    task_weight: float = 1.0
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        numbered = {_layer(k): _layer(v) for k, v in self.attention.items()}
+        msgspec.structs.force_setattr(self, "attention", numbered)
 
 
-class Quantize(_Step, frozen=True, forbid_unknown_fields=True, tag_field="step", tag="quantize"):
-    """Quantizes after training (PTQ): fields of `edgeopt.QuantizationConfig`.
-
-    Attributes:
-        weight_bits: None takes those of the target, or 8.
-    """
+class Quantize(QuantizationConfig, frozen=True, tag_field="step", tag="quantize"):
+    """Quantizes after training (PTQ): fields of `edgeopt.QuantizationConfig`."""
 
     level: ClassVar[str] = "program"
 
-    precision: Literal["int8", "int8-dynamic", "float16"] = "int8"
-    weight_bits: Literal[2, 3, 4, 5, 6, 7, 8] | None = None
-    ranges: Ranges = "auto"
-    equalization: Switch = "auto"
-    smoothing: Switch = "auto"
-    bias_correction: Switch = "auto"
-    rounding: Literal["auto", "nearest", "adaptive"] = "auto"
-    keep_float: tuple[str, ...] = ()
-    overrides: dict[str, dict[str, Any]] = {}
-    max_samples: int = 128
+    def conflicts(self) -> Iterable[Problem]:
+        """Returns that nothing would be quantized."""
+        if self.precision == "float32":
+            yield Problem(
+                "precision", "float32 is what the model is in already", "leave the step out"
+            )
 
 
-class TrainQuantized(
-    Training, frozen=True, forbid_unknown_fields=True, tag_field="step", tag="train_quantized"
-):
+class TrainQuantized(QatOptions, frozen=True, tag_field="step", tag="train_quantized"):
     """Trains on the grids that the Program runs on: options of `edgeopt.train_quantized`.
 
-    Attributes:
-        quantization: How a float model is quantized first: fields of `Quantize`. Left out after a
-            ``quantize`` step, whose table training starts from.
-        ranges: ``learned``, ``moving`` or ``fixed``.
-        freeze_after: Share of training after which grids stay as they are.
+    A float model is quantized first as ``quantization`` says. Leave that out after a ``quantize``
+    step, whose table training starts from.
     """
 
     level: ClassVar[str] = "program"
 
-    learning_rate: float = 1e-4
-    quantization: dict[str, Any] = {}
-    ranges: Literal["learned", "moving", "fixed"] = "learned"
-    freeze_after: float = 0.7
+    learning_rate: Positive = 1e-4  # what comes before has trained the model already
+
+
+def _layer(name: str | int) -> str | int:
+    """Returns a number as a number: the keys of a file are all text."""
+    return int(name) if isinstance(name, str) and name.isdecimal() else name
 
 
 AnyStep = Prune | Sparsify | Finetune | Distill | Quantize | TrainQuantized
@@ -173,7 +120,12 @@ STEPS: dict[str, type[Any]] = {
 
 def plain(held: Any) -> Any:
     """Returns steps, or a recipe, as the values that JSON holds."""
-    return msgspec.json.decode(msgspec.json.encode(held))
+    return msgspec.json.decode(msgspec.json.encode(held, enc_hook=_named))
+
+
+def _named(value: Any) -> str:
+    """Returns what stands for a value that no file holds, so that errors can name it."""
+    return f"a {type(value).__name__}"
 
 
 def step_name(step: AnyStep) -> str:

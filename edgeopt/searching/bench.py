@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from edgeopt.boundary import convert
-from edgeopt.deployment.build import quantized
-from edgeopt.deployment.deploy import as_program, carry_out, harms_of
-from edgeopt.deployment.plan import make_plan, quantization_settings
-from edgeopt.deployment.request import silent
+from edgeopt.deployment import steps
+from edgeopt.deployment.candidate import Source
+from edgeopt.deployment.deploy import deploy_job
+from edgeopt.deployment.plan import quantization_settings
 from edgeopt.errors import InputError
 from edgeopt.gate.harm import Harm
 from edgeopt.searching.trials import Measured
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgeopt.contracts import Target
-    from edgeopt.deployment.gates import FloatSide
+    from edgeopt.deployment.baseline import Baseline
     from edgeopt.deployment.request import Request
     from edgeopt.deployment.result import Deployment
     from edgeopt.ir import Program
@@ -36,7 +36,7 @@ class Bench:
     """What trials are made on.
 
     Attributes:
-        float_side: The float model as it came, with its samples.
+        baseline: The float model as it came, with its samples: every trial is compared with it.
         target: The device's descriptor.
         request: What trials are deployed with; ``device`` is None where nothing is timed.
         given: Fields of the quantization that the user chose.
@@ -45,14 +45,14 @@ class Bench:
         device: Where deployments of the result are verified and measured.
     """
 
-    float_side: FloatSide
+    baseline: Baseline
     target: Target
     request: Request
     given: dict[str, Any]
     prune: Callable[[float], Any] | None
     study: Study
     device: Any = None
-    _sides: dict[float, FloatSide] = field(default_factory=dict)
+    _programs: dict[float, Program] = field(default_factory=dict)
     _harms: dict[float, tuple[Harm, ...]] = field(default_factory=dict)
 
     def harms(self, pruned: float = 0.0) -> tuple[Harm, ...]:
@@ -80,26 +80,21 @@ class Bench:
             EdgeoptError: It cannot be had; says why.
         """
         began = time.monotonic()
-        side, request = self._prepared(one)
-        plan = make_plan(self.target, request, side.subject)
-        program = self._quantized(side, plan.quantization)
-        digest = f"{one.backend}/{program.digest}"
+        job, source = self._prepared(one)
+        digest = f"{one.backend}/{steps.quantize(job, source).program.digest}"
         before = known(digest)
         if before is not None:
             number, measured = before
             seconds = time.monotonic() - began
             return msgspec.structs.replace(measured, same_as=number, seconds=seconds)
-        try:
-            made = carry_out(plan, self.target, side)
-        finally:
-            side.forget()
+        made = deploy_job(job, source, self.baseline)
         return _measured(made, digest, time.monotonic() - began)
 
     def deploy(self, one: Configuration, request: Request) -> Deployment:
         """Returns the deployment of ``one``, through the whole gate, as ``request`` asks."""
-        side, own = self._prepared(one)
-        wanted = replace(
-            request,
+        job, source = self._prepared(one)
+        own = job.request
+        wanted = request.replace(
             precision=own.precision,
             backend=own.backend,
             quantization=own.quantization,
@@ -108,50 +103,35 @@ class Bench:
             example_inputs=own.example_inputs,
         )
         wanted.check()
-        side.request = wanted
-        try:
-            plan = make_plan(self.target, wanted, side.subject)
-            return carry_out(plan, self.target, side)
-        finally:
-            side.forget()
+        job = steps.Job.of(wanted, self.target, source.program)
+        return deploy_job(job, source, self.baseline)
 
-    def _prepared(self, one: Configuration) -> tuple[FloatSide, Request]:
-        side = self._side(one.pruned)
+    def _prepared(self, one: Configuration) -> tuple[steps.Job, Source]:
         harms = self.harms(one.pruned) if one.floats else ()
-        request = replace(
-            self.request,
+        request = self.request.replace(
             precision=one.precision,
             backend=one.backend,
             quantization=one.settings(harms, self.given),
         )
-        side.request = request
-        return side, request
+        source = self._source(one.pruned)
+        return steps.Job.of(request, self.target, source.program), source
 
-    def _side(self, pruned: float) -> FloatSide:
-        """Returns the model pruned by so much; its scores are compared with those of the whole."""
-        if pruned not in self._sides:
-            side = self.float_side
+    def _source(self, pruned: float) -> Source:
+        """Returns what candidates are made of: the model pruned by so much."""
+        if pruned not in self._programs:
+            program = self.baseline.program
             if pruned:
                 if self.prune is None:
                     raise InputError("nothing is pruned here", where="pruning")
-                program = as_program(self.prune(pruned), self.request.example_inputs)
-                side = side.with_compressed(program)
-            self._sides[pruned] = side
-        return self._sides[pruned]
-
-    def _quantized(self, side: FloatSide, settings: dict[str, Any]) -> Program:
-        samples, progress = side.samples.calibration, self.request.progress
-        return side.quantized(
-            settings, lambda: quantized(side.subject, samples, settings, progress=progress)
-        )
+                program = steps.as_program(self.prune(pruned), self.request.example_inputs)
+            self._programs[pruned] = program
+        return Source(self._programs[pruned], self.baseline.samples.calibration)
 
     def _found(self, pruned: float) -> Any:
-        side = self._side(pruned)
-        side.request = replace(self.request, progress=silent)
+        source = self._source(pruned)
         settings = quantization_settings("int8", self.given, self.target)
-        harms = harms_of(side, settings, self._quantized(side, settings))
-        side.forget()
-        return msgspec.to_builtins(harms)
+        candidate = source.candidate("int8", settings)
+        return msgspec.to_builtins(source.harms(candidate))
 
 
 def _measured(made: Deployment, digest: str, seconds: float) -> Measured:

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgeopt.errors import InputError
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgeopt.searching.trials import Measured, Trial
 
-__all__ = ["PREFERENCES", "Budget", "best_of", "nearest_to", "pareto_front"]
+__all__ = ["Budget", "best_of", "nearest_to", "pareto_front"]
 
-PREFERENCES = ("score", "latency", "size")
 _MB = 1e6
 _ROOM = 1e-12
 
@@ -39,21 +36,6 @@ class Budget(msgspec.Struct, frozen=True):
     max_size_mb: float | None = None
     prefer: str = "score"
     timed: bool = True
-
-    def check(self) -> None:
-        """Checks the numbers.
-
-        Raises:
-            InputError: One is out of range; it is named.
-        """
-        for name, least in (("max_drop", 0.0), ("max_latency_ms", None), ("max_size_mb", None)):
-            value = getattr(self, name)
-            if value is None:
-                continue
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or value < 0 or (least is None and not value):
-                asks = "0 or more" if least is not None else "above 0"
-                raise InputError(f"{value!r}: expected a number {asks}", where=name)
 
     def excess(self, one: Measured) -> dict[str, float]:
         """Returns by how much ``one`` exceeds each limit, relative to the limit; 0 where it does not.

@@ -6,8 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.errors import InputError
 from edgeopt.files import replacing
+from edgeopt.options import PruningOptions
+from edgeopt.options.pruning import RATIOS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -17,41 +18,21 @@ if TYPE_CHECKING:
 
     from edgeopt.contracts import Target
 
-__all__ = ["RATIOS", "Pruner", "read_pruning"]
-
-RATIOS = (0.25, 0.5)
-"""Shares that are tried where the user names none."""
+__all__ = ["Pruner", "read_pruning"]
 
 
 def read_pruning(given: Any, *, finetune: object) -> tuple[tuple[float, ...], dict[str, Any]]:
     """Returns the shares to prune, without 0, and the other options of `edgeopt.prune`.
 
     Args:
-        given: True or None for `RATIOS` (None only with ``finetune``), False for none, shares, or
-            a mapping of options of `edgeopt.prune` with ``ratios`` among them.
-        finetune: The user's fine-tuning step.
-
-    Raises:
-        InputError: A share is not between 0 and 1, or something else was given.
+        given: As `edgeopt.options.SearchOptions` holds it.
+        finetune: The user's fine-tuning step: with one, usual shares are tried.
     """
-    options: dict[str, Any] = {}
-    if given is None or isinstance(given, bool):
-        asked = finetune is not None if given is None else given
-        return (RATIOS if asked else ()), options
-    ratios = given
-    if hasattr(given, "keys"):
-        options = dict(given)
-        ratios = options.pop("ratios", RATIOS)
-    if isinstance(ratios, (int, float)):
-        ratios = (ratios,)
-    if isinstance(ratios, str) or not hasattr(ratios, "__iter__"):
-        hint = "pass shares, for example (0.25, 0.5), or a dict with ratios and options of prune"
-        raise InputError(f"got a {type(ratios).__name__}", where="pruning", hint=hint)
-    found = tuple(ratios)
-    for one in found:
-        if isinstance(one, bool) or not isinstance(one, (int, float)) or not 0 <= one < 1:
-            raise InputError(f"{one!r}: a share lies between 0 and 1", where="pruning")
-    return tuple(sorted({float(one) for one in found if one})), options
+    asked = finetune is not None if given is None else given
+    if isinstance(asked, bool):
+        return (RATIOS if asked else ()), {}
+    options = dict(asked)
+    return tuple(sorted({one for one in options.pop("ratios") if one})), options
 
 
 @dataclass(frozen=True)
@@ -85,11 +66,10 @@ class Pruner:
             small = prune(
                 self.model,
                 self.example_inputs,
-                ratio=share,
+                PruningOptions(ratio=share, **self.options),
                 calibration_data=self.calibration_data,
                 target=self.target,
                 finetune=self.finetune,
-                **self.options,
             )
             # Where another worker was quicker, its model is taken.
             with suppress(FileExistsError), replacing(place, overwrite=False) as new:

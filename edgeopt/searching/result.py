@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from edgeopt.deployment.request import Request
 from edgeopt.deployment.table import as_text
 from edgeopt.errors import InputError
+from edgeopt.options import refuse_unknown
 from edgeopt.searching.budget import nearest_to, pareto_front
 from edgeopt.searching.picture import front_svg
 from edgeopt.searching.trials import Trial
@@ -85,9 +86,8 @@ class SearchResult:
         Args:
             trial: The trial or its number; the best one where None.
             output: Folder or ``.zip`` of the bundle; None for a temporary one.
-            **options: Of `edgeopt.deploy`: ``name``, ``labels``, ``preprocess``, ``overwrite``,
-                ``with_runtime``, ``strict``, ``check_speed``, ``device``, ``threads``, ``max_drop``
-                (that of the budget where left out) and ``progress``.
+            **options: Of `edgeopt.deploy`: ``bundle``, ``checks``, ``device``, ``max_drop`` (that of
+                the budget where left out) and ``progress``.
 
         Raises:
             InputError: There is no such trial, it failed, or an option is wrong.
@@ -96,12 +96,9 @@ class SearchResult:
         chosen = self._chosen(trial)
         if self._bench is None:
             raise InputError("this result has been read, not searched", where="deploy")
-        unknown = sorted(set(options) - set(_OPTIONS))
-        if unknown:
-            hint = f"options: {', '.join(sorted(_OPTIONS))}"
-            raise InputError(f"no option {', '.join(unknown)}", where="deploy", hint=hint)
-        drop = {"max_drop": self.budget.max_drop, "device": self._bench.device}
-        request = replace(Request(**{**drop, **options}), output=output)
+        refuse_unknown(options, _OPTIONS, "deploy")
+        usual = {"max_drop": self.budget.max_drop, "device": self._bench.device}
+        request = Request(**{**usual, **options, "output": output})
         return self._bench.deploy(chosen.configuration, request)
 
     def _chosen(self, trial: int | Trial | None) -> Trial:
@@ -193,21 +190,8 @@ class SearchResult:
         }
 
 
-_OPTIONS = (
-    "check_samples",
-    "device",
-    "threads",
-    "name",
-    "labels",
-    "preprocess",
-    "overwrite",
-    "with_runtime",
-    "strict",
-    "check_speed",
-    "max_drop",
-    "progress",
-    "parity",
-)
+_OPTIONS = ("bundle", "checks", "device", "max_drop", "progress")
+"""What may differ where a trial is deployed; the rest is the trial's."""
 
 
 def _plain(trial: Trial) -> dict[str, Any]:

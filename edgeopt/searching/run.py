@@ -13,12 +13,12 @@ import torch
 
 from edgeopt.data.batches import rereadable
 from edgeopt.deployment.attempts import keep_counts
-from edgeopt.deployment.build import make_config
-from edgeopt.deployment.deploy import as_program
-from edgeopt.deployment.gates import FloatSide
+from edgeopt.deployment.baseline import Baseline
 from edgeopt.deployment.request import Request, silent
 from edgeopt.deployment.samples import collect_samples
+from edgeopt.deployment.steps import as_program
 from edgeopt.errors import DeviceError, EdgeoptError, InputError
+from edgeopt.options import BundleOptions, Checks, QuantizationConfig
 from edgeopt.registry import find_target
 from edgeopt.searching.bench import Bench
 from edgeopt.searching.budget import Budget, best_of
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from edgeopt.contracts import Device, Target
     from edgeopt.deployment.samples import Samples
     from edgeopt.ir import Program
-    from edgeopt.searching.options import SearchOptions
+    from edgeopt.options import SearchOptions
     from edgeopt.searching.study import Claim, Study
 
 __all__ = ["run_search"]
@@ -55,9 +55,6 @@ _SAME_SCORE = 1e-3
 def run_search(model: Any, target: str | Path | Target, options: SearchOptions) -> SearchResult:
     """Returns what came of a search; `edgeopt.search` documents the arguments."""
     options.check()
-    Budget(0.0, options.max_drop, options.max_latency_ms, options.max_size_mb).check()
-    make_config(options.given())
-    read_pruning(options.pruning, finetune=options.finetune)
     found = find_target(target)
     # Read by the calibration and by each pruning.
     data = rereadable(options.calibration_data, "calibration_data")
@@ -86,13 +83,13 @@ class _Search:
         engines, notes = engines_of(program, self.target, options)
         self.notes = (*self.notes, *notes)
         request = self._request()
-        side = FloatSide(self.model, program, replace(request, device=None), samples)
+        baseline = Baseline(self.model, program, samples, options.evaluate, request.progress)
         shape = {"engines": engines, "pruned": (0.0, *ratios), **switches_of(program, options)}
         parts = parts_of(options, self.device, shape, pruning)
         identity = identity_of(program, self.target, samples, parts)
         with open_study(options.study, identity, timed=self.device is not None) as study:
-            float_score = self._float_score(side, study)
-            bench = Bench(side, self.target, request, options.given(), None, study)
+            float_score = self._float_score(baseline, study)
+            bench = Bench(baseline, self.target, request, options.fixed(), None, study)
             if ratios:
                 bench.prune = self._pruner(study, pruning)
             floats = self._floats(bench, engines)
@@ -108,8 +105,8 @@ class _Search:
             program,
             options.calibration_data,
             options.example_inputs,
-            calibrate=int(make_config(options.given()).max_samples),
-            check=options.check_samples,
+            calibrate=QuantizationConfig.from_dict(options.fixed()).max_samples,
+            check=options.checks.samples,
             model=self.model,
         )
 
@@ -120,16 +117,15 @@ class _Search:
             calibration_data=options.calibration_data,
             evaluate=options.evaluate,
             device=self.device,
-            threads=options.threads,
-            check_speed=False,
-            check_samples=options.check_samples,
+            bundle=BundleOptions(threads=options.threads),
+            checks=Checks(**options.checks.to_fields(), speed=False),
         )
         request.check()
         return request
 
-    def _float_score(self, side: FloatSide, study: Study) -> float:
+    def _float_score(self, baseline: Baseline, study: Study) -> float:
         """Returns the float model's score; refuses a study that remembers another."""
-        score = 1.0 if self.options.evaluate is None else side.score()
+        score = 1.0 if self.options.evaluate is None else baseline.score
         known = float(study.remember("float score", lambda: score))
         if abs(known - score) > _SAME_SCORE * max(1.0, abs(known)):
             raise InputError(

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 from edgeopt.deployment.choose import choose_backend
 from edgeopt.errors import EdgeoptError, InputError
 from edgeopt.registry import detect_host, find_backend
+from edgeopt.searching.configuration import SWITCHES
 from edgeopt.searching.identity import function_name
-from edgeopt.searching.options import KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgeopt.contracts import Device, Target
     from edgeopt.ir import Program
-    from edgeopt.searching.options import SearchOptions
+    from edgeopt.options import SearchOptions
 
 __all__ = ["check_model", "engines_of", "parts_of", "switches_of", "timed_device"]
+
+PRECISIONS = ("int8", "int8-dynamic", "float16", "float32")
+"""What is tried where the user names none, the first first."""
 
 
 @contextmanager
@@ -87,7 +90,7 @@ def engines_of(
         raise InputError("int8 needs to see real inputs", where="calibration_data", hint=hint)
     if not calibrated:
         notes.append("without int8: it needs calibration_data")
-    wanted = [p for p in options.precisions or KNOWN if p != "int8" or calibrated]
+    wanted = [p for p in options.precisions or PRECISIONS if p != "int8" or calibrated]
     found = tuple((name, p) for p in wanted for name, can in known.items() if p in can)
     if not found:
         says = "; ".join(f"{name} compiles {', '.join(can)}" for name, can in known.items())
@@ -120,10 +123,14 @@ def switches_of(program: Program, options: SearchOptions) -> dict[str, tuple[str
     from edgeopt.quantization.channels import channel_spaces  # noqa: PLC0415 (torch)
 
     spaces = channel_spaces(program)
-    return options.switches(
-        smoothing=any(one.smoothing for one in spaces),
-        equalization=any(not one.smoothing for one in spaces),
-    )
+    known: dict[str, tuple[str, ...]] = {
+        "ranges": ("auto", "minmax", "percentile", "mse"),
+        "equalization": ("auto", *["off" for one in spaces if not one.smoothing][:1]),
+        "smoothing": ("auto", *["off" for one in spaces if one.smoothing][:1]),
+        "rounding": ("auto", "nearest"),
+    }
+    fixed = options.fixed()
+    return {name: (fixed[name],) if name in fixed else known[name] for name in SWITCHES}
 
 
 def parts_of(
@@ -145,7 +152,7 @@ def parts_of(
         "tools": {name: find_backend(name).versions() for name in names},
         "options": {
             **shape,
-            "quantization": options.given(),
+            "quantization": options.fixed(),
             "pruning": repr(sorted(pruning.items())),
             "threads": options.threads,
         },

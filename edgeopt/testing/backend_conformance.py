@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pytest
 
-from edgeopt.contracts import Artifact, Backend, CompileOptions, NodeSupport, SupportReport
+from edgeopt.contracts import Artifact, Backend, NodeSupport, SupportReport
 from edgeopt.errors import InputError, UnsupportedError
+from edgeopt.options import CompileOptions
 from edgeopt.testing.cases import ConformanceCases, cases
 from edgeopt.testing.specimens import SPECIMENS, program_of, specimen, unsupported_model
 

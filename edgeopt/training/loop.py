@@ -26,7 +26,7 @@ from edgeopt.training.randomness import random_state, restore_random_state, seed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from edgeopt.training.options import TrainingOptions
+    from edgeopt.options import TrainingOptions
 
 __all__ = ["Job", "fit", "make_accelerator"]
 
@@ -209,7 +209,7 @@ class _Run:
             best = self.epoch
             self.best = self._weights()
         waited = self.epoch - (best if best is not None else -1)
-        stop = self.options.patience is not None and waited >= self.options.patience
+        stop = bool(self.options.patience) and waited >= (self.options.patience or 0)
         self.history = History(epochs, best, stop, self.history.start_score)
         self.epoch, self.done, self.sums = self.epoch + 1, 0, {}
         self._save()

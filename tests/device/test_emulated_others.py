@@ -64,7 +64,7 @@ def test_a_native_program_computes_what_the_reference_does(emulation, arch, tmp_
         backend="tvm",
         example_inputs=held.example,
         calibration_data=held.samples,
-        check_speed=False,
+        checks=edgeopt.Checks(speed=False),
         device=f"emulated:{arch}",
         output=tmp_path / "bundle",
     )

@@ -191,7 +191,7 @@ def test_deploy_to_a_device_without_python(bare, tmp_path):
         backend="tvm",
         example_inputs=held.example,
         calibration_data=held.samples,
-        check_speed=False,
+        checks=edgeopt.Checks(speed=False),
         device=bare.spec,
         output=tmp_path / "bundle",
     )

@@ -105,7 +105,7 @@ def deployed(trained, top1, tmp_path_factory):
                 max_drop=0.02,
                 backend=backend,
                 output=tmp_path_factory.mktemp(backend) / "bundle",
-                labels=["square", "stripe", "nothing"],
+                bundle=edgeopt.BundleOptions(labels=("square", "stripe", "nothing")),
             )
         return made[backend]
 
@@ -182,7 +182,7 @@ def test_same_inputs_same_bytes(trained, backend, tmp_path):
             calibration_data=pictures.split(1),
             backend=backend,
             output=tmp_path / name,
-            check_speed=False,
+            checks=edgeopt.Checks(speed=False),
         )
         digests.add(done.bundle.digest)
     assert len(digests) == 1
@@ -198,7 +198,7 @@ def test_other_precisions_need_no_data(trained, backend, precision):
         example_inputs=pictures,
         backend=backend,
         precision=precision,
-        check_speed=False,
+        checks=edgeopt.Checks(speed=False),
     )
     assert done.parity.ok
     assert done.program.precision == precision
@@ -207,7 +207,9 @@ def test_other_precisions_need_no_data(trained, backend, precision):
 @pytest.mark.skipif(not available("tflite"), reason="NOT CHECKED: pip install 'edgeopt[tflite]'")
 def test_auto_takes_the_first_backend_of_the_target(trained):
     pictures, _ = shapes(1, seed=5)
-    done = edgeopt.deploy(trained, "raspberry-pi-4", example_inputs=pictures, check_speed=False)
+    done = edgeopt.deploy(
+        trained, "raspberry-pi-4", example_inputs=pictures, checks=edgeopt.Checks(speed=False)
+    )
     assert done.plan.backend == "tflite"
     assert done.plan.target == "rpi4"
 

@@ -89,7 +89,7 @@ def test_what_a_recipe_made_is_deployed_and_computes_the_same(
         evaluate=top1,
         max_drop=0.1,
         backend=backend,
-        check_speed=False,
+        checks=edgeopt.Checks(speed=False),
         output=tmp_path / "bundle",
     )
     assert done.precision == "int8"
@@ -120,10 +120,10 @@ def test_deploy_carries_the_recipe_out(network, data, tmp_path):
         "example_inputs": torch.zeros(1, 1, 8, 8),
         "train_data": data,
         "evaluate": top1,
-        "check_speed": False,
+        "checks": edgeopt.Checks(speed=False),
         "backend": "reference",
     }
-    done = edgeopt.deploy(network, "host", **options, work=tmp_path / "work")
+    done = edgeopt.deploy(network, "host", **options, training={"work": tmp_path / "work"})
     assert done.precision == "int8"  # calibrated on the training inputs
     assert done.compressed.steps[0].name == "prune"
     assert done.accuracy.float_value == top1(network)
@@ -131,7 +131,9 @@ def test_deploy_carries_the_recipe_out(network, data, tmp_path):
     assert done.to_dict()["recipe"]["steps"][0]["name"] == "prune"
     assert done.accuracy.drop > 0.1  # most of it is gone, and nothing was trained
     with pytest.raises(GateError, match="outside max_drop"):
-        edgeopt.deploy(network, "host", **options, max_drop=0.01, work=tmp_path / "work")
+        edgeopt.deploy(
+            network, "host", **options, max_drop=0.01, training={"work": tmp_path / "work"}
+        )
 
 
 def test_what_goes_wrong_is_said_before_anything_is_trained(network, data):
@@ -141,7 +143,7 @@ def test_what_goes_wrong_is_said_before_anything_is_trained(network, data):
     given = {
         "example_inputs": torch.zeros(1, 1, 8, 8),
         "train_data": data,
-        "loss": loss,
+        "training": edgeopt.RecipeTraining(loss=loss),
         "progress": untouched,
     }
     with pytest.raises(edgeopt.errors.TargetError):

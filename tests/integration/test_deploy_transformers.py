@@ -92,7 +92,7 @@ def test_int8_on_real_backends(classifier, backend):
         backend=backend,
         example_inputs=data[0],
         calibration_data=data,
-        check_speed=False,
+        checks=edgeopt.Checks(speed=False),
     )
     assert done.precision == "int8"
     assert done.parity.ok

@@ -19,8 +19,8 @@ SAMPLES = list(torch.randn(8, 1, 3, 96, 96, generator=torch.Generator().manual_s
 def deployed(backend, path, **options):
     return edgeopt.deploy(
         MODEL, "host", example_inputs=SAMPLES[0], calibration_data=SAMPLES,
-        backend=backend, precision="int8", output=path, check_speed=False,
-        quantization={"rounding": "nearest"}, threads=1, **options,
+        backend=backend, precision="int8", output=path, checks=edgeopt.Checks(speed=False),
+        quantization={"rounding": "nearest"}, bundle={"threads": 1}, **options,
     )  # fmt: skip
 
 

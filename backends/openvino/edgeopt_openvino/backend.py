@@ -7,16 +7,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgeopt.contracts import (
-        Artifact,
-        CompileOptions,
-        DeviceRuntime,
-        Progress,
-        Runner,
-        SupportReport,
-        Target,
-    )
+    from edgeopt.contracts import Artifact, DeviceRuntime, Progress, Runner, SupportReport, Target
     from edgeopt.ir import Program
+    from edgeopt.options import CompileOptions
 
 __all__ = ["OpenVINOBackend"]
 

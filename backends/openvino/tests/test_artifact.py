@@ -12,16 +12,16 @@ import pytest
 import torch
 from torch import nn
 
-from edgeopt.contracts import CompileOptions
 from edgeopt.errors import CompileError, UnsupportedError
 from edgeopt.ir import capture_module
+from edgeopt.options import CompileOptions
 from edgeopt.passes import run_core
 from edgeopt.registry.target_registry import find_target
 from edgeopt_openvino import OpenVINOBackend, emitter
 
 SAME = """
 import hashlib, torch
-from edgeopt.contracts import CompileOptions
+from edgeopt.options import CompileOptions
 from edgeopt.ir import capture_module
 from edgeopt.passes import run_core
 from edgeopt.registry.target_registry import find_target

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from edgeopt.contracts import CompileOptions
 from edgeopt.ir import capture_module
+from edgeopt.options import CompileOptions
 from edgeopt.passes import run_core
 from edgeopt.quantization import QuantizationConfig, quantize_program
 from edgeopt.registry.target_registry import find_target

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
-from edgeopt.contracts import Artifact, CompileOptions, Runner
 from edgeopt.ir import Program, ReferenceRunner, capture_module
+from edgeopt.options import CompileOptions
 from edgeopt.passes import run_core, run_passes
 from edgeopt.quantization import QuantizationConfig, quantize_program
 from edgeopt.registry.target_registry import find_target
 from edgeopt_tflite import TFLiteBackend
+
+if TYPE_CHECKING:
+    from edgeopt.contracts import Artifact, Runner
 
 PLAIN = {
     "ranges": "minmax",

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from edgeopt.contracts import CompileOptions
 from edgeopt.errors import InputError
+from edgeopt.options import CompileOptions
 from edgeopt.passes import run_passes
 from edgeopt_tflite.compiler import ENTRY
 

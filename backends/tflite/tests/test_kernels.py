@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgeopt.quantization.config import Override
+from edgeopt.options import Override
 
 TWO = {"a": nn.Conv2d(3, 8, 1), "b": nn.Conv2d(3, 8, 1)}
 CASES = {

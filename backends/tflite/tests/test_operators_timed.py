@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from edgeopt.contracts import CompileOptions
 from edgeopt.ir import capture_module
+from edgeopt.options import CompileOptions
 from edgeopt.passes import run_core, run_passes
 from edgeopt.registry.target_registry import find_target
 from edgeopt_tflite import TFLiteBackend

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edgeopt.contracts import CompileOptions
 from edgeopt.errors import UnsupportedError
+from edgeopt.options import CompileOptions
 from edgeopt_tflite.rules import rules
 
 REFUSED = {

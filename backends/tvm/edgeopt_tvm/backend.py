@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgeopt.contracts import (
         Artifact,
-        CompileOptions,
         Device,
         DeviceRuntime,
         Progress,
@@ -17,8 +16,9 @@ if TYPE_CHECKING:
         SupportReport,
         Target,
     )
-    from edgeopt.contracts.tuning import TuneOptions, TuningReport, Watch
+    from edgeopt.contracts.tuning import TuningReport, Watch
     from edgeopt.ir import Program
+    from edgeopt.options import CompileOptions, TuneOptions
 
 __all__ = ["TVMBackend"]
 

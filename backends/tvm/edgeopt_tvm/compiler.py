@@ -22,8 +22,9 @@ from edgeopt_tvm.support import report_of
 from edgeopt_tvm.tuning import open_chooser
 
 if TYPE_CHECKING:
-    from edgeopt.contracts import CompileOptions, Progress, Target
+    from edgeopt.contracts import Progress, Target
     from edgeopt.ir import Program
+    from edgeopt.options import CompileOptions
     from edgeopt_tvm.emitter import Emitter
     from edgeopt_tvm.executable import Executable
     from edgeopt_tvm.machine import Machine

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import edgeopt
-from edgeopt.contracts import CompileOptions
+from edgeopt.options import CompileOptions
 from edgeopt.registry import find_target
 from edgeopt_tvm import TVMBackend
 

@@ -9,9 +9,9 @@ import torch
 import tvm
 from torch import nn
 
-from edgeopt.contracts import CompileOptions
 from edgeopt.errors import CompileError
 from edgeopt.ir import capture_module
+from edgeopt.options import CompileOptions
 from edgeopt.passes import run_core
 from edgeopt.quantization import QuantizationConfig, quantize_program
 from edgeopt.registry.target_registry import find_target

@@ -12,8 +12,8 @@ import pytest
 
 from edgeopt.bundles import GoldenSamples, Tolerance, write_bundle
 from edgeopt.cli.guard import EXIT_CODES, exit_code
-from edgeopt.contracts import CompileOptions
 from edgeopt.errors import BundleError, DeviceError, GateError, InputError, PluginError
+from edgeopt.options import CompileOptions
 from edgeopt.reference_backend import ReferenceBackend
 from edgeopt.registry import find_target
 from edgeopt.testing.specimens import float_program, specimen

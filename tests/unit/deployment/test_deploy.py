@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import edgeopt
-import edgeopt.deployment.deploy
+import edgeopt.deployment.candidate
 from edgeopt.errors import (
     CaptureError,
     CompileError,
@@ -211,7 +211,7 @@ def test_a_slow_artefact_warns_with_a_reason(backends):
 def test_strict_makes_a_warning_fail(backends):
     backends("slow")
     with pytest.raises(GateError, match="times the time of float32"):
-        deploy(backend="slow", strict=True)
+        deploy(backend="slow", checks={"strict": True})
 
 
 def test_times_are_not_part_of_the_bundle(backends):
@@ -505,12 +505,12 @@ def test_auto_does_not_look_for_a_backend_that_loses_less(backends):
 def test_quantization_runs_once_however_many_backends_are_tried(backends, monkeypatch):
     backends("wrong", "fine")
     calls = []
-    real = edgeopt.deployment.deploy.quantized
+    real = edgeopt.deployment.candidate.quantized
 
     def counted(*args, **options):
         calls.append(args)
         return real(*args, **options)
 
-    monkeypatch.setattr("edgeopt.deployment.deploy.quantized", counted)
+    monkeypatch.setattr("edgeopt.deployment.candidate.quantized", counted)
     assert deploy(target=on_host("wrong", "fine"), backend="auto").plan.backend == "fine"
     assert len(calls) == 1

@@ -13,8 +13,8 @@ from edgeopt.errors import InputError
         ({"precision": "int8"}, "int8-dynamic"),
         ({"max_drop": -0.1}, "max_drop"),
         ({"max_drop": float("nan")}, "max_drop"),
-        ({"threads": -1}, "threads"),
-        ({"check_samples": 0}, "check_samples"),
+        ({"bundle": {"threads": -1}}, "bundle.threads: expected a whole number of 0 or more"),
+        ({"checks": {"samples": 0}}, "checks.samples: expected a whole number of 1 or more"),
         ({"evaluate": 0.9}, "evaluate"),
     ],
 )
@@ -28,7 +28,7 @@ def test_an_output_that_exists_is_refused_before_work(tmp_path):
     place.mkdir()
     with pytest.raises(InputError, match="something lies there"):
         Request(output=place).check()
-    Request(output=place, overwrite=True).check()
+    Request(output=place, bundle={"overwrite": True}).check()
 
 
 def test_the_defaults_are_fine():

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
 
 import edgeopt
-from edgeopt.contracts import TuneOptions, TunesKernels
-from edgeopt.deployment.request import USUAL_TRIALS, Request
+from edgeopt.contracts import TunesKernels
+from edgeopt.deployment.request import Request
 from edgeopt.deployment.tune import tune_model, with_tuning_backend
-from edgeopt.errors import InputError, TargetError
+from edgeopt.errors import ConfigError, InputError, TargetError
+from edgeopt.options import TuneOptions
 from edgeopt.registry import find_backend, find_target
 from edgeopt.testing.specimens import specimen
 
@@ -19,44 +21,40 @@ RESIDUAL = specimen("residual")
 DATA = RESIDUAL.samples
 
 
+def tuning(folder, trials=0):
+    return TuneOptions(trials=trials, database=str(folder / "t"))
+
+
 def deploy(target="host", **options):
-    wanted = {"backend": "tuning", "calibration_data": DATA, "check_speed": False, **options}
+    wanted = {"backend": "tuning", "calibration_data": DATA, "checks": {"speed": False}, **options}
     return edgeopt.deploy(RESIDUAL.model, target, example_inputs=DATA[0], **wanted)
 
 
+@pytest.mark.parametrize("given", [{"trials": 3}, {"minutes": 2.0}, TuneOptions(trials=3)])
+def test_a_budget_of_trials_or_minutes_is_what_makes_it_tune(given):
+    assert Request(tuning=given).tuning.active
+    assert not Request().tuning.active
+    assert not Request(tuning={"database": "a.sqlite"}).tuning.active
+
+
 @pytest.mark.parametrize(
-    ("given", "trials", "minutes"),
+    ("given", "says"),
     [
-        (True, USUAL_TRIALS, 0.0),
-        (7, 7, 0.0),
-        (TuneOptions(minutes=2.0), 0, 2.0),
-        (TuneOptions(trials=3), 3, 0.0),
+        ({"trials": -1}, "tuning.trials: expected a whole number of 0 or more, got -1"),
+        ({"minutes": -2.0}, "tuning.minutes: expected a number of 0 or more, got -2.0"),
+        ({"seed": 3}, "tuning.trials: seed but no budget"),
+        ({"trials": 3, "database": "none"}, "tuning.database: tuning needs a database"),
+        (True, "tuning: expected a table, got true"),
     ],
 )
-def test_how_long_to_tune_can_be_said_in_three_ways(given, trials, minutes):
-    found = Request(tune=given, tuning_database="a.sqlite").tuning
-    assert (found.trials, found.minutes, found.database) == (trials, minutes, "a.sqlite")
-
-
-@pytest.mark.parametrize("given", [None, False])
-def test_nothing_is_tuned_unasked(given):
-    assert Request(tune=given).tuning is None
-
-
-@pytest.mark.parametrize("given", [0, -1, TuneOptions(), TuneOptions(minutes=-2.0)])
-def test_a_budget_of_nothing_is_refused(given):
-    with pytest.raises(InputError, match="trials or minutes above 0"):
-        Request(tune=given).check()
-
-
-def test_tuning_without_a_database_is_refused():
-    with pytest.raises(InputError, match="needs a database"):
-        Request(tune=3, tuning_database="none").check()
+def test_a_budget_that_makes_no_sense_is_refused(given, says):
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        Request(tuning=given)
 
 
 def test_the_accepted_program_is_tuned_and_compiled_with_what_was_found(backends, tmp_path):
     backends("tuning")
-    done = deploy(tune=5, tuning_database=str(tmp_path / "t"), output=tmp_path / "bundle")
+    done = deploy(tuning=tuning(tmp_path, 5), output=tmp_path / "bundle")
     assert (tmp_path / "t").read_text() == "int8 5 0.0"
     assert done.operators == {"tuned with int8 5 0.0": 1}
     assert done.tuning.trials == 5
@@ -68,53 +66,53 @@ def test_the_accepted_program_is_tuned_and_compiled_with_what_was_found(backends
 
 def test_a_comparison_with_float_says_that_float_was_not_tuned(backends, tmp_path):
     backends("tuning")
-    done = deploy(tune=5, tuning_database=str(tmp_path / "t"), check_speed=True)
+    done = deploy(tuning=tuning(tmp_path, 5), checks={"speed": True})
     assert "not for float32" in str(done.speed)
-    plain = deploy(tuning_database=str(tmp_path / "t"), check_speed=True)
+    plain = deploy(tuning=tuning(tmp_path), checks={"speed": True})
     assert "not for float32" not in str(plain.speed)
 
 
 def test_a_database_is_used_without_tuning(backends, tmp_path):
     backends("tuning")
     (tmp_path / "t").write_text("older trials")
-    done = deploy(tuning_database=str(tmp_path / "t"))
+    done = deploy(tuning=tuning(tmp_path))
     assert done.operators == {"tuned with older trials": 1}
     assert done.tuning is None
 
 
 def test_auto_takes_a_backend_that_tunes(backends):
     backends("tuning", "fine")
-    found = with_tuning_backend(Request(tune=1), find_target("host")).backend
+    found = with_tuning_backend(Request(tuning={"trials": 1}), find_target("host")).backend
     assert isinstance(find_backend(found), TunesKernels)
     assert with_tuning_backend(Request(), find_target("host")).backend == "auto"
 
 
 def test_a_database_that_tuning_will_make_need_not_be_there(tmp_path):
     path = tmp_path / "t.sqlite"
-    assert Request(tune=1, tuning_database=str(path)).compile_options.tuning_database == "none"
-    assert Request(tuning_database=str(path)).compile_options.tuning_database == str(path)
+    tuned, used = TuneOptions(trials=1, database=str(path)), TuneOptions(database=str(path))
+    assert Request(tuning=tuned).compiling.tuning_database == "none"
+    assert Request(tuning=used).compiling.tuning_database == str(path)
     path.touch()
-    found = Request(tune=1, tuning_database=str(path)).compile_options
-    assert found.tuning_database == str(path)
+    assert Request(tuning=tuned).compiling.tuning_database == str(path)
 
 
 def test_a_backend_that_does_not_tune_is_refused_before_any_work(backends):
     backends("tuning", "fine")
     with pytest.raises(InputError, match="fine does not tune") as caught:
-        deploy(backend="fine", tune=1)
+        deploy(backend="fine", tuning={"trials": 1})
     assert "tuning" in caught.value.hint
 
 
 def test_a_target_that_cannot_be_measured_is_refused_before_any_work(backends):
     backends("tuning")
     with pytest.raises(TargetError, match="cannot be measured here"):
-        deploy("rpi4", tune=1)
+        deploy("rpi4", tuning={"trials": 1})
 
 
 def test_an_interrupt_stops_the_deployment(backends, tmp_path):
     backends("tuning")
     with pytest.raises(KeyboardInterrupt):
-        deploy(tune=TuneOptions(trials=1, seed=99, database=str(tmp_path / "t")))
+        deploy(tuning=TuneOptions(trials=1, seed=99, database=str(tmp_path / "t")))
 
 
 def test_a_model_can_be_tuned_alone(backends, tmp_path):
@@ -124,7 +122,7 @@ def test_a_model_can_be_tuned_alone(backends, tmp_path):
         calibration_data=DATA,
         example_inputs=DATA[0],
         backend="tuning",
-        tune=TuneOptions(trials=4, database=str(tmp_path / "t")),
+        tuning=TuneOptions(trials=4, database=str(tmp_path / "t")),
         watch=events.append,
     )
     report = tune_model(RESIDUAL.model, "host", request)

@@ -66,7 +66,7 @@ def test_a_graph_is_copied_once_a_change_and_each_sample_bound_once(count, data)
     copies = count(edgeopt.ir.edit, "copy_graph")
     bound = count(Binder, "bind")
     compiled = count(ReferenceBackend, "compile")
-    done = deploy(data, check_samples=4)
+    done = deploy(data, checks={"samples": 4})
     changes = [step.name for step in done.program.history]
     assert len(changes) >= 5
     # Each entry of the history is one change; the artefact that is run is read from its file.
@@ -91,8 +91,8 @@ def test_samples_are_read_no_further_than_they_are_needed(count):
         backend="reference",
         example_inputs=torch.randn(1, 3, 8, 8),
         calibration_data=data,
-        quantization={"max_samples": 10},
-        check_samples=3,
+        calibration={"max_samples": 10},
+        checks={"samples": 3},
     )
     assert len(taken) == len(bound) == 13
 

@@ -7,8 +7,8 @@ import pytest
 
 from edgeopt.contracts import Signature, TensorSpec
 from edgeopt.gate.fidelity import output_fidelity
-from edgeopt.gate.floors import FidelityLimits
 from edgeopt.gate.parts import channel_axes
+from edgeopt.options import FidelityLimits
 
 COUNT = 16
 

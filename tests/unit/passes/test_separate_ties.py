@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from edgeopt.ir import ReferenceRunner, capture_module, ops
+from edgeopt.options import QuantizationConfig
 from edgeopt.passes import run_core, run_passes
 from edgeopt.passes.separate_ties import TOLERANCE, odd_fraction
-from edgeopt.quantization.config import QuantizationConfig
 from edgeopt.quantization.pipeline import quantize_program
 
 

@@ -162,10 +162,10 @@ def test_a_mute_head_can_go_without_a_trace(make_vit):
     ("options", "said"),
     [
         ({"importance": "activations"}, 'did you mean "activation"'),
-        ({"importance": "nonsense", "ratio": 0.2}, "activation, l1"),
+        ({"importance": "nonsense", "ratio": 0.2}, '"activation", "bn_scale", "l1"'),
         ({"scope": "globl"}, "global"),
-        ({"ratio": 1.0}, "leave layers empty"),
-        ({"ratio": -1}, "above 0"),
+        ({"ratio": 1.0}, "ratio: expected a number between 0 and 1, got 1.0"),
+        ({"ratio": -1}, "between 0 and 1, got -1"),
         ({"ratio": 0.3, "macs": 0.5}, "one goal is needed"),
         ({"ratio": {"hiden": 0.5}}, "hidden"),
         ({"ratio": {"head": 0.5}}, "output of the model"),

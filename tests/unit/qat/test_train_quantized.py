@@ -286,8 +286,8 @@ def test_a_nan_stops_with_a_clear_error(program, data, tmp_path):
     ("options", "words"),
     [
         ({"mixed_precision": "bf16"}, "bfloat16 cannot hold"),
-        ({"ranges": "guessed"}, "there is no 'guessed'"),
-        ({"freeze_after": 2}, "share from 0 to 1"),
+        ({"ranges": "guessed"}, 'expected one of .*, got "guessed"'),
+        ({"freeze_after": 2}, "a number from 0 to 1, got 2"),
         ({"quantization": {"precision": "float16"}}, "has no grid"),
         ({"learning_rat": 1.0}, "learning_rate"),
     ],

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from edgeopt.ir.reference import Simulation
-from edgeopt.quantization.config import QuantizationConfig
+from edgeopt.options import QuantizationConfig
 from edgeopt.quantization.pipeline import quantize_program
 from edgeopt.quantization.saturation import useful_range
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 
 import pytest
+import torch
 
 from edgeopt.errors import InputError
 from edgeopt.recipes import (
@@ -94,13 +95,19 @@ WRONG = [
     ({"steps": ["prune"]}, 'r.toml: steps[0]: expected a table, got "prune"'),
     ({"steps": [{"ratio": 0.5}]}, "steps[0].step: expected one of prune, sparsify"),
     ({"steps": [{"step": "prun"}]}, 'got "prun"\n  -> did you mean "prune"?'),
-    ({"steps": [{"step": "distill"}]}, "steps[0].epochs: expected a whole number, got nothing"),
+    (
+        {"steps": [{"step": "distill"}]},
+        "steps[0].epochs: expected a whole number of 1 or more, got nothing",
+    ),
     ({"steps": [{"step": "prune"}]}, "steps[0]: one goal is needed, none given"),
     ({"steps": [{"step": "prune", "macs": 0.5, "ratio": 0.5}]}, "ratio and macs given"),
-    ({"steps": [{"step": "prune", "ratio": 1.5}]}, "r.toml: steps[0].ratio: 1.5 would leave"),
+    (
+        {"steps": [{"step": "prune", "ratio": 1.5}]},
+        "r.toml: steps[0].ratio: expected a number between 0 and 1, got 1.5",
+    ),
     (
         {"steps": [{"step": "prune", "ratio": "much"}]},
-        'r.toml: steps[0].ratio: expected a number or a table of numbers, got "much"',
+        'r.toml: steps[0].ratio: expected a number between 0 and 1 or a table of numbers, got "much"',
     ),
     ({"steps": [{"step": "prune", "macs": 0.5, "keep": [1]}]}, "steps[0].keep[0]: expected a str"),
     (
@@ -113,17 +120,23 @@ WRONG = [
     ),
     (
         {"steps": [{"step": "prune", "macs": 0.5, "finetune": {"epochs": 0}}]},
-        "steps[0].finetune.epochs: must be 1 or more, not 0",
+        "steps[0].finetune.epochs: expected a whole number of 1 or more, got 0",
     ),
     ({"steps": [{"step": "prune", "macs": 0.5, "residual_width": 1}]}, "expected true or false"),
-    ({"steps": [{"step": "distill", "epochs": True}]}, "expected a whole number, got true"),
-    ({"steps": [{"step": "distill", "epochs": 1, "temperature": 0}]}, "steps[0].temperature: must"),
+    (
+        {"steps": [{"step": "distill", "epochs": True}]},
+        "expected a whole number of 1 or more, got true",
+    ),
+    (
+        {"steps": [{"step": "distill", "epochs": 1, "temperature": 0}]},
+        "steps[0].temperature: expected a number above 0",
+    ),
     ({"steps": [{"step": "distill", "epochs": 1, "patience": -1}]}, "steps[0].patience"),
     ({"steps": [{"step": "finetune", "epochs": 1, "learning_rate": 0}]}, "steps[0].learning_rate"),
     ({"steps": [{"step": "sparsify", "ratio": 0.5, "pattern": "2:4"}]}, "steps[0].ratio: 0.5 does"),
     (
         {"steps": [{"step": "sparsify", "ratio": 2}]},
-        "steps[0].ratio: 2.0 does not go with unstructured",
+        "steps[0].ratio: expected a number between 0 and 1, got 2",
     ),
     ({"steps": [{"step": "quantize", "weight_bits": 9}]}, "steps[0].weight_bits: expected one of"),
     ({"steps": [{"step": "quantize", "precision": "int4"}]}, "steps[0].precision"),
@@ -133,11 +146,11 @@ WRONG = [
     ),
     (
         {"steps": [{"step": "train_quantized", "epochs": 1, "quantization": {"weight_bit": 4}}]},
-        'steps[0].quantization: there is no "weight_bit"\n  -> did you mean "weight_bits"?',
+        'got "weight_bit"\n  -> did you mean "weight_bits"?',
     ),
     (
         {"steps": [{"step": "train_quantized", "epochs": 1, "freeze_after": 2}]},
-        "steps[0].freeze_after: expected a share from 0 to 1",
+        "steps[0].freeze_after: expected a number from 0 to 1, got 2",
     ),
     (
         {"steps": [QUANTIZE, {"step": "distill", "epochs": 1}]},
@@ -171,10 +184,14 @@ def test_all_that_is_wrong_is_named_at_once():
 
 
 def test_what_python_lets_through_is_refused_too():
-    with pytest.raises(InputError, match=r"steps\[0\].epochs: must be 1 or more"):
-        find_recipe(Recipe(steps=(Distill(epochs=0),)))
+    with pytest.raises(InputError, match=r"^epochs: expected a whole number of 1 or more"):
+        Distill(epochs=0)
     with pytest.raises(InputError, match="expected at least one step"):
-        find_recipe(Recipe(steps=()))
+        Recipe(steps=())
+    with pytest.raises(InputError, match=r"steps\[1\].step: nothing is left to do"):
+        Recipe(steps=(Quantize(), Quantize()))
+    with pytest.raises(InputError, match=r"steps\[0\].optimizer: expected one of"):
+        Recipe(steps=(Distill(epochs=1, optimizer=torch.optim.SGD),))
     with pytest.raises(InputError, match="expected a name, a path or a Recipe, got a int"):
         find_recipe(3)
 

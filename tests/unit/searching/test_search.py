@@ -147,7 +147,9 @@ def test_another_budget_is_answered_from_the_same_study(found):
 
 def test_the_best_is_deployed_through_the_gate(found, tmp_path):
     done, _, _ = found
-    made = done.deploy(output=tmp_path / "bundle", check_speed=False, name="smallest")
+    made = done.deploy(
+        output=tmp_path / "bundle", checks={"speed": False}, bundle={"name": "smallest"}
+    )
     assert made.bundle.path == tmp_path / "bundle"
     assert made.precision == done.best.configuration.precision
     assert made.size_bytes == done.best.measured.size_bytes
@@ -158,7 +160,7 @@ def test_the_best_is_deployed_through_the_gate(found, tmp_path):
 def test_any_trial_can_be_deployed(found):
     done, _, _ = found
     kept = next(t for t in done.trials if t.configuration.floats == 3)
-    made = done.deploy(kept.number, check_speed=False)
+    made = done.deploy(kept.number, checks=edgeopt.Checks(speed=False))
     assert made.precision == "int8"
     assert made.plan.quantization["keep_float"]
 
@@ -177,7 +179,9 @@ def test_a_budget_that_cannot_be_met_says_the_nearest(found):
     assert error.result.best is None
     assert error.result.nearest is not None
     assert error.result.new == 0
-    assert error.result.deploy(error.result.nearest, check_speed=False, max_drop=None).bundle
+    assert error.result.deploy(
+        error.result.nearest, checks=edgeopt.Checks(speed=False), max_drop=None
+    ).bundle
 
 
 def test_a_study_of_another_model_is_refused(found):
@@ -310,7 +314,7 @@ def test_settings_that_the_user_chose_are_not_searched():
         quantization={"ranges": "minmax", "weight_bits": 7}, precisions=["int8"], trials=3
     )
     assert {t.configuration.ranges for t in done.trials} == {"minmax"}
-    assert done.deploy(0, check_speed=False).plan.quantization["weight_bits"] == 7
+    assert done.deploy(0, checks=edgeopt.Checks(speed=False)).plan.quantization["weight_bits"] == 7
 
 
 class Plain(nn.Module):
@@ -354,7 +358,9 @@ def test_pruned_models_are_trained_once_and_kept(tmp_path):
     assert len(sizes) == 4
     assert sizes["float32", 0.5] < sizes["float32", 0.0]
     assert steps == [1], "two precisions of one pruned model"
-    made = ask(4).deploy(next(t for t in done.trials if t.configuration.pruned), check_speed=False)
+    made = ask(4).deploy(
+        next(t for t in done.trials if t.configuration.pruned), checks=edgeopt.Checks(speed=False)
+    )
     assert made.program.size_bytes < edgeopt.capture(model, DATA[0]).size_bytes
     assert steps == [1], "it lies beside the study"
 

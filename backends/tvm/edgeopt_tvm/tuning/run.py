@@ -19,8 +19,9 @@ from edgeopt_tvm.tuning.tuner import Tuner, check_options
 from edgeopt_tvm.tuning.workshop import Workshop
 
 if TYPE_CHECKING:
-    from edgeopt.contracts import Device, Progress, Target, TuneOptions, TuningReport, Watch
+    from edgeopt.contracts import Device, Progress, Target, TuningReport, Watch
     from edgeopt.ir import Program
+    from edgeopt.options import TuneOptions
 
 __all__ = ["check_measurable", "measurable_machine", "tune_program"]
 

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.contracts import TuneOptions, TuningEvent, TuningReport
+from edgeopt.contracts import TuningEvent, TuningReport
 from edgeopt.errors import InputError
 from edgeopt.tuning import Record, TuningDatabase
 from edgeopt_tvm.tuning.order import DEFAULT, State, next_state, opened_state
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgeopt.contracts import Progress, Watch
+    from edgeopt.options import TuneOptions
     from edgeopt_tvm.tuning.tasks import Task
     from edgeopt_tvm.tuning.workshop import Workshop
 

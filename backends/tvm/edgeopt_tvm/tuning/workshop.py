@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from edgeopt.errors import CompileError
 
 if TYPE_CHECKING:
-    from edgeopt.contracts import TuneOptions
+    from edgeopt.options import TuneOptions
     from edgeopt_tvm.machine import Machine
     from edgeopt_tvm.tuning.remote import Place
     from edgeopt_tvm.tuning.tasks import Task

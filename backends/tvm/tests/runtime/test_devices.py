@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from edgeopt.bundles import GoldenSamples, Tolerance, write_bundle
-from edgeopt.contracts import Artifact, CompileOptions, Signature, TensorSpec
+from edgeopt.contracts import Artifact, Signature, TensorSpec
 from edgeopt.devices import EmulatedDevice
 from edgeopt.ir import ReferenceRunner
 from edgeopt.measure import PlacedBundle
+from edgeopt.options import CompileOptions
 from edgeopt.registry.target_registry import find_target
 from edgeopt.testing.specimens import program_of, specimen
 from edgeopt_tvm import TVMBackend

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edgeopt.contracts import TuneOptions
+from edgeopt.options import TuneOptions
 from edgeopt.registry import detect_host
 from edgeopt.tuning import TuningDatabase
 from edgeopt_tvm.machine import machine_of

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from edgeopt.contracts import TuneOptions
 from edgeopt.devices import EmulatedDevice
 from edgeopt.errors import DeviceError, TargetError
+from edgeopt.options import TuneOptions
 from edgeopt.registry import find_target
 from edgeopt.testing.scripted_device import ScriptedDevice
 from edgeopt.tuning import TuningDatabase, open_database

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeopt.contracts import CompileOptions, TuneOptions
 from edgeopt.errors import InputError
 from edgeopt.ir import ReferenceRunner
+from edgeopt.options import CompileOptions, TuneOptions
 from edgeopt.quantization import QuantizationConfig, quantize_program
 from edgeopt.registry import find_target
 from edgeopt.testing.specimens import float_program, specimen

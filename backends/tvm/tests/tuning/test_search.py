@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from edgeopt.contracts import TuneOptions
 from edgeopt.errors import InputError
+from edgeopt.options import TuneOptions
 from edgeopt_tvm.tuning.search import Search, name_of
 from edgeopt_tvm.tuning.tuner import check_options
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeopt.contracts import TuneOptions
+from edgeopt.options import TuneOptions
 from edgeopt.tuning import open_database
 from edgeopt_tvm.tuning.workshop import Workshop
 
@@ -94,7 +94,7 @@ def test_two_tunings_into_one_database(toy, task, tune, machine, templates, tmp_
     code = (
         "import sys, pathlib; sys.path.insert(0, sys.argv[2])\n"
         "import toy_templates as toy\n"
-        "from edgeopt.contracts import TuneOptions\n"
+        "from edgeopt.options import TuneOptions\n"
         "from edgeopt.registry import detect_host\n"
         "from edgeopt.tuning import TuningDatabase\n"
         "from edgeopt_tvm.machine import machine_of\n"
@@ -147,7 +147,7 @@ def test_an_interrupt_keeps_what_was_tried(toy, task, tune, tmp_path):
 def test_a_worker_does_not_outlive_the_one_that_started_it(templates, machine, tmp_path):
     code = (
         "import sys, time\n"
-        "from edgeopt.contracts import TuneOptions\n"
+        "from edgeopt.options import TuneOptions\n"
         "from edgeopt.registry import detect_host\n"
         "from edgeopt_tvm.machine import machine_of\n"
         "from edgeopt_tvm.tuning.templates import Templates\n"

@@ -1,0 +1,85 @@
+"""What every candidate is compared with: the float model, its samples, its outputs and its score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from edgeopt.deployment.request import silent
+from edgeopt.errors import InputError
+from edgeopt.gate.accuracy import score
+from edgeopt.gate.calling import as_model, float_model
+from edgeopt.gate.parity import run_all
+from edgeopt.ir import Editor, ReferenceRunner
+from edgeopt.passes import run_core
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgeopt.contracts import Progress
+    from edgeopt.deployment.samples import Samples
+    from edgeopt.gate.metrics import Arrays
+    from edgeopt.ir import Program
+
+__all__ = ["Baseline", "float_program"]
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """The float model, asked once however many candidates are compared with it.
+
+    Attributes:
+        model: What the user passed: a module, an ExportedProgram, or a Program.
+        program: The float program; of a quantized one its own weights, without any rounding.
+        samples: The inputs to calibrate and to compare on.
+        evaluate: The user's function from a model to a score; None where outputs are compared.
+        progress: Told how far the float model's own runs are.
+    """
+
+    model: Any
+    program: Program
+    samples: Samples
+    evaluate: Callable[[Callable[..., Any]], float] | None = None
+    progress: Progress = field(default=silent, repr=False)
+
+    @cached_property
+    def outputs(self) -> list[Arrays]:
+        """The float program's outputs for the samples that are checked on."""
+        runner = ReferenceRunner(self.program)
+        return run_all(runner, self.samples.checks, stage="float", progress=self.progress)
+
+    @cached_property
+    def score(self) -> float:
+        """The score of the float model itself, by the user's ``evaluate``.
+
+        Raises:
+            InputError: There is no ``evaluate``, or it gives no number.
+        """
+        if self.evaluate is None:
+            raise InputError("there is no score", where="evaluate", hint="pass evaluate=")
+        if self.module is not None:
+            function = float_model(self.module)
+        else:
+            function = as_model(ReferenceRunner(self.program), self.program)
+        self.progress("evaluate float", 0, 1)
+        value = score(self.evaluate, function)
+        self.progress("evaluate float", 1, 1)
+        return value
+
+    @property
+    def module(self) -> torch.nn.Module | None:
+        """The float module; None where a program was passed."""
+        return self.model if isinstance(self.model, torch.nn.Module) else None
+
+
+def float_program(program: Program) -> Program:
+    """Returns ``program`` without any rounding: a float one as it is."""
+    if program.precision == "float32":
+        return program
+    editor = Editor(program)
+    editor.quant.clear()
+    # An alias with a grid of its own was a rounding; without the grid it is nothing.
+    return run_core(editor.finish(precision="float32"))

@@ -1,0 +1,95 @@
+"""What is deployed: a program in one precision, made of one source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from edgeopt.deployment.attempts import HARM_SAMPLES, HARM_TRIES
+from edgeopt.deployment.build import quantized
+from edgeopt.deployment.request import silent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgeopt.contracts import Progress
+    from edgeopt.data.dataset import Dataset
+    from edgeopt.gate.harm import Harm
+    from edgeopt.ir import Program
+
+__all__ = ["Candidate", "Source"]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A program that may be deployed: it is compiled, checked, and taken or not.
+
+    Attributes:
+        program: The compressed program, the same for every target.
+        precision: Its precision.
+        settings: With which it was quantized; empty where it was not.
+    """
+
+    program: Program
+    precision: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What candidates are made of: the model's program, or what a recipe or pruning made of it.
+
+    Attributes:
+        program: In canonical form; where it is quantized already, it is the only candidate.
+        calibration: Samples to calibrate with.
+    """
+
+    program: Program
+    calibration: Dataset
+    _programs: dict[str, Program] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether the program is deployed as it is."""
+        return self.program.precision != "float32"
+
+    def candidate(
+        self, precision: str, settings: Mapping[str, Any], progress: Progress = silent
+    ) -> Candidate:
+        """Returns the source in ``precision``: quantized once, however many backends compile it.
+
+        Args:
+            precision: The precision.
+            settings: Fields of a `QuantizationConfig`.
+            progress: Told how far the quantization is.
+
+        Raises:
+            EdgeoptError: As `edgeopt.quantization.quantize_program`.
+        """
+        if self.is_quantized:
+            return Candidate(self.program, self.program.precision, {})
+        key = repr(sorted(settings.items()))
+        if key not in self._programs:
+            self._programs[key] = quantized(
+                self.program, self.calibration, settings, progress=progress
+            )
+        return Candidate(self._programs[key], precision, settings)
+
+    def harms(self, candidate: Candidate, progress: Progress = silent) -> tuple[Harm, ...]:
+        """Returns the values whose rounding harms ``candidate`` most, the worst first.
+
+        None are known where the candidate is not in int8, or came as it is, or was not calibrated.
+        """
+        from edgeopt.gate.harm import harmful_values  # noqa: PLC0415 (only where one fell short)
+
+        if candidate.precision != "int8" or self.is_quantized or not len(self.calibration):
+            return ()
+        progress("find what does harm", 0, 1)
+        rescale = {**candidate.settings, "keep_float": ["*"]}  # rescaled as it was, not rounded
+        rescaled = quantized(self.program, self.calibration, rescale, progress=silent)
+        samples = self.calibration[:HARM_SAMPLES]
+        harms = harmful_values(
+            rescaled, candidate.program, samples, limit=HARM_TRIES, try_out=HARM_TRIES
+        )
+        progress("find what does harm", 1, 1)
+        return harms

@@ -1,0 +1,295 @@
+"""The steps of a deployment, each from frozen values to a frozen value; `edgeopt.deploy` is all of them.
+
+    job = steps.plan(model, "rpi4", Request(calibration_data=data))
+    baseline = steps.baseline(model, job)
+    source = steps.source(job, baseline)
+    candidate = steps.quantize(job, source)
+    build = steps.compile(job, candidate)
+    result = steps.check(job, candidate, build, baseline)
+    deployment = steps.bundle(job, result, baseline)
+
+What loops over them: `edgeopt.deploy` where a precision loses too much, or over backends;
+`edgeopt.search` over configurations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from edgeopt.deployment.baseline import Baseline, float_program
+from edgeopt.deployment.build import Build, build
+from edgeopt.deployment.candidate import Candidate, Source
+from edgeopt.deployment.choose import choose_backend
+from edgeopt.deployment.gates import GateResult, check_build, measure_speed
+from edgeopt.deployment.plan import Plan, make_plan
+from edgeopt.deployment.result import Attempt, Deployment
+from edgeopt.deployment.samples import Samples, collect_samples
+from edgeopt.deployment.tune import with_tuning_backend
+from edgeopt.errors import InputError
+from edgeopt.options import QuantizationConfig
+from edgeopt.registry import find_backend, find_target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from edgeopt.contracts import Backend, Target, TuningReport
+    from edgeopt.deployment.request import Request
+    from edgeopt.ir import Program
+
+__all__ = [
+    "Baseline",
+    "Build",
+    "Candidate",
+    "Checked",
+    "Deployment",
+    "GateResult",
+    "Job",
+    "Source",
+    "as_program",
+    "baseline",
+    "bundle",
+    "check",
+    "compile",
+    "plan",
+    "quantize",
+    "source",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One deployment, planned.
+
+    Attributes:
+        request: What was asked for.
+        plan: What will be done.
+        target: The device.
+        backend: What compiles for it.
+        program: What is deployed, as it was captured: before it is quantized.
+    """
+
+    request: Request
+    plan: Plan
+    target: Target
+    backend: Backend
+    program: Program
+
+    @classmethod
+    def of(cls, request: Request, target: Target, program: Program) -> Job:
+        """Returns the job that deploys ``program``.
+
+        Raises:
+            EdgeoptError: No backend can do it.
+        """
+        made = make_plan(target, request, program)
+        return cls(request, made, target, find_backend(made.backend), program)
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """A candidate, compiled and put through the gate.
+
+    Attributes:
+        candidate: The program.
+        build: What was made of it.
+        gate: What the gate says.
+        attempts: What was tried before it, and itself, for the report.
+        tuning: What came of tuning its kernels; None where nothing was tuned.
+    """
+
+    candidate: Candidate
+    build: Build
+    gate: GateResult
+    attempts: tuple[Attempt, ...] = ()
+    tuning: TuningReport | None = None
+
+
+def plan(model: Any, target: str | Path | Target, request: Request) -> Job:
+    """Returns what will be done to deploy ``model``; everything that can fail early fails here.
+
+    Raises:
+        InputError: There is no model, an option is wrong, or the model or its inputs cannot be used.
+        TargetError: There is no such target.
+        PluginError: No backend for it is installed.
+        UnsupportedError: No backend runs the model; carries the report.
+    """
+    found, request = resolve(target, request)
+    if model is None:
+        raise InputError("there is no model", where="model")
+    return Job.of(request, found, as_program(model, request.example_inputs))
+
+
+def resolve(target: str | Path | Target, request: Request) -> tuple[Target, Request]:
+    """Returns the target, and the request for a backend that can do what is asked for.
+
+    Raises:
+        EdgeoptError: An option is wrong, or device or backend cannot be used.
+    """
+    request.check()
+    found = find_target(target)
+    request = with_tuning_backend(request, found)
+    # Before the model is captured, which can take a while:
+    _check_device(found, request)
+    choose_backend(found, backend=request.backend, precision=request.precision)
+    return found, request
+
+
+def samples(model: Any, job: Job) -> Samples:
+    """Returns the inputs to calibrate and to check with: read, bound and checked once.
+
+    Raises:
+        CalibrationError: The data is empty, not finite, or does not fit.
+    """
+    request = job.request
+    return collect_samples(
+        job.program,
+        request.calibration_data,
+        request.example_inputs,
+        calibrate=QuantizationConfig.from_dict(job.plan.quantization).max_samples,
+        check=request.checks.samples,
+        model=model,
+    )
+
+
+def baseline(model: Any, job: Job, program: Program | None = None) -> Baseline:
+    """Returns what candidates are compared with: the model in float.
+
+    Args:
+        model: The model, before any recipe.
+        job: The deployment.
+        program: The model's own program, where a recipe has made another one of it; None for the
+            one that is deployed.
+
+    Raises:
+        CalibrationError: The data is empty, not finite, or does not fit.
+    """
+    request = job.request
+    return Baseline(
+        model,
+        float_program(job.program if program is None else program),
+        samples(model, job),
+        request.evaluate,
+        request.progress,
+    )
+
+
+def source(job: Job, baseline: Baseline) -> Source:
+    """Returns what candidates are made of."""
+    return Source(job.program, baseline.samples.calibration)
+
+
+def quantize(
+    job: Job,
+    source: Source,
+    precision: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Candidate:
+    """Returns the candidate in ``precision``, by default the one that is planned.
+
+    Raises:
+        InputError: A setting is unknown or wrong.
+        CalibrationError: There is no data to calibrate with.
+    """
+    return source.candidate(
+        job.plan.precision if precision is None else precision,
+        job.plan.quantization if settings is None else settings,
+        job.request.progress,
+    )
+
+
+def compile(job: Job, candidate: Candidate, *, database: str | None = None) -> Build:  # noqa: A001 (the step's name)
+    """Returns ``candidate``, compiled for the target and loaded here if that can be.
+
+    Args:
+        job: The deployment.
+        candidate: The program.
+        database: Tuning database that kernels are taken from; None for the one asked for.
+
+    Raises:
+        UnsupportedError: An operator cannot be run; carries the report.
+        CompileError: The toolchain failed.
+    """
+    request, options = job.request, job.request.compiling
+    if database is not None:
+        options = options.replace(tuning_database=database)
+    return build(
+        candidate.program,
+        job.target,
+        job.backend,
+        options=options,
+        progress=request.progress,
+    )
+
+
+def check(job: Job, candidate: Candidate, build: Build, baseline: Baseline) -> Checked:
+    """Returns what the gate says of ``build``: parity with the reference, accuracy beside float."""
+    return Checked(candidate, build, check_build(build, baseline, job.request, job.backend))
+
+
+def report(job: Job, checked: Checked, baseline: Baseline) -> Deployment:
+    """Returns the deployment with all that was measured here, and its warnings; no bundle yet."""
+    from edgeopt.deployment.warn import collect_warnings  # noqa: PLC0415 (only here)
+
+    build, gate = checked.build, checked.gate
+    speed, why_not = None, ""
+    if job.request.checks.speed and checked.candidate.precision != "float32" and gate.accepted:
+        speed, why_not = measure_speed(build, baseline, job.request, job.backend, job.target)
+    deployment = Deployment(
+        plan=job.plan,
+        program=build.program,
+        precision=checked.candidate.precision,
+        size_bytes=build.artifact.size_bytes,
+        float_size_bytes=baseline.program.size_bytes,
+        support=build.support,
+        operators=build.artifact.operators,
+        parity=gate.parity,
+        accuracy=gate.accuracy,
+        speed=speed,
+        attempts=checked.attempts,
+        tuning=checked.tuning,
+    )
+    warnings = collect_warnings(
+        deployment, job.request, job.target, build, baseline.samples, why_not
+    )
+    return replace(deployment, warnings=warnings)
+
+
+def bundle(
+    job: Job, checked: Checked, baseline: Baseline, deployment: Deployment | None = None
+) -> Deployment:
+    """Returns the deployment with its bundle written, and its profile where a device was given.
+
+    Args:
+        job: The deployment.
+        checked: What goes into the bundle.
+        baseline: Whose samples become the golden ones.
+        deployment: What `report` returned; None for calling it.
+
+    Raises:
+        BundleError: It cannot be written.
+        DeviceError: The device cannot be reached or prepared.
+        GateError: What the device computes is out of tolerance.
+    """
+    from edgeopt.deployment.finish import finish  # noqa: PLC0415 (only here)
+
+    return finish(deployment or report(job, checked, baseline), job, checked, baseline)
+
+
+def as_program(model: Any, example_inputs: Any = None) -> Program:
+    """Returns the canonical program of a module or an ExportedProgram; a Program as it is."""
+    from edgeopt.ir import Program, capture_module  # noqa: PLC0415 (torch)
+    from edgeopt.passes import run_core  # noqa: PLC0415 (torch)
+
+    if isinstance(model, Program):
+        return model
+    return run_core(capture_module(model, example_inputs))
+
+
+def _check_device(target: Target, request: Request) -> None:
+    from edgeopt.deployment.on_device import opened  # noqa: PLC0415 (only with a device)
+
+    if isinstance(request.device, str):
+        with opened(request.device, target):
+            pass

@@ -1,0 +1,72 @@
+"""What is checked before a deployment is handed over."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from edgeopt.options.base import Options
+from edgeopt.options.kinds import Count, Share
+
+__all__ = ["Checks", "FidelityLimits", "ParityChecks", "ParityLimits"]
+
+Cosine = Annotated[float, Meta(ge=-1.0, le=1.0)]
+
+
+class ParityLimits(Options, frozen=True):
+    """What parity asks for.
+
+    Attributes:
+        min_argmax: Least share of rows that name the same class; near ties are not held against it.
+        min_cosine: Least mean cosine over the samples.
+        min_cosine_sample: Least cosine of one sample, unless all its values are within one step
+            of the output's grid, or the sample is undecided (see `Parity`).
+        max_undecided: Largest share of undecided samples; one is always allowed.
+        min_snr_db: Least signal-to-noise ratio over all samples, in dB, unless all are within one
+            step: a cosine does not see an output that is a tenth too large.
+    """
+
+    min_argmax: Share = 0.995
+    min_cosine: Cosine = 0.9999
+    min_cosine_sample: Cosine = 0.999
+    max_undecided: Share = 0.01
+    min_snr_db: float = 30.0
+
+
+class FidelityLimits(Options, frozen=True):
+    """How much of each output, and of each of its channels, must be left.
+
+    Attributes:
+        min_snr_db: Signal-to-noise ratio of an output or of a part, in dB, below which it fails.
+        warn_snr_db: The same, below which it is warned of.
+    """
+
+    min_snr_db: float = 10.0
+    warn_snr_db: float = 20.0
+
+
+class ParityChecks(Options, frozen=True):
+    """What every artefact must pass.
+
+    Attributes:
+        samples: How many inputs parity and agreement are checked on.
+        parity: How near the artefact must be to the reference.
+        fidelity: How much of each output must be left; with ``evaluate`` it only warns.
+    """
+
+    samples: Count = 16
+    parity: ParityLimits = ParityLimits()
+    fidelity: FidelityLimits = FidelityLimits()
+
+
+class Checks(ParityChecks, frozen=True):
+    """What a deployment must pass.
+
+    Attributes:
+        speed: Whether to compile float32 too, and measure both on this machine.
+        strict: Whether a warning fails the deployment.
+    """
+
+    speed: bool = True
+    strict: bool = False

@@ -1,0 +1,141 @@
+"""Types of fields: numbers with bounds, names, and what msgspec has no type for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from msgspec import Meta
+
+from edgeopt.registry.schema import Kind
+
+__all__ = [
+    "Callback",
+    "Count",
+    "Data",
+    "Evaluate",
+    "Folder",
+    "Function",
+    "Lines",
+    "Module",
+    "Names",
+    "NonNegative",
+    "Optimizer",
+    "Positive",
+    "Precision",
+    "PrecisionChoice",
+    "RangeMethod",
+    "Schedule",
+    "Score",
+    "Share",
+    "Switch",
+    "Threads",
+    "Where",
+    "Whole",
+    "accepting",
+]
+
+Count = Annotated[int, Meta(ge=1)]
+"""A whole number of 1 or more."""
+Whole = Annotated[int, Meta(ge=0)]
+"""A whole number of 0 or more."""
+NonNegative = Annotated[float, Meta(ge=0.0)]
+Positive = Annotated[float, Meta(gt=0.0)]
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+
+Threads = Annotated[
+    int, Meta(ge=0, description="Threads of the runtime; 0 leaves it to the runtime.")
+]
+
+Switch = Literal["auto", "on", "off"]
+RangeMethod = Literal["auto", "minmax", "percentile", "mse"]
+
+SPELLINGS = {
+    "fp16": "float16",
+    "f16": "float16",
+    "half": "float16",
+    "fp32": "float32",
+    "f32": "float32",
+    "float": "float32",
+    "none": "float32",
+    "i8": "int8",
+    "qint8": "int8",
+    "uint8": "int8",
+    "dynamic": "int8-dynamic",
+    "dynamic_int8": "int8-dynamic",
+}
+"""How other tools call a precision, to the name here: for hints, none is accepted."""
+
+Precision = Annotated[
+    Literal["int8", "int8-dynamic", "float16", "float32"], Meta(extra={"spellings": SPELLINGS})
+]
+PrecisionChoice = Annotated[
+    Literal["auto", "int8", "int8-dynamic", "float16", "float32"],
+    Meta(extra={"spellings": SPELLINGS}),
+]
+
+
+def _again(value: Any) -> bool:
+    """Returns whether items can be read from something; text is no data."""
+    items = hasattr(value, "__iter__") or hasattr(value, "__getitem__")
+    return items and not isinstance(value, (str, bytes))
+
+
+def _device(value: Any) -> bool:
+    """Returns whether something is a name of a device, or may be one itself."""
+    return isinstance(value, str) or hasattr(value, "run")
+
+
+def accepting(
+    name: str,
+    *types: type,
+    fits: Callable[[Any], bool] = callable,
+    choices: tuple[str, ...] = (),
+    convert: Callable[[Any], Any] = lambda value: value,
+) -> Meta:
+    """Returns what says of a field that it takes instances of ``types``.
+
+    Args:
+        name: What a person calls them.
+        *types: The classes.
+        fits: What tells such a thing, where no class does; any callable by default.
+        choices: Strings that may stand for one.
+        convert: From what is given to what the field holds.
+    """
+    tell = (lambda value: isinstance(value, types)) if types else fits
+    return Meta(extra={"kind": Kind(name, tell, choices, convert)})
+
+
+def _names(value: Any) -> bool:
+    """Returns whether something is a list of names."""
+    return isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
+
+
+if TYPE_CHECKING:  # what a user's type checker is told
+    from collections.abc import Callable, Iterable
+
+    Names = tuple[str, ...]
+    Lines = tuple[str, ...]
+    Data = Iterable[Any]
+    Function = Callable[..., Any]
+    Callback = Callable[..., Any]
+    Module = Any
+    Where = Any
+    Evaluate = Callable[[Callable[..., Any]], float]
+    Score = Callable[[Any], float]
+    Folder = Path | str
+    Optimizer = str | Callable[[Any], Any]
+    Schedule = str | Callable[[float], float]
+else:  # what is checked when one is made: msgspec has no unions with these
+    Names = Annotated[tuple[str, ...], Meta(extra={"single": True})]
+    Lines = Annotated[Any, accepting("names", fits=_names, convert=tuple)]
+    Data = Annotated[Any, accepting("an iterable of inputs", fits=_again)]
+    Function = Annotated[Any, accepting("a function")]
+    Callback = Annotated[Any, accepting("a callback")]
+    Module = Annotated[Any, accepting("a module", fits=callable)]
+    Where = Annotated[Any, accepting("a device", fits=_device)] | None
+    Evaluate = Function
+    Score = Function
+    Folder = Annotated[Any, accepting("a path", str, Path)]
+    Optimizer = Annotated[Any, accepting("a function", choices=("adamw", "sgd"))]
+    Schedule = Annotated[Any, accepting("a function", choices=("cosine", "linear", "constant"))]

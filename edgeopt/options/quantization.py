@@ -1,0 +1,113 @@
+"""What a user may choose about quantization; the defaults choose by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+
+from edgeopt.options.base import Options
+from edgeopt.options.kinds import Count, Names, Precision, RangeMethod, Switch, accepting
+from edgeopt.registry.schema import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Calibration", "Override", "Quantization", "QuantizationConfig", "chosen"]
+
+
+class Override(Options, frozen=True):
+    """What is different for some values.
+
+    Attributes:
+        ranges: How their range is found.
+        low: The lower end of their range, given with ``high`` instead of being found.
+        high: The upper end.
+    """
+
+    ranges: RangeMethod | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def conflicts(self) -> Iterable[Problem]:
+        """Returns what is wrong between the two ends of the range."""
+        if (self.low is None) != (self.high is None):
+            yield Problem("high" if self.high is None else "low", "low and high belong together")
+        elif self.low is not None and self.high is not None and self.low >= self.high:
+            yield Problem("high", f"expected a number above low ({self.low:g}), got {self.high:g}")
+
+
+class Calibration(Options, frozen=True):
+    """What is seen of real inputs, and what is made of it.
+
+    Attributes:
+        max_samples: Samples of the calibration data to use at most.
+        ranges: How the range of an activation is found: ``minmax``; ``percentile`` (99.99 % of the
+            values); ``mse`` (least squared error); ``auto`` takes for each value the one with the
+            least squared error, but clips only where that halves the error.
+    """
+
+    max_samples: Count = 128
+    ranges: RangeMethod = "auto"
+
+
+class QuantizationConfig(Calibration, frozen=True):
+    """How to quantize.
+
+    Attributes:
+        precision: ``int8`` (static: needs calibration data), ``int8-dynamic`` (integer weights, no
+            data), ``float16`` or ``float32``.
+        weight_bits: 8, or 7 where 8-bit products saturate on the target; None takes the target's, or
+            8. Fewer (stored in int8 all the same) want quantization-aware training:
+            `edgeopt.train_quantized`.
+        equalization: Whether to rescale channels between layers (`equalize`).
+        smoothing: Whether to do so behind layer norms (SmoothQuant).
+        bias_correction: Whether to correct each bias by the mean error that rounding causes.
+        rounding: ``adaptive`` rounds each weight so that the layer's output error is least,
+            ``nearest`` to the nearest point of the grid; ``auto`` is adaptive up to 4096 inputs a
+            neuron.
+        keep_float: Patterns (``*`` and ``?``) of value names or module paths that stay in float.
+        overrides: Pattern of value names or module paths to what is different for them.
+    """
+
+    precision: Precision = "int8"
+    weight_bits: Literal[2, 3, 4, 5, 6, 7, 8] | None = None
+    equalization: Switch = "auto"
+    smoothing: Switch = "auto"
+    bias_correction: Switch = "auto"
+    rounding: Literal["auto", "nearest", "adaptive"] = "auto"
+    keep_float: Names = ()
+    overrides: dict[str, Override] = msgspec.field(default_factory=dict)
+
+    @property
+    def bits(self) -> int:
+        """Bits of a weight where no target says anything else."""
+        return self.weight_bits or 8
+
+
+def chosen(given: Quantization | None) -> dict[str, Any]:
+    """Returns the fields that a user chose, plain: those named, of a config those not as usual."""
+    if given is None:
+        return {}
+    fields = given.changes() if isinstance(given, QuantizationConfig) else given
+    plain: dict[str, Any] = msgspec.to_builtins(fields)
+    return plain
+
+
+def _checked(given: Quantization) -> Quantization:
+    if isinstance(given, QuantizationConfig):
+        return given
+    QuantizationConfig.from_dict(given)
+    return dict(given)
+
+
+if TYPE_CHECKING:
+    Quantization = QuantizationConfig | Mapping[str, Any]
+else:  # a table stays one: what it names was chosen, even where it says what is usual
+    Quantization = Annotated[
+        Any,
+        accepting(
+            "a QuantizationConfig or its fields", Mapping, QuantizationConfig, convert=_checked
+        ),
+    ]
