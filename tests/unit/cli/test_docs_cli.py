@@ -37,7 +37,7 @@ def test_options_in_the_page_exist():
         word
         for command in get_command(app).commands.values()
         for parameter in command.params
-        for word in parameter.opts
+        for word in (*parameter.opts, *parameter.secondary_opts)
     }
     named = set(re.findall(r"`(--?[a-z][a-z-]*)", page("cli.md")))
     assert named <= options | {"--help", "--debug"}
@@ -49,7 +49,7 @@ def test_the_figures_of_the_gate_are_those_of_the_code():
         f"at least {limits.min_cosine},",
         f"below {limits.min_cosine_sample},",
         f"at least {100 * limits.min_argmax:g} %",
-        f"({Request().check_samples})",
+        f"({Request().checks.samples})",
         f"{RUNS} interleaved runs",
         f"above {ROOM}",
         f"more than {DROP}",
