@@ -89,7 +89,8 @@ class _Flag:
         return self.name.replace("-", "_")
 
     def parameter(self) -> inspect.Parameter:
-        option = typer.Option(*_spelled(self), help=self.help, show_default=self.default or False)
+        usual = f" Default: {self.default}." if self.default else ""
+        option = typer.Option(*_spelled(self), help=f"{self.help}{usual}", show_default=False)
         return inspect.Parameter(
             self.key,
             inspect.Parameter.KEYWORD_ONLY,

@@ -155,7 +155,7 @@ def bare(kind: schema.Type) -> tuple[schema.Type, dict[str, Any]]:
 def bounds(kind: schema.Type, extra: Mapping[str, Any]) -> str:
     """Returns what a field may be in words, for a help text; empty where its type says it."""
     if isinstance(kind, schema.LiteralType) or ("kind" in extra and extra["kind"].choices):
-        return f" {_named(kind, extra).capitalize()}.".replace('"', "")
+        return f" {named(kind, extra).capitalize()}.".replace('"', "")
     said = _range(kind)
     return f" A number{said}." if said else ""
 
@@ -175,13 +175,13 @@ def _take(kind: schema.Type, value: Any, path: str, wrong: list[Problem]) -> Any
         return _struct(kind, value, path, wrong)
     if isinstance(kind, schema.VarTupleType) and (listed := _listed(value, extra)) is not None:
         if not _counted(kind, len(listed)):
-            wrong.append(Problem(path, f"expected {_named(kind, extra)}, got {shown(value)}"))
+            wrong.append(Problem(path, f"expected {named(kind, extra)}, got {shown(value)}"))
         items = [_take(kind.item_type, v, f"{path}[{n}]", wrong) for n, v in enumerate(listed)]
         return tuple(items)
     if isinstance(kind, schema.DictType) and isinstance(value, Mapping):
         return {k: _entry(kind, k, v, path, wrong) for k, v in value.items()}
     if not _fits(kind, value, extra):
-        what = f"expected {_named(kind, extra)}, got {shown(value)}"
+        what = f"expected {named(kind, extra)}, got {shown(value)}"
         wrong.append(Problem(path, what, _near(kind, value, extra)))
         return value
     return _or_problems(lambda: _converted(kind, value, extra), value, path, wrong)
@@ -268,7 +268,7 @@ def _fields(
         if name in value:
             taken[name] = _take(field.type, value[name], prefix + name, wrong)
         elif field.required:
-            wrong.append(Problem(prefix + name, f"expected {_named(field.type)}, got nothing"))
+            wrong.append(Problem(prefix + name, f"expected {named(field.type)}, got nothing"))
     for name in value:
         if name not in fields and name != kind.tag_field:
             problem = unknown_field(str(name), list(fields))
@@ -279,7 +279,7 @@ def _fields(
 def _entry(kind: schema.DictType, key: Any, value: Any, path: str, wrong: list[Problem]) -> Any:
     """Returns one entry of a table whose keys are free, such as ``sources``."""
     if not _fits(_bare(kind.key_type)[0], key, {}):
-        wrong.append(Problem(path, f"expected {_named(kind.key_type)} as a key, got {shown(key)}"))
+        wrong.append(Problem(path, f"expected {named(kind.key_type)} as a key, got {shown(key)}"))
         return value
     inside: list[Problem] = []
     taken = _take(kind.value_type, value, f'{path}."{key}"', inside)
@@ -358,10 +358,10 @@ def _near(kind: schema.Type, value: Any, extra: Mapping[str, Any]) -> str | None
     return did_you_mean(value, {**extra.get("spellings", {}), **spellings})
 
 
-def _named(kind: schema.Type, extra: Mapping[str, Any] | None = None) -> str:
+def named(kind: schema.Type, extra: Mapping[str, Any] | None = None) -> str:
     """Returns what a field of ``kind`` holds, as a person calls it."""
     if isinstance(kind, schema.Metadata):
-        return _named(*_bare(kind))
+        return named(*_bare(kind))
     if (special := (extra or {}).get("kind")) is not None:
         names = ", ".join(shown(name) for name in special.choices)
         return f"one of {names}, or {special.name}" if names else str(special.name)
@@ -374,7 +374,7 @@ def _plural(kind: schema.Type) -> str:
 
 
 def _members(kind: schema.UnionType) -> str:
-    return " or ".join(_named(one) for one in kind.types if not isinstance(one, schema.NoneType))
+    return " or ".join(named(one) for one in kind.types if not isinstance(one, schema.NoneType))
 
 
 _NAMES: dict[type[schema.Type], Callable[[Any], str]] = {
