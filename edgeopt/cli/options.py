@@ -88,6 +88,9 @@ Overrides = Annotated[
     ),
 ]
 
+PublicKey = Annotated[
+    Path | None, typer.Option(help="The signature beside the bundle must be of this key.")
+]
 Runs = Annotated[int, typer.Option(help="Runs to measure, at least.")]
 Threads = Annotated[int, typer.Option(help="Threads of the runtime; 0: as it likes.")]
 Cores = Annotated[
