@@ -42,7 +42,6 @@ REASONS = {
     "edgeopt/cli/options.py": "a word of the command line",
     "edgeopt/ir/graph_schema.py": "part of a document that the boundary decoded",
     "edgeopt/ir/tree_specs.py": "its own text, a moment before",
-    "edgeopt/testing/toy.py": "a toy runtime, for tests",
     "edgeopt/testing/specimens.py": "settings of a test",
     "edgeopt/testing/device_conformance.py": "a test",
     "backends/tvm/edgeopt_tvm/proof.py": "written by a program that was compiled a moment before",
