@@ -30,6 +30,7 @@ def decode_json(
     most: int = ...,
     error: type[EdgeoptError] = ...,
     hint: str | None = ...,
+    prefix: str = ...,
 ) -> T: ...
 @overload
 def decode_json(
@@ -40,8 +41,9 @@ def decode_json(
     most: int = ...,
     error: type[EdgeoptError] = ...,
     hint: str | None = ...,
+    prefix: str = ...,
 ) -> Any: ...
-def decode_json(
+def decode_json(  # noqa: PLR0913 (what an error says, by name)
     content: Bytes | str,
     kind: Any,
     *,
@@ -49,6 +51,7 @@ def decode_json(
     most: int = MAX_JSON,
     error: type[EdgeoptError] = InputError,
     hint: str | None = None,
+    prefix: str = "",
 ) -> Any:
     """Returns JSON text as a value of ``kind``.
 
@@ -59,6 +62,7 @@ def decode_json(
         most: The largest size in bytes.
         error: What to raise.
         hint: What to do next, for the error.
+        prefix: What the error begins with.
 
     Raises:
         EdgeoptError: It is not JSON, of another type, nested too deep, or too large.
@@ -67,7 +71,7 @@ def decode_json(
     try:
         return msgspec.json.decode(content, type=kind)
     except _RAISED as refused:
-        raise error(_said(refused), where=where, hint=hint) from refused
+        raise error(prefix + _said(refused), where=where, hint=hint) from refused
 
 
 def decode_toml(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from edgeopt.boundary import decode_json, read_file, stored_members
+from edgeopt.boundary import decode_json, decode_tensors, read_file, stored_members
 from edgeopt.contracts.signature import Signature
 from edgeopt.errors import ProgramError
 from edgeopt.files import replacing
@@ -136,9 +136,8 @@ def _graph_to_json(program: Program) -> bytes:
 
 
 def _assemble(meta: _Meta, parts: dict[str, memoryview], where: str) -> Program:
-    from safetensors.torch import load  # noqa: PLC0415 (heavy)
-
-    tensors = load(bytes(parts["tensors.safetensors"]))
+    place = f"{where}, tensors.safetensors"
+    tensors = decode_tensors(parts["tensors.safetensors"], where=place, error=ProgramError)
     constants = {k.removeprefix("constant/"): v for k, v in tensors.items() if k[:3] == "con"}
     for name in meta.names.values():
         check_path(name)

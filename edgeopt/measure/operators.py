@@ -175,12 +175,12 @@ class OperatorProfile(msgspec.Struct, frozen=True):
         Raises:
             DeviceError: It is not such JSON, or of another bundle.
         """
-        where = f"{device}, the profile's JSON"
-        held = decode_json(text, _Written, where=where, error=DeviceError)
+        said = "the profile's JSON cannot be read: "
+        held = decode_json(text, _Written, where=device, error=DeviceError, prefix=said)
         try:
             operators = _operators(held, bundle)
         except (ValueError, ArithmeticError, LookupError) as error:
-            raise DeviceError(f"cannot be read: {error}", where=where) from error
+            raise DeviceError(f"{said}{error}", where=device) from error
         if held.digest != bundle.digest:
             raise DeviceError("another bundle was measured", where=device)
         names = ("device", "runtime", "before", "after", "readings")

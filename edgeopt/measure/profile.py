@@ -126,7 +126,11 @@ class Profile(msgspec.Struct, frozen=True):
             DeviceError: It is not such JSON.
         """
         held = decode_json(
-            text, _Benchmark, where=f"{device}, the benchmark's JSON", error=DeviceError
+            text,
+            _Benchmark,
+            where=device,
+            error=DeviceError,
+            prefix="the benchmark's JSON cannot be read: ",
         )
         return cls(
             bundle=held.bundle,

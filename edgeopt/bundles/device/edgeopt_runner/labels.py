@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .bundle import USAGE, Stop
+from .bundle import USAGE, Stop, shown
 
 __all__ = ["print_top", "read_labels"]
 
@@ -22,7 +22,7 @@ def print_top(output: Any, count: int, labels: list[str]) -> None:
             print(f"row {number}")
         best = np.argsort(-row.astype(np.float64), kind="stable")[:count]
         for rank, index in enumerate(best, 1):
-            label = f"  {labels[index]}" if labels else ""
+            label = f"  {shown(labels[index])}" if labels else ""
             print(f"{rank:3d}  {float(row[index]):12.6g}  {index}{label}")
 
 
