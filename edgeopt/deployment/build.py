@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.choose import require_supported
 from edgeopt.errors import DeviceError
 from edgeopt.options import QuantizationConfig
@@ -118,7 +119,7 @@ def quantized(
     """
     from edgeopt.quantization import quantize_program  # noqa: PLC0415 (torch)
 
-    if not settings or settings.get("precision") == "float32":
+    if not settings or settings.get("precision") == Precision.FLOAT32:
         return program
     config = QuantizationConfig.from_dict(settings, where="quantization")
     return quantize_program(program, samples if len(samples) else None, config, progress=progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.gate.diagnose import float_share
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def collect_warnings(
         _bits(request, target, d),
     )
     found = [text for group in every for text in group]
-    if speed_unknown and d.precision != "float32":
+    if speed_unknown and d.precision != Precision.FLOAT32:
         found.append(f"speed beside float was not measured: {speed_unknown}")
     return tuple(found)
 
@@ -92,7 +93,7 @@ def speed_warnings(d: Deployment) -> Iterator[str]:
 
 def _calibration(d: Deployment, samples: Samples) -> Iterator[str]:
     count = len(samples.calibration)
-    if d.precision == "int8" and count < FEW_SAMPLES:
+    if Precision(d.precision).is_integer and count < FEW_SAMPLES:
         yield f"calibrated on {count} samples only; about 100 varied ones are enough"
     if samples.calibration.dropped:
         yield samples.calibration.dropped
@@ -100,7 +101,7 @@ def _calibration(d: Deployment, samples: Samples) -> Iterator[str]:
 
 def _in_float(d: Deployment) -> Iterator[str]:
     share = float_share(d.support)
-    if d.precision == "int8" and share > MOSTLY_FLOAT:
+    if Precision(d.precision).is_integer and share > MOSTLY_FLOAT:
         node = next(n for n in d.support.nodes if n.verdict == "float")
         yield (
             f"{100 * share:.0f} % of the operators run in float, for example {node.operator} at "
@@ -111,5 +112,5 @@ def _in_float(d: Deployment) -> Iterator[str]:
 def _bits(request: Request, target: Target, d: Deployment) -> Iterator[str]:
     wanted = target.quantization.weight_bits
     used = d.plan.quantization.get("weight_bits", 8)
-    if d.precision == "int8" and request.quantization is not None and used > wanted:
+    if Precision(d.precision).is_integer and request.quantization is not None and used > wanted:
         yield f"{used}-bit weights on {target.name}, whose 8-bit products saturate: {wanted} are safe"

@@ -157,7 +157,7 @@ class Emitter(Storage):
                 continue
             shape, grid = self.shape(node), self.grid(node)
             order = input_order(node)
-            kind = "int8" if grid is not None else self.dtype(node)
+            kind = grid.dtype if grid is not None else self.dtype(node)
             if kind not in _TYPES:
                 self.unsupported[name] = f"values of type {kind} are not supported"
                 kind = "float32"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts import SupportReport
+from edgeopt.contracts.storage import STORAGE_TYPES
 from edgeopt.ir import ops
 from edgeopt.ir.kernel_kind import KernelKind, kernel_kind, node_support
 from edgeopt.ir.source import operator_name
@@ -74,10 +75,10 @@ def _verdict(emitter: Emitter, node: torch.fx.Node, kind: KernelKind) -> tuple[V
 
 
 def _computes_in_float(written: list[Any]) -> bool:
-    """Whether an operator has a float tensor, or all of them only convert."""
-    computing = [op for op in written if op[0] not in ("DEQUANTIZE", "QUANTIZE")]
+    """Whether what computes has a float tensor; a requantization computes where nothing else does."""
+    computing = [op for op in written if op[0] not in ("DEQUANTIZE", "QUANTIZE")] or written
     types = {t.dtype for _, inputs, outputs in computing for t in (*inputs, *outputs) if t}
-    return not computing or bool(types & {"float32", "float16"})
+    return any(STORAGE_TYPES[name].floating for name in types if name in STORAGE_TYPES)
 
 
 def _why_float(emitter: Emitter, node: torch.fx.Node) -> str:
