@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import tomllib
-from typing import Any, TypeVar, overload
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
 
 from edgeopt.errors import EdgeoptError, InputError
 
-__all__ = ["convert", "decode_json", "decode_toml"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["convert", "decode_json", "decode_toml", "refusing"]
 
 T = TypeVar("T")
 Bytes = bytes | bytearray | memoryview
@@ -143,6 +147,26 @@ def convert(
         return msgspec.convert(plain, kind)
     except _RAISED as refused:
         raise error(_said(refused), where=where, hint=hint) from refused
+
+
+@contextmanager
+def refusing(
+    where: str, *, error: type[EdgeoptError] = InputError, prefix: str = ""
+) -> Iterator[None]:
+    """Turns what arithmetic raises on values from outside (of the right type) into an error of ours.
+
+    Args:
+        where: Where the values come from.
+        error: What to raise.
+        prefix: What the error begins with.
+
+    Raises:
+        EdgeoptError: The values do not fit each other.
+    """
+    try:
+        yield
+    except (*_RAISED, ArithmeticError, LookupError, TypeError, AttributeError) as refused:
+        raise error(prefix + _said(refused), where=where) from refused
 
 
 def _check_size(
