@@ -13,7 +13,7 @@ import msgspec
 from msgspec import inspect as schema
 
 from edgeopt.options import GROUPS, Options, ParityLimits, Preprocess, field_help
-from edgeopt.registry.schema import named
+from edgeopt.registry.words import named
 
 PAGE = Path(__file__).with_name("options.md")
 START, END = "<!-- table: python docs/make_options.py -->\n", "<!-- end of table -->"
