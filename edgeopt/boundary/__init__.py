@@ -1,11 +1,24 @@
 """The boundary: bytes from outside become values here, or an error in our words. Runs nothing.
 
-Every reader of files, device output and network answers goes through these functions. Each has a
-cap on what it reads, and never raises anything but `edgeopt.errors`.
+Every reader of files, device output and databases goes through these functions. Each has a cap on
+what it reads, and raises nothing but errors of `edgeopt.errors`, with the file and the place.
 """
 
+from edgeopt.boundary.arrays import decode_npy, decode_npz, read_arrays
 from edgeopt.boundary.files import read_file
-from edgeopt.boundary.text import decode_json
+from edgeopt.boundary.tensors import decode_tensors, read_tensors
+from edgeopt.boundary.text import convert, decode_json, decode_toml
 from edgeopt.boundary.zips import stored_members
 
-__all__ = ["decode_json", "read_file", "stored_members"]
+__all__ = [
+    "convert",
+    "decode_json",
+    "decode_npy",
+    "decode_npz",
+    "decode_tensors",
+    "decode_toml",
+    "read_arrays",
+    "read_file",
+    "read_tensors",
+    "stored_members",
+]

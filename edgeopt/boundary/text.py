@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import tomllib
 from typing import Any, TypeVar, overload
 
 import msgspec
 
 from edgeopt.errors import EdgeoptError, InputError
 
-__all__ = ["decode_json"]
+__all__ = ["convert", "decode_json", "decode_toml"]
 
 T = TypeVar("T")
 Bytes = bytes | bytearray | memoryview
 MAX_JSON = 64 << 20
+MAX_TOML = 1 << 20
+MAX_DEPTH = 24
 _RAISED = (msgspec.MsgspecError, ValueError, RecursionError, MemoryError, OverflowError)
-"""What msgspec raises for bytes of any kind: too deep, numbers too long, no UTF-8 among it."""
+"""What the parsers raise for bytes of any kind: too deep, numbers too long, no UTF-8 among it."""
 
 
 @overload
@@ -59,11 +63,98 @@ def decode_json(
     Raises:
         EdgeoptError: It is not JSON, of another type, nested too deep, or too large.
     """
-    length = len(content) if isinstance(content, str) else memoryview(content).nbytes
-    if length > most:
-        raise error(f"{length} bytes, more than {most}", where=where, hint=hint)
+    _check_size(content, most, where, error, hint)
     try:
         return msgspec.json.decode(content, type=kind)
     except _RAISED as refused:
-        said = str(refused) or type(refused).__name__
-        raise error(said[:500], where=where, hint=hint) from refused
+        raise error(_said(refused), where=where, hint=hint) from refused
+
+
+def decode_toml(
+    content: Bytes,
+    *,
+    where: str,
+    most: int = MAX_TOML,
+    error: type[EdgeoptError] = InputError,
+    hint: str | None = None,
+) -> dict[str, Any]:
+    """Returns the tables of a TOML text.
+
+    Args:
+        content: UTF-8.
+        where: The file, for the error.
+        most: The largest size in bytes.
+        error: What to raise.
+        hint: What to do next, for the error.
+
+    Raises:
+        EdgeoptError: It is not TOML, nested too deep, or too large.
+    """
+    _check_size(content, most, where, error, hint)
+    try:
+        tables = tomllib.loads(bytes(content).decode("utf-8"))
+        _check_values(tables)
+    except _RAISED as refused:
+        raise error(f"is not valid TOML: {_said(refused)}", where=where, hint=hint) from refused
+    return tables
+
+
+def _check_values(tables: dict[str, Any]) -> None:
+    """Numbers are of 64 bits, as TOML says, and finite; nothing is nested beyond what people write."""
+    todo: list[tuple[Any, int]] = [(tables, 0)]
+    while todo:
+        value, depth = todo.pop()
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ValueError("a number of more than 64 bits")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"a number that is {value}")
+        if isinstance(value, dict | list):
+            parts = value.values() if isinstance(value, dict) else value
+            todo += [(part, depth + 1) for part in parts]
+
+
+def convert(
+    plain: Any,
+    kind: type[T],
+    *,
+    where: str,
+    error: type[EdgeoptError] = InputError,
+    hint: str | None = None,
+) -> T:
+    """Returns plain values (of JSON, TOML or a database) as a value of ``kind``.
+
+    Args:
+        plain: Dicts, lists, texts, numbers.
+        kind: A type that msgspec knows.
+        where: Where they come from, for the error.
+        error: What to raise.
+        hint: What to do next, for the error.
+
+    Raises:
+        EdgeoptError: They are of another type.
+    """
+    try:
+        return msgspec.convert(plain, kind)
+    except _RAISED as refused:
+        raise error(_said(refused), where=where, hint=hint) from refused
+
+
+def _check_size(
+    content: Bytes | str, most: int, where: str, error: type[EdgeoptError], hint: str | None
+) -> None:
+    length = len(content) if isinstance(content, str) else memoryview(content).nbytes
+    if length > most:
+        raise error(f"{length} bytes, more than {most}", where=where, hint=hint)
+
+
+def _said(refused: BaseException) -> str:
+    """Returns what a parser said, in few words."""
+    if isinstance(refused, RecursionError):
+        return "nested too deep"
+    if isinstance(refused, UnicodeError):
+        return f"no UTF-8 text: {refused}"[:500]
+    if "int_max_str_digits" in str(refused):
+        return "a number of too many digits"
+    return (str(refused) or type(refused).__name__)[:500]

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from edgeopt.boundary import convert, decode_json
 from edgeopt.bundles.device.edgeopt_runner.bundle import (
     MAX_MANIFEST_BYTES,
     SCHEMA_VERSION,
@@ -211,21 +212,22 @@ def decode_manifest(text: bytes) -> Manifest:
     if len(text) > MAX_MANIFEST_BYTES:
         raise BundleError(f"larger than {MAX_MANIFEST_BYTES} bytes", where=where)
     try:
-        head = msgspec.json.decode(text, type=_Head)
-        plain = json.loads(text)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise BundleError(f"damaged, or not a manifest: {error}", where=where) from error
+        head = decode_json(text, _Head, where=where, error=BundleError)
+        plain = decode_json(text, dict[str, Any], where=where, error=BundleError)
+    except BundleError as error:
+        what = f"damaged, or not a manifest: {error.what}"
+        raise BundleError(what, where=where) from error
     _check_version(head)
     if not _is_whole(text, plain):
         hint = "copy the bundle again from where it came"
         raise BundleError("its content does not match its digest", where=where, hint=hint)
     try:
-        return msgspec.convert(plain, Manifest)
-    except (msgspec.ValidationError, InputError) as error:
+        return convert(plain, Manifest, where=where)
+    except InputError as error:
         hint = (
             f"it was written by edgeopt {head.provenance.get('edgeopt')}; use that or a newer one"
         )
-        raise BundleError(f"breaks the schema: {error}", where=where, hint=hint) from error
+        raise BundleError(f"breaks the schema: {error.what}", where=where, hint=hint) from error
 
 
 def _check_version(head: _Head) -> None:

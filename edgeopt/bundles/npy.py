@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import math
 import zipfile
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgeopt.boundary import decode_npy
 from edgeopt.errors import BundleError, InputError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["read_npy", "write_npy", "write_npz"]
 
-_MAX_HEADER = 4096
 _KINDS = "biufc"
 
 
@@ -49,20 +48,10 @@ def read_npy(content: bytes, where: str) -> np.ndarray:
     """Returns the array in ``content``, which must be exactly as long as its header says.
 
     Raises:
-        BundleError: It is not such a file, has a giant header, or another length.
+        BundleError: It is not such a file, has a giant header, another length, or another order
+            than `write_npy` writes.
     """
-    stream = io.BytesIO(content)
-    try:
-        if np.lib.format.read_magic(stream) != (1, 0):
-            raise BundleError("a .npy file of another version than 1.0", where=where)
-        if int.from_bytes(content[8:10], "little") > _MAX_HEADER:
-            raise BundleError(f"a .npy header of more than {_MAX_HEADER} bytes", where=where)
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-        body = len(content) - stream.tell()
-        if fortran or dtype.kind not in _KINDS or math.prod(shape) * dtype.itemsize != body:
-            raise BundleError(f"{body} bytes cannot be {dtype}{list(shape)}", where=where)
-    except BundleError:
-        raise
-    except Exception as error:  # numpy's header parser raises many kinds: tokenize, syntax, value
-        raise BundleError(f"not a .npy file: {error}", where=where) from error
-    return np.frombuffer(content, dtype, offset=stream.tell()).reshape(shape).copy()
+    array = decode_npy(content, where=where, error=BundleError)
+    if content[6:8] != b"\1\0" or (array.ndim > 1 and not array.flags.c_contiguous):
+        raise BundleError("a .npy file of another version or order than is written", where=where)
+    return array.copy()

@@ -5,15 +5,15 @@ The manifest is written last, so a draft that a kill or a full disk left behind 
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING, TypeVar
 
+from edgeopt.boundary import decode_json
 from edgeopt.bundles.archive import write_zip
 from edgeopt.bundles.layout import MANIFEST, file_mode
 from edgeopt.bundles.manifest import KIND
 from edgeopt.bundles.storage import Folder, open_storage
-from edgeopt.errors import BundleError, InputError
+from edgeopt.errors import BundleError, EdgeoptError, InputError
 from edgeopt.files import replacing
 
 if TYPE_CHECKING:
@@ -96,11 +96,11 @@ def _is_bundle(path: Path) -> bool:
     try:
         storage = open_storage(path)
         with storage.open(MANIFEST) as stream:
-            manifest = json.loads(stream.read(1 << 20))
+            manifest = decode_json(stream.read(1 << 20), dict, where=MANIFEST)
         known = {MANIFEST, *manifest["files"]}
         mine = not isinstance(storage, Folder) or set(storage.sizes()) <= known
         return mine and bool(manifest["kind"] == KIND)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, BundleError):
+    except (OSError, ValueError, KeyError, TypeError, EdgeoptError):
         return _is_empty(path)
     except InputError:
         return True  # it is gone: somebody else is at it

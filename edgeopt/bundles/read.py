@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from edgeopt.boundary import decode_json
 from edgeopt.bundles.layout import EXECUTABLE, MANIFEST
 from edgeopt.bundles.manifest import Manifest, decode_manifest
 from edgeopt.bundles.paths import MAX_TOTAL_BYTES, check_names
@@ -180,10 +180,7 @@ class Bundle:
         return text
 
     def _json(self, name: str) -> Any:
-        try:
-            return json.loads(self.read(name))
-        except (ValueError, RecursionError) as error:
-            raise BundleError(f"not JSON: {error}", where=name) from error
+        return decode_json(self.read(name), dict[str, Any], where=name, error=BundleError)
 
     def __str__(self) -> str:
         held = self.manifest

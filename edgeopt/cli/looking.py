@@ -138,10 +138,13 @@ def program_rows(program: Program) -> list[tuple[str, str]]:
 def _is_bundle(path: Path) -> bool:
     if path.is_dir():
         return True
-    if not path.is_file() or not zipfile.is_zipfile(path):
+    if not path.is_file():
         return False
-    with zipfile.ZipFile(path) as archive:
-        return "manifest.json" in archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "manifest.json" in archive.namelist()
+    except Exception:  # noqa: BLE001 (zipfile raises a dozen kinds; who reads it says what is wrong)
+        return False
 
 
 def _program(path: str) -> Program:

@@ -77,18 +77,10 @@ def _read(words: list[str], signature: Signature) -> list[np.ndarray]:
 
 
 def _arrays(path: Path, name: str) -> dict[str, np.ndarray]:
-    import numpy as np  # noqa: PLC0415 (only here)
+    from edgeopt.boundary import read_arrays  # noqa: PLC0415 (only here)
 
-    from edgeopt.errors import InputError  # noqa: PLC0415
-
-    try:
-        held = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read: {error}", where=str(path)) from error
-    if isinstance(held, np.ndarray):
-        return {name: held}
-    with held:
-        return {key: held[key] for key in held.files}
+    held = read_arrays(path)
+    return {name: held[""]} if set(held) == {""} else held
 
 
 def _check_output(path: Path, signature: Signature) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.boundary import read_arrays
 from edgeopt.errors import CalibrationError, InputError
 from edgeopt.registry.suggest import did_you_mean
 
@@ -56,7 +56,7 @@ def load_model(spec: str) -> Source:
         exported, example = read_exported(spec)
         return Source(exported, example_of(example))
     if Path(spec).is_file():
-        if not zipfile.is_zipfile(spec):
+        if not _begins_a_zip(spec):
             raise InputError("neither a .pt2 file nor a program archive", where=spec, hint=_FORMS)
         from edgeopt.ir import load_program  # noqa: PLC0415 (torch)
 
@@ -64,6 +64,14 @@ def load_model(spec: str) -> Source:
     if ":" not in spec:
         raise InputError("no such file, and no module:function", where=spec, hint=_FORMS)
     return _as_source(spec, _call(spec, load_function(spec)))
+
+
+def _begins_a_zip(spec: str) -> bool:
+    try:
+        with Path(spec).open("rb") as stream:
+            return stream.read(2) == b"PK"
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=spec) from error
 
 
 def load_function(spec: str) -> Callable[..., Any]:
@@ -128,16 +136,9 @@ class _Files:
 
 
 def _read(path: Path) -> Any:
-    import numpy as np  # noqa: PLC0415 (only here)
-
-    try:
-        with path.open("rb") as stream:
-            held = np.load(stream, allow_pickle=False)
-            if isinstance(held, np.ndarray):
-                return held
-            arrays = {name: held[name] for name in held.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise CalibrationError(f"not an array file: {error}", where=str(path)) from error
+    arrays = read_arrays(path, error=CalibrationError)
+    if set(arrays) == {""}:
+        return arrays[""]
     if not arrays:
         raise CalibrationError("no array in it", where=str(path))
     if all(name == f"arr_{place}" for place, name in enumerate(arrays)):

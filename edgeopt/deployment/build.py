@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.deployment.choose import require_supported
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edgeopt.data.dataset import Dataset
     from edgeopt.ir import Program
     from edgeopt.options import CompileOptions
+    from edgeopt.passes import NumberChange
 
 __all__ = ["Build", "build", "compile_program", "quantized"]
 
@@ -27,6 +28,9 @@ class Build:
     Attributes:
         program: The compressed program, the same for every target.
         lowered: The program after the target passes: what was compiled.
+        specified: The program after those target passes only that declare to change numbers: what
+            the artefact has to compute.
+        changes: What these declare, by pass.
         support: The backend's verdicts on ``program``.
         artifact: What the backend made.
         runner: The artefact, loaded on this machine; None where it only runs elsewhere.
@@ -35,6 +39,8 @@ class Build:
 
     program: Program
     lowered: Program
+    specified: Program
+    changes: Mapping[str, NumberChange]
     support: SupportReport
     artifact: Artifact
     runner: Runner | None
@@ -60,14 +66,19 @@ def build(
         UnsupportedError: An operator cannot be run; carries the report.
         CompileError: The toolchain failed.
     """
+    from edgeopt.passes import number_changes, run_passes  # noqa: PLC0415 (torch)
+
     lowered, support, artifact = compile_program(
         program, target, backend, options=options, progress=progress
     )
+    changes = number_changes(backend.passes(target))
+    specs = [one for one in backend.passes(target) if getattr(one, "name", one) in changes]
+    specified = run_passes(program, specs)
+    made = Build(program, lowered, specified, changes, support, artifact, None)
     try:
-        runner = backend.load(artifact, threads=options.threads)
+        return replace(made, runner=backend.load(artifact, threads=options.threads))
     except DeviceError as error:
-        return Build(program, lowered, support, artifact, None, str(error))
-    return Build(program, lowered, support, artifact, runner)
+        return replace(made, not_here=str(error))
 
 
 def compile_program(

@@ -53,7 +53,7 @@ def finish(
     request, target, made = job.request, job.target, checked.build
     checks = baseline.samples.checks
     report = {**deployment.report(), "values": value_rows(made.lowered, made.support)}
-    golden = golden_samples(made.lowered, checks, checked.gate)
+    golden = golden_samples(made.specified, checks, checked.gate)
     runtime = job.backend.device_runtime(target)
     if request.bundle.with_runtime:
         from edgeopt.bundles.wheels import with_wheels  # noqa: PLC0415 (only then)

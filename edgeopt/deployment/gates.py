@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from edgeopt.errors import EdgeoptError
 from edgeopt.gate.accuracy import Accuracy, check_accuracy, check_agreement
 from edgeopt.gate.calling import as_model
 from edgeopt.gate.diagnose import slow_reasons
-from edgeopt.gate.parity import Parity, check_parity, run_all
+from edgeopt.gate.parity import DeclaredChange, Parity, check_parity, compare_outputs, run_all
 from edgeopt.gate.speed import Speed, check_speed
 from edgeopt.ir import ReferenceRunner
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from edgeopt.deployment.baseline import Baseline
     from edgeopt.deployment.build import Build
     from edgeopt.deployment.request import Request
+    from edgeopt.deployment.samples import Samples
     from edgeopt.gate.metrics import Arrays
 
 __all__ = ["GateResult", "check_build", "measure_speed"]
@@ -67,7 +69,7 @@ def check_build(build: Build, baseline: Baseline, request: Request, backend: Bac
         backend: What made it.
     """
     samples = baseline.samples
-    simulation = ReferenceRunner(build.lowered)
+    simulation = ReferenceRunner(build.specified)
     reference = run_all(simulation, samples.checks, stage="reference", progress=request.progress)
     runner = build.runner or simulation
     parity = None
@@ -75,7 +77,7 @@ def check_build(build: Build, baseline: Baseline, request: Request, backend: Bac
     if build.runner is not None and samples.checks:
         parity = check_parity(
             _Recorded(runner, got := []),
-            build.lowered,
+            build.specified,
             samples.checks,
             reference,
             inputs=samples.kind,
@@ -83,7 +85,23 @@ def check_build(build: Build, baseline: Baseline, request: Request, backend: Bac
             limits=request.checks.parity,
             progress=request.progress,
         )
+        parity = msgspec.structs.replace(parity, declared=_declared(build, samples, reference))
     return GateResult(parity, _accuracy(build, baseline, request, runner, got), reference)
+
+
+def _declared(build: Build, samples: Samples, reference: list[Arrays]) -> DeclaredChange | None:
+    """Returns what target passes change on purpose, beside what they declare."""
+    if build.specified is build.program:
+        return None
+    before = run_all(ReferenceRunner(build.program), samples.checks)
+    found = compare_outputs(build.program.signature, before, reference)
+    noise = sum(10 ** (-change.min_snr_db / 10) for change in build.changes.values())
+    return DeclaredChange(
+        passes=tuple(build.changes),
+        what="; ".join(change.what for change in build.changes.values()),
+        snr_db=min(one.snr_db for one in found),
+        min_snr_db=-10 * math.log10(noise),
+    )
 
 
 class _Recorded:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgeopt.boundary import convert, decode_json
 from edgeopt.devices.link import call
 from edgeopt.devices.platforms import platform_tags
 from edgeopt.devices.probe import ARCHS
 from edgeopt.devices.shell import quote
 from edgeopt.devices.wheels import Interpreter
-from edgeopt.errors import DeviceError
+from edgeopt.errors import DeviceError, InputError
 
 if TYPE_CHECKING:
     from edgeopt.devices.link import Link
@@ -122,10 +122,10 @@ def ask_about(link: Link, work: str) -> About:
         key, _, value = line.partition(" ")
         found[key] = value
     try:
-        python = json.loads(found.pop("said", "{}"))
+        python = decode_json(found.pop("said", "{}"), dict[str, Any], where=link.name)
         bits = int(found.pop("bits", "") or 0)
-        return msgspec.convert({"bits": bits, **found, **python}, About)
-    except (ValueError, msgspec.ValidationError) as error:
+        return convert({"bits": bits, **found, **python}, About, where=link.name)
+    except (ValueError, InputError) as error:
         raise DeviceError("its shell does not say what it is", where=link.name) from error
 
 

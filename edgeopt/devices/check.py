@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from edgeopt.errors import DeviceError, PluginError, TargetError
+from edgeopt.boundary import decode_json
+from edgeopt.errors import DeviceError, InputError, PluginError, TargetError
 from edgeopt.registry import find_backend, find_target, targets
 
 if TYPE_CHECKING:
@@ -99,11 +99,10 @@ def check_device(device: Device, target: str = "") -> DeviceCheck:
 def _runtimes(device: Device) -> dict[str, str]:
     done = device.run(["python3", "-c", _ASK, *_RUNTIMES], timeout_s=120)
     try:
-        found: dict[str, str] = json.loads(done.stdout)
-    except ValueError as error:
+        return decode_json(done.stdout, dict[str, str], where=device.name)
+    except InputError as error:
         what = "its Python could not say what is installed"
         raise DeviceError(what, where=device.name, hint=done.stderr.strip()[-300:]) from error
-    return found
 
 
 def _guess(facts: dict[str, Any]) -> Target | None:

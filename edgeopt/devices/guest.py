@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from edgeopt.boundary import decode_json
 from edgeopt.devices.hwcaps import cpuinfo_text, features, midr
 from edgeopt.devices.process import run_process
 from edgeopt.devices.qemu import EMULATED
 from edgeopt.devices.wheels import Interpreter
-from edgeopt.errors import DeviceError
+from edgeopt.errors import DeviceError, InputError
 from edgeopt.registry.limits import usable_cores
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def ask_guest(start: Sequence[str], sysroot: Sysroot) -> Guest:
         where=where,
     )
     try:
-        return msgspec.convert(json.loads(done.stdout), Guest)
-    except (ValueError, msgspec.ValidationError) as error:
+        return decode_json(done.stdout, Guest, where=where)
+    except InputError as error:
         hint = done.stderr.strip()[-500:] or None
         what = f"its Python does not run (exit status {done.returncode})"
         raise DeviceError(what, where=where, hint=hint) from error

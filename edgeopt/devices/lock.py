@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.boundary import decode_json
 from edgeopt.devices.link import hold
 from edgeopt.devices.shell import quote
 from edgeopt.errors import DeviceError, InputError
@@ -130,9 +131,9 @@ def _holder(path: Path) -> str:
 
 def _busy(name: str, holder: str, wait_s: float) -> DeviceError:
     try:
-        facts = json.loads(holder)
+        facts = decode_json(holder, dict[str, Any], where=name)
         who = f"{facts['user']}@{facts['host']}, process {facts['pid']}, since {facts['since']}"
-    except (ValueError, KeyError, TypeError):
+    except (InputError, KeyError):
         who = "somebody"
     what = f"another measurement runs there: {who} (waited {wait_s:g} s)"
     return DeviceError(what, where=name, hint="try again when it is over, or end it")

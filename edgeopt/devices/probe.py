@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.errors import DeviceError
+from edgeopt.boundary import decode_json
+from edgeopt.errors import DeviceError, InputError
 from edgeopt.registry.cpuinfo import parse_cpuinfo
 
 if TYPE_CHECKING:
@@ -52,10 +52,10 @@ def probe(device: Device) -> dict[str, Any]:
     source = facts.read_text(encoding="utf-8") + _ASK
     done = device.run(["python3", "-c", source], timeout_s=120.0)
     try:
-        said = json.loads(done.stdout)
-    except ValueError:
+        said = decode_json(done.stdout, dict[str, Any], where=device.name)
+    except InputError:
         said = None
-    if done.returncode != 0 or not isinstance(said, dict):
+    if done.returncode != 0 or said is None:
         hint = done.stderr.strip()[-500:] or None
         what = f"its Python could not say what it runs on (exit status {done.returncode})"
         raise DeviceError(what, where=device.name, hint=hint)

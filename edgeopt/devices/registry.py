@@ -10,13 +10,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
 import tomli_w
 
+from edgeopt.boundary import convert, decode_toml, read_file
 from edgeopt.errors import DeviceError
 from edgeopt.files import config_folder, is_shut, locked, write_file
 from edgeopt.registry.suggest import did_you_mean
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Known", "add_device", "known_devices", "registry_file", "remove_device"]
 
+_MAX_BYTES = 1 << 20
 _TAKEN = ("local", "host", "emulated", "this-process")
 _HEAD = "# The devices that `edgeopt devices` knows. It may be edited by hand.\n"
 
@@ -64,12 +65,14 @@ def known_devices() -> dict[str, Known]:
     if is_shut(path):  # a container without a home: nobody wrote anything there
         return {}
     try:
-        text = path.read_text(encoding="utf-8")
-        return msgspec.convert(tomllib.loads(text), _File).devices
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, msgspec.ValidationError) as error:
-        raise DeviceError(f"cannot be read: {error}", where=str(path), hint="mend it") from error
+        if not path.exists():
+            return {}
+    except OSError as error:
+        raise DeviceError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    where = str(path)
+    content = read_file(path, most=_MAX_BYTES, error=DeviceError, hint="mend it")
+    tables = decode_toml(content, where=where, error=DeviceError, hint="mend it")
+    return convert(tables, _File, where=where, error=DeviceError, hint="mend it").devices
 
 
 def add_device(name: str, known: Known, *, replace: bool = False) -> None:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edgeopt.boundary import decode_json, read_file
 from edgeopt.devices.apt import Package, chosen_sources, download, unpack
 from edgeopt.devices.process import run_process
 from edgeopt.devices.qemu import EMULATED, Emulated, emulator
 from edgeopt.devices.relink import relink
 from edgeopt.devices.tree import difference, snapshot
-from edgeopt.errors import DeviceError
+from edgeopt.errors import DeviceError, InputError
 from edgeopt.files import cache_folder, drafting, locked, put
 
 if TYPE_CHECKING:
@@ -138,9 +139,9 @@ def python_of(root: Path) -> str:
 def _read(folder: Path, arch: str) -> Sysroot | None:
     """Returns the root in ``folder`` if it is whole, else None."""
     try:
-        text = (folder / "manifest.json").read_bytes()
-        manifest = msgspec.json.decode(text, type=_Manifest)
-    except (OSError, msgspec.MsgspecError):
+        text = read_file(folder / "manifest.json", most=64 << 20)
+        manifest = decode_json(text, _Manifest, where=str(folder))
+    except InputError:
         return None
     root = folder / "root"
     if manifest.format != FORMAT or manifest.digest != manifest.sealed():

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from edgeopt.gate.metrics import Arrays
     from edgeopt.ir import Program
 
-__all__ = ["Parity", "check_parity", "compare_outputs", "output_steps", "run_all"]
+__all__ = [
+    "DeclaredChange",
+    "Parity",
+    "check_parity",
+    "compare_outputs",
+    "output_steps",
+    "run_all",
+]
 
 JITTERS = 32
 """How often the reference is run with other last bits on a doubtful sample. The sample is the worst
@@ -26,6 +33,22 @@ the chance to happen to the reference."""
 FARTHER = 4.0
 """How many times as far from the reference as the farthest of `JITTERS` runs of itself, in terms of
 1 - cosine, an undecided sample may be: twice in amplitude."""
+
+
+class DeclaredChange(msgspec.Struct, frozen=True):
+    """What target passes change on purpose.
+
+    Attributes:
+        passes: Their names.
+        what: What they change, in their words.
+        snr_db: Signal-to-noise ratio of the worst output with them beside without, in dB.
+        min_snr_db: What they declare at least.
+    """
+
+    passes: tuple[str, ...]
+    what: str
+    snr_db: float
+    min_snr_db: float
 
 
 class Parity(msgspec.Struct, frozen=True):
@@ -40,6 +63,8 @@ class Parity(msgspec.Struct, frozen=True):
         undecided: Number of samples below ``min_cosine_sample`` that are not held against the
             artefact: the reference is as far from itself there when the last bits of its float
             operators change. They count in the mean all the same.
+        declared: What target passes change on purpose; None where all keep the numbers. The
+            reference is the program with these changes, and before all other target passes.
     """
 
     outputs: tuple[Likeness, ...]
@@ -48,6 +73,7 @@ class Parity(msgspec.Struct, frozen=True):
     limits: ParityLimits = ParityLimits()
     where: str = "this machine"
     undecided: int = 0
+    declared: DeclaredChange | None = None
 
     @property
     def ok(self) -> bool:
@@ -74,7 +100,8 @@ class Parity(msgspec.Struct, frozen=True):
     @property
     def reasons(self) -> tuple[str, ...]:
         """What is not near enough; empty where all is well."""
-        return tuple(r for o in self.outputs for r in _shortfalls(o, self.limits))
+        beyond = _beyond(self.declared)
+        return (*beyond, *(r for o in self.outputs for r in _shortfalls(o, self.limits)))
 
     def __str__(self) -> str:
         parts = [f"cosine {self.cosine:.6f}"]
@@ -84,7 +111,16 @@ class Parity(msgspec.Struct, frozen=True):
             parts.append(f"at most {self.max_error_steps:.0f} steps off")
         if self.undecided:
             parts.append(f"{self.undecided} undecided")
+        if self.declared is not None:
+            parts.append(f"{self.declared.what}: {self.declared.snr_db:.1f} dB")
         return f"{', '.join(parts)} ({self.samples} {self.inputs}, {self.where})"
+
+
+def _beyond(declared: DeclaredChange | None) -> list[str]:
+    if declared is None or declared.snr_db >= declared.min_snr_db:
+        return []
+    names = ", ".join(declared.passes)
+    return [f"{names}: {declared.snr_db:.1f} dB left, declared {declared.min_snr_db:.1f}"]
 
 
 def _shortfalls(o: Likeness, limits: ParityLimits) -> list[str]:
@@ -94,6 +130,9 @@ def _shortfalls(o: Likeness, limits: ParityLimits) -> list[str]:
         found.append(f"{o.output}: same class in {share}")
     if o.off_grid < 1.0 and o.cosine_mean < limits.min_cosine:
         found.append(f"{o.output}: mean cosine {o.cosine_mean:.6f}, asked {limits.min_cosine}")
+    within = o.max_error_steps is not None and o.max_error_steps <= 1.001  # noqa: PLR2004
+    if o.snr_db < limits.min_snr_db and not within:
+        found.append(f"{o.output}: {o.snr_db:.1f} dB, asked {limits.min_snr_db:g} dB")
     if o.off_grid < limits.min_cosine_sample:
         asked = limits.min_cosine_sample
         found.append(f"{o.output}: a sample with cosine {o.off_grid:.6f}, asked {asked}")

@@ -29,7 +29,7 @@ _DICTS = ("builtins.dict", "collections.OrderedDict")
 
 class _Node(msgspec.Struct):
     type: str | None
-    context: str | None
+    context: str | dict[str, Any] | None  # torch writes JSON text, but for a defaultdict
     children_spec: list[_Node]
 
 
@@ -108,6 +108,8 @@ def _keys(node: _Node, fields: Mapping[str, Sequence[str]]) -> list[Any] | None:
 def _context(node: _Node) -> Any:
     from edgeopt.errors import InputError  # noqa: PLC0415 (only to change it into ours)
 
+    if isinstance(node.context, dict):
+        return node.context
     if node.context is None:
         raise ValueError(f"a {node.type!r} that does not say its keys")
     if node.type == "collections.namedtuple" and not node.context.startswith('"'):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from edgeopt.boundary import decode_json
 from edgeopt.errors import DeviceError, InputError
 from edgeopt.measure.conditions import Conditions, Reading, conditions_warnings, reading_warnings
 from edgeopt.measure.statistics import Latency, Ratio, ratio, ratio_of, summarize
@@ -114,10 +115,7 @@ def compare_placed(
     if a.device is not b.device:
         raise InputError("they lie on different devices", where="compare")
     name = a.device.name
-    try:
-        held = msgspec.json.decode(a.beside(b, **how), type=_Written)
-    except msgspec.DecodeError as error:
-        raise DeviceError(f"the JSON cannot be read: {error}", where=name) from error
+    held = decode_json(a.beside(b, **how), _Written, where=f"{name}, its JSON", error=DeviceError)
     if (held.a.digest, held.b.digest) != (a.bundle.digest, b.bundle.digest):
         raise DeviceError("other bundles were measured", where=name)
     found: tuple[OperatorDifference, ...] = ()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from edgeopt.boundary import decode_json, read_file
 from edgeopt.errors import InputError
 from edgeopt.files import data_folder, is_shut, locked
 from edgeopt.measure.record import Record
@@ -15,6 +16,7 @@ from edgeopt.measure.statistics import Ratio, ratio_of
 __all__ = ["Change", "append", "changes", "history_path", "read_history"]
 
 _NEWLINE = b"\n"
+_MAX_BYTES = 1 << 30
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -87,19 +89,19 @@ def read_history(path: Path | None = None) -> tuple[list[Record], int]:
         InputError: The file cannot be read.
     """
     place = path or history_path()
-    if place is None or is_shut(place) or not place.exists():
-        return [], 0
     try:
-        lines = place.read_bytes().split(_NEWLINE)
+        if place is None or is_shut(place) or not place.exists():
+            return [], 0
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(place)) from error
+    lines = bytes(read_file(place, most=_MAX_BYTES)).split(_NEWLINE)
     records, damaged = [], 0
     for line in lines:
         if not line.strip():
             continue
         try:
-            records.append(msgspec.json.decode(line, type=Record))
-        except msgspec.DecodeError:
+            records.append(decode_json(line, Record, where=str(place)))
+        except InputError:
             damaged += 1
     return records, damaged
 

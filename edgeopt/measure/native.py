@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from edgeopt.boundary import decode_json
 from edgeopt.bundles.layout import NATIVE
 from edgeopt.bundles.npy import read_npy, write_npy
 from edgeopt.devices.process import ended
@@ -115,11 +116,8 @@ class NativeRunner:
         Raises:
             DeviceError: It is no JSON.
         """
-        try:
-            held: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
-        except msgspec.DecodeError as error:
-            what = f"the benchmark's JSON cannot be read: {error}"
-            raise DeviceError(what, where=self._device.name) from error
+        where = f"{self._device.name}, the benchmark's JSON"
+        held = decode_json(text, dict[str, Any], where=where, error=DeviceError)
         held |= {"bundle": self._bundle.name, "digest": self._bundle.digest}
         return msgspec.json.encode(held)
 

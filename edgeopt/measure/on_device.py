@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import uuid
-import zipfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 import numpy as np
 
+from edgeopt.boundary import read_arrays
 from edgeopt.bundles.npy import write_npz
 from edgeopt.bundles.wheels import unpack_wheels
 from edgeopt.devices.lock import measuring
@@ -354,10 +354,13 @@ def _read_outputs(
             raise DeviceError(
                 f"{path.stat().st_size} bytes, at most {room} expected", where="outputs"
             )
-        with np.load(path, allow_pickle=False) as held:
-            return [held[spec.name] for spec in specs]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except OSError as error:
         raise DeviceError(f"the outputs cannot be read: {error}", where="outputs") from error
+    held = read_arrays(path, error=DeviceError, most=room + 4096)
+    lacking = [spec.name for spec in specs if spec.name not in held]
+    if lacking:
+        raise DeviceError(f"no output {lacking[0]!r} among them", where="outputs")
+    return [held[spec.name] for spec in specs]
 
 
 def _check_outputs(outputs: Sequence[np.ndarray], specs: Sequence[TensorSpec], count: int) -> None:

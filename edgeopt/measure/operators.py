@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import msgspec
 import numpy as np
 
+from edgeopt.boundary import decode_json
 from edgeopt.errors import DeviceError
 from edgeopt.measure.conditions import Conditions, Reading, conditions_warnings, reading_warnings
 from edgeopt.measure.statistics import Latency, summarize
@@ -174,12 +175,12 @@ class OperatorProfile(msgspec.Struct, frozen=True):
         Raises:
             DeviceError: It is not such JSON, or of another bundle.
         """
+        where = f"{device}, the profile's JSON"
+        held = decode_json(text, _Written, where=where, error=DeviceError)
         try:
-            held = msgspec.json.decode(text, type=_Written)
             operators = _operators(held, bundle)
-        except (msgspec.DecodeError, ValueError) as error:
-            what = f"the profile's JSON cannot be read: {error}"
-            raise DeviceError(what, where=device) from error
+        except (ValueError, ArithmeticError, LookupError) as error:
+            raise DeviceError(f"cannot be read: {error}", where=where) from error
         if held.digest != bundle.digest:
             raise DeviceError("another bundle was measured", where=device)
         names = ("device", "runtime", "before", "after", "readings")

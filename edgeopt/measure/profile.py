@@ -6,7 +6,8 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from edgeopt.errors import DeviceError, InputError
+from edgeopt.boundary import convert, decode_json
+from edgeopt.errors import DeviceError
 from edgeopt.measure.conditions import (
     Conditions,
     Reading,
@@ -124,12 +125,9 @@ class Profile(msgspec.Struct, frozen=True):
         Raises:
             DeviceError: It is not such JSON.
         """
-        try:
-            held = msgspec.json.decode(text, type=_Benchmark)
-        except msgspec.DecodeError as error:
-            raise DeviceError(
-                f"the benchmark's JSON cannot be read: {error}", where=device
-            ) from error
+        held = decode_json(
+            text, _Benchmark, where=f"{device}, the benchmark's JSON", error=DeviceError
+        )
         return cls(
             bundle=held.bundle,
             digest=held.digest,
@@ -154,10 +152,7 @@ class Profile(msgspec.Struct, frozen=True):
         Raises:
             InputError: It is none.
         """
-        try:
-            return msgspec.convert(plain, cls)
-        except msgspec.ValidationError as error:
-            raise InputError(f"not a profile: {error}") from error
+        return convert(plain, cls, where="a profile")
 
     def to_dict(self) -> dict[str, Any]:
         """Returns all of it as plain JSON types."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from edgeopt.boundary import decode_json, read_file
 from edgeopt.errors import InputError
 from edgeopt.files import write_file
 from edgeopt.measure.operators import OperatorProfile
@@ -105,15 +106,13 @@ def load_saved(path: Path) -> Saved:
     Raises:
         InputError: It is something else.
     """
+    hint = "`edgeopt profile BUNDLE --save FILE` writes one"
+    content = read_file(path, most=_MOST_BYTES, hint=hint)
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise InputError("too large for a profile", where=str(path))
-        return msgspec.json.decode(path.read_bytes(), type=Saved)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except msgspec.DecodeError as error:
-        hint = "`edgeopt profile BUNDLE --save FILE` writes one"
-        raise InputError(f"no saved profile: {error}", where=str(path), hint=hint) from error
+        return decode_json(content, Saved, where=str(path), most=_MOST_BYTES)
+    except InputError as error:
+        what = f"no saved profile: {error.what}"
+        raise InputError(what, where=str(path), hint=hint) from error
 
 
 def make_record(bundle: Bundle, profile: Profile, *, model: str = "") -> Record | None:

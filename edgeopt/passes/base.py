@@ -23,12 +23,15 @@ __all__ = [
     "CORE",
     "REGISTRY",
     "GraphPass",
+    "NumberChange",
     "Pass",
     "PassResult",
     "PassSpec",
     "canonical",
+    "changes_numbers",
     "find_pass",
     "graph_pass",
+    "number_changes",
     "require_canonical",
     "run_core",
     "run_pass",
@@ -40,7 +43,12 @@ _LOG = logging.getLogger(__name__)
 
 
 class Pass(Protocol):
-    """A pass: takes a program, returns another; the one it took stays as it was."""
+    """A pass: takes a program, returns another; the one it took stays as it was.
+
+    It keeps what the program computes, but for the last bits of float values. One that changes
+    numbers on purpose says so with `changes_numbers`; parity compares with the program before
+    every other target pass.
+    """
 
     __name__: str
 
@@ -95,6 +103,38 @@ class PassResult:
 
     program: Program
     modified: bool
+
+
+@dataclass(frozen=True)
+class NumberChange:
+    """What a pass does to the numbers, on purpose.
+
+    Attributes:
+        what: What changes, in a few words.
+        min_snr_db: Least signal-to-noise ratio of an output with it beside one without, in dB.
+    """
+
+    what: str
+    min_snr_db: float
+
+
+def changes_numbers(
+    what: str, *, min_snr_db: float
+) -> Callable[[Callable[[Program], Program]], Callable[[Program], Program]]:
+    """Declares that the decorated pass changes numbers, and by how much at most."""
+
+    def declared(one: Callable[[Program], Program]) -> Callable[[Program], Program]:
+        one.number_change = NumberChange(what, min_snr_db)  # type: ignore[attr-defined]
+        return one
+
+    return declared
+
+
+def number_changes(passes: Iterable[str | PassSpec]) -> dict[str, NumberChange]:
+    """Returns what each of the passes declares to change, without those that keep all numbers."""
+    names = [one if isinstance(one, str) else one.name for one in passes]
+    changes = {name: getattr(find_pass(name), "number_change", None) for name in names}
+    return {name: change for name, change in changes.items() if change is not None}
 
 
 CORE: tuple[str, ...] = (

@@ -1,7 +1,8 @@
 """Spells scaled dot-product attention as two products and a softmax.
 
 Requires: nothing. Ensures: no scaled_dot_product_attention is left. For runtimes that have no
-such operator; it changes no grid, since attention stays in float.
+such operator; it changes no grid, since attention stays in float. A row that the mask hides whole is
+0, as in torch.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from edgeopt.errors import ProgramError
 from edgeopt.ir.conditions import no_calls
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.masks import hidden_rows, may_hide_rows
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.source import source_line
 from edgeopt.passes.base import graph_pass
@@ -21,6 +23,11 @@ from edgeopt.passes.base import graph_pass
 __all__ = ["decompose_attention"]
 
 aten = torch.ops.aten
+
+LOWEST = -1e30
+"""Stands for -inf: added to any score it leaves itself, and a difference of two of it is a number."""
+
+FLOAT_MIN = float(torch.finfo(torch.float32).min)
 
 
 @graph_pass(ensures=[no_calls(aten.scaled_dot_product_attention.default)])
@@ -62,7 +69,9 @@ def _spelled(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
     mask = _mask(editor, node, given)
     if mask is not None:
         scores = call(aten.add.Tensor, scores, mask)
-    return call(aten.matmul.default, call(aten.softmax.int, scores, -1), value)
+    mixed = call(aten.matmul.default, call(aten.softmax.int, scores, -1), value)
+    seen: Any = given.get("attn_mask")
+    return _without_hidden_rows(editor, node, seen, mixed)
 
 
 def _repeated(call: Any, query: Any, part: Any) -> torch.fx.Node:
@@ -80,29 +89,65 @@ def _repeated(call: Any, query: Any, part: Any) -> torch.fx.Node:
 def _mask(editor: Editor, node: torch.fx.Node, given: dict[str, Any]) -> torch.fx.Node | None:
     """Returns what is added to the scores: 0 where attention may look, else a large negative."""
     mask: torch.fx.Node | None = given.get("attn_mask")
-    lowest = -1e9
     if given.get("is_causal"):
         rows = node.args[0].meta["val"].shape[-2]  # type: ignore[union-attr]
         columns = node.args[1].meta["val"].shape[-2]  # type: ignore[union-attr]
-        hidden = torch.full((rows, columns), lowest).triu(1)
+        hidden = torch.full((rows, columns), LOWEST).triu(1)
         return editor.add_constant(f"{node.name}_causal", hidden)
     if mask is None or mask.meta["val"].dtype is not torch.bool:
-        return _bounded(editor, mask, lowest)
+        return _bounded(editor, node, mask)
     if editor.is_constant(mask):
         held = editor.tensor(mask)
         return editor.add_constant(
-            f"{node.name}_mask", torch.zeros(held.shape).masked_fill(~held, lowest)
+            f"{node.name}_mask", torch.zeros(held.shape).masked_fill(~held, LOWEST)
         )
     zero = editor.add_constant(f"{node.name}_seen", torch.zeros(1))
-    low = editor.add_constant(f"{node.name}_hidden", torch.full((1,), lowest))
+    low = editor.add_constant(f"{node.name}_hidden", torch.full((1,), LOWEST))
     return editor.call(aten.where.self, (mask, zero, low), before=node, like=node)
 
 
-def _bounded(editor: Editor, mask: torch.fx.Node | None, lowest: float) -> torch.fx.Node | None:
-    """A constant mask with infinities gives NaN in some runtimes; a large number does not."""
-    if mask is None or not editor.is_constant(mask):
+def _bounded(
+    editor: Editor, node: torch.fx.Node, mask: torch.fx.Node | None
+) -> torch.fx.Node | None:
+    """A mask with infinities gives NaN in some runtimes; a large number does not."""
+    if mask is None:
+        return None
+    if editor.is_constant(mask):
+        held = editor.tensor(mask)
+        if not bool(torch.isinf(held).any()):
+            return mask
+        return editor.add_constant(f"{mask.name}_bounded", held.clamp(min=LOWEST))
+    if not may_hide_rows(mask, editor.constants):
         return mask
-    held = editor.tensor(mask)
-    if bool(torch.isinf(held).any()):
-        return editor.add_constant(f"{mask.name}_bounded", held.clamp(min=lowest))
-    return mask
+    return editor.call(aten.clamp.default, (mask, LOWEST, None), before=node, like=node)
+
+
+def _without_hidden_rows(
+    editor: Editor, node: torch.fx.Node, mask: torch.fx.Node | None, mixed: torch.fx.Node
+) -> torch.fx.Node:
+    """Puts 0 into the rows that the mask hides whole."""
+    if mask is None or not may_hide_rows(mask, editor.constants):
+        return mixed
+    if editor.is_constant(mask):
+        kept = (~hidden_rows(editor.tensor(mask))).to(torch.float32)
+        return _product(editor, node, mixed, editor.add_constant(f"{node.name}_rows", kept))
+
+    def call(target: Any, *args: Any) -> torch.fx.Node:
+        return editor.call(target, args, before=node, like=node)
+
+    def number(name: str, value: float) -> torch.fx.Node:
+        return editor.add_constant(f"{node.name}_{name}", torch.full((1,), value))
+
+    places, least = mask, FLOAT_MIN
+    if mask.meta["val"].dtype is torch.bool:
+        places = call(aten.where.self, mask, number("open", 0.0), number("shut", -1.0))
+        least = -0.5
+    highest = call(aten.amax.default, places, [-1], True)  # noqa: FBT003 (keeps the axis)
+    alive = call(aten.ge.Tensor, highest, number("least", least))
+    return call(aten.where.self, alive, mixed, number("nothing", 0.0))
+
+
+def _product(
+    editor: Editor, node: torch.fx.Node, left: torch.fx.Node, right: torch.fx.Node
+) -> torch.fx.Node:
+    return editor.call(aten.mul.Tensor, (left, right), before=node, like=node)

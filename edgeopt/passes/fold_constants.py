@@ -1,6 +1,6 @@
 """Computes at once what depends on no input.
 
-Requires: nothing. Ensures: every call depends on an input, or its result would be too large.
+Requires: nothing. Ensures: every call depends on what is in an input, or its result would be too large.
 """
 
 from __future__ import annotations
@@ -20,6 +20,18 @@ __all__ = ["fold_constants"]
 LARGEST_GROWTH = 1 << 20
 """Elements that a folded result may have beyond what it is made from."""
 
+aten = torch.ops.aten
+
+_SHAPE_ONLY = (
+    aten.new_full.default,
+    aten.new_ones.default,
+    aten.new_zeros.default,
+    aten.full_like.default,
+    aten.ones_like.default,
+    aten.zeros_like.default,
+)
+"""Operators that ask their input for its shape or type alone."""
+
 
 @graph_pass(ensures=[settled("fold_constants")])
 def fold_constants(program: Program) -> Program:
@@ -37,7 +49,7 @@ def fold_constants(program: Program) -> Program:
 
 def _can_fold(editor: Editor, node: torch.fx.Node) -> bool:
     value = node.meta.get("val")
-    inputs = node.all_input_nodes
+    inputs = [] if node.target in _SHAPE_ONLY else node.all_input_nodes
     if not isinstance(value, torch.Tensor) or not all(editor.is_constant(n) for n in inputs):
         return False
     if node.name in editor.quant or any(n.name in editor.quant for n in inputs):
@@ -50,6 +62,12 @@ def _can_fold(editor: Editor, node: torch.fx.Node) -> bool:
 
 
 def _compute(editor: Editor, node: torch.fx.Node) -> Any:
-    args, kwargs = map_arg((node.args, dict(node.kwargs)), editor.tensor)
+    def known(used: torch.fx.Node) -> torch.Tensor:
+        if editor.is_constant(used):
+            return editor.tensor(used)
+        like = used.meta["val"]
+        return torch.empty(like.shape, dtype=like.dtype)
+
+    args, kwargs = map_arg((node.args, dict(node.kwargs)), known)
     with torch.no_grad():
         return node.target(*args, **kwargs)  # type: ignore[operator]

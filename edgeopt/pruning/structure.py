@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgeopt.boundary import decode_json, read_file, read_tensors
 from edgeopt.errors import InputError
 from edgeopt.ir.program import Step
 from edgeopt.ir.record import record_step, recorded_steps
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from edgeopt.pruning.pruned import Pruned
 
 __all__ = ["changes", "load_pruned", "save_module", "save_pruned"]
+
+
+_MAX_STRUCTURE = 64 << 20
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -158,18 +162,11 @@ def load_pruned(
 
 
 def _read(folder: Path) -> tuple[_File, dict[str, torch.Tensor]]:
-    from safetensors import SafetensorError  # noqa: PLC0415
-    from safetensors.torch import load_file  # noqa: PLC0415
-
-    where = str(folder)
-    try:
-        record = msgspec.json.decode((folder / "structure.json").read_bytes(), type=_File)
-        weights = load_file(folder / "weights.safetensors")
-    except OSError as error:
-        hint = "pass the folder that Pruned.save wrote"
-        raise InputError(f"cannot be read: {error}", where=where, hint=hint) from error
-    except (msgspec.MsgspecError, SafetensorError) as error:
-        raise InputError(f"damaged: {error}", where=where, hint="save it again") from error
+    where, hint = str(folder), "pass the folder that Pruned.save wrote"
+    content = read_file(folder / "structure.json", most=_MAX_STRUCTURE, hint=hint)
+    place = f"{where}, structure.json"
+    record = decode_json(content, _File, where=place, hint="it is damaged: save it again")
+    weights = read_tensors(folder / "weights.safetensors", hint=hint)
     if record.format != 1:
         raise InputError(f"format {record.format} is not known", where=where, hint="update edgeopt")
     if {name: list(t.shape) for name, t in weights.items()} != record.shapes:

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.ir import ops
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["fill_value", "fills", "is_nothing", "reads_nothing_as_least"]
+    from edgeopt.ir.program import Program
+
+__all__ = ["fill_value", "fills", "is_nothing", "readers_of_marks", "reads_nothing_as_least"]
 
 aten = torch.ops.aten
 
@@ -30,6 +34,18 @@ def fill_value(node: torch.fx.Node) -> float | None:
     sizes: Any = node.args[1]
     fill: Any = node.args[2] if len(node.args) > 2 else 0  # noqa: PLR2004 (input, sizes, fill)
     return float(fill) if fill != 0 and any(s > 0 for s in sizes) else None
+
+
+def readers_of_marks(program: Program) -> tuple[str, ...]:
+    """Returns the names of operators that read a constant with a mark in it: no grid holds that."""
+    found: list[str] = []
+    for node in program.graph.nodes:
+        if node.op != "call_function":
+            continue
+        held = [program.constants.get(v.name) for v in ops.activation_inputs(node)]
+        if any(t is not None and bool((t.abs() >= NOTHING).any()) for t in held):
+            found.append(node.name)
+    return tuple(found)
 
 
 def reads_nothing_as_least(pad: torch.fx.Node) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,12 +23,14 @@ from edgeopt.passes import require_canonical
 from edgeopt.passes.separate_ties import separate_ties
 from edgeopt.quantization.channels import channel_spaces
 from edgeopt.quantization.equalize import equalize
+from edgeopt.quantization.fills import readers_of_marks
 from edgeopt.quantization.joins import join_parts
+from edgeopt.quantization.losses import find_loss, lost_outputs
 from edgeopt.quantization.patterns import kept_in_float, overrides_by_value
 from edgeopt.quantization.policy import Placement, place_grids
 from edgeopt.quantization.statistics import channel_axes, collect_statistics
 from edgeopt.quantization.table import build_quantized, weight_spec
-from edgeopt.quantization.walk import Walk
+from edgeopt.quantization.walk import Walk, Walked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +43,9 @@ WALK_BYTES = 600 << 20
 """Memory that the values carried along may take."""
 MOST_WALKED = 64
 WORST_SHOWN = 10
+MOST_RESCUES = 4
+"""How many values are taken out of the integers because an output is lost, each for a walk."""
+LEAST_GAIN_DB = 3.0
 
 
 def quantize_program(
@@ -98,20 +105,44 @@ class _Static:
 
     def run(self) -> Program:
         program = self._rescaled(self.program)
-        kept = kept_in_float(self.config, program)
+        kept = (*kept_in_float(self.config, program), *readers_of_marks(program))
         joined = join_parts(program, self.samples, keep_float=kept)
-        program = joined.program
-        placement = place_grids(program, keep_float=joined.kept)
+        made = self._walked(joined.program, joined.kept, {})
+        for _ in range(MOST_RESCUES):
+            better = self._rescued(made)
+            if better is None:
+                break
+            made = better
+        return self._written(made)
+
+    def _walked(self, program: Program, kept: tuple[str, ...], reasons: dict[str, str]) -> _Made:
+        placement = place_grids(program, keep_float=kept)
         ranges = self._ranges(program, placement)
-        overrides = overrides_by_value(self.config, program)
+        overrides = overrides_by_value(self.config, self.program)
         carried = self.samples.spread(_affordable(program, len(self.samples)))
         walk = Walk(program, placement, ranges, carried, self.config, overrides)
         found = walk.run(lambda done, total: self.progress("quantize", done, total))
-        step = Step("quantize", self._settings(), self._effect(placement, found.snr_db, carried))
-        quantized = build_quantized(
-            program, placement, found.grids, found.weights, found.biases, step
+        return _Made(program, placement, found, kept, reasons, len(carried))
+
+    def _rescued(self, made: _Made) -> _Made | None:
+        """Returns the program with what loses an output in float, None where that helps nothing."""
+        loss = find_loss(made.program, made.found.quality, made.kept)
+        if loss is None:
+            return None
+        kept = tuple(dict.fromkeys((*made.kept, *loss.keep)))
+        again = self._walked(made.program, kept, {**made.reasons, loss.value: loss.reason})
+        before = lost_outputs(made.program, made.found.quality)
+        gains = [again.found.quality[name].worst_db - was for name, was in before.items()]
+        return again if max(gains) >= LEAST_GAIN_DB else None
+
+    def _written(self, made: _Made) -> Program:
+        step = Step("quantize", self._settings(), made.effect())
+        found = made.found
+        return separate_ties(
+            build_quantized(
+                made.program, made.placement, found.grids, found.weights, found.biases, step
+            )
         )
-        return separate_ties(quantized)
 
     def _rescaled(self, program: Program) -> Program:
         wanted = {False: self.config.equalization != "off", True: self.config.smoothing != "off"}
@@ -148,15 +179,31 @@ class _Static:
         settings = {**msgspec.to_builtins(self.config), "weight_bits": self.config.bits}
         return {**settings, "samples": len(self.samples)}
 
-    def _effect(
-        self, placement: Placement, snr_db: dict[str, float], carried: Dataset
-    ) -> dict[str, Any]:
-        worst = sorted(snr_db.items(), key=lambda item: item[1])[:WORST_SHOWN]
+
+@dataclass(frozen=True)
+class _Made:
+    """What one walk has made of a program."""
+
+    program: Program
+    placement: Placement
+    found: Walked
+    kept: tuple[str, ...]
+    reasons: dict[str, str]
+    carried: int
+
+    def effect(self) -> dict[str, Any]:
+        """Returns what the history says of it."""
+        quality = self.found.quality
+        snr_db = {n: quality[n].whole_db for n in self.placement.values if n in quality}
+        worst = sorted((v, n) for n, v in snr_db.items() if math.isfinite(v))[:WORST_SHOWN]
+        lost = lost_outputs(self.program, quality)
         return {
-            "anchors": len(placement.anchors),
-            "values": len(placement.values),
-            "samples_walked": len(carried),
-            "lowest_snr_db": {name: round(value, 2) for name, value in worst},
+            "anchors": len(self.placement.anchors),
+            "values": len(self.placement.values),
+            "samples_walked": self.carried,
+            "lowest_snr_db": {name: round(value, 2) for value, name in worst},
+            **({"float": self.reasons} if self.reasons else {}),
+            **({"lost_db": {k: round(v, 2) for k, v in lost.items()}} if lost else {}),
         }
 
 

@@ -56,8 +56,9 @@ def place_grids(program: Program, *, keep_float: Iterable[str] = ()) -> Placemen
         keep_float: Names of nodes whose operator shall stay in float.
     """
     kept = frozenset(keep_float)
+    kept_weights = {_weight(n) for n in program.graph.nodes if n.name in kept} - {None}
     nodes = [n for n in program.graph.nodes if n.op in ("placeholder", "call_function")]
-    anchors = [n for n in nodes if _is_anchor(program, n) and n.name not in kept]
+    anchors = [n for n in nodes if _is_anchor(program, n) and _weight(n) not in kept_weights]
     on_grid = _spread(program, nodes, anchors, kept)
     constants = {n for n in on_grid if n.name in program.constants}
     values = [n for n in nodes if n in on_grid and n not in constants]
@@ -67,6 +68,11 @@ def place_grids(program: Program, *, keep_float: Iterable[str] = ()) -> Placemen
         group=_groups(on_grid),
         constants=tuple(n.name for n in nodes if n in constants),
     )
+
+
+def _weight(node: torch.fx.Node) -> str | None:
+    """Returns the name of an anchor's weight: calls that share one are all float, or all integer."""
+    return ops.anchor_parts(node)[1].name if ops.is_weighted(node) else None
 
 
 def _is_anchor(program: Program, node: torch.fx.Node) -> bool:

@@ -7,6 +7,7 @@ weight is rounded for the inputs it will really see, and each bias takes up the 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from edgeopt.ir.operators import traits_of
 from edgeopt.ir.quant import QuantSpec
 from edgeopt.ir.source import source_line
 from edgeopt.quantization.fills import fills
+from edgeopt.quantization.losses import Quality, measure_quality
 from edgeopt.quantization.ranges import find_grid
 from edgeopt.quantization.rounding import input_moments, round_adaptively
 from edgeopt.quantization.saturation import useful_range
@@ -45,13 +47,13 @@ class Walked:
         grids: Group name to grid.
         weights: Weight name to its values on the grid, and the grid.
         biases: Bias name to its corrected values.
-        snr_db: Value name to the signal-to-noise ratio of the integer program at that value.
+        quality: Value name to how far the integer program is from the float one there.
     """
 
     grids: dict[str, QuantSpec] = field(default_factory=dict)
     weights: dict[str, tuple[torch.Tensor, QuantSpec]] = field(default_factory=dict)
     biases: dict[str, torch.Tensor] = field(default_factory=dict)
-    snr_db: dict[str, float] = field(default_factory=dict)
+    quality: dict[str, Quality] = field(default_factory=dict)
 
 
 class Walk:
@@ -115,11 +117,14 @@ class Walk:
                 self._anchor(node)
             else:
                 self._integer[node.name] = self._run(node, self._integer, self._rounded_constants())
+        if not ops.is_float_tensor(node):
+            return
+        unrounded = self._quality(node.name).worst_db
         if node.name in self.placement.group:
             self._decide(node.name)
             grid = self.found.grids[self.placement.group[node.name]]
             self._integer[node.name] = [grid.fake(v) for v in self._integer[node.name]]
-            self._note_snr(node.name)
+        self.found.quality[node.name] = self._quality(node.name, unrounded)
 
     def _rounded_constants(self) -> dict[str, torch.Tensor]:
         grids, group = self.found.grids, self.placement.group
@@ -241,14 +246,9 @@ class Walk:
             return float(held.min()), float(held.max())
         return self.ranges[name]
 
-    def _note_snr(self, name: str) -> None:
-        signal = noise = 0.0
-        for whole, rounding in zip(self._float[name], self._integer[name], strict=True):
-            exact, rounded = whole[torch.isfinite(whole)], rounding[torch.isfinite(whole)]
-            signal += float(exact.square().sum())
-            noise += float((exact - rounded).square().sum())
-        if signal > 0 and noise > 0:
-            self.found.snr_db[name] = float(10 * torch.log10(torch.tensor(signal / noise)))
+    def _quality(self, name: str, unrounded_db: float = math.inf) -> Quality:
+        """Returns how far a value is from the float one, and was before it was rounded."""
+        return measure_quality(self._float[name], self._integer[name], unrounded_db)
 
     def _forget(self, node: torch.fx.Node, left: dict[str, int]) -> None:
         for used in node.all_input_nodes:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from edgeopt.boundary import decode_toml
 from edgeopt.errors import InputError
 from edgeopt.recipes.recipe import Recipe, parse_recipe, read_recipe
 from edgeopt.recipes.steps import plain
@@ -131,4 +131,4 @@ def _put(table: dict[str, Any], path: list[str], value: Any, *, only_there: bool
 
 @cache
 def _parsed(name: str) -> Recipe:
-    return parse_recipe(tomllib.loads(builtin_text(name)), file=f"{name}.toml")
+    return parse_recipe(decode_toml(builtin_text(name).encode(), where=name), file=f"{name}.toml")

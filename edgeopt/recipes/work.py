@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgeopt.boundary import decode_json, read_file
 from edgeopt.errors import EdgeoptError, InputError
 from edgeopt.files import Busy, locked, replacing, write_file
 from edgeopt.ir import Program, load_program, save_program
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Work", "model_digest"]
 
 FORMAT = 1
+_MAX_RECORD = 64 << 20
 
 
 class _Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -172,9 +174,9 @@ class Work:
 
     def _read(self, file: Path, kind: type[Any]) -> Any:
         try:
-            return msgspec.json.decode(file.read_bytes(), type=kind)
-        except (OSError, msgspec.MsgspecError) as error:
-            raise _damaged(file, str(error)) from error
+            return decode_json(read_file(file, most=_MAX_RECORD), kind, where=str(file))
+        except InputError as error:
+            raise _damaged(file, error.what) from error
 
 
 class _Rounds:

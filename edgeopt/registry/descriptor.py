@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from edgeopt.boundary import convert
 from edgeopt.contracts.target import Target
 from edgeopt.errors import TargetError
 from edgeopt.registry.rules import broken_rules
@@ -38,6 +37,6 @@ def parse_descriptor(table: dict[str, Any], *, file: str) -> Target:
         TargetError: A field is wrong; all wrong fields are named.
     """
     raise_any(problems(Target, table), file, TargetError)
-    target = msgspec.convert(table, Target)
+    target = convert(table, Target, where=file, error=TargetError)
     raise_any(broken_rules(target), file, TargetError)
     return target

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.boundary import decode_toml, read_file
 from edgeopt.errors import TargetError
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["read_toml"]
 
+_MAX_BYTES = 1 << 20
+
 
 def read_toml(path: Path, error_type: type[EdgeoptError] = TargetError) -> dict[str, Any]:
     """Returns the content of the TOML file at ``path``.
@@ -21,11 +23,5 @@ def read_toml(path: Path, error_type: type[EdgeoptError] = TargetError) -> dict[
     Raises:
         EdgeoptError: It cannot be read or is not TOML; of the type ``error_type``.
     """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        what = f"cannot be read: {error.strerror or error}"
-        raise error_type(what, where=str(path)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        what = f"is not valid TOML: {error}"
-        raise error_type(what, where=path.name, hint=f"see {path}") from error
+    content = read_file(path, most=_MAX_BYTES, error=error_type)
+    return decode_toml(content, where=path.name, error=error_type, hint=f"see {path}")

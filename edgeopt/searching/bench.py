@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgeopt.boundary import convert
 from edgeopt.deployment import steps
 from edgeopt.deployment.candidate import Source
 from edgeopt.deployment.deploy import deploy_job
@@ -61,7 +62,9 @@ class Bench:
         """
         if pruned not in self._harms:
             known = self.study.remember(f"sensitivity {pruned:g}", lambda: self._found(pruned))
-            self._harms[pruned] = msgspec.convert(known, tuple[Harm, ...])
+            self._harms[pruned] = convert(
+                known, tuple[Harm, ...], where="the study's sensitivities"
+            )
         return self._harms[pruned]
 
     def measure(

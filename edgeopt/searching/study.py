@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from edgeopt.boundary import convert
 from edgeopt.errors import InputError, PluginError
 from edgeopt.searching import workers
 from edgeopt.searching.configuration import Configuration
@@ -187,7 +188,9 @@ class Study:
         for number, one, state, attrs in self._rows():
             new = number in self._mine
             if state == states.COMPLETE:
-                measured = msgspec.convert(attrs["measured"], Measured)
+                measured = convert(
+                    attrs.get("measured"), Measured, where=f"trial {number} of the study"
+                )
                 found.append(Trial(number, one, measured, new=new))
             elif state == states.FAIL and "reason" in attrs:
                 found.append(Trial(number, one, None, attrs["reason"], new=new))
@@ -237,7 +240,9 @@ class Study:
         for one in self._held.get_trials(deepcopy=False):
             told = one.user_attrs.get("configuration")
             if told is not None:
-                yield one.number, msgspec.convert(told, Configuration), one.state, one.user_attrs
+                where = f"trial {one.number} of the study"
+                configuration = convert(told, Configuration, where=where)
+                yield one.number, configuration, one.state, one.user_attrs
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pytest
 
-from edgeopt.contracts import Artifact, Backend, SupportReport
+from edgeopt.contracts import Artifact, Backend, NodeSupport, SupportReport
 from edgeopt.errors import InputError, UnsupportedError
 from edgeopt.options import CompileOptions
 from edgeopt.testing.cases import ConformanceCases, cases
@@ -47,9 +47,11 @@ class BackendConformance(ConformanceCases):
         refused: Specimen name to why this backend refuses it. Its support report must refuse it too.
         precisions: What it compiles for the target; a test compares it with what the backend says.
         runs_everything: True for a backend without any unsupported operator.
+        computed_in_float: Operator to why this backend computes it in float where others do on integers.
         needs_torch: True where the device needs torch.
     """
 
+    computed_in_float: ClassVar[dict[str, str]] = {}
     needs_torch: ClassVar[bool] = False
     _made: ClassVar[dict[tuple[Any, ...], Compiled]] = {}
 
@@ -124,6 +126,17 @@ class BackendConformance(ConformanceCases):
             assert node.operator
             if node.verdict in ("unsupported", "float"):
                 assert node.reason, f"{node.node} is {node.verdict} without a reason"
+            self._require_agreement(program, node)
+
+    @cases(names=("residual",), precisions=("int8",))
+    def test_support_follows_what_is_kept_in_float(self, backend: Backend, target: Target) -> None:
+        program = program_of("residual", "int8", keep_float=("depthwise",))
+        report = backend.support(program, target)
+        for node in report.nodes:
+            self._require_agreement(program, node)
+        kept = [n for n in report.nodes if n.module == "depthwise" and "conv" in n.operator]
+        assert [n.verdict for n in kept] == ["float"]
+        assert "keep_float='depthwise'" in kept[0].reason
 
     @cases(names=("residual",), refused_too=True)
     def test_support_names_source_lines(self, backend: Backend, target: Target) -> None:
@@ -329,16 +342,39 @@ class BackendConformance(ConformanceCases):
 
     # --- helpers ----------------------------------------------------------------------------------
 
+    def _require_agreement(self, program: Program, node: NodeSupport) -> None:
+        """A backend says what the IR says of a node, or that it folds it, or why it cannot."""
+        from edgeopt.ir import kernel_kind  # noqa: PLC0415 (torch)
+        from edgeopt.ir.ops import is_weighted  # noqa: PLC0415 (torch)
+
+        known = program.node(node.node)
+        if node.verdict == "unsupported":
+            return
+        if node.verdict == "folded":
+            assert not is_weighted(known), f"{node.node} costs time, and is said to be folded"
+            return
+        wanted = kernel_kind(program, known)
+        if wanted.kind == "folded":  # written by itself: then as what it follows
+            wanted = kernel_kind(program, known.args[0])  # type: ignore[arg-type]
+        reason = self.computed_in_float.get(node.operator)
+        if wanted.kind == "integer" and reason is not None:
+            assert (node.verdict, node.reason) == ("float", reason), node
+        else:
+            assert (node.verdict, node.reason) == (wanted.kind, wanted.reason), node
+
     def _require_parity(
         self, backend: Backend, target: Target, name: str, precision: str, **settings: Any
     ) -> None:
         from edgeopt.gate.parity import check_parity, run_all  # noqa: PLC0415 (torch)
         from edgeopt.ir import ReferenceRunner  # noqa: PLC0415 (torch)
+        from edgeopt.passes import number_changes, run_passes  # noqa: PLC0415 (torch)
 
         made = self._compiled(backend, target, name, precision, **settings)
         samples = [tuple(t.numpy() for t in sample) for sample in specimen(name).samples]
-        reference = run_all(ReferenceRunner(made.lowered), samples)
-        parity = check_parity(made.runner, made.lowered, samples, reference)
+        changing = number_changes(backend.passes(target))
+        specified = run_passes(made.program, changing)  # a pass that errs must not judge itself
+        reference = run_all(ReferenceRunner(specified), samples)
+        parity = check_parity(made.runner, specified, samples, reference)
         assert parity.ok, f"{parity}: {'; '.join(parity.reasons)}"
 
     def _compiled(

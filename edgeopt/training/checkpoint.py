@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
+from edgeopt.boundary import decode_json, read_file, read_tensors
 from edgeopt.errors import InputError
 from edgeopt.files import Busy, locked, replacing, sweep, write_file
 
@@ -33,6 +35,7 @@ __all__ = [
     "load_optimizer",
     "optimizer_state",
     "read_checkpoint",
+    "unusable",
     "write_checkpoint",
 ]
 
@@ -41,6 +44,16 @@ POINTER = "latest.json"
 PREFIX = "step-"
 
 Tensors = dict[str, torch.Tensor]
+_HINT = "delete the folder or pass resume=False to begin anew"
+_MAX_STATE = 256 << 20
+
+
+class _Pointer(msgspec.Struct):
+    """``latest.json``."""
+
+    version: Any
+    folder: str
+    sha256: dict[str, str]
 
 
 @dataclass
@@ -118,29 +131,35 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     if not (folder / POINTER).is_file():
         return None
     try:
-        pointer = json.loads((folder / POINTER).read_text())
-        if pointer["version"] != VERSION:
-            raise _unusable(folder, f"is of version {pointer['version']!r}, not {VERSION}")
-        held = folder / Path(pointer["folder"]).name
-        return _read(folder, held, pointer["sha256"])
-    except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
-        raise _unusable(folder, f"cannot be read: {error}") from error
+        content = read_file(folder / POINTER, most=_MAX_STATE)
+        pointer = decode_json(content, _Pointer, where=str(folder))
+        if pointer.version != VERSION:
+            raise unusable(folder, f"is of version {pointer.version!r}, not {VERSION}")
+        return _read(folder, folder / Path(pointer.folder).name, pointer.sha256)
+    except InputError as error:
+        if error.hint == _HINT:
+            raise
+        raise unusable(folder, f"cannot be read: {error.what}") from error
+    except (ValueError, OSError) as error:
+        raise unusable(folder, f"cannot be read: {error}") from error
 
 
 def _read(folder: Path, held: Path, digests: dict[str, str]) -> Checkpoint:
     for name, digest in digests.items():
         if _digest(held / Path(name).name) != digest:
-            raise _unusable(folder, f"is damaged: {name} has changed")
-    state = json.loads((held / "state.json").read_text())
+            raise unusable(folder, f"is damaged: {name} has changed")
+    content = read_file(held / "state.json", most=_MAX_STATE)
+    state = decode_json(content, dict[str, Any], where=str(held), most=_MAX_STATE)
     files = [held / Path(n).name for n in digests if n.endswith(".safetensors")]
-    return Checkpoint(state, {p.stem: load_file(p) for p in files})
+    return Checkpoint(state, {p.stem: read_tensors(p) for p in files})
 
 
-def _unusable(folder: Path, what: str) -> InputError:
+def unusable(folder: Path, what: str) -> InputError:
+    """Returns the error of a checkpoint that cannot be taken up."""
     return InputError(
         f"the checkpoint {what}",
         where=str(folder),
-        hint="delete the folder or pass resume=False to begin anew",
+        hint=_HINT,
     )
 
 

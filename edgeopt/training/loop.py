@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import torch
 
+from edgeopt.boundary import convert
 from edgeopt.data.batches import require_reiterable
 from edgeopt.errors import InputError, PluginError, TrainingError
 from edgeopt.training.checkpoint import (
@@ -17,6 +17,7 @@ from edgeopt.training.checkpoint import (
     load_optimizer,
     optimizer_state,
     read_checkpoint,
+    unusable,
     write_checkpoint,
 )
 from edgeopt.training.history import Epoch, History
@@ -263,16 +264,26 @@ class _Run:
 
     def _resume(self) -> None:
         folder = self.options.folder
-        held = read_checkpoint(folder) if folder is not None and self.options.resume else None
+        if folder is None or not self.options.resume:
+            return
+        held = read_checkpoint(folder)
         if held is None:
             return
+        try:
+            self._take_up(held, str(folder))
+        except InputError:
+            raise
+        except Exception as error:  # torch's own, where facts do not fit the model or each other
+            raise unusable(folder, f"cannot be taken up: {error}"[:500]) from error
+
+    def _take_up(self, held: Checkpoint, where: str) -> None:
         state, tensors = held.state, held.tensors
-        _require_same(state["identity"], self.job.identity, str(folder))
+        _require_same(state["identity"], self.job.identity, where)
         self.job.model.load_state_dict(tensors["model"])
         load_optimizer(self.optimizer, tensors.get("optimizer", {}), state["optimizer"])
         self.epoch, self.done, self.step = state["epoch"], state["done"], state["step"]
         self.sums = dict(state["sums"])
-        self.history = msgspec.convert(state["history"], History)
+        self.history = convert(state["history"], History, where=where)
         self.best = tensors.get("best")
         if self.done:
             self.random = (tensors["random"], state["random"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgeopt.boundary import decode_json, read_file
 from edgeopt.errors import InputError
 from edgeopt.files import write_file
 from edgeopt.tuning.database import TuningDatabase
@@ -50,11 +51,9 @@ def read_records(path: Path) -> list[Record]:
             if stream.read(len(_SQLITE)) == _SQLITE:
                 with TuningDatabase(path, write=False) as database:
                     return list(database.records())
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError("it is too large", where=str(path))
-        lines = path.read_bytes().splitlines()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    lines = bytes(read_file(path, most=_MAX_BYTES)).splitlines()
     return list(_parsed(lines, str(path)))
 
 
@@ -69,6 +68,6 @@ def _parsed(lines: list[bytes], where: str) -> Iterator[Record]:
 
 def _json(line: bytes) -> Any:
     try:
-        return msgspec.json.decode(line)
-    except (ValueError, RecursionError):
+        return decode_json(line, Any, where="")
+    except InputError:
         return None

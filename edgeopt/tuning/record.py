@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any, Literal, get_args
 
 import msgspec
 
+from edgeopt.boundary import convert, decode_json
 from edgeopt.errors import InputError
 
 __all__ = ["STATUSES", "Key", "Record", "parse_record"]
@@ -69,10 +69,11 @@ def parse_record(plain: Any, *, where: str) -> Record:
         InputError: It is none.
     """
     try:
-        record = msgspec.convert(plain, Record)
+        record = convert(plain, Record, where=where)
         _check(record)
-    except (ValueError, RecursionError) as error:
-        what = f"a record of a trial is damaged: {error}"
+    except (ValueError, InputError) as error:
+        said = error.what if isinstance(error, InputError) else error
+        what = f"a record of a trial is damaged: {said}"
         raise InputError(what, where=where, hint="take the file from where it was made") from error
     return record
 
@@ -83,8 +84,8 @@ def _check(record: Record) -> None:
         raise ValueError("a text is too long")
     if not all(msgspec.structs.astuple(record.key)):
         raise ValueError("a part of its key is empty")
-    if record.choices != "default" and not isinstance(json.loads(record.choices), dict):
-        raise ValueError("its choices are no JSON object")
+    if record.choices != "default":
+        decode_json(record.choices, dict[str, Any], where="choices")
     seconds = 0.0 if record.seconds is None else record.seconds
     if not all(math.isfinite(v) and v >= 0 for v in (seconds, record.gain)):
         raise ValueError("a time is not a number above zero")

@@ -71,13 +71,11 @@ def spec_of(kind, context, children=1):
 
 ENUM = json.dumps([{"__enum__": True, "fqn": "evil_module:Kind", "name": "A"}])
 LIBRARY = json.dumps([{"__enum__": True, "fqn": "ctypes:cdll", "name": "./evil.so"}])
-FACTORY = json.dumps(
-    {
-        "default_factory_module": "evil_module",
-        "default_factory_name": "Kind",
-        "dict_context": ["a"],
-    }
-)
+FACTORY = {
+    "default_factory_module": "evil_module",
+    "default_factory_name": "Kind",
+    "dict_context": ["a"],
+}
 
 
 def root_call(document):
@@ -233,6 +231,7 @@ GRAPH = {
     "enum in an ordered dict": out_spec("collections.OrderedDict", ENUM),
     "enum in a deque": out_spec("collections.deque", ENUM),
     "factory of a defaultdict": out_spec("collections.defaultdict", FACTORY),
+    "factory as text": out_spec("collections.defaultdict", json.dumps(FACTORY)),
     "class by its name": out_spec("evil_module.Kind", "null"),
     "enum in a tuple's context": out_spec("evil_module.Kind", ENUM),
     "named tuple by its name": out_spec("collections.namedtuple", '"evil_module.Kind"'),

@@ -2,8 +2,8 @@
 
 Its kernel takes float values, rounds each row to 8 bits with a scale and a zero point of its own,
 multiplies integers, and gives float values again: two to four times as fast as float, and not the
-same numbers. With the rounding written into the program the reference computes it too: parity
-compares like with like, and what the rounding costs is seen where accuracy is measured.
+same numbers. The pass declares so; with the rounding written into the program the reference computes
+it too: parity compares like with like, and what the rounding costs is seen where accuracy is measured.
 
 Requires: a canonical program. Ensures: in an int8-dynamic program every linear with an int8 weight
 reads `round_rows`.
@@ -18,6 +18,7 @@ import torch
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
+from edgeopt.passes import changes_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +52,7 @@ ROUND_ROWS = torch.ops.edgeopt_tflite.round_rows.default
 """The operator; it costs nothing where a linear reads it."""
 
 
+@changes_numbers("linears round each row of their input to 8 bits", min_snr_db=20.0)
 def round_linear_inputs(program: Program) -> Program:
     """Returns the program with `ROUND_ROWS` in front of each linear with an int8 weight."""
     if program.precision != "int8-dynamic":

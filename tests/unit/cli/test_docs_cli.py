@@ -49,6 +49,7 @@ def test_the_figures_of_the_gate_are_those_of_the_code():
         f"at least {limits.min_cosine},",
         f"below {limits.min_cosine_sample},",
         f"at least {100 * limits.min_argmax:g} %",
+        f"at least {limits.min_snr_db:g} dB",
         f"({Request().checks.samples})",
         f"{RUNS} interleaved runs",
         f"above {ROOM}",

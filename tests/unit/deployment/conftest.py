@@ -15,7 +15,19 @@ import time
 import numpy as np
 from edgeopt.contracts import DeviceRuntime, NodeSupport, SupportReport
 from edgeopt.errors import CompileError, DeviceError, TargetError
+from edgeopt.passes import changes_numbers
 from edgeopt.reference_backend import ReferenceBackend
+
+
+def scaled(program, factor):
+    from edgeopt.ir import Editor
+    editor = Editor(program)
+    (last,) = [node for node in editor.graph.nodes if node.op == "output"]
+    (value,) = last.args[0]
+    for name, held in editor.constants.items():
+        if name in [part.name for part in value.all_input_nodes]:
+            editor.constants[name] = held * factor
+    return editor.finish()
 
 
 class Runner:
@@ -81,6 +93,32 @@ FLAWS = {
 """,
     "fine": """
     pass
+""",
+    "halving": """
+    def passes(self, target):
+        return ("flawed_halving:halve",)
+
+
+def halve(program):
+    return scaled(program, 0.5)
+""",
+    "declaring": """
+    def passes(self, target):
+        return ("flawed_declaring:shrink",)
+
+
+@changes_numbers("outputs a twentieth smaller", min_snr_db=20.0)
+def shrink(program):
+    return scaled(program, 0.95)
+""",
+    "understating": """
+    def passes(self, target):
+        return ("flawed_understating:shrink",)
+
+
+@changes_numbers("outputs hardly smaller", min_snr_db=40.0)
+def shrink(program):
+    return scaled(program, 0.95)
 """,
     "tuning": """
     def check_tuning(self, target, device=None):

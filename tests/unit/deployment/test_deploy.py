@@ -308,6 +308,27 @@ def test_max_drop_of_what_is_no_score_is_energy():
         deploy(held.model, **inputs, precision="int8", max_drop=1e-9)
 
 
+def test_a_target_pass_that_errs_fails_parity(backends):
+    backends("halving")
+    with pytest.raises(GateError, match=r"6\.0 dB, asked 30 dB") as raised:
+        deploy(backend="halving", precision="float32")
+    assert "parity" in raised.value.where
+
+
+def test_a_target_pass_may_change_numbers_where_it_says_so(backends):
+    backends("declaring")
+    done = deploy(backend="declaring", precision="float32")
+    assert done.parity.declared.snr_db == pytest.approx(26.0, abs=0.1)
+    assert "outputs a twentieth smaller: 26.0 dB" in str(done)
+    assert done.bundle.golden() is not None
+
+
+def test_a_target_pass_may_not_change_more_than_it_says(backends):
+    backends("understating")
+    with pytest.raises(GateError, match=r"shrink: 26\.0 dB left, declared 40\.0"):
+        deploy(backend="understating", precision="float32")
+
+
 def test_what_runs_elsewhere_only_is_said_not_to_be_checked(backends):
     backends("elsewhere")
     done = deploy(backend="elsewhere")

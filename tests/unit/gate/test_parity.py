@@ -63,7 +63,7 @@ def test_one_bad_sample_among_good_ones_is_noticed():
         calls.append(1)
         return -y if len(calls) == 5 else y
 
-    limits = ParityLimits(min_argmax=0.0, min_cosine=0.0)
+    limits = ParityLimits(min_argmax=0.0, min_cosine=0.0, min_snr_db=-300)
     found = parity("branches", "float32", once, limits=limits)
     assert not found.ok
     assert "a sample with cosine -1" in found.reasons[0]
@@ -79,8 +79,15 @@ def test_float_outputs_have_no_steps():
     assert "steps" not in str(found)
 
 
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_an_output_that_is_too_large_is_noticed_though_its_cosine_is_1(precision):
+    found = parity("residual", precision, lambda y: y * np.float32(1.1))
+    assert found.cosine > 0.9999
+    assert any("20.0 dB, asked 30 dB" in reason for reason in found.reasons)
+
+
 def test_limits_can_be_chosen():
-    limits = ParityLimits(min_argmax=0.0, min_cosine=-1.0, min_cosine_sample=-1.0)
+    limits = ParityLimits(0.0, -1.0, -1.0, min_snr_db=-300)
     assert parity("residual", "int8", lambda y: -y, limits=limits).ok
 
 

@@ -415,7 +415,7 @@ CASES = {
             lambda _, x: functional.scaled_dot_product_attention(
                 x, x, x, attn_mask=x[..., :5] > -9
             ),
-            "slice gt permute matmul mul where add softmax matmul",
+            "slice gt permute matmul mul where add softmax matmul where amax ge where",
             (2, 3, 5, 8),
         ),
         Case(

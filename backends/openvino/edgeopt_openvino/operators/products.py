@@ -8,6 +8,7 @@ import numpy as np
 import openvino.opset13 as op
 import torch
 
+from edgeopt.ir.masks import may_hide_rows
 from edgeopt_openvino import constants
 from edgeopt_openvino.rules import NoRuleError
 
@@ -44,14 +45,33 @@ def attention(e: Emitter, node: Any) -> Any:
         raise NoRuleError("attention with grouped heads; the pass decompose_attention spells it")
     mask = given.get("attn_mask")
     scale = given.get("scale")
-    return op.scaled_dot_product_attention(
+    seen, hidden = (None, None) if mask is None else _seen(e, mask)
+    mixed = op.scaled_dot_product_attention(
         query,
         key,
         value,
-        attention_mask=None if mask is None else e.value(mask),
+        attention_mask=seen,
         scale=None if scale is None else op.constant(scale, constants.element_type(torch.float32)),
         causal=bool(given.get("is_causal")),
     )
+    return mixed if hidden is None else op.select(hidden, constants.array(torch.zeros(1)), mixed)
+
+
+def _seen(e: Emitter, mask: Any) -> tuple[Any, Any]:
+    """Returns the mask, open where it hides a whole row, and which rows these are.
+
+    OpenVINO answers NaN there, torch 0.
+    """
+    value = e.value(mask)
+    if not may_hide_rows(mask, e.program.constants):
+        return value, None
+    last = constants.numbers([-1])
+    if mask.meta["val"].dtype is torch.bool:
+        hidden = op.logical_not(op.reduce_logical_or(value, last, True))  # noqa: FBT003 (keeps it)
+        return op.logical_or(value, hidden), hidden
+    shut = op.less(value, np.array(_LOWEST, np.float32))
+    hidden = op.reduce_logical_and(shut, last, True)  # noqa: FBT003 (keeps the axis)
+    return op.select(hidden, constants.array(torch.zeros(1)), value), hidden
 
 
 def layer_norm(e: Emitter, node: Any) -> Any:

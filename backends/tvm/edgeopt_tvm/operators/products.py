@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tvm import te, tirx
 
 from edgeopt.ir import orders
+from edgeopt.ir.masks import may_hide_rows
 from edgeopt_tvm import kernels, scalars
 from edgeopt_tvm.operators.anchors import anchor_of
 from edgeopt_tvm.operators.normalization import softmax_of
@@ -95,7 +96,11 @@ def attention(e: Emitter, node: Any) -> None:
     scores = kernels.matmul(e.builder, a, b, e.machine)
     scale = given.get("scale") or 1 / math.sqrt(inner)
     scores = _masked(e, e.shaped(scores, (*batch, rows, columns)), given, float(scale))
-    weights = softmax_of(e, e.shaped(scores, (count, rows, columns)))
+    scores = e.shaped(scores, (count, rows, columns))
+    weights = softmax_of(e, scores)
+    mask = given.get("attn_mask")
+    if mask is not None and may_hide_rows(mask, e.program.constants):
+        weights = _without_unseen(e, weights, scores)
     last = e.read(value, orders.identity(rank), real=True).expr
     made = kernels.matmul(
         e.builder, weights, e.shaped(last, (count, columns, value.shape[-1])), e.machine
@@ -131,9 +136,29 @@ def _seen(score: Any, mask: Any) -> Any:
     """Returns ``score`` where a mask of bool lets it through, or with one of floats added."""
     if scalars.kind_of(mask) == "bool":
         return tirx.Select(mask, score, _unseen())
-    return tirx.max(score + scalars.widened(mask, "float32"), _unseen())
+    sum_ = score + scalars.widened(mask, "float32")
+    return tirx.Select(sum_ < scalars.f32(_FLOAT_MIN), _unseen(), tirx.max(sum_, scalars.f32(_LOW)))
+
+
+def _without_unseen(e: Emitter, weights: Any, scores: Any) -> Any:
+    """Puts 0 where nothing is to be seen: what a row shares out that is hidden whole."""
+    shape = tuple(int(d) for d in scores.ty.shape)
+
+    def compute(shares: te.Tensor, seen: te.Tensor) -> te.Tensor:
+        def at(*index: Any) -> Any:
+            hidden = seen(*index) < scalars.f32((_LOW + _UNSEEN) / 2)
+            return tirx.Select(hidden, scalars.f32(0.0), shares(*index))
+
+        return te.compute(shape, at, name="seen")
+
+    return e.te("hide", compute, weights, scores, pattern="elementwise")
+
+
+_FLOAT_MIN = -3.4028234e38
+_LOW, _UNSEEN = -3.0e38, -3.3e38
+"""The lowest score that is still seen, and that of what is not. Differences of both are numbers."""
 
 
 def _unseen() -> Any:
     """Returns a score so low that its share is zero; a difference of two of it is a number."""
-    return scalars.f32(-3.0e38)
+    return scalars.f32(_UNSEEN)
