@@ -33,7 +33,7 @@ def compress(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Program archive to write [default: ./RECIPE.zip]."),
+        typer.Option("--output", "-o", help="Program archive to write. Default: ./RECIPE.zip."),
     ] = None,
     target: Annotated[
         str | None, typer.Option("--target", "-t", help="The device that widths and bits suit.")

@@ -14,7 +14,8 @@ from msgspec import inspect as schema
 from edgeopt.cli.read import SPECIAL, Form, settings
 from edgeopt.errors import ConfigError
 from edgeopt.options import Options, field_help
-from edgeopt.registry.schema import bare, bounds, raise_any
+from edgeopt.registry.schema import raise_any
+from edgeopt.registry.words import bare, bounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,8 +89,19 @@ class _Flag:
     def key(self) -> str:
         return self.name.replace("-", "_")
 
+    @property
+    def panel(self) -> str | None:
+        """The heading in the help: the group."""
+        return self.path[0].capitalize() if len(self.path) > 1 else None
+
     def parameter(self) -> inspect.Parameter:
-        option = typer.Option(*_spelled(self), help=self.help, show_default=self.default or False)
+        usual = f" Default: {self.default}." if self.default else ""
+        option = typer.Option(
+            *_spelled(self),
+            help=f"{self.help}{usual}",
+            show_default=False,
+            rich_help_panel=self.panel,
+        )
         return inspect.Parameter(
             self.key,
             inspect.Parameter.KEYWORD_ONLY,

@@ -41,5 +41,6 @@ class Request(DeployOptions, frozen=True):
             raise InputError(
                 "something lies there already",
                 where=f"output {self.output}",
-                hint="choose another name, remove it, or pass bundle=BundleOptions(overwrite=True)",
+                hint="choose another name, remove it, or replace it: BundleOptions(overwrite=True) in "
+                "Python, --overwrite in the terminal",
             )

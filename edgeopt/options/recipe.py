@@ -16,9 +16,9 @@ class RecipeTraining(Options, frozen=True):
     """How the steps of a recipe are trained.
 
     Attributes:
-        loss: ``loss(output, target)``. Without one students learn from the teacher alone, or from
+        loss: Loss of the task, of ``(output, target)``. Without one students learn from the teacher alone, or from
             the loss that a Hugging Face model returns.
-        teacher: What students learn from; the model as it was given where None.
+        teacher: What students learn from. The model as it was given where None.
         work: Folder in which the result of each step is kept. A run that was killed goes on from
             there, and repeats no finished step.
         resume: Whether to go on where ``work`` holds a run; otherwise it is begun anew there.

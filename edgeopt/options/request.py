@@ -42,16 +42,17 @@ class CommonOptions(Options, frozen=True):
     Attributes:
         example_inputs: A tensor, a tuple, or a dict by argument name. May be left out where the
             model names its own inputs.
-        calibration_data: Real inputs, an iterable of a tensor, a tuple, a dict or ``(inputs,
-            label)``, for example a DataLoader. About 100 inputs are enough. None is ever made up;
-            without any there is no int8.
-        evaluate: ``evaluate(fn) -> float``, higher is better; ``fn`` is called as the model is.
+        calibration_data: Real inputs; about 100 are enough. An iterable of a tensor, a tuple, a dict
+            or ``(inputs, label)``, for example a DataLoader. None is ever made up; without any there
+            is no int8.
+        evaluate: What scores a model, higher is better. ``evaluate(fn) -> float``, where ``fn`` is
+            called as the model is.
         max_drop: How far the score may fall below the float model's. Without ``evaluate``: how large
             a share of the samples may name another class than float does; of outputs that are not
             class scores, the energy of the error over that of the signal (0.01: 20 dB).
-        device: Where to verify and measure: ``local``, ``emulated``, ``ssh://pi@host``, a name from
-            `edgeopt devices`, a `Device`, or None.
-        quantization: How to quantize; None leaves it to edgeopt.
+        device: Where to verify and measure: ``local``, ``emulated``, ``ssh://pi@host`` or a name from
+            `edgeopt devices`. In Python also a `Device`; None for nowhere.
+        quantization: How to quantize. None leaves it to edgeopt.
         progress: Called with (stage, done, total).
         watch: Called with an event after each trial.
     """

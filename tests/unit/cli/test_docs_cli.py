@@ -37,7 +37,7 @@ def test_options_in_the_page_exist():
         word
         for command in get_command(app).commands.values()
         for parameter in command.params
-        for word in parameter.opts
+        for word in (*parameter.opts, *parameter.secondary_opts)
     }
     named = set(re.findall(r"`(--?[a-z][a-z-]*)", page("cli.md")))
     assert named <= options | {"--help", "--debug"}

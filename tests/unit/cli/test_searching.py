@@ -44,8 +44,8 @@ def test_a_budget_that_cannot_be_met(edgeopt, folder):
         (("--prefer", "scor"), "score"),
         (("-p", "int9"), "int8"),
         (("--max-latency-ms", "3"), "no latency can be measured"),
-        (("--prune", "2"), "between 0 and 1"),
-        (("-s", "colour=1"), "no setting colour"),
+        (("--prune", "2"), "--prune: expected shares from 0 to below 1, got 2.0"),
+        (("-s", "colour=1"), "--set.colour: expected one of the fields"),
     ],
 )
 def test_wrong_options(edgeopt, words, said):

@@ -6,7 +6,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from edgeopt.errors import InputError
+from edgeopt.errors import ConfigError, InputError
+from edgeopt.options import SearchOptions
 from edgeopt.searching.budget import Budget, best_of, nearest_to, pareto_front
 from edgeopt.searching.configuration import Configuration
 from edgeopt.searching.result import SearchResult
@@ -102,15 +103,15 @@ def test_where_everything_failed_the_reason_is_said():
 @pytest.mark.parametrize("name", ["max_drop", "max_latency_ms", "max_size_mb"])
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "1", True])
 def test_a_wrong_limit_is_named(name, value):
-    with pytest.raises(InputError) as caught:
-        Budget(1.0, **{name: value}).check()
+    with pytest.raises(ConfigError) as caught:
+        SearchOptions(**{name: value})
     assert caught.value.where == name
 
 
 def test_a_latency_of_nothing_is_no_limit_but_a_drop_of_nothing_is():
-    Budget(1.0, max_drop=0).check()
-    with pytest.raises(InputError, match="above 0"):
-        Budget(1.0, max_latency_ms=0).check()
+    assert SearchOptions(max_drop=0).max_drop == 0.0
+    with pytest.raises(ConfigError, match="above 0"):
+        SearchOptions(max_latency_ms=0)
 
 
 def test_the_table_holds_the_front():

@@ -166,7 +166,7 @@ def test_any_trial_can_be_deployed(found):
 
 
 def test_an_unknown_option_of_deploy_is_named(found):
-    with pytest.raises(InputError, match="no option colour"):
+    with pytest.raises(InputError, match='no keyword "colour"'):
         found[0].deploy(colour="red")
 
 
@@ -409,13 +409,13 @@ def test_the_same_program_is_measured_once():
         ({"max_size_mb": float("nan")}, "max_size_mb", "above 0"),
         ({"evaluate": 3}, "evaluate", "expected a function"),
         ({"finetune": "train"}, "finetune", "expected a function"),
-        ({"backends": "tflite"}, "backends", "list of names"),
-        ({"backends": []}, "backends", "list of names"),
-        ({"precisions": ["int9"]}, "precisions", "int8"),
+        ({"backends": "tflite"}, "backends", "a list of 1 or more strings"),
+        ({"backends": []}, "backends", "a list of 1 or more strings"),
+        ({"precisions": ["int9"]}, "precisions[0]", "int8"),
         ({"quantization": {"precision": "int8"}}, "quantization", "part of the search"),
-        ({"quantization": {"colour": 1}}, "quantization", "no setting colour"),
-        ({"pruning": [1.5]}, "pruning", "between 0 and 1"),
-        ({"pruning": "half"}, "pruning", "got a str"),
+        ({"quantization": {"colour": 1}}, "quantization.colour", "expected one of the fields"),
+        ({"pruning": [1.5]}, "pruning", "expected shares from 0 to below 1"),
+        ({"pruning": "half"}, "pruning", "expected shares, true"),
         ({"evaluate": None, "calibration_data": None}, "search", "nothing to tell good from bad"),
         ({"calibration_data": None, "precisions": ["int8"]}, "calibration_data", "real inputs"),
     ],

@@ -109,15 +109,6 @@ def test_events_say_how_far_it_is(task, toy, scripted, tune):
     assert events[-1].left_s == 0
 
 
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        (TuneOptions(), "no budget"),
-        (TuneOptions(trials=-1), "0 or more"),
-        (TuneOptions(minutes=-1.0), "0 or more"),
-        (TuneOptions(trials=1, limit_s=0.0), "above zero"),
-    ],
-)
-def test_a_wrong_budget_is_refused(options, told):
-    with pytest.raises(InputError, match=told):
-        check_options(options)
+def test_a_budget_of_nothing_is_refused():
+    with pytest.raises(InputError, match="no budget"):
+        check_options(TuneOptions())

@@ -1,0 +1,122 @@
+"""Whether a value is what a field holds, and what it becomes there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
+from typing import Any
+
+from msgspec import inspect as schema
+
+from edgeopt.registry.words import plain_type
+
+__all__ = ["chosen", "converted", "counted", "fits", "listed"]
+
+_LARGEST = 2**63 - 1  # what a file, and every library below, holds as a whole number
+
+
+def fits(kind: schema.Type, value: Any, extra: Mapping[str, Any]) -> bool:
+    """Returns whether a field of ``kind`` may hold ``value``."""
+    if (special := extra.get("kind")) is not None:
+        known = isinstance(value, str) and value in special.choices
+        return known or bool(special.fits(value))
+    test = _TESTS.get(type(kind))
+    return test is not None and test(kind, value)
+
+
+def _is_whole(kind: schema.Type, value: Any) -> bool:
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    return whole and abs(int(value)) <= _LARGEST and _within(kind, int(value))
+
+
+def _is_number(kind: schema.Type, value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        number = float(value)
+    except (OverflowError, ValueError):  # a whole number beyond the largest float
+        return False
+    return math.isfinite(number) and _within(kind, number)
+
+
+def _within(kind: Any, value: float) -> bool:
+    return (
+        (kind.ge is None or value >= kind.ge)
+        and (kind.gt is None or value > kind.gt)
+        and (kind.le is None or value <= kind.le)
+        and (kind.lt is None or value < kind.lt)
+    )
+
+
+_TESTS: dict[type[schema.Type], Callable[[Any, Any], bool]] = {
+    schema.AnyType: lambda _, _value: True,
+    schema.LiteralType: lambda kind, value: type(value) in {str, int} and value in kind.values,
+    schema.StrType: lambda kind, value: (
+        isinstance(value, str) and len(value) >= (kind.min_length or 0)
+    ),
+    schema.BoolType: lambda _, value: isinstance(value, bool),
+    schema.IntType: _is_whole,
+    schema.FloatType: _is_number,
+    schema.StructType: lambda kind, value: isinstance(value, kind.cls),
+    schema.UnionType: lambda kind, value: any(fits(*_swap(one, value)) for one in kind.types),
+}
+
+
+def counted(kind: schema.VarTupleType, count: int) -> bool:
+    """Returns whether a list of ``count`` items is neither too short nor too long."""
+    return (kind.min_length or 0) <= count <= (kind.max_length or count)
+
+
+def converted(kind: schema.Type, value: Any, extra: Mapping[str, Any]) -> Any:
+    """Returns ``value``, which fits, as the field holds it."""
+    if (special := extra.get("kind")) is not None:
+        return special.convert(value)
+    if isinstance(kind, schema.IntType):
+        return int(value)
+    return float(value) if isinstance(kind, schema.FloatType) else value
+
+
+def _swap(kind: schema.Type, value: Any) -> tuple[schema.Type, Any, dict[str, Any]]:
+    bare, extra = plain_type(kind)
+    return bare, value, extra
+
+
+def _alike(kind: schema.Type, value: Any) -> bool:
+    """Returns whether ``value`` is of the type ``kind``, its bounds aside."""
+    if isinstance(kind, schema.StructType | schema.DictType):
+        return isinstance(value, Mapping)
+    if isinstance(kind, schema.IntType | schema.FloatType):
+        return isinstance(value, Real) and not isinstance(value, bool)
+    return isinstance(kind, schema.VarTupleType) and isinstance(value, list | tuple)
+
+
+def listed(value: Any, extra: Mapping[str, Any]) -> list[Any] | tuple[Any, ...] | None:
+    """Returns the items of a list; None where it is none. One name may stand for a list of it."""
+    if extra.get("single") and isinstance(value, str):
+        return (value,)
+    return value if isinstance(value, list | tuple) else None
+
+
+def chosen(kind: schema.Type, value: Any) -> tuple[schema.Type, dict[str, Any]]:
+    """Returns the member of a union that ``value`` is most like, and what was said beside the type."""
+    kind, extra = plain_type(kind)
+    if not isinstance(kind, schema.UnionType):
+        return kind, extra
+    members = [one for one in kind.types if not isinstance(one, schema.NoneType)]
+    if value is None and len(members) < len(kind.types):
+        return schema.AnyType(), {}
+    if len(members) == 1:
+        return plain_type(members[0])
+    fitting = [one for one in members if fits(*_swap(one, value))]
+    likely = [one for one in members if _alike(plain_type(one)[0], value)]
+    found = next(iter([*fitting, *_tagged(members, value), *likely]), None)
+    return (schema.UnionType(tuple(members)), {}) if found is None else plain_type(found)
+
+
+def _tagged(members: list[schema.Type], value: Any) -> list[schema.Type]:
+    """Returns the Struct whose tag the table ``value`` bears."""
+    tables = [one for one in members if isinstance(one, schema.StructType) and one.tag_field]
+    if not isinstance(value, Mapping):
+        return []
+    return [one for one in tables if value.get(one.tag_field) == one.tag]
