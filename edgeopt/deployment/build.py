@@ -73,7 +73,8 @@ def build(
         program, target, backend, options=options, progress=progress
     )
     changes = number_changes(backend.passes(target))
-    specified = run_passes(program, changes)
+    specs = [one for one in backend.passes(target) if getattr(one, "name", one) in changes]
+    specified = run_passes(program, specs)
     made = Build(program, lowered, specified, changes, support, artifact, None)
     try:
         return replace(made, runner=backend.load(artifact, threads=options.threads))

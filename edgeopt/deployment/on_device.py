@@ -111,12 +111,10 @@ def with_parity(
     Raises:
         GateError: The device's outputs are not near enough; carries the deployment.
     """
-    samples, request = baseline.samples, job.request
-    specified = checked.build.specified
+    samples, request, specified = baseline.samples, job.request, checked.build.specified
     got = held.run(samples.checks, threads=request.bundle.threads)
-    outputs = compare_outputs(
-        specified.signature, checked.gate.reference, got, output_steps(specified)
-    )
+    steps = output_steps(specified)
+    outputs = compare_outputs(specified.signature, checked.gate.reference, got, steps)
     limits, where = request.checks.parity, held.device.name
     parity = Parity(outputs, len(got), samples.kind, limits, where)
     warnings = tuple(w for w in deployment.warnings if not w.startswith(NOT_HERE))
