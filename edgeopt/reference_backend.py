@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.contracts import Artifact, DeviceRuntime, NodeSupport, SupportReport, Wheel
+from edgeopt.contracts import Artifact, DeviceRuntime, Lowered, NodeSupport, SupportReport, Wheel
 from edgeopt.errors import TargetError
 
 if TYPE_CHECKING:
@@ -74,19 +74,25 @@ class ReferenceBackend:
         """Returns nothing: the reference runs the program as it is."""
         return ()
 
-    def support(self, program: Program, target: Target) -> SupportReport:
-        """Returns one verdict for each operator: torch runs them all."""
-        nodes = [n for n in program.graph.nodes if n.op == "call_function"]
-        return SupportReport(self.name, target.name, tuple(_verdict(program, n) for n in nodes))
-
-    def compile(
+    def lower(
         self,
         program: Program,
         target: Target,
+        progress: Progress | None = None,  # noqa: ARG002 (it takes no time)
+    ) -> Lowered:
+        """Returns the program as it is: torch runs every operator."""
+        nodes = [n for n in program.graph.nodes if n.op == "call_function"]
+        verdicts = tuple(_verdict(program, n) for n in nodes)
+        return Lowered(program, target, SupportReport(self.name, target.name, verdicts))
+
+    def compile(
+        self,
+        lowered: Lowered,
         options: CompileOptions,  # noqa: ARG002 (nothing to choose)
         progress: Progress | None = None,
     ) -> Artifact:
         """Returns the program's archive."""
+        program, target = lowered.program, lowered.target
         archive = _archive(program)
         if progress is not None:
             progress("compile", 1, 1)

@@ -1,7 +1,7 @@
 """The few nouns that core, backends, targets and devices share. No toolchain is imported here."""
 
 from edgeopt.contracts.artifact import Artifact, DeviceRuntime, Wheel
-from edgeopt.contracts.backend import Backend, CompileOptions, Progress
+from edgeopt.contracts.backend import Backend, CompileOptions, Lowered, Progress
 from edgeopt.contracts.device import Completed, Device, ForwardsPorts
 from edgeopt.contracts.runner import Runner
 from edgeopt.contracts.signature import Signature, TensorSpec
@@ -24,6 +24,7 @@ __all__ = [
     "Device",
     "DeviceRuntime",
     "ForwardsPorts",
+    "Lowered",
     "NodeSupport",
     "Progress",
     "Runner",

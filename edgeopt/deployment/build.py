@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.deployment.choose import require_supported
 from edgeopt.errors import DeviceError, InputError
+from edgeopt.lowering import lower_once, require_supported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Artifact,
         Backend,
         CompileOptions,
+        Lowered,
         Progress,
         Runner,
         SupportReport,
@@ -32,19 +33,27 @@ class Build:
 
     Attributes:
         program: The compressed program, the same for every target.
-        lowered: The program after the target passes: what was compiled.
-        support: The backend's verdicts on ``program``.
+        lowering: What the backend wrote of it, with its verdicts.
         artifact: What the backend made.
         runner: The artefact, loaded on this machine; None where it only runs elsewhere.
         not_here: Why it does not run here; empty where it does.
     """
 
     program: Program
-    lowered: Program
-    support: SupportReport
+    lowering: Lowered
     artifact: Artifact
     runner: Runner | None
     not_here: str = ""
+
+    @property
+    def lowered(self) -> Program:
+        """The program after the target passes: what was compiled."""
+        return self.lowering.program
+
+    @property
+    def support(self) -> SupportReport:
+        """The backend's verdicts on ``program``."""
+        return self.lowering.support
 
     def close(self) -> None:
         """Releases the runner."""
@@ -66,14 +75,14 @@ def build(
         UnsupportedError: An operator cannot be run; carries the report.
         CompileError: The toolchain failed.
     """
-    lowered, support, artifact = compile_program(
+    lowering, artifact = compile_program(
         program, target, backend, options=options, progress=progress
     )
     try:
         runner = backend.load(artifact, threads=options.threads)
     except DeviceError as error:
-        return Build(program, lowered, support, artifact, None, str(error))
-    return Build(program, lowered, support, artifact, runner)
+        return Build(program, lowering, artifact, None, str(error))
+    return Build(program, lowering, artifact, runner)
 
 
 def compile_program(
@@ -83,20 +92,16 @@ def compile_program(
     *,
     options: CompileOptions,
     progress: Progress,
-) -> tuple[Program, SupportReport, Artifact]:
-    """Returns the lowered program, the verdicts and the artefact.
+) -> tuple[Lowered, Artifact]:
+    """Returns what the backend wrote of ``program``, and the artefact.
 
     Raises:
         UnsupportedError: An operator cannot be run; carries the report.
         CompileError: The toolchain failed.
     """
-    from edgeopt.passes import run_passes  # noqa: PLC0415 (torch)
-
-    support = backend.support(program, target)
-    require_supported(support)
-    lowered = run_passes(program, backend.passes(target))
-    artifact = backend.compile(lowered, target, options, progress)
-    return lowered, support, artifact
+    lowered = lower_once(backend, program, target, progress)
+    require_supported(lowered.support)
+    return lowered, backend.compile(lowered, options, progress)
 
 
 def quantized(

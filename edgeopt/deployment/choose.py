@@ -14,18 +14,16 @@ from edgeopt.errors import (
     TargetError,
     UnsupportedError,
 )
+from edgeopt.lowering import lower_once, require_supported
 from edgeopt.registry.plugins import find_backend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeopt.contracts import Backend, SupportReport, Target
+    from edgeopt.contracts import Backend, Target
     from edgeopt.ir import Program
 
 __all__ = ["Candidate", "Choice", "choose_backend", "choose_precision"]
-
-NAMED = 3
-"""How many unsupported operators a reason names."""
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -161,27 +159,8 @@ def _usable(name: str, target: Target, precision: str, program: Program | None) 
         )
     backend.device_runtime(target)
     if program is not None:
-        require_supported(backend.support(program, target))
+        require_supported(lower_once(backend, program, target).support)
     return backend
-
-
-def require_supported(report: SupportReport) -> None:
-    """Checks that every node can run.
-
-    Raises:
-        UnsupportedError: One cannot; operators and source lines are named.
-    """
-    if report.ok:
-        return
-    lacking = report.unsupported
-    shown = [f"{n.operator} ({n.source or n.module or n.node}): {n.reason}" for n in lacking]
-    more = f" and {len(lacking) - NAMED} more" if len(lacking) > NAMED else ""
-    raise UnsupportedError(
-        f"{len(lacking)} operators do not run: {'; '.join(shown[:NAMED])}{more}",
-        where=f"{report.backend} on {report.target}",
-        hint="replace the operator in the model, or try another backend",
-        report=report,
-    )
 
 
 def _first(target: Target, place: int) -> str:

@@ -16,6 +16,7 @@ from edgeopt.errors import InputError
 from edgeopt.gate.parity import run_all
 from edgeopt.ir import Program, ReferenceRunner
 from edgeopt.ir.inputs import calibration_samples
+from edgeopt.lowering import shared_lowerings
 from edgeopt.registry import find_target
 
 if TYPE_CHECKING:
@@ -46,14 +47,15 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
     _require_program(program)
     Request(backend=backend, output=output, threads=threads, overwrite=overwrite).check()
     found = find_target(target)
-    chosen = choose_backend(
-        found, backend=backend, precision=program.precision, program=program
-    ).backend
-    lowered, support, artifact = compile_program(
-        program, found, chosen, options=CompileOptions(threads), progress=progress or silent
-    )
-    golden = None if samples is None else _golden(lowered, samples)
-    report = {"values": value_rows(lowered, support)}
+    with shared_lowerings():
+        chosen = choose_backend(
+            found, backend=backend, precision=program.precision, program=program
+        ).backend
+        lowered, artifact = compile_program(
+            program, found, chosen, options=CompileOptions(threads), progress=progress or silent
+        )
+    golden = None if samples is None else _golden(lowered.program, samples)
+    report = {"values": value_rows(lowered.program, lowered.support)}
 
     def write(path: Path) -> Bundle:
         runtime = chosen.device_runtime(found)

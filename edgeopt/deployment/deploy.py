@@ -18,6 +18,7 @@ from edgeopt.deployment.samples import collect_samples
 from edgeopt.deployment.tune import tuned, with_tuning_backend
 from edgeopt.deployment.warn import collect_warnings
 from edgeopt.errors import GateError, InputError
+from edgeopt.lowering import shared_lowerings
 from edgeopt.registry import find_backend, find_target
 
 if TYPE_CHECKING:
@@ -73,17 +74,18 @@ def run_deployment(model: Any, target: str | Path | Target, request: Request) ->
         CompileError: The toolchain failed.
         GateError: The result falls short of what was asked; carries the deployment.
     """
-    plan, program = plan_deployment(model, target, request)
-    if program is None:
-        raise InputError("there is no model", where="model")
-    samples = _samples(program, plan, request, model)
-    side = _float_side(model, program, request, samples)
-    found = find_target(target)
+    with shared_lowerings():
+        plan, program = plan_deployment(model, target, request)
+        if program is None:
+            raise InputError("there is no model", where="model")
+        samples = _samples(program, plan, request, model)
+        side = _float_side(model, program, request, samples)
+        found = find_target(target)
 
-    def run(one: Plan) -> Deployment:
-        return carry_out(one, found, side)
+        def run(one: Plan) -> Deployment:
+            return carry_out(one, found, side)
 
-    return run(plan) if request.backend != "auto" else deploy_auto(plan, found, side, run)
+        return run(plan) if request.backend != "auto" else deploy_auto(plan, found, side, run)
 
 
 def carry_out(plan: Plan, target: Target, side: FloatSide) -> Deployment:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts import TuneOptions, TunesKernels
 from edgeopt.errors import EdgeoptError, InputError, PluginError
+from edgeopt.lowering import require_supported
 from edgeopt.registry import backends, find_backend, find_target
 
 if TYPE_CHECKING:
@@ -67,9 +68,7 @@ def tune_model(model: Any, target: str | Path | Target, request: Request) -> Tun
         EdgeoptError: What planning, quantizing and the backend raise.
     """
     from edgeopt.deployment.build import quantized  # noqa: PLC0415 (torch)
-    from edgeopt.deployment.choose import require_supported  # noqa: PLC0415
     from edgeopt.deployment.deploy import calibration_of, plan_deployment  # noqa: PLC0415
-    from edgeopt.passes import run_passes  # noqa: PLC0415
 
     plan, program = plan_deployment(model, target, request)
     found, backend = find_target(target), find_backend(plan.backend)
@@ -77,9 +76,9 @@ def tune_model(model: Any, target: str | Path | Target, request: Request) -> Tun
         raise InputError("there is nothing to tune", where="tune")
     samples = calibration_of(program, plan, request, model)
     program = quantized(program, samples, plan.quantization, progress=request.progress)
-    require_supported(backend.support(program, found))
-    lowered = run_passes(program, backend.passes(found))
-    return _run(backend, lowered, found, request)
+    lowered = backend.lower(program, found, request.progress)
+    require_supported(lowered.support)
+    return _run(backend, lowered.program, found, request)
 
 
 def _run(backend: TunesKernels, lowered: Program, target: Target, request: Request) -> TuningReport:

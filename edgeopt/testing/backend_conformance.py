@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pytest
 
-from edgeopt.contracts import Artifact, Backend, CompileOptions, SupportReport
+from edgeopt.contracts import Artifact, Backend, CompileOptions, Lowered, SupportReport
 from edgeopt.errors import InputError, UnsupportedError
 from edgeopt.testing.specimens import SPECIMENS, program_of, specimen, unsupported_model
 
@@ -33,7 +33,7 @@ class Compiled:
     """A specimen, compiled and loaded."""
 
     program: Program
-    lowered: Program
+    lowered: Lowered
     artifact: Artifact
     runner: Runner
 
@@ -113,7 +113,7 @@ class BackendConformance:
     ) -> None:
         self._need(backend, target, precision)
         program = program_of(name, precision)
-        report = backend.support(program, target)
+        report = backend.lower(program, target).support
         assert isinstance(report, SupportReport)
         assert (report.backend, report.target) == (backend.name, target.name)
         calls = [node.name for node in program.graph.nodes if node.op == "call_function"]
@@ -126,7 +126,7 @@ class BackendConformance:
                 assert node.reason, f"{node.node} is {node.verdict} without a reason"
 
     def test_support_names_source_lines(self, backend: Backend, target: Target) -> None:
-        report = backend.support(program_of("residual", "float32"), target)
+        report = backend.lower(program_of("residual", "float32"), target).support
         assert any(
             node.source.startswith(("edgeopt/testing", "specimens.py")) for node in report.nodes
         )
@@ -141,14 +141,15 @@ class BackendConformance:
 
         held = unsupported_model()
         program = capture(held.model, held.example)
-        report = backend.support(program, target)
+        lowered = backend.lower(program, target)
+        report = lowered.support
         assert not report.ok
         (bad,) = report.unsupported
         assert "bessel" in bad.operator
         assert "specimens.py:" in bad.source
         assert bad.reason
         with pytest.raises(UnsupportedError) as caught:
-            backend.compile(program, target, CompileOptions())
+            backend.compile(lowered, CompileOptions())
         assert caught.value.report is not None
         assert "bessel" in str(caught.value) + str(caught.value.report)
 
@@ -182,9 +183,11 @@ class BackendConformance:
         self, backend: Backend, target: Target, precision: str
     ) -> None:
         made = self._compiled(backend, target, "residual", precision)
-        again = backend.compile(made.lowered, target, CompileOptions())
-        assert again.files == made.artifact.files
-        assert again.metadata == made.artifact.metadata
+        lowered_again = backend.lower(program_of("residual", precision), target)
+        for lowered in (made.lowered, lowered_again):
+            again = backend.compile(lowered, CompileOptions())
+            assert again.files == made.artifact.files
+            assert again.metadata == made.artifact.metadata
 
     def test_artifact_says_what_it_is(self, backend: Backend, target: Target) -> None:
         made = self._compiled(backend, target, "residual", "int8")
@@ -195,7 +198,7 @@ class BackendConformance:
         assert artifact.signature == made.program.signature
         assert artifact.entry in artifact.files
         assert artifact.size_bytes > 0
-        assert artifact.program_digest == made.lowered.digest
+        assert artifact.program_digest == made.lowered.program.digest
         assert artifact.tools
         assert sum(artifact.operators.values()) > 0
 
@@ -208,8 +211,13 @@ class BackendConformance:
 
     def test_reports_progress(self, backend: Backend, target: Target) -> None:
         seen: list[tuple[str, float, float]] = []
-        made = self._compiled(backend, target, "perceptron", "float32")
-        backend.compile(made.lowered, target, CompileOptions(), lambda *step: seen.append(step))
+        self._need(backend, target, "float32")
+
+        def note(stage: str, done: float, total: float) -> None:
+            seen.append((stage, done, total))
+
+        lowered = backend.lower(program_of("perceptron", "float32"), target, note)
+        backend.compile(lowered, CompileOptions(), note)
         assert seen
         assert all(stage and 0 <= done <= total for stage, done, total in seen)
 
@@ -334,23 +342,22 @@ class BackendConformance:
 
         made = self._compiled(backend, target, name, precision, **settings)
         samples = [tuple(t.numpy() for t in sample) for sample in specimen(name).samples]
-        reference = run_all(ReferenceRunner(made.lowered), samples)
-        parity = check_parity(made.runner, made.lowered, samples, reference)
+        lowered = made.lowered.program
+        reference = run_all(ReferenceRunner(lowered), samples)
+        parity = check_parity(made.runner, lowered, samples, reference)
         assert parity.ok, f"{parity}: {'; '.join(parity.reasons)}"
 
     def _compiled(
         self, backend: Backend, target: Target, name: str, precision: str, **settings: Any
     ) -> Compiled:
-        from edgeopt.passes import run_passes  # noqa: PLC0415 (torch)
-
         if name in self.refused:
             pytest.skip(f"refused: {self.refused[name]}")
         self._need(backend, target, precision)
         key = (type(backend), target.name, name, precision, str(settings))
         if key not in self._made:
             program = program_of(name, precision, **settings)
-            lowered = run_passes(program, backend.passes(target))
-            artifact = backend.compile(lowered, target, CompileOptions())
+            lowered = backend.lower(program, target)
+            artifact = backend.compile(lowered, CompileOptions())
             self._made[key] = Compiled(program, lowered, artifact, backend.load(artifact))
         return self._made[key]
 

@@ -9,7 +9,7 @@ import openvino as ov
 import openvino.opset13 as op
 import torch
 
-from edgeopt.errors import CompileError
+from edgeopt.lowering import NoRuleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,10 +39,10 @@ def element_type(dtype: torch.dtype) -> ov.Type:
     """Returns OpenVINO's name of ``dtype``.
 
     Raises:
-        CompileError: It has none.
+        NoRuleError: It has none.
     """
     if dtype not in _TYPES:
-        raise CompileError(f"OpenVINO has no type {dtype}")
+        raise NoRuleError(f"OpenVINO has no type {dtype}")
     return _TYPES[dtype]
 
 

@@ -1,62 +1,24 @@
-"""Says of each node how it would run: from what the emitter writes for it."""
+"""Says of a node how it would run: from what the emitter has written for it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeopt.contracts import NodeSupport, SupportReport
 from edgeopt.ir import ops
-from edgeopt.ir.source import module_path, operator_name, source_line
 from edgeopt_tflite.kernels import LARGEST_FACTOR
 
 if TYPE_CHECKING:
     import torch
 
-    from edgeopt.contracts import Target
     from edgeopt.contracts.support import Verdict
     from edgeopt.ir import Program
     from edgeopt_tflite.emitter import Emitter
 
-__all__ = ["report_of"]
+__all__ = ["written_verdict"]
 
 
-def report_of(
-    program: Program, lowered: Program, target: Target, emitter: Emitter
-) -> SupportReport:
-    """Returns one verdict for each operator of ``program``.
-
-    Args:
-        program: As it was before the target passes.
-        lowered: After them: what ``emitter`` has written.
-        target: The target.
-        emitter: The emitter, after its run.
-    """
-    kept = {node.name: operator_name(node) for node in lowered.graph.nodes}
-    nodes = [n for n in program.graph.nodes if n.op == "call_function"]
-    verdicts = []
-    for node in nodes:
-        if kept.get(node.name) == operator_name(node):
-            verdict, reason = _verdict(emitter, lowered, node)
-        else:
-            verdict, reason = "float", "a target pass spells it as float operators"
-        verdicts.append(_entry(node, verdict, reason))
-    return SupportReport("tflite", target.name, tuple(verdicts))
-
-
-def _entry(node: torch.fx.Node, verdict: Verdict, reason: str) -> NodeSupport:
-    return NodeSupport(
-        node=node.name,
-        operator=operator_name(node),
-        verdict=verdict,
-        reason=reason,
-        source=source_line(node),
-        module=module_path(node),
-    )
-
-
-def _verdict(emitter: Emitter, program: Program, node: torch.fx.Node) -> tuple[Verdict, str]:
-    if node.name in emitter.unsupported:
-        return "unsupported", emitter.unsupported[node.name]
+def written_verdict(emitter: Emitter, node: torch.fx.Node) -> tuple[Verdict, str]:
+    """Returns how LiteRT runs a node that ``emitter`` has written, and why it is not integer."""
     written = [emitter.model.operators[i] for i in emitter.emitted.get(node.name, [])]
     computing = [op for op in written if op[0] not in ("DEQUANTIZE", "QUANTIZE")]
     if not written:
@@ -67,7 +29,7 @@ def _verdict(emitter: Emitter, program: Program, node: torch.fx.Node) -> tuple[V
     )  # fmt: skip
     if computing and not floats:
         return "integer", ""
-    return "float", _why_float(emitter, program, node)
+    return "float", _why_float(emitter, emitter.program, node)
 
 
 def _why_float(emitter: Emitter, program: Program, node: torch.fx.Node) -> str:

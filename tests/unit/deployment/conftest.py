@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 HEAD = """
 import time
 import numpy as np
-from edgeopt.contracts import DeviceRuntime, NodeSupport, SupportReport
+from edgeopt.contracts import DeviceRuntime, Lowered, NodeSupport, SupportReport
 from edgeopt.errors import CompileError, DeviceError, TargetError
 from edgeopt.reference_backend import ReferenceBackend
 
@@ -51,10 +51,10 @@ FLAWS = {
         return Runner(super().load(artifact, threads=threads), lambda y: time.sleep(pause) or y)
 """,
     "narrow": """
-    def support(self, program, target):
+    def lower(self, program, target, progress=None):
         bad = [NodeSupport(n.name, str(n.target), "unsupported", "it has no such kernel", "m.py:3")
                for n in program.graph.nodes if n.op == "call_function"]
-        return SupportReport(self.name, target.name, tuple(bad))
+        return Lowered(program, target, SupportReport(self.name, target.name, tuple(bad)))
 """,
     "absent": """
     def available(self):
@@ -76,7 +76,7 @@ FLAWS = {
         raise TargetError("no runtime exists for it")
 """,
     "breaking": """
-    def compile(self, program, target, options, progress=None):
+    def compile(self, lowered, options, progress=None):
         raise CompileError("the toolchain fell over")
 """,
     "fine": """
@@ -99,11 +99,11 @@ FLAWS = {
         return TuningReport(self.name, target.name, str(path), (kernel,), options.trials, 0,
                             {"wrong": 1}, 1.5, stopped, ())
 
-    def compile(self, program, target, options, progress=None):
+    def compile(self, lowered, options, progress=None):
         import pathlib
         path = pathlib.Path(options.tuning_database)
         found = path.read_text() if path.is_file() else "nothing"
-        artifact = super().compile(program, target, options, progress)
+        artifact = super().compile(lowered, options, progress)
         import msgspec
         return msgspec.structs.replace(artifact, operators={f"tuned with {found}": 1})
 """,

@@ -75,7 +75,7 @@ def _axes_of(node: torch.fx.Node) -> list[Axis]:
     return [Axis(size[i], kernel[i], stride[i], 1, padding[i], out[i]) for i in range(2)]
 
 
-@lowers(aten.avg_pool2d.default, check=_average_check)
+@lowers(aten.avg_pool2d.default, refusal=_average_check)
 def _average_pool(e: Emitter, node: torch.fx.Node) -> None:
     """TFLite leaves padding out of the mean; where torch counts it, zeros are added in front."""
     integer = e.is_integer(node)

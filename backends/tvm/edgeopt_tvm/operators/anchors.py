@@ -14,8 +14,8 @@ import torch
 from tvm import relax, te
 
 from edgeopt.ir import ops
+from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import scalars
-from edgeopt_tvm.rules import NoRuleError
 
 if TYPE_CHECKING:
     from edgeopt.ir import QuantSpec
