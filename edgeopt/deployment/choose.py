@@ -15,7 +15,7 @@ from edgeopt.errors import (
     UnsupportedError,
 )
 from edgeopt.lowering import lower_once, require_supported
-from edgeopt.registry.plugins import find_backend
+from edgeopt.registry.plugins import backends, find_backend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgeopt.contracts import Backend, Target
     from edgeopt.ir import Program
 
-__all__ = ["Candidate", "Choice", "choose_backend", "choose_precision"]
+__all__ = ["Candidate", "Choice", "choose_backend", "choose_precision", "considered_backends"]
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -55,7 +55,7 @@ def choose_backend(
     precision: str = "auto",
     program: Program | None = None,
 ) -> Choice:
-    """Returns the first backend that can do it, in the target's order of preference.
+    """Returns the first backend that can do it, in the order of `considered_backends`.
 
     Args:
         target: The device.
@@ -69,7 +69,7 @@ def choose_backend(
         TargetError: The one asked for has no runtime for the device.
         UnsupportedError: The program has an operator that none of them runs; carries the report.
     """
-    names: Sequence[str] = target.backends if backend == "auto" else (backend,)
+    names = considered_backends(target) if backend == "auto" else (backend,)
     considered: list[Candidate] = []
     refusals: list[EdgeoptError] = []
     for place, name in enumerate(names):
@@ -79,13 +79,30 @@ def choose_backend(
             considered.append(Candidate(name, chosen=False, reason=_one_line(error)))
             refusals.append(error)
             continue
-        why = "asked for" if backend != "auto" else _first(target, place)
+        why = "asked for" if backend != "auto" else _first(target, names, place)
         considered.append(Candidate(name, chosen=True, reason=why))
         rest = [
             Candidate(n, chosen=False, reason=f"{name} comes first") for n in names[place + 1 :]
         ]
         return Choice(found, (*considered, *rest))
     raise _none_left(target, backend, considered, refusals)
+
+
+def considered_backends(target: Target) -> tuple[str, ...]:
+    """Returns the backends that may be chosen for ``target``, the preferred first.
+
+    Those that its descriptor names come first, in its order; every other one that is installed
+    follows by name. One that only simulates (`simulates`) is taken where it is named, not else.
+    """
+    others = (name for name in backends() if name not in target.backends)
+    return (*target.backends, *(name for name in others if not _simulates(name)))
+
+
+def _simulates(name: str) -> bool:
+    try:
+        return bool(getattr(find_backend(name), "simulates", False))
+    except PluginError:  # broken: the reasons say so, where no other can do it
+        return False
 
 
 def choose_precision(
@@ -163,10 +180,10 @@ def _usable(name: str, target: Target, precision: str, program: Program | None) 
     return backend
 
 
-def _first(target: Target, place: int) -> str:
-    if place == 0:
+def _first(target: Target, names: Sequence[str], place: int) -> str:
+    if place == 0 and target.backends:
         return f"preferred for {target.name}"
-    return f"the first of {', '.join(target.backends)} that can do it"
+    return f"the first of {', '.join(names)} that can do it"
 
 
 def _one_line(error: EdgeoptError) -> str:
@@ -188,7 +205,7 @@ def _none_left(
     if refusals and all(isinstance(e, TargetError) for e in refusals):
         return TargetError(rows, where=where, hint=refusals[0].hint)
     return PluginError(
-        f"none can be used: {rows}" if rows else "the target prefers none",
+        f"none can be used: {rows}" if rows else "none is installed, and the target names none",
         where=where,
         hint=next((e.hint for e in refusals if e.hint), "choose one with backend="),
     )

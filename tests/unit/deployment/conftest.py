@@ -82,6 +82,9 @@ FLAWS = {
     "fine": """
     pass
 """,
+    "alike": """
+    pass
+""",
     "tuning": """
     def check_tuning(self, target, device=None):
         if target.name != "host":
@@ -112,20 +115,21 @@ FLAWS = {
 
 @pytest.fixture
 def backends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Returns a function that installs the backends with these flaws."""
+    """Returns a function that installs the backends with these flaws, beside the reference alone."""
 
     def install(*names: str) -> None:
         site = tmp_path / "site"
         info = site / "flawed-1.0.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: flawed\nVersion: 1.0\n")
-        lines = []
+        lines = ["reference = edgeopt.reference_backend:ReferenceBackend"]
         for name in names:
             module = f"flawed_{name.replace('-', '_')}"
             (site / f"{module}.py").write_text(HEAD.replace("{name}", name) + FLAWS[name])
             lines.append(f"{name} = {module}:Backend")
-        text = "\n".join(["[edgeopt.backends]", *lines]) + "\n"
+        text = "\n".join(["[edgeopt.flawed]", *lines]) + "\n"
         (info / "entry_points.txt").write_text(text)
         monkeypatch.syspath_prepend(str(site))
+        monkeypatch.setattr("edgeopt.registry.plugins.DEFAULT_GROUP", "edgeopt.flawed")
 
     return install
