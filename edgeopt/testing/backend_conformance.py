@@ -118,7 +118,7 @@ class BackendConformance:
         assert (report.backend, report.target) == (backend.name, target.name)
         calls = [node.name for node in program.graph.nodes if node.op == "call_function"]
         assert sorted(node.node for node in report.nodes) == sorted(calls)
-        assert report.ok == (name not in self.refused)
+        assert report.ok == (name not in self.refused), str(report)
         for node in report.nodes:
             assert node.verdict in VERDICTS
             assert node.operator
