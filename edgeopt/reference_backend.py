@@ -11,12 +11,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.contracts import Artifact, DeviceRuntime, Lowered, NodeSupport, SupportReport, Wheel
+from edgeopt.contracts import Artifact, DeviceRuntime, Lowered, SupportReport, Wheel
 from edgeopt.errors import TargetError
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
 
     from edgeopt.contracts import CompileOptions, Progress, Runner, Target
     from edgeopt.ir import Program
@@ -81,9 +80,11 @@ class ReferenceBackend:
         progress: Progress | None = None,  # noqa: ARG002 (it takes no time)
     ) -> Lowered:
         """Returns the program as it is: torch runs every operator."""
+        from edgeopt.ir.kernel_kind import node_support  # noqa: PLC0415 (imports torch)
+
         nodes = [n for n in program.graph.nodes if n.op == "call_function"]
-        verdicts = tuple(_verdict(program, n) for n in nodes)
-        return Lowered(program, target, SupportReport(self.name, target.name, verdicts))
+        rows = tuple(node_support(program, node) for node in nodes)
+        return Lowered(program, target, SupportReport(self.name, target.name, rows))
 
     def compile(
         self,
@@ -175,42 +176,3 @@ def _operators(program: Program) -> dict[str, int]:
         if node.op == "call_function":
             counts[operator_name(node)] = counts.get(operator_name(node), 0) + 1
     return dict(sorted(counts.items()))
-
-
-def _verdict(program: Program, node: torch.fx.Node) -> NodeSupport:
-    from edgeopt.ir.source import module_path, operator_name, source_line  # noqa: PLC0415
-
-    verdict, reason = _kind(program, node)
-    return NodeSupport(
-        node=node.name,
-        operator=operator_name(node),
-        verdict=verdict,  # type: ignore[arg-type]
-        reason=reason,
-        source=source_line(node),
-        module=module_path(node),
-    )
-
-
-def _kind(program: Program, node: torch.fx.Node) -> tuple[str, str]:
-    from edgeopt.ir import ops  # noqa: PLC0415 (imports torch)
-
-    if not ops.is_float_tensor(node):
-        return "integer", ""
-    if program.precision != "int8":
-        return "float", f"the precision is {program.precision}"
-    rounded = ops.fused_activation(node) or node
-    if rounded.name not in program.quant:
-        return "float", "its output has no grid"
-    read = list(ops.activation_inputs(node))
-    if node.target in ops.ANCHORS:
-        read.append(ops.anchor_parts(node)[1])
-    loose = [v.name for v in read if not _has_grid(program, v)]
-    if loose:
-        return "float", f"{loose[0]} has no grid"
-    return "integer", ""
-
-
-def _has_grid(program: Program, value: torch.fx.Node) -> bool:
-    from edgeopt.ir import ops  # noqa: PLC0415 (imports torch)
-
-    return value.name in program.quant or ops.fused_activation(value) is not None

@@ -8,7 +8,8 @@ import msgspec
 
 __all__ = ["NodeSupport", "SupportReport"]
 
-Verdict = Literal["integer", "float", "folded", "unsupported"]
+Verdict = Literal["integer", "float", "moves", "folded", "unsupported"]
+"""What a node runs as: what `edgeopt.ir.kernel_kind` says, or that the backend cannot run it."""
 
 
 class NodeSupport(msgspec.Struct, frozen=True):
@@ -17,9 +18,9 @@ class NodeSupport(msgspec.Struct, frozen=True):
     Attributes:
         node: Name of the value that the node makes.
         operator: The ATen operator, for example ``aten.conv2d.default``.
-        verdict: ``integer`` (runs on the integer grid), ``float``, ``folded`` (costs nothing at
-            run time: a view, a fused activation) or ``unsupported``.
-        reason: Why it is not integer, or not supported; empty otherwise.
+        verdict: ``integer`` (integers go in and come out), ``float``, ``moves`` (makes no number),
+            ``folded`` (costs nothing at run time: a view, a fused activation) or ``unsupported``.
+        reason: Why it is float, folded or not supported, and integer without quantization.
         source: ``file:line`` of the model's code that made the node, where known.
         module: Path of the module in the model, for example ``encoder.layers.0``.
     """
@@ -57,7 +58,8 @@ class SupportReport(msgspec.Struct, frozen=True):
         total = len(self.nodes)
         head = (
             f"{self.backend} on {self.target}: {total} nodes, {self.count('integer')} integer, "
-            f"{self.count('float')} float, {self.count('folded')} folded, "
+            f"{self.count('float')} float, {self.count('moves')} moves, "
+            f"{self.count('folded')} folded, "
             f"{len(self.unsupported)} unsupported"
         )
         rows = [

@@ -152,7 +152,7 @@ def linear_share(program: Program) -> float:
 
     linear = total = 0
     for node in program.graph.nodes:
-        if node.target in ops.ANCHORS:
+        if ops.is_weighted(node):
             weight = program.constants.get(ops.anchor_parts(node)[1].name)
             size = 0 if weight is None else weight.numel()
             total += size

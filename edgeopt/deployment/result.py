@@ -110,7 +110,7 @@ class Deployment:
     def report(self) -> dict[str, Any]:
         """Returns what does not change from run to run: no times, no places. Bundles hold it."""
         support, timed = self.support, set(speed_warnings(self))
-        verdicts = ("integer", "float", "folded", "unsupported")
+        verdicts = ("integer", "float", "moves", "folded", "unsupported")
         return {
             "target": self.plan.target,
             "backend": self.plan.backend,

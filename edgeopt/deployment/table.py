@@ -88,7 +88,7 @@ def _recipe(d: Deployment) -> list[tuple[str, str]]:
 
 
 def _operators(d: Deployment) -> str:
-    parts = [f"{d.support.count(v)} {v}" for v in ("integer", "float", "folded")]
+    parts = [f"{d.support.count(v)} {v}" for v in ("integer", "float", "moves", "folded")]
     return ", ".join(parts)
 
 

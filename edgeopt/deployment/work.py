@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgeopt.ir import ops
+from edgeopt.ir.kernel_kind import KernelKind, kernel_kind
 from edgeopt.ir.macs import node_macs
 from edgeopt.ir.source import module_path, operator_name, source_line
 
@@ -24,7 +25,7 @@ def value_rows(program: Program, support: SupportReport) -> list[dict[str, Any]]
     """Returns a plain row for each value that a call makes: bundles keep them for profiles.
 
     ``macs`` counts multiply-adds, ``bytes`` what has to be read and written at least: inputs,
-    constants and the output, each once, as they are stored. ``makes`` is the value itself, or that
+    constants and the output, each once, as they are stored. ``kind`` is what it runs as. ``makes`` is the value itself, or that
     of the activation that its kernel applies.
 
     Args:
@@ -42,24 +43,25 @@ def value_rows(program: Program, support: SupportReport) -> list[dict[str, Any]]
 def _row(program: Program, node: torch.fx.Node, known: NodeSupport | None) -> dict[str, Any]:
     fused = ops.fused_activation(node) or node
     operands = [_bytes(program, value) for value in node.all_input_nodes]
-    integer = _on_grid(program, node, fused)
+    kind = _kind(program, node, known)
     return {
         "value": node.name,
         "makes": fused.name,  # the value in between never exists
         "operator": operator_name(node),
         "module": module_path(node),
         "source": source_line(node),
-        "integer": integer,
-        "reason": "" if integer or known is None else known.reason,
+        "kind": kind.kind,
+        "reason": kind.reason if kind.kind == "float" else "",
         "macs": node_macs(node),
         "bytes": sum(operands) + _bytes(program, fused),
     }
 
 
-def _on_grid(program: Program, node: torch.fx.Node, fused: torch.fx.Node) -> bool:
-    values = [*ops.activation_inputs(node), fused]
-    specs = [program.quant.get(value.name) for value in values if ops.is_float_tensor(value)]
-    return bool(specs) and all(spec is not None and spec.dtype == "int8" for spec in specs)
+def _kind(program: Program, node: torch.fx.Node, known: NodeSupport | None) -> KernelKind:
+    """Returns what the backend says, and of what costs nothing there what the core says."""
+    if known is not None and known.verdict in ("integer", "float", "moves"):
+        return KernelKind(known.verdict, known.reason)
+    return kernel_kind(program, node)
 
 
 def _bytes(program: Program, node: torch.fx.Node) -> int:

@@ -11,6 +11,7 @@ import torch
 
 from edgeopt.gate.metrics import snr_db
 from edgeopt.ir import ops
+from edgeopt.ir.operators import traits_of
 from edgeopt.ir.reference import Simulation
 from edgeopt.ir.source import module_path, operator_name, source_line
 
@@ -144,7 +145,7 @@ class _Freed(Simulation):
 
 def _biases(program: Program, originals: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Returns the biases before they were corrected: a correction hides whom it corrects."""
-    parts = [ops.anchor_parts(n) for n in program.graph.nodes if n.target in ops.ANCHORS]
+    parts = [ops.anchor_parts(n) for n in program.graph.nodes if ops.is_weighted(n)]
     names = [bias.name for _, _, bias in parts if bias is not None]
     return {name: originals[name] for name in names if name in originals}
 
@@ -162,7 +163,7 @@ def _originals(float_program: Program, program: Program) -> dict[str, torch.Tens
         if _rounding_db(tensor, rounded) > RESCALED_DB:
             found[name] = tensor
     for node in program.graph.nodes:
-        if node.target in ops.ANCHORS:
+        if ops.is_weighted(node):
             _, weight, bias = ops.anchor_parts(node)
             if bias is not None and weight.name in found:
                 found[bias.name] = float_program.constants[bias.name]
@@ -245,7 +246,9 @@ def _groups(program: Program) -> list[tuple[str, ...]]:
         if node.name not in program.quant or node.name in program.constants:
             continue
         inputs = (
-            [v.name for v in ops.activation_inputs(node)] if node.target in ops.SAME_GRID else []
+            [v.name for v in ops.activation_inputs(node)]
+            if traits_of(node).keeps_parameters
+            else []
         )
         known = [leader[name] for name in inputs if name in leader]
         leader[node.name] = known[0] if known else node.name
@@ -288,7 +291,7 @@ def _around(program: Program, names: tuple[str, ...]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for node in map(program.node, names):
         made = [v for v in node.all_input_nodes if ops.fused_activation(v) is node]
-        readers = [user for user in node.users if user.target in ops.ANCHORS]
+        readers = [user for user in node.users if ops.is_weighted(user)]
         own = [node] if node.op == "call_function" else []
         found.update(dict.fromkeys(n.name for n in (*made, *own, *readers)))
     return tuple(found)

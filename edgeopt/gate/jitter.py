@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgeopt.ir import ops
+from edgeopt.ir.kernel_kind import kernel_kinds
+from edgeopt.ir.operators import traits_of
 from edgeopt.ir.reference import Simulation
 
 if TYPE_CHECKING:
@@ -25,8 +27,6 @@ __all__ = ["jittered_outputs"]
 LAST_BITS = 2.0**-22
 """Standard deviation of the relative error: two units in the last place of float32, as runtimes'
 approximations of exp and erf and their orders of summation have it."""
-
-_INTEGER = (*ops.SAME_GRID, *ops.UNARY_TABLE, *ops.ELEMENTWISE)
 
 
 def jittered_outputs(program: Program, sample: Arrays, times: int) -> list[Arrays]:
@@ -41,6 +41,7 @@ class _Jittered(Simulation):
 
     def __init__(self, program: Program) -> None:
         super().__init__(program)
+        self._runs_as = kernel_kinds(program)
         self._chance = torch.Generator().manual_seed(0)
 
     def _computed(self, n: torch.fx.Node) -> Any:
@@ -52,9 +53,6 @@ class _Jittered(Simulation):
 
     def _is_float(self, n: torch.fx.Node) -> bool:
         """Whether a runtime computes this node in float, and with an error of its own."""
-        if n.op != "call_function" or not ops.is_float_tensor(n) or n.target in ops.SAME_GRID:
+        if n.op != "call_function" or not ops.is_float_tensor(n):
             return False
-        if self._is_exact(n):
-            return False
-        around = ((ops.fused_activation(n) or n), *ops.activation_inputs(n))
-        return n.target not in _INTEGER or not all(v.name in self._program.quant for v in around)
+        return self._runs_as[n.name].kind == "float" and not traits_of(n).keeps_parameters

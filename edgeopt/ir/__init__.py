@@ -3,6 +3,8 @@
 from edgeopt.ir.archive import load_program, save_program
 from edgeopt.ir.capture import capture_module
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.kernel_kind import KernelKind, kernel_kind
+from edgeopt.ir.operators import OperatorTraits, traits_of
 from edgeopt.ir.program import Program, Sparsity, Step
 from edgeopt.ir.quant import QuantSpec
 from edgeopt.ir.record import record_step, recorded_steps
@@ -11,15 +13,19 @@ from edgeopt.ir.rules import verify_program
 
 __all__ = [
     "Editor",
+    "KernelKind",
+    "OperatorTraits",
     "Program",
     "QuantSpec",
     "ReferenceRunner",
     "Sparsity",
     "Step",
     "capture_module",
+    "kernel_kind",
     "load_program",
     "record_step",
     "recorded_steps",
     "save_program",
+    "traits_of",
     "verify_program",
 ]

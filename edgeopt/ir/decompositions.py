@@ -11,37 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.ir.operators import operators_where
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["decompositions"]
 
 aten = torch.ops.aten
-
-_COMPOSITES = (
-    aten._fused_rms_norm.default,  # noqa: SLF001 (an operator's name)
-    aten.addcdiv.default,
-    aten.addcmul.default,
-    aten.atleast_1d.Sequence,
-    aten.atleast_2d.Sequence,
-    aten.atleast_3d.Sequence,
-    aten.channel_shuffle.default,
-    aten.column_stack.default,
-    aten.dstack.default,
-    aten.einsum.default,
-    aten.glu.default,
-    aten.hstack.default,
-    aten.inner.default,
-    aten.outer.default,
-    aten.pixel_shuffle.default,
-    aten.pixel_unshuffle.default,
-    aten.rms_norm.default,
-    aten.rot90.default,
-    aten.square.default,
-    aten.tensordot.default,
-    aten.tile.default,
-    aten.vstack.default,
-)
 
 
 @cache
@@ -51,7 +28,7 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
 
     known = torch.export.default_decompositions()
     return {
-        **{op: known[op] for op in _COMPOSITES},
+        **{op: known[op] for op in operators_where(lambda row: row.captured == "decomposed")},
         aten.lstm.input: table.lstm_impl,
         aten.gru.input: table.gru_impl,
         aten.rnn_tanh.input: table.rnn_tanh_input,

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from edgeopt.ir import ops
+from edgeopt.ir.operators import traits_of
 
 if TYPE_CHECKING:
     import torch
@@ -14,28 +15,26 @@ if TYPE_CHECKING:
 
 __all__ = ["layer_macs", "node_macs"]
 
-_PRODUCTS = (ops.aten.matmul.default, ops.aten.bmm.default, ops.aten.mm.default)
-
 
 def layer_macs(program: Program) -> int:
     """Returns the multiply-accumulates of one call, in convolutions and linear layers."""
-    return sum(node_macs(node) for node in program.graph.nodes if node.target in ops.ANCHORS)
+    return sum(node_macs(node) for node in program.graph.nodes if ops.is_weighted(node))
 
 
 def node_macs(node: torch.fx.Node) -> int:
-    """Returns the multiply-accumulates of a call: of anchors, products and attention; else 0."""
-    if node.target in ops.ANCHORS:
+    """Returns the multiply-accumulates of a call: of weighted operators, products and attention; else 0."""
+    if ops.is_weighted(node):
         made = int(node.meta["val"].numel())
         _, weight, _ = ops.anchor_parts(node)
         shape = weight.meta["val"].shape
-        if ops.output_channel_axis(node) == 1:  # transposed: each input value meets the kernel
+        if ops.is_transposed(node):  # each input value meets the kernel
             taken = node.args[0].meta["val"]  # type: ignore[union-attr]
             return int(taken.numel() * math.prod(shape[1:]))
         return int(made * math.prod(shape[1:]))
-    if node.target in _PRODUCTS:
+    if traits_of(node).macs == "product":
         made = int(node.meta["val"].numel())
         return int(made * node.args[0].meta["val"].shape[-1])  # type: ignore[union-attr]
-    if node.target is ops.aten.scaled_dot_product_attention.default:
+    if traits_of(node).macs == "attention":
         made = int(node.meta["val"].numel())
         query, key = (node.args[i].meta["val"].shape for i in (0, 1))  # type: ignore[union-attr]
         scores = math.prod(query[:-1]) * key[-2]

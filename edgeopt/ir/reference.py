@@ -1,10 +1,7 @@
-"""Runs a program in torch with its integer grid simulated exactly: what backends must equal.
+"""Runs a program in torch with its integers simulated exactly: what backends must equal.
 
-Every value with a grid is rounded to it as soon as it is made (ties to even). Convolutions and
-matrix products on integer inputs add up exact integers: in float32 where no partial sum can
-exceed 2**24, else in float64, where none can exceed 2**53. The sum is scaled to the grid of the
-result once, by a float32 factor, as integer kernels do (XNNPACK's, bit for bit): a tie that rounds
-the other way in float64 grows from layer to layer.
+Every value with quantization parameters is rounded as soon as it is made (ties to even). Weighted
+operators and means that run on integers add up exact integers (`edgeopt.ir.integer`).
 """
 
 from __future__ import annotations
@@ -16,6 +13,9 @@ import torch
 
 from edgeopt.ir import ops
 from edgeopt.ir.inputs import check_arrays
+from edgeopt.ir.integer import average, largest_sum, scaled_sums, sums
+from edgeopt.ir.kernel_kind import kernel_kinds
+from edgeopt.ir.operators import traits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ReferenceRunner", "Simulation"]
 
-EXACT_FLOAT32 = 2**24
-_MEANS = (ops.aten.mean.dim, ops.aten.avg_pool2d.default)
-
 
 class Simulation(torch.fx.Interpreter):
     """An interpreter of a program's graph that keeps values on their grids.
@@ -34,7 +31,7 @@ class Simulation(torch.fx.Interpreter):
     Args:
         program: What to run.
         observe: Called with (node, value) for each value that is made, after rounding.
-        exact: Whether anchors add up integers exactly; else in float32, faster.
+        exact: Whether sums of integers are exact; else in float32, faster.
     """
 
     def __init__(
@@ -48,6 +45,7 @@ class Simulation(torch.fx.Interpreter):
         self._program = program
         self._observe = observe
         self._exact = exact and program.precision == "int8"
+        self._kinds = kernel_kinds(program) if self._exact else {}
         self._integers: dict[str, tuple[torch.Tensor, float]] = {}
 
     def outputs(self, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
@@ -77,19 +75,12 @@ class Simulation(torch.fx.Interpreter):
     def _computed(self, n: torch.fx.Node) -> Any:
         """Returns the value of one node before it is rounded."""
         if self._is_exact(n):
-            return self._integer_anchor(n)
-        if self._exact and n.target in _MEANS and n.name in self._program.quant:
-            return self._integer_mean(n)
+            if ops.is_weighted(n):
+                return self._weighted(n)
+            if traits_of(n).integer_kernel == "averages":
+                source: Any = n.args[0]
+                return average(n, self._whole(source), self._program.quant[source.name].scale)
         return super().run_node(n)
-
-    def _integer_mean(self, n: torch.fx.Node) -> Any:
-        """Returns a mean; that of an even number of integers often is a tie, and stays one."""
-        source: Any = n.args[0]
-        spec = self._program.quant.get(source.name)
-        if spec is None:
-            return super().run_node(n)
-        whole = spec.quantize(self.env[source]).double() - spec.zero_point.double()
-        return n.target(whole, *n.args[1:]) * spec.scale.double()  # type: ignore[operator]
 
     def _narrowed(self, n: torch.fx.Node, value: torch.Tensor) -> torch.Tensor:
         """A value inside a fused kernel keeps its precision until it is rounded."""
@@ -99,50 +90,36 @@ class Simulation(torch.fx.Interpreter):
         return value if kept is torch.float64 else value.to(kept)
 
     def _is_exact(self, n: torch.fx.Node) -> bool:
-        if not self._exact or n.op != "call_function" or n.target not in ops.ANCHORS:
-            return False
-        x, weight, _ = ops.anchor_parts(n)
+        """Whether ``n`` computes with whole numbers, exactly."""
+        return self._exact and n.name in self._kinds and self._kinds[n.name].kind == "integer"
+
+    def _whole(self, n: torch.fx.Node) -> torch.Tensor:
+        """Returns a value as integers, less the zero point."""
+        spec = self._program.quant[n.name]
+        return spec.quantize(self.env[n]).to(torch.float32) - spec.zero_point.to(torch.float32)
+
+    def _weighted(self, n: torch.fx.Node) -> torch.Tensor:
+        x, weight, bias = ops.anchor_parts(n)
         quant = self._program.quant
-        return (
-            x.name in quant
-            and weight.name in quant
-            and quant[x.name].dtype == "int8"
-            and quant[weight.name].dtype == "int8"
+        total = sums(n, self._whole(x), *self._integer_weight(n, weight))
+        return scaled_sums(
+            n,
+            total,
+            None if bias is None else self.env[bias],
+            quant[x.name].scale * quant[weight.name].scale,
+            quant[(ops.fused_activation(n) or n).name].scale,
         )
 
-    def _integer_anchor(self, n: torch.fx.Node) -> torch.Tensor:
-        x_node, w_node, b_node = ops.anchor_parts(n)
-        x_spec, w_spec = self._program.quant[x_node.name], self._program.quant[w_node.name]
-        x_real = self.env[x_node]
-        x = x_spec.quantize(x_real).to(torch.float32) - x_spec.zero_point.to(torch.float32)
-        weight, largest_sum = self._integer_weight(n, w_node)
-        dtype = torch.float32 if largest_sum * 255 < EXACT_FLOAT32 else torch.float64
-        tail = n.args[3:]
-        total: torch.Tensor = n.target(x.to(dtype), weight.to(dtype), None, *tail)  # type: ignore[operator]
-        axis = total.ndim - 1 if n.target is ops.aten.linear.default else 1
-        shape = [1] * total.ndim
-        shape[axis] = -1
-        step = (x_spec.scale * w_spec.scale).reshape(shape)
-        total = total.double()
-        if b_node is not None:
-            bias = self.env[b_node].double().reshape(shape)
-            total = total + torch.round(bias / step.double())
-        result = self._program.quant.get((ops.fused_activation(n) or n).name)
-        if result is None:
-            return total * step.double()
-        return torch.round(total.float() * (step / result.scale)).double() * result.scale.double()
-
     def _integer_weight(
-        self, n: torch.fx.Node, w_node: torch.fx.Node
+        self, n: torch.fx.Node, weight: torch.fx.Node
     ) -> tuple[torch.Tensor, float]:
-        held = self._integers.get(w_node.name)
-        if held is None:
-            spec = self._program.quant[w_node.name]
-            q = spec.quantize(self.env[w_node]).to(torch.float32)
-            others = [a for a in range(q.ndim) if a != ops.output_channel_axis(n)]
-            held = (q, float(q.abs().sum(dim=others).max()))
-            self._integers[w_node.name] = held
-        return held
+        known = self._integers.get(weight.name)
+        if known is None:
+            integers = self._program.quant[weight.name].quantize(self.env[weight])
+            whole = integers.to(torch.float32)
+            known = (whole, largest_sum(n, whole))
+            self._integers[weight.name] = known
+        return known
 
 
 class ReferenceRunner:

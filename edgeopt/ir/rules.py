@@ -9,6 +9,7 @@ import torch
 
 from edgeopt.errors import ProgramError
 from edgeopt.ir import ops
+from edgeopt.ir.operators import traits_of
 from edgeopt.ir.source import operator_name, source_line
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _integer_anchors_are_complete(program: Program) -> Iterator[str]:
     if program.precision != "int8":
         return
     for node in program.graph.nodes:
-        if node.target not in ops.ANCHORS or node.args[0].name not in program.quant:
+        if not ops.is_weighted(node) or node.args[0].name not in program.quant:
             continue
         value, weight, bias = ops.anchor_parts(node)
         if weight.name not in program.quant:
@@ -140,9 +141,7 @@ def _bias_fits(program: Program, node: str, value: str, weight: str, bias: str) 
 
 def _moved_values_keep_their_grid(program: Program) -> Iterator[str]:
     for node in program.graph.nodes:
-        if node.target not in ops.SAME_GRID or node.name not in program.quant:
-            continue
-        if node.target is torch.ops.aten.alias.default:
+        if not traits_of(node).shares_parameters or node.name not in program.quant:
             continue
         for value in ops.activation_inputs(node):
             spec = program.quant.get(value.name)

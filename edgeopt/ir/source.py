@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatch
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "is_torch",
+    "matches",
     "module_path",
     "operator_name",
     "short_path",
@@ -43,6 +45,13 @@ def module_path(node: torch.fx.Node) -> str:
     stack = node.meta.get("nn_module_stack") or {}
     paths = [entry[0] for entry in stack.values()]
     return paths[-1].removeprefix("L['self'].") if paths else ""
+
+
+def matches(node: torch.fx.Node, pattern: str) -> bool:
+    """Returns whether a pattern (``*`` and ``?``) is that of a value's name or of its module."""
+    path = module_path(node)
+    inside = bool(path) and (fnmatch(path, pattern) or fnmatch(path, f"{pattern}.*"))
+    return inside or fnmatch(node.name, pattern)
 
 
 def is_torch(file: str) -> bool:

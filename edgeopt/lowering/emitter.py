@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     import torch
 
     from edgeopt.contracts import Progress
-    from edgeopt.contracts.support import Verdict
-    from edgeopt.ir import Program
+    from edgeopt.ir import KernelKind, Program
 
 __all__ = ["Emitter"]
 
@@ -76,14 +75,15 @@ class Emitter(ABC):
     def finish(self) -> None:  # noqa: B027 (not every toolchain has something left to do)
         """Completes the model (its outputs) once all nodes are written; not where one is refused."""
 
-    def verdict(self, node: torch.fx.Node) -> tuple[Verdict, str]:
-        """Returns how the runtime runs a node that is written, and why it is not integer.
+    def runs_as(self, node: torch.fx.Node, kind: KernelKind) -> KernelKind:
+        """Returns how the runtime runs a node that is written, and why it is not on integers.
 
-        By default that is what the program says; a backend whose kernels are others overrides it.
+        Args:
+            node: In the program as it was before the target passes.
+            kind: What the program says; the answer, unless the runtime's kernels are others.
         """
-        from edgeopt.lowering.support import program_verdict  # noqa: PLC0415 (imports torch)
-
-        return program_verdict(self.program, node)
+        del node
+        return kind
 
     # -- the walk -------------------------------------------------------------------------------
 

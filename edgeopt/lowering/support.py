@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edgeopt.ir import Program
     from edgeopt.lowering.emitter import Emitter
 
-__all__ = ["is_fused", "program_verdict", "require_supported", "support_report"]
+__all__ = ["require_supported", "support_report"]
 
 NAMED = 3
 """How many unsupported operators an error names."""
@@ -32,21 +32,20 @@ def support_report(
         target: What it was written for.
         backend: The backend's name.
     """
+    from edgeopt.ir.kernel_kind import node_support  # noqa: PLC0415 (imports torch)
     from edgeopt.ir.source import operator_name  # noqa: PLC0415 (imports torch)
 
-    lowered = {node.name: operator_name(node) for node in emitter.program.graph.nodes}
-    entries = {}
+    written = {node.name: operator_name(node) for node in emitter.program.graph.nodes}
+    rows = {}
     for node in program.graph.nodes:
         if node.op == "call_function":
-            if lowered.get(node.name) == operator_name(node):
-                entries[node.name] = _entry(node, *_verdict(emitter, node))
-            else:
-                reason = "a target pass spells it as float operators"
-                entries[node.name] = _entry(node, "float", reason)
+            same = written.get(node.name) == operator_name(node)
+            verdict, reason = _verdict(emitter, program, node, same=same)
+            rows[node.name] = node_support(program, node, verdict=verdict, reason=reason)
     for name, reason in emitter.refused.items():  # an input, or an operator of a target pass
-        if name not in entries:
-            entries[name] = _entry(emitter.program.node(name), "unsupported", reason)
-    return SupportReport(backend, target.name, tuple(entries.values()))
+        if name not in rows:
+            rows[name] = _refusal(emitter.program.node(name), reason)
+    return SupportReport(backend, target.name, tuple(rows.values()))
 
 
 def require_supported(report: SupportReport) -> None:
@@ -68,53 +67,29 @@ def require_supported(report: SupportReport) -> None:
     )
 
 
-def program_verdict(program: Program, node: torch.fx.Node) -> tuple[Verdict, str]:
-    """Returns how ``node`` runs as the program says, and why it is not integer."""
-    from edgeopt.ir import ops  # noqa: PLC0415 (imports torch)
+def _verdict(
+    emitter: Emitter, program: Program, node: torch.fx.Node, *, same: bool
+) -> tuple[Verdict, str]:
+    """Returns the verdict on a node; one that is not the same is gone after the target passes."""
+    from edgeopt.ir.kernel_kind import kernel_kind  # noqa: PLC0415 (imports torch)
 
-    if is_fused(node):
-        return "folded", ""
-    if not ops.is_float_tensor(node):
-        return "integer", ""
-    reason = _why_float(program, node)
-    return ("float", reason) if reason else ("integer", "")
-
-
-def is_fused(node: torch.fx.Node) -> bool:
-    """Returns whether ``node`` is an activation that the kernel in front of it applies."""
-    from edgeopt.ir import ops  # noqa: PLC0415 (imports torch)
-
-    source = node.args[0] if node.target in ops.ACTIVATIONS else None
-    return getattr(source, "op", "") == "call_function" and ops.fused_activation(source) is node  # type: ignore[arg-type]
+    if node.name in emitter.refused and same:
+        return "unsupported", emitter.refused[node.name]
+    kind = kernel_kind(program, node)
+    if same:
+        kind = emitter.runs_as(node, kind)
+    elif kind.kind == "integer":
+        return "float", "a target pass decomposes it into float operators"
+    return kind.kind, kind.reason
 
 
-def _why_float(program: Program, node: torch.fx.Node) -> str:
-    from edgeopt.ir import ops  # noqa: PLC0415 (imports torch)
-
-    if program.precision != "int8":
-        return f"the precision is {program.precision}"
-    for value in ops.activation_inputs(node):
-        if value.name not in program.quant:
-            return f"{value.name} has no grid"
-    if node.target in ops.ANCHORS and ops.anchor_parts(node)[1].name not in program.quant:
-        return "its weight was kept in float"
-    if (ops.fused_activation(node) or node).name not in program.quant:
-        return "its output has no grid"
-    return ""
-
-
-def _verdict(emitter: Emitter, node: torch.fx.Node) -> tuple[Verdict, str]:
-    refusal = emitter.refused.get(node.name)
-    return emitter.verdict(node) if refusal is None else ("unsupported", refusal)
-
-
-def _entry(node: torch.fx.Node, verdict: Verdict, reason: str) -> NodeSupport:
+def _refusal(node: torch.fx.Node, reason: str) -> NodeSupport:
     from edgeopt.ir.source import module_path, operator_name, source_line  # noqa: PLC0415
 
     return NodeSupport(
         node=node.name,
         operator=operator_name(node),
-        verdict=verdict,
+        verdict="unsupported",
         reason=reason,
         source=source_line(node),
         module=module_path(node),

@@ -19,6 +19,13 @@ __all__ = ["Kind", "OperatorProfile", "OperatorTime"]
 Kind = Literal["integer", "float", "conversion", "layout", "other"]
 
 _UNIT = {"int8": "integer", "uint8": "integer", "float32": "float", "float16": "float"}
+_ROW_KIND: dict[str, Kind] = {
+    "integer": "integer",
+    "float": "float",
+    "moves": "layout",
+    "folded": "layout",
+}
+"""What a node runs as (`edgeopt.ir.kernel_kind`) to what its time is spent on."""
 _FAR = 0.1
 
 
@@ -261,7 +268,7 @@ def _kind(step: _Step, known: list[dict[str, Any]]) -> Kind:
     if step.type in _UNIT:
         return _UNIT[step.type]  # type: ignore[return-value]
     if known:
-        return "integer" if known[0]["integer"] else "float"
+        return _ROW_KIND[known[0]["kind"]]
     return "other"
 
 

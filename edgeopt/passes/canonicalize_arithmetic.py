@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.operators import traits_of
 from edgeopt.ir.program import Program, Step
 
 if TYPE_CHECKING:
@@ -39,9 +40,6 @@ def canonicalize_arithmetic(program: Program) -> Program:
     )
 
 
-_DIVISIONS = (aten.div.Tensor, aten.div.Scalar)
-
-
 def _operand(editor: Editor, node: torch.fx.Node, value: Any, like: torch.dtype) -> torch.fx.Node:
     if isinstance(value, torch.fx.Node):
         return value
@@ -52,7 +50,7 @@ def _operand(editor: Editor, node: torch.fx.Node, value: Any, like: torch.dtype)
 def _binary(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
     left, right = node.args[0], node.args[1]
     alpha = node.kwargs.get("alpha", 1)
-    inverse = node.target in _DIVISIONS and _is_constant(editor, right)
+    inverse = _tensor_form(node.target) is aten.div.Tensor and _is_constant(editor, right)
     if all(isinstance(a, torch.fx.Node) for a in (left, right)) and alpha == 1 and not inverse:
         return None
     dtype = node.meta["val"].dtype
@@ -63,7 +61,7 @@ def _binary(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
     if alpha != 1:
         factor = _operand(editor, node, alpha, dtype)
         right = editor.call(aten.mul.Tensor, (right, factor), before=node, like=node)
-    node.target = _TENSORS.get(node.target, node.target)
+    node.target = _tensor_form(node.target)
     node.args, node.kwargs = (left, right), {}
     return node
 
@@ -109,17 +107,14 @@ def _where(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
     return editor.call(aten.where.self, args, before=node, like=node)
 
 
-_TENSORS: dict[Any, Any] = {
-    aten.add.Scalar: aten.add.Tensor,
-    aten.sub.Scalar: aten.sub.Tensor,
-    aten.mul.Scalar: aten.mul.Tensor,
-    aten.div.Scalar: aten.div.Tensor,
-}
+def _tensor_form(target: Any) -> Any:
+    """Returns the overload that takes tensors only."""
+    return traits_of(target).canonical or target
 
 
 _REWRITES: dict[Any, Callable[[Editor, torch.fx.Node], torch.fx.Node | None]] = {
     **dict.fromkeys((aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor), _binary),
-    **dict.fromkeys(_TENSORS, _binary),
+    **dict.fromkeys((aten.add.Scalar, aten.sub.Scalar, aten.mul.Scalar, aten.div.Scalar), _binary),
     aten.rsub.Scalar: _rsub,
     aten.rsub.Tensor: _rsub,
     aten.pow.Tensor_Scalar: _power,

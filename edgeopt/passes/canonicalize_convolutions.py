@@ -13,16 +13,15 @@ import torch
 
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.operators import CONVOLUTIONS, operators_where, traits_of
 from edgeopt.ir.program import Program, Step
 
 __all__ = ["canonicalize_convolutions"]
 
 aten = torch.ops.aten
 
-_WORDS = {
-    aten.conv1d.padding: aten.conv1d.default,
-    aten.conv2d.padding: aten.conv2d.default,
-}
+_WORDS = operators_where(lambda row: row.canonical in CONVOLUTIONS)
+"""Convolutions whose padding is a word."""
 
 
 def canonicalize_convolutions(program: Program) -> Program:
@@ -35,7 +34,7 @@ def canonicalize_convolutions(program: Program) -> Program:
     for node in editor.calls(aten.conv_transpose1d.default):
         editor.replace(node, _as_two_dimensional(editor, node))
         changed += 1
-    for node in editor.calls(*ops.CONVOLUTIONS):
+    for node in editor.calls(*CONVOLUTIONS):
         before = node.args
         _write_out(node)
         changed += before != node.args
@@ -80,7 +79,7 @@ def _with_numbers(editor: Editor, conv: torch.fx.Node) -> torch.fx.Node:
         )
         low = [0] * rank
     args = (value, weight, bias, _spread(stride, rank), low, dilation, groups)
-    return editor.call(_WORDS[conv.target], args, before=conv, like=conv)  # type: ignore[index]
+    return editor.call(traits_of(conv).canonical, args, before=conv, like=conv)
 
 
 def _as_two_dimensional(editor: Editor, conv: torch.fx.Node) -> torch.fx.Node:
@@ -111,7 +110,7 @@ def _write_out(conv: torch.fx.Node) -> None:
     rank = _rank(conv)
     lists: tuple[int, ...] = (1, 2, 3)
     defaults: tuple[Any, ...] = (None, 1, 0, 1, 1)
-    if conv.target is aten.conv_transpose2d.input:
+    if ops.is_transposed(conv):
         lists, defaults = (1, 2, 3, 5), (None, 1, 0, 0, 1, 1)
     args = _given(conv, *defaults)
     args = [_spread(a, rank) if at in lists else a for at, a in enumerate(args)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.operators import operators_where, traits_of
 from edgeopt.ir.program import Program, Step
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ __all__ = ["canonicalize_masks"]
 
 aten = torch.ops.aten
 
-_AND = (aten.__and__.Tensor, aten.bitwise_and.Tensor, aten.logical_and.default)
-_OR = (aten.__or__.Tensor, aten.bitwise_or.Tensor, aten.logical_or.default)
 LARGEST_LOOKUP = 1 << 24
 """Elements up to which it is asked what a lookup takes."""
 
@@ -61,7 +60,7 @@ def _known(editor: Editor, index: Any) -> bool:
 
 def _logic(editor: Editor, node: torch.fx.Node) -> bool:
     """True and x is x, and False and x is False; the other way round for or."""
-    neutral = node.target in _AND
+    neutral = traits_of(node).logic == "and"
     for constant, other in (node.args, node.args[::-1]):
         if not editor.is_constant(constant) or not isinstance(other, torch.fx.Node):
             continue
@@ -88,5 +87,5 @@ def _spread(editor: Editor, node: torch.fx.Node, value: torch.fx.Node) -> torch.
 
 _REWRITES: dict[Any, Callable[[Editor, torch.fx.Node], bool]] = {
     aten.index.Tensor: _lookup,
-    **dict.fromkeys((*_AND, *_OR), _logic),
+    **dict.fromkeys(operators_where(lambda row: bool(row.logic)), _logic),
 }

@@ -47,7 +47,7 @@ def fold_batch_norm(program: Program) -> Program:
 
 def _is_foldable(editor: Editor, source: torch.fx.Node) -> bool:
     """Batch norm counts channels on axis 1: of a linear that is the last axis of a matrix only."""
-    if source.target not in ops.ANCHORS or len(source.users) != 1:
+    if not ops.is_weighted(source) or len(source.users) != 1:
         return False
     if source.target is aten.linear.default and source.meta["val"].ndim != 2:  # noqa: PLR2004
         return False
@@ -77,7 +77,7 @@ def _fold(editor: Editor, anchor: torch.fx.Node, scale: torch.Tensor, shift: tor
     _, weight, bias = ops.anchor_parts(anchor)
     kept = editor.tensor(weight)
     spread = [1] * kept.ndim
-    if anchor.target is ops.aten.conv_transpose2d.input:
+    if ops.is_transposed(anchor):
         groups = int(anchor.args[6]) if len(anchor.args) > 6 else 1  # type: ignore[arg-type]  # noqa: PLR2004
         per_group = scale.reshape(groups, -1).repeat_interleave(kept.shape[0] // groups, dim=0)
         factor = per_group[:, :, None, None]

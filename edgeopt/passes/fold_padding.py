@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
 
@@ -45,7 +46,7 @@ def _canonicalize(editor: Editor, pad: torch.fx.Node) -> bool:
 
 
 def _fold(pad: torch.fx.Node, conv: torch.fx.Node) -> bool:
-    if conv.target not in (aten.conv1d.default, aten.conv2d.default) or conv.args[0] is not pad:
+    if not ops.is_convolution(conv) or conv.args[0] is not pad:
         return False
     rank = conv.meta["val"].ndim - 2
     sizes: Any = pad.args[1]

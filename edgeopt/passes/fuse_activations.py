@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from edgeopt.ir.edit import Editor
-from edgeopt.ir.ops import ACTIVATIONS
+from edgeopt.ir.operators import ACTIVATIONS
 from edgeopt.ir.program import Program, Step
 
 __all__ = ["fuse_activations"]

@@ -10,6 +10,7 @@ import torch
 
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.operators import WEIGHTED
 from edgeopt.ir.program import Program, Step
 
 __all__ = ["own_biases"]
@@ -19,13 +20,13 @@ def own_biases(program: Program) -> Program:
     """Returns the program with one bias for each anchor."""
     editor = Editor(program)
     added = copied = 0
-    for node in editor.calls(*ops.ANCHORS):
+    for node in editor.calls(*WEIGHTED):
         _, weight, bias = ops.anchor_parts(node)
         if not editor.is_constant(weight) or (bias is not None and not editor.is_constant(bias)):
             continue
         if bias is not None and len(bias.users) == 1:
             continue
-        channels = node.meta["val"].shape[-1 if node.target is ops.aten.linear.default else 1]
+        channels = node.meta["val"].shape[ops.result_channel_axis(node)]
         kept = editor.tensor(weight).dtype
         value = torch.zeros(channels, dtype=kept) if bias is None else editor.tensor(bias).clone()
         new = editor.add_constant(f"{node.name}_bias", value)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.operators import traits_of
 from edgeopt.ir.program import Program, Step
 
 if TYPE_CHECKING:
@@ -18,27 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["remove_identities"]
 
 aten = torch.ops.aten
-
-_ALWAYS = (
-    aten.clone.default,
-    aten.detach.default,
-    aten.lift_fresh_copy.default,
-    aten.contiguous.default,
-)
-_SAME_SHAPE = (
-    aten.view.default,
-    aten.reshape.default,
-    aten._unsafe_view.default,  # noqa: SLF001 (an operator's name)
-    aten.expand.default,
-    aten.slice.Tensor,
-    aten.alias.default,
-)
-_SAME_DTYPE = (
-    aten._to_copy.default,  # noqa: SLF001 (an operator's name)
-    aten.to.dtype,
-    aten.type_as.default,
-    aten.dropout.default,
-)
 
 
 def remove_identities(program: Program) -> Program:
@@ -60,16 +40,11 @@ def remove_identities(program: Program) -> Program:
 
 def _keeps_grid_apart(program: Program, node: torch.fx.Node) -> bool:
     """An alias with a grid of its own is a rounding, not an identity."""
-    return node.target is aten.alias.default and node.name in program.quant
+    return traits_of(node).requantizes and node.name in program.quant
 
 
 def _is_identity(node: torch.fx.Node) -> bool:
-    if node.target in _ALWAYS:
-        return True
-    return any(
-        node.target in targets and same(node)
-        for targets, same in ((_SAME_SHAPE, _keeps_shape), (_SAME_DTYPE, _keeps_dtype), *_NEUTRAL)
-    )
+    return _CONDITIONS[traits_of(node).identity](node)
 
 
 def _source(node: torch.fx.Node) -> torch.Tensor:
@@ -89,17 +64,18 @@ def _pads_nothing(node: torch.fx.Node) -> bool:
     return not any(node.args[1])  # type: ignore[arg-type]
 
 
-def _is_neutral(value: float) -> Callable[[torch.fx.Node], bool]:
-    def check(node: torch.fx.Node) -> bool:
-        return (
-            isinstance(node.args[1], (int, float)) and node.args[1] == value and _keeps_dtype(node)
-        )
-
-    return check
+def _is_neutral(node: torch.fx.Node) -> bool:
+    number = node.args[1]
+    known = isinstance(number, (int, float)) and number == traits_of(node).neutral
+    return known and _keeps_dtype(node)
 
 
-_NEUTRAL: tuple[tuple[tuple[object, ...], Callable[[torch.fx.Node], bool]], ...] = (
-    ((aten.pad.default, aten.constant_pad_nd.default), _pads_nothing),
-    ((aten.mul.Tensor, aten.div.Tensor), _is_neutral(1)),
-    ((aten.add.Tensor, aten.sub.Tensor), _is_neutral(0)),
-)
+_CONDITIONS: dict[str, Callable[[torch.fx.Node], bool]] = {
+    "": lambda _: False,
+    "always": lambda _: True,
+    "same shape": _keeps_shape,
+    "same dtype": _keeps_dtype,
+    "no padding": _pads_nothing,
+    "neutral": _is_neutral,
+}
+"""When an operator hands its input on, by `OperatorTraits.identity`."""

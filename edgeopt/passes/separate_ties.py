@@ -20,6 +20,7 @@ import torch
 
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.operators import WEIGHTED, traits_of
 from edgeopt.ir.program import Program, Step
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def separate_ties(program: Program) -> Program:
     for node in list(work.editor.graph.nodes):
         work.elementwise(node)
     work.write_grids()
-    for node in list(work.editor.calls(*ops.ANCHORS)):
+    for node in list(work.editor.calls(*WEIGHTED)):
         work.anchor(node)
     effect = {"kernels": work.done, "left": work.left, "largest_change": work.largest}
     return work.editor.finish(Step("separate_ties", {"tolerance": TOLERANCE}, effect))
@@ -96,14 +97,15 @@ class _Work:
     def elementwise(self, node: torch.fx.Node) -> None:
         """Fixes the output's scale of a mul or mean, and two of the three scales of an add."""
         out = (ops.fused_activation(node) or node).name
-        if node.target not in _ELEMENTWISE or out not in self._groups:
+        rule = traits_of(node).scale_rule
+        if not rule or out not in self._groups:
             return
         inputs = [v.name for v in ops.activation_inputs(node)]
         if not all(name in self._groups for name in inputs):
             return
-        if node.target in (aten.add.Tensor, aten.sub.Tensor):
+        if rule == "sum":
             self._sum(inputs, out)
-        elif node.target is aten.mul.Tensor:
+        elif rule == "product":
             self._single(out, self._scale[inputs[0]] * self._scale[inputs[-1]])
         else:
             self._single(out, self._scale[inputs[0]] / _averaged(node))
@@ -178,9 +180,6 @@ class _Work:
         self.editor.set_tensor(bias, (integers * step.double()).to(torch.float32))
 
 
-_ELEMENTWISE = (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.mean.dim)
-
-
 def _odd(value: float, largest: int) -> float:
     """Returns an odd fraction near ``value``; just below 1 only 1 itself is left, and it is further."""
     held = torch.tensor([value], dtype=torch.float64)
@@ -205,7 +204,7 @@ def grid_groups(program: Program) -> dict[str, str]:
         if spec is None or spec.dtype != "int8" or spec.axis is not None:
             continue
         found[node.name] = node.name
-        if node.target in ops.SAME_GRID and node.target is not aten.alias.default:
+        if traits_of(node).shares_parameters:
             for value in ops.activation_inputs(node):
                 _join(found, node.name, value.name)
     return found

@@ -17,6 +17,9 @@ from edgeopt.errors import InputError
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.inputs import bind_sample
+from edgeopt.ir.integer import average, largest_sum, scaled_sums, spread_along, sums
+from edgeopt.ir.kernel_kind import kernel_kinds
+from edgeopt.ir.operators import WEIGHTED, traits_of
 from edgeopt.passes.separate_ties import separate_ties
 from edgeopt.qat.grids import Grids, RangeKind
 from edgeopt.qat.straight import straight_round
@@ -28,15 +31,6 @@ if TYPE_CHECKING:
     from edgeopt.ir.program import Program, Step
 
 __all__ = ["QuantizedModule"]
-
-EXACT_FLOAT32 = 2**24
-_MEANS = (ops.aten.mean.dim, ops.aten.avg_pool2d.default)
-_NORM_WEIGHTS = {
-    ops.aten.layer_norm.default: (2, 3),
-    ops.aten.group_norm.default: (2, 3),
-    ops.aten.embedding.default: (0,),
-}
-"""Operators beside anchors whose constants are trained, and where they take them."""
 
 Seen = dict[str, tuple[torch.Tensor, torch.Tensor]]
 
@@ -64,7 +58,7 @@ class QuantizedModule(nn.Module):
             {f"c:{n}": nn.Parameter(program.constants[n].clone()) for n in sorted(self.trained)}
         )
         self._fixed = {n: t.clone() for n, t in program.constants.items() if n not in self.trained}
-        self._exact = program.precision == "int8"
+        self._kinds = kernel_kinds(program)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> QuantizedModule:
         copied = QuantizedModule(self.program, ranges=self.grids.ranges)
@@ -111,7 +105,7 @@ class QuantizedModule(nn.Module):
             for name in [n for n in self.grids.specs if n in self.program.constants]:
                 node = editor.node(name)
                 editor.set_tensor(node, editor.quant[name].fake(editor.tensor(node)))
-            for node in editor.calls(*ops.ANCHORS):
+            for node in editor.calls(*WEIGHTED):
                 x, weight, bias = ops.anchor_parts(node)
                 if bias is not None and bias.name in editor.quant:
                     spec = bias_spec(editor.quant[x.name], editor.quant[weight.name])
@@ -179,70 +173,42 @@ class QuantizedModule(nn.Module):
         return value
 
     def _call(self, node: torch.fx.Node, env: dict[torch.fx.Node, Any]) -> Any:
-        if self._exact and node.target in ops.ANCHORS:
-            x, weight, _ = ops.anchor_parts(node)
-            if x.name in self.grids.specs and weight.name in self.grids.specs:
-                return self._anchor(node, env)
-        if self._exact and node.target in _MEANS and node.name in self.grids.specs:
-            source: Any = node.args[0]
-            if source.name in self.grids.specs:
-                return self._mean(node, source, env[source])
+        if self._kinds[node.name].kind == "integer":
+            if ops.is_weighted(node):
+                return self._weighted(node, env)
+            if traits_of(node).integer_kernel == "averages":
+                source: Any = node.args[0]
+                scale = self.grids.scale(source.name).detach()
+                return average(node, straight_round(env[source] / scale), scale)
         args, kwargs = map_arg((node.args, dict(node.kwargs)), env.__getitem__)
         return node.target(*args, **kwargs)  # type: ignore[operator]
 
-    def _mean(self, node: torch.fx.Node, source: torch.fx.Node, value: torch.Tensor) -> Any:
-        scale = self.grids.scale(source.name).detach()
-        whole = straight_round(value / scale).double()
-        return node.target(whole, *node.args[1:]) * scale.double()  # type: ignore[operator]
-
-    def _anchor(self, node: torch.fx.Node, env: dict[torch.fx.Node, Any]) -> torch.Tensor:
+    def _weighted(self, node: torch.fx.Node, env: dict[torch.fx.Node, Any]) -> torch.Tensor:
         """Adds up exact integers, as the reference does; steps are constants in here.
 
-        Their gradients come from where the values were put on their grids: what an anchor divides
-        by, it multiplies by again.
+        Their gradients come from where the values were put on their grids: what a weighted operator
+        divides by, it multiplies by again.
         """
-        x_node, w_node, b_node = ops.anchor_parts(node)
-        s_x = self.grids.scale(x_node.name).detach()
-        s_w = self.grids.scale(w_node.name).detach()
-        axis = ops.output_channel_axis(node)
-        x = straight_round(env[x_node] / s_x)
-        kernel = env[w_node]
-        weight = straight_round(kernel / _along(s_w, axis, kernel.ndim))
-        others = [a for a in range(weight.ndim) if a != axis]
-        largest = float(weight.detach().abs().sum(dim=others).max())
-        dtype = torch.float32 if largest * 255 < EXACT_FLOAT32 else torch.float64
-        total: torch.Tensor = node.target(  # type: ignore[operator]
-            x.to(dtype), weight.to(dtype), None, *node.args[3:]
-        )
-        at = total.ndim - 1 if node.target is ops.aten.linear.default else 1
-        step = _along(s_x * s_w, at, total.ndim)
+        x, kernel, bias = ops.anchor_parts(node)
+        s_x, s_w = (self.grids.scale(n.name).detach() for n in (x, kernel))
+        s_w_spread = spread_along(s_w, ops.output_channel_axis(node), env[kernel].ndim)
+        weight = straight_round(env[kernel] / s_w_spread)
+        total = sums(node, straight_round(env[x] / s_x), weight, largest_sum(node, weight))
         activation = ops.fused_activation(node)
-        result = activation or node
-        rounded = result.name in self.grids.specs
-        narrow = dtype is torch.float32 and rounded and _keeps_grid(activation)
-        if b_node is not None:
-            bias = _on_int32(env[b_node], (s_x * s_w).double())
-            whole = straight_round(_along(bias.double(), at, total.ndim) / step.double())
-            narrow = narrow and float(whole.detach().abs().max()) < EXACT_FLOAT32
-            total = total + (whole.float() if narrow else whole)
-        if not rounded:
-            return total.double() * step.double()
-        out = self.grids.scale(result.name)
-        # In float32 too: one sum, rounded once, of what float32 holds; and what is on the grid of
-        # `out` already is found there again, whether the product in between was rounded or not.
-        scaled = straight_round(total.float() * (step / out))
-        return scaled * out if narrow else scaled.double() * out.double()
+        return scaled_sums(
+            node,
+            total,
+            None if bias is None else _on_int32(env[bias], (s_x * s_w).double()),
+            s_x * s_w,
+            self.grids.scale((activation or node).name),
+            straight_round,
+            narrow=_keeps_grid(activation),
+        )
 
 
 def _keeps_grid(activation: torch.fx.Node | None) -> bool:
     """Returns whether what is on the grid stays there: it need not be exact in between."""
-    return activation is None or activation.target is ops.aten.relu.default
-
-
-def _along(values: torch.Tensor, axis: int, ndim: int) -> torch.Tensor:
-    shape = [1] * ndim
-    shape[axis] = -1
-    return values.reshape(shape)
+    return activation is None or activation.target is torch.ops.aten.relu.default
 
 
 def _on_int32(bias: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
@@ -259,13 +225,10 @@ def _single(outputs: Sequence[torch.Tensor]) -> Any:
 
 
 def _trained(program: Program) -> frozenset[str]:
-    """Returns the constants that are trained: of anchors, norms and embeddings."""
+    """Returns the constants that are trained: of weighted operators, norms and embeddings."""
     found: set[str] = set()
     for node in program.graph.nodes:
-        if node.target in ops.ANCHORS:
-            used: Sequence[Any] = node.args[1:3]
-        else:
-            used = [node.args[i] for i in _NORM_WEIGHTS.get(node.target, ()) if i < len(node.args)]
+        used = [node.args[i] for i in traits_of(node).trained_operands if i < len(node.args)]
         found.update(
             n.name
             for n in used

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgeopt.ir import ops
+from edgeopt.ir.operators import traits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,24 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["ChannelSpace", "channel_spaces", "is_depthwise"]
 
 aten = torch.ops.aten
-
-_POINTWISE = (aten.relu.default, aten.alias.default)
-_SPATIAL = (
-    aten.max_pool2d.default,
-    aten.avg_pool2d.default,
-    aten.constant_pad_nd.default,
-    aten.upsample_nearest2d.vec,
-    aten.upsample_bilinear2d.vec,
-    aten.mean.dim,
-    aten.reshape.default,
-)
-_TOKENWISE = (
-    aten.reshape.default,
-    aten.permute.default,
-    aten.slice.Tensor,
-    aten.roll.default,
-    aten.mean.dim,
-)
 
 
 @dataclass
@@ -68,7 +51,7 @@ class ChannelSpace:
 
 def is_depthwise(node: torch.fx.Node) -> bool:
     """Returns whether each channel of a convolution is filtered by itself."""
-    if node.target not in (aten.conv1d.default, aten.conv2d.default):
+    if not ops.is_convolution(node):
         return False
     shape = node.args[1].meta["val"].shape  # type: ignore[union-attr]
     return bool(shape[1] == 1 and shape[0] == node.args[6])
@@ -123,7 +106,7 @@ class _Finder:
 
     def _makes(self, node: torch.fx.Node) -> bool:
         """Whether channels of the output can be scaled through the node's own constants."""
-        if node.target in (aten.conv1d.default, aten.conv2d.default):
+        if ops.is_convolution(node):
             plain = node.args[6] == 1 or is_depthwise(node)
             return not self.last and plain and self._owns(ops.anchor_parts(node)[1:])
         if node.target is aten.linear.default:
@@ -132,18 +115,19 @@ class _Finder:
         return self.last and _is_affine_norm(node) and self._owns(node.args[2:4])
 
     def _reads(self, node: torch.fx.Node, value: torch.fx.Node) -> bool:
-        return node.target in ops.ANCHORS and value is node.args[0]
+        return ops.is_weighted(node) and value is node.args[0]
 
     def _moves(self, node: torch.fx.Node) -> bool:
         if node.target is aten.add.Tensor:
             inputs = node.all_input_nodes
             same = len({tuple(v.meta["val"].shape) for v in inputs}) == 1
             return same and len(list(self._live(node))) == len(inputs)
-        if node.target in _POINTWISE:
+        axes = traits_of(node).channel_axes
+        if "every" in axes:
             return True
         if self.last:
-            return node.target in _TOKENWISE and _keeps_last(node)
-        return node.target in _SPATIAL and _keeps_second(node)
+            return "last" in axes and _keeps_last(node)
+        return "second" in axes and _keeps_second(node)
 
     def _collect(self) -> list[ChannelSpace]:
         fixed = {self._find(name) for name in self.fixed}
@@ -168,7 +152,7 @@ class _Finder:
 
 
 def _is_anchor(node: torch.fx.Node) -> bool:
-    return node.op == "call_function" and node.target in ops.ANCHORS
+    return node.op == "call_function" and ops.is_weighted(node)
 
 
 def _is_affine_norm(node: torch.fx.Node) -> bool:

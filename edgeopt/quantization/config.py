@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -93,14 +92,10 @@ class QuantizationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 
 def _matching(program: Program, pattern: str, field: str) -> list[str]:
-    from edgeopt.ir.source import module_path  # noqa: PLC0415 (this module is light)
+    from edgeopt.ir.source import matches  # noqa: PLC0415 (this module is light)
 
-    names = [
-        node.name
-        for node in program.graph.nodes
-        if node.op != "output"
-        and (fnmatch(node.name, pattern) or _in_module(module_path(node), pattern))
-    ]
+    nodes = program.graph.nodes
+    names = [node.name for node in nodes if node.op != "output" and matches(node, pattern)]
     if not names:
         raise InputError(
             f"{pattern!r} matches no value and no module",
@@ -108,7 +103,3 @@ def _matching(program: Program, pattern: str, field: str) -> list[str]:
             hint="`edgeopt inspect` prints the names of both",
         )
     return names
-
-
-def _in_module(path: str, pattern: str) -> bool:
-    return bool(path) and (fnmatch(path, pattern) or fnmatch(path, f"{pattern}.*"))

@@ -11,6 +11,7 @@ from edgeopt.errors import CalibrationError
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.inputs import calibration_samples
+from edgeopt.ir.operators import WEIGHTED
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.quant import QuantSpec
 from edgeopt.ir.reference import Simulation
@@ -189,7 +190,7 @@ def _weights_only(program: Program, config: QuantizationConfig) -> Program:
     """Rounds the weights of all anchors to int8; activations stay in float."""
     editor = Editor(program)
     kept = frozenset(config.kept_in_float(program))
-    for node in editor.calls(*ops.ANCHORS):
+    for node in editor.calls(*WEIGHTED):
         _, weight, _ = ops.anchor_parts(node)
         if node.name in kept or not editor.is_constant(weight) or weight.name in editor.quant:
             continue

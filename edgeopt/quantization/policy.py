@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.ir import ops
+from edgeopt.ir.operators import traits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,10 +70,10 @@ def place_grids(program: Program, *, keep_float: Iterable[str] = ()) -> Placemen
 
 
 def _is_anchor(program: Program, node: torch.fx.Node) -> bool:
-    if node.target not in ops.ANCHORS:
+    if not ops.is_weighted(node):
         return False
     _, weight, _ = ops.anchor_parts(node)
-    if node.target is ops.aten.conv_transpose2d.input and node.args[6] != 1:
+    if ops.is_transposed(node) and node.args[6] != 1:
         return False  # its weight's axis 1 counts the channels of one group only
     return weight.name in program.constants and ops.is_float_tensor(node)
 
@@ -94,7 +95,7 @@ def _spread(
     while len(on_grid) != size:
         size = len(on_grid)
         for node in reversed(nodes):
-            if node in on_grid and node.target in ops.SAME_GRID:
+            if node in on_grid and traits_of(node).keeps_parameters:
                 on_grid.update(ops.activation_inputs(node))
         for node in nodes:
             if node not in inside and node.name not in kept and _joins(program, node, on_grid):
@@ -135,11 +136,13 @@ def _joins(program: Program, node: torch.fx.Node, on_grid: set[torch.fx.Node]) -
         return False
     if node.target is ops.aten.cat.default and _leads_to_norm(node):
         return False
-    if node.target in ops.SAME_GRID:
+    traits = traits_of(node)
+    if traits.keeps_parameters:
         return True
-    if node.target in ops.UNARY_TABLE:
+    if traits.integer_kernel == "table":
         return not _only_feeds_float(node)
-    return node.target in ops.ELEMENTWISE and not _leads_to_norm(node)
+    joins = traits.integer_kernel in ("elementwise", "averages")
+    return joins and not _leads_to_norm(node)
 
 
 def _leads_to_norm(node: torch.fx.Node, depth: int = 4) -> bool:
@@ -147,16 +150,16 @@ def _leads_to_norm(node: torch.fx.Node, depth: int = 4) -> bool:
     if depth == 0:
         return False
     for user in node.users:
-        if user.target in ops.NORMALIZATIONS:
+        if traits_of(user).normalization:
             return True
-        passing = user.target in ops.SAME_GRID or user.target is ops.aten.add.Tensor
+        passing = traits_of(user).keeps_parameters or user.target is ops.aten.add.Tensor
         if passing and _leads_to_norm(user, depth - 1):
             return True
     return False
 
 
 def _only_feeds_float(node: torch.fx.Node) -> bool:
-    return all(user.target in ops.NORMALIZATIONS for user in node.users)
+    return all(traits_of(user).normalization for user in node.users)
 
 
 def _groups(on_grid: set[torch.fx.Node]) -> dict[str, str]:
@@ -170,7 +173,7 @@ def _groups(on_grid: set[torch.fx.Node]) -> dict[str, str]:
         return name
 
     for node in sorted(on_grid, key=lambda n: n.name):
-        if node.target not in ops.SAME_GRID or node.target is ops.aten.alias.default:
+        if not traits_of(node).shares_parameters:
             continue
         for value in ops.activation_inputs(node):
             if value.name in parent:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgeopt.ir import ops
+from edgeopt.ir.operators import traits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,14 +30,6 @@ POINTS = 2048
 FARTHEST = 16.0
 """Beyond this all of these functions are flat to 1e-6."""
 
-_FLAT: dict[object, Function] = {
-    aten.sigmoid.default: torch.sigmoid,
-    aten.tanh.default: torch.tanh,
-    aten.gelu.default: torch.nn.functional.gelu,
-    aten.hardswish.default: torch.nn.functional.hardswish,
-    aten.mul.Tensor: torch.nn.functional.silu,
-}
-
 
 def useful_range(node: torch.fx.Node, low: float, high: float) -> tuple[float, float]:
     """Returns the part of ``low`` to ``high`` that the readers of ``node`` tell apart.
@@ -45,9 +37,14 @@ def useful_range(node: torch.fx.Node, low: float, high: float) -> tuple[float, f
     All of it where a reader is not known to be flat anywhere.
     """
     readers = _readers(node)
-    if not readers or any(reader not in _FLAT for reader in readers):
+    functions = [traits_of(reader).flat for reader in readers]
+    if not readers or None in functions:
         return low, high
-    ends = [_ends(_FLAT[r], low, high, _step(r, low, high)) for r in readers]
+    ends = [
+        _ends(function, low, high, _step(reader, low, high))
+        for reader, function in zip(readers, functions, strict=True)
+        if function is not None
+    ]
     return min(end[0] for end in ends), max(end[1] for end in ends)
 
 
@@ -72,7 +69,7 @@ def _is_silu(product: torch.fx.Node, node: torch.fx.Node) -> bool:
 
 def _step(reader: Any, low: float, high: float) -> float:
     """Returns the step of the reader's output: a prescribed one, or about that of its input."""
-    prescribed = ops.FIXED_RANGE.get(reader)
+    prescribed = traits_of(reader).prescribed_output
     return (high - low) / STEPS if prescribed is None else prescribed[0]
 
 

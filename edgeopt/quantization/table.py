@@ -8,6 +8,7 @@ import torch
 
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.operators import traits_of
 from edgeopt.ir.quant import QuantSpec
 
 if TYPE_CHECKING:
@@ -57,10 +58,10 @@ def bias_spec(value: QuantSpec, weight: QuantSpec) -> QuantSpec:
 
 def fixed_spec(target: Any) -> QuantSpec | None:
     """Returns the grid that integer runtimes prescribe for an operator's output, or None."""
-    found = ops.FIXED_RANGE.get(target)
-    if found is None:
+    prescribed = traits_of(target).prescribed_output
+    if prescribed is None:
         return None
-    scale, zero = found
+    scale, zero = prescribed
     return QuantSpec(
         "int8", torch.tensor([scale]), torch.tensor([zero], dtype=torch.int32), method="fixed"
     )

@@ -15,6 +15,7 @@ from torch.fx.node import map_arg
 
 from edgeopt.errors import CalibrationError
 from edgeopt.ir import ops
+from edgeopt.ir.operators import traits_of
 from edgeopt.ir.quant import QuantSpec
 from edgeopt.ir.source import source_line
 from edgeopt.quantization.ranges import find_grid
@@ -149,7 +150,7 @@ class Walk:
         instead = {weight.name: self.found.weights[weight.name][0]}
         result = self._run(node, self._integer, instead)
         if bias is not None and self.config.bias_correction != "off":
-            axis = -1 if node.target is ops.aten.linear.default else 1
+            axis = ops.result_channel_axis(node)
             error = _channel_mean(self._float[node.name], axis) - _channel_mean(result, axis)
             shape = [1] * result[0].ndim
             shape[axis] = -1
@@ -212,8 +213,7 @@ class Walk:
     def _is_source(self, name: str) -> bool:
         """Whether a value is computed, not only moved or chosen from others of its group."""
         node = self.program.node(name)
-        moved = node.target in ops.SAME_GRID and node.target is not ops.aten.alias.default
-        return not moved
+        return not traits_of(node).shares_parameters
 
     def _extremes(self, members: list[str], sources: list[str]) -> Range:
         pairs = [self._extreme(name) for name in sources]

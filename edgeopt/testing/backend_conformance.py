@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["BackendConformance"]
 
 KNOWN_PRECISIONS = {"int8", "int8-dynamic", "float16", "float32"}
-VERDICTS = {"integer", "float", "folded", "unsupported"}
+VERDICTS = {"integer", "float", "moves", "folded", "unsupported"}
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,12 @@ from edgeopt.lowering.frontend import OperatorImporter
 from edgeopt_openvino import constants, grids
 from edgeopt_openvino.frontend import convert_node, convert_operator
 from edgeopt_openvino.rules import rule
-from edgeopt_openvino.support import kernel_verdict
+from edgeopt_openvino.support import plugin_kind
 
 if TYPE_CHECKING:
     import torch
 
-    from edgeopt.contracts.support import Verdict
-    from edgeopt.ir import Program
+    from edgeopt.ir import KernelKind, Program
 
 __all__ = ["Emitter"]
 
@@ -68,9 +67,9 @@ class Emitter(lowering.Emitter):
         """Returns what OpenVINO's frontend makes of ``node``."""
         return convert_node(self, node)
 
-    def verdict(self, node: torch.fx.Node) -> tuple[Verdict, str]:
+    def runs_as(self, node: torch.fx.Node, kind: KernelKind) -> KernelKind:
         """Returns how OpenVINO's CPU plugin runs ``node``."""
-        return kernel_verdict(self.program, node)
+        return plugin_kind(node, kind)
 
     def parts(self, node: Any) -> tuple[Value, ...]:
         """Returns the values of a node that makes several."""

@@ -9,28 +9,19 @@ import numpy as np
 import openvino.opset13 as op
 
 from edgeopt.ir import ops
+from edgeopt.ir.operators import CONVOLUTIONS, traits_of
 
 if TYPE_CHECKING:
     import torch
 
     from edgeopt.ir import Program, QuantSpec
 
-__all__ = ["MOVING", "clips_alike", "moves_on_grid", "on_grid", "rounded", "steps"]
+__all__ = ["clips_alike", "moves_on_grid", "on_grid", "rounded", "steps"]
 
 aten = ops.aten
 
-MOVING = (
-    aten.reshape.default,
-    aten.permute.default,
-    aten.slice.Tensor,
-    aten.cat.default,
-    aten.max_pool2d.default,
-    aten.upsample_nearest2d.vec,
-    aten.alias.default,
-    aten.constant_pad_nd.default,
-)
-"""Operators that make no new number (a pad with zero, which every grid holds), and that OpenVINO's
-low-precision passes know: behind roll, flip and expand a FakeQuantize starts integers anew."""
+_STARTS_ANEW = (aten.roll.default, aten.flip.default, aten.expand.default, aten.embedding.default)
+"""Moves that OpenVINO's low-precision passes do not know: behind them a FakeQuantize starts integers anew."""
 
 
 def on_grid(program: Program, node: torch.fx.Node, value: Any) -> Any:
@@ -54,8 +45,8 @@ def _is_summed_up(program: Program, node: torch.fx.Node) -> bool:
     before a sum ("drop rounding one special residual pattern", dnnl_postops_composer). A step in
     front that changes nothing, a leaky relu of slope one, keeps the rounding, and costs nothing.
     """
-    anchor = node.args[0] if node.target in ops.ACTIVATIONS else node
-    if getattr(anchor, "target", None) not in ops.CONVOLUTIONS or len(node.users) != 1:
+    anchor = node.args[0] if ops.is_activation(node) else node
+    if getattr(anchor, "target", None) not in CONVOLUTIONS or len(node.users) != 1:
         return False
     user = next(iter(node.users))
     return user.target is aten.add.Tensor and node.name not in program.output_names
@@ -66,7 +57,7 @@ def _comes_from_float(program: Program, node: torch.fx.Node) -> bool:
     if node.op == "placeholder":
         return False
     values = ops.activation_inputs(node)
-    return node.target in ops.NORMALIZATIONS or any(
+    return traits_of(node).normalization or any(
         v.name not in program.quant and ops.fused_activation(v) is not node for v in values
     )
 
@@ -89,12 +80,19 @@ def steps(spec: QuantSpec, value: Any) -> Any:
 def moves_on_grid(program: Program, node: torch.fx.Node) -> bool:
     """Returns whether ``node`` only moves values that already lie on its grid."""
     spec = program.quant.get(node.name)
-    if spec is None or node.target not in MOVING:
+    if spec is None or not _passes_integers_on(node):
         return False
     if node.target is aten.constant_pad_nd.default and node.args[2] != 0:
         return False
     held = [program.quant.get(v.name) for v in ops.activation_inputs(node)]
     return all(h is not None and h.same_grid(spec) for h in held)
+
+
+def _passes_integers_on(node: torch.fx.Node) -> bool:
+    """Whether an operator makes no new number (a pad with zero, which every grid holds)."""
+    traits = traits_of(node)
+    known = node.target not in _STARTS_ANEW
+    return known and traits.keeps_parameters and traits.integer_kernel != "averages"
 
 
 def clips_alike(spec: QuantSpec | None, low: float | None, high: float | None) -> bool:

@@ -1,29 +1,27 @@
-"""Says of a node how OpenVINO's CPU plugin would run it."""
+"""Says of a node how OpenVINO's CPU plugin runs it: as the core says, but for functions and views."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import torch
 
-from edgeopt.ir import ops
-from edgeopt.lowering.support import program_verdict
-from edgeopt_openvino.grids import MOVING
+from edgeopt.ir import KernelKind
+from edgeopt.ir.operators import traits_of
 
-if TYPE_CHECKING:
-    import torch
-
-    from edgeopt.contracts.support import Verdict
-    from edgeopt.ir import Program
-
-__all__ = ["kernel_verdict"]
+__all__ = ["plugin_kind"]
 
 
-def kernel_verdict(program: Program, node: torch.fx.Node) -> tuple[Verdict, str]:
-    """Returns how ``node`` runs, and why it is not integer where the program says it is."""
-    if not ops.is_float_tensor(node):
-        return "folded" if node.target in MOVING else "float", ""
-    if node.target is ops.aten.reshape.default:
-        return "folded", ""
-    verdict, reason = program_verdict(program, node)
-    if verdict == "integer" and (node.target in ops.UNARY_TABLE or node.target in ops.FIXED_RANGE):
-        return "float", "OpenVINO's CPU plugin computes it in float between two grids"
-    return verdict, reason
+def plugin_kind(node: torch.fx.Node, kind: KernelKind) -> KernelKind:
+    """Returns how ``node`` runs, of which the program says ``kind``."""
+    if node.target is torch.ops.aten.reshape.default:
+        return KernelKind("folded")
+    if kind.kind == "integer" and _is_function(node):
+        return KernelKind(
+            "float", "OpenVINO's CPU plugin computes it in float between two quantizations"
+        )
+    return kind
+
+
+def _is_function(node: torch.fx.Node) -> bool:
+    """Whether other runtimes look the operator up in a table of 256 entries."""
+    traits = traits_of(node)
+    return traits.integer_kernel == "table" or traits.prescribed_output is not None

@@ -10,12 +10,13 @@ import numpy as np
 
 import edgeopt_tflite.ops  # noqa: F401 (enters the rules)
 from edgeopt.ir import ops, orders
+from edgeopt.ir.kernel_kind import activation_spec, kernel_kind
 from edgeopt.lowering import NoRuleError
 from edgeopt_tflite.inputs import input_order
 from edgeopt_tflite.kernels import LARGEST_FACTOR, integer_factor
 from edgeopt_tflite.rules import lowers
 from edgeopt_tflite.storage import Storage
-from edgeopt_tflite.support import written_verdict
+from edgeopt_tflite.support import written_kind
 from edgeopt_tflite.values import Held, Value
 
 if TYPE_CHECKING:
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from edgeopt.contracts.support import Verdict
-    from edgeopt.ir import Program, QuantSpec
+    from edgeopt.ir import KernelKind, Program, QuantSpec
     from edgeopt.ir.orders import Order, Shape
     from edgeopt_tflite.flatbuffer import Tensor
 
@@ -52,8 +52,7 @@ class Emitter(Storage):
 
     def grid(self, node: torch.fx.Node) -> QuantSpec | None:
         """Returns the int8 grid of a value, None for one that is float."""
-        spec = self.program.quant.get(node.name)
-        return spec if spec is not None and spec.dtype == "int8" and spec.axis is None else None
+        return activation_spec(self.program, node)
 
     def operand(self, node: torch.fx.Node, index: int = 0) -> Value:
         """Returns the value of the argument ``index`` of ``node``, which is a node."""
@@ -70,12 +69,9 @@ class Emitter(Storage):
 
     def is_on_grid(self, node: torch.fx.Node) -> bool:
         """Returns whether all float inputs of ``node``, and what it gives, lie on a grid."""
-        if node.target in ops.ANCHORS and ops.anchor_parts(node)[1].name not in self.program.quant:
-            return False  # its weight was kept in float
-        result = ops.fused_activation(node) or node
-        inputs = list(ops.activation_inputs(node))
-        on_grid = all(self.grid(value) is not None for value in inputs)
-        return bool(inputs) and on_grid and self.grid(result) is not None
+        kind = kernel_kind(self.program, node).kind
+        on_integers = kind == "moves" and self.grid(node) is not None
+        return (kind == "integer" and ops.is_float_tensor(node)) or on_integers
 
     # -- what the walk calls ------------------------------------------------------------------
 
@@ -121,9 +117,9 @@ class Emitter(Storage):
         held = Held(tensor, orders.identity(len(tensor.shape)))
         return Value(node.name, self.shape(node), kind, [held])
 
-    def verdict(self, node: torch.fx.Node) -> tuple[Verdict, str]:
+    def runs_as(self, node: torch.fx.Node, kind: KernelKind) -> KernelKind:
         """Returns how LiteRT runs ``node``, from the operators that were emitted for it."""
-        return written_verdict(self, node)
+        return written_kind(self, node, kind)
 
     # -- inputs and outputs -------------------------------------------------------------------
 

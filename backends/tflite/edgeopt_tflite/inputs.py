@@ -6,36 +6,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgeopt.ir import ops, orders
+from edgeopt.ir import orders
+from edgeopt.ir.operators import traits_of
 
 if TYPE_CHECKING:
     from edgeopt.ir.orders import Order
 
 __all__ = ["input_order"]
 
-aten = torch.ops.aten
-
-_CHANNELS_LAST = (
-    *ops.CONVOLUTIONS,
-    aten.max_pool2d.default,
-    aten.avg_pool2d.default,
-    aten.upsample_bilinear2d.vec,
-    aten.upsample_nearest2d.vec,
-)
-_ANY_ORDER = (
-    aten.add.Tensor,
-    aten.sub.Tensor,
-    aten.mul.Tensor,
-    aten.div.Tensor,
-    aten.relu.default,
-    aten.clamp.default,
-    aten.sigmoid.default,
-    aten.tanh.default,
-    aten.cat.default,
-    aten.slice.Tensor,
-    aten.constant_pad_nd.default,
-    aten.alias.default,
-)
 _FARTHEST = 8
 """How many operators in a row are looked through."""
 
@@ -61,11 +39,12 @@ def _wanted_by(user: torch.fx.Node, node: torch.fx.Node, rank: int, left: int) -
     made = user.meta.get("val")
     if not isinstance(made, torch.Tensor) or made.ndim != rank:
         return None
-    if user.target in _CHANNELS_LAST and user.args[0] is node:
+    layout = traits_of(user).layout
+    if layout == "channels-last" and user.args[0] is node:
         return orders.channels_last(rank)
-    if user.target in _ANY_ORDER:
+    if layout == "any":
         return _wanted(user, rank, left - 1)
-    if user.target is aten.permute.default:
+    if layout == "permutes":
         axes = [int(a) % rank for a in user.args[1]]  # type: ignore[union-attr,arg-type]
         found = _wanted(user, rank, left - 1)
         return tuple(axes[d] for d in found) if found is not None else None

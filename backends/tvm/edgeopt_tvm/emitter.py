@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any
 from tvm import relax
 
 import edgeopt_tvm.operators  # noqa: F401 (enters the rules)
-from edgeopt.ir import orders
+from edgeopt.ir import KernelKind, orders
+from edgeopt.ir.operators import traits_of
 from edgeopt.lowering.frontend import OperatorImporter
 from edgeopt_tvm.frontend import convert_node, convert_operator
 from edgeopt_tvm.rules import rule
 from edgeopt_tvm.storage import Storage
-from edgeopt_tvm.support import kernel_verdict
 
 if TYPE_CHECKING:
     import torch
 
     from edgeopt.contracts import Progress
-    from edgeopt.contracts.support import Verdict
     from edgeopt.ir import Program
     from edgeopt_tvm.machine import Machine
 
@@ -104,9 +103,10 @@ class Emitter(Storage):
         """Keeps what is returned."""
         self._outputs = self._results()
 
-    def verdict(self, node: torch.fx.Node) -> tuple[Verdict, str]:
-        """Returns how the kernels run ``node``."""
-        return kernel_verdict(self, node)
+    def runs_as(self, node: torch.fx.Node, kind: KernelKind) -> KernelKind:
+        """Returns how the kernels run ``node``: as the core says, but for what they fold."""
+        folded = traits_of(node).view or node.name not in self.written
+        return KernelKind("folded") if folded else kind
 
     @property
     def written(self) -> frozenset[str]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.ir.operators import traits_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["with_limits"]
 
 _ATEN = torch.ops.aten
-_WHOLE = (_ATEN.reshape.default, _ATEN.permute.default, _ATEN.alias.default, _ATEN._to_copy.default)  # noqa: SLF001 (ATen calls it so)
-"""What passes every element on."""
 
 
 def with_limits(executable: Executable, program: Program) -> Executable:
@@ -53,5 +53,5 @@ def _tables(value: Any) -> Iterator[int]:
             yield int(user.args[0].meta["val"].shape[0])
         elif user.target == _ATEN.index_select.default and user.args[2] is value:
             yield int(user.args[0].meta["val"].shape[int(user.args[1])])
-        elif user.target in _WHOLE:
+        elif traits_of(user).view or traits_of(user).casts:  # every element is passed on
             yield from _tables(user)

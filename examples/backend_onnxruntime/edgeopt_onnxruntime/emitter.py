@@ -8,7 +8,7 @@ import torch
 from onnx import helper, numpy_helper
 
 from edgeopt import lowering
-from edgeopt.ir import ops
+from edgeopt.ir import KernelKind, ops
 
 aten = torch.ops.aten
 rule = lowering.RuleTable("ONNX Runtime")
@@ -76,11 +76,10 @@ class Emitter(lowering.Emitter):
         opset = [helper.make_opsetid("", 21)]
         self.model = helper.make_model(graph, opset_imports=opset, ir_version=10)
 
-    def verdict(self, node):
-        kind, reason = super().verdict(node)
-        if kind == "integer" and node.target not in ops.ANCHORS:
-            return "float", "it is computed in float between two grids"
-        return kind, reason
+    def runs_as(self, node, kind):
+        if kind.kind == "integer" and not ops.is_weighted(node):
+            return KernelKind("float", "it is computed in float between two quantizations")
+        return kind
 
     def _info(self, node, name=None):
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.dtype(node)))

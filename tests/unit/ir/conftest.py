@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from edgeopt.ir import Editor, Program, QuantSpec, Step, capture_module, ops
+from edgeopt.ir.operators import WEIGHTED
 from edgeopt.passes import run_core
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def quantized(
     """Returns an int8 program: grids as given, weights by their largest value, biases to fit."""
     editor = Editor(program)
     editor.quant.update(grids)
-    for node in editor.calls(*ops.ANCHORS):
+    for node in editor.calls(*WEIGHTED):
         value, weight, bias = ops.anchor_parts(node)
         if value.name not in grids:
             continue

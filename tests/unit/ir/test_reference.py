@@ -66,7 +66,7 @@ def linear_int64(x, w):
 
 def parts(program):
     """Returns the only anchor of a program with the integers of its weight and bias."""
-    (node,) = [n for n in program.graph.nodes if n.target in ops.ANCHORS]
+    (node,) = [n for n in program.graph.nodes if ops.is_weighted(n)]
     value, weight, bias = ops.anchor_parts(node)
     specs = [program.quant[n.name] for n in (value, weight, bias)]
     w = specs[1].quantize(program.constants[weight.name]).numpy()
@@ -169,7 +169,7 @@ def test_an_activation_behind_an_anchor_rounds_once(quantize, name, activation, 
     make, shape = LAYERS[name]
     x = torch.randn(shape)
     program = integer(quantize, make(), x, activation=activation)
-    (anchor,) = [n for n in program.graph.nodes if n.target in ops.ANCHORS]
+    (anchor,) = [n for n in program.graph.nodes if ops.is_weighted(n)]
     assert anchor.name not in program.quant
     check(program, x.numpy(), low=low, high=high)
 

@@ -39,11 +39,11 @@ ORIGINS = {"c0": "conv", "r0": "relu", "s0": "softmax"}
 VALUES = [
     {
         "value": "conv", "makes": "relu", "operator": "aten.conv2d.default", "module": "stem",
-        "source": "net.py:3", "integer": True, "reason": "", "macs": 12_000_000, "bytes": 40_000,
+        "source": "net.py:3", "kind": "integer", "reason": "", "macs": 12_000_000, "bytes": 40_000,
     },
     {
         "value": "softmax", "makes": "softmax", "operator": "aten.softmax.int", "module": "head",
-        "source": "net.py:9", "integer": False, "reason": "no grid fits it", "macs": 0, "bytes": 80,
+        "source": "net.py:9", "kind": "float", "reason": "no grid fits it", "macs": 0, "bytes": 80,
     },
 ]  # fmt: skip
 

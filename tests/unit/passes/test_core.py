@@ -10,6 +10,7 @@ from torch import nn
 
 from edgeopt.errors import ProgramError
 from edgeopt.ir import QuantSpec, ReferenceRunner, capture_module, ops
+from edgeopt.ir.operators import CONVOLUTIONS
 from edgeopt.ir.source import source_line
 from edgeopt.passes import CORE, REGISTRY, find_pass, run_core, run_passes
 
@@ -139,13 +140,13 @@ def test_only_canonical_spellings_are_left(case):
 def test_anchors_are_complete(case):
     _, _, _, core = case
     for node in core.graph.nodes:
-        if node.target not in ops.ANCHORS:
+        if not ops.is_weighted(node):
             continue
         _, weight, bias = ops.anchor_parts(node)
         assert weight.name in core.constants
         assert bias.name in core.constants
         assert len(bias.users) == 1
-        if node.target in ops.CONVOLUTIONS:
+        if node.target in CONVOLUTIONS:
             rank = core.constants[weight.name].ndim - 2
             assert all(len(a) == rank for a in node.args if isinstance(a, (list, tuple)))
 

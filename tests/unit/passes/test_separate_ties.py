@@ -65,7 +65,7 @@ def test_no_sum_of_an_anchor_lies_near_a_tie():
                 if node.op != "output"
                 else None
             )
-            if node.target not in ops.ANCHORS or out is None:
+            if not ops.is_weighted(node) or out is None:
                 continue
             value, weight, _ = ops.anchor_parts(node)
             factors = p.quant[value.name].scale.double() * p.quant[weight.name].scale.double()
@@ -104,7 +104,7 @@ def test_float32_and_float64_round_alike_after_it_and_not_before():
                 if node.op != "output"
                 else None
             )
-            if node.target not in ops.ANCHORS or out is None:
+            if not ops.is_weighted(node) or out is None:
                 continue
             value, weight, _ = ops.anchor_parts(node)
             step, high = p.quant[value.name].scale * p.quant[weight.name].scale, out.scale

@@ -9,6 +9,7 @@ from torch import nn
 
 from edgeopt.errors import CalibrationError, InputError
 from edgeopt.ir import ReferenceRunner, load_program, ops, save_program
+from edgeopt.ir.operators import CONVOLUTIONS
 from edgeopt.quantization import Override, QuantizationConfig, quantize_program
 
 
@@ -24,7 +25,7 @@ def test_int8_is_close_and_every_anchor_is_integer(residual, images):
     assert quantized.precision == "int8"
     assert snr_db(residual, quantized, images[16:]) > 25
     for node in quantized.graph.nodes:
-        if node.target in ops.ANCHORS:
+        if ops.is_weighted(node):
             value, weight, bias = ops.anchor_parts(node)
             assert quantized.quant[value.name].dtype == "int8"
             assert quantized.quant[weight.name].axis == 0
@@ -139,7 +140,7 @@ def test_a_module_can_stay_in_float(residual, images):
     linear = next(n for n in quantized.graph.nodes if n.target is ops.aten.linear.default)
     assert linear.name not in quantized.quant
     assert linear.args[1].name not in quantized.quant
-    others = [n for n in quantized.graph.nodes if n.target in ops.CONVOLUTIONS]
+    others = [n for n in quantized.graph.nodes if n.target in CONVOLUTIONS]
     assert all(n.args[1].name in quantized.quant for n in others)
 
 

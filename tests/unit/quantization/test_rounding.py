@@ -34,7 +34,7 @@ def _mixed(mixing, shape, generator):
 def test_the_output_error_shrinks(program, name):
     module, shape = LAYERS[name]
     captured = program(module, torch.zeros(shape))
-    node = next(n for n in captured.graph.nodes if n.target in ops.ANCHORS)
+    node = next(n for n in captured.graph.nodes if ops.is_weighted(n))
     generator = torch.Generator().manual_seed(3)
     mixing = torch.randn(
         shape[1 if len(shape) > 3 or name == "conv1d" else -1], 3, generator=generator
@@ -58,7 +58,7 @@ def test_the_output_error_shrinks(program, name):
 
 def test_a_dead_input_does_no_harm(program):
     captured = program(lambda: nn.Linear(16, 4), torch.zeros(1, 16))
-    node = next(n for n in captured.graph.nodes if n.target in ops.ANCHORS)
+    node = next(n for n in captured.graph.nodes if ops.is_weighted(n))
     inputs = [torch.zeros(1, 16) for _ in range(4)]
     weight = captured.constants[node.args[1].name]
     spec = weight_spec(weight, 0)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["padded_source"]
 
 aten = ops.aten
-_PADDING_CONVOLUTIONS = (aten.conv1d.default, aten.conv2d.default)
 
 Pads = list[tuple[int, int]]
 """Before and behind each axis."""
@@ -64,7 +63,7 @@ def _is_left_out(e: Emitter, node: Any) -> bool:
         and pads[:2] == [(0, 0), (0, 0)]
         and e.grid(node.args[0]) == e.grid(node)
         and node.name not in e.program.output_names
-        and all(u.target in _PADDING_CONVOLUTIONS and u.args[0] is node for u in node.users)
+        and all(ops.is_convolution(u) and u.args[0] is node for u in node.users)
     )
 
 

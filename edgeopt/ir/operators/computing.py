@@ -1,0 +1,193 @@
+"""Operators that compute: weighted, element by element, reductions, normalizations, products."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from edgeopt.ir.operators.traits import OperatorTraits as Row
+from edgeopt.ir.operators.traits import WeightTraits
+
+__all__ = ["ROWS"]
+
+aten = torch.ops.aten
+
+_WEIGHTED = (
+    *(
+        Row(
+            operator=operator,
+            integer_kernel="accumulates",
+            weight=weight,
+            applies_activation=True,
+            layout="channels-last" if weight.convolution else "",
+            trained_operands=(1, 2),
+        )
+        for operator, weight in (
+            (aten.conv1d.default, WeightTraits()),
+            (aten.conv2d.default, WeightTraits()),
+            (aten.conv_transpose2d.input, WeightTraits(output_axis=1, transposed=True)),
+            (aten.linear.default, WeightTraits(result_axis=-1, convolution=False)),
+        )
+    ),
+)
+
+_ARITHMETIC = (
+    Row(
+        operator=aten.add.Tensor,
+        integer_kernel="elementwise",
+        applies_activation=True,
+        scale_rule="sum",
+        layout="any",
+        identity="neutral",
+        neutral=0,
+    ),
+    Row(
+        operator=aten.sub.Tensor,
+        integer_kernel="elementwise",
+        scale_rule="sum",
+        layout="any",
+        identity="neutral",
+        neutral=0,
+    ),
+    Row(
+        operator=aten.mul.Tensor,
+        integer_kernel="elementwise",
+        scale_rule="product",
+        flat=functional.silu,  # what `useful_range` asks about is x * sigmoid(x)
+        layout="any",
+        identity="neutral",
+        neutral=1,
+    ),
+    Row(operator=aten.div.Tensor, layout="any", identity="neutral", neutral=1),
+    *(
+        Row(operator=operator)
+        for operator in (
+            aten.maximum.default,
+            aten.minimum.default,
+            aten.pow.Tensor_Scalar,
+            aten.pow.Tensor_Tensor,
+            aten.where.self,
+        )
+    ),
+)
+
+_ACTIVATIONS = (
+    Row(
+        operator=aten.relu.default,
+        integer_kernel="elementwise",
+        activation=True,
+        layout="any",
+        channel_axes=("every",),
+    ),
+    Row(
+        operator=aten.clamp.default,
+        integer_kernel="elementwise",
+        activation=True,
+        layout="any",
+    ),
+    Row(
+        operator=aten.sigmoid.default,
+        integer_kernel="elementwise",
+        prescribed_output=(1 / 256, -128),
+        flat=torch.sigmoid,
+        layout="any",
+    ),
+    Row(
+        operator=aten.tanh.default,
+        integer_kernel="elementwise",
+        prescribed_output=(1 / 128, 0),
+        flat=torch.tanh,
+        layout="any",
+    ),
+    Row(operator=aten.gelu.default, integer_kernel="table", flat=functional.gelu),
+    Row(operator=aten.hardswish.default, integer_kernel="table", flat=functional.hardswish),
+    Row(operator=aten.leaky_relu.default, integer_kernel="table"),
+    Row(operator=aten.elu.default, integer_kernel="table"),
+)
+
+_FLOAT_UNARY = (
+    *(
+        Row(operator=operator)
+        for operator in (
+            aten.abs.default,
+            aten.ceil.default,
+            aten.cos.default,
+            aten.erf.default,
+            aten.exp.default,
+            aten.floor.default,
+            aten.log.default,
+            aten.neg.default,
+            aten.reciprocal.default,
+            aten.round.default,
+            aten.rsqrt.default,
+            aten.sign.default,
+            aten.sin.default,
+            aten.sqrt.default,
+        )
+    ),
+)
+
+_REDUCTIONS = (
+    Row(
+        operator=aten.mean.dim,
+        integer_kernel="averages",
+        scale_rule="mean",
+        channel_axes=("second", "last"),
+    ),
+    Row(
+        operator=aten.avg_pool2d.default,
+        integer_kernel="averages",
+        keeps_parameters=True,
+        layout="channels-last",
+        channel_axes=("second",),
+    ),
+    Row(
+        operator=aten.max_pool2d.default,
+        integer_kernel="selects",
+        keeps_parameters=True,
+        layout="channels-last",
+        channel_axes=("second",),
+    ),
+    *(
+        Row(operator=operator)
+        for operator in (
+            aten.sum.dim_IntList,
+            aten.amax.default,
+            aten.amin.default,
+            aten.argmax.default,
+            aten.argmin.default,
+        )
+    ),
+    Row(
+        operator=aten.upsample_bilinear2d.vec,
+        layout="channels-last",
+        channel_axes=("second",),
+    ),
+)
+
+_NORMALIZATIONS = (
+    Row(operator=aten.layer_norm.default, normalization=True, trained_operands=(2, 3)),
+    Row(operator=aten.group_norm.default, normalization=True, trained_operands=(2, 3)),
+    Row(operator=aten.softmax.int, normalization=True),
+    Row(
+        operator=aten.scaled_dot_product_attention.default,
+        normalization=True,
+        macs="attention",
+    ),
+)
+
+_PRODUCTS = (
+    Row(operator=aten.matmul.default, macs="product"),
+    Row(operator=aten.bmm.default, macs="product", captured="rewritten"),
+    Row(operator=aten.mm.default, macs="product", captured="rewritten"),
+)
+
+ROWS = (
+    *_WEIGHTED,
+    *_ARITHMETIC,
+    *_ACTIVATIONS,
+    *_FLOAT_UNARY,
+    *_REDUCTIONS,
+    *_NORMALIZATIONS,
+    *_PRODUCTS,
+)

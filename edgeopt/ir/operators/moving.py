@@ -1,0 +1,90 @@
+"""Operators that move values: shapes, orders, parts, lookups, changes of type."""
+
+from __future__ import annotations
+
+import operator
+
+import torch
+
+from edgeopt.ir.operators.traits import OperatorTraits as Row
+
+__all__ = ["ROWS"]
+
+aten = torch.ops.aten
+
+ROWS = (
+    Row(
+        operator=aten.reshape.default,
+        moves=True,
+        keeps_parameters=True,
+        view=True,
+        channel_axes=("second", "last"),
+        identity="same shape",
+    ),
+    Row(
+        operator=aten.permute.default,
+        moves=True,
+        keeps_parameters=True,
+        layout="permutes",
+        view=True,
+        channel_axes=("last",),
+    ),
+    Row(
+        operator=aten.alias.default,
+        moves=True,
+        keeps_parameters=True,
+        requantizes=True,
+        layout="any",
+        view=True,
+        channel_axes=("every",),
+        identity="same shape",
+    ),
+    Row(
+        operator=aten.slice.Tensor,
+        moves=True,
+        keeps_parameters=True,
+        layout="any",
+        channel_axes=("last",),
+        identity="same shape",
+    ),
+    Row(
+        operator=aten.constant_pad_nd.default,
+        moves=True,
+        keeps_parameters=True,
+        layout="any",
+        channel_axes=("second",),
+        identity="no padding",
+    ),
+    Row(
+        operator=aten.expand.default,
+        moves=True,
+        keeps_parameters=True,
+        identity="same shape",
+    ),
+    Row(operator=aten.cat.default, moves=True, keeps_parameters=True, layout="any"),
+    Row(
+        operator=aten.roll.default,
+        moves=True,
+        keeps_parameters=True,
+        channel_axes=("last",),
+    ),
+    Row(operator=aten.flip.default, moves=True, keeps_parameters=True),
+    Row(
+        operator=aten.upsample_nearest2d.vec,
+        moves=True,
+        keeps_parameters=True,
+        layout="channels-last",
+        channel_axes=("second",),
+    ),
+    Row(
+        operator=aten.embedding.default,
+        moves=True,
+        keeps_parameters=True,
+        trained_operands=(0,),
+    ),
+    Row(operator=operator.getitem, moves=True),
+    Row(operator=aten.index_select.default, moves=True),
+    Row(operator=aten.index.Tensor, moves=True),
+    Row(operator=aten._to_copy.default, casts=True, identity="same dtype"),  # noqa: SLF001
+    Row(operator=aten.to.dtype, casts=True, identity="same dtype"),
+)

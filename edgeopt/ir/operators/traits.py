@@ -1,0 +1,108 @@
+"""What is known of one operator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
+__all__ = ["Captured", "IntegerKernel", "Layout", "OperatorTraits", "WeightTraits"]
+
+IntegerKernel = Literal["", "accumulates", "elementwise", "averages", "selects", "table"]
+"""How integer runtimes compute an operator; empty where they compute it in float.
+
+``accumulates``: sums of products of integers. ``elementwise``: number by number. ``averages``: sums
+divided by a count. ``selects``: chooses among its input's integers. ``table``: one entry for each
+integer that the input may be."""
+
+Layout = Literal["", "any", "channels-last", "permutes"]
+"""The order of dimensions that runtimes want an operator's input in; ``any``: as it comes."""
+
+Captured = Literal["", "decomposed", "rewritten", "removed"]
+"""What becomes of an operator before the canonical form; empty for one that stays."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightTraits:
+    """What a weighted operator does with its weight; its arguments are (input, weight, bias, …).
+
+    Attributes:
+        output_axis: The axis of the weight that counts output channels.
+        result_axis: The axis of the result that counts them.
+        convolution: Whether it slides over its input.
+        transposed: Whether each input value meets the whole kernel.
+    """
+
+    output_axis: int = 0
+    result_axis: int = 1
+    convolution: bool = True
+    transposed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorTraits:
+    """One row of the table. The defaults are those of an operator that is not in it.
+
+    Attributes:
+        operator: The ATen overload (or ``getitem``); None outside of the table.
+        integer_kernel: How integer runtimes compute it.
+        moves: Whether it makes no new number, but reads its input in another order or shape.
+        keeps_parameters: Whether the output has the quantization parameters of the inputs.
+        requantizes: Whether the output may have others all the same: then it is a rounding.
+        prescribed_output: Scale and zero point that integer runtimes prescribe for its output.
+        weight: What a convolution or linear does with its weight; None for other operators.
+        applies_activation: Whether its kernel applies an activation before it rounds.
+        activation: Whether it is one that such a kernel applies.
+        normalization: Whether it stays in float, and an integer input costs it accuracy.
+        scale_rule: How its real result follows from integers: of which scales the multiplier is.
+        flat: The function of one value that is flat far from zero, for `useful_range`.
+        layout: The order of dimensions that its input is wanted in.
+        view: Whether it leaves memory as it is, nearly always.
+        casts: Whether it only changes the type of its values.
+        channel_axes: Axes on which channels pass through unmixed, as far as its arguments allow;
+            ``every`` where all of them do, whatever they are.
+        macs: Where its multiply-accumulates are counted from.
+        trained_operands: The arguments whose constants are trained.
+        captured: What becomes of it before the canonical form.
+        canonical: The overload of the same meaning that takes its place, where arguments fit.
+        identity: When it hands its input on as it is; ``neutral`` is the number that does nothing.
+        logic: The logical operator that it is on bool values.
+    """
+
+    operator: Any = None
+    integer_kernel: IntegerKernel = ""
+    moves: bool = False
+    keeps_parameters: bool = False
+    requantizes: bool = False
+    prescribed_output: tuple[float, int] | None = None
+    weight: WeightTraits | None = None
+    applies_activation: bool = False
+    activation: bool = False
+    normalization: bool = False
+    scale_rule: Literal["", "sum", "product", "mean"] = ""
+    flat: Callable[[torch.Tensor], torch.Tensor] | None = None
+    layout: Layout = ""
+    view: bool = False
+    casts: bool = False
+    channel_axes: tuple[Literal["every", "second", "last"], ...] = ()
+    macs: Literal["", "product", "attention"] = ""
+    trained_operands: tuple[int, ...] = ()
+    captured: Captured = ""
+    canonical: Any = None
+    identity: Literal["", "always", "same shape", "same dtype", "no padding", "neutral"] = ""
+    neutral: float | None = None
+    logic: Literal["", "and", "or"] = ""
+
+    @property
+    def shares_parameters(self) -> bool:
+        """Whether input and output must have the same quantization parameters."""
+        return self.keeps_parameters and not self.requantizes
+
+    @property
+    def runs_on_integers(self) -> bool:
+        """Whether integers go in and come out where all values have parameters."""
+        return bool(self.integer_kernel) or self.keeps_parameters
