@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pytest
 
-from edgeopt.contracts import Artifact, Backend, CompileOptions, Lowered, SupportReport
+from edgeopt.contracts import (
+    Artifact,
+    Backend,
+    CompileOptions,
+    Lowered,
+    NodeSupport,
+    SupportReport,
+)
 from edgeopt.errors import InputError, UnsupportedError
 from edgeopt.testing.specimens import SPECIMENS, program_of, specimen, unsupported_model
 
@@ -44,10 +51,12 @@ class BackendConformance:
     Attributes:
         refused: Specimen name to why this backend refuses it. Its support report must refuse it too.
         runs_everything: True for a backend without any unsupported operator.
+        computed_in_float: Operator to why this backend computes it in float where others do on integers.
         needs_torch: True where the device needs torch.
     """
 
     refused: ClassVar[dict[str, str]] = {}
+    computed_in_float: ClassVar[dict[str, str]] = {}
     runs_everything: ClassVar[bool] = False
     needs_torch: ClassVar[bool] = False
     _made: ClassVar[dict[tuple[Any, ...], Compiled]] = {}
@@ -124,6 +133,19 @@ class BackendConformance:
             assert node.operator
             if node.verdict in ("unsupported", "float"):
                 assert node.reason, f"{node.node} is {node.verdict} without a reason"
+            self._require_agreement(program, node)
+
+    def test_support_follows_what_is_kept_in_float(self, backend: Backend, target: Target) -> None:
+        self._need(backend, target, "int8")
+        program = program_of("residual", "int8", keep_float=("depthwise",))
+        report = backend.lower(program, target).support
+        for node in report.nodes:
+            self._require_agreement(program, node)
+        kept = [
+            n for n in report.nodes if n.module.startswith("depthwise") and "conv" in n.operator
+        ]
+        assert [n.verdict for n in kept] == ["float"]
+        assert "keep_float='depthwise'" in kept[0].reason
 
     def test_support_names_source_lines(self, backend: Backend, target: Target) -> None:
         report = backend.lower(program_of("residual", "float32"), target).support
@@ -329,6 +351,26 @@ class BackendConformance:
         assert done.returncode == 0, done.stdout + done.stderr
 
     # --- helpers ----------------------------------------------------------------------------------
+
+    def _require_agreement(self, program: Program, node: NodeSupport) -> None:
+        """A backend says what the IR says of a node, or that it folds it, or why it cannot."""
+        from edgeopt.ir import kernel_kind  # noqa: PLC0415 (torch)
+        from edgeopt.ir.ops import is_weighted  # noqa: PLC0415 (torch)
+
+        known = program.node(node.node)
+        if node.verdict == "unsupported":
+            return
+        if node.verdict == "folded":
+            assert not is_weighted(known), f"{node.node} costs time, and is said to be folded"
+            return
+        wanted = kernel_kind(program, known)
+        if wanted.kind == "folded":  # written by itself: then as what it follows
+            wanted = kernel_kind(program, known.args[0])  # type: ignore[arg-type]
+        reason = self.computed_in_float.get(node.operator)
+        if wanted.kind == "integer" and reason is not None:
+            assert (node.verdict, node.reason) == ("float", reason), node
+        else:
+            assert (node.verdict, node.reason) == (wanted.kind, wanted.reason), node
 
     def _need(self, backend: Backend, target: Target, precision: str) -> None:
         if precision not in backend.precisions(target):
