@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts.storage import Precision
-from edgeopt.deployment.choose import choose_backend
+from edgeopt.deployment.choose import choose_backend, considered_backends
 from edgeopt.errors import EdgeoptError, InputError
 from edgeopt.registry import detect_host, find_backend
 from edgeopt.searching.configuration import SWITCHES
@@ -105,7 +105,7 @@ def _backends(
     """Returns backend to what it compiles, and those of the target that cannot be used."""
     known: dict[str, tuple[str, ...]] = {}
     refused: dict[str, EdgeoptError] = {}
-    for name in dict.fromkeys(options.backends or target.backends):
+    for name in dict.fromkeys(options.backends or considered_backends(target)):
         try:
             choice = choose_backend(target, backend=name, program=program)
         except EdgeoptError as error:

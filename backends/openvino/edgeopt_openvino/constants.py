@@ -10,7 +10,7 @@ import openvino.opset13 as op
 import torch
 
 from edgeopt.contracts.storage import INT16, INT32
-from edgeopt.errors import CompileError
+from edgeopt.lowering import NoRuleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,10 +40,10 @@ def element_type(dtype: torch.dtype) -> ov.Type:
     """Returns OpenVINO's name of ``dtype``.
 
     Raises:
-        CompileError: It has none.
+        NoRuleError: It has none.
     """
     if dtype not in _TYPES:
-        raise CompileError(f"OpenVINO has no type {dtype}")
+        raise NoRuleError(f"OpenVINO has no type {dtype}")
     return _TYPES[dtype]
 
 

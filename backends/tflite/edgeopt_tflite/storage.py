@@ -17,13 +17,14 @@ import torch
 from edgeopt.contracts.storage import INT32
 from edgeopt.ir import orders
 from edgeopt.ir.rounding import round_and_clip
+from edgeopt.lowering import Emitter
 from edgeopt_tflite.flatbuffer import ModelBuilder, Tensor
 from edgeopt_tflite.values import Held, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from edgeopt.ir import QuantSpec
+    from edgeopt.ir import Program, QuantSpec
     from edgeopt.ir.orders import Order, Shape
 
 __all__ = ["Storage"]
@@ -32,7 +33,7 @@ _LARGEST_TRANSPOSE = 4
 """Dimensions up to which TRANSPOSE is fast in every runtime; larger ones are merged first."""
 
 
-class Storage:
+class Storage(Emitter):
     """Values and the tensors that hold them.
 
     Attributes:
@@ -41,11 +42,11 @@ class Storage:
         origins: Tensor number to the program's value it came from.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, program: Program) -> None:
+        super().__init__(program)
         self.model = ModelBuilder()
         self.emitted: dict[str, list[int]] = {}
         self.origins: dict[int, str] = {}
-        self._values: dict[str, Value] = {}
         self._expansions: dict[int, Tensor] = {}
         self._current = ""
 
@@ -99,12 +100,13 @@ class Storage:
 
     def value(self, node: torch.fx.Node) -> Value:
         """Returns the value of a node, which is emitted now if it was put off."""
-        value = self._values[node.name]
+        value: Value = super().value(node)
         if value.make is not None:
             make, value.make = value.make, None
             with self.writing(node.name):
                 make()
-        return self._values[node.name]
+            value = super().value(node)
+        return value
 
     def view(self, value: Value, shape: Shape) -> Value:
         """Returns ``value`` as one of another shape, without an operator where that can be."""

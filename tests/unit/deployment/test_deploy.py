@@ -514,3 +514,35 @@ def test_quantization_runs_once_however_many_backends_are_tried(backends, monkey
     monkeypatch.setattr("edgeopt.deployment.candidate.quantized", counted)
     assert deploy(target=on_host("wrong", "fine"), backend="auto").plan.backend == "fine"
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("backend", ["fine", "auto"])
+def test_each_model_is_written_once(backend, backends, monkeypatch):
+    from edgeopt.reference_backend import ReferenceBackend
+
+    backends("fine")
+    written = []
+    lower = ReferenceBackend.lower
+
+    def counted(self, program, *rest):
+        written.append(program.precision)
+        return lower(self, program, *rest)
+
+    monkeypatch.setattr(ReferenceBackend, "lower", counted)
+    done = deploy(backend=backend, check_speed=True)
+    assert done.speed is not None
+    assert sorted(written) == ["float32", "int8"]
+
+
+def test_a_bundle_is_written_of_one_emission(backends, monkeypatch):
+    from edgeopt.reference_backend import ReferenceBackend
+    from edgeopt.testing.specimens import float_program
+
+    backends("fine")
+    written = []
+    lower = ReferenceBackend.lower
+    monkeypatch.setattr(
+        ReferenceBackend, "lower", lambda *given: written.append(1) or lower(*given)
+    )
+    edgeopt.compile(float_program("perceptron"), "host", backend="auto")
+    assert written == [1]

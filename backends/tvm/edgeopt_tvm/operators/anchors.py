@@ -15,8 +15,8 @@ from tvm import relax, te
 
 from edgeopt.contracts.storage import FLOAT16, INT8, INT32
 from edgeopt.ir import ops
+from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import scalars
-from edgeopt_tvm.rules import NoRuleError
 
 if TYPE_CHECKING:
     from edgeopt.ir import QuantSpec
