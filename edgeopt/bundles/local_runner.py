@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgeopt.errors import InputError
-from edgeopt.ir.inputs import check_arrays
+from edgeopt.ir.inputs import check_arrays, check_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,11 +59,14 @@ class LocalRunner:
         """Returns the outputs in the float model's shapes and dtypes.
 
         Raises:
-            InputError: An input does not fit, or the runner is closed.
+            InputError: An input does not fit, holds NaN or an infinity that int8 cannot show, or
+                the runner is closed.
         """
         if self._model is None:
             raise InputError("the runner is closed")
         check_arrays(self._artifact.signature, inputs)
+        if self._artifact.precision.startswith("int8"):
+            check_finite(self._artifact.signature, inputs)
         results = tuple(self._model(*inputs))
         return results if len(results) > 1 else results[0]
 

@@ -266,7 +266,13 @@ class _Work:
             tuning=self.tuning,
         )
         warnings = collect_warnings(
-            deployment, self.request, self.target, made, self.side.samples, why_not
+            deployment,
+            self.request,
+            self.target,
+            made,
+            self.side.samples,
+            why_not,
+            float_program=self.side.subject if self.side.given is None else self.side.program,
         )
         return replace(deployment, warnings=warnings)
 

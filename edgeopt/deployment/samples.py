@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["Samples", "collect_samples"]
 
 
+ENOUGH = 20
+"""Samples that are calibrated on before any is held back."""
+
+
 @dataclass(frozen=True)
 class Samples:
     """Inputs, each in the order of the signature.
@@ -48,8 +52,9 @@ def collect_samples(
 ) -> Samples:
     """Returns at most ``calibrate`` samples to calibrate with, and ``check`` to check with.
 
-    What the data holds beyond ``calibrate`` is used for the checks; where it holds no more, they use
-    the calibration samples, evenly spread, and say so.
+    What the data holds beyond ``calibrate`` is used for the checks. Where it holds no more, a quarter
+    at most is held back for them, evenly spread, if `ENOUGH` are left to calibrate on; else they
+    use the calibration samples and say so.
 
     Raises:
         CalibrationError: The data is empty, not finite or does not fit, or is not iterable.
@@ -62,10 +67,12 @@ def collect_samples(
     stream = calibration_samples(signature, calibration_data)
     held = list(itertools.islice(stream, calibrate))
     others = list(itertools.islice(stream, check))
-    if len(others) >= check:
-        kind = "samples not calibrated on"
-    else:
+    kind = "samples not calibrated on"
+    if len(others) < check:
+        held, others = _held_back([*held, *others], check)
+    if not others:
         others, kind = _spread(held, check), "calibration samples"
+    held = held[:calibrate]
     return Samples(tuple(held), tuple(map(_arrays, others)), kind)
 
 
@@ -88,6 +95,14 @@ def _example(signature: Signature, example_inputs: Any, model: Any) -> list[torc
         leaves = [v for v in pytree.tree_leaves(as_call(given)) if isinstance(v, torch.Tensor)]
         fit = [tuple(v.shape) for v in leaves] == [tuple(s.shape) for s in signature.inputs]
         return leaves if fit else None
+
+
+def _held_back(every: list[Any], check: int) -> tuple[list[Any], list[Any]]:
+    """Returns the samples to calibrate on, and those held back: none where there are too few."""
+    count = min(check, len(every) // 4, max(0, len(every) - ENOUGH))
+    places = {index * len(every) // count for index in range(count)} if count else set()
+    kept = [sample for at, sample in enumerate(every) if at not in places]
+    return kept, [every[at] for at in sorted(places)]
 
 
 def _spread(held: list[Any], count: int) -> list[Any]:

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
     from edgeopt.contracts.signature import Signature, TensorSpec
 
-__all__ = ["as_call", "bind_sample", "calibration_samples", "check_arrays", "infer_example_inputs"]
+__all__ = [
+    "as_call",
+    "bind_sample",
+    "calibration_samples",
+    "check_arrays",
+    "check_finite",
+    "infer_example_inputs",
+]
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -122,6 +129,22 @@ def check_arrays(signature: Signature, arrays: tuple[np.ndarray, ...]) -> None:
             raise InputError(
                 f"expected {spec.dtype} of shape {spec.shape}, got {got[1]} of shape {got[0]}",
                 where=f"input {spec.name}",
+            )
+
+
+def check_finite(signature: Signature, arrays: tuple[np.ndarray, ...]) -> None:
+    """Returns nothing; checks that no float input of an int8 artefact is NaN or infinite.
+
+    Raises:
+        InputError: One is: integers have no such numbers, and would answer all the same.
+    """
+    for spec, array in zip(signature.inputs, arrays, strict=True):
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            bad = array.size - int(np.isfinite(array).sum())
+            raise InputError(
+                f"{bad} of {array.size} values are NaN or infinite",
+                where=f"input {spec.name}",
+                hint="an int8 model has no such numbers: look at what makes the input",
             )
 
 
