@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgeopt.cli import options as opt
+from edgeopt.contracts.storage import Precision
 
 if TYPE_CHECKING:
     from edgeopt.cli.sources import Source
@@ -150,7 +151,7 @@ def check_options(wanted: dict[str, Any], data: str | None) -> None:
     """Refuses wrong options before the model is loaded, which can take a while."""
     from edgeopt.deployment.request import Request  # noqa: PLC0415 (only here)
 
-    known = () if data or wanted["precision"] == "int8" else None
+    known = () if data or wanted["precision"] == Precision.INT8 else None
     Request(**wanted, calibration_data=known).check()
 
 

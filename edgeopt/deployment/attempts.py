@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.contracts.storage import Precision
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -53,7 +55,7 @@ def ways_out(
         harms: Its harmful values, the worst first.
         known: What the backend can compile.
     """
-    if precision == "int8":
+    if Precision(precision).is_integer:
         for count in keep_counts(len(harms)):
             kept = kept_names(harms, count, settings.get("keep_float", ()))
             yield "int8", {**settings, "keep_float": kept}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.errors import (
     EdgeoptError,
     InputError,
@@ -134,14 +135,14 @@ def choose_precision(
     if precision != "auto":
         return precision, "asked for"
     known = backend.precisions(target)
-    if calibrated and "int8" in known:
+    if calibrated and Precision.INT8 in known:
         return "int8", "calibration data is given, and int8 is smallest and usually fastest"
     why = (
         "no calibration data, which int8 needs" if not calibrated else f"{backend.name} has no int8"
     )
-    if "int8-dynamic" in known and program is not None and linear_share(program) > 0.5:  # noqa: PLR2004 (half)
+    if Precision.INT8_DYNAMIC in known and program is not None and linear_share(program) > 0.5:  # noqa: PLR2004 (half)
         return "int8-dynamic", f"{why}; most weights are of linear layers, which gain without it"
-    if "float16" in known:
+    if Precision.FLOAT16 in known:
         return "float16", f"{why}; half the size of float32 at the same speed or better"
     return "float32", f"{why}, and {backend.name} has no float16 for {target.name}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.attempts import HARM_SAMPLES, HARM_TRIES, ways_out
 from edgeopt.deployment.auto import deploy_auto
 from edgeopt.deployment.build import Build, build, quantized
@@ -243,7 +244,7 @@ class _Work:
 
     def _harms(self, one: _Try) -> tuple[Harm, ...]:
         if (
-            one.precision != "int8"
+            not Precision(one.precision).is_integer
             or not self.side.samples.calibration
             or self.side.given is not None
         ):

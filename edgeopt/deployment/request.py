@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgeopt.contracts import CompileOptions, TuneOptions
+from edgeopt.contracts.storage import Precision
 from edgeopt.errors import InputError
 from edgeopt.registry.suggest import did_you_mean
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PRECISIONS", "Request", "silent"]
 
-PRECISIONS = ("auto", "int8", "int8-dynamic", "float16", "float32")
+PRECISIONS = ("auto", *(one.value for one in Precision))
 """The precisions a user may ask for."""
 
 
@@ -121,7 +122,7 @@ class Request:
             InputError: An option is wrong; it is named.
         """
         _check_precision(self.precision)
-        if self.precision == "int8" and self.calibration_data is None:
+        if self.precision == Precision.INT8 and self.calibration_data is None:
             raise InputError(
                 "int8 needs to see real inputs",
                 where="calibration_data",

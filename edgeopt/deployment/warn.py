@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.gate.diagnose import float_share
 
 if TYPE_CHECKING:
@@ -85,13 +86,13 @@ def speed_warnings(d: Deployment) -> Iterator[str]:
 
 def _calibration(d: Deployment, samples: Samples) -> Iterator[str]:
     count = len(samples.calibration)
-    if d.precision == "int8" and count < FEW_SAMPLES:
+    if Precision(d.precision).is_integer and count < FEW_SAMPLES:
         yield f"calibrated on {count} samples only; about 100 varied ones are enough"
 
 
 def _in_float(d: Deployment) -> Iterator[str]:
     share = float_share(d.support)
-    if d.precision == "int8" and share > MOSTLY_FLOAT:
+    if Precision(d.precision).is_integer and share > MOSTLY_FLOAT:
         node = next(n for n in d.support.nodes if n.verdict == "float")
         yield (
             f"{100 * share:.0f} % of the operators run in float, for example {node.operator} at "
@@ -102,5 +103,5 @@ def _in_float(d: Deployment) -> Iterator[str]:
 def _bits(request: Request, target: Target, d: Deployment) -> Iterator[str]:
     wanted = target.quantization.weight_bits
     used = d.plan.quantization.get("weight_bits", 8)
-    if d.precision == "int8" and request.quantization is not None and used > wanted:
+    if Precision(d.precision).is_integer and request.quantization is not None and used > wanted:
         yield f"{used}-bit weights on {target.name}, whose 8-bit products saturate: {wanted} are safe"

@@ -147,7 +147,7 @@ def _assemble(meta: dict[str, Any], graph: bytes, tensors: dict[str, torch.Tenso
     exported = serde.ExportedProgramDeserializer().deserialize(held, state, {}, None)
     quant = {
         name: QuantSpec(
-            dtype=entry["dtype"],
+            storage=entry["dtype"],
             scale=tensors[f"scale/{name}"],
             zero_point=tensors[f"zero/{name}"],
             axis=entry["axis"],

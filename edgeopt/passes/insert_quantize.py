@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
 
@@ -43,7 +44,7 @@ def insert_quantize_unsigned(program: Program) -> Program:
 
 def _inserted(program: Program, *, unsigned: bool) -> Program:
     editor = Editor(program)
-    grids = {k: s for k, s in program.quant.items() if s.dtype != "float16"}
+    grids = {k: s for k, s in program.quant.items() if not s.storage.floating}
     for node in list(editor.graph.nodes):
         spec = grids.get(node.name)
         if spec is None or not node.users:
@@ -59,7 +60,7 @@ def _inserted(program: Program, *, unsigned: bool) -> Program:
 
 def _grid(spec: QuantSpec, *, unsigned: bool) -> Grid:
     """Returns scale, zero point, smallest and largest integer, and their type."""
-    shift = 128 if unsigned and spec.dtype == "int8" else 0
+    shift = -INT8.lowest if unsigned and spec.storage == INT8 else 0
     return (
         float(spec.scale[0]),
         int(spec.zero_point[0]) + shift,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
+from edgeopt.contracts.storage import FLOAT32, Precision
 from edgeopt.errors import InputError
 from edgeopt.gate.calling import as_returned
 from edgeopt.ir.program import Step
@@ -118,16 +119,16 @@ def train_program(
 def _quantized(
     program: Program, data: Iterable[Any], options: QatOptions, training: TrainingOptions
 ) -> Program:
-    if program.precision in ("int8", "int8-dynamic"):
+    if program.precision.has_integer_weights:
         return program
-    if program.precision != "float32":
+    if program.precision.weight_type != FLOAT32:
         raise InputError(
             f"a {program.precision} program is rounded already, and not to integers",
             where="model",
             hint="pass the float model",
         )
     config = options.quantization
-    if config.precision not in ("int8", "int8-dynamic"):
+    if not Precision(config.precision).has_integer_weights:
         raise InputError(
             f"{config.precision} has no grid to train on",
             where="quantization",

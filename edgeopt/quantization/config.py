@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PRECISIONS", "Override", "QuantizationConfig"]
 
-PRECISIONS = ("int8", "int8-dynamic", "float16", "float32")
+PRECISIONS = tuple(one.value for one in Precision)
 Switch = Literal["auto", "on", "off"]
 RangeMethod = Literal["auto", "minmax", "percentile", "mse"]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import torch
 
+from edgeopt.contracts.storage import FLOAT16, FLOAT32, Precision
 from edgeopt.errors import CalibrationError
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
@@ -58,12 +59,11 @@ def quantize_program(
         InputError: A pattern of the configuration matches nothing.
     """
     config = config or QuantizationConfig()
-    if config.precision == "float32":
-        return program
-    if config.precision == "float16":
-        return _halved(program)
-    if config.precision == "int8-dynamic":
-        return _weights_only(program, config)
+    precision = Precision(config.precision)
+    if not precision.is_integer:
+        if precision.has_integer_weights:
+            return _weights_only(program, config)
+        return program if precision.weight_type == FLOAT32 else _halved(program)
     if calibration_data is None:
         raise CalibrationError(
             "static int8 needs calibration data, and none is ever invented",
@@ -179,11 +179,13 @@ def _halved(program: Program) -> Program:
     editor = Editor(program)
     for name, tensor in program.constants.items():
         if tensor.dtype is torch.float32:
-            spec = QuantSpec("float16", method="half")
+            spec = QuantSpec(FLOAT16, method="half")
             editor.quant[name] = spec
             editor.set_tensor(editor.node(name), spec.fake(tensor.clamp(-65504, 65504)))
     effect = {"constants": len(editor.quant)}
-    return editor.finish(Step("quantize", {"precision": "float16"}, effect), precision="float16")
+    return editor.finish(
+        Step("quantize", {"precision": str(FLOAT16)}, effect), precision=Precision.FLOAT16
+    )
 
 
 def _weights_only(program: Program, config: QuantizationConfig) -> Program:
@@ -198,6 +200,6 @@ def _weights_only(program: Program, config: QuantizationConfig) -> Program:
         spec = weight_spec(tensor, ops.output_channel_axis(node), bits=config.weight_bits)
         editor.quant[weight.name] = spec
         editor.set_tensor(weight, spec.fake(tensor))
-    settings = {"precision": "int8-dynamic", "weight_bits": config.weight_bits}
+    settings = {"precision": Precision.INT8_DYNAMIC.value, "weight_bits": config.weight_bits}
     step = Step("quantize", settings, {"weights": len(editor.quant)})
-    return editor.finish(step, precision="int8-dynamic")
+    return editor.finish(step, precision=Precision.INT8_DYNAMIC)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.errors import InputError
 from edgeopt.recipes.steps import (
     AnyStep,
@@ -146,7 +147,7 @@ def _check_prune(step: Prune) -> None:
 
 def _check_qat(step: TrainQuantized) -> None:
     config = quantization_config(step.quantization)
-    if config.precision not in ("int8", "int8-dynamic"):
+    if not Precision(config.precision).has_integer_weights:
         raise InputError(f"{config.precision} has no grid to train on", where="quantization")
     if not 0 <= step.freeze_after <= 1:
         what = f"expected a share from 0 to 1, got {step.freeze_after}"

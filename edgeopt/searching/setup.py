@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.choose import choose_backend, considered_backends
 from edgeopt.errors import EdgeoptError, InputError
 from edgeopt.registry import detect_host, find_backend
@@ -93,12 +94,14 @@ def engines_of(
     known, refused = _backends(program, target, options)
     notes = [f"without {name}: {error.what}" for name, error in refused.items()]
     calibrated = options.calibration_data is not None
-    if not calibrated and "int8" in (options.precisions or ()):
+    if not calibrated and Precision.INT8 in (options.precisions or ()):
         hint = "pass about 100 real inputs"
         raise InputError("int8 needs to see real inputs", where="calibration_data", hint=hint)
     if not calibrated:
         notes.append("without int8: it needs calibration_data")
-    wanted = [p for p in options.precisions or KNOWN if p != "int8" or calibrated]
+    wanted = [
+        p for p in options.precisions or KNOWN if calibrated or not Precision(p).needs_calibration
+    ]
     found = tuple((name, p) for p in wanted for name, can in known.items() if p in can)
     if not found:
         says = "; ".join(f"{name} compiles {', '.join(can)}" for name, can in known.items())

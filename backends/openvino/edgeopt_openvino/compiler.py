@@ -57,7 +57,7 @@ def _metadata(program: Program) -> dict[str, Any]:
     for name, spec in zip(program.input_names, program.signature.inputs, strict=True):
         note: dict[str, Any] = {"shape": list(spec.shape), "dtype": spec.dtype}
         grid = program.quant.get(name)
-        if grid is not None and grid.dtype == "int8":
+        if grid is not None and grid.is_activation:
             note["scale"] = float(grid.scale[0])
             note["low"] = grid.q_min - int(grid.zero_point[0])
             note["high"] = grid.q_max - int(grid.zero_point[0])

@@ -90,7 +90,7 @@ class Emitter(Storage):
             return
         shape, grid = self.shape(node), self.grid(node)
         order = input_order(node)
-        kind = "int8" if grid is not None else self.dtype(node)
+        kind = grid.dtype if grid is not None else self.dtype(node)
         if kind not in _TYPES:
             raise NoRuleError(f"values of type {kind} are not supported")
         tensor = self.model.tensor(node.name, orders.stored_shape(shape, order), kind, grid)

@@ -12,16 +12,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from edgeopt.contracts.storage import INT32
 from edgeopt.ir import orders
+from edgeopt.ir.rounding import round_and_clip
 from edgeopt.lowering import Emitter
 from edgeopt_tflite.flatbuffer import ModelBuilder, Tensor
 from edgeopt_tflite.values import Held, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import torch
 
     from edgeopt.ir import Program, QuantSpec
     from edgeopt.ir.orders import Order, Shape
@@ -73,7 +74,7 @@ class Storage(Emitter):
             grid: The grid of its output.
             **values: Its options.
         """
-        kind = "int8" if grid is not None else dtype
+        kind = grid.dtype if grid is not None else dtype
         made = self.model.tensor(f"{self._current}/{code.lower()}", shape, kind, grid)
         self.origins[made.index] = self._current
         self._operator(code, inputs, made, options, **values)
@@ -232,9 +233,9 @@ class Storage(Emitter):
         spec = value.spec
         if spec is None or value.dtype != "float32":
             return self._constant(value, array)
-        if spec.dtype == "float16":
+        if spec.storage.floating:
             return self._expanded(value, self._constant(value, array.astype(np.float16)))
-        if not integer and (spec.axis is None or spec.dtype == "int32"):
+        if not integer and (spec.axis is None or spec.storage == INT32):
             return self._constant(value, array)
         whole = self._constant(value, quantized(array, spec, axis), spec, axis)
         return whole if integer else self._expanded(value, whole)
@@ -280,9 +281,9 @@ def quantized(array: np.ndarray, spec: QuantSpec, axis: int) -> np.ndarray:
         shape[axis] = -1
     scale = spec.scale.numpy().astype(np.float64).reshape(shape if spec.axis is not None else -1)
     zero = spec.zero_point.numpy().reshape(shape if spec.axis is not None else -1)
-    whole = np.rint(array.astype(np.float64) / scale) + zero
-    clipped: np.ndarray = np.clip(whole, spec.q_min, spec.q_max)
-    return clipped.astype(spec.dtype)
+    exact, step, shift = (torch.from_numpy(a) for a in (array.astype(np.float64), scale, zero))
+    whole: np.ndarray = round_and_clip(exact, step, shift, spec.q_min, spec.q_max).numpy()
+    return whole.astype(spec.dtype)
 
 
 def _order_with_last(value: Value, last: int | None) -> Order:

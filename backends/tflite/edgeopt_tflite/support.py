@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.contracts.storage import STORAGE_TYPES
 from edgeopt.ir import KernelKind, kernel_kind, ops
 from edgeopt_tflite.kernels import LARGEST_FACTOR
 
@@ -28,15 +29,10 @@ def written_kind(emitter: Emitter, node: torch.fx.Node, kind: KernelKind) -> Ker
 
 
 def _computes_in_float(written: list[Any]) -> bool:
-    """Whether an operator has a float tensor, or all of them only convert to or from float."""
-    computing = [op for op in written if not _converts(*op)]
+    """Whether what computes has a float tensor; a requantization computes where nothing else does."""
+    computing = [op for op in written if op[0] not in ("DEQUANTIZE", "QUANTIZE")] or written
     types = {t.dtype for _, inputs, outputs in computing for t in (*inputs, *outputs) if t}
-    return not computing or bool(types & {"float32", "float16"})
-
-
-def _converts(code: str, inputs: Any, _: Any) -> bool:
-    """Whether an operator goes between float and integers; a QUANTIZE of integers computes."""
-    return code == "DEQUANTIZE" or (code == "QUANTIZE" and inputs[0].dtype == "float32")
+    return any(STORAGE_TYPES[name].floating for name in types if name in STORAGE_TYPES)
 
 
 def _why_float(emitter: Emitter, node: torch.fx.Node) -> str:

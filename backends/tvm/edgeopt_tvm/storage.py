@@ -225,7 +225,7 @@ class Storage(Emitter):
         assert value.array is not None  # noqa: S101 (the caller asked)
         array = np.ascontiguousarray(value.array.transpose(order))
         spec = self.program.quant.get(value.name)
-        if spec is not None and spec.dtype == "float16" and value.dtype == "float32":
+        if spec is not None and spec.storage.floating and value.dtype == "float32":
             array = array.astype(np.float16)
         return Held(relax.const(array), order)
 

@@ -89,6 +89,6 @@ def _kept_to_scale(e: Emitter, node: Any) -> Any:
     as if epsilon were zero (it was 1.6e-4 off in GPT-2). They do not see through a maximum.
     """
     value = e.value(node)
-    if e.program.precision != "int8":
+    if not e.program.precision.is_integer:
         return value
     return op.maximum(value, op.constant(_LOWEST))
