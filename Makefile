@@ -5,6 +5,7 @@
 #   make test-fast   the quick ones of the core, in a few minutes
 #   make check       style, types, import rules
 #   make format      lets ruff format the code
+#   make fuzz        every reader with damaged input, for MINUTES=5
 #   make bench       the figures of docs/, beside peers (installs the peers)
 #   make clean       removes what was made, the environment too
 #
@@ -33,7 +34,7 @@ PYTEST_ARGS ?=
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install system demo test test-fast check format bench clean
+.PHONY: help install system demo test test-fast check format fuzz bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -76,6 +77,10 @@ check: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff check --fix-only --exit-zero
 	$(BIN)/ruff format
+
+MINUTES ?= 5
+fuzz: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/security/fuzz.py --minutes $(MINUTES)
 
 bench: $(BENCH_STAMP) system
 	@set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file; done

@@ -75,7 +75,7 @@ def _compiled(program: Program, trials: int) -> Any:
     backend, target = find_backend("tvm"), find_target("host")
     if trials:
         backend.tune(program, target, TuneOptions(trials=trials))
-    artifact = backend.compile(program, target, CompileOptions(threads=THREADS))
+    artifact = backend.compile(backend.lower(program, target), CompileOptions(threads=THREADS))
     return backend.load(artifact, threads=THREADS)
 
 

@@ -92,7 +92,9 @@ def _whole_model(
 ) -> None:
     target, runners = find_target("host"), []
     for place in ("none", database):
-        artifact = backend.compile(program, target, CompileOptions(tuning_database=place))
+        artifact = backend.compile(
+            backend.lower(program, target), CompileOptions(tuning_database=place)
+        )
         runners.append(backend.load(artifact, threads=target.cpu.cores))
     x = np.random.default_rng(0).standard_normal((1, 3, SIZE, SIZE)).astype(np.float32)
     same = np.array_equal(runners[0](x), runners[1](x))

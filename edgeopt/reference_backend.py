@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.contracts import Artifact, DeviceRuntime, SupportReport, Wheel
+from edgeopt.contracts import Artifact, DeviceRuntime, Lowered, SupportReport, Wheel
 from edgeopt.errors import TargetError
 
 if TYPE_CHECKING:
@@ -74,22 +74,27 @@ class ReferenceBackend:
         """Returns nothing: the reference runs the program as it is."""
         return ()
 
-    def support(self, program: Program, target: Target) -> SupportReport:
-        """Returns one verdict for each operator: torch runs them all."""
+    def lower(
+        self,
+        program: Program,
+        target: Target,
+        progress: Progress | None = None,  # noqa: ARG002 (it takes no time)
+    ) -> Lowered:
+        """Returns the program as it is: torch runs every operator."""
         from edgeopt.ir.kernel_kind import node_support  # noqa: PLC0415 (imports torch)
 
         nodes = [n for n in program.graph.nodes if n.op == "call_function"]
         rows = tuple(node_support(program, node) for node in nodes)
-        return SupportReport(self.name, target.name, rows)
+        return Lowered(program, target, SupportReport(self.name, target.name, rows))
 
     def compile(
         self,
-        program: Program,
-        target: Target,
+        lowered: Lowered,
         options: CompileOptions,  # noqa: ARG002 (nothing to choose)
         progress: Progress | None = None,
     ) -> Artifact:
         """Returns the program's archive."""
+        program, target = lowered.program, lowered.target
         archive = _archive(program)
         if progress is not None:
             progress("compile", 1, 1)

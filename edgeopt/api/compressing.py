@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.options import (
     Distillation,
+    Options,
+    ParityChecks,
     PruningOptions,
     QatOptions,
+    QuantizationConfig,
     RecipeTraining,
     SearchOptions,
     TrainingOptions,
     options_of,
+    refuse_unknown,
     split,
 )
 
@@ -123,6 +127,8 @@ def search(model: Model | Program, target: str | Path | Target, **options: Any) 
     """
     from edgeopt.searching.run import run_search  # noqa: PLC0415 (torch)
 
+    groups: dict[str, type[Options]] = {"checks": ParityChecks, "quantization": QuantizationConfig}
+    refuse_unknown(options, SearchOptions.__struct_fields__, "search", groups)
     return run_search(model, target, SearchOptions(**options))
 
 

@@ -220,23 +220,26 @@ def reference(program: Program) -> Runner:
     return ReferenceRunner(program)
 
 
-def load(bundle: Path | str | Bundle, *, threads: int = 0) -> Runner:
+def load(
+    bundle: Path | str | Bundle, *, threads: int = 0, public_key: Path | str | None = None
+) -> Runner:
     """Returns a runner of a bundle on this machine; it takes and gives numpy arrays.
 
     Args:
         bundle: The bundle, or its folder or ``.zip``. Every digest is checked first.
         threads: Threads of the runtime; 0 leaves it to the runtime.
+        public_key: Where given, the signature beside the bundle must be of this key.
 
     Raises:
         InputError: There is nothing at that path.
-        BundleError: The bundle is damaged, hostile or of an unknown version.
+        BundleError: The bundle is damaged, hostile, of an unknown version, or not signed so.
         PluginError: Its backend is not installed here.
         DeviceError: It is for another kind of machine.
     """
-    from edgeopt.bundles import Bundle, read_bundle  # noqa: PLC0415
+    from edgeopt.bundles import open_bundle  # noqa: PLC0415
     from edgeopt.registry import find_backend  # noqa: PLC0415
 
-    held = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
+    held = open_bundle(bundle, public_key)
     return find_backend(held.manifest.backend).load(held.artifact(), threads=threads)
 
 

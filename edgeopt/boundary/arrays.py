@@ -81,6 +81,10 @@ def _header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, Any]:
     import numpy as np  # noqa: PLC0415 (heavy)
 
     version = np.lib.format.read_magic(stream)
+    width = 2 if version == (1, 0) else 4
+    length = int.from_bytes(stream.getvalue()[8 : 8 + width], "little")
+    if length > MAX_HEADER:
+        raise ValueError(f"a header of more than {MAX_HEADER} bytes")
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,

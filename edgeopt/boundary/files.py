@@ -39,9 +39,8 @@ def read_file(
                 raise error(f"{facts.st_size} bytes, more than {most}", where=where, hint=hint)
             content = bytearray(facts.st_size)
             length = stream.readinto(content)  # a file that grows meanwhile is read to its old end
-    except FileNotFoundError as missing:
-        raise error("no such file", where=where, hint=hint) from missing
     except (OSError, ValueError, MemoryError) as unread:
-        raise error(f"cannot be read: {unread}", where=where, hint=hint) from unread
+        said = getattr(unread, "strerror", None) or unread
+        raise error(f"cannot be read: {said}", where=where, hint=hint) from unread
     del content[length:]
     return content

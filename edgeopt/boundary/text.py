@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import tomllib
-from typing import Any, TypeVar, overload
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
 
 from edgeopt.errors import EdgeoptError, InputError
 
-__all__ = ["convert", "decode_json", "decode_toml"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["convert", "decode_json", "decode_toml", "refusing"]
 
 T = TypeVar("T")
 Bytes = bytes | bytearray | memoryview
@@ -30,6 +34,7 @@ def decode_json(
     most: int = ...,
     error: type[EdgeoptError] = ...,
     hint: str | None = ...,
+    prefix: str = ...,
 ) -> T: ...
 @overload
 def decode_json(
@@ -40,8 +45,9 @@ def decode_json(
     most: int = ...,
     error: type[EdgeoptError] = ...,
     hint: str | None = ...,
+    prefix: str = ...,
 ) -> Any: ...
-def decode_json(
+def decode_json(  # noqa: PLR0913 (what an error says, by name)
     content: Bytes | str,
     kind: Any,
     *,
@@ -49,6 +55,7 @@ def decode_json(
     most: int = MAX_JSON,
     error: type[EdgeoptError] = InputError,
     hint: str | None = None,
+    prefix: str = "",
 ) -> Any:
     """Returns JSON text as a value of ``kind``.
 
@@ -59,6 +66,7 @@ def decode_json(
         most: The largest size in bytes.
         error: What to raise.
         hint: What to do next, for the error.
+        prefix: What the error begins with.
 
     Raises:
         EdgeoptError: It is not JSON, of another type, nested too deep, or too large.
@@ -67,7 +75,7 @@ def decode_json(
     try:
         return msgspec.json.decode(content, type=kind)
     except _RAISED as refused:
-        raise error(_said(refused), where=where, hint=hint) from refused
+        raise error(prefix + _said(refused), where=where, hint=hint) from refused
 
 
 def decode_toml(
@@ -139,6 +147,26 @@ def convert(
         return msgspec.convert(plain, kind)
     except _RAISED as refused:
         raise error(_said(refused), where=where, hint=hint) from refused
+
+
+@contextmanager
+def refusing(
+    where: str, *, error: type[EdgeoptError] = InputError, prefix: str = ""
+) -> Iterator[None]:
+    """Turns what arithmetic raises on values from outside (of the right type) into an error of ours.
+
+    Args:
+        where: Where the values come from.
+        error: What to raise.
+        prefix: What the error begins with.
+
+    Raises:
+        EdgeoptError: The values do not fit each other.
+    """
+    try:
+        yield
+    except (*_RAISED, ArithmeticError, LookupError, TypeError, AttributeError) as refused:
+        raise error(prefix + _said(refused), where=where) from refused
 
 
 def _check_size(

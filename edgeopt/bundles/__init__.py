@@ -2,7 +2,7 @@
 
 from edgeopt.bundles.golden import GoldenSamples
 from edgeopt.bundles.manifest import Manifest, Tolerance
-from edgeopt.bundles.read import Bundle, read_bundle
+from edgeopt.bundles.read import Bundle, open_bundle, read_bundle
 from edgeopt.bundles.signing import sign_bundle, verify_signature
 from edgeopt.bundles.write import add_report, write_bundle
 from edgeopt.options import Preprocess
@@ -14,6 +14,7 @@ __all__ = [
     "Preprocess",
     "Tolerance",
     "add_report",
+    "open_bundle",
     "read_bundle",
     "sign_bundle",
     "verify_signature",

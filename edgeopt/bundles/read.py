@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edgeopt.bundles.golden import GoldenSamples
     from edgeopt.bundles.storage import Folder, Storage
 
-__all__ = ["Bundle", "read_bundle"]
+__all__ = ["Bundle", "open_bundle", "read_bundle"]
 
 _BLOCK = 1 << 20
 _HINT = "copy the bundle again from where it came"
@@ -150,7 +150,7 @@ class Bundle:
             InputError: ``into`` exists.
             BundleError: It cannot be written.
         """
-        files, place = self._files(), Path(into)
+        files, place = self.files(), Path(into)
         return publish(files, place, as_zip=False, overwrite=False, check=read_bundle).at(place)
 
     def at(self, path: Path) -> Bundle:
@@ -166,15 +166,20 @@ class Bundle:
         from edgeopt.bundles.archive import write_zip  # noqa: PLC0415 (only this method packs)
 
         stream = io.BytesIO()
-        write_zip(stream, self._files())
+        write_zip(stream, self.files())
         return stream.getvalue()
 
-    def _files(self) -> dict[str, bytes]:
+    def files(self) -> dict[str, bytes]:
+        """Returns name to content of all files, each checked as it is read.
+
+        Raises:
+            BundleError: A file changed since the bundle was read.
+        """
         return {MANIFEST: self._manifest_text(), **{n: self.read(n) for n in self.manifest.files}}
 
     def _manifest_text(self) -> bytes:
         with _opened(self.storage, MANIFEST) as stream:
-            text = stream.read()
+            text = stream.read(_BLOCK + 1)
         if decode_manifest(text).digest != self.digest:
             raise BundleError("another bundle lies here now", where=str(self.path))
         return text
@@ -204,10 +209,6 @@ def read_bundle(path: Path | str, *, public_key: Path | str | None = None) -> Bu
     """
     path = Path(path)
     storage = open_storage(path)
-    if public_key is not None:
-        from edgeopt.bundles.signing import verify_signature  # noqa: PLC0415 (optional)
-
-        verify_signature(path, public_key)
     try:
         sizes = storage.sizes()
     except OSError as error:
@@ -219,7 +220,28 @@ def read_bundle(path: Path | str, *, public_key: Path | str | None = None) -> Bu
     _check_manifest(manifest, sizes)
     for name in manifest.files:
         _check_content(storage, manifest, name)
-    return Bundle(path, manifest, storage)
+    bundle = Bundle(path, manifest, storage)
+    if public_key is not None:
+        from edgeopt.bundles.signing import verify_signature  # noqa: PLC0415 (optional)
+
+        verify_signature(bundle, public_key)
+    return bundle
+
+
+def open_bundle(bundle: Path | str | Bundle, public_key: Path | str | None = None) -> Bundle:
+    """Returns the bundle that is meant, read already or not, as `read_bundle` does.
+
+    Args:
+        bundle: The bundle, or its folder or .zip.
+        public_key: As for `read_bundle`.
+    """
+    if not isinstance(bundle, Bundle):
+        return read_bundle(bundle, public_key=public_key)
+    if public_key is not None:
+        from edgeopt.bundles.signing import verify_signature  # noqa: PLC0415 (optional)
+
+        verify_signature(bundle, public_key)
+    return bundle
 
 
 def _check_manifest(manifest: Manifest, sizes: dict[str, int]) -> None:

@@ -10,14 +10,21 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from edgeopt.boundary import read_file
 from edgeopt.errors import BundleError, InputError, PluginError
+
+if TYPE_CHECKING:
+    from edgeopt.bundles.read import Bundle
 
 __all__ = ["sign_bundle", "signature_path", "verify_signature"]
 
 INSTALL = "pipx install model-signing && pipx inject model-signing pyopenssl"
 _TIMEOUT_S = 600.0
+_MAX_SIGNATURE = 16 << 20
 
 
 def signature_path(path: Path | str) -> Path:
@@ -56,23 +63,47 @@ def sign_bundle(path: Path | str, private_key: Path | str) -> Path:
     return signature
 
 
-def verify_signature(path: Path | str, public_key: Path | str) -> None:
-    """Checks that the signature beside the bundle at ``path`` is of this key, and fits it.
+def verify_signature(bundle: Bundle | Path | str, public_key: Path | str) -> None:
+    """Checks that the signature beside a bundle is of this key, and fits what was read of it.
+
+    The command gets a copy, made of what the manifest in memory says: whatever is laid at the
+    bundle's place meanwhile or later, either is what was signed, or is refused when it is read.
 
     Raises:
         InputError: There is no such key file.
         BundleError: There is no signature, it is of another key, or the bundle changed since.
         PluginError: The command ``model_signing`` is not installed, or does not start.
     """
-    path, signature = Path(path), signature_path(path)
+    from edgeopt.bundles.read import Bundle, read_bundle  # noqa: PLC0415 (it imports this module)
+
     if not Path(public_key).is_file():
         raise InputError("no such file", where=str(public_key))
+    signature = signature_path(bundle.path if isinstance(bundle, Bundle) else bundle)
     if not signature.is_file():
         raise BundleError("no signature", where=str(signature), hint="sign it with sign_bundle")
-    words = ["verify", "key", str(path), "--signature", str(signature)]
-    said = _run([*words, "--public_key", str(public_key)])
+    if not isinstance(bundle, Bundle):
+        bundle = read_bundle(bundle)
+    signed = read_file(signature, most=_MAX_SIGNATURE, error=BundleError)
+    with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
+        copy = Path(folder) / bundle.path.name
+        _lay(bundle, copy)
+        held = signature_path(copy)
+        held.write_bytes(signed)
+        words = ["verify", "key", str(copy), "--signature", str(held)]
+        said = _run([*words, "--public_key", str(public_key)])
     if said:
-        raise BundleError(f"the signature does not fit: {said}", where=str(path))
+        raise BundleError(f"the signature does not fit: {said}", where=str(bundle.path))
+
+
+def _lay(bundle: Bundle, copy: Path) -> None:
+    """Writes what was read of the bundle; a .zip has one form only, so it is the same bytes."""
+    if bundle.is_zip:
+        copy.write_bytes(bundle.pack())
+        return
+    for name, content in bundle.files().items():
+        place = copy.joinpath(*name.split("/"))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
 
 
 def _run(words: list[str]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeopt.cli import options as opt
+from edgeopt.errors import InputError
 
 if TYPE_CHECKING:
     from edgeopt.measure import Comparison
@@ -33,6 +34,7 @@ def compare(
     operators: Annotated[
         bool, typer.Option("--operators", help="Compare operator by operator too.")
     ] = False,
+    public_key: opt.PublicKey = None,
     json: opt.Json = False,
 ) -> None:
     """Compare two bundles on a device, or two saved measurements."""
@@ -40,6 +42,9 @@ def compare(
 
     how = {"runs": runs, "threads": threads, "cores": cores, "min_seconds": min_seconds}
     if a.suffix == ".json" and b.suffix == ".json":
+        if public_key is not None:
+            what = "saved measurements are not signed"
+            raise InputError(what, where="--public-key", hint="give two bundles")
         from edgeopt.measure.compare import compare_saved  # noqa: PLC0415 (only here)
         from edgeopt.measure.record import load_saved  # noqa: PLC0415
 
@@ -47,7 +52,7 @@ def compare(
     else:
         from edgeopt.api import compare as measure  # noqa: PLC0415 (only here)
 
-        found = measure(a, b, device=device, operators=operators, **how)
+        found = measure(a, b, device=device, operators=operators, public_key=public_key, **how)
     if json:
         print_json(found.to_dict())
         return

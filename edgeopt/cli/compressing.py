@@ -93,7 +93,7 @@ def recipes(
     json: opt.Json = False,
 ) -> None:
     """List the built-in recipes, or print one to begin your own with."""
-    from edgeopt.cli.show import print_columns, print_json  # noqa: PLC0415
+    from edgeopt.cli.show import print_columns, print_json, printable  # noqa: PLC0415
     from edgeopt.recipes import builtin_recipes, builtin_text, find_recipe  # noqa: PLC0415
 
     if name is not None:
@@ -102,7 +102,7 @@ def recipes(
             print_json(found.to_dict())
             return
         is_file = name.endswith(".toml") or "/" in name
-        typer.echo(found.to_toml() if is_file else builtin_text(name), nl=False)
+        typer.echo(printable(found.to_toml() if is_file else builtin_text(name)), nl=False)
         return
     every = builtin_recipes()
     if json:

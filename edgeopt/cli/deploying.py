@@ -9,6 +9,7 @@ import typer
 
 from edgeopt.cli import options as opt
 from edgeopt.cli.derive import Answers, Source, taking
+from edgeopt.contracts.storage import Precision
 from edgeopt.options import DeployOptions, RecipeTraining
 
 if TYPE_CHECKING:
@@ -110,7 +111,9 @@ def check_options(answers: Answers, data: str | None) -> None:
 
     fields = _request_fields(answers.plain)
     # with a model come inputs, perhaps: only when it is loaded can int8 lack any
-    promised = data or "calibration_data" in answers.later or fields.get("precision") == "int8"
+    promised = (
+        data or "calibration_data" in answers.later or fields.get("precision") == Precision.INT8
+    )
     Request(**fields, calibration_data=() if promised else None).check()
 
 

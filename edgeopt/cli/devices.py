@@ -32,6 +32,7 @@ def add(
     ] = False,
 ) -> None:
     """Give a device a name, which --device takes everywhere."""
+    from edgeopt.cli.show import printable  # noqa: PLC0415 (only here)
     from edgeopt.devices import find_device  # noqa: PLC0415 (only here)
     from edgeopt.devices.registry import Known, add_device, registry_file  # noqa: PLC0415
     from edgeopt.registry import find_target  # noqa: PLC0415
@@ -39,7 +40,7 @@ def add(
     wanted = find_target(target).name if target else ""
     find_device(device).close()  # says what is wrong with it; nothing is connected yet
     add_device(name, Known(device, wanted, notes), replace=overwrite)
-    typer.echo(f"{name}: {device}, in {registry_file()}")
+    typer.echo(printable(f"{name}: {device}, in {registry_file()}"))
 
 
 def list_all(*, json: opt.Json = False) -> None:
@@ -59,9 +60,10 @@ def list_all(*, json: opt.Json = False) -> None:
 
 def remove(*, name: Name) -> None:
     """Forget a device's name; nothing on the device changes."""
+    from edgeopt.cli.show import printable  # noqa: PLC0415 (only here)
     from edgeopt.devices.registry import remove_device  # noqa: PLC0415 (only here)
 
-    typer.echo(f"{name}: {remove_device(name).device} is forgotten")
+    typer.echo(printable(f"{name}: {remove_device(name).device} is forgotten"))
 
 
 def check(

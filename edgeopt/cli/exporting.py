@@ -9,6 +9,7 @@ import typer
 
 from edgeopt.cli import options as opt
 from edgeopt.cli.derive import Answers, Source, taking
+from edgeopt.contracts.storage import Precision
 from edgeopt.options import CommonOptions
 
 __all__ = ["export"]
@@ -46,7 +47,7 @@ def export(
 
     source = load_source(model, answers)
     program = api.capture(source.model, source.example_inputs)
-    if precision != "float32":
+    if precision != Precision.FLOAT32:
         chosen = {**answers.plain.get("quantization", {}), "precision": precision}
         with progress_bars(quiet=quiet) as progress:
             program = api.quantize(program, source.calibration_data, progress=progress, **chosen)

@@ -69,7 +69,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _fail(error: Exception, *, as_json: bool) -> NoReturn:
-    from edgeopt.cli.show import print_json  # noqa: PLC0415 (imports this package)
+    from edgeopt.cli.show import print_json, printable  # noqa: PLC0415 (imports this package)
 
     if os.environ.get(DEBUG):
         raise error
@@ -78,9 +78,9 @@ def _fail(error: Exception, *, as_json: bool) -> NoReturn:
         print_json({"error": _as_dict(error, code)})
     typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
     if isinstance(error, errors.EdgeoptError):
-        typer.echo(str(error), err=True)
+        typer.echo(printable(str(error)), err=True)
     else:
-        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        typer.echo(printable(f"{type(error).__name__}: {error}"), err=True)
         typer.echo(
             "  -> this is a defect of edgeopt: report it with the output of --debug", err=True
         )

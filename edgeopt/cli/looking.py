@@ -28,7 +28,7 @@ def inspect(
     json: opt.Json = False,
 ) -> None:
     """Show what a bundle or a program holds."""
-    from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
+    from edgeopt.cli.show import print_json, print_rows, printable  # noqa: PLC0415
 
     if _is_bundle(Path(path)):
         from edgeopt.bundles import read_bundle  # noqa: PLC0415 (only here)
@@ -40,7 +40,7 @@ def inspect(
     if json:
         print_json(_program_dict(program))
     elif text:
-        typer.echo(program.text, nl=False)
+        typer.echo(printable(program.text), nl=False)
     else:
         print_rows(program_rows(program))
 
@@ -51,9 +51,7 @@ def verify(
     device: Annotated[
         str, typer.Option("--device", "-d", help="this-process, local, emulated, or any device.")
     ] = "this-process",
-    public_key: Annotated[
-        Path | None, typer.Option(help="The signature beside the bundle must be of this key.")
-    ] = None,
+    public_key: opt.PublicKey = None,
     threads: Annotated[int, typer.Option(help="Threads of the runtime; 0: as it likes.")] = 0,
     json: opt.Json = False,
 ) -> None:

@@ -10,6 +10,7 @@ import typer
 from edgeopt.cli import options as opt
 
 if TYPE_CHECKING:
+    from edgeopt.bundles import Bundle
     from edgeopt.measure import OperatorProfile, Profile
 
 __all__ = ["operator_rows", "profile"]
@@ -41,18 +42,22 @@ def profile(
         str | None,
         typer.Option("--executor", help="Several devices: ray or ray://HOST:PORT instead of here."),
     ] = None,
+    public_key: opt.PublicKey = None,
     json: opt.Json = False,
 ) -> None:
     """Measure a bundle on devices: latency, load time, memory, with the device's facts."""
+    from edgeopt.bundles import read_bundle  # noqa: PLC0415 (only here)
+
+    held = read_bundle(bundle, public_key=public_key)
     how = {"runs": runs, "threads": threads, "cores": cores, "min_seconds": min_seconds}
     if "," in device or executor:
         names = [name.strip() for name in device.split(",") if name.strip()]
         _refuse_for_many(operators=operators, save=save)
-        _measure_many(bundle, names, json=json, executor=executor, **how)
+        _measure_many(held, names, json=json, executor=executor, **how)
         return
-    found, timed = _measured(bundle, device, operators=operators, how=how)
-    notes = _kept(bundle, found, timed, save=save, model=model)
-    _print(bundle, found, timed, notes, json=json)
+    found, timed = _measured(held, device, operators=operators, how=how)
+    notes = _kept(held, found, timed, save=save, model=model)
+    _print(held, found, timed, notes, json=json)
 
 
 def _refuse_for_many(*, operators: bool, save: Path | None) -> None:
@@ -64,31 +69,29 @@ def _refuse_for_many(*, operators: bool, save: Path | None) -> None:
 
 
 def _measured(
-    bundle: Path, device: str, *, operators: bool, how: dict[str, Any]
+    bundle: Bundle, device: str, *, operators: bool, how: dict[str, Any]
 ) -> tuple[Profile, OperatorProfile | None]:
     if not operators:
         from edgeopt.api import profile as measure  # noqa: PLC0415 (only here)
 
         return measure(bundle, device=device, **how), None
-    from edgeopt.bundles import read_bundle  # noqa: PLC0415 (only here)
     from edgeopt.deployment.on_device import placed  # noqa: PLC0415
     from edgeopt.devices.lock import measuring  # noqa: PLC0415
 
-    with placed(read_bundle(bundle), device) as there, measuring(there.device):
+    with placed(bundle, device) as there, measuring(there.device):
         found = there.profile(**how)
         return found, there.operators(**how)
 
 
 def _kept(
-    bundle: Path, found: Profile, timed: OperatorProfile | None, *, save: Path | None, model: str
+    bundle: Bundle, found: Profile, timed: OperatorProfile | None, *, save: Path | None, model: str
 ) -> list[str]:
     """Returns what the history says to it, after adding it there, and saves it where asked."""
-    from edgeopt.bundles import read_bundle  # noqa: PLC0415 (only here)
     from edgeopt.errors import InputError  # noqa: PLC0415
     from edgeopt.measure.history import append, changes, read_history  # noqa: PLC0415
     from edgeopt.measure.record import Saved, make_record  # noqa: PLC0415
 
-    record = make_record(read_bundle(bundle), found, model=model)
+    record = make_record(bundle, found, model=model)
     if record is None:
         if save is not None:
             raise InputError("an emulated device has no times to keep", where="--save")
@@ -103,13 +106,12 @@ def _kept(
 
 
 def _print(
-    bundle: Path, found: Profile, timed: OperatorProfile | None, notes: list[str], *, json: bool
+    bundle: Bundle, found: Profile, timed: OperatorProfile | None, notes: list[str], *, json: bool
 ) -> None:
-    from edgeopt.bundles import read_bundle  # noqa: PLC0415 (only here)
     from edgeopt.cli.show import print_columns, print_json, print_rows  # noqa: PLC0415
     from edgeopt.measure import explain  # noqa: PLC0415
 
-    findings = () if timed is None else explain(timed, read_bundle(bundle).manifest.target)
+    findings = () if timed is None else explain(timed, bundle.manifest.target)
     if json:
         more = {} if timed is None else {"operators": timed.to_dict()}
         said = [{"topic": f.topic, "text": f.text} for f in findings]
@@ -145,7 +147,7 @@ def operator_rows(timed: OperatorProfile, count: int = 12) -> list[list[str]]:
     return rows
 
 
-def _measure_many(bundle: Path, names: list[str], *, json: bool, **options: Any) -> None:
+def _measure_many(bundle: Bundle, names: list[str], *, json: bool, **options: Any) -> None:
     """Measures on several devices; ends with the status of the first that failed."""
     from edgeopt.api import profile_many  # noqa: PLC0415 (only here)
     from edgeopt.cli.guard import exit_code  # noqa: PLC0415

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,6 +33,9 @@ TrainData = Annotated[
     typer.Option(help="package.module:function that returns training batches, for a recipe."),
 ]
 
+PublicKey = Annotated[
+    Path | None, typer.Option(help="The signature beside the bundle must be of this key.")
+]
 Runs = Annotated[int, typer.Option(help="Runs to measure, at least.")]
 Threads = Annotated[int, typer.Option(help="Threads of the runtime; 0: as it likes.")]
 Cores = Annotated[

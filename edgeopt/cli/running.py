@@ -35,6 +35,7 @@ def run_bundle(
         str, typer.Option("--device", "-d", help="local, emulated, ssh://user@host, or a name.")
     ] = "local",
     threads: Annotated[int, typer.Option(help="Threads of the runtime; 0: as it likes.")] = 0,
+    public_key: opt.PublicKey = None,
     json: opt.Json = False,
 ) -> None:
     """Run a bundle once on a device: its answer, and the time that a run takes there."""
@@ -42,7 +43,7 @@ def run_bundle(
     from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
     from edgeopt.deployment.on_device import placed  # noqa: PLC0415
 
-    held = read_bundle(bundle)
+    held = read_bundle(bundle, public_key=public_key)
     signature = held.manifest.signature
     arrays = _read(inputs, signature)
     if output is not None:

@@ -12,12 +12,20 @@ if TYPE_CHECKING:
 
     from edgeopt.contracts import Progress
 
-__all__ = ["print_columns", "print_json", "print_rows", "progress_bars"]
+__all__ = ["print_columns", "print_json", "print_rows", "printable", "progress_bars"]
 
 
 def print_json(value: Any) -> None:
     """Prints ``value`` as JSON on standard output."""
     sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+
+
+def printable(text: str) -> str:
+    """Returns ``text`` as a terminal may have it: what is no letter, line or tab, as its escape.
+
+    Names and messages come from files and devices, and could steer the terminal.
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
 def print_rows(rows: Sequence[tuple[str, str]], *, title: str = "") -> None:
@@ -27,7 +35,7 @@ def print_rows(rows: Sequence[tuple[str, str]], *, title: str = "") -> None:
         before = None
         for what, value in rows:
             shown = "" if what == before else what
-            sys.stdout.write(f"{shown:{width}}  {value}".rstrip() + "\n")
+            sys.stdout.write(printable(f"{shown:{width}}  {value}".rstrip()) + "\n")
             before = what
         return
     table = _table(title)
@@ -35,7 +43,7 @@ def print_rows(rows: Sequence[tuple[str, str]], *, title: str = "") -> None:
     table.add_column()
     before = None
     for what, value in rows:
-        table.add_row("" if what == before else what, _coloured(what, value))
+        table.add_row(_plain("" if what == before else what), _coloured(what, value))
         before = what
     _print(table)
 
@@ -46,7 +54,7 @@ def print_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         widths = [max(len(r[i]) for r in (header, *rows)) for i in range(len(header))]
         for row in (header, *rows):
             line = "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
-            sys.stdout.write(line.rstrip() + "\n")
+            sys.stdout.write(printable(line.rstrip()) + "\n")
         return
     table = _table("")
     table.show_header = True
@@ -100,6 +108,7 @@ def _table(title: str) -> Any:
 def _coloured(what: str, value: str) -> Any:
     from rich.text import Text  # noqa: PLC0415 (only in a terminal)
 
+    value = printable(value)
     if what == "warning":
         return Text(value, style="yellow")
     bad = "FAILED" in value or "outside max_drop" in value or "too little is left" in value
@@ -109,7 +118,7 @@ def _coloured(what: str, value: str) -> Any:
 def _plain(text: str) -> Any:
     from rich.text import Text  # noqa: PLC0415 (only in a terminal)
 
-    return Text(text)
+    return Text(printable(text))
 
 
 def _print(table: Any) -> None:

@@ -136,7 +136,11 @@ class _Files:
 
 
 def _read(path: Path) -> Any:
-    arrays = read_arrays(path, error=CalibrationError)
+    try:
+        arrays = read_arrays(path, error=CalibrationError)
+    except CalibrationError as error:
+        what = f"not an array file: {error.what}"
+        raise CalibrationError(what, where=error.where) from error
     if set(arrays) == {""}:
         return arrays[""]
     if not arrays:

@@ -179,14 +179,15 @@ def _summary(records: list[Record]) -> list[dict[str, Any]]:
 
 
 def _group(held: list[Record]) -> dict[str, Any]:
-    import json as text  # noqa: PLC0415 (only here)
+    from edgeopt.boundary import decode_json  # noqa: PLC0415 (only here)
+    from edgeopt.errors import InputError  # noqa: PLC0415
 
     right = [r for r in held if r.status == "ok"]
     best = max(right, key=lambda r: r.gain, default=held[0])
     try:
-        facts = text.loads(best.key.machine)
+        facts = decode_json(best.key.machine, dict[str, Any], where="machine")
         machine = f"{facts.get('mcpu') or facts.get('arch')}, {facts.get('cores')} cores"
-    except (ValueError, AttributeError):
+    except InputError:
         machine = best.key.machine[:40]
     return {
         "kernel": best.name,

@@ -1,7 +1,7 @@
 """The few nouns that core, backends, targets and devices share. No toolchain is imported here."""
 
 from edgeopt.contracts.artifact import Artifact, DeviceRuntime, Wheel
-from edgeopt.contracts.backend import Backend, Progress
+from edgeopt.contracts.backend import Backend, Lowered, Progress
 from edgeopt.contracts.device import Completed, Device, ForwardsPorts
 from edgeopt.contracts.passes import PassSpec
 from edgeopt.contracts.runner import Runner
@@ -17,6 +17,7 @@ __all__ = [
     "Device",
     "DeviceRuntime",
     "ForwardsPorts",
+    "Lowered",
     "NodeSupport",
     "PassSpec",
     "Progress",

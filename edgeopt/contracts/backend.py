@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from edgeopt.contracts.artifact import Artifact, DeviceRuntime
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from edgeopt.ir import Program
     from edgeopt.options import CompileOptions
 
-__all__ = ["Backend", "Progress"]
+__all__ = ["Backend", "Lowered", "Progress"]
 
 
 @runtime_checkable
@@ -23,6 +24,23 @@ class Progress(Protocol):
     def __call__(self, stage: str, done: float, total: float) -> None:
         """Takes the stage's name and how much of it is done (``done`` of ``total``)."""
         ...
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A program as a backend has written it, once: its support report and what is compiled of it.
+
+    Attributes:
+        program: After the target passes: what the artefact computes, to the bit.
+        target: The device that it was written for.
+        support: One verdict for each node of the program as it was before the target passes.
+        model: The backend's own; only its ``compile`` looks inside.
+    """
+
+    program: Program
+    target: Target
+    support: SupportReport
+    model: Any = None
 
 
 @runtime_checkable
@@ -53,18 +71,17 @@ class Backend(Protocol):
         """
         ...
 
-    def support(self, program: Program, target: Target) -> SupportReport:
-        """Returns one verdict for each node of ``program`` (as it is before the target passes)."""
+    def lower(self, program: Program, target: Target, progress: Progress | None = None) -> Lowered:
+        """Returns ``program`` (as it is before the target passes), written for ``target``.
+
+        A node that cannot be written is no error here: the support report says so.
+        """
         ...
 
     def compile(
-        self,
-        program: Program,
-        target: Target,
-        options: CompileOptions,
-        progress: Progress | None = None,
+        self, lowered: Lowered, options: CompileOptions, progress: Progress | None = None
     ) -> Artifact:
-        """Returns the artefact of ``program``, which has been through ``passes(target)``.
+        """Returns the artefact of what `lower` made; twice the same bytes for the same options.
 
         Raises:
             UnsupportedError: A node cannot be run; carries the report.

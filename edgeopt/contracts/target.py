@@ -91,7 +91,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cpu: The processor.
         os: The system.
         memory_mb: Main memory in MiB (the smallest variant sold); 0 where it varies.
-        backends: Names of backends, the preferred first.
+        backends: Names of backends, the preferred first; others may be chosen after them.
         quantization: How integers should look.
         rates: Peak rates, each with its source.
         sources: Field path (``cpu.max_mhz``) to the page or data sheet the figure comes from.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.contracts.storage import Precision
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -53,10 +55,10 @@ def ways_out(
         harms: Its harmful values, the worst first.
         known: What the backend can compile.
     """
-    if precision == "int8":
+    if Precision(precision).is_integer:
         for count in keep_counts(len(harms)):
             kept = kept_names(harms, count, settings.get("keep_float", ()))
             yield "int8", {**settings, "keep_float": kept}
     for other in ("float16", "float32"):
         if other in known and precision not in {other, "float32"}:
-            yield other, {"precision": other} if other != "float32" else {}
+            yield other, {"precision": other} if other != Precision.FLOAT32 else {}

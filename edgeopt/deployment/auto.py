@@ -54,10 +54,10 @@ class Measured(msgspec.Struct, frozen=True):
 def deploy_auto(job: Job, run: Callable[[Job], Deployment]) -> Deployment:
     """Returns the deployment with the backend that is chosen, and why.
 
-    Without a device (or with an emulated one, which has no times) that is the first in the
-    target's order that compiles and passes parity. With a device, all that do are measured there,
-    and run in turn with the best before them: one takes its place where the interval of the ratio
-    says that it is faster.
+    Without a device (or with an emulated one, which has no times) that is the first in the order
+    of `considered_backends` that compiles and passes parity. With a device, all that do are
+    measured there, and run in turn with the best before them: one takes its place where the
+    interval of the ratio says that it is faster.
 
     Args:
         job: As planned for the first backend.

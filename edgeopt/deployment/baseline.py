@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.request import silent
 from edgeopt.errors import InputError
 from edgeopt.gate.accuracy import score
@@ -77,7 +78,7 @@ class Baseline:
 
 def float_program(program: Program) -> Program:
     """Returns ``program`` without any rounding: a float one as it is."""
-    if program.precision == "float32":
+    if program.precision == Precision.FLOAT32:
         return program
     editor = Editor(program)
     editor.quant.clear()

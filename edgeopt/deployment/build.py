@@ -5,14 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.deployment.choose import require_supported
+from edgeopt.contracts.storage import Precision
 from edgeopt.errors import DeviceError
+from edgeopt.lowering import lower_once, require_supported
 from edgeopt.options import QuantizationConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgeopt.contracts import Artifact, Backend, Progress, Runner, SupportReport, Target
+    from edgeopt.contracts import (
+        Artifact,
+        Backend,
+        Lowered,
+        Progress,
+        Runner,
+        SupportReport,
+        Target,
+    )
     from edgeopt.data.dataset import Dataset
     from edgeopt.ir import Program
     from edgeopt.options import CompileOptions
@@ -27,24 +36,32 @@ class Build:
 
     Attributes:
         program: The compressed program, the same for every target.
-        lowered: The program after the target passes: what was compiled.
+        lowering: What the backend wrote of it, with its verdicts.
         specified: The program after those target passes only that declare to change numbers: what
             the artefact has to compute.
         changes: What these declare, by pass.
-        support: The backend's verdicts on ``program``.
         artifact: What the backend made.
         runner: The artefact, loaded on this machine; None where it only runs elsewhere.
         not_here: Why it does not run here; empty where it does.
     """
 
     program: Program
-    lowered: Program
+    lowering: Lowered
     specified: Program
     changes: Mapping[str, NumberChange]
-    support: SupportReport
     artifact: Artifact
     runner: Runner | None
     not_here: str = ""
+
+    @property
+    def lowered(self) -> Program:
+        """The program after the target passes: what was compiled."""
+        return self.lowering.program
+
+    @property
+    def support(self) -> SupportReport:
+        """The backend's verdicts on ``program``."""
+        return self.lowering.support
 
     def close(self) -> None:
         """Releases the runner."""
@@ -68,13 +85,13 @@ def build(
     """
     from edgeopt.passes import number_changes, run_passes  # noqa: PLC0415 (torch)
 
-    lowered, support, artifact = compile_program(
+    lowering, artifact = compile_program(
         program, target, backend, options=options, progress=progress
     )
     changes = number_changes(backend.passes(target))
     specs = [one for one in backend.passes(target) if getattr(one, "name", one) in changes]
     specified = run_passes(program, specs)
-    made = Build(program, lowered, specified, changes, support, artifact, None)
+    made = Build(program, lowering, specified, changes, artifact, None)
     try:
         return replace(made, runner=backend.load(artifact, threads=options.threads))
     except DeviceError as error:
@@ -88,21 +105,19 @@ def compile_program(
     *,
     options: CompileOptions,
     progress: Progress,
-) -> tuple[Program, SupportReport, Artifact]:
-    """Returns the lowered program, the verdicts and the artefact.
+) -> tuple[Lowered, Artifact]:
+    """Returns what the backend wrote of ``program``, and the artefact.
 
     Raises:
         UnsupportedError: An operator cannot be run; carries the report.
         CompileError: The toolchain failed.
     """
-    from edgeopt.passes import require_canonical, run_passes  # noqa: PLC0415 (torch)
+    from edgeopt.passes import require_canonical  # noqa: PLC0415 (torch)
 
     require_canonical(program, f"backend {backend.name}")
-    support = backend.support(program, target)
-    require_supported(support)
-    lowered = run_passes(program, backend.passes(target))
-    artifact = backend.compile(lowered, target, options, progress)
-    return lowered, support, artifact
+    lowered = lower_once(backend, program, target, progress)
+    require_supported(lowered.support)
+    return lowered, backend.compile(lowered, options, progress)
 
 
 def quantized(
@@ -119,7 +134,7 @@ def quantized(
     """
     from edgeopt.quantization import quantize_program  # noqa: PLC0415 (torch)
 
-    if not settings or settings.get("precision") == "float32":
+    if not settings or settings.get("precision") == Precision.FLOAT32:
         return program
     config = QuantizationConfig.from_dict(settings, where="quantization")
     return quantize_program(program, samples if len(samples) else None, config, progress=progress)

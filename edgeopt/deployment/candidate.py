@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.attempts import HARM_SAMPLES, HARM_TRIES
 from edgeopt.deployment.build import quantized
 from edgeopt.deployment.request import silent
@@ -51,7 +52,7 @@ class Source:
     @property
     def is_quantized(self) -> bool:
         """Whether the program is deployed as it is."""
-        return self.program.precision != "float32"
+        return self.program.precision != Precision.FLOAT32
 
     def candidate(
         self, precision: str, settings: Mapping[str, Any], progress: Progress = silent
@@ -82,7 +83,7 @@ class Source:
         """
         from edgeopt.gate.harm import harmful_values  # noqa: PLC0415 (only where one fell short)
 
-        if candidate.precision != "int8" or self.is_quantized or not len(self.calibration):
+        if candidate.precision != Precision.INT8 or self.is_quantized or not len(self.calibration):
             return ()
         progress("find what does harm", 0, 1)
         rescale = {**candidate.settings, "keep_float": ["*"]}  # rescaled as it was, not rounded

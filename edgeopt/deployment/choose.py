@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.errors import (
     EdgeoptError,
     InputError,
@@ -14,18 +15,22 @@ from edgeopt.errors import (
     TargetError,
     UnsupportedError,
 )
-from edgeopt.registry.plugins import find_backend
+from edgeopt.lowering import lower_once, require_supported
+from edgeopt.registry.plugins import backends, find_backend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeopt.contracts import Backend, SupportReport, Target
+    from edgeopt.contracts import Backend, Target
     from edgeopt.ir import Program
 
-__all__ = ["Choice", "ConsideredBackend", "choose_backend", "choose_precision"]
-
-NAMED = 3
-"""How many unsupported operators a reason names."""
+__all__ = [
+    "Choice",
+    "ConsideredBackend",
+    "choose_backend",
+    "choose_precision",
+    "considered_backends",
+]
 
 
 class ConsideredBackend(msgspec.Struct, frozen=True):
@@ -57,7 +62,7 @@ def choose_backend(
     precision: str = "auto",
     program: Program | None = None,
 ) -> Choice:
-    """Returns the first backend that can do it, in the target's order of preference.
+    """Returns the first backend that can do it, in the order of `considered_backends`.
 
     Args:
         target: The device.
@@ -71,7 +76,7 @@ def choose_backend(
         TargetError: The one asked for has no runtime for the device.
         UnsupportedError: The program has an operator that none of them runs; carries the report.
     """
-    names: Sequence[str] = target.backends if backend == "auto" else (backend,)
+    names = considered_backends(target) if backend == "auto" else (backend,)
     considered: list[ConsideredBackend] = []
     refusals: list[EdgeoptError] = []
     for place, name in enumerate(names):
@@ -81,7 +86,7 @@ def choose_backend(
             considered.append(ConsideredBackend(name, chosen=False, reason=_one_line(error)))
             refusals.append(error)
             continue
-        why = "asked for" if backend != "auto" else _first(target, place)
+        why = "asked for" if backend != "auto" else _first(target, names, place)
         considered.append(ConsideredBackend(name, chosen=True, reason=why))
         rest = [
             ConsideredBackend(n, chosen=False, reason=f"{name} comes first")
@@ -89,6 +94,23 @@ def choose_backend(
         ]
         return Choice(found, (*considered, *rest))
     raise _none_left(target, backend, considered, refusals)
+
+
+def considered_backends(target: Target) -> tuple[str, ...]:
+    """Returns the backends that may be chosen for ``target``, the preferred first.
+
+    Those that its descriptor names come first, in its order; every other one that is installed
+    follows by name. One that only simulates (`simulates`) is taken where it is named, not else.
+    """
+    others = (name for name in backends() if name not in target.backends)
+    return (*target.backends, *(name for name in others if not _simulates(name)))
+
+
+def _simulates(name: str) -> bool:
+    try:
+        return bool(getattr(find_backend(name), "simulates", False))
+    except PluginError:  # broken: the reasons say so, where no other can do it
+        return False
 
 
 def choose_precision(
@@ -112,7 +134,7 @@ def choose_precision(
     Raises:
         InputError: Another precision is asked for than the one it is quantized to.
     """
-    if program is not None and program.precision != "float32":
+    if program is not None and program.precision != Precision.FLOAT32:
         if precision not in {"auto", program.precision}:
             what = f"the program is {program.precision} already, and not made {precision} again"
             raise InputError(what, where="precision", hint="pass the float model")
@@ -120,14 +142,14 @@ def choose_precision(
     if precision != "auto":
         return precision, "asked for"
     known = backend.precisions(target)
-    if calibrated and "int8" in known:
+    if calibrated and Precision.INT8 in known:
         return "int8", "calibration data is given, and int8 is smallest and usually fastest"
     why = (
         "no calibration data, which int8 needs" if not calibrated else f"{backend.name} has no int8"
     )
-    if "int8-dynamic" in known and program is not None and linear_share(program) > 0.5:  # noqa: PLR2004 (half)
+    if Precision.INT8_DYNAMIC in known and program is not None and linear_share(program) > 0.5:  # noqa: PLR2004 (half)
         return "int8-dynamic", f"{why}; most weights are of linear layers, which gain without it"
-    if "float16" in known:
+    if Precision.FLOAT16 in known:
         return "float16", f"{why}; half the size of float32 at the same speed or better"
     return "float32", f"{why}, and {backend.name} has no float16 for {target.name}"
 
@@ -162,33 +184,14 @@ def _usable(name: str, target: Target, precision: str, program: Program | None) 
         )
     backend.device_runtime(target)
     if program is not None:
-        require_supported(backend.support(program, target))
+        require_supported(lower_once(backend, program, target).support)
     return backend
 
 
-def require_supported(report: SupportReport) -> None:
-    """Checks that every node can run.
-
-    Raises:
-        UnsupportedError: One cannot; operators and source lines are named.
-    """
-    if report.ok:
-        return
-    lacking = report.unsupported
-    shown = [f"{n.operator} ({n.source or n.module or n.node}): {n.reason}" for n in lacking]
-    more = f" and {len(lacking) - NAMED} more" if len(lacking) > NAMED else ""
-    raise UnsupportedError(
-        f"{len(lacking)} operators do not run: {'; '.join(shown[:NAMED])}{more}",
-        where=f"{report.backend} on {report.target}",
-        hint="replace the operator in the model, or try another backend",
-        report=report,
-    )
-
-
-def _first(target: Target, place: int) -> str:
-    if place == 0:
+def _first(target: Target, names: Sequence[str], place: int) -> str:
+    if place == 0 and target.backends:
         return f"preferred for {target.name}"
-    return f"the first of {', '.join(target.backends)} that can do it"
+    return f"the first of {', '.join(names)} that can do it"
 
 
 def _one_line(error: EdgeoptError) -> str:
@@ -210,7 +213,7 @@ def _none_left(
     if refusals and all(isinstance(e, TargetError) for e in refusals):
         return TargetError(rows, where=where, hint=refusals[0].hint)
     return PluginError(
-        f"none can be used: {rows}" if rows else "the target prefers none",
+        f"none can be used: {rows}" if rows else "none is installed, and the target names none",
         where=where,
         hint=next((e.hint for e in refusals if e.hint), "choose one with backend="),
     )

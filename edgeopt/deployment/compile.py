@@ -16,6 +16,7 @@ from edgeopt.deployment.work import value_rows
 from edgeopt.errors import InputError
 from edgeopt.gate.parity import run_all
 from edgeopt.ir import Program, ReferenceRunner
+from edgeopt.lowering import shared_lowerings
 from edgeopt.options import BundleOptions, CompileOptions
 from edgeopt.registry import find_target
 
@@ -48,14 +49,19 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
     bundle = BundleOptions(threads=threads, overwrite=overwrite)
     Request(backend=backend, output=output, bundle=bundle).check()
     found = find_target(target)
-    chosen = choose_backend(
-        found, backend=backend, precision=program.precision, program=program
-    ).backend
-    lowered, support, artifact = compile_program(
-        program, found, chosen, options=CompileOptions(threads=threads), progress=progress or silent
-    )
-    golden = None if samples is None else _golden(lowered, samples)
-    report = {"values": value_rows(lowered, support)}
+    with shared_lowerings():
+        chosen = choose_backend(
+            found, backend=backend, precision=program.precision, program=program
+        ).backend
+        lowered, artifact = compile_program(
+            program,
+            found,
+            chosen,
+            options=CompileOptions(threads=threads),
+            progress=progress or silent,
+        )
+    golden = None if samples is None else _golden(lowered.program, samples)
+    report = {"values": value_rows(lowered.program, lowered.support)}
 
     def write(path: Path) -> Bundle:
         runtime = chosen.device_runtime(found)

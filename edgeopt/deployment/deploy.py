@@ -12,6 +12,7 @@ from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.deployment.result import Attempt, Deployment
 from edgeopt.deployment.tune import tuned
 from edgeopt.errors import GateError
+from edgeopt.lowering import shared_lowerings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,8 +53,9 @@ def run_deployment(model: Any, target: str | Path | Target, request: Request) ->
         CompileError: The toolchain failed.
         GateError: The result falls short of what was asked; carries the deployment.
     """
-    job = steps.plan(model, target, request)
-    return deploy_beside(job, steps.baseline(model, job))
+    with shared_lowerings():
+        job = steps.plan(model, target, request)
+        return deploy_beside(job, steps.baseline(model, job))
 
 
 def deploy_beside(job: Job, baseline: Baseline) -> Deployment:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.choose import ConsideredBackend, choose_backend, choose_precision
 from edgeopt.errors import InputError
 
@@ -118,7 +119,7 @@ def make_plan(target: Target, request: Request, program: Program | None = None) 
     precision, why = choose_precision(
         backend, target, precision=request.precision, calibrated=calibrated, program=program
     )
-    quantized = program is not None and program.precision != "float32"
+    quantized = program is not None and program.precision != Precision.FLOAT32
     if quantized and request.settings():
         what = "the program is quantized already"
         raise InputError(what, where="quantization", hint="leave it out, or pass the float model")
@@ -145,7 +146,7 @@ def quantization_settings(
     precision: str, chosen: Mapping[str, Any], target: Target
 ) -> dict[str, Any]:
     """Returns the fields of a `QuantizationConfig`: those chosen, and the target's bits a weight."""
-    if precision == "float32":
+    if precision == Precision.FLOAT32:
         return {}
     bits = chosen.get("weight_bits") or target.quantization.weight_bits
     return {**chosen, "weight_bits": bits, "precision": precision}
@@ -179,7 +180,7 @@ def _gates(request: Request, precision: str, *, timed: bool) -> tuple[PlannedGat
             PlannedGate(kind, f"a drop of at most {request.max_drop:g}", _fallback(request))
         )
     gates.append(_fidelity_gate(request))
-    if timed and request.checks.speed and precision != "float32":
+    if timed and request.checks.speed and precision != Precision.FLOAT32:
         asks = f"{precision} at least as fast as float32, same runtime, this machine"
         gates.append(PlannedGate("speed", asks, "fails" if request.checks.strict else "warns"))
     if request.device is not None:

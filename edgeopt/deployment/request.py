@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.errors import InputError
 from edgeopt.options import DeployOptions
 from edgeopt.options.kinds import Callback
@@ -30,7 +31,7 @@ class Request(DeployOptions, frozen=True):
         Raises:
             InputError: int8 was asked for without data, or something lies at ``output``.
         """
-        if self.precision == "int8" and self.calibration_data is None:
+        if self.precision == Precision.INT8.value and self.calibration_data is None:
             raise InputError(
                 "int8 needs to see real inputs",
                 where="calibration_data",

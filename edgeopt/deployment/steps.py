@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.baseline import Baseline, float_program
 from edgeopt.deployment.build import Build, build
 from edgeopt.deployment.candidate import Candidate, Source
@@ -234,7 +235,11 @@ def report(job: Job, checked: Checked, baseline: Baseline) -> Deployment:
 
     build, gate = checked.build, checked.gate
     speed, why_not = None, ""
-    if job.request.checks.speed and checked.candidate.precision != "float32" and gate.accepted:
+    if (
+        job.request.checks.speed
+        and checked.candidate.precision != Precision.FLOAT32
+        and gate.accepted
+    ):
         speed, why_not = measure_speed(build, baseline, job.request, job.backend, job.target)
     deployment = Deployment(
         plan=job.plan,
@@ -251,7 +256,13 @@ def report(job: Job, checked: Checked, baseline: Baseline) -> Deployment:
         tuning=checked.tuning,
     )
     warnings = collect_warnings(
-        deployment, job.request, job.target, build, baseline.samples, why_not
+        deployment,
+        job.request,
+        job.target,
+        build,
+        baseline.samples,
+        why_not,
+        float_program=baseline.program,
     )
     return replace(deployment, warnings=warnings)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts import TunesKernels
 from edgeopt.errors import EdgeoptError, InputError, PluginError
+from edgeopt.lowering import require_supported
 from edgeopt.registry import backends, find_backend
 
 if TYPE_CHECKING:
@@ -67,8 +68,6 @@ def tune_model(model: Any, target: str | Path | Target, request: Request) -> Tun
     """
     from edgeopt.deployment import steps  # noqa: PLC0415 (torch)
     from edgeopt.deployment.candidate import Source  # noqa: PLC0415 (torch)
-    from edgeopt.deployment.choose import require_supported  # noqa: PLC0415
-    from edgeopt.passes import run_passes  # noqa: PLC0415
 
     job = steps.plan(model, target, request)
     backend = job.backend
@@ -76,9 +75,9 @@ def tune_model(model: Any, target: str | Path | Target, request: Request) -> Tun
         raise InputError("there is nothing to tune", where="tuning")
     source = Source(job.program, steps.samples(model, job).calibration)
     program = steps.quantize(job, source).program
-    require_supported(backend.support(program, job.target))
-    lowered = run_passes(program, backend.passes(job.target))
-    return _run(backend, lowered, job.target, request)
+    lowered = backend.lower(program, job.target, request.progress)
+    require_supported(lowered.support)
+    return _run(backend, lowered.program, job.target, request)
 
 
 def _run(backend: TunesKernels, lowered: Program, target: Target, request: Request) -> TuningReport:

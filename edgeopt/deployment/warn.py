@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgeopt.contracts.storage import FLOAT16, Precision
 from edgeopt.gate.diagnose import float_share
+from edgeopt.gate.informative import beyond_half, calibration_doubts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from edgeopt.deployment.request import Request
     from edgeopt.deployment.result import Deployment
     from edgeopt.deployment.samples import Samples
+    from edgeopt.ir import Program
 
 __all__ = ["collect_warnings", "speed_warnings"]
 
@@ -25,13 +28,15 @@ NOT_HERE = "parity was not checked here"
 MOSTLY_FLOAT = 0.5
 
 
-def collect_warnings(
+def collect_warnings(  # noqa: PLR0913 (what a warning can be of)
     d: Deployment,
     request: Request,
     target: Target,
     made: Build,
     samples: Samples,
     speed_unknown: str = "",
+    *,
+    float_program: Program,
 ) -> tuple[str, ...]:
     """Returns the warnings, the gravest first.
 
@@ -42,6 +47,7 @@ def collect_warnings(
         made: The build.
         samples: What it was calibrated and checked with.
         speed_unknown: Why the speed could not be measured; empty where it could.
+        float_program: The model in float.
     """
     every = (
         _unchecked(made, samples),
@@ -49,11 +55,12 @@ def collect_warnings(
         _doubts(d),
         speed_warnings(d),
         _calibration(d, samples),
+        _halves(d, float_program),
         _in_float(d),
         _bits(request, target, d),
     )
     found = [text for group in every for text in group]
-    if speed_unknown and d.precision != "float32":
+    if speed_unknown and d.precision != Precision.FLOAT32:
         found.append(f"speed beside float was not measured: {speed_unknown}")
     return tuple(found)
 
@@ -92,15 +99,24 @@ def speed_warnings(d: Deployment) -> Iterator[str]:
 
 def _calibration(d: Deployment, samples: Samples) -> Iterator[str]:
     count = len(samples.calibration)
-    if d.precision == "int8" and count < FEW_SAMPLES:
+    if Precision(d.precision).is_integer and count < FEW_SAMPLES:
         yield f"calibrated on {count} samples only; about 100 varied ones are enough"
     if samples.calibration.dropped:
         yield samples.calibration.dropped
+    if Precision(d.precision) == Precision.INT8:
+        yield from calibration_doubts(d.program.signature, samples.calibration, samples.checks)
+
+
+def _halves(d: Deployment, float_program: Program) -> Iterator[str]:
+    """What float16 cannot show: the float model's weights say it, the compressed ones are clipped."""
+    specs = {name for name, spec in d.program.quant.items() if spec.storage == FLOAT16}
+    constants = float_program.constants
+    yield from beyond_half(constants, sorted(specs & set(constants)))
 
 
 def _in_float(d: Deployment) -> Iterator[str]:
     share = float_share(d.support)
-    if d.precision == "int8" and share > MOSTLY_FLOAT:
+    if Precision(d.precision).is_integer and share > MOSTLY_FLOAT:
         node = next(n for n in d.support.nodes if n.verdict == "float")
         yield (
             f"{100 * share:.0f} % of the operators run in float, for example {node.operator} at "
@@ -111,5 +127,5 @@ def _in_float(d: Deployment) -> Iterator[str]:
 def _bits(request: Request, target: Target, d: Deployment) -> Iterator[str]:
     wanted = target.quantization.weight_bits
     used = d.plan.quantization.get("weight_bits", 8)
-    if d.precision == "int8" and request.quantization is not None and used > wanted:
+    if Precision(d.precision).is_integer and request.quantization is not None and used > wanted:
         yield f"{used}-bit weights on {target.name}, whose 8-bit products saturate: {wanted} are safe"

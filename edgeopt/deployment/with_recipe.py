@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.deployment import steps
 from edgeopt.deployment.deploy import deploy_beside
 from edgeopt.errors import InputError
@@ -80,7 +81,7 @@ def deploy_with_recipe(
     else:
         request = _with_data(request, run)
         made = _compressed(model, target, request, run)
-    if made.program.precision != "float32":
+    if made.program.precision != Precision.FLOAT32:
         request = request.replace(quantization=None, calibration=Calibration())
     job = steps.plan(made.program, target, request)
     done = deploy_beside(job, steps.baseline(model, job, made.original))

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["value_rows"]
 
-_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "float16": 2, "int32": 4, "float32": 4}
-
 
 def value_rows(program: Program, support: SupportReport) -> list[dict[str, Any]]:
     """Returns a plain row for each value that a call makes: bundles keep them for profiles.
@@ -69,5 +67,5 @@ def _bytes(program: Program, node: torch.fx.Node) -> int:
     if not isinstance(value, torch.Tensor):
         return 0
     spec = program.quant.get(node.name)
-    size = value.element_size() if spec is None else _BYTES.get(spec.dtype, value.element_size())
-    return int(math.prod(value.shape)) * size
+    count = int(math.prod(value.shape))
+    return count * value.element_size() if spec is None else spec.storage.bytes_for(count)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgeopt.contracts import NodeSupport
+from edgeopt.contracts.storage import Precision
 from edgeopt.gate.harm import Harm
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ def diagnose(
         samples: How many samples were calibrated on.
         tried: Precisions that were tried already.
     """
-    in_float = _in_float(support) if precision == "int8" else ()
-    missing = missing_isa(target) if precision.startswith("int8") else ()
+    in_float = _in_float(support) if Precision(precision).is_integer else ()
+    missing = missing_isa(target) if Precision(precision).has_integer_weights else ()
     return Diagnosis(harms, in_float, missing, _advice(precision, harms, samples, tried))
 
 
@@ -136,7 +137,8 @@ def _advice(
     precision: str, harms: tuple[Harm, ...], samples: int, tried: tuple[str, ...]
 ) -> tuple[str, ...]:
     advice = []
-    if precision == "int8" and harms:
+    stored = Precision(precision)
+    if stored.is_integer and harms:
         names = ", ".join(repr(name) for name in harms[0].keep)
         advice.append(f"quantization={{'keep_float': [{names}]}} keeps the worst value in float")
     clipped = [harm for harm in harms if harm.clipped > 0.001]  # noqa: PLR2004 (a thousandth)
@@ -145,12 +147,12 @@ def _advice(
             f"{clipped[0].value} is clipped: quantization={{'overrides': {{'{clipped[0].value}': "
             "{'ranges': 'minmax'}}}"
         )
-    if precision == "int8" and 0 < samples < 50:  # noqa: PLR2004 (see docs/gate.md)
+    if stored.is_integer and 0 < samples < 50:  # noqa: PLR2004 (see docs/gate.md)
         advice.append(f"calibrate on more inputs than {samples}; about 100 varied ones are enough")
-    if precision.startswith("int8") and "float16" not in tried:
+    if stored.has_integer_weights and Precision.FLOAT16 not in tried:
         advice.append("precision='float16' halves the size at almost no loss")
-    if precision.startswith("int8"):
+    if stored.has_integer_weights:
         advice.append("train the model further with quantization simulated (QAT)")
-    if precision == "float32":
+    if precision == Precision.FLOAT32:
         advice.append("even float32 falls short: see whether evaluate gives one model one score")
     return tuple(advice)

@@ -206,7 +206,7 @@ class _Noise(Simulation):
         self._signal[n.name] += float(wanted.double().square().sum())
         self._error[n.name] += float((wanted - value).double().square().sum())
         self._rounding[n.name] += float((raw - value).double().square().sum())
-        if spec is not None and spec.axis is None and spec.dtype == "int8":
+        if spec is not None and spec.is_activation:
             outside = (raw < spec.low - spec.scale) | (raw > spec.high + spec.scale)
             self._beyond[n.name].append(float(outside.float().mean()))
         return value

@@ -264,4 +264,4 @@ def compare_outputs(
 def output_steps(program: Program) -> list[float | None]:
     """Returns the step of each output's grid, None for an output in float."""
     specs = [program.quant.get(name) for name in program.output_names]
-    return [float(s.scale[0]) if s is not None and s.dtype == "int8" else None for s in specs]
+    return [float(s.scale[0]) if s is not None and not s.storage.floating else None for s in specs]

@@ -3,7 +3,7 @@
 from edgeopt.ir.archive import decode_program, load_program, save_program
 from edgeopt.ir.capture import capture_module
 from edgeopt.ir.edit import Editor
-from edgeopt.ir.kernel_kind import KernelKind, kernel_kind
+from edgeopt.ir.kernel_kind import KernelKind, kernel_kind, node_support
 from edgeopt.ir.operators import OperatorTraits, traits_of
 from edgeopt.ir.program import Program, Sparsity, Step
 from edgeopt.ir.quant import QuantSpec
@@ -24,6 +24,7 @@ __all__ = [
     "decode_program",
     "kernel_kind",
     "load_program",
+    "node_support",
     "record_step",
     "recorded_steps",
     "save_program",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
-from edgeopt.boundary import decode_json, read_file, stored_members
+from edgeopt.boundary import decode_json, decode_tensors, read_file, stored_members
 from edgeopt.contracts.signature import Signature
+from edgeopt.contracts.storage import STORAGE_TYPES, Precision
 from edgeopt.errors import ProgramError
 from edgeopt.files import replacing
 from edgeopt.ir.edit import Editor
@@ -90,8 +91,12 @@ class _Head(msgspec.Struct):
     format: Any
 
 
+Stored = Literal["int8", "int16", "int32", "float16"]
+"""Names of the storage types that values of a program may have."""
+
+
 class _Grid(msgspec.Struct, forbid_unknown_fields=True):
-    dtype: Literal["int8", "int16", "int32", "float16"]
+    dtype: Stored
     axis: int | None
     bits: int
     method: str
@@ -102,7 +107,7 @@ class _Meta(msgspec.Struct, forbid_unknown_fields=True):
 
     format: int
     digest: str
-    precision: str
+    precision: Precision
     signature: Signature
     sparsity: dict[str, Sparsity]
     history: tuple[Step, ...]
@@ -111,7 +116,10 @@ class _Meta(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def _meta(program: Program) -> _Meta:
-    grids = {k: _Grid(s.dtype, s.axis, s.bits, s.method) for k, s in program.quant.items()}
+    grids = {
+        k: _Grid(cast("Stored", s.dtype), s.axis, s.bits, s.method)
+        for k, s in program.quant.items()
+    }
     specs = program.exported.graph_signature.input_specs
     return _Meta(
         format=FORMAT,
@@ -136,9 +144,8 @@ def _graph_to_json(program: Program) -> bytes:
 
 
 def _assemble(meta: _Meta, parts: dict[str, memoryview], where: str) -> Program:
-    from safetensors.torch import load  # noqa: PLC0415 (heavy)
-
-    tensors = load(bytes(parts["tensors.safetensors"]))
+    place = f"{where}, tensors.safetensors"
+    tensors = decode_tensors(parts["tensors.safetensors"], where=place, error=ProgramError)
     constants = {k.removeprefix("constant/"): v for k, v in tensors.items() if k[:3] == "con"}
     for name in meta.names.values():
         check_path(name)
@@ -151,7 +158,7 @@ def _assemble(meta: _Meta, parts: dict[str, memoryview], where: str) -> Program:
     )
     quant = {
         name: QuantSpec(
-            dtype=entry.dtype,
+            storage=STORAGE_TYPES[entry.dtype],
             scale=tensors[f"scale/{name}"],
             zero_point=tensors[f"zero/{name}"],
             axis=entry.axis,

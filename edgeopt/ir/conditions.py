@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.ir.source import operator_name, source_line
 
 if TYPE_CHECKING:
@@ -50,5 +51,5 @@ def no_calls(*targets: Any) -> Condition:
 def no_table(program: Program) -> Iterator[Breach]:
     """Yields each integer value that still is in the quantization table."""
     for name, spec in program.quant.items():
-        if spec.dtype != "float16":
+        if spec.dtype != Precision.FLOAT16:
             yield breach_at(program.node(name), "is still in the quantization table")

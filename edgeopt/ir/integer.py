@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.ir import ops
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ __all__ = ["EXACT_FLOAT32", "average", "largest_sum", "scaled_sums", "spread_alo
 
 EXACT_FLOAT32 = 2**24
 """Up to here float32 holds every integer."""
-LARGEST_INPUT = 255
+LARGEST_INPUT = INT8.steps
 """The largest distance of an 8-bit integer from its zero point."""
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.contracts.support import NodeSupport
 from edgeopt.ir import ops
 from edgeopt.ir.operators import traits_of
@@ -71,7 +72,7 @@ def kernel_kinds(program: Program) -> dict[str, KernelKind]:
 def activation_spec(program: Program, node: torch.fx.Node) -> QuantSpec | None:
     """Returns the per-tensor int8 parameters of a value, None for one that is float."""
     spec = program.quant.get(node.name)
-    return spec if spec is not None and spec.dtype == "int8" and spec.axis is None else None
+    return spec if spec is not None and spec.is_activation else None
 
 
 def node_support(
@@ -117,7 +118,7 @@ def _of_integers(node: torch.fx.Node) -> KernelKind:
 
 
 def _why_float(program: Program, node: torch.fx.Node) -> str:
-    if program.precision != "int8":
+    if not program.precision.is_integer:
         return f"the precision is {program.precision}"
     if not traits_of(node).runs_on_integers:
         return "no integer kernel"
@@ -133,7 +134,7 @@ def _without_parameters(program: Program, node: torch.fx.Node) -> Iterator[str]:
     if ops.is_weighted(node):
         _, weight, _ = ops.anchor_parts(node)
         spec = program.quant.get(weight.name)
-        if spec is None or spec.dtype != "int8":
+        if spec is None or spec.storage != INT8:
             yield f"its weight {weight.name} has no quantization parameters"
     for value in ops.activation_inputs(node):
         if activation_spec(program, value) is None:

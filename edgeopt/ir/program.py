@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgeopt.contracts.storage import Precision
+from edgeopt.errors import ProgramError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -55,7 +58,7 @@ class Program:
     Attributes:
         exported: The graph, functional ATen operators, with its weights.
         signature: Inputs and outputs by name, shape and dtype.
-        precision: ``float32``, ``float16``, ``int8-dynamic`` or ``int8``.
+        precision: What weights and activations are stored in; its name does, too.
         quant: Value name (of a node or a constant) to the grid it lies on. A value that is not
             in the table is float.
         sparsity: Constant name to how it is sparse.
@@ -64,12 +67,18 @@ class Program:
 
     exported: ExportedProgram
     signature: Signature
-    precision: str = "float32"
+    precision: Precision = Precision.FLOAT32
     quant: Mapping[str, QuantSpec] = field(default_factory=dict)
     sparsity: Mapping[str, Sparsity] = field(default_factory=dict)
     history: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "precision", Precision(self.precision))
+        except ValueError as error:
+            raise ProgramError(
+                f"there is no precision {self.precision!r}", hint=f"known: {', '.join(Precision)}"
+            ) from error
         object.__setattr__(self, "quant", MappingProxyType(dict(self.quant)))
         object.__setattr__(self, "sparsity", MappingProxyType(dict(self.sparsity)))
 
@@ -118,10 +127,10 @@ class Program:
     @property
     def size_bytes(self) -> int:
         """Bytes of all constants as they are stored: the quantization table counts."""
-        width = {"int8": 1, "int16": 2, "int32": 4, "float16": 2}
         return sum(
-            tensor.numel()
-            * (width[self.quant[name].dtype] if name in self.quant else tensor.element_size())
+            self.quant[name].storage.bytes_for(tensor.numel())
+            if name in self.quant
+            else tensor.numel() * tensor.element_size()
             for name, tensor in self.constants.items()
         )
 

@@ -14,20 +14,20 @@ from typing import Literal
 
 import torch
 
+from edgeopt.contracts.storage import INT8, INT32, STORAGE_TYPES, StorageType, storage_type
 from edgeopt.errors import ProgramError
+from edgeopt.ir.rounding import on_integers, round_and_clip
 
-__all__ = ["LIMITS", "QuantSpec", "StorageType"]
+__all__ = ["Granularity", "QuantSpec"]
 
-StorageType = Literal["int8", "int16", "int32", "float16"]
+Granularity = Literal["tensor", "channel", "group"]
+"""How many values share a scale; ``group`` is for kernels to come."""
+
+STEP_OF_CONSTANTS = 2.0**-7
+"""The step of a range of width zero."""
 
 SMALLEST_STEP = 1e-12
 """A range with smaller steps counts as a constant."""
-
-LIMITS: dict[str, tuple[int, int]] = {
-    "int8": (-128, 127),
-    "int16": (-32768, 32767),
-    "int32": (-(2**31), 2**31 - 1),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,8 @@ class QuantSpec:
     """How one value is stored.
 
     Attributes:
-        dtype: Storage type. ``float16`` has no grid: the value is rounded to half precision.
+        storage: What it is stored in, or its name. A floating type has no scale: the value is
+            rounded to it.
         scale: float32 of shape (1,) or (channels,): the step of the grid.
         zero_point: int32 of the same shape: the integer that stands for 0.
         axis: The channel axis for one scale a channel, None for one scale in all.
@@ -43,7 +44,7 @@ class QuantSpec:
         method: How the range was found, for example ``mse`` or ``fixed``.
     """
 
-    dtype: StorageType
+    storage: StorageType
     scale: torch.Tensor = field(default_factory=lambda: torch.ones(1))
     zero_point: torch.Tensor = field(default_factory=lambda: torch.zeros(1, dtype=torch.int32))
     axis: int | None = None
@@ -51,7 +52,14 @@ class QuantSpec:
     method: str = ""
 
     def __post_init__(self) -> None:
-        if self.dtype == "float16":
+        try:
+            object.__setattr__(self, "storage", storage_type(self.storage))
+        except KeyError as error:
+            raise ProgramError(
+                f"there is no storage type {self.storage!r}",
+                hint=f"known: {', '.join(STORAGE_TYPES)}",
+            ) from error
+        if self.storage.floating:
             return
         if self.scale.shape != self.zero_point.shape or self.scale.ndim != 1:
             raise ProgramError(
@@ -74,14 +82,13 @@ class QuantSpec:
         if not math.isfinite(low) or not math.isfinite(high):
             raise ProgramError(f"a range must be finite, not {low} to {high}")
         low, high = min(low, 0.0), max(high, 0.0)
-        q_min = -(2 ** (bits - 1))
-        steps = 2**bits - 1
-        scale = (high - low) / steps
+        q_min, q_max = INT8.limits(bits)
+        scale = (high - low) / (q_max - q_min)
         if scale < SMALLEST_STEP:
-            scale = 1.0 / 128
-        zero = max(q_min, min(q_min + steps, round(q_min - low / scale)))
+            scale = STEP_OF_CONSTANTS
+        zero = max(q_min, min(q_max, round(q_min - low / scale)))
         return cls(
-            dtype="int8",
+            INT8,
             scale=torch.tensor([scale], dtype=torch.float32),
             zero_point=torch.tensor([zero], dtype=torch.int32),
             bits=bits,
@@ -89,15 +96,36 @@ class QuantSpec:
         )
 
     @property
+    def dtype(self) -> str:
+        """The name of its storage type."""
+        return self.storage.name
+
+    @property
+    def granularity(self) -> Granularity:
+        """How many values share a scale."""
+        return "tensor" if self.axis is None else "channel"
+
+    @property
+    def is_activation(self) -> bool:
+        """Whether a value so stored is what integer kernels read: int8, one scale in all."""
+        return self.storage == INT8 and self.granularity == "tensor"
+
+    @property
+    def _limits(self) -> tuple[int, int]:
+        """Both ends; symmetric weights leave out the integer that has no counterpart."""
+        if self.storage.bits > INT8.bits:
+            return self.storage.limits()  # all of an accumulator's bits are used
+        return self.storage.limits(self.bits, narrow=self.granularity != "tensor")
+
+    @property
     def q_min(self) -> int:
-        """The smallest integer of the grid. Symmetric weights leave out the one below it."""
-        low = LIMITS[self.dtype][0] if self.dtype != "int8" else -(2 ** (self.bits - 1))
-        return low + 1 if self.axis is not None and self.dtype == "int8" else low
+        """The smallest integer."""
+        return self._limits[0]
 
     @property
     def q_max(self) -> int:
-        """The largest integer of the grid."""
-        return LIMITS[self.dtype][1] if self.dtype != "int8" else 2 ** (self.bits - 1) - 1
+        """The largest integer."""
+        return self._limits[1]
 
     @property
     def low(self) -> float:
@@ -116,7 +144,7 @@ class QuantSpec:
     def same_grid(self, other: QuantSpec) -> bool:
         """Returns whether both store every real number as the same integer."""
         return (
-            self.dtype == other.dtype
+            self.storage == other.storage
             and self.axis == other.axis
             and self.bits == other.bits
             and torch.equal(self.scale, other.scale)
@@ -125,27 +153,26 @@ class QuantSpec:
 
     def quantize(self, x: torch.Tensor) -> torch.Tensor:
         """Returns the integers (or halves) of ``x``, of its shape; ties round to even."""
-        if self.dtype == "float16":
+        if self.storage.floating:
             return x.to(torch.float16)
-        x = x.double() if self.dtype == "int32" else x  # float32 holds no integer above 2**24
+        x = x.double() if self.storage == INT32 else x  # float32 holds no integer above 2**24
         scale, zero = self._spread(x)
-        q = torch.round(x / scale) + zero
-        return q.clamp_(self.q_min, self.q_max).to(getattr(torch, self.dtype))
+        q = round_and_clip(x, scale, zero, self.q_min, self.q_max)
+        return q.to(getattr(torch, self.dtype))
 
     def dequantize(self, q: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """Returns the real numbers that the integers ``q`` stand for."""
-        if self.dtype == "float16":
+        if self.storage.floating:
             return q.to(dtype)
         scale, zero = self._spread(q.to(dtype))
         return (q.to(dtype) - zero) * scale
 
     def fake(self, x: torch.Tensor) -> torch.Tensor:
         """Returns ``x`` rounded onto the grid and clipped to it, float32, of its shape."""
-        if self.dtype == "float16":
+        if self.storage.floating:
             return x.to(torch.float16).to(torch.float32)
         scale, zero = self._spread(x)
-        q = torch.round(x / scale) + zero
-        return ((q.clamp_(self.q_min, self.q_max) - zero) * scale).to(torch.float32)
+        return on_integers(x, scale, zero, self.q_min, self.q_max)
 
     def _spread(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         scale, zero = self.scale.to(like.dtype), self.zero_point.to(like.dtype)

@@ -44,7 +44,7 @@ class Simulation(torch.fx.Interpreter):
         super().__init__(program.exported.graph_module)
         self._program = program
         self._observe = observe
-        self._exact = exact and program.precision == "int8"
+        self._exact = exact and program.precision.is_integer
         self._kinds = kernel_kinds(program) if self._exact else {}
         self._integers: dict[str, tuple[torch.Tensor, float]] = {}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from edgeopt.contracts.storage import INT32
 from edgeopt.errors import ProgramError
 from edgeopt.ir import ops
 from edgeopt.ir.operators import traits_of
@@ -95,7 +96,7 @@ def _quantized_values_are_float_tensors(program: Program) -> Iterator[str]:
 
 def _channels_fit_axis(program: Program) -> Iterator[str]:
     for name, spec in program.quant.items():
-        if spec.axis is None or spec.dtype == "float16":
+        if spec.axis is None or spec.storage.floating:
             continue
         shape = program.node(name).meta["val"].shape
         if spec.axis >= len(shape) or shape[spec.axis] != spec.scale.numel():
@@ -108,13 +109,13 @@ def _constants_lie_on_their_grid(program: Program) -> Iterator[str]:
         if spec is None or not tensor.dtype.is_floating_point:
             continue
         off = (spec.fake(tensor) - tensor).abs().max() if tensor.numel() else torch.zeros(())
-        room = 1e-3 * float(spec.scale.max()) if spec.dtype != "float16" else 0.0
+        room = 1e-3 * float(spec.scale.max()) if not spec.storage.floating else 0.0
         if float(off) > room + 1e-6 * float(tensor.abs().max()):
             yield f"constant {name} is {float(off):.3g} off its grid"
 
 
 def _integer_anchors_are_complete(program: Program) -> Iterator[str]:
-    if program.precision != "int8":
+    if not program.precision.is_integer:
         return
     for node in program.graph.nodes:
         if not ops.is_weighted(node) or node.args[0].name not in program.quant:
@@ -128,7 +129,7 @@ def _integer_anchors_are_complete(program: Program) -> Iterator[str]:
 
 def _bias_fits(program: Program, node: str, value: str, weight: str, bias: str) -> Iterator[str]:
     spec = program.quant.get(bias)
-    if spec is None or spec.dtype != "int32":
+    if spec is None or spec.storage != INT32:
         yield f"{node} has integer inputs and a bias {bias} that is not int32"
         return
     expected = program.quant[value].scale * program.quant[weight].scale

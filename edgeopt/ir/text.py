@@ -55,9 +55,9 @@ def _type(value: Any) -> str:
 
 def grid_text(spec: QuantSpec) -> str:
     """Returns a grid in one phrase, for example ``int8 scale=0.02 zero=-128``."""
-    if spec.dtype == "float16":
-        return "float16"
-    bits = f":{spec.bits}" if spec.dtype == "int8" and spec.bits != 8 else ""  # noqa: PLR2004
+    if spec.storage.floating:
+        return spec.dtype
+    bits = f":{spec.bits}" if spec.bits < spec.storage.bits else ""
     if spec.axis is not None:
         return f"{spec.dtype}{bits} axis={spec.axis} channels={spec.scale.numel()}"
     return f"{spec.dtype}{bits} scale={float(spec.scale[0]):.6g} zero={int(spec.zero_point[0])}"

@@ -9,6 +9,7 @@ are read here; the graph is decoded into types that have no place for code, and 
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,7 +19,6 @@ from edgeopt.errors import EdgeoptError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     import torch
     from torch.export import ExportedProgram
@@ -60,6 +60,8 @@ def read_exported(path: Path | str) -> tuple[ExportedProgram, Any]:
             compiled libraries, pickled weights, classes of its own, dynamic dimensions.
     """
     where = str(path)
+    if not Path(path).exists():
+        raise InputError("no such file", where=where)
     members = _members(read_file(path, most=_MAX_FILE), where)
     spare = [_SPARE]
     state = dict(_tensors(members, _WEIGHTS, where, spare))

@@ -115,7 +115,8 @@ def compare_placed(
     if a.device is not b.device:
         raise InputError("they lie on different devices", where="compare")
     name = a.device.name
-    held = decode_json(a.beside(b, **how), _Written, where=f"{name}, its JSON", error=DeviceError)
+    said = "the JSON cannot be read: "
+    held = decode_json(a.beside(b, **how), _Written, where=name, error=DeviceError, prefix=said)
     if (held.a.digest, held.b.digest) != (a.bundle.digest, b.bundle.digest):
         raise DeviceError("other bundles were measured", where=name)
     found: tuple[OperatorDifference, ...] = ()

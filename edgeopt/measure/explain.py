@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from edgeopt.contracts.storage import Precision
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -114,7 +116,7 @@ def _dominating(profile: OperatorProfile) -> Iterator[Finding]:
 
 
 def _in_float(profile: OperatorProfile) -> Iterator[Finding]:
-    if not profile.precision.startswith("int8"):
+    if not Precision(profile.precision).has_integer_weights:
         return
     held = sorted((o for o in profile.operators if o.kind == "float"), key=lambda o: -o.time_ms)
     spent = sum(one.time_ms for one in held)
@@ -186,7 +188,7 @@ def _advice(profile: OperatorProfile, target: Target) -> Iterator[Finding]:
     cores = int(profile.facts.get("device", {}).get("cores") or 1)
     roof = roof_of(profile, target)
     floats = [o for o in profile.operators if o.kind == "float" and o.share >= _SOME]
-    if profile.precision == "int8" and floats:
+    if Precision(profile.precision).is_integer and floats:
         worst = max(floats, key=lambda one: one.time_ms)
         yield Finding(
             "try", f"another operator for {worst.operator or worst.kernel} at {worst.place}"

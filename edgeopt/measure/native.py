@@ -116,8 +116,9 @@ class NativeRunner:
         Raises:
             DeviceError: It is no JSON.
         """
-        where = f"{self._device.name}, the benchmark's JSON"
-        held = decode_json(text, dict[str, Any], where=where, error=DeviceError)
+        said = "the benchmark's JSON cannot be read: "
+        where = self._device.name
+        held = decode_json(text, dict[str, Any], where=where, error=DeviceError, prefix=said)
         held |= {"bundle": self._bundle.name, "digest": self._bundle.digest}
         return msgspec.json.encode(held)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import msgspec
 import numpy as np
 
-from edgeopt.boundary import decode_json
+from edgeopt.boundary import decode_json, refusing
 from edgeopt.errors import DeviceError
 from edgeopt.measure.conditions import Conditions, Reading, conditions_warnings, reading_warnings
 from edgeopt.measure.statistics import Latency, summarize
@@ -175,14 +175,15 @@ class OperatorProfile(msgspec.Struct, frozen=True):
         Raises:
             DeviceError: It is not such JSON, or of another bundle.
         """
-        where = f"{device}, the profile's JSON"
-        held = decode_json(text, _Written, where=where, error=DeviceError)
-        try:
-            operators = _operators(held, bundle)
-        except (ValueError, ArithmeticError, LookupError) as error:
-            raise DeviceError(f"cannot be read: {error}", where=where) from error
+        said = "the profile's JSON cannot be read: "
+        held = decode_json(text, _Written, where=device, error=DeviceError, prefix=said)
         if held.digest != bundle.digest:
             raise DeviceError("another bundle was measured", where=device)
+        with refusing(device, error=DeviceError, prefix=said):
+            return cls._made(held, device, bundle)
+
+    @classmethod
+    def _made(cls, held: _Written, device: str, bundle: Bundle) -> Self:
         names = ("device", "runtime", "before", "after", "readings")
         made = cls(
             bundle=held.bundle,
@@ -191,7 +192,7 @@ class OperatorProfile(msgspec.Struct, frozen=True):
             threads=held.threads,
             model=summarize(held.model_ns),
             runtime=summarize(held.runtime_ns) if held.runtime_ns else None,
-            operators=operators,
+            operators=_operators(held, bundle),
             statistic=held.statistic,
             covered=_covered(held),
             facts={name: msgspec.to_builtins(getattr(held, name)) for name in names},

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from edgeopt.boundary import convert, decode_json
+from edgeopt.boundary import convert, decode_json, refusing
 from edgeopt.errors import DeviceError
 from edgeopt.measure.conditions import (
     Conditions,
@@ -125,9 +125,13 @@ class Profile(msgspec.Struct, frozen=True):
         Raises:
             DeviceError: It is not such JSON.
         """
-        held = decode_json(
-            text, _Benchmark, where=f"{device}, the benchmark's JSON", error=DeviceError
-        )
+        said = "the benchmark's JSON cannot be read: "
+        held = decode_json(text, _Benchmark, where=device, error=DeviceError, prefix=said)
+        with refusing(device, error=DeviceError, prefix=said):
+            return cls._made(held, device=device, emulated=emulated, asked=asked)
+
+    @classmethod
+    def _made(cls, held: _Benchmark, *, device: str, emulated: bool, asked: int) -> Self:
         return cls(
             bundle=held.bundle,
             digest=held.digest,

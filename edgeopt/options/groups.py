@@ -50,29 +50,35 @@ GROUPS: dict[str, type[Options]] = {
 """Keyword to the type that it takes."""
 
 
-def refuse_unknown(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+def refuse_unknown(
+    given: Mapping[str, Any],
+    known: Iterable[str],
+    where: str,
+    groups: Mapping[str, type[Options]] = GROUPS,
+) -> None:
     """Refuses keywords that a function does not have, and says what to type instead.
 
     Args:
         given: Keyword to value.
         known: The keywords there are, those of groups included.
         where: What was called.
+        groups: Keyword to the type that it takes, of those that take several options.
 
     Raises:
         ConfigError: One is unknown; where an option of that name is in a group, the group is named.
     """
     names = list(known)
+    groups = {name: kind for name, kind in groups.items() if name in names}
     refuse(
         [
-            Problem(where, f'there is no keyword "{name}"', _instead(name, value, names))
+            Problem(where, f'there is no keyword "{name}"', _instead(name, value, names, groups))
             for name, value in given.items()
             if name not in names
         ]
     )
 
 
-def _instead(name: str, value: Any, known: list[str]) -> str:
-    groups = {group: kind for group, kind in GROUPS.items() if group in known}
+def _instead(name: str, value: Any, known: list[str], groups: Mapping[str, type[Options]]) -> str:
     for group, kind in groups.items():
         for field in kind.__struct_fields__:
             if name in {field, f"{group}_{field}", f"{group.removesuffix('s')}_{field}"}:

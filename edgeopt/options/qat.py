@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.options.kinds import Positive, Share
 from edgeopt.options.quantization import QuantizationConfig
 from edgeopt.options.training import Training
@@ -32,7 +33,7 @@ class QatOptions(Training, frozen=True):
 
     def conflicts(self) -> Iterable[Problem]:
         """Returns that there is no grid to train on, or that it cannot be computed on."""
-        if self.quantization.precision not in ("int8", "int8-dynamic"):
+        if not Precision(self.quantization.precision).has_integer_weights:
             what = f"{self.quantization.precision} has no grid to train on"
             yield Problem("quantization", what, "precision: int8 or int8-dynamic")
         if self.mixed_precision != "no":

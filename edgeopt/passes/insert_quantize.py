@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.ir.conditions import no_table
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
@@ -42,7 +43,7 @@ def insert_quantize(program: Program, *, unsigned: bool = False) -> Program:
         unsigned: Whether activations are unsigned: the same grids, moved by 128.
     """
     editor = Editor(program)
-    grids = {k: s for k, s in program.quant.items() if s.dtype != "float16"}
+    grids = {k: s for k, s in program.quant.items() if not s.storage.floating}
     for node in list(editor.graph.nodes):
         spec = grids.get(node.name)
         if spec is None or not node.users:
@@ -60,7 +61,7 @@ def insert_quantize(program: Program, *, unsigned: bool = False) -> Program:
 
 def _grid(spec: QuantSpec, *, unsigned: bool) -> Grid:
     """Returns scale, zero point, smallest and largest integer, and their type."""
-    shift = 128 if unsigned and spec.dtype == "int8" else 0
+    shift = -INT8.lowest if unsigned and spec.storage == INT8 else 0
     return (
         float(spec.scale[0]),
         int(spec.zero_point[0]) + shift,

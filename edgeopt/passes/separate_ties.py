@@ -45,7 +45,7 @@ CHUNK = 256
 @graph_pass()
 def separate_ties(program: Program) -> Program:
     """Returns ``program`` with scales at which all runtimes round alike."""
-    if program.precision != "int8":
+    if not program.precision.is_integer:
         return program
     work = _Work(program)
     for node in list(work.editor.graph.nodes):
@@ -203,7 +203,7 @@ def grid_groups(program: Program) -> dict[str, str]:
     found: dict[str, str] = {}
     for node in program.graph.nodes:
         spec = program.quant.get(node.name)
-        if spec is None or spec.dtype != "int8" or spec.axis is not None:
+        if spec is None or not spec.is_activation:
             continue
         found[node.name] = node.name
         if traits_of(node).shares_parameters:

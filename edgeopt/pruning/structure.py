@@ -24,11 +24,12 @@ __all__ = ["changes", "load_pruned", "save_module", "save_pruned"]
 
 
 _MAX_STRUCTURE = 64 << 20
+_Value = int | list[int]
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: int
-    modules: dict[str, dict[str, list[Any]]]
+    modules: dict[str, dict[str, tuple[_Value, _Value]]]
     shapes: dict[str, list[int]]
     aliases: dict[str, str]
     report: PruningReport | None = None
@@ -99,7 +100,7 @@ def save_module(
     tensors, aliases = _unique(module)
     record = _File(
         format=1,
-        modules=structure,
+        modules={n: {k: (a, b) for k, (a, b) in v.items()} for n, v in structure.items()},
         shapes={name: list(tensor.shape) for name, tensor in tensors.items()},
         aliases=aliases,
         report=report,
@@ -182,7 +183,7 @@ def _fit(model: torch.nn.Module, record: _File, weights: dict[str, torch.Tensor]
             raise InputError("the model has no such module", where=name, hint=hint)
         for key, pair in attributes.items():
             held = _plain(vars(modules[name]).get(key))
-            if len(pair) != 2 or held != pair[0]:  # noqa: PLR2004 (before, after)
+            if held != pair[0] or type(pair[0]) is not type(pair[1]):
                 what = f"{key} is {held}, it was {pair[0]} when pruned"
                 raise InputError(what, where=name, hint=hint)
     have, need = set(_tensors(model)), {*weights, *record.aliases}

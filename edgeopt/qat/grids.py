@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import nn
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.ir.quant import SMALLEST_STEP, QuantSpec
+from edgeopt.ir.rounding import on_integers
 from edgeopt.passes.separate_ties import grid_groups
-from edgeopt.qat.straight import on_grid
+from edgeopt.qat.straight import straight_round
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +42,7 @@ class Grids(nn.Module):
     def __init__(self, program: Program, ranges: RangeKind) -> None:
         super().__init__()
         self.specs: dict[str, QuantSpec] = {
-            n: s for n, s in program.quant.items() if s.dtype == "int8"
+            n: s for n, s in program.quant.items() if s.storage == INT8
         }
         groups = grid_groups(program)
         self.group = {n: groups.get(n, n) for n in self.specs}
@@ -91,7 +93,8 @@ class Grids(nn.Module):
             shape = [1] * x.ndim
             shape[spec.axis] = -1
             scale, zero = scale.reshape(shape), zero.reshape(shape)
-        return on_grid(x, scale, zero, spec.q_min, spec.q_max)
+        scale, zero = scale.to(x.dtype), zero.to(x.dtype)
+        return on_integers(x, scale, zero, spec.q_min, spec.q_max, straight_round)
 
     def table(self) -> dict[str, QuantSpec]:
         """Returns value name to its grid as it is now."""
@@ -101,7 +104,7 @@ class Grids(nn.Module):
             same = torch.equal(scale, spec.scale) and torch.equal(zero, spec.zero_point)
             method = spec.method if same else f"trained-{self.ranges}"
             made[name] = QuantSpec(
-                spec.dtype, scale.cpu(), zero.cpu(), spec.axis, spec.bits, method
+                spec.storage, scale.cpu(), zero.cpu(), spec.axis, spec.bits, method
             )
         return made
 

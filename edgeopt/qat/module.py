@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.fx.node import map_arg
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.data.binder import Binder
 from edgeopt.errors import InputError
 from edgeopt.ir import ops
@@ -45,7 +46,7 @@ class QuantizedModule(nn.Module):
 
     def __init__(self, program: Program, *, ranges: RangeKind = "learned") -> None:
         super().__init__()
-        if not any(s.dtype == "int8" for s in program.quant.values()):
+        if not any(s.storage == INT8 for s in program.quant.values()):
             raise InputError(
                 f"a {program.precision} program has no integer grid",
                 where="program",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["on_grid", "straight_round"]
+__all__ = ["straight_round"]
 
 
 def straight_round(x: torch.Tensor) -> torch.Tensor:
@@ -19,20 +19,3 @@ def straight_round(x: torch.Tensor) -> torch.Tensor:
     The sum is exact: round(x) − x is a float wherever x is (Sterbenz), and so is what it adds up to.
     """
     return x + (torch.round(x) - x).detach()
-
-
-def on_grid(
-    x: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor, low: int, high: int
-) -> torch.Tensor:
-    """Returns ``x`` on a grid, bit for bit as `QuantSpec.fake` does, with gradients.
-
-    Args:
-        x: float32 or float64.
-        scale: The step, of a shape that spreads over ``x``.
-        zero: The integer that stands for 0, of the same shape.
-        low: The smallest integer.
-        high: The largest.
-    """
-    scale, zero = scale.to(x.dtype), zero.to(x.dtype)
-    q = torch.clamp(straight_round(x / scale) + zero, low, high)
-    return ((q - zero) * scale).to(torch.float32)

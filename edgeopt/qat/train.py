@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from edgeopt.contracts.storage import FLOAT32
 from edgeopt.data.batches import BatchInputs, require_reiterable, split_batch
 from edgeopt.data.calls import call_model
 from edgeopt.errors import InputError
@@ -89,9 +90,9 @@ def _quantized(
     training: TrainingOptions,
     calibration_data: Iterable[Any] | None,
 ) -> Program:
-    if program.precision in ("int8", "int8-dynamic"):
+    if program.precision.has_integer_weights:
         return program
-    if program.precision != "float32":
+    if program.precision.weight_type != FLOAT32:
         raise InputError(
             f"a {program.precision} program is rounded already, and not to integers",
             where="model",

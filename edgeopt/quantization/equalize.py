@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
@@ -113,12 +114,12 @@ def _noise(
     readers: list[_Reader],
 ) -> torch.Tensor:
     widths = [(high * factors).amax() - (low * factors).amin() for low, high in ends]
-    step = torch.stack([(width / 255) ** 2 for width in widths]).sum() + 1e-20
+    step = torch.stack([(width / INT8.steps) ** 2 for width in widths]).sum() + 1e-20
     total = torch.zeros(())
     for reader in readers:
         noise = step / 12 * (reader.power / factors**2).sum()
         if reader.peaks is not None:
-            widest = (reader.peaks / factors).amax(dim=1) / 127
+            widest = (reader.peaks / factors).amax(dim=1) / INT8.highest
             spread = (reader.moment * factors**2).sum()
             noise = noise + WEIGHT_NOISE * (widest**2).sum() / 12 * spread
         total = total + noise / reader.signal

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.operators import traits_of
@@ -45,7 +46,7 @@ OUTPUT_DB = 40.0
 INNER_DB = 25.0
 """The same for what readers inside the network compute, for the median channel."""
 INNER_LOSS_DB = 6.0
-STEPS = 255
+STEPS = INT8.steps
 
 
 @dataclass(frozen=True)

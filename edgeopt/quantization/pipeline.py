@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import torch
 
+from edgeopt.contracts.storage import FLOAT16, Precision
 from edgeopt.data.binder import Binder
 from edgeopt.data.dataset import Dataset
 from edgeopt.errors import CalibrationError
@@ -71,11 +72,11 @@ def quantize_program(
     """
     config = config or QuantizationConfig()
     require_canonical(program, "quantization")
-    if config.precision == "float32":
+    if config.precision == Precision.FLOAT32.value:
         return program
-    if config.precision == "float16":
+    if config.precision == Precision.FLOAT16.value:
         return _halved(program)
-    if config.precision == "int8-dynamic":
+    if config.precision == Precision.INT8_DYNAMIC.value:
         return _weights_only(program, config)
     if calibration_data is None:
         raise CalibrationError(
@@ -229,11 +230,13 @@ def _halved(program: Program) -> Program:
     editor = Editor(program)
     for name, tensor in program.constants.items():
         if tensor.dtype is torch.float32:
-            spec = QuantSpec("float16", method="half")
+            spec = QuantSpec(FLOAT16, method="half")
             editor.quant[name] = spec
             editor.set_tensor(editor.node(name), spec.fake(tensor.clamp(-65504, 65504)))
     effect = {"constants": len(editor.quant)}
-    return editor.finish(Step("quantize", {"precision": "float16"}, effect), precision="float16")
+    return editor.finish(
+        Step("quantize", {"precision": str(FLOAT16)}, effect), precision=Precision.FLOAT16
+    )
 
 
 def _weights_only(program: Program, config: QuantizationConfig) -> Program:
@@ -250,4 +253,4 @@ def _weights_only(program: Program, config: QuantizationConfig) -> Program:
         editor.set_tensor(weight, spec.fake(tensor))
     settings = {"precision": "int8-dynamic", "weight_bits": config.bits}
     step = Step("quantize", settings, {"weights": len(editor.quant)})
-    return editor.finish(step, precision="int8-dynamic")
+    return editor.finish(step, precision=Precision.INT8_DYNAMIC)

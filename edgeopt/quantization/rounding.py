@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 
 from edgeopt.ir import ops
+from edgeopt.ir.rounding import round_and_clip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +117,7 @@ def _column_by_column(
         errors = torch.zeros_like(w[:, :, start:stop])
         for i in range(start, stop):
             column = w[:, :, i]
-            q = (column / scale).round().clamp(-q_max, q_max) * scale
+            q = round_and_clip(column, scale, 0, -q_max, q_max) * scale
             rounded[:, :, i] = q
             error = (column - q) / factor[:, i, i][:, None]
             w[:, :, i + 1 : stop] -= error[:, :, None] * factor[:, i, i + 1 : stop][:, None, :]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.ir.operators import traits_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["useful_range"]
 
 aten = torch.ops.aten
-STEPS = 255
 PART = 0.05
 """Of a step: how much a reader may still change beyond the cut. Half a step cost 2 dB on an
 EfficientNet: rounding errs to both sides, a cut to one."""
@@ -70,7 +70,7 @@ def _is_silu(product: torch.fx.Node, node: torch.fx.Node) -> bool:
 def _step(reader: Any, low: float, high: float) -> float:
     """Returns the step of the reader's output: a prescribed one, or about that of its input."""
     prescribed = traits_of(reader).prescribed_output
-    return (high - low) / STEPS if prescribed is None else prescribed[0]
+    return (high - low) / INT8.steps if prescribed is None else prescribed[0]
 
 
 def _ends(function: Function, low: float, high: float, step: float) -> tuple[float, float]:

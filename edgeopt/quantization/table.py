@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.contracts.storage import INT8, INT32, Precision
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.operators import traits_of
@@ -43,17 +44,17 @@ def weight_spec(
     """
     others = [a for a in range(weight.ndim) if a != axis]
     largest = weight.abs().amax(dim=others) if others else weight.abs()
-    scale = (largest / (2 ** (bits - 1) - 1)).clamp_min(MIN_SCALE).to(torch.float32)
+    scale = (largest / INT8.limits(bits)[1]).clamp_min(MIN_SCALE).to(torch.float32)
     if bias is not None and value is not None:
         scale = torch.maximum(scale, bias.abs() / (value.scale * LARGEST_BIAS))
     zero = torch.zeros_like(scale, dtype=torch.int32)
-    return QuantSpec("int8", scale, zero, axis, bits, "absmax")
+    return QuantSpec(INT8, scale, zero, axis, bits, "absmax")
 
 
 def bias_spec(value: QuantSpec, weight: QuantSpec) -> QuantSpec:
     """Returns the int32 grid of a bias: the step of the products of ``value`` and ``weight``."""
     scale = (value.scale * weight.scale).clamp_min(torch.finfo(torch.float32).tiny)
-    return QuantSpec("int32", scale, torch.zeros_like(scale, dtype=torch.int32), 0, 32, "product")
+    return QuantSpec(INT32, scale, torch.zeros_like(scale, dtype=torch.int32), 0, 32, "product")
 
 
 def fixed_spec(target: Any) -> QuantSpec | None:
@@ -63,7 +64,7 @@ def fixed_spec(target: Any) -> QuantSpec | None:
         return None
     scale, zero = prescribed
     return QuantSpec(
-        "int8", torch.tensor([scale]), torch.tensor([zero], dtype=torch.int32), method="fixed"
+        INT8, torch.tensor([scale]), torch.tensor([zero], dtype=torch.int32), method="fixed"
     )
 
 
@@ -101,7 +102,7 @@ def build_quantized(
             grid = bias_spec(editor.quant[value.name], spec)
             editor.quant[bias.name] = grid
             editor.set_tensor(bias, _on_int32(editor.tensor(bias), grid))
-    return editor.finish(step, precision="int8")
+    return editor.finish(step, precision=Precision.INT8)
 
 
 def _on_int32(bias: torch.Tensor, grid: QuantSpec) -> torch.Tensor:

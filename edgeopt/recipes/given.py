@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.data.batches import BatchInputs
 from edgeopt.errors import InputError
 from edgeopt.recipes.steps import (
@@ -92,7 +93,11 @@ def _lacking(step: AnyStep, given: Given, *, is_module: bool) -> Iterator[tuple[
         yield from _lacking_to_prune(step, given)
     elif isinstance(step, (Distill, Finetune, TrainQuantized)) and given.data is None:
         yield "needs training data", f"pass {_DATA}"
-    if isinstance(step, Quantize) and step.precision == "int8" and given.inputs() is None:
+    if (
+        isinstance(step, Quantize)
+        and Precision(step.precision).needs_calibration
+        and given.inputs() is None
+    ):
         yield "needs to see real inputs", f"pass {_INPUTS}"
     if isinstance(step, Finetune) and given.loss is None and not _own_loss(given):
         yield "needs a loss", f"pass {_LOSS}"

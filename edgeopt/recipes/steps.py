@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.options import (
     Distillation,
     PruningOptions,
@@ -82,7 +83,7 @@ class Quantize(QuantizationConfig, frozen=True, tag_field="step", tag="quantize"
 
     def conflicts(self) -> Iterable[Problem]:
         """Returns that nothing would be quantized."""
-        if self.precision == "float32":
+        if self.precision == Precision.FLOAT32.value:
             yield Problem(
                 "precision", "float32 is what the model is in already", "leave the step out"
             )

@@ -58,7 +58,7 @@ _TESTS: dict[type[schema.Type], Callable[[Any, Any], bool]] = {
     schema.BoolType: lambda _, value: isinstance(value, bool),
     schema.IntType: _is_whole,
     schema.FloatType: _is_number,
-    schema.StructType: lambda kind, value: isinstance(value, kind.cls),
+    schema.StructType: lambda kind, value: type(value) is kind.cls,  # a subclass would lose fields
     schema.UnionType: lambda kind, value: any(fits(*_swap(one, value)) for one in kind.types),
 }
 

@@ -25,7 +25,7 @@ _METHODS = (
     "versions",
     "precisions",
     "passes",
-    "support",
+    "lower",
     "compile",
     "load",
     "device_runtime",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 from msgspec import inspect as schema
 
 from edgeopt.errors import ConfigError, EdgeoptError
@@ -137,7 +138,9 @@ def _take(kind: schema.Type, value: Any, path: str, wrong: list[Problem]) -> Any
     if isinstance(kind, schema.DictType) and isinstance(value, Mapping):
         return {k: _entry(kind, k, v, path, wrong) for k, v in value.items()}
     if not fits(kind, value, extra):
-        what = f"expected {named(kind, extra)}, got {shown(value)}"
+        table = isinstance(kind, schema.StructType) and isinstance(value, msgspec.Struct)
+        name = f"a {kind.cls.__name__}" if table else named(kind, extra)  # type: ignore[attr-defined]
+        what = f"expected {name}, got {shown(value)}"
         wrong.append(Problem(path, what, near(kind, value, extra)))
         return value
     return _or_problems(lambda: converted(kind, value, extra), value, path, wrong)

@@ -21,7 +21,7 @@ def shown(value: object) -> str:
         return "a table"
     if not isinstance(value, (str, int, float, list, tuple, type(None))):
         return f"a {type(value).__name__}"
-    if isinstance(value, float):
+    if value is None or isinstance(value, float):
         return repr(value)
     text = json.dumps(value, ensure_ascii=False, default=lambda inner: f"a {type(inner).__name__}")
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.attempts import kept_names
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Configuration(msgspec.Struct, frozen=True):
 
     def canonical(self) -> Configuration:
         """Returns the configuration without what does not matter to its precision."""
-        if self.precision == "int8":
+        if Precision(self.precision).is_integer:
             return self
         return Configuration(self.backend, self.precision, pruned=self.pruned)
 
@@ -62,7 +63,7 @@ class Configuration(msgspec.Struct, frozen=True):
             harms: The harmful values, the worst first.
             given: Fields that the user chose.
         """
-        if self.precision != "int8":
+        if not Precision(self.precision).is_integer:
             return {k: v for k, v in given.items() if k in {"weight_bits", "max_samples"}}
         kept = kept_names(harms, self.floats, given.get("keep_float", ()))
         found = {name: getattr(self, name) for name in SWITCHES}

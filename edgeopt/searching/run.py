@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.data.batches import rereadable
 from edgeopt.deployment.attempts import keep_counts
 from edgeopt.deployment.baseline import Baseline
@@ -159,7 +160,7 @@ class _Search:
         )
 
     def _floats(self, bench: Bench, engines: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
-        if all(precision != "int8" for _, precision in engines):
+        if all(not Precision(precision).is_integer for _, precision in engines):
             return (0,)
         return (0, *keep_counts(len(bench.harms())))
 
@@ -243,7 +244,7 @@ class _Search:
 
     def _result(self, bench: Bench, study: Study, budget: Budget, stopped: str) -> SearchResult:
         trials = study.trials()
-        integer = any(t.configuration.precision == "int8" for t in trials)
+        integer = any(Precision(t.configuration.precision).is_integer for t in trials)
         result = SearchResult(
             target=self.target.name,
             budget=budget,

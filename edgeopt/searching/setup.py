@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.deployment.choose import choose_backend
+from edgeopt.contracts.storage import Precision
+from edgeopt.deployment.choose import choose_backend, considered_backends
 from edgeopt.errors import EdgeoptError, InputError
 from edgeopt.registry import detect_host, find_backend
 from edgeopt.searching.configuration import SWITCHES
@@ -61,7 +62,7 @@ def check_model(program: Program, options: SearchOptions) -> None:
     """
     from edgeopt.gate.metrics import class_axis  # noqa: PLC0415 (numpy)
 
-    if program.precision != "float32":
+    if program.precision != Precision.FLOAT32:
         what = f"the program is {program.precision} already"
         raise InputError(what, where="model", hint="pass the float model")
     outputs = program.signature.outputs
@@ -85,12 +86,12 @@ def engines_of(
     known, refused = _backends(program, target, options)
     notes = [f"without {name}: {error.what}" for name, error in refused.items()]
     calibrated = options.calibration_data is not None
-    if not calibrated and "int8" in (options.precisions or ()):
+    if not calibrated and Precision.INT8 in (options.precisions or ()):
         hint = "pass about 100 real inputs"
         raise InputError("int8 needs to see real inputs", where="calibration_data", hint=hint)
     if not calibrated:
         notes.append("without int8: it needs calibration_data")
-    wanted = [p for p in options.precisions or PRECISIONS if p != "int8" or calibrated]
+    wanted = [p for p in options.precisions or PRECISIONS if p != Precision.INT8 or calibrated]
     found = tuple((name, p) for p in wanted for name, can in known.items() if p in can)
     if not found:
         says = "; ".join(f"{name} compiles {', '.join(can)}" for name, can in known.items())
@@ -104,7 +105,7 @@ def _backends(
     """Returns backend to what it compiles, and those of the target that cannot be used."""
     known: dict[str, tuple[str, ...]] = {}
     refused: dict[str, EdgeoptError] = {}
-    for name in dict.fromkeys(options.backends or target.backends):
+    for name in dict.fromkeys(options.backends or considered_backends(target)):
         try:
             choice = choose_backend(target, backend=name, program=program)
         except EdgeoptError as error:

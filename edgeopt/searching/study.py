@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from edgeopt.boundary import convert
+from edgeopt.contracts.storage import Precision
 from edgeopt.errors import InputError, PluginError
 from edgeopt.searching import workers
 from edgeopt.searching.configuration import Configuration
@@ -212,7 +213,7 @@ class Study:
             for t in self.trials()
             if t.measured is not None
             and t.measured.latency_ms is not None
-            and t.configuration.precision == "int8"
+            and Precision(t.configuration.precision).is_integer
             and not t.configuration.floats
             and not t.configuration.pruned
         ]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pytest
 
-from edgeopt.contracts import Artifact, Backend, NodeSupport, SupportReport
+from edgeopt.contracts import Artifact, Backend, Lowered, NodeSupport, SupportReport
+from edgeopt.contracts.storage import Precision
 from edgeopt.errors import InputError, UnsupportedError
 from edgeopt.options import CompileOptions
 from edgeopt.testing.cases import ConformanceCases, cases
@@ -35,7 +36,7 @@ class Compiled:
     """A specimen, compiled and loaded."""
 
     program: Program
-    lowered: Program
+    lowered: Lowered
     artifact: Artifact
     runner: Runner
 
@@ -115,12 +116,12 @@ class BackendConformance(ConformanceCases):
         self, backend: Backend, target: Target, name: str, precision: str
     ) -> None:
         program = program_of(name, precision)
-        report = backend.support(program, target)
+        report = backend.lower(program, target).support
         assert isinstance(report, SupportReport)
         assert (report.backend, report.target) == (backend.name, target.name)
         calls = [node.name for node in program.graph.nodes if node.op == "call_function"]
         assert sorted(node.node for node in report.nodes) == sorted(calls)
-        assert report.ok == (name not in self.refused)
+        assert report.ok == (name not in self.refused), str(report)
         for node in report.nodes:
             assert node.verdict in VERDICTS
             assert node.operator
@@ -131,16 +132,18 @@ class BackendConformance(ConformanceCases):
     @cases(names=("residual",), precisions=("int8",))
     def test_support_follows_what_is_kept_in_float(self, backend: Backend, target: Target) -> None:
         program = program_of("residual", "int8", keep_float=("depthwise",))
-        report = backend.support(program, target)
+        report = backend.lower(program, target).support
         for node in report.nodes:
             self._require_agreement(program, node)
-        kept = [n for n in report.nodes if n.module == "depthwise" and "conv" in n.operator]
+        kept = [
+            n for n in report.nodes if n.module.startswith("depthwise") and "conv" in n.operator
+        ]
         assert [n.verdict for n in kept] == ["float"]
         assert "keep_float='depthwise'" in kept[0].reason
 
     @cases(names=("residual",), refused_too=True)
     def test_support_names_source_lines(self, backend: Backend, target: Target) -> None:
-        report = backend.support(program_of("residual", "float32"), target)
+        report = backend.lower(program_of("residual", "float32"), target).support
         assert any(
             node.source.startswith(("edgeopt/testing", "specimens.py")) for node in report.nodes
         )
@@ -154,14 +157,15 @@ class BackendConformance(ConformanceCases):
 
         held = unsupported_model()
         program = capture(held.model, held.example)
-        report = backend.support(program, target)
+        lowered = backend.lower(program, target)
+        report = lowered.support
         assert not report.ok
         (bad,) = report.unsupported
         assert "bessel" in bad.operator
         assert "specimens.py:" in bad.source
         assert bad.reason
         with pytest.raises(UnsupportedError) as caught:
-            backend.compile(program, target, CompileOptions())
+            backend.compile(lowered, CompileOptions())
         assert caught.value.report is not None
         assert "bessel" in str(caught.value) + str(caught.value.report)
 
@@ -195,9 +199,11 @@ class BackendConformance(ConformanceCases):
         self, backend: Backend, target: Target, precision: str
     ) -> None:
         made = self._compiled(backend, target, "residual", precision)
-        again = backend.compile(made.lowered, target, CompileOptions())
-        assert again.files == made.artifact.files
-        assert again.metadata == made.artifact.metadata
+        lowered_again = backend.lower(program_of("residual", precision), target)
+        for lowered in (made.lowered, lowered_again):
+            again = backend.compile(lowered, CompileOptions())
+            assert again.files == made.artifact.files
+            assert again.metadata == made.artifact.metadata
 
     @cases(names=("residual",), precisions=("int8",))
     def test_artifact_says_what_it_is(self, backend: Backend, target: Target) -> None:
@@ -205,11 +211,11 @@ class BackendConformance(ConformanceCases):
         artifact = made.artifact
         assert isinstance(artifact, Artifact)
         assert (artifact.backend, artifact.target) == (backend.name, target.name)
-        assert artifact.precision == "int8"
+        assert artifact.precision == Precision.INT8
         assert artifact.signature == made.program.signature
         assert artifact.entry in artifact.files
         assert artifact.size_bytes > 0
-        assert artifact.program_digest == made.lowered.digest
+        assert artifact.program_digest == made.lowered.program.digest
         assert artifact.tools
         assert sum(artifact.operators.values()) > 0
 
@@ -223,8 +229,12 @@ class BackendConformance(ConformanceCases):
     @cases(names=("perceptron",), precisions=("float32",))
     def test_reports_progress(self, backend: Backend, target: Target) -> None:
         seen: list[tuple[str, float, float]] = []
-        made = self._compiled(backend, target, "perceptron", "float32")
-        backend.compile(made.lowered, target, CompileOptions(), lambda *step: seen.append(step))
+
+        def note(stage: str, done: float, total: float) -> None:
+            seen.append((stage, done, total))
+
+        lowered = backend.lower(program_of("perceptron", "float32"), target, note)
+        backend.compile(lowered, CompileOptions(), note)
         assert seen
         assert all(stage and 0 <= done <= total for stage, done, total in seen)
 
@@ -380,13 +390,11 @@ class BackendConformance(ConformanceCases):
     def _compiled(
         self, backend: Backend, target: Target, name: str, precision: str, **settings: Any
     ) -> Compiled:
-        from edgeopt.passes import run_passes  # noqa: PLC0415 (torch)
-
         key = (type(backend), target.name, name, precision, str(settings))
         if key not in self._made:
             program = program_of(name, precision, **settings)
-            lowered = run_passes(program, backend.passes(target))
-            artifact = backend.compile(lowered, target, CompileOptions())
+            lowered = backend.lower(program, target)
+            artifact = backend.compile(lowered, CompileOptions())
             self._made[key] = Compiled(program, lowered, artifact, backend.load(artifact))
         return self._made[key]
 

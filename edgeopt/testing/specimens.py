@@ -10,6 +10,8 @@ import msgspec
 import torch
 from torch import nn
 
+from edgeopt.contracts.storage import Precision
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -298,9 +300,9 @@ def program_of(name: str, precision: str, **settings: Any) -> Program:
     """Returns the program of a specimen in ``precision``, quantized with ``settings``."""
     from edgeopt.quantization import QuantizationConfig, quantize_program  # noqa: PLC0415
 
-    if precision == "float32":
+    if precision == Precision.FLOAT32:
         return float_program(name)
-    data = specimen(name).samples if precision == "int8" else None
+    data = specimen(name).samples if precision == Precision.INT8 else None
     config = msgspec.convert({"precision": precision, **settings}, QuantizationConfig)
     program: Program = quantize_program(float_program(name), data, config)
     return program

@@ -85,7 +85,10 @@ def _check(record: Record) -> None:
     if not all(msgspec.structs.astuple(record.key)):
         raise ValueError("a part of its key is empty")
     if record.choices != "default":
-        decode_json(record.choices, dict[str, Any], where="choices")
+        try:
+            decode_json(record.choices, dict[str, Any], where="choices")
+        except InputError as error:
+            raise ValueError(f"its choices are no JSON object: {error.what}") from error
     seconds = 0.0 if record.seconds is None else record.seconds
     if not all(math.isfinite(v) and v >= 0 for v in (seconds, record.gain)):
         raise ValueError("a time is not a number above zero")

@@ -1,77 +1,52 @@
-"""The plugin: what `edgeopt.contracts.Backend` asks for, each part in a module of its own."""
+"""The plugin: what `edgeopt.lowering.RuleBackend` asks for, each part in a module of its own."""
 
 from __future__ import annotations
 
-from importlib import metadata, resources
-from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from importlib import resources
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from edgeopt.lowering import RuleBackend
 
 if TYPE_CHECKING:
-    from edgeopt.contracts import Artifact, DeviceRuntime, Progress, Runner, SupportReport, Target
+    from edgeopt.contracts import DeviceRuntime, Lowered, Progress, Target
     from edgeopt.ir import Program
+    from edgeopt.lowering import ModelFiles
     from edgeopt.options import CompileOptions
+    from edgeopt_openvino.emitter import Emitter
 
 __all__ = ["OpenVINOBackend"]
 
 
-class OpenVINOBackend:
-    """Compiles programs to OpenVINO models."""
+class OpenVINOBackend(RuleBackend):
+    """Compiles programs to OpenVINO models; needs no pass, for OpenVINO has every operator."""
 
     name = "openvino"
+    runtime = "OpenVINO"
+    distribution = "edgeopt-openvino"
+    toolchain: ClassVar = {"openvino": "openvino"}
 
-    def available(self) -> str | None:
-        """Returns None where OpenVINO is installed, else what to type."""
-        return None if find_spec("openvino") else "pip install openvino"
+    def emitter(self, program: Program, target: Target) -> Emitter:  # noqa: ARG002 (all alike)
+        """Returns an emitter for ``program``."""
+        from edgeopt_openvino.emitter import Emitter  # noqa: PLC0415 (the toolchain)
 
-    def versions(self) -> dict[str, str]:
-        """Returns the version of OpenVINO, where it is installed."""
-        try:
-            return {"openvino": metadata.version("openvino")}
-        except metadata.PackageNotFoundError:
-            return {}
+        return Emitter(program)
 
-    def precisions(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
-        """Returns all precisions, int8 first."""
-        return ("int8", "int8-dynamic", "float16", "float32")
-
-    def passes(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
-        """Returns no pass: OpenVINO has every canonical operator, and chooses layouts itself."""
-        return ()
-
-    def support(self, program: Program, target: Target) -> SupportReport:
-        """Returns one verdict for each node."""
-        from edgeopt_openvino.emitter import emit_program  # noqa: PLC0415 (the toolchain)
-        from edgeopt_openvino.support import report_of  # noqa: PLC0415
-
-        return report_of(emit_program(program), target)
-
-    def compile(
+    def write(
         self,
-        program: Program,
-        target: Target,
+        lowered: Lowered,
         options: CompileOptions,  # noqa: ARG002 (threads are chosen when it is loaded)
-        progress: Progress | None = None,
-    ) -> Artifact:
-        """Returns the artefact of ``program``.
+        progress: Progress | None = None,  # noqa: ARG002 (told of the emission)
+    ) -> ModelFiles:
+        """Returns the model's two files."""
+        from edgeopt_openvino.compiler import model_files  # noqa: PLC0415 (the toolchain)
 
-        Raises:
-            UnsupportedError: A node cannot be written; carries the report.
-            CompileError: OpenVINO failed all the same.
-        """
-        from edgeopt_openvino.compiler import compile_program  # noqa: PLC0415 (the toolchain)
+        return model_files(lowered.program, lowered.model.model)
 
-        return compile_program(program, target, progress)
+    def device_model(self) -> Any:
+        """Returns the model that runs on the device."""
+        from edgeopt_openvino.device.runtime import Model  # noqa: PLC0415 (the toolchain)
 
-    def load(self, artifact: Artifact, *, threads: int = 0) -> Runner:
-        """Returns a runner of ``artifact`` on this machine.
-
-        Raises:
-            PluginError: OpenVINO is not installed.
-            DeviceError: The runtime here cannot load it.
-        """
-        from edgeopt_openvino.runner import load_artifact  # noqa: PLC0415 (imports torch)
-
-        return load_artifact(artifact, threads)
+        return Model
 
     def device_runtime(self, target: Target) -> DeviceRuntime:
         """Returns OpenVINO with versions that exist for the device.

@@ -1,26 +1,20 @@
-"""Program to artefact."""
+"""Writes the files of an emitted program, and what its runner must know."""
 
 from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import openvino as ov
 
-from edgeopt.contracts import Artifact
-from edgeopt.errors import UnsupportedError
-from edgeopt_openvino.emitter import emit_program
-from edgeopt_openvino.support import report_of
+from edgeopt.lowering import ModelFiles
 
 if TYPE_CHECKING:
-    from edgeopt.contracts import Progress, Target
     from edgeopt.ir import Program
-    from edgeopt_openvino.emitter import Emitter
 
-__all__ = ["CONFIG", "ENTRY", "compile_program"]
+__all__ = ["CONFIG", "ENTRY", "model_files"]
 
 ENTRY = "model.xml"
 WEIGHTS = "model.bin"
@@ -29,51 +23,15 @@ CONFIG = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 
 runtime takes bfloat16 or half where the CPU has them, and rounds inputs of linears to int8."""
 
 
-def compile_program(program: Program, target: Target, progress: Progress | None = None) -> Artifact:
-    """Returns the artefact of ``program``; the same program gives the same bytes.
-
-    Raises:
-        UnsupportedError: A node cannot be written; carries the report.
-        CompileError: OpenVINO failed all the same.
-    """
-    total = sum(node.op == "call_function" for node in program.graph.nodes)
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress("compile", done, total)
-
-    emitter = emit_program(program, step=step)
-    _require_support(emitter, target)
-    model = emitter.model()
+def model_files(program: Program, model: ov.Model) -> ModelFiles:
+    """Returns the files of ``model``, which ``program`` was written as."""
     _name_operators(program, model)
-    return Artifact(
-        backend="openvino",
-        target=target.name,
-        precision=program.precision,
-        signature=program.signature,
-        files=_serialized(model),
-        entry=ENTRY,
+    return ModelFiles(
+        ENTRY,
+        _serialized(model),
         metadata=_metadata(program),
-        program_digest=program.digest,
-        tools=_tools(),
-        operators=dict(sorted(Counter(op.get_type_name() for op in model.get_ops()).items())),
+        operators=Counter(op.get_type_name() for op in model.get_ops()),
         origins=_origins(program, model),
-    )
-
-
-def _require_support(emitter: Emitter, target: Target) -> None:
-    report = report_of(emitter, target)
-    if report.ok:
-        return
-    names = sorted({node.operator for node in report.unsupported})
-    raise UnsupportedError(
-        f"OpenVINO cannot run {', '.join(names)}",
-        where=report.unsupported[0].source or None,
-        hint="see the report for each node, or choose a backend that has them",
-        report=report,
     )
 
 
@@ -99,17 +57,13 @@ def _metadata(program: Program) -> dict[str, Any]:
     for name, spec in zip(program.input_names, program.signature.inputs, strict=True):
         note: dict[str, Any] = {"shape": list(spec.shape), "dtype": spec.dtype}
         grid = program.quant.get(name)
-        if grid is not None and grid.dtype == "int8":
+        if grid is not None and grid.is_activation:
             note["scale"] = float(grid.scale[0])
             note["low"] = grid.q_min - int(grid.zero_point[0])
             note["high"] = grid.q_max - int(grid.zero_point[0])
         inputs.append(note)
     outputs = [{"shape": list(s.shape), "dtype": s.dtype} for s in program.signature.outputs]
     return {"inputs": inputs, "outputs": outputs, "config": dict(CONFIG)}
-
-
-def _tools() -> dict[str, str]:
-    return {name: metadata.version(name) for name in ("edgeopt-openvino", "openvino")}
 
 
 def _origins(program: Program, model: ov.Model) -> dict[str, str]:

@@ -9,7 +9,8 @@ import openvino as ov
 import openvino.opset13 as op
 import torch
 
-from edgeopt.errors import CompileError
+from edgeopt.contracts.storage import INT16, INT32
+from edgeopt.lowering import NoRuleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,10 +40,10 @@ def element_type(dtype: torch.dtype) -> ov.Type:
     """Returns OpenVINO's name of ``dtype``.
 
     Raises:
-        CompileError: It has none.
+        NoRuleError: It has none.
     """
     if dtype not in _TYPES:
-        raise CompileError(f"OpenVINO has no type {dtype}")
+        raise NoRuleError(f"OpenVINO has no type {dtype}")
     return _TYPES[dtype]
 
 
@@ -67,9 +68,9 @@ def constant(program: Program, name: str, view: View | None = None) -> Any:
     """
     tensor, spec = program.constants[name], program.quant.get(name)
     view = view or _as_it_is
-    if spec is None or spec.dtype in ("int32", "int16"):
+    if spec is None or spec.storage in (INT32, INT16):
         return _named(op.constant(view(array(tensor))), name)
-    if spec.dtype == "float16":
+    if spec.storage.floating:
         stored = _named(op.constant(view(array(spec.quantize(tensor)))), f"{name}.stored")
         return _named(op.convert(stored, element_type(tensor.dtype)), name)
     return _dequantized(tensor, spec, name, view)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import openvino.opset13 as op
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.ir import ops
 from edgeopt.ir.operators import CONVOLUTIONS, traits_of
 
@@ -27,7 +28,7 @@ _STARTS_ANEW = (aten.roll.default, aten.flip.default, aten.expand.default, aten.
 def on_grid(program: Program, node: torch.fx.Node, value: Any) -> Any:
     """Returns ``value`` rounded to the grid of ``node``, or as it is where it has none."""
     spec = program.quant.get(node.name)
-    if spec is None or spec.dtype != "int8" or moves_on_grid(program, node):
+    if spec is None or spec.storage != INT8 or moves_on_grid(program, node):
         return value
     if _is_summed_up(program, node):
         value = op.prelu(value, op.constant(np.ones(1, dtype=np.float32)))
@@ -97,7 +98,7 @@ def _passes_integers_on(node: torch.fx.Node) -> bool:
 
 def clips_alike(spec: QuantSpec | None, low: float | None, high: float | None) -> bool:
     """Returns whether rounding to ``spec`` gives the same with or without a clip before it."""
-    if spec is None or spec.dtype != "int8" or spec.axis is not None:
+    if spec is None or not spec.is_activation:
         return False
     step = float(spec.scale[0]) * 0.49
     below = low is None or low <= spec.low + step

@@ -1,9 +1,15 @@
-"""What a rule says when it does not cover a node."""
+"""The table of the rules that `edgeopt_openvino.operators` enters when it is imported."""
 
 from __future__ import annotations
 
-__all__ = ["NoRuleError"]
+from typing import TYPE_CHECKING
 
+from edgeopt.lowering import RuleTable
 
-class NoRuleError(Exception):
-    """An operator, or these arguments of it, cannot be written this way; says why."""
+if TYPE_CHECKING:
+    from edgeopt_openvino.emitter import Emitter
+
+__all__ = ["rule"]
+
+rule: RuleTable[Emitter] = RuleTable("OpenVINO")
+"""Decorates the function that writes an operator; it returns the value, or one for each that the node makes."""

@@ -1,39 +1,24 @@
-"""Says of each node how OpenVINO would run it: what the core says, but for functions and views."""
+"""Says of a node how OpenVINO's CPU plugin runs it: as the core says, but for functions and views."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 
-from edgeopt.contracts import SupportReport
-from edgeopt.ir.kernel_kind import kernel_kind, node_support
+from edgeopt.ir import KernelKind
 from edgeopt.ir.operators import traits_of
 
-if TYPE_CHECKING:
-    from edgeopt.contracts import NodeSupport, Target
-    from edgeopt_openvino.emitter import Emitter
-
-__all__ = ["report_of"]
+__all__ = ["plugin_kind"]
 
 
-def report_of(emitter: Emitter, target: Target) -> SupportReport:
-    """Returns one verdict for each operator of the program that ``emitter`` has written."""
-    nodes = [n for n in emitter.program.graph.nodes if n.op == "call_function"]
-    return SupportReport("openvino", target.name, tuple(_row(emitter, node) for node in nodes))
-
-
-def _row(emitter: Emitter, node: torch.fx.Node) -> NodeSupport:
-    program = emitter.program
-    if node.name in emitter.refused:
-        refusal = emitter.refused[node.name]
-        return node_support(program, node, verdict="unsupported", reason=refusal)
+def plugin_kind(node: torch.fx.Node, kind: KernelKind) -> KernelKind:
+    """Returns how ``node`` runs, of which the program says ``kind``."""
     if node.target is torch.ops.aten.reshape.default:
-        return node_support(program, node, verdict="folded")
-    if kernel_kind(program, node).kind == "integer" and _is_function(node):
-        reason = "OpenVINO's CPU plugin computes it in float between two quantizations"
-        return node_support(program, node, verdict="float", reason=reason)
-    return node_support(program, node)
+        return KernelKind("folded")
+    if kind.kind == "integer" and _is_function(node):
+        return KernelKind(
+            "float", "OpenVINO's CPU plugin computes it in float between two quantizations"
+        )
+    return kind
 
 
 def _is_function(node: torch.fx.Node) -> bool:

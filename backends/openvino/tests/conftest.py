@@ -67,7 +67,7 @@ def make():
             program = quantize_program(program, data, config)
         backend = OpenVINOBackend()
         target = find_target("generic-x86-64-v3")
-        artifact = backend.compile(program, target, CompileOptions())
+        artifact = backend.compile(backend.lower(program, target), CompileOptions())
         arrays = [tuple(t.numpy() for t in sample) for sample in samples]
         return Made(program, artifact, backend.load(artifact, threads=1), arrays)
 

@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from edgeopt.errors import CompileError, UnsupportedError
+from edgeopt.errors import UnsupportedError
 from edgeopt.ir import capture_module
+from edgeopt.lowering import RuleTable
 from edgeopt.options import CompileOptions
 from edgeopt.passes import run_core
 from edgeopt.registry.target_registry import find_target
@@ -37,8 +38,8 @@ p = run_core(capture_module(M().eval(), (torch.zeros(1, 3, 8, 8),)))
 t = find_target("generic-x86-64-v3")
 extra = {extra}
 for _ in range(extra):
-    OpenVINOBackend().compile(p, t, CompileOptions())
-a = OpenVINOBackend().compile(p, t, CompileOptions())
+    OpenVINOBackend().compile(OpenVINOBackend().lower(p, t), CompileOptions())
+a = OpenVINOBackend().compile(OpenVINOBackend().lower(p, t), CompileOptions())
 print(hashlib.sha256(b"".join(a.files[k] for k in sorted(a.files))).hexdigest())
 """
 
@@ -147,7 +148,7 @@ def test_what_openvino_lacks_is_refused_with_its_line():
     assert "bessel_j0" in bad.operator
     assert bad.source.startswith("test_artifact.py:")
     with pytest.raises(UnsupportedError, match="bessel_j0") as caught:
-        backend.compile(program, target, CompileOptions())
+        backend.compile(backend.lower(program, target), CompileOptions())
     assert caught.value.report.unsupported == (bad,)
 
 
@@ -158,13 +159,19 @@ def test_what_openvino_refuses_after_all_is_named(monkeypatch):
 
     program = run_core(capture_module(Plain().eval(), (torch.ones(3),)))
 
-    def broken(*_):
+    broken = RuleTable("OpenVINO")
+
+    @broken(torch.ops.aten.relu.default)
+    def _relu(*_):
         raise RuntimeError("no such kernel")
 
-    monkeypatch.setattr(emitter, "find_operator", lambda _: broken)
-    with pytest.raises(CompileError, match=r"aten\.relu\.default: no such kernel") as caught:
-        OpenVINOBackend().compile(program, find_target("generic-x86-64-v3"), CompileOptions())
-    assert caught.value.where.startswith("test_artifact.py:")
+    monkeypatch.setattr(emitter.Emitter, "rules", broken)
+    lowered = OpenVINOBackend().lower(program, find_target("generic-x86-64-v3"))
+    (bad,) = lowered.support.unsupported
+    assert bad.reason == "OpenVINO failed on it: no such kernel"
+    assert bad.source.startswith("test_artifact.py:")
+    with pytest.raises(UnsupportedError, match=r"aten\.relu\.default .*no such kernel"):
+        OpenVINOBackend().compile(lowered, CompileOptions())
 
 
 def test_damaged_bytes_are_a_device_error(make):
@@ -189,8 +196,6 @@ def test_the_digest_of_files_is_that_of_the_same_program(make):
 
 
 def test_support_and_compile_agree_where_only_the_arguments_are_refused(monkeypatch):
-    from edgeopt_openvino import frontend
-
     class Resized(nn.Module):
         def forward(self, x):
             return nn.functional.interpolate(x, scale_factor=1.3, mode="bilinear").relu()
@@ -201,11 +206,11 @@ def test_support_and_compile_agree_where_only_the_arguments_are_refused(monkeypa
     def none(*_):
         raise RuntimeError("none")
 
-    monkeypatch.setattr(frontend, "_converted", none)
+    monkeypatch.setattr(emitter, "convert_operator", none)
     (bad,) = backend.support(program, target).unsupported
     assert bad.operator == "aten.upsample_bilinear2d.vec"
     with pytest.raises(UnsupportedError):
-        backend.compile(program, target, CompileOptions())
+        backend.compile(backend.lower(program, target), CompileOptions())
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,9 @@ def loaded(tmp_path_factory):
     program = run_core(capture_module(held.model, held.example))
     samples = [tuple(torch.as_tensor(x) for x in sample) for sample in held.samples]
     program = quantize_program(program, samples, QuantizationConfig(rounding="nearest"))
-    artifact = OpenVINOBackend().compile(program, find_target("host"), CompileOptions())
+    artifact = OpenVINOBackend().compile(
+        OpenVINOBackend().lower(program, find_target("host")), CompileOptions()
+    )
     folder = tmp_path_factory.mktemp("residual")
     for name, content in artifact.files.items():
         (folder / name).write_bytes(content)

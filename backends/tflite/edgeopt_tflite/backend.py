@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-from importlib import metadata, resources
-from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from importlib import resources
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from edgeopt.lowering import RuleBackend
 
 if TYPE_CHECKING:
-    from edgeopt.contracts import Artifact, DeviceRuntime, Progress, Runner, SupportReport, Target
+    from edgeopt.contracts import DeviceRuntime, Lowered, Progress, Target
     from edgeopt.ir import Program
+    from edgeopt.lowering import ModelFiles
     from edgeopt.options import CompileOptions
+    from edgeopt_tflite.emitter import Emitter
 
 __all__ = ["TFLiteBackend"]
 
-_TOOLCHAIN = ("ai-edge-litert", "flatbuffers")
 
-
-class TFLiteBackend:
+class TFLiteBackend(RuleBackend):
     """Compiles programs to TFLite files, which LiteRT runs."""
 
     name = "tflite"
-
-    def available(self) -> str | None:
-        """Returns None where LiteRT is installed, else what to type."""
-        missing = [m for m in ("ai_edge_litert", "flatbuffers") if find_spec(m) is None]
-        return "pip install ai-edge-litert flatbuffers" if missing else None
-
-    def versions(self) -> dict[str, str]:
-        """Returns the versions of LiteRT and of the library that writes its files."""
-        found = {}
-        for name in _TOOLCHAIN:
-            try:
-                found[name] = metadata.version(name)
-            except metadata.PackageNotFoundError:
-                continue
-        return found
-
-    def precisions(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
-        """Returns all precisions, int8 first."""
-        return ("int8", "int8-dynamic", "float16", "float32")
+    runtime = "the TFLite runtime"
+    distribution = "edgeopt-tflite"
+    toolchain: ClassVar = {"ai-edge-litert": "ai_edge_litert", "flatbuffers": "flatbuffers"}
 
     def passes(self, target: Target) -> tuple[str, ...]:
         """Returns the passes that TFLite needs.
@@ -51,44 +36,29 @@ class TFLiteBackend:
         rounding = "edgeopt_tflite.passes:round_linear_inputs"
         return ("decompose_attention",) if old else ("decompose_attention", rounding)
 
-    def support(self, program: Program, target: Target) -> SupportReport:
-        """Returns one verdict for each node, from what is written for it."""
-        from edgeopt.passes import run_passes  # noqa: PLC0415 (imports torch)
+    def emitter(self, program: Program, target: Target) -> Emitter:  # noqa: ARG002 (all alike)
+        """Returns an emitter for ``program``."""
         from edgeopt_tflite.emitter import Emitter  # noqa: PLC0415 (imports the toolchain)
-        from edgeopt_tflite.support import report_of  # noqa: PLC0415
 
-        lowered = run_passes(program, self.passes(target))
-        emitter = Emitter(lowered)
-        emitter.run()
-        return report_of(program, lowered, target, emitter)
+        return Emitter(program)
 
-    def compile(
+    def write(
         self,
-        program: Program,
-        target: Target,
+        lowered: Lowered,
         options: CompileOptions,  # noqa: ARG002 (threads are chosen when it is loaded)
-        progress: Progress | None = None,
-    ) -> Artifact:
-        """Returns the artefact of ``program``.
+        progress: Progress | None = None,  # noqa: ARG002 (told of the emission)
+    ) -> ModelFiles:
+        """Returns the file, which names precision and target."""
+        from edgeopt_tflite.compiler import model_files  # noqa: PLC0415 (imports torch)
 
-        Raises:
-            UnsupportedError: A node cannot be written; carries the report.
-            CompileError: A lowering failed.
-        """
-        from edgeopt_tflite.compiler import compile_program  # noqa: PLC0415 (the toolchain)
+        description = f"edgeopt {lowered.program.precision} {lowered.target.name}"
+        return model_files(lowered.model, description)
 
-        return compile_program(program, target, progress)
+    def device_model(self) -> Any:
+        """Returns the model that runs on the device, by LiteRT or tflite-runtime."""
+        from edgeopt_tflite.device.runtime import Model  # noqa: PLC0415 (imports numpy)
 
-    def load(self, artifact: Artifact, *, threads: int = 0) -> Runner:
-        """Returns a runner of ``artifact`` on this machine.
-
-        Raises:
-            PluginError: No TFLite runtime is installed.
-            DeviceError: The runtime here cannot load it.
-        """
-        from edgeopt_tflite.runner import load_artifact  # noqa: PLC0415 (imports torch)
-
-        return load_artifact(artifact, threads)
+        return Model
 
     def device_runtime(self, target: Target) -> DeviceRuntime:
         """Returns LiteRT, or tflite-runtime where LiteRT has no wheel.

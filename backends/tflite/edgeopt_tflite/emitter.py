@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeopt.errors import CompileError
+import edgeopt_tflite.ops  # noqa: F401 (enters the rules)
 from edgeopt.ir import ops, orders
 from edgeopt.ir.kernel_kind import activation_spec, kernel_kind
-from edgeopt.ir.source import operator_name, source_line
+from edgeopt.lowering import NoRuleError
 from edgeopt_tflite.inputs import input_order
 from edgeopt_tflite.kernels import LARGEST_FACTOR, integer_factor
 from edgeopt_tflite.ops.exact import requantized
-from edgeopt_tflite.rules import rules
+from edgeopt_tflite.rules import lowers
 from edgeopt_tflite.storage import Storage
+from edgeopt_tflite.support import written_kind
 from edgeopt_tflite.values import Held, Value
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from edgeopt.ir import Program, QuantSpec
+    from edgeopt.ir import KernelKind, Program, QuantSpec
     from edgeopt.ir.orders import Order, Shape
     from edgeopt_tflite.flatbuffer import Tensor
 
@@ -39,27 +41,19 @@ class Emitter(Storage):
         program: The program, after the target passes.
 
     Attributes:
-        unsupported: Node name to why it cannot be written.
         by_value: Names of nodes that compute on int8 what each of the 256 integers becomes.
     """
 
+    rules = lowers
+    types = _TYPES
+
     def __init__(self, program: Program) -> None:
-        super().__init__()
-        self.program = program
-        self.unsupported: dict[str, str] = {}
+        super().__init__(program)
         self.by_value: set[str] = set()
         self._inputs: dict[str, Held] = {}
         self._named: set[int] = set()
 
     # -- what the program says ----------------------------------------------------------------
-
-    def shape(self, node: torch.fx.Node) -> Shape:
-        """Returns the shape of a node's value."""
-        return tuple(int(d) for d in node.meta["val"].shape)
-
-    def dtype(self, node: torch.fx.Node) -> str:
-        """Returns the type of a node's value, a numpy name."""
-        return str(node.meta["val"].dtype).removeprefix("torch.")
 
     def grid(self, node: torch.fx.Node) -> QuantSpec | None:
         """Returns the int8 grid of a value, None for one that is float."""
@@ -84,92 +78,66 @@ class Emitter(Storage):
         on_integers = kind == "moves" and self.grid(node) is not None
         return (kind == "integer" and ops.is_float_tensor(node)) or on_integers
 
-    # -- the walk -----------------------------------------------------------------------------
+    # -- what the walk calls ------------------------------------------------------------------
 
-    def run(self) -> None:
-        """Writes every node. Those that cannot be written are in `unsupported` afterwards.
+    def write_node(self, node: torch.fx.Node) -> None:
+        """Writes one call; what is emitted meanwhile is its own."""
+        with self.writing(node.name):
+            super().write_node(node)
+
+    def add_input(self, node: torch.fx.Node) -> None:
+        """Adds a tensor for an input that is used, in the order its first users want.
 
         Raises:
-            CompileError: A lowering failed on a node that it does not refuse.
+            NoRuleError: TFLite has no such type.
         """
-        self._read_constants()
-        self._add_inputs()
-        for node in self.program.graph.nodes:
-            if node.op == "call_function" and node.name not in self._values:
-                self._lower(node)
-
-    def _lower(self, node: torch.fx.Node) -> None:
-        reason = self._refusal(node)
-        with self.writing(node.name):
-            if reason:
-                self.unsupported[node.name] = reason
-                self._stand_in(node)
-                return
-            try:
-                rules()[node.target].lower(self, node)
-            except Exception as error:
-                raise CompileError(
-                    f"{operator_name(node)} could not be written: {error}",
-                    where=source_line(node) or node.name,
-                    hint="this is a defect of the TFLite backend, not of your model; please report it",
-                ) from error
-
-    def _refusal(self, node: torch.fx.Node) -> str:
-        rule = rules().get(node.target)
-        if rule is None:
-            return "TFLite has no operator for it that this backend knows"
-        for used in (*node.all_input_nodes, node):
-            value = used.meta.get("val")
-            kind = str(getattr(value, "dtype", "")).removeprefix("torch.")
-            if kind and kind not in _TYPES:
-                return f"values of type {kind} are not supported"
-        return rule.check(self, node)
-
-    def _stand_in(self, node: torch.fx.Node) -> None:
-        """Gives a node that cannot be written a value, so that the walk finds all of them."""
-        made = node.meta.get("val")
-        if not hasattr(made, "shape"):
-            self._values[node.name] = Value(node.name, (), "float32")
+        if not node.users:
             return
+        shape, grid = self.shape(node), self.grid(node)
+        order = input_order(node)
+        kind = "int8" if grid is not None else self.dtype(node)
+        if kind not in _TYPES:
+            raise NoRuleError(f"values of type {kind} are not supported")
+        tensor = self.model.tensor(node.name, orders.stored_shape(shape, order), kind, grid)
+        self._inputs[node.name] = Held(tensor, order)
+        self._put(node, self._inputs[node.name])
+
+    def constant(self, name: str) -> Value:
+        """Returns the value of a constant; a tensor is made where an operator reads it."""
+        content = self.program.constants[name].detach()
+        return Value(
+            name=name,
+            shape=tuple(content.shape),
+            dtype=str(content.dtype).removeprefix("torch."),
+            array=content.contiguous().numpy(),
+            spec=self.program.quant.get(name),
+        )
+
+    def stand_in(self, node: torch.fx.Node) -> Value:
+        """Returns a value in place of one that cannot be written."""
+        if not hasattr(node.meta.get("val"), "shape"):
+            return Value(node.name, (), "float32")
         kind = self.dtype(node)
         tensor = self.model.tensor(node.name, self.shape(node), kind if kind in _TYPES else "int32")
-        self._put(node, Held(tensor, orders.identity(len(tensor.shape))))
+        held = Held(tensor, orders.identity(len(tensor.shape)))
+        return Value(node.name, self.shape(node), kind, [held])
 
-    # -- inputs and constants -----------------------------------------------------------------
+    def runs_as(self, node: torch.fx.Node, kind: KernelKind) -> KernelKind:
+        """Returns how LiteRT runs ``node``, from the operators that were emitted for it."""
+        return written_kind(self, node, kind)
 
-    def _read_constants(self) -> None:
-        for name, tensor in self.program.constants.items():
-            held = tensor.detach()
-            kind = str(held.dtype).removeprefix("torch.")
-            self._values[name] = Value(
-                name=name,
-                shape=tuple(held.shape),
-                dtype=kind,
-                array=held.contiguous().numpy(),
-                spec=self.program.quant.get(name),
-            )
-
-    def _add_inputs(self) -> None:
-        """Adds a tensor for each input that is used, in the order its first users want."""
-        for name in self.program.input_names:
-            node = self.program.node(name)
-            if not node.users:
-                continue
-            shape, grid = self.shape(node), self.grid(node)
-            order = input_order(node)
-            kind = "int8" if grid is not None else self.dtype(node)
-            if kind not in _TYPES:
-                self.unsupported[name] = f"values of type {kind} are not supported"
-                kind = "float32"
-            tensor = self.model.tensor(name, orders.stored_shape(shape, order), kind, grid)
-            self._inputs[name] = Held(tensor, order)
-            self._put(node, self._inputs[name])
+    # -- inputs and outputs -------------------------------------------------------------------
 
     def input(self, node: torch.fx.Node) -> Held | None:
         """Returns how an input is given, None for one that nothing reads."""
         return self._inputs.get(node.name)
 
-    def output(self, node: torch.fx.Node) -> Held:
+    @cached_property
+    def outputs(self) -> dict[str, Held]:
+        """What is returned, by the value's name."""
+        return {name: self._output(self.program.node(name)) for name in self.program.output_names}
+
+    def _output(self, node: torch.fx.Node) -> Held:
         """Returns what is returned as the value of ``node``; an input or constant is copied."""
         value = self.value(node)
         held = value.held[0] if value.held else self.read(value)

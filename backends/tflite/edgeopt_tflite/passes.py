@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.contracts.storage import INT8, Precision
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
@@ -33,13 +34,14 @@ def _round_rows(x: torch.Tensor) -> torch.Tensor:
     Source: XNNPACK's `xnn_f32_qd8_asymmetric_quantization_params`; but for a tie now and then it
     gives the same integers.
     """
+    least, most = INT8.limits()
     low = x.amin(-1, keepdim=True).clamp(max=0)
     high = x.amax(-1, keepdim=True).clamp(min=0)
-    steps = torch.where(high == low, torch.ones_like(high), 255 / (high - low))
+    steps = torch.where(high == low, torch.ones_like(high), INT8.steps / (high - low))
     below, above = low * steps, high * steps
-    nearer = (-128 + below) + (127 + above) > 0
-    zero = torch.where(nearer, -128 - below, 127 - above).clamp(-128, 127).round()
-    whole = ((x * steps).round() + zero).clamp(-128, 127)
+    nearer = (least + below) + (most + above) > 0
+    zero = torch.where(nearer, least - below, most - above).clamp(least, most).round()
+    whole = ((x * steps).round() + zero).clamp(least, most)
     return (whole - zero) * (1 / steps)
 
 
@@ -55,15 +57,19 @@ ROUND_ROWS = torch.ops.edgeopt_tflite.round_rows.default
 @changes_numbers("linears round each row of their input to 8 bits", min_snr_db=20.0)
 def round_linear_inputs(program: Program) -> Program:
     """Returns the program with `ROUND_ROWS` in front of each linear with an int8 weight."""
-    if program.precision != "int8-dynamic":
+    if program.precision is not Precision.INT8_DYNAMIC:
         return program
     editor = Editor(program)
     made: dict[str, torch.fx.Node] = {}
     for node in list(_linears(editor)):
         value: Any = node.args[0]
+        if value.target is ROUND_ROWS:  # a second run finds nothing to do
+            continue
         if value.name not in made:
             made[value.name] = editor.call(ROUND_ROWS, (value,), before=node, like=node)
         node.args = (made[value.name], *node.args[1:])
+    if not made:
+        return program
     return editor.finish(Step("round_linear_inputs", {}, {"inputs": len(made)}))
 
 
@@ -71,5 +77,5 @@ def _linears(editor: Editor) -> Iterator[torch.fx.Node]:
     for node in editor.calls(torch.ops.aten.linear.default):
         _, weight, _ = ops.anchor_parts(node)
         spec = editor.quant.get(weight.name)
-        if editor.is_constant(weight) and spec is not None and spec.dtype == "int8":
+        if editor.is_constant(weight) and spec is not None and spec.storage == INT8:
             yield node

@@ -12,17 +12,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from edgeopt.contracts.storage import INT32
 from edgeopt.ir import orders
+from edgeopt.ir.rounding import round_and_clip
+from edgeopt.lowering import Emitter
 from edgeopt_tflite.flatbuffer import ModelBuilder, Tensor
 from edgeopt_tflite.values import Held, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import torch
-
-    from edgeopt.ir import QuantSpec
+    from edgeopt.ir import Program, QuantSpec
     from edgeopt.ir.orders import Order, Shape
 
 __all__ = ["Storage"]
@@ -31,7 +33,7 @@ _LARGEST_TRANSPOSE = 4
 """Dimensions up to which TRANSPOSE is fast in every runtime; larger ones are merged first."""
 
 
-class Storage:
+class Storage(Emitter):
     """Values and the tensors that hold them.
 
     Attributes:
@@ -40,11 +42,11 @@ class Storage:
         origins: Tensor number to the program's value it came from.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, program: Program) -> None:
+        super().__init__(program)
         self.model = ModelBuilder()
         self.emitted: dict[str, list[int]] = {}
         self.origins: dict[int, str] = {}
-        self._values: dict[str, Value] = {}
         self._expansions: dict[int, Tensor] = {}
         self._current = ""
 
@@ -72,7 +74,7 @@ class Storage:
             grid: The grid of its output.
             **values: Its options.
         """
-        kind = "int8" if grid is not None else dtype
+        kind = grid.dtype if grid is not None else dtype
         made = self.model.tensor(f"{self._current}/{code.lower()}", shape, kind, grid)
         self.origins[made.index] = self._current
         self._operator(code, inputs, made, options, **values)
@@ -98,12 +100,13 @@ class Storage:
 
     def value(self, node: torch.fx.Node) -> Value:
         """Returns the value of a node, which is emitted now if it was put off."""
-        value = self._values[node.name]
+        value: Value = super().value(node)
         if value.make is not None:
             make, value.make = value.make, None
             with self.writing(node.name):
                 make()
-        return self._values[node.name]
+            value = super().value(node)
+        return value
 
     def view(self, value: Value, shape: Shape) -> Value:
         """Returns ``value`` as one of another shape, without an operator where that can be."""
@@ -230,9 +233,9 @@ class Storage:
         spec = value.spec
         if spec is None or value.dtype != "float32":
             return self._constant(value, array)
-        if spec.dtype == "float16":
+        if spec.storage.floating:
             return self._expanded(value, self._constant(value, array.astype(np.float16)))
-        if not integer and (spec.axis is None or spec.dtype == "int32"):
+        if not integer and (spec.axis is None or spec.storage == INT32):
             return self._constant(value, array)
         whole = self._constant(value, quantized(array, spec, axis), spec, axis)
         return whole if integer else self._expanded(value, whole)
@@ -278,9 +281,9 @@ def quantized(array: np.ndarray, spec: QuantSpec, axis: int) -> np.ndarray:
         shape[axis] = -1
     scale = spec.scale.numpy().astype(np.float64).reshape(shape if spec.axis is not None else -1)
     zero = spec.zero_point.numpy().reshape(shape if spec.axis is not None else -1)
-    whole = np.rint(array.astype(np.float64) / scale) + zero
-    clipped: np.ndarray = np.clip(whole, spec.q_min, spec.q_max)
-    return clipped.astype(spec.dtype)
+    exact, step, shift = (torch.from_numpy(a) for a in (array.astype(np.float64), scale, zero))
+    whole: np.ndarray = round_and_clip(exact, step, shift, spec.q_min, spec.q_max).numpy()
+    return whole.astype(spec.dtype)
 
 
 def _order_with_last(value: Value, last: int | None) -> Order:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.contracts.storage import FLOAT16, INT8
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -68,7 +70,7 @@ def operator_version(
     """
     if code in _SPECIAL:
         return _SPECIAL[code](inputs, outputs, options)
-    version = 2 if code in _TWO_FOR_INT8 and inputs[0].dtype == "int8" else 1
+    version = 2 if code in _TWO_FOR_INT8 and inputs[0].dtype == INT8.name else 1
     if max((len(t.shape) for t in inputs), default=0) > _FEW_DIMENSIONS:
         version = max(version, _WIDE.get(code, 1))
     if inputs and inputs[0].dtype == "int64":
@@ -87,25 +89,25 @@ def oldest_runtime(operators: Iterable[tuple[str, int]]) -> str:
 def _convolution(inputs: Sequence[Tensor], _: Sequence[Tensor], __: Options) -> int:
     if inputs[0].shape[-1] != inputs[1].shape[-1]:
         return 6  # in groups
-    return 3 if inputs[0].dtype == "int8" else 1
+    return 3 if inputs[0].dtype == INT8.name else 1
 
 
 def _depthwise(inputs: Sequence[Tensor], _: Sequence[Tensor], options: Options) -> int:
-    if inputs[0].dtype == "int8":
+    if inputs[0].dtype == INT8.name:
         return 3
     return 2 if options["dilationWFactor"] != 1 or options["dilationHFactor"] != 1 else 1
 
 
 def _fully_connected(inputs: Sequence[Tensor], _: Sequence[Tensor], options: Options) -> int:
-    if inputs[0].dtype == "float32" and inputs[1].dtype == "int8":
+    if inputs[0].dtype == "float32" and inputs[1].dtype == INT8.name:
         return 12
     if options.get("keepNumDims"):
         return 5
-    return 4 if inputs[0].dtype == "int8" else 1
+    return 4 if inputs[0].dtype == INT8.name else 1
 
 
 def _dequantize(inputs: Sequence[Tensor], _: Sequence[Tensor], __: Options) -> int:
-    if inputs[0].dtype == "float16":
+    if inputs[0].dtype == FLOAT16.name:
         return 3
     grid = inputs[0].grid
     return 5 if grid is not None and grid.axis is not None else 2
@@ -115,14 +117,14 @@ def _multiply(inputs: Sequence[Tensor], outputs: Sequence[Tensor], _: Options) -
     if inputs[0].dtype == "int64":
         return 5
     grids = [t.grid for t in (*inputs, *outputs)]
-    if inputs[0].dtype != "int8" or None in grids:
+    if inputs[0].dtype != INT8.name or None in grids:
         return 1
     a, b, c = (float(grid.scale[0]) for grid in grids if grid is not None)
     return 3 if a * b >= c else 2
 
 
 _SPECIAL: dict[str, Callable[[Sequence[Tensor], Sequence[Tensor], Options], int]] = {
-    "BROADCAST_TO": lambda inputs, _, __: 3 if inputs[0].dtype == "int8" else 2,
+    "BROADCAST_TO": lambda inputs, _, __: 3 if inputs[0].dtype == INT8.name else 2,
     "CONV_2D": _convolution,
     "DEPTHWISE_CONV_2D": _depthwise,
     "DEQUANTIZE": _dequantize,

@@ -137,7 +137,7 @@ def compiled(backend, target, program_of):
         program, samples = program_of(model, *inputs, **options)
         device = on or target
         program = run_passes(program, backend.passes(device))
-        artifact = backend.compile(program, device, CompileOptions())
+        artifact = backend.compile(backend.lower(program, device), CompileOptions())
         return Case(program, artifact, backend.load(artifact, threads=1), samples)
 
     return compile_model

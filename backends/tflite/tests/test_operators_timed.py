@@ -39,7 +39,7 @@ def loaded(tmp_path_factory):
     example = (torch.randint(0, 50, (1, 8)), torch.randn(1, 32))
     program = run_core(capture_module(Parts().eval(), example))
     lowered = run_passes(program, backend.passes(target))
-    artifact = backend.compile(lowered, target, CompileOptions())
+    artifact = backend.compile(backend.lower(lowered, target), CompileOptions())
     path = tmp_path_factory.mktemp("parts") / artifact.entry
     path.write_bytes(artifact.files[artifact.entry])
     inputs = [tensor.numpy() for tensor in example]

@@ -1,53 +1,37 @@
-"""The plugin: what `edgeopt.contracts.Backend` asks for, each part in a module of its own."""
+"""The plugin: what `edgeopt.lowering.RuleBackend` asks for, each part in a module of its own."""
 
 from __future__ import annotations
 
-from importlib import metadata
-from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from edgeopt.lowering import RuleBackend
 
 if TYPE_CHECKING:
     from edgeopt.contracts import (
         Artifact,
         Device,
         DeviceRuntime,
+        Lowered,
         Progress,
         Runner,
-        SupportReport,
         Target,
     )
     from edgeopt.contracts.tuning import TuningReport, Watch
     from edgeopt.ir import Program
+    from edgeopt.lowering import ModelFiles
     from edgeopt.options import CompileOptions, TuneOptions
+    from edgeopt_tvm.emitter import Emitter
 
 __all__ = ["TVMBackend"]
 
-_TOOLS = ("apache-tvm", "ziglang")
 
-
-class TVMBackend:
-    """Compiles programs to machine code for any CPU, through TVM and zig."""
+class TVMBackend(RuleBackend):
+    """Compiles programs to machine code for any CPU, through TVM and zig; needs no pass."""
 
     name = "tvm"
-
-    def available(self) -> str | None:
-        """Returns None where TVM and zig are installed, else what to type."""
-        missing = [
-            name
-            for name, module in (("apache-tvm", "tvm"), ("ziglang", "ziglang"))
-            if find_spec(module) is None
-        ]
-        return f"pip install {' '.join(missing)}" if missing else None
-
-    def versions(self) -> dict[str, str]:
-        """Returns the versions of TVM and zig, where they are installed."""
-        found = {}
-        for name in _TOOLS:
-            try:
-                found[name] = metadata.version(name)
-            except metadata.PackageNotFoundError:
-                continue
-        return found
+    runtime = "edgeopt-tvm"
+    distribution = "edgeopt-tvm"
+    toolchain: ClassVar = {"apache-tvm": "tvm", "ziglang": "ziglang"}
 
     def precisions(self, target: Target) -> tuple[str, ...]:
         """Returns int8 first; float16 only where the processor converts halves by itself."""
@@ -56,35 +40,31 @@ class TVMBackend:
         half = ("float16",) if converts_halves(target) else ()
         return ("int8", "int8-dynamic", *half, "float32")
 
-    def passes(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
-        """Returns no pass: all canonical operators are written directly."""
-        return ()
-
-    def support(self, program: Program, target: Target) -> SupportReport:
-        """Returns one verdict for each node."""
-        from edgeopt_tvm.emitter import emit_program  # noqa: PLC0415 (the toolchain)
+    def emitter(self, program: Program, target: Target) -> Emitter:
+        """Returns an emitter for ``program``."""
+        from edgeopt_tvm.emitter import Emitter  # noqa: PLC0415 (the toolchain)
         from edgeopt_tvm.machine import machine_of  # noqa: PLC0415
-        from edgeopt_tvm.support import report_of  # noqa: PLC0415
 
-        return report_of(emit_program(program, machine_of(target)), target)
+        return Emitter(program, machine_of(target))
 
-    def compile(
-        self,
-        program: Program,
-        target: Target,
-        options: CompileOptions,
-        progress: Progress | None = None,
-    ) -> Artifact:
-        """Returns the artefact of ``program``.
+    def write(
+        self, lowered: Lowered, options: CompileOptions, progress: Progress | None = None
+    ) -> ModelFiles:
+        """Returns a library, and a program that uses it; a program alone where no Python is.
 
         Raises:
-            UnsupportedError: A node cannot be written; carries the report.
             TargetError: There is no compiler for the target's processor.
-            CompileError: TVM or zig failed all the same.
+            CompileError: TVM or zig failed.
         """
-        from edgeopt_tvm.compiler import compile_program  # noqa: PLC0415 (the toolchain)
+        from edgeopt_tvm.compiler import compile_emitted  # noqa: PLC0415 (the toolchain)
 
-        return compile_program(program, target, options, progress)
+        return compile_emitted(lowered.model, lowered.target, options, progress)
+
+    def device_model(self) -> Any:
+        """Returns the model that runs on the device."""
+        from edgeopt_tvm.device.runtime import Model  # noqa: PLC0415 (imports numpy)
+
+        return Model
 
     def load(self, artifact: Artifact, *, threads: int = 0) -> Runner:
         """Returns a runner of ``artifact`` on this machine.
@@ -92,9 +72,10 @@ class TVMBackend:
         Raises:
             DeviceError: It is for another kind of machine.
         """
-        from edgeopt_tvm.runner import load_artifact  # noqa: PLC0415 (imports torch)
+        from edgeopt_tvm.runner import require_loadable  # noqa: PLC0415 (imports the machine)
 
-        return load_artifact(artifact, threads)
+        require_loadable(artifact)
+        return super().load(artifact, threads=threads)
 
     def device_runtime(self, target: Target) -> DeviceRuntime:
         """Returns what must be on the device: numpy for Python, or nothing.

@@ -7,24 +7,22 @@ it makes, with the reference's own float32 operations. Fusion joins the expressi
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tvm import relax
 
-from edgeopt.errors import CompileError
-from edgeopt.ir import orders
-from edgeopt.ir.source import operator_name, source_line
-from edgeopt_tvm.frontend import convert_node
-from edgeopt_tvm.operators import find_operator
-from edgeopt_tvm.rules import NoRuleError
+import edgeopt_tvm.operators  # noqa: F401 (enters the rules)
+from edgeopt.ir import KernelKind, orders
+from edgeopt.ir.operators import traits_of
+from edgeopt.lowering.frontend import OperatorImporter
+from edgeopt_tvm.frontend import convert_node, convert_operator
+from edgeopt_tvm.rules import rule
 from edgeopt_tvm.storage import Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import torch
 
+    from edgeopt.contracts import Progress
     from edgeopt.ir import Program
     from edgeopt_tvm.machine import Machine
 
@@ -35,21 +33,15 @@ TYPES = frozenset(
 )
 
 
-def emit_program(
-    program: Program, machine: Machine, *, step: Callable[[], None] | None = None
-) -> Emitter:
+def emit_program(program: Program, machine: Machine) -> Emitter:
     """Returns ``program``, written; ``refused`` says which of its nodes could not be.
 
     Args:
         program: In canonical form.
         machine: What it is written for.
-        step: Called after each node.
-
-    Raises:
-        CompileError: TVM failed on a node; names it and its source line.
     """
     emitter = Emitter(program, machine)
-    emitter.run(step or (lambda: None))
+    emitter.run()
     return emitter
 
 
@@ -57,84 +49,73 @@ class Emitter(Storage):
     """The module as far as it is written.
 
     Attributes:
-        refused: Name of each node that could not be written, and why.
+        importer: TVM's own PyTorch frontend, for operators without a rule.
         module: The Relax module, once all is written; its inputs and outputs are as the float
             model has them.
     """
 
+    rules = rule
+    types = TYPES
+
     def __init__(self, program: Program, machine: Machine) -> None:
         super().__init__(program, machine)
-        self.refused: dict[str, str] = {}
+        self.importer = OperatorImporter("TVM", convert_operator)
         self.module: Any = None
+        self._outputs: list[Any] = []
 
-    def run(self, step: Callable[[], None]) -> None:
-        """Writes every node, and the outputs."""
-        parameters = [self._parameter(name) for name in self.program.input_names]
+    def run(self, progress: Progress | None = None) -> None:
+        """Writes the inputs, every node, and the outputs, as one function."""
+        self.write_inputs()
         builder = self.builder
-        with builder.function("main", parameters):
+        with builder.function("main", self.inputs()):
             with builder.dataflow():
-                for node in self.program.graph.nodes:
-                    if node.op == "call_function":
-                        self._emit(node)
-                        step()
-                results = [builder.emit_output(r) for r in self._results()]
+                self.write_nodes(progress)
+                outputs = self._outputs or [builder.emit(relax.op.zeros([1], "float32"))]
+                results = [builder.emit_output(o) for o in outputs]
             builder.emit_func_output(results[0] if len(results) == 1 else relax.Tuple(results))
         self.module = builder.get()
 
-    def _emit(self, node: torch.fx.Node) -> None:
-        if node.name in self._values:  # it was written with the one before it
-            return
+    def write_node(self, node: torch.fx.Node) -> None:
+        """Writes one call; what is emitted meanwhile is named after it."""
         self.builder.origin = node.name
-        try:
-            self._require_types(node)
-            self._written(node)
-        except NoRuleError as error:
-            self.refused[node.name] = str(error)
-            self._stand_in(node, node.meta["val"])
-        except Exception as error:
-            raise CompileError(
-                f"{operator_name(node)} could not be written for TVM: {_last_line(error)}",
-                where=source_line(node) or node.name,
-                hint="keep this module in float, or choose another backend",
-            ) from error
+        super().write_node(node)
+
+    def add_input(self, node: torch.fx.Node) -> None:
+        """Adds a parameter."""
+        self.put_input(
+            node, relax.Var(node.name, relax.TensorType(self.shape(node), self.dtype(node)))
+        )
+
+    def fallback(self, node: torch.fx.Node) -> None:
+        """Writes what TVM's frontend makes of ``node``."""
+        convert_node(self, node)
+
+    def stand_in(self, node: torch.fx.Node) -> Any:
+        """Puts zeros in place of a node that cannot be written."""
+        made = node.meta["val"]
+        if isinstance(made, (tuple, list)):
+            self.put_parts(node, [_zeros(self.builder, part) for part in made])
+        else:
+            self.put(node, _zeros(self.builder, made))
+        return self._values[node.name]
+
+    def finish(self) -> None:
+        """Keeps what is returned."""
+        self._outputs = self._results()
+
+    def runs_as(self, node: torch.fx.Node, kind: KernelKind) -> KernelKind:
+        """Returns how the kernels run ``node``: as the core says, but for what they fold."""
+        folded = traits_of(node).view or node.name not in self.written
+        return KernelKind("folded") if folded else kind
 
     @property
     def written(self) -> frozenset[str]:
         """Names of nodes that have a value; what is left out is part of the operator behind it."""
         return frozenset(self._values)
 
-    def _written(self, node: torch.fx.Node) -> None:
-        """Writes ``node`` by our own rule, else by what TVM's frontend makes of it."""
-        emit = find_operator(node)
-        if emit is not None:
-            with suppress(NoRuleError):
-                emit(self, node)
-                return
-        convert_node(self, node)
-
     def absorbed(self, node: torch.fx.Node, *, into: torch.fx.Node) -> None:
         """Says that ``node`` was written as part of ``into``: its own value never exists."""
         self._values[node.name] = self._values[into.name]
-
-    def _require_types(self, node: torch.fx.Node) -> None:
-        for used in (*node.all_input_nodes, node):
-            kind = getattr(used.meta.get("val"), "dtype", None)
-            name = str(kind).removeprefix("torch.")
-            if kind is not None and name not in TYPES:
-                raise NoRuleError(f"values of type {name} are not supported")
-
-    def _parameter(self, name: str) -> Any:
-        node = self.program.node(name)
-        held = relax.Var(name, relax.TensorType(self.shape(node), self.dtype(node)))
-        self.put_input(node, held)
-        return held
-
-    def _stand_in(self, node: torch.fx.Node, made: Any) -> None:
-        """Gives a node that cannot be written a value, so that the walk finds all of them."""
-        if isinstance(made, (tuple, list)):
-            self.put_parts(node, [_zeros(self.builder, part) for part in made])
-        else:
-            self.put(node, _zeros(self.builder, made))
 
     def _results(self) -> list[Any]:
         """Returns what is returned: memory of its own for each output, in the program's shape."""
@@ -157,8 +138,3 @@ def _zeros(builder: Any, held: Any) -> Any:
     kind = str(held.dtype).removeprefix("torch.")
     shape = [int(d) for d in held.shape]
     return builder.emit(relax.op.zeros(shape, kind if kind in TYPES else "float32"))
-
-
-def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from edgeopt.contracts.storage import storage_type
+from edgeopt.ir.rounding import round_and_clip
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -48,28 +51,28 @@ class Grid:
 
     def quantized(self, values: torch.Tensor) -> np.ndarray:
         """Returns the integers that stand for ``values``, as `QuantSpec.quantize` finds them."""
-        steps = torch.round(values.float() / torch.tensor(self.scale)) + self.zero
-        integers = steps.clamp(self.low, self.high).to(getattr(torch, self.dtype))
-        found: np.ndarray = integers.contiguous().numpy()
+        scale = torch.tensor(self.scale)
+        integers = round_and_clip(values.float(), scale, self.zero, self.low, self.high)
+        found: np.ndarray = integers.to(getattr(torch, self.dtype)).contiguous().numpy()
         return found
 
     def reals(self) -> torch.Tensor:
         """Returns what each of the 256 integers that fit the dtype stands for, smallest first."""
-        first = 0 if self.dtype == "uint8" else -128
-        integers = torch.arange(first, first + 256, dtype=torch.float32)
+        storage = storage_type(self.dtype)
+        integers = torch.arange(storage.lowest, storage.highest + 1, dtype=torch.float32)
         return (integers - self.zero) * torch.tensor(self.scale)
 
     @property
     def first(self) -> int:
         """The smallest integer of the dtype, where a table of all of them starts."""
-        return 0 if self.dtype == "uint8" else -128
+        return storage_type(self.dtype).lowest
 
 
 def grid_of(spec: QuantSpec | None, machine: Machine) -> Grid | None:
     """Returns the grid of an activation, None for one that is float."""
-    if spec is None or spec.dtype != "int8" or spec.axis is not None:
+    if spec is None or not spec.is_activation:
         return None
-    moved = 128 if machine.activations == "uint8" else 0
+    moved = storage_type(machine.activations).lowest - spec.storage.lowest
     return Grid(
         dtype=machine.activations,
         scale=float(spec.scale[0]),

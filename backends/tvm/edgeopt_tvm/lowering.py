@@ -8,8 +8,6 @@ from edgeopt_tvm.emitter import emit_program
 from edgeopt_tvm.fusion import lower_module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from edgeopt.ir import Program
     from edgeopt_tvm.emitter import Emitter
     from edgeopt_tvm.executable import Executable
@@ -18,15 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["lower_emitted", "lower_program"]
 
 
-def lower_program(
-    program: Program, machine: Machine, *, step: Callable[[], None] | None = None
-) -> Executable:
-    """Returns the executable of ``program``, which is in canonical form.
-
-    Raises:
-        CompileError: TVM failed on a node.
-    """
-    return lower_emitted(emit_program(program, machine, step=step))
+def lower_program(program: Program, machine: Machine) -> Executable:
+    """Returns the executable of ``program``, which is in canonical form."""
+    return lower_emitted(emit_program(program, machine))
 
 
 def lower_emitted(emitter: Emitter) -> Executable:

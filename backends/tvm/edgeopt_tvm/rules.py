@@ -1,9 +1,15 @@
-"""What a rule says when it does not cover a node."""
+"""The table of the rules that `edgeopt_tvm.operators` enters when it is imported."""
 
 from __future__ import annotations
 
-__all__ = ["NoRuleError"]
+from typing import TYPE_CHECKING
 
+from edgeopt.lowering import RuleTable
 
-class NoRuleError(Exception):
-    """An operator, or these arguments of it, cannot be written this way; says why."""
+if TYPE_CHECKING:
+    from edgeopt_tvm.emitter import Emitter
+
+__all__ = ["rule"]
+
+rule: RuleTable[Emitter] = RuleTable("TVM")
+"""Decorates the function that writes an operator; it puts the value by itself, and returns None."""

@@ -1,27 +1,24 @@
-"""Runs an artefact on this machine, with the code that runs it on the device."""
+"""Says whether an artefact runs on this machine."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeopt.bundles.local_runner import LocalRunner, unpacked
 from edgeopt.errors import DeviceError
 from edgeopt_tvm.machine import here
 
 if TYPE_CHECKING:
     from edgeopt.contracts import Artifact
 
-__all__ = ["load_artifact"]
+__all__ = ["require_loadable"]
 
 
-def load_artifact(artifact: Artifact, threads: int) -> LocalRunner:
-    """Returns a runner of ``artifact``.
+def require_loadable(artifact: Artifact) -> None:
+    """Checks that ``artifact`` is a library for this machine.
 
     Raises:
-        DeviceError: It is for another kind of machine.
+        DeviceError: It is for another kind of machine, or a program of its own.
     """
-    from edgeopt_tvm.device.runtime import Model  # noqa: PLC0415 (imports numpy)
-
     where = f"artefact for {artifact.target}"
     made_for = artifact.metadata.get("arch", here().arch)
     if made_for != here().arch:
@@ -36,9 +33,3 @@ def load_artifact(artifact: Artifact, threads: int) -> LocalRunner:
             where=where,
             hint="copy it to the device, and run it there",
         )
-    with unpacked(artifact) as path:
-        try:
-            model = Model(path, artifact.metadata, threads)
-        except (OSError, RuntimeError) as error:
-            raise DeviceError(f"it cannot be loaded here: {error}", where=where) from error
-    return LocalRunner(artifact, model)

@@ -10,6 +10,7 @@ import numpy as np
 from tvm import relax, te
 
 from edgeopt.ir import orders
+from edgeopt.lowering import Emitter
 from edgeopt_tvm import scalars
 from edgeopt_tvm.grids import grid_of
 from edgeopt_tvm.values import Held, Value
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from edgeopt.ir import Program
-    from edgeopt.ir.orders import Order, Shape
+    from edgeopt.ir.orders import Order
     from edgeopt_tvm.grids import Grid
     from edgeopt_tvm.machine import Machine
 
@@ -65,33 +66,23 @@ class Operand:
         return self._convert(tensor(*index))
 
 
-class Storage:
+class Storage(Emitter):
     """Holds what is known of each value, and moves values between orders and grids.
 
     Attributes:
-        program: The program that is being written.
         machine: What it is written for.
         builder: Where it is written.
     """
 
     def __init__(self, program: Program, machine: Machine) -> None:
-        self.program = program
+        super().__init__(program)
         self.machine = machine
         self.builder = Builder()
-        self._values: dict[str, Value] = {}
         self._parts: dict[str, list[Value]] = {}
         self._roots: dict[str, Any] = {}
         self._inputs: list[Any] = []
 
     # -- what the program says ------------------------------------------------------------------
-
-    def shape(self, node: Any) -> Shape:
-        """Returns the shape of a node's value."""
-        return tuple(int(d) for d in node.meta["val"].shape)
-
-    def dtype(self, node: Any) -> str:
-        """Returns the dtype of a node's value, numpy's name."""
-        return str(node.meta["val"].dtype).removeprefix("torch.")
 
     def grid(self, node: Any) -> Grid | None:
         """Returns the grid of a node's value, None where it has none."""
@@ -101,10 +92,8 @@ class Storage:
 
     def value(self, node: Any) -> Value:
         """Returns the value of a node."""
-        held = self._values.get(node.name)
-        if held is None:
-            held = self._values[node.name] = self._constant(node.name)
-        return held
+        value: Value = super().value(node)
+        return value
 
     def parts(self, node: Any) -> list[Value]:
         """Returns the values of a node that makes several."""
@@ -114,7 +103,8 @@ class Storage:
         """Returns the variables of the program's inputs."""
         return self._inputs
 
-    def _constant(self, name: str) -> Value:
+    def constant(self, name: str) -> Value:
+        """Returns the value of a constant; it is stored where an expression reads it."""
         tensor = self.program.constants[name].detach()
         kind = str(tensor.dtype).removeprefix("torch.")
         return Value(name, tuple(tensor.shape), kind, array=tensor.contiguous().numpy())
@@ -235,7 +225,7 @@ class Storage:
         assert value.array is not None  # noqa: S101 (the caller asked)
         array = np.ascontiguousarray(value.array.transpose(order))
         spec = self.program.quant.get(value.name)
-        if spec is not None and spec.dtype == "float16" and value.dtype == "float32":
+        if spec is not None and spec.storage.floating and value.dtype == "float32":
             array = array.astype(np.float16)
         return Held(relax.const(array), order)
 

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeopt.contracts import Wheel
 from edgeopt.errors import TargetError
+from edgeopt.lowering import Release, find_wheels
 
 if TYPE_CHECKING:
-    from edgeopt.contracts import Target
+    from edgeopt.contracts import Target, Wheel
 
 __all__ = ["runtime_wheels"]
 
+_WITHOUT = ("armv7", "riscv64")
 _NUMPY = (
-    ((2, 27), {"3.11": "2.4.6", "3.12": "2.5.5", "3.13": "2.5.5", "3.14": "2.5.5"}),
-    (
-        (2, 17),
+    Release(
+        "",
+        "",
+        {"aarch64": (2, 27), "x86_64": (2, 27)},
+        {"3.11": "2.4.6", "3.12": "2.5.5", "3.13": "2.5.5", "3.14": "2.5.5"},
+    ),
+    Release(
+        "",
+        "",
+        {"aarch64": (2, 17), "x86_64": (2, 17)},
         {"3.9": "2.0.2", **dict.fromkeys(("3.10", "3.11", "3.12", "3.13"), "2.2.6")},
     ),
 )
-"""The C library that wheels for aarch64 and x86-64 need, and Python to the newest numpy with one.
+"""Nothing but numpy, the newest with wheels, by Python; for armv7 and riscv64 there is none.
 
-Checked with ``pip download --platform``, November 2026. For armv7 and riscv64 there is none.
+Checked with ``pip download --platform``, November 2026.
 """
-_WITHOUT = ("armv7", "riscv64")
 
 
 def runtime_wheels(target: Target) -> tuple[tuple[Wheel, ...], tuple[str, ...]]:
@@ -38,12 +45,8 @@ def runtime_wheels(target: Target) -> tuple[tuple[Wheel, ...], tuple[str, ...]]:
     if arch in _WITHOUT or not target.os.glibc:
         note = f"numpy has no wheel for {arch}{'' if target.os.glibc else ' without glibc'}"
         return (), (f"{note}: use model/run, or the system's numpy (python3-numpy) with run.py",)
-    version = tuple(int(part) for part in target.os.glibc.split(".")[:2])
-    for least, known in _NUMPY:
-        if version >= least and python in known:
-            return (Wheel("numpy", known[python], (python,)),), ()
-    raise TargetError(
-        f"no numpy has a wheel for {arch}, glibc {target.os.glibc} and Python {python}",
-        where=target.name,
-        hint="leave os.python empty in its descriptor: the native runner needs none",
-    )
+    try:
+        return find_wheels(target, _NUMPY, runtime="numpy"), ()
+    except TargetError as error:
+        error.hint = "leave os.python empty in its descriptor: the native runner needs none"
+        raise

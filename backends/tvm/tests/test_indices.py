@@ -33,7 +33,9 @@ def runner():
     backend, target = TVMBackend(), find_target("host")
     example = (torch.zeros(1, 4, dtype=torch.int64), torch.zeros(1, 2))
     program = edgeopt.capture(Rows().eval(), example)
-    artifact = backend.compile(program, target, CompileOptions(tuning_database="none"))
+    artifact = backend.compile(
+        backend.lower(program, target), CompileOptions(tuning_database="none")
+    )
     runner = backend.load(artifact, threads=1)
     yield runner
     runner.close()

@@ -106,7 +106,7 @@ def test_a_wrong_tuned_kernel_gives_way_to_the_one_without_tuning(program, monke
             return super().__call__(_spoilt(function), machine)
 
     monkeypatch.setattr(compiler, "open_chooser", lambda machine, _: Tuned(machine))
-    made = TVMBackend().compile(program, find_target("host"), CompileOptions())
+    made = TVMBackend().compile(TVMBackend().lower(program, find_target("host")), CompileOptions())
     assert made.metadata["wrong"] > 0
     assert any("was wrong as scheduled" in note for note in made.metadata["notes"])
 
@@ -121,4 +121,4 @@ def test_a_kernel_that_is_wrong_without_tuning_enters_no_bundle(program, monkeyp
 
     monkeypatch.setattr(compiler, "open_chooser", lambda machine, _: Broken(machine))
     with pytest.raises(CompileError, match="wrong on random numbers"):
-        TVMBackend().compile(program, find_target("host"), CompileOptions())
+        TVMBackend().compile(TVMBackend().lower(program, find_target("host")), CompileOptions())

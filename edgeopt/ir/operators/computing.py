@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.ir.operators.traits import OperatorTraits as Row
 from edgeopt.ir.operators.traits import WeightTraits
 
@@ -88,14 +89,14 @@ _ACTIVATIONS = (
     Row(
         operator=aten.sigmoid.default,
         integer_kernel="elementwise",
-        prescribed_output=(1 / 256, -128),
+        prescribed_output=(2.0**-8, INT8.lowest),
         flat=torch.sigmoid,
         layout="any",
     ),
     Row(
         operator=aten.tanh.default,
         integer_kernel="elementwise",
-        prescribed_output=(1 / 128, 0),
+        prescribed_output=(2.0**-7, 0),
         flat=torch.tanh,
         layout="any",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -520,3 +522,98 @@ def test_without_pillow(make, tmp_path, python39):
     bundle = picture_bundle(make, crop=(4, 4))
     text = run(bundle, "--image", tmp_path / "p.png", "--top", 1, code=3, python=python39)
     assert "pip install pillow" in text
+
+
+def test_a_stray_module_in_lib_is_refused_before_it_can_run(make, save, tmp_path):
+    bundle = make()
+    (bundle.path / "lib").mkdir(exist_ok=True)
+    (bundle.path / "lib" / "numpy.py").write_text("raise SystemExit(99)")
+    for words in (["--output", tmp_path / "y.npy"], ["--no-check", "--output", tmp_path / "y.npy"]):
+        text = run(bundle, "--input", save("x.npy", X), *words, code=1)
+        assert "lib/numpy.py: not in the manifest" in text
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "giant", "device"])
+@pytest.mark.parametrize("name", ["manifest.json", "model/model.json", "runtime.py"])
+def test_special_files_are_refused_at_once(make, save, tmp_path, kind, name):
+    bundle = make()
+    place, aside = bundle.path / name, tmp_path / "aside"
+    place.rename(aside)
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "link":
+        place.symlink_to(aside)
+    elif kind == "device":
+        place.symlink_to("/dev/zero")
+    else:
+        with place.open("wb") as stream:
+            stream.truncate(20 << 30)  # sparse: it takes no room
+    text = run(bundle, "--input", save("x.npy", X), "--output", tmp_path / "y.npy", code=1)
+    assert name in text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"files": {}},
+        {"files": []},
+        {"entry": "model/none"},
+        {"entry": 3},
+        {"signature": {"inputs": [{}], "outputs": []}},
+        {"signature": None},
+        {"target": {}},
+        {"requirements": None},
+        {"golden": {"samples": [{}], "tolerances": []}},
+        {"golden": 3},
+        {"labels": "../../etc/passwd"},
+        {"files": {"../../etc/passwd": {"size_bytes": 1, "sha256": ""}}},
+    ],
+    ids=str,
+)
+def test_a_manifest_of_another_form_is_a_message(make, change):
+    """Its digests fit: whoever wrote it could compute them."""
+    bundle = make()
+    place = bundle.path / "manifest.json"
+    plain = {**json.loads(place.read_text()), **change, "digest": ""}
+    plain["digest"] = hashlib.sha256(canonical(plain)).hexdigest()
+    place.write_bytes(canonical(plain))
+    for words in (["--info"], ["--verify"]):
+        assert "breaks the schema" in run(bundle, *words, code=1)
+
+
+def canonical(plain):
+    text = json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=True)
+    return (text + "\n").encode()
+
+
+def test_labels_are_shown_in_any_terminal_and_none_steers_it(make, save):
+    bundle = make(labels=["größe", "\x1b[2J\x1b]0;title\x07", "日本", "d"])
+    env = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
+    text = run(bundle, "--input", save("x.npy", X), "--top", "4", env=env)
+    assert "\\x1b[2J" in text
+    assert "\x1b" not in text
+    assert "gr\\xf6\\xdfe" in text
+
+
+def test_a_reader_that_goes_away_is_no_error(make):
+    bundle = make()
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, str(bundle.path / "run.py"), "--info"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_refused_by_an_int8_bundle(make, save, value):
+    artifact = msgspec.structs.replace(toy_artifact(), precision="int8")
+    bundle, x = make(artifact=artifact), X.copy()
+    x[0, 1] = value
+    words = ["--input", save("bad.npy", x), "--top", 1]
+    assert "1 of 4 values are NaN or infinite" in run(bundle, *words, code=2)
+
+
+def test_scores_that_are_nan_name_no_class(make, save):
+    words = ["--input", save("bad.npy", X * np.float32(np.nan)), "--top", 1]
+    assert "scores are NaN" in run(make(), *words, code=1)

@@ -125,3 +125,27 @@ def test_a_command_that_does_not_start(make, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(broken.parent))
     with pytest.raises(PluginError, match="does not start: ModuleNotFoundError"):
         sign_bundle(make().path, tmp_path / "key.pem")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["toy", "toy.zip"])
+def test_a_bundle_that_is_swapped_around_the_check_is_found(make, keys, name, monkeypatch):
+    """What is verified is what was read: the signed bundle comes back only for the command's eyes."""
+    from edgeopt.bundles import signing
+    from edgeopt.testing.toy import toy_artifact
+
+    signed = make(name)
+    sign_bundle(signed.path, keys / "mine.pem")
+    aside = signed.path.with_name("aside")
+    signed.path.rename(aside)
+    make(name, artifact=toy_artifact(factor=3.0))
+    real = signing._run
+
+    def swapped(words):
+        signed.path.rename(signed.path.with_name("hostile"))
+        aside.rename(signed.path)
+        return real(words)
+
+    monkeypatch.setattr(signing, "_run", swapped)
+    with pytest.raises(BundleError, match="the signature does not fit"):
+        read_bundle(signed.path, public_key=keys / "mine.pub")

@@ -135,7 +135,7 @@ def test_verify_finds_one_changed_byte(edgeopt, bundle, folder):
 def test_verify_fails_where_golden_samples_differ(edgeopt, folder):
     """A whole bundle whose runtime computes something else than when it was made."""
     backend, target, program = ReferenceBackend(), find_target("host"), float_program("perceptron")
-    artifact = backend.compile(program, target, CompileOptions())
+    artifact = backend.compile(backend.lower(program, target), CompileOptions())
     x = [specimen("perceptron").example[0].numpy()]
     golden = GoldenSamples.of([x], [[np.full((1, 5), 9, np.float32)]], Tolerance(atol=0.1))
     write_bundle(artifact, backend.device_runtime(target), target, path="odd", golden=golden)

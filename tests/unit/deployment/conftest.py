@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 HEAD = """
 import time
 import numpy as np
-from edgeopt.contracts import DeviceRuntime, NodeSupport, SupportReport
+from edgeopt.contracts import DeviceRuntime, Lowered, NodeSupport, SupportReport
 from edgeopt.errors import CompileError, DeviceError, TargetError
 from edgeopt.passes import changes_numbers
 from edgeopt.reference_backend import ReferenceBackend
@@ -63,10 +63,10 @@ FLAWS = {
         return Runner(super().load(artifact, threads=threads), lambda y: time.sleep(pause) or y)
 """,
     "narrow": """
-    def support(self, program, target):
+    def lower(self, program, target, progress=None):
         bad = [NodeSupport(n.name, str(n.target), "unsupported", "it has no such kernel", "m.py:3")
                for n in program.graph.nodes if n.op == "call_function"]
-        return SupportReport(self.name, target.name, tuple(bad))
+        return Lowered(program, target, SupportReport(self.name, target.name, tuple(bad)))
 """,
     "absent": """
     def available(self):
@@ -88,10 +88,13 @@ FLAWS = {
         raise TargetError("no runtime exists for it")
 """,
     "breaking": """
-    def compile(self, program, target, options, progress=None):
+    def compile(self, lowered, options, progress=None):
         raise CompileError("the toolchain fell over")
 """,
     "fine": """
+    pass
+""",
+    "alike": """
     pass
 """,
     "halving": """
@@ -137,11 +140,11 @@ def shrink(program):
         return TuningReport(self.name, target.name, str(path), (kernel,), options.trials, 0,
                             {"wrong": 1}, 1.5, stopped, ())
 
-    def compile(self, program, target, options, progress=None):
+    def compile(self, lowered, options, progress=None):
         import pathlib
         path = pathlib.Path(options.tuning_database)
         found = path.read_text() if path.is_file() else "nothing"
-        artifact = super().compile(program, target, options, progress)
+        artifact = super().compile(lowered, options, progress)
         import msgspec
         return msgspec.structs.replace(artifact, operators={f"tuned with {found}": 1})
 """,
@@ -150,20 +153,21 @@ def shrink(program):
 
 @pytest.fixture
 def backends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Returns a function that installs the backends with these flaws."""
+    """Returns a function that installs the backends with these flaws, beside the reference alone."""
 
     def install(*names: str) -> None:
         site = tmp_path / "site"
         info = site / "flawed-1.0.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: flawed\nVersion: 1.0\n")
-        lines = []
+        lines = ["reference = edgeopt.reference_backend:ReferenceBackend"]
         for name in names:
             module = f"flawed_{name.replace('-', '_')}"
             (site / f"{module}.py").write_text(HEAD.replace("{name}", name) + FLAWS[name])
             lines.append(f"{name} = {module}:Backend")
-        text = "\n".join(["[edgeopt.backends]", *lines]) + "\n"
+        text = "\n".join(["[edgeopt.flawed]", *lines]) + "\n"
         (info / "entry_points.txt").write_text(text)
         monkeypatch.syspath_prepend(str(site))
+        monkeypatch.setattr("edgeopt.registry.plugins.DEFAULT_GROUP", "edgeopt.flawed")
 
     return install

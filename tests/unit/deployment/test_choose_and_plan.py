@@ -74,15 +74,38 @@ def test_an_unknown_backend_suggests_the_nearest():
         choose_backend(host(), backend="referense")
 
 
-def test_where_none_is_left_each_says_why(backends, planned):
+def test_where_none_is_left_each_says_why(backends):
     backends("absent", "narrow")
     with pytest.raises(UnsupportedError, match="absent-toolchain") as caught:
         choose_backend(host("absent", "narrow"), program=float_program("perceptron"))
     assert caught.value.report is not None
-    with pytest.raises(PluginError, match=r"edgeopt\[planned\]"):
+
+
+def test_where_none_is_installed_it_says_what_to_type(backends, planned):
+    backends("absent")
+    with pytest.raises(PluginError, match=r"edgeopt\[planned\].*absent-toolchain"):
         choose_backend(host(planned))
-    with pytest.raises(PluginError, match="prefers none"):
+
+
+def test_where_there_is_none_at_all_it_says_so(backends):
+    backends()
+    with pytest.raises(PluginError, match="names none"):
         choose_backend(host())
+
+
+def test_one_that_the_target_does_not_name_can_be_chosen(backends):
+    backends("absent", "fine")
+    choice = choose_backend(host("absent"))
+    assert choice.backend.name == "fine"
+    assert "absent, fine" in reasons(choice)["fine"]
+    assert "reference" not in reasons(choice), "it says nothing of a device"
+
+
+def test_one_that_the_target_names_comes_before_all_others(backends):
+    backends("alike", "fine")
+    choice = choose_backend(host("fine"))
+    assert choice.backend.name == "fine"
+    assert reasons(choice)["alike"] == "fine comes first"
 
 
 def test_auto_is_int8_with_data():

@@ -308,6 +308,27 @@ def test_max_drop_of_what_is_no_score_is_energy():
         deploy(held.model, **inputs, precision="int8", max_drop=1e-9)
 
 
+def test_calibration_on_zeros_is_warned_of():
+    zeros = [(torch.zeros_like(x),) for (x,) in DATA]
+    try:
+        warnings = deploy(calibration_data=zeros, precision="int8").warnings
+    except GateError as error:
+        warnings = error.deployment.warnings
+    assert any("calibration samples are zero" in warning for warning in warnings)
+
+
+def test_a_weight_beyond_float16_is_warned_of():
+    model = nn.Linear(4, 3)
+    with torch.no_grad():
+        model.weight[0, 0] = 1e6
+    options = {"example_inputs": torch.zeros(1, 4), "calibration_data": None}
+    try:
+        warnings = deploy(model.eval(), precision="float16", **options).warnings
+    except GateError as error:
+        warnings = error.deployment.warnings
+    assert any("float16 ends at 65504" in warning for warning in warnings)
+
+
 def test_a_target_pass_that_errs_fails_parity(backends):
     backends("halving")
     with pytest.raises(GateError, match=r"6\.0 dB, asked 30 dB") as raised:
@@ -514,3 +535,35 @@ def test_quantization_runs_once_however_many_backends_are_tried(backends, monkey
     monkeypatch.setattr("edgeopt.deployment.candidate.quantized", counted)
     assert deploy(target=on_host("wrong", "fine"), backend="auto").plan.backend == "fine"
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("backend", ["fine", "auto"])
+def test_each_model_is_written_once(backend, backends, monkeypatch):
+    from edgeopt.reference_backend import ReferenceBackend
+
+    backends("fine")
+    written = []
+    lower = ReferenceBackend.lower
+
+    def counted(self, program, *rest):
+        written.append(program.precision)
+        return lower(self, program, *rest)
+
+    monkeypatch.setattr(ReferenceBackend, "lower", counted)
+    done = deploy(backend=backend, check_speed=True)
+    assert done.speed is not None
+    assert sorted(written) == ["float32", "int8"]
+
+
+def test_a_bundle_is_written_of_one_emission(backends, monkeypatch):
+    from edgeopt.reference_backend import ReferenceBackend
+    from edgeopt.testing.specimens import float_program
+
+    backends("fine")
+    written = []
+    lower = ReferenceBackend.lower
+    monkeypatch.setattr(
+        ReferenceBackend, "lower", lambda *given: written.append(1) or lower(*given)
+    )
+    edgeopt.compile(float_program("perceptron"), "host", backend="auto")
+    assert written == [1]

@@ -34,6 +34,18 @@ def test_a_keyword_that_is_elsewhere_is_refused_with_what_to_type(given, says):
     assert says in str(caught.value)
 
 
+def test_a_search_says_so_too():
+    with pytest.raises(ConfigError, match=r"checks=ParityChecks\(samples=8\)"):
+        edgeopt.search(None, "host", check_samples=8)
+
+
+def test_options_that_would_lose_fields_are_refused():
+    with pytest.raises(ConfigError, match="checks: expected a ParityChecks, got a Checks"):
+        SearchOptions(checks=edgeopt.Checks(strict=True))
+    with pytest.raises(ConfigError, match="calibration: expected a Calibration, got a Quant"):
+        DeployOptions(calibration=edgeopt.QuantizationConfig(weight_bits=4))
+
+
 def test_deploy_has_few_keywords_and_the_groups():
     parameters = inspect.signature(edgeopt.deploy).parameters
     assert len(parameters) <= 15

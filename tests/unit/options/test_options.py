@@ -9,6 +9,7 @@ import functools
 import importlib
 import math
 import pkgutil
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -102,6 +103,15 @@ def test_the_types_are_found():
     names = {kind.__name__ for kind in TYPES}
     assert {"QuantizationConfig", "TrainingOptions", "Request", "Prune", "SearchOptions"} <= names
     assert {"TuneOptions", "CompileOptions", "PruningOptions", "Preprocess", "Recipe"} <= names
+
+
+def test_nothing_that_is_called_options_is_left_out():
+    for name, module in sys.modules.items():
+        if name.startswith("edgeopt."):
+            for kind in vars(module).values():
+                if isinstance(kind, type) and kind.__module__.startswith("edgeopt."):
+                    named = kind.__name__.endswith(("Options", "Config", "Limits", "Checks"))
+                    assert not named or issubclass(kind, Options), kind
 
 
 @each_type

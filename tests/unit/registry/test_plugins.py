@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Installer = Callable[..., Path]
 
 METHODS = (
-    "available", "versions", "precisions", "passes", "support", "compile", "load", "device_runtime",
+    "available", "versions", "precisions", "passes", "lower", "compile", "load", "device_runtime",
 )  # fmt: skip
 
 
@@ -125,12 +125,12 @@ def test_a_backend_that_cannot_be_constructed(install: Installer) -> None:
 
 
 def test_a_backend_without_part_of_the_contract(install: Installer) -> None:
-    kept = tuple(method for method in METHODS if method not in {"support", "device_runtime"})
+    kept = tuple(method for method in METHODS if method not in {"lower", "device_runtime"})
     code = _backend(install, "part-one", "part", _source("part", kept))
     with pytest.raises(PluginError) as caught:
         find_backend("part")
     assert str(caught.value) == (
-        f'part-one 2.5 ({code}:Made): the backend "part" lacks support, device_runtime\n'
+        f'part-one 2.5 ({code}:Made): the backend "part" lacks lower, device_runtime\n'
         "  -> ask the authors of part-one for a version that has them"
     )
 

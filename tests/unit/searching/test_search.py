@@ -224,10 +224,10 @@ def test_what_fails_is_recorded_with_its_reason(tmp_path, monkeypatch):
     backend = type(find_backend("tflite"))
     real = backend.compile
 
-    def compile_some(self, program, *rest):
-        if program.precision == "int8":
+    def compile_some(self, lowered, *rest):
+        if lowered.program.precision == "int8":
             raise CompileError("the toolchain fell over")
-        return real(self, program, *rest)
+        return real(self, lowered, *rest)
 
     monkeypatch.setattr(backend, "compile", compile_some)
     done = search(trials=3, precisions=["int8", "float16"], study=tmp_path / "s.sqlite")

@@ -6,28 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openvino.opset13 as op
+import torch
 
+from edgeopt.lowering import NoRuleError
 from edgeopt_openvino.grids import clips_alike
-from edgeopt_openvino.rules import NoRuleError
+from edgeopt_openvino.rules import rule
 
 if TYPE_CHECKING:
     from edgeopt_openvino.emitter import Emitter
 
-__all__ = [
-    "clamp",
-    "elu",
-    "gelu",
-    "hardswish",
-    "leaky_relu",
-    "relu",
-    "sigmoid",
-    "softmax",
-    "tanh",
-]
+__all__: list[str] = []
+
+aten = torch.ops.aten
 
 _FLOAT32 = np.finfo(np.float32)
 
 
+@rule(aten.relu.default)
 def relu(e: Emitter, node: Any) -> Any:
     """max(x, 0)."""
     value = e.value(node.args[0])
@@ -36,6 +31,7 @@ def relu(e: Emitter, node: Any) -> Any:
     return op.relu(value)
 
 
+@rule(aten.clamp.default)
 def clamp(e: Emitter, node: Any) -> Any:
     """X clipped to [low, high]; either may be open."""
     value, low, high = e.value(node.args[0]), *(*node.args[1:], None, None)[:2]
@@ -48,33 +44,39 @@ def clamp(e: Emitter, node: Any) -> Any:
     return op.clamp(value, low, float(_FLOAT32.max) if high is None else high)
 
 
+@rule(aten.sigmoid.default)
 def sigmoid(e: Emitter, node: Any) -> Any:
     """1 / (1 + exp(-x))."""
     return op.sigmoid(e.value(node.args[0]))
 
 
+@rule(aten.tanh.default)
 def tanh(e: Emitter, node: Any) -> Any:
     """The hyperbolic tangent."""
     return op.tanh(e.value(node.args[0]))
 
 
+@rule(aten.gelu.default)
 def gelu(e: Emitter, node: Any) -> Any:
     """X times the normal distribution's integral, exact or by tanh."""
     kind = node.kwargs.get("approximate", node.args[1] if len(node.args) > 1 else "none")
     return op.gelu(e.value(node.args[0]), "tanh" if kind == "tanh" else "erf")
 
 
+@rule(aten.hardswish.default)
 def hardswish(e: Emitter, node: Any) -> Any:
     """X * clamp(x + 3, 0, 6) / 6."""
     return op.hswish(e.value(node.args[0]))
 
 
+@rule(aten.leaky_relu.default)
 def leaky_relu(e: Emitter, node: Any) -> Any:
     """X where it is positive, else slope * x."""
     slope = node.args[1] if len(node.args) > 1 else node.kwargs.get("negative_slope", 0.01)
     return op.prelu(e.value(node.args[0]), e.number(node, slope))
 
 
+@rule(aten.elu.default)
 def elu(e: Emitter, node: Any) -> Any:
     """X where it is positive, else alpha * (exp(x) - 1)."""
     alpha, scale, inner = [*node.args[1:], 1.0, 1.0, 1.0][:3]
@@ -83,6 +85,7 @@ def elu(e: Emitter, node: Any) -> Any:
     return op.elu(e.value(node.args[0]), float(alpha))
 
 
+@rule(aten.softmax.int)
 def softmax(e: Emitter, node: Any) -> Any:
     """exp(x) over its sum along one axis."""
     return op.softmax(e.cast(e.value(node.args[0]), node.meta["val"].dtype), int(node.args[1]))

@@ -8,45 +8,16 @@ import openvino.opset13 as op
 import torch
 
 from edgeopt_openvino.constants import element_type
+from edgeopt_openvino.rules import rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgeopt_openvino.emitter import Emitter
 
-__all__ = [
-    "absolute",
-    "add",
-    "ceiling",
-    "cosine",
-    "divide",
-    "equal",
-    "error_function",
-    "exponential",
-    "floor",
-    "greater",
-    "greater_equal",
-    "inverse_square_root",
-    "less",
-    "less_equal",
-    "logarithm",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "maximum",
-    "minimum",
-    "multiply",
-    "negative",
-    "not_equal",
-    "power",
-    "reciprocal",
-    "round_half_to_even",
-    "sine",
-    "square_root",
-    "subtract",
-    "to_dtype",
-    "where",
-]
+__all__: list[str] = []
+
+aten = torch.ops.aten
 
 
 def _promoted(e: Emitter, node: Any, dtype: torch.dtype) -> list[Any]:
@@ -94,48 +65,51 @@ def _logical(make: Callable[..., Any]) -> Callable[[Emitter, torch.fx.Node], Any
     return emit
 
 
-add = _binary(op.add)
-subtract = _binary(op.subtract)
-multiply = _binary(op.multiply)
-divide = _binary(op.divide)
-maximum = _binary(op.maximum)
-minimum = _binary(op.minimum)
-power = _binary(op.power)
+rule(aten.add.Tensor)(_binary(op.add))
+rule(aten.sub.Tensor)(_binary(op.subtract))
+rule(aten.mul.Tensor)(_binary(op.multiply))
+rule(aten.div.Tensor)(_binary(op.divide))
+rule(aten.maximum.default)(_binary(op.maximum))
+rule(aten.minimum.default)(_binary(op.minimum))
+rule(aten.pow.Tensor_Scalar, aten.pow.Tensor_Tensor)(_binary(op.power))
 
-equal = _comparison(op.equal)
-not_equal = _comparison(op.not_equal)
-less = _comparison(op.less)
-less_equal = _comparison(op.less_equal)
-greater = _comparison(op.greater)
-greater_equal = _comparison(op.greater_equal)
+rule(aten.eq.Tensor, aten.eq.Scalar)(_comparison(op.equal))
+rule(aten.ne.Tensor, aten.ne.Scalar)(_comparison(op.not_equal))
+rule(aten.lt.Tensor, aten.lt.Scalar)(_comparison(op.less))
+rule(aten.le.Tensor, aten.le.Scalar)(_comparison(op.less_equal))
+rule(aten.gt.Tensor, aten.gt.Scalar)(_comparison(op.greater))
+rule(aten.ge.Tensor, aten.ge.Scalar)(_comparison(op.greater_equal))
 
-logical_and = _logical(op.logical_and)
-logical_or = _logical(op.logical_or)
-logical_not = _logical(op.logical_not)
+rule(aten.logical_and.default)(_logical(op.logical_and))
+rule(aten.logical_or.default)(_logical(op.logical_or))
+rule(aten.logical_not.default)(_logical(op.logical_not))
 
-negative = _unary(op.negative)
-absolute = _unary(op.abs)
-exponential = _unary(op.exp)
-logarithm = _unary(op.log)
-square_root = _unary(op.sqrt)
-error_function = _unary(op.erf)
-sine = _unary(op.sin)
-cosine = _unary(op.cos)
-floor = _unary(op.floor)
-ceiling = _unary(op.ceiling)
-round_half_to_even = _unary(lambda x: op.round(x, "half_to_even"))
+rule(aten.neg.default)(_unary(op.negative))
+rule(aten.abs.default)(_unary(op.abs))
+rule(aten.exp.default)(_unary(op.exp))
+rule(aten.log.default)(_unary(op.log))
+rule(aten.sqrt.default)(_unary(op.sqrt))
+rule(aten.erf.default)(_unary(op.erf))
+rule(aten.sin.default)(_unary(op.sin))
+rule(aten.cos.default)(_unary(op.cos))
+rule(aten.floor.default)(_unary(op.floor))
+rule(aten.ceil.default)(_unary(op.ceiling))
+rule(aten.round.default)(_unary(lambda x: op.round(x, "half_to_even")))
 
 
+@rule(aten.reciprocal.default)
 def reciprocal(e: Emitter, node: Any) -> Any:
     """1 / x."""
     return op.divide(e.number(node, 1.0), e.value(node.args[0]))
 
 
+@rule(aten.rsqrt.default)
 def inverse_square_root(e: Emitter, node: Any) -> Any:
     """1 / sqrt(x)."""
     return op.divide(e.number(node, 1.0), op.sqrt(e.value(node.args[0])))
 
 
+@rule(aten.where.self)
 def where(e: Emitter, node: Any) -> Any:
     """The second where the first is true, else the third."""
     condition, *values = node.args
@@ -143,6 +117,7 @@ def where(e: Emitter, node: Any) -> Any:
     return op.select(e.cast(e.value(condition), torch.bool), yes, no)
 
 
+@rule(aten._to_copy.default, aten.to.dtype)  # noqa: SLF001 (an operator's name)
 def to_dtype(e: Emitter, node: Any) -> Any:
     """The value as another dtype; bool is whether it differs from zero."""
     return e.cast(e.value(node.args[0]), node.meta["val"].dtype)

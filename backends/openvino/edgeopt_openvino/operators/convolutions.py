@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import openvino.opset13 as op
+import torch
 
 from edgeopt_openvino import constants
+from edgeopt_openvino.rules import rule
 
 if TYPE_CHECKING:
     from edgeopt_openvino.emitter import Emitter
 
-__all__ = ["convolution", "transposed_convolution"]
+__all__: list[str] = []
+
+aten = torch.ops.aten
 
 
+@rule(aten.conv1d.default, aten.conv2d.default)
 def convolution(e: Emitter, node: Any) -> Any:
     """A convolution of one or two dimensions, grouped or not."""
     x, weight, bias, stride, padding, dilation, groups = node.args
@@ -24,6 +29,7 @@ def convolution(e: Emitter, node: Any) -> Any:
     return _biased(e, node, op.group_convolution(e.value(x), kernel, *window), bias)
 
 
+@rule(aten.conv_transpose2d.input)
 def transposed_convolution(e: Emitter, node: Any) -> Any:
     """A transposed convolution, grouped or not."""
     x, weight, bias, stride, padding, extra, groups, dilation = node.args

@@ -8,27 +8,22 @@ import openvino.opset13 as op
 import torch
 from openvino import opset1
 
+from edgeopt.lowering import NoRuleError
 from edgeopt_openvino import grids
 from edgeopt_openvino.constants import array, numbers
-from edgeopt_openvino.rules import NoRuleError
+from edgeopt_openvino.rules import rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgeopt_openvino.emitter import Emitter
 
-__all__ = [
-    "avg_pool",
-    "largest",
-    "max_pool",
-    "mean",
-    "smallest",
-    "total",
-    "upsample_bilinear",
-    "upsample_nearest",
-]
+__all__: list[str] = []
+
+aten = torch.ops.aten
 
 
+@rule(aten.max_pool2d.default)
 def max_pool(e: Emitter, node: Any) -> Any:
     """The largest of each window."""
     x, kernel, stride, padding, dilation, _ = node.args
@@ -42,6 +37,7 @@ def max_pool(e: Emitter, node: Any) -> Any:
     return _without_batch(pooled, x)
 
 
+@rule(aten.avg_pool2d.default)
 def avg_pool(e: Emitter, node: Any) -> Any:
     """The mean of each window: of what lies inside, times what torch divides it by instead.
 
@@ -121,17 +117,19 @@ def _reduction(make: Callable[..., Any]) -> Callable[[Emitter, torch.fx.Node], A
     return emit
 
 
-mean = _reduction(op.reduce_mean)
-total = _reduction(op.reduce_sum)
-largest = _reduction(op.reduce_max)
-smallest = _reduction(op.reduce_min)
+rule(aten.mean.dim)(_reduction(op.reduce_mean))
+rule(aten.sum.dim_IntList)(_reduction(op.reduce_sum))
+rule(aten.amax.default)(_reduction(op.reduce_max))
+rule(aten.amin.default)(_reduction(op.reduce_min))
 
 
+@rule(aten.upsample_nearest2d.vec)
 def upsample_nearest(e: Emitter, node: Any) -> Any:
     """Resizes by repeating the nearest value."""
     return _resized(e, node, "nearest", node.args[2], "asymmetric")
 
 
+@rule(aten.upsample_bilinear2d.vec)
 def upsample_bilinear(e: Emitter, node: Any) -> Any:
     """Resizes by straight lines between the four nearest values."""
     corners = "align_corners" if node.args[2] else "half_pixel"

@@ -9,18 +9,22 @@ import openvino.opset13 as op
 import torch
 
 from edgeopt.ir.masks import may_hide_rows
+from edgeopt.lowering import NoRuleError
 from edgeopt_openvino import constants
-from edgeopt_openvino.rules import NoRuleError
+from edgeopt_openvino.rules import rule
 
 if TYPE_CHECKING:
     from edgeopt_openvino.emitter import Emitter
 
-__all__ = ["attention", "group_norm", "layer_norm", "linear", "matmul"]
+__all__: list[str] = []
+
+aten = torch.ops.aten
 
 
 _LOWEST = np.finfo(np.float32).min
 
 
+@rule(aten.linear.default)
 def linear(e: Emitter, node: Any) -> Any:
     """X times the transposed weight, plus the bias."""
     x, weight, bias = (*node.args, None)[:3]
@@ -28,12 +32,14 @@ def linear(e: Emitter, node: Any) -> Any:
     return made if bias is None else op.add(made, e.value(bias))
 
 
+@rule(aten.matmul.default, aten.bmm.default)
 def matmul(e: Emitter, node: Any) -> Any:
     """The product of the last two axes; those in front broadcast."""
     left, right = (e.value(a) for a in node.args)
     return op.matmul(left, right, False, False)  # noqa: FBT003 (transposes)
 
 
+@rule(aten.scaled_dot_product_attention.default)
 def attention(e: Emitter, node: Any) -> Any:
     """softmax(q k^T * scale + mask) v."""
     names = ("attn_mask", "dropout_p", "is_causal")
@@ -74,6 +80,7 @@ def _seen(e: Emitter, mask: Any) -> tuple[Any, Any]:
     return op.select(hidden, constants.array(torch.zeros(1)), value), hidden
 
 
+@rule(aten.layer_norm.default)
 def layer_norm(e: Emitter, node: Any) -> Any:
     """Mean 0 and variance 1 over the last axes, then weight and bias."""
     x, shape, weight, bias, epsilon = (*node.args, *(None, None, 1e-5)[len(node.args) - 2 :])[:5]
@@ -84,6 +91,7 @@ def layer_norm(e: Emitter, node: Any) -> Any:
     return value if bias is None else op.add(value, e.value(bias))
 
 
+@rule(aten.group_norm.default)
 def group_norm(e: Emitter, node: Any) -> Any:
     """Mean 0 and variance 1 over each group of channels, then weight and bias."""
     x, groups, weight, bias, epsilon = (*node.args, *(None, None, 1e-5)[len(node.args) - 2 :])[:5]
@@ -101,6 +109,6 @@ def _kept_to_scale(e: Emitter, node: Any) -> Any:
     as if epsilon were zero (it was 1.6e-4 off in GPT-2). They do not see through a maximum.
     """
     value = e.value(node)
-    if e.program.precision != "int8":
+    if not e.program.precision.is_integer:
         return value
     return op.maximum(value, op.constant(_LOWEST))

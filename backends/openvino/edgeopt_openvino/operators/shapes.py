@@ -2,52 +2,48 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
 import openvino.opset13 as op
+import torch
 
+from edgeopt.lowering import NoRuleError
 from edgeopt_openvino.constants import numbers
-from edgeopt_openvino.rules import NoRuleError
+from edgeopt_openvino.rules import rule
 
 if TYPE_CHECKING:
     from edgeopt_openvino.emitter import Emitter
 
-__all__ = [
-    "alias",
-    "concatenate",
-    "embedding",
-    "expand",
-    "flip",
-    "index_select",
-    "pad",
-    "part",
-    "permute",
-    "reshape",
-    "roll",
-    "slice_axis",
-]
+__all__: list[str] = []
+
+aten = torch.ops.aten
 
 
 def _shape(node: Any) -> list[int]:
     return [int(d) for d in node.meta["val"].shape]
 
 
+@rule(operator.getitem)
 def part(e: Emitter, node: Any) -> Any:
     """One of the values of a node that makes several."""
     source, index = node.args
     return e.parts(source)[int(index)]
 
 
+@rule(aten.alias.default)
 def alias(e: Emitter, node: Any) -> Any:
     """The value as it is."""
     return e.value(node.args[0])
 
 
+@rule(aten.reshape.default)
 def reshape(e: Emitter, node: Any) -> Any:
     """The same values in another shape."""
     return op.reshape(e.value(node.args[0]), numbers(_shape(node)), False)  # noqa: FBT003
 
 
+@rule(aten.permute.default)
 def permute(e: Emitter, node: Any) -> Any:
     """The axes in another order."""
     rank = len(_shape(node))
@@ -55,17 +51,20 @@ def permute(e: Emitter, node: Any) -> Any:
     return op.transpose(e.value(node.args[0]), numbers(axes))
 
 
+@rule(aten.slice.Tensor)
 def slice_axis(e: Emitter, node: Any) -> Any:
     """Every ``step``-th value of one axis."""
     x, axis, start, end, step = node.args
     return op.slice(e.value(x), *(numbers([v]) for v in (start, end, step, axis)))
 
 
+@rule(aten.expand.default)
 def expand(e: Emitter, node: Any) -> Any:
     """Axes of length one repeated."""
     return op.broadcast(e.value(node.args[0]), numbers(_shape(node)))
 
 
+@rule(aten.cat.default)
 def concatenate(e: Emitter, node: Any) -> Any:
     """Several values one behind another; torch drops those of shape (0,)."""
     parts: Any = [a for a in node.args[0] if a.meta["val"].shape != (0,)]
@@ -74,6 +73,7 @@ def concatenate(e: Emitter, node: Any) -> Any:
     return op.concat(values, axis % len(_shape(node)))
 
 
+@rule(aten.constant_pad_nd.default)
 def pad(e: Emitter, node: Any) -> Any:
     """A constant around the value; torch names the last axis first."""
     x, sizes, fill = node.args
@@ -84,6 +84,7 @@ def pad(e: Emitter, node: Any) -> Any:
     return op.pad(e.value(x), begin, end, "constant", e.number(node, fill))
 
 
+@rule(aten.roll.default)
 def roll(e: Emitter, node: Any) -> Any:
     """Values that leave an axis at one end come back at the other."""
     x, shifts, axes = (*node.args, [])[:3]
@@ -92,6 +93,7 @@ def roll(e: Emitter, node: Any) -> Any:
     return op.roll(e.value(x), numbers(shifts), numbers(axes))
 
 
+@rule(aten.flip.default)
 def flip(e: Emitter, node: Any) -> Any:
     """Axes backwards."""
     x, axes = node.args
@@ -102,12 +104,14 @@ def flip(e: Emitter, node: Any) -> Any:
     return op.slice(e.value(x), start, stop, step, at)
 
 
+@rule(aten.embedding.default)
 def embedding(e: Emitter, node: Any) -> Any:
     """Rows of a table."""
     table, rows = node.args[:2]
     return op.gather(e.value(table), e.value(rows), numbers(0))
 
 
+@rule(aten.index_select.default)
 def index_select(e: Emitter, node: Any) -> Any:
     """Chosen slices of one axis."""
     x, axis, index = node.args

@@ -1,1 +1,35 @@
-"""One module for each family of operators: each function writes one ATen operator."""
+"""One module a family of operators; importing them enters their rules."""
+
+from edgeopt_tflite.ops import (
+    activation,
+    arithmetic,
+    composite,
+    convolution,
+    linear,
+    logic,
+    lookup,
+    normalization,
+    pooling,
+    products,
+    reduction,
+    resize,
+    transposed,
+    views,
+)
+
+__all__ = [
+    "activation",
+    "arithmetic",
+    "composite",
+    "convolution",
+    "linear",
+    "logic",
+    "lookup",
+    "normalization",
+    "pooling",
+    "products",
+    "reduction",
+    "resize",
+    "transposed",
+    "views",
+]

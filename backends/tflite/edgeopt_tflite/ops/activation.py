@@ -134,7 +134,7 @@ def _elu_check(_: Emitter, node: torch.fx.Node) -> str:
     return "" if all(f == 1 for f in factors) else f"TFLite's ELU has no factors, here {factors}"
 
 
-@lowers(aten.elu.default, check=_elu_check)
+@lowers(aten.elu.default, refusal=_elu_check)
 def _elu(e: Emitter, node: torch.fx.Node) -> None:
     unary(e, node, "ELU", integer=e.is_integer(node))
 

@@ -42,7 +42,7 @@ def _check(_: Emitter, node: torch.fx.Node) -> str:
     return f"rounding_mode {mode!r}" if (mode := node.kwargs.get("rounding_mode")) else ""
 
 
-@lowers(*_INTEGER, check=_check)
+@lowers(*_INTEGER, refusal=_check)
 def _with_integer_kernel(e: Emitter, node: torch.fx.Node) -> None:
     integer = e.is_integer(node)
     fusion = fusion_of(e, node, integer=integer)
@@ -59,7 +59,7 @@ def _with_integer_kernel(e: Emitter, node: torch.fx.Node) -> None:
     e.write(fusion.result, limited(e, made, fusion.limits), order)
 
 
-@lowers(*_FLOAT, check=_check)
+@lowers(*_FLOAT, refusal=_check)
 def _float_only(e: Emitter, node: torch.fx.Node) -> None:
     code, options = _FLOAT[node.target]
     shape, dtype = e.shape(node), e.dtype(node)

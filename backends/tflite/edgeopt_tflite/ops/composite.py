@@ -63,7 +63,7 @@ def _norm_check(_: Emitter, node: torch.fx.Node) -> str:
     return "" if order in (1, 2) else f"a norm of order {order}"
 
 
-@lowers(aten.linalg_vector_norm.default, check=_norm_check)
+@lowers(aten.linalg_vector_norm.default, refusal=_norm_check)
 def _norm(e: Emitter, node: torch.fx.Node) -> None:
     held = e.read(e.operand(node))
     axes = _axes(node, len(held.order), at=2)

@@ -48,7 +48,7 @@ def constant_weight(e: Emitter, node: torch.fx.Node) -> str:
     return ""
 
 
-@lowers(aten.conv1d.default, aten.conv2d.default, check=constant_weight)
+@lowers(aten.conv1d.default, aten.conv2d.default, refusal=constant_weight)
 def _convolution(e: Emitter, node: torch.fx.Node) -> None:
     integer = e.is_integer(node)
     weight = _as_2d(e, e.operand(node, 1))

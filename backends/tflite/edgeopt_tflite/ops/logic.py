@@ -60,12 +60,12 @@ def _only_bool(_: Emitter, node: torch.fx.Node) -> str:
     return "" if kinds == {"bool"} else f"logic on {', '.join(sorted(kinds))}, not bool"
 
 
-@lowers(*_LOGIC, check=_only_bool)
+@lowers(*_LOGIC, refusal=_only_bool)
 def _logic(e: Emitter, node: torch.fx.Node) -> None:
     _binary(e, node, _LOGIC[node.target], "bool")
 
 
-@lowers(*_NOT, check=_only_bool)
+@lowers(*_NOT, refusal=_only_bool)
 def _not(e: Emitter, node: torch.fx.Node) -> None:
     held = e.read(e.operand(node))
     made = e.emit("LOGICAL_NOT", [held.tensor], held.tensor.shape, "LogicalNot", dtype="bool")

@@ -39,7 +39,7 @@ def _one_index(_: Emitter, node: torch.fx.Node) -> str:
     return ""
 
 
-@lowers(aten.index.Tensor, check=_one_index)
+@lowers(aten.index.Tensor, refusal=_one_index)
 def _index(e: Emitter, node: torch.fx.Node) -> None:
     indices: Any = node.args[1]
     axis = next(i for i, n in enumerate(indices) if n is not None)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from ai_edge_litert.schema_py_generated import Padding as PaddingCode
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.ir import QuantSpec
 from edgeopt.ir.orders import NHWC
 from edgeopt.quantization.table import bias_spec
@@ -197,9 +198,9 @@ def _average_by_convolution(
     scale = torch.full((channels,), 1 / (_UNIT * math.prod(kernel)), dtype=torch.float32)
     zero = torch.zeros(channels, dtype=torch.int32)
     weights = np.full((1, *kernel, channels), _UNIT, np.int8)
-    filters = e.model.constant("mean", weights, QuantSpec("int8", scale, zero, axis=0), axis=3)
+    filters = e.model.constant("mean", weights, QuantSpec(INT8, scale, zero, axis=0), axis=3)
     assert tensor.grid is not None  # noqa: S101 (the caller looked)
-    bias = bias_spec(tensor.grid, QuantSpec("int8", scale, zero, axis=0))
+    bias = bias_spec(tensor.grid, QuantSpec(INT8, scale, zero, axis=0))
     padding = Padding(same=False) if whole else plan_padding(axes)
     if padding.amounts:
         tensor = pad_channels_last(e, tensor, padding.amounts)

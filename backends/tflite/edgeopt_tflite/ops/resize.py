@@ -29,7 +29,7 @@ def _exact_factor(_: Emitter, node: torch.fx.Node) -> str:
     return ""
 
 
-@lowers(aten.upsample_bilinear2d.vec, check=_exact_factor)
+@lowers(aten.upsample_bilinear2d.vec, refusal=_exact_factor)
 def _bilinear(e: Emitter, node: torch.fx.Node) -> None:
     align = bool(node.args[2])
     tensor = e.read(e.operand(node), NHWC).tensor
@@ -41,7 +41,7 @@ def _bilinear(e: Emitter, node: torch.fx.Node) -> None:
     e.write(node, made, NHWC)
 
 
-@lowers(aten.upsample_nearest2d.vec, check=_exact_factor)
+@lowers(aten.upsample_nearest2d.vec, refusal=_exact_factor)
 def _nearest(e: Emitter, node: torch.fx.Node) -> None:
     integer = e.is_integer(node)
     tensor = e.read(e.operand(node), NHWC, integer=integer).tensor

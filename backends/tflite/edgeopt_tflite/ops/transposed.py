@@ -32,7 +32,7 @@ def _check(e: Emitter, node: torch.fx.Node) -> str:
     return constant_weight(e, node)
 
 
-@lowers(aten.conv_transpose2d.input, check=_check)
+@lowers(aten.conv_transpose2d.input, refusal=_check)
 def _transposed_convolution(e: Emitter, node: torch.fx.Node) -> None:
     integer = e.is_integer(node)
     fusion = fusion_of(e, node, integer=integer)

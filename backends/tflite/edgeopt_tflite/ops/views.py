@@ -104,7 +104,7 @@ def _pad_check(_: Emitter, node: torch.fx.Node) -> str:
     return ""
 
 
-@lowers(aten.constant_pad_nd.default, check=_pad_check)
+@lowers(aten.constant_pad_nd.default, refusal=_pad_check)
 def _pad(e: Emitter, node: torch.fx.Node) -> None:
     """Puts the pad off: a convolution may do it by itself."""
 
@@ -177,7 +177,7 @@ def _mirror_check(_: Emitter, node: torch.fx.Node) -> str:
     return "" if mode == "reflect" else f"a pad of mode {mode!r}"
 
 
-@lowers(aten.pad.default, check=_mirror_check)
+@lowers(aten.pad.default, refusal=_mirror_check)
 @lowers(aten.reflection_pad1d.default, aten.reflection_pad2d.default)
 def _mirror(e: Emitter, node: torch.fx.Node) -> None:
     held = e.read(e.operand(node), integer=e.is_integer(node))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tvm import relax, te, tirx
 
+from edgeopt.contracts.storage import INT32
 from edgeopt_tvm.kernels.packing import packing_of
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def accumulator(data: te.Tensor) -> str:
 
 def product(a: Any, b: Any, kind: str) -> Any:
     """Returns a times b in ``kind``; bytes go by 16 bits, which processors widen as they multiply."""
-    if kind == "int32":
+    if kind == INT32.name:
         a, b = a.astype("int16"), b.astype("int16")
     return a.astype(kind) * b.astype(kind)
 
@@ -162,7 +163,7 @@ def _depthwise(window: Window, fill: int, wide: str) -> Any:
         rows, columns, channels = (int(d) for d in kernel.shape)
         n, h, w, _ = (int(d) for d in data.shape)
         kind = accumulator(data)
-        padded = _padded(data, window, fill, channels, wide if kind == "int32" else kind)
+        padded = _padded(data, window, fill, channels, wide if kind == INT32.name else kind)
         oh, ow = window.output((h, w), (rows, columns))
         (sh, sw), (dh, dw) = window.strides, window.dilation
         ry, rx = te.reduce_axis((0, rows), name="ry"), te.reduce_axis((0, columns), name="rx")

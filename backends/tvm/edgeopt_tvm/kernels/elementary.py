@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from tvm import tirx
 from tvm.tirx import stmt_functor
 
+from edgeopt.contracts.storage import INT32
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -125,8 +127,8 @@ def _steps_of(moved: Any, bits: int) -> Any:
 def _whole_number(cast: Any) -> Any:
     """Returns the integer that a rounded number was made of, where ``cast`` makes it one again."""
     inner = cast.value
-    back = str(cast.ty.dtype) == "int32" and isinstance(inner, tirx.Cast)
-    return inner.value if back and str(inner.value.ty.dtype) == "int32" else None
+    back = str(cast.ty.dtype) == INT32.name and isinstance(inner, tirx.Cast)
+    return inner.value if back and str(inner.value.ty.dtype) == INT32.name else None
 
 
 def _nearbyint(x: Any) -> Any:

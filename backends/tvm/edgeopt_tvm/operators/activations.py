@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from tvm import tirx
 
 from edgeopt_tvm import scalars
 from edgeopt_tvm.operators.elementwise import elementwise
 from edgeopt_tvm.operators.tables import chained, table
+from edgeopt_tvm.rules import rule
 
 if TYPE_CHECKING:
     from edgeopt_tvm.emitter import Emitter
 
-__all__ = ["clamp", "elu", "gelu", "hardswish", "leaky_relu", "relu", "sigmoid", "tanh"]
+__all__: list[str] = []
+
+aten = torch.ops.aten
 
 _HALF_ROOT = 0.70710678118654752
 _GELU_ROOT, _GELU_CUBE = 0.79788456080286536, 0.044715
 
 
+@rule(aten.relu.default)
 def relu(e: Emitter, node: Any) -> None:
     """max(x, 0)."""
     _clip(e, node, 0, None)
 
 
+@rule(aten.clamp.default)
 def clamp(e: Emitter, node: Any) -> None:
     """X clipped to [low, high]; either may be open."""
     low, high = (*node.args[1:], None, None)[:2]
@@ -40,16 +46,19 @@ def _function(e: Emitter, node: Any, function: Any) -> None:
         elementwise(e, node, function, node.args[:1])
 
 
+@rule(aten.sigmoid.default)
 def sigmoid(e: Emitter, node: Any) -> None:
     """1 / (1 + exp(-x))."""
     _function(e, node, tirx.sigmoid)
 
 
+@rule(aten.tanh.default)
 def tanh(e: Emitter, node: Any) -> None:
     """The hyperbolic tangent."""
     _function(e, node, tirx.tanh)
 
 
+@rule(aten.gelu.default)
 def gelu(e: Emitter, node: Any) -> None:
     """X times the normal distribution's integral, exact or by tanh."""
     kind = node.kwargs.get("approximate", node.args[1] if len(node.args) > 1 else "none")
@@ -68,6 +77,7 @@ def _gelu_by_tanh(x: Any) -> Any:
     return scalars.number(0.5, kind) * x * (scalars.number(1, kind) + tirx.tanh(inner))
 
 
+@rule(aten.hardswish.default)
 def hardswish(e: Emitter, node: Any) -> None:
     """X * clamp(x + 3, 0, 6) / 6."""
 
@@ -79,6 +89,7 @@ def hardswish(e: Emitter, node: Any) -> None:
     _function(e, node, function)
 
 
+@rule(aten.leaky_relu.default)
 def leaky_relu(e: Emitter, node: Any) -> None:
     """X where it is positive, else slope * x."""
     slope = node.args[1] if len(node.args) > 1 else node.kwargs.get("negative_slope", 0.01)
@@ -90,6 +101,7 @@ def leaky_relu(e: Emitter, node: Any) -> None:
     _function(e, node, function)
 
 
+@rule(aten.elu.default)
 def elu(e: Emitter, node: Any) -> None:
     """X where it is positive, else alpha * (exp(x) - 1)."""
     alpha, scale, inner = [*node.args[1:], 1.0, 1.0, 1.0][:3]

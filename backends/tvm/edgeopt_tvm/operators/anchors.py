@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from tvm import relax, te
 
+from edgeopt.contracts.storage import FLOAT16, INT8, INT32
 from edgeopt.ir import ops
+from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import scalars
-from edgeopt_tvm.rules import NoRuleError
 
 if TYPE_CHECKING:
     from edgeopt.ir import QuantSpec
@@ -124,7 +125,7 @@ class Anchor:
         offset = -self.grid.zero * channels.sum(axis=1)
         if self.bias is not None:
             offset += torch.round(self.bias.detach().double() / step.double()).long().numpy()
-        largest = 255 * np.abs(channels).sum(axis=1) + np.abs(offset)
+        largest = INT8.steps * np.abs(channels).sum(axis=1) + np.abs(offset)
         if (largest > _CEILING).any():
             raise NoRuleError("its sums may exceed 32 bits")
         whole: np.ndarray = offset.astype(np.int32)
@@ -155,7 +156,7 @@ def _by_channel(e: Emitter, at: Any, sums: Any, factors: list[np.ndarray]) -> An
         return te.compute(shape, one, name="finished")
 
     constants = [relax.const(np.ascontiguousarray(f.reshape(*ones, -1))) for f in factors]
-    name = "requantize" if str(sums.ty.dtype) == "int32" else "bias"
+    name = "requantize" if str(sums.ty.dtype) == INT32.name else "bias"
     return e.te(name, compute, sums, *constants, pattern="elementwise")
 
 
@@ -174,21 +175,21 @@ def anchor_of(e: Emitter, node: Any) -> Anchor:
     if e.dtype(node) != "float32":
         raise NoRuleError(f"a product of {e.dtype(node)}")
     tensor, spec = program.constants[weight.name].detach(), program.quant.get(weight.name)
-    grid = e.grid(x) if program.precision == "int8" and _is_int8(spec) else None
+    grid = e.grid(x) if program.precision.is_integer and _is_int8(spec) else None
     stored, scale = _stored(tensor, spec)
     held_bias = None if bias is None else program.constants[bias.name]
     return Anchor(node, grid, stored, scale, held_bias)
 
 
 def _is_int8(spec: QuantSpec | None) -> bool:
-    return spec is not None and spec.dtype == "int8"
+    return spec is not None and spec.storage == INT8
 
 
 def _stored(tensor: torch.Tensor, spec: QuantSpec | None) -> tuple[np.ndarray, torch.Tensor | None]:
     """Returns a weight as it is stored, and its steps by channel."""
-    if spec is None or spec.dtype not in ("int8", "float16"):
+    if spec is None or spec.storage not in (INT8, FLOAT16):
         return tensor.float().numpy(), None
-    if spec.dtype == "float16":
+    if spec.storage.floating:
         return spec.quantize(tensor).numpy(), None
     if bool(spec.zero_point.any()):
         raise NoRuleError("a weight whose zero is not zero")

@@ -10,45 +10,16 @@ from tvm import tirx
 from edgeopt_tvm import scalars
 from edgeopt_tvm.operators.elementwise import elementwise
 from edgeopt_tvm.operators.tables import chained, table
+from edgeopt_tvm.rules import rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgeopt_tvm.emitter import Emitter
 
-__all__ = [
-    "absolute",
-    "add",
-    "ceiling",
-    "cosine",
-    "divide",
-    "equal",
-    "error_function",
-    "exponential",
-    "floor",
-    "greater",
-    "greater_equal",
-    "inverse_square_root",
-    "less",
-    "less_equal",
-    "logarithm",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "maximum",
-    "minimum",
-    "multiply",
-    "negative",
-    "not_equal",
-    "power",
-    "reciprocal",
-    "round_half_to_even",
-    "sine",
-    "square_root",
-    "subtract",
-    "to_dtype",
-    "where",
-]
+__all__: list[str] = []
+
+aten = torch.ops.aten
 
 Rule = "Callable[[Emitter, torch.fx.Node], None]"
 
@@ -93,45 +64,47 @@ def _reciprocal(x: Any) -> Any:
     return scalars.number(1, scalars.kind_of(x)) / x
 
 
-add = _binary(lambda a, b: a + b, apart=True)
-subtract = _binary(lambda a, b: a - b, apart=True)
-multiply = _binary(lambda a, b: a * b)
-divide = _binary(lambda a, b: a / b)
-maximum = _binary(tirx.max)
-minimum = _binary(tirx.min)
-power = _binary(tirx.pow)
+rule(aten.add.Tensor)(_binary(lambda a, b: a + b, apart=True))
+rule(aten.sub.Tensor)(_binary(lambda a, b: a - b, apart=True))
+rule(aten.mul.Tensor)(_binary(lambda a, b: a * b))
+rule(aten.div.Tensor)(_binary(lambda a, b: a / b))
+rule(aten.maximum.default)(_binary(tirx.max))
+rule(aten.minimum.default)(_binary(tirx.min))
+rule(aten.pow.Tensor_Scalar, aten.pow.Tensor_Tensor)(_binary(tirx.pow))
 
-equal = _comparison(tirx.EQ)
-not_equal = _comparison(tirx.NE)
-less = _comparison(tirx.LT)
-less_equal = _comparison(tirx.LE)
-greater = _comparison(tirx.GT)
-greater_equal = _comparison(tirx.GE)
+rule(aten.eq.Tensor, aten.eq.Scalar)(_comparison(tirx.EQ))
+rule(aten.ne.Tensor, aten.ne.Scalar)(_comparison(tirx.NE))
+rule(aten.lt.Tensor, aten.lt.Scalar)(_comparison(tirx.LT))
+rule(aten.le.Tensor, aten.le.Scalar)(_comparison(tirx.LE))
+rule(aten.gt.Tensor, aten.gt.Scalar)(_comparison(tirx.GT))
+rule(aten.ge.Tensor, aten.ge.Scalar)(_comparison(tirx.GE))
 
-logical_and = _logical(tirx.And)
-logical_or = _logical(tirx.Or)
-logical_not = _logical(tirx.Not)
+rule(aten.logical_and.default)(_logical(tirx.And))
+rule(aten.logical_or.default)(_logical(tirx.Or))
+rule(aten.logical_not.default)(_logical(tirx.Not))
 
-negative = _unary(lambda x: scalars.number(0, scalars.kind_of(x)) - x)
-absolute = _unary(tirx.abs)
-exponential = _unary(tirx.exp)
-logarithm = _unary(tirx.log)
-square_root = _unary(tirx.sqrt)
-error_function = _unary(tirx.erf)
-sine = _unary(tirx.sin)
-cosine = _unary(tirx.cos)
-floor = _unary(tirx.floor)
-ceiling = _unary(tirx.ceil)
-round_half_to_even = _unary(tirx.nearbyint)
-reciprocal = _unary(_reciprocal)
-inverse_square_root = _unary(lambda x: _reciprocal(tirx.sqrt(x)))
+rule(aten.neg.default)(_unary(lambda x: scalars.number(0, scalars.kind_of(x)) - x))
+rule(aten.abs.default)(_unary(tirx.abs))
+rule(aten.exp.default)(_unary(tirx.exp))
+rule(aten.log.default)(_unary(tirx.log))
+rule(aten.sqrt.default)(_unary(tirx.sqrt))
+rule(aten.erf.default)(_unary(tirx.erf))
+rule(aten.sin.default)(_unary(tirx.sin))
+rule(aten.cos.default)(_unary(tirx.cos))
+rule(aten.floor.default)(_unary(tirx.floor))
+rule(aten.ceil.default)(_unary(tirx.ceil))
+rule(aten.round.default)(_unary(tirx.nearbyint))
+rule(aten.reciprocal.default)(_unary(_reciprocal))
+rule(aten.rsqrt.default)(_unary(lambda x: _reciprocal(tirx.sqrt(x))))
 
 
+@rule(aten.where.self)
 def where(e: Emitter, node: Any) -> None:
     """The second where the first is true, else the third."""
     elementwise(e, node, lambda c, a, b: tirx.Select(scalars.widened(c, "bool"), a, b), node.args)
 
 
+@rule(aten._to_copy.default, aten.to.dtype)  # noqa: SLF001 (an operator's name)
 def to_dtype(e: Emitter, node: Any) -> None:
     """The value as another dtype; bool is whether it differs from zero."""
     source = node.args[0]

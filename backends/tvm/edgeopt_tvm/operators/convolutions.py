@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from tvm import te, tirx
 
 from edgeopt.ir import orders
 from edgeopt_tvm import kernels
 from edgeopt_tvm.operators.anchors import anchor_of
 from edgeopt_tvm.operators.padding import padded_source
+from edgeopt_tvm.rules import rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,9 +21,12 @@ if TYPE_CHECKING:
     from edgeopt_tvm.emitter import Emitter
     from edgeopt_tvm.operators.anchors import Anchor
 
-__all__ = ["convolution", "transposed_convolution"]
+__all__: list[str] = []
+
+aten = torch.ops.aten
 
 
+@rule(aten.conv1d.default, aten.conv2d.default)
 def convolution(e: Emitter, node: Any) -> None:
     """A convolution of one or two dimensions, grouped or not."""
     x, _, _, stride, padding, dilation, groups = node.args
@@ -63,6 +68,7 @@ def _weight(weight: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(weight.transpose(0, 2, 3, 1))
 
 
+@rule(aten.conv_transpose2d.input)
 def transposed_convolution(e: Emitter, node: Any) -> None:
     """A transposed convolution: zeros between the values, then a convolution of the turned weight."""
     x, _, _, stride, padding, extra, groups, dilation = node.args

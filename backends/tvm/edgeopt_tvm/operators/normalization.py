@@ -5,20 +5,25 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import torch
 from tvm import te, tirx
 
 from edgeopt.ir import orders
+from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import scalars
-from edgeopt_tvm.rules import NoRuleError
+from edgeopt_tvm.rules import rule
 
 if TYPE_CHECKING:
     from edgeopt_tvm.emitter import Emitter
     from edgeopt_tvm.grids import Grid
     from edgeopt_tvm.storage import Operand
 
-__all__ = ["group_norm", "layer_norm", "softmax", "softmax_of"]
+__all__ = ["softmax_of"]
+
+aten = torch.ops.aten
 
 
+@rule(aten.softmax.int)
 def softmax(e: Emitter, node: Any) -> None:
     """exp(x) over its sum along one axis."""
     if e.dtype(node) != "float32":
@@ -58,6 +63,7 @@ def softmax_of(
     return e.te("softmax", compute, data)
 
 
+@rule(aten.layer_norm.default)
 def layer_norm(e: Emitter, node: Any) -> None:
     """Mean 0 and variance 1 over the last axes, then weight and bias."""
     x, sizes, weight, bias, epsilon = (*node.args, *(None, None, 1e-5)[len(node.args) - 2 :])[:5]
@@ -73,6 +79,7 @@ def layer_norm(e: Emitter, node: Any) -> None:
     e.put(node, e.shaped(made, orders.stored_shape(value.shape, order)), order, e.grid(node))
 
 
+@rule(aten.group_norm.default)
 def group_norm(e: Emitter, node: Any) -> None:
     """Mean 0 and variance 1 over each group of channels, then weight and bias."""
     x, groups, weight, bias, epsilon = (*node.args, *(None, None, 1e-5)[len(node.args) - 2 :])[:5]

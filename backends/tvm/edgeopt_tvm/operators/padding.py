@@ -8,11 +8,12 @@ from tvm import tirx
 
 from edgeopt.ir import ops
 from edgeopt_tvm.operators.reading import moved
+from edgeopt_tvm.rules import rule
 
 if TYPE_CHECKING:
     from edgeopt_tvm.emitter import Emitter
 
-__all__ = ["pad", "padded_source"]
+__all__ = ["padded_source"]
 
 aten = ops.aten
 
@@ -20,6 +21,7 @@ Pads = list[tuple[int, int]]
 """Before and behind each axis."""
 
 
+@rule(aten.constant_pad_nd.default)
 def pad(e: Emitter, node: Any) -> None:
     """A constant around the value; what convolutions do by themselves is left to them."""
     if _is_left_out(e, node):

@@ -9,16 +9,19 @@ import torch
 from tvm import relax, te, tirx
 
 from edgeopt.ir import orders
+from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import scalars
 from edgeopt_tvm.operators.reductions import exact_mean
-from edgeopt_tvm.rules import NoRuleError
+from edgeopt_tvm.rules import rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgeopt_tvm.emitter import Emitter
 
-__all__ = ["avg_pool", "max_pool"]
+__all__: list[str] = []
+
+aten = torch.ops.aten
 
 
 def _pooled(  # noqa: PLR0913, PLR0917
@@ -87,6 +90,7 @@ def _is_cut(size: Any, out: Any, node: Any, dilation: Any) -> bool:
     return any(p > 0 or (o - 1) * s + (k - 1) * d + 1 - p > n for n, o, k, s, p, d in spans)
 
 
+@rule(aten.max_pool2d.default)
 def max_pool(e: Emitter, node: Any) -> None:
     """The largest of each window; of integers the largest integer."""
     value, goal, kind = e.value(node.args[0]), e.grid(node), e.dtype(node)
@@ -99,6 +103,7 @@ def max_pool(e: Emitter, node: Any) -> None:
     _pooled(e, node, node.args[4], te.max, lambda x: x, least, finish)
 
 
+@rule(aten.avg_pool2d.default)
 def avg_pool(e: Emitter, node: Any) -> None:
     """The mean of each window; padding counts where the model says so."""
     value, goal, kind = e.value(node.args[0]), e.grid(node), e.dtype(node)

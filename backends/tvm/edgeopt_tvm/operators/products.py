@@ -5,23 +5,28 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import torch
 from tvm import te, tirx
 
 from edgeopt.ir import orders
 from edgeopt.ir.masks import may_hide_rows
+from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import kernels, scalars
 from edgeopt_tvm.operators.anchors import anchor_of
 from edgeopt_tvm.operators.normalization import softmax_of
-from edgeopt_tvm.rules import NoRuleError
+from edgeopt_tvm.rules import rule
 
 if TYPE_CHECKING:
     from edgeopt.ir.orders import Shape
     from edgeopt_tvm.emitter import Emitter
     from edgeopt_tvm.values import Value
 
-__all__ = ["attention", "linear", "matmul"]
+__all__: list[str] = []
+
+aten = torch.ops.aten
 
 
+@rule(aten.linear.default)
 def linear(e: Emitter, node: Any) -> None:
     """X times the transposed weight, plus the bias."""
     anchor = anchor_of(e, node)
@@ -37,6 +42,7 @@ def linear(e: Emitter, node: Any) -> None:
     anchor.finish(e, sums, order)
 
 
+@rule(aten.matmul.default, aten.bmm.default)
 def matmul(e: Emitter, node: Any) -> None:
     """The product of the last two axes; those in front broadcast."""
     left, right = (e.value(a) for a in node.args[:2])
@@ -77,6 +83,7 @@ def _spread(e: Emitter, value: Value, batch: Shape) -> Any:
     return e.te("expand", compute, held)
 
 
+@rule(aten.scaled_dot_product_attention.default)
 def attention(e: Emitter, node: Any) -> None:
     """softmax(q k^T * scale + mask) v."""
     names = ("attn_mask", "dropout_p", "is_causal")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from tvm import te
 
 from edgeopt.ir import orders
 from edgeopt_tvm import scalars
+from edgeopt_tvm.rules import rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgeopt_tvm.emitter import Emitter
 
-__all__ = ["exact_mean", "largest", "mean", "smallest", "total"]
+__all__ = ["exact_mean"]
+
+aten = torch.ops.aten
 
 
 def _axes(node: Any, rank: int) -> list[int]:
@@ -63,6 +67,7 @@ def _reduced(
     e.put(node, made, order if keeps else orders.reduced(order, axes), e.grid(node))
 
 
+@rule(aten.mean.dim)
 def mean(e: Emitter, node: Any) -> None:
     """The mean along some axes; of integers it is exact, so that a tie stays one."""
     value, goal = e.value(node.args[0]), e.grid(node)
@@ -102,6 +107,6 @@ def _simple(combine: Callable[..., Any]) -> Any:
     return emit
 
 
-total = _simple(te.sum)
-largest = _simple(te.max)
-smallest = _simple(te.min)
+rule(aten.sum.dim_IntList)(_simple(te.sum))
+rule(aten.amax.default)(_simple(te.max))
+rule(aten.amin.default)(_simple(te.min))

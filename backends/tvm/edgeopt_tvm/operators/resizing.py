@@ -5,17 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from tvm import relax, te, tirx
 
 from edgeopt.ir import orders
 from edgeopt_tvm import scalars
+from edgeopt_tvm.rules import rule
 
 if TYPE_CHECKING:
     from edgeopt_tvm.emitter import Emitter
 
-__all__ = ["upsample_bilinear", "upsample_nearest"]
+__all__: list[str] = []
+
+aten = torch.ops.aten
 
 
+@rule(aten.upsample_nearest2d.vec)
 def upsample_nearest(e: Emitter, node: Any) -> None:
     """Resizes by repeating the nearest value."""
     value, shape, grid, kind = e.value(node.args[0]), e.shape(node), e.grid(node), e.dtype(node)
@@ -53,6 +58,7 @@ def _repeats(places: np.ndarray) -> int:
     return times if np.array_equal(places, np.arange(len(places)) // times) else 0
 
 
+@rule(aten.upsample_bilinear2d.vec)
 def upsample_bilinear(e: Emitter, node: Any) -> None:
     """Resizes by straight lines between the four nearest values."""
     value, shape, grid = e.value(node.args[0]), e.shape(node), e.grid(node)

@@ -2,46 +2,41 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
 import torch
 from tvm import relax, te, tirx
 
 from edgeopt.ir import orders
+from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import scalars
 from edgeopt_tvm.operators.reading import moved
-from edgeopt_tvm.rules import NoRuleError
+from edgeopt_tvm.rules import rule
 from edgeopt_tvm.values import Held, Value
 
 if TYPE_CHECKING:
     from edgeopt_tvm.emitter import Emitter
 
-__all__ = [
-    "alias",
-    "concatenate",
-    "embedding",
-    "expand",
-    "flip",
-    "index_select",
-    "part",
-    "permute",
-    "reshape",
-    "roll",
-    "slice_axis",
-]
+__all__: list[str] = []
+
+aten = torch.ops.aten
 
 
+@rule(operator.getitem)
 def part(e: Emitter, node: Any) -> None:
     """One of the values of a node that makes several."""
     source, index = node.args
     e.put_value(node, e.parts(source)[int(index)])
 
 
+@rule(aten.alias.default)
 def alias(e: Emitter, node: Any) -> None:
     """The value as it is."""
     e.put_value(node, e.value(node.args[0]))
 
 
+@rule(aten.reshape.default)
 def reshape(e: Emitter, node: Any) -> None:
     """The same values in another shape, where they are if memory allows it."""
     value, shape = e.value(node.args[0]), e.shape(node)
@@ -64,6 +59,7 @@ def _constant(value: Value, array: Any) -> Value:
     return Value(value.name, tuple(array.shape), value.dtype, array=array)
 
 
+@rule(aten.permute.default)
 def permute(e: Emitter, node: Any) -> None:
     """The axes in another order; memory stays as it is."""
     value, shape = e.value(node.args[0]), e.shape(node)
@@ -76,6 +72,7 @@ def permute(e: Emitter, node: Any) -> None:
     e.put_value(node, Value(node.name, shape, value.dtype, value.grid, [held]))
 
 
+@rule(aten.slice.Tensor)
 def slice_axis(e: Emitter, node: Any) -> None:
     """Every ``step``-th value of one axis."""
     _, axis, start, _, step = node.args
@@ -87,6 +84,7 @@ def slice_axis(e: Emitter, node: Any) -> None:
     moved(e, node, at)
 
 
+@rule(aten.expand.default)
 def expand(e: Emitter, node: Any) -> None:
     """Axes of length one repeated."""
     own, shape = e.shape(node.args[0]), e.shape(node)
@@ -98,6 +96,7 @@ def expand(e: Emitter, node: Any) -> None:
     moved(e, node, at)
 
 
+@rule(aten.roll.default)
 def roll(e: Emitter, node: Any) -> None:
     """Values that leave an axis at one end come back at the other."""
     _, shifts, axes = (*node.args, [])[:3]
@@ -118,6 +117,7 @@ def roll(e: Emitter, node: Any) -> None:
     moved(e, node, at)
 
 
+@rule(aten.flip.default)
 def flip(e: Emitter, node: Any) -> None:
     """Axes backwards."""
     shape = e.shape(node)
@@ -134,6 +134,7 @@ def _listed(value: Any) -> list[int]:
     return [int(value)] if isinstance(value, int) else [int(v) for v in value]
 
 
+@rule(aten.cat.default)
 def concatenate(e: Emitter, node: Any) -> None:
     """Several values one behind another; torch drops those of shape (0,)."""
     shape = e.shape(node)
@@ -169,11 +170,13 @@ def _choose(index: Any, end: int, before: Any, behind: Any) -> Any:
     return tirx.if_then_else(index < end, before, behind)
 
 
+@rule(aten.embedding.default)
 def embedding(e: Emitter, node: Any) -> None:
     """Rows of a table."""
     _rows(e, node, node.args[0], 0, node.args[1])
 
 
+@rule(aten.index_select.default)
 def index_select(e: Emitter, node: Any) -> None:
     """Chosen slices of one axis."""
     source, axis, index = node.args

@@ -85,7 +85,7 @@ def test_networks_compute_what_the_reference_does(name, precision, arch, tmp_pat
     target = find_target(f"generic-{arch}")
     bare = msgspec.structs.replace(target, os=msgspec.structs.replace(target.os, python=""))
     program = program_of(name, precision)
-    artifact = TVMBackend().compile(program, bare, CompileOptions())
+    artifact = TVMBackend().compile(TVMBackend().lower(program, bare), CompileOptions())
     assert (artifact.entry, list(artifact.files)) == ("run", ["run"])
     (tmp_path / "run").write_bytes(artifact.files["run"])
     (tmp_path / "run").chmod(0o755)

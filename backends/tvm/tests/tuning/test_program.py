@@ -28,7 +28,7 @@ def test_a_tuned_program_computes_the_same(program, tmp_path):
     assert report.failures == {}
     assert sum(k.count for k in report.kernels) >= 4
     assert report.best_ms <= report.default_ms
-    artifact = backend.compile(program, target, CompileOptions(tuning_database=path))
+    artifact = backend.compile(backend.lower(program, target), CompileOptions(tuning_database=path))
     gained = sum(k.best_ms < k.default_ms for k in report.kernels)
     assert artifact.metadata["tuned"] >= gained
     runner, reference = backend.load(artifact, threads=1), ReferenceRunner(program)
@@ -41,4 +41,4 @@ def test_a_tuned_program_computes_the_same(program, tmp_path):
 def test_a_database_that_is_not_there_is_refused(program, tmp_path):
     options = CompileOptions(tuning_database=str(tmp_path / "missing.sqlite"))
     with pytest.raises(InputError, match="no tuning database"):
-        TVMBackend().compile(program, find_target("host"), options)
+        TVMBackend().compile(TVMBackend().lower(program, find_target("host")), options)

@@ -6,10 +6,14 @@ import hashlib
 import json
 import os
 import platform
+import stat
 import sys
 import time
 import types
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "INSTALL",
@@ -25,7 +29,9 @@ __all__ = [
     "installed",
     "load_manifest",
     "load_model",
+    "open_plain",
     "runs_from",
+    "shown",
 ]
 
 SCHEMA_VERSION = 1
@@ -54,7 +60,7 @@ def load_manifest(root: str) -> dict[str, Any]:
     """Returns the manifest, its version and its own digest checked."""
     path = os.path.join(root, "manifest.json")
     try:
-        with open(path, "rb") as stream:
+        with open_plain(path) as stream:
             raw = stream.read(MAX_MANIFEST_BYTES + 1)
         manifest: dict[str, Any] = json.loads(raw)
         version = manifest["schema_version"]
@@ -66,7 +72,98 @@ def load_manifest(root: str) -> dict[str, Any]:
         raise Stop(WRONG, f"manifest.json: schema version {version}; run.py reads {SCHEMA_VERSION}")
     if not whole:
         raise Stop(WRONG, "manifest.json: its content does not match its digest", "copy it again")
+    fault = _fault(manifest)
+    if fault:
+        raise Stop(WRONG, f"manifest.json: breaks the schema: {fault}", "copy it again")
     return manifest
+
+
+def open_plain(path: str) -> Any:
+    """Returns the plain file at ``path``, opened; links, pipes and devices raise OSError."""
+    flags = os.O_RDONLY
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):  # a pipe must not block
+        flags |= getattr(os, name, 0)
+    stream = os.fdopen(os.open(path, flags), "rb")
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise OSError("not a plain file")
+    return stream
+
+
+_KINDS = {
+    "name": str,
+    "backend": str,
+    "precision": str,
+    "entry": str,
+    "size_bytes": int,
+    "metadata": dict,
+    "target": dict,
+    "signature": dict,
+    "files": dict,
+    "requirements": list,
+    "pythons": list,
+}
+
+
+def _fault(manifest: dict[str, Any]) -> str:
+    """Returns which field is missing or of another type; '' where none is."""
+    return next(filter(None, _faults(manifest)), "")
+
+
+def _faults(manifest: dict[str, Any]) -> Iterator[str]:
+    wrong = [name for name, kind in _KINDS.items() if not isinstance(manifest.get(name), kind)]
+    yield from wrong
+    if wrong:
+        return
+    for name in ("name", "title"):
+        if not isinstance(manifest["target"].get(name), str):
+            yield f"target.{name}"
+    for side in ("inputs", "outputs"):
+        specs = manifest["signature"].get(side)
+        if not isinstance(specs, list) or not all(map(_is_tensor, specs)):
+            yield f"signature.{side}"
+    for name, entry in manifest["files"].items():
+        if not _is_inside(name) or not _is_entry(entry):
+            yield f"files.{name}"
+    for name in ("entry", "labels", "report"):
+        if manifest.get(name) is not None and manifest[name] not in manifest["files"]:
+            yield name
+    yield _golden_fault(manifest)
+
+
+def _is_entry(entry: Any) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    return isinstance(entry.get("size_bytes"), int) and isinstance(entry.get("sha256"), str)
+
+
+def _golden_fault(manifest: dict[str, Any]) -> str:
+    golden = manifest.get("golden")
+    if golden is None:
+        return ""
+    if not isinstance(golden, dict) or not isinstance(golden.get("tolerances"), list):
+        return "golden"
+    if not isinstance(golden.get("samples"), list):
+        return "golden.samples"
+    for sample in golden["samples"]:
+        for side in ("inputs", "outputs"):
+            names = sample.get(side) if isinstance(sample, dict) else None
+            if not isinstance(names, list) or not all(name in manifest["files"] for name in names):
+                return "golden.samples"
+    return ""
+
+
+def _is_tensor(spec: Any) -> bool:
+    if not isinstance(spec, dict) or not isinstance(spec.get("shape"), list):
+        return False
+    texts = isinstance(spec.get("name"), str) and isinstance(spec.get("dtype"), str)
+    return texts and all(isinstance(size, int) and size >= 0 for size in spec["shape"])
+
+
+def _is_inside(name: str) -> bool:
+    """Returns whether a file's name stays in the bundle."""
+    parts = name.split("/")
+    return "\\" not in name and ":" not in name and not {"", ".", ".."} & set(parts)
 
 
 def digest(content: bytes) -> str:
@@ -79,7 +176,11 @@ def check_file(root: str, manifest: dict[str, Any], name: str) -> None:
     path, entry = os.path.join(root, *name.split("/")), manifest["files"][name]
     hasher, size = hashlib.sha256(), 0
     try:
-        with open(path, "rb") as stream:
+        with open_plain(path) as stream:
+            there = os.fstat(stream.fileno()).st_size
+            if there != entry["size_bytes"]:  # before any of it is read
+                what = f"{name}: {there} bytes, expected {entry['size_bytes']}"
+                raise Stop(WRONG, what, "copy it again")
             for block in iter(lambda: stream.read(1 << 20), b""):
                 hasher.update(block)
                 size += len(block)
@@ -101,6 +202,16 @@ def check_extra(root: str, manifest: dict[str, Any]) -> None:
                 raise Stop(WRONG, f"{path}: not in the manifest", "remove it")
 
 
+def check_modules(root: str, manifest: dict[str, Any]) -> None:
+    """Raises Stop for a file that could stand in for a module, and that the manifest lacks."""
+    for room in ("lib", "edgeopt_runner"):  # lib comes first on the path, the bundle itself last
+        for folder, _, names in os.walk(os.path.join(root, room)):
+            for name in names:
+                path = os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/")
+                if path not in manifest["files"]:
+                    raise Stop(WRONG, f"{path}: not in the manifest, and could run", "remove it")
+
+
 def runs_from(name: str) -> bool:
     """Returns whether the file takes part in a run (the others are records)."""
     records = ("golden/", "lib/wheels/")
@@ -110,6 +221,7 @@ def runs_from(name: str) -> bool:
 def load_model(root: str, manifest: dict[str, Any], threads: int) -> tuple[Any, dict[str, int]]:
     """Returns the model and how long import and load took, in ns."""
     path = os.path.join(root, "runtime.py")
+    check_modules(root, manifest)
     sys.dont_write_bytecode = True  # a bundle stays as it was written
     sys.path.insert(0, os.path.join(root, "lib"))
     module = types.ModuleType("runtime")
@@ -118,7 +230,7 @@ def load_model(root: str, manifest: dict[str, Any], threads: int) -> tuple[Any, 
     entry = os.path.join(root, *manifest["entry"].split("/"))
     started = time.perf_counter_ns()
     try:
-        with open(path, "rb") as stream:
+        with open_plain(path) as stream:
             exec(compile(stream.read(), path, "exec"), module.__dict__)  # noqa: S102 (checked)
         imported = time.perf_counter_ns()
         model = module.Model(entry, manifest["metadata"], threads)
@@ -155,3 +267,8 @@ def installed(manifest: dict[str, Any]) -> dict[str, dict[str, str]]:
             version = ""
         found[name] = {"wanted": wanted, "installed": version}
     return found
+
+
+def shown(text: Any) -> str:
+    """Returns ``text`` as a terminal may have it: what is no letter, as its escape."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(text))

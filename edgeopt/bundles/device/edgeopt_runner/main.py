@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from typing import Any
 
-from .bundle import INSTALL, MISSING, OK, USAGE, Stop, check_file, load_manifest, runs_from
+from .bundle import INSTALL, MISSING, OK, USAGE, Stop, check_file, load_manifest, runs_from, shown
 
 __all__ = ["main"]
 
@@ -21,13 +22,20 @@ def main(argv: list[str] | None = None, *, root: str, doc: str = "") -> int:
         doc: What ``--help`` prints: a first line, and examples.
     """
     args = _parse(argv, doc)
+    if hasattr(sys.stdout, "reconfigure"):  # a terminal that knows ASCII only gets escapes
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return _act(args, root)
+        code = _act(args, root)
+        sys.stdout.flush()
     except Stop as stop:
-        print(f"run.py: {stop.what}", file=sys.stderr)
+        print(f"run.py: {shown(stop.what)}", file=sys.stderr)
         if stop.hint:
-            print(f"  -> {stop.hint}", file=sys.stderr)
+            print(f"  -> {shown(stop.hint)}", file=sys.stderr)
         return stop.code
+    except BrokenPipeError:  # the reader went away, as in `run.py --info | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    return code
 
 
 def _act(args: argparse.Namespace, root: str) -> int:
@@ -124,7 +132,7 @@ def _info(manifest: dict[str, Any]) -> str:
         ("size", f"{manifest['size_bytes']} bytes"),
         ("digest", manifest["digest"]),
     ]
-    return "\n".join(f"{key:9}{value}" for key, value in rows)
+    return "\n".join(f"{key:9}{shown(value)}" for key, value in rows)
 
 
 def _tensor(spec: dict[str, Any]) -> str:

@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edgeopt.data.binder import check_arrays
-from edgeopt.errors import InputError
+from edgeopt.data.binder import check_arrays, check_finite
+from edgeopt.errors import DeviceError, InputError, PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
 
     from edgeopt.contracts import Artifact
 
-__all__ = ["DeviceModel", "LocalRunner", "unpacked"]
+__all__ = ["DeviceModel", "LocalRunner", "load_artifact", "unpacked"]
 
 
 class DeviceModel(Protocol):
@@ -30,6 +30,39 @@ class DeviceModel(Protocol):
     def facts(self) -> dict[str, Any]:
         """Returns the runtime's name and version."""
         ...
+
+
+def load_artifact(
+    artifact: Artifact,
+    device_model: Callable[[], Callable[[str, dict[str, Any], int], DeviceModel]],
+    threads: int,
+    *,
+    runtime: str,
+    install: str,
+) -> LocalRunner:
+    """Returns a runner of ``artifact``.
+
+    Args:
+        artifact: What to load.
+        device_model: Imports and returns ``Model`` of the device's runtime.
+        threads: Threads to use; 0 leaves it to the runtime.
+        runtime: What a person calls the runtime.
+        install: What to type where it is missing.
+
+    Raises:
+        PluginError: The runtime is not installed.
+        DeviceError: The runtime here cannot load the model.
+    """
+    with unpacked(artifact) as path:
+        try:
+            model = device_model()(path, artifact.metadata, threads)
+        except ImportError as error:
+            raise PluginError(f"{runtime} is not installed", hint=install) from error
+        except (OSError, RuntimeError, ValueError) as error:
+            raise DeviceError(
+                f"{runtime} here cannot load it: {error}", where=f"artefact for {artifact.target}"
+            ) from error
+    return LocalRunner(artifact, model)
 
 
 @contextmanager
@@ -59,11 +92,14 @@ class LocalRunner:
         """Returns the outputs in the float model's shapes and dtypes.
 
         Raises:
-            InputError: An input does not fit, or the runner is closed.
+            InputError: An input does not fit, holds NaN or an infinity that int8 cannot show, or
+                the runner is closed.
         """
         if self._model is None:
             raise InputError("the runner is closed")
         check_arrays(self._artifact.signature, inputs)
+        if self._artifact.precision.startswith("int8"):
+            check_finite(self._artifact.signature, inputs)
         results = tuple(self._model(*inputs))
         return results if len(results) > 1 else results[0]
 

@@ -1,0 +1,131 @@
+"""What values are stored in: storage types and the precisions that are made of them, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = [
+    "FLOAT16",
+    "FLOAT32",
+    "INT8",
+    "INT16",
+    "INT32",
+    "STORAGE_TYPES",
+    "UINT8",
+    "Precision",
+    "StorageType",
+    "storage_type",
+]
+
+
+@dataclass(frozen=True)
+class StorageType:
+    """What one value is stored in.
+
+    Attributes:
+        name: For example ``int8``: as torch and numpy call it, where they have it.
+        bits: Bits of one value.
+        signed: Whether it holds numbers below zero.
+        floating: Whether it is a floating type; else it holds integers.
+        per_byte: How many values share a byte (packing); 1 where one takes a byte or more.
+    """
+
+    name: str
+    bits: int
+    signed: bool = True
+    floating: bool = False
+    per_byte: int = 1
+
+    @property
+    def lowest(self) -> int:
+        """The lowest integer."""
+        return self.limits()[0]
+
+    @property
+    def highest(self) -> int:
+        """The highest integer."""
+        return self.limits()[1]
+
+    @property
+    def steps(self) -> int:
+        """Steps from the lowest to the highest integer: 255 of 8 bits."""
+        return self.highest - self.lowest
+
+    def limits(self, bits: int | None = None, *, narrow: bool = False) -> tuple[int, int]:
+        """Returns the lowest and the highest integer.
+
+        Args:
+            bits: Bits that are used, where those are fewer than it has.
+            narrow: Whether the lowest is left out, so that the range is symmetric (weights).
+        """
+        bits = self.bits if bits is None else bits
+        if not self.signed:
+            return 0, 2**bits - 1
+        return -(2 ** (bits - 1)) + narrow, 2 ** (bits - 1) - 1
+
+    def bytes_for(self, count: int) -> int:
+        """Returns the bytes that ``count`` values take, packed."""
+        return -(-count // self.per_byte) if self.per_byte > 1 else count * (-(-self.bits // 8))
+
+    def __str__(self) -> str:
+        return self.name
+
+
+INT8 = StorageType("int8", 8)
+UINT8 = StorageType("uint8", 8, signed=False)
+INT16 = StorageType("int16", 16)
+INT32 = StorageType("int32", 32)
+FLOAT16 = StorageType("float16", 16, floating=True)
+FLOAT32 = StorageType("float32", 32, floating=True)
+
+STORAGE_TYPES: dict[str, StorageType] = {
+    one.name: one for one in (INT8, UINT8, INT16, INT32, FLOAT16, FLOAT32)
+}
+"""Name to storage type; those of fewer bits come with the kernels that read them."""
+
+
+def storage_type(name: str | StorageType) -> StorageType:
+    """Returns the storage type called ``name``.
+
+    Raises:
+        KeyError: There is none.
+    """
+    return name if isinstance(name, StorageType) else STORAGE_TYPES[name]
+
+
+class Precision(StrEnum):
+    """What weights and activations are stored in; a string, so that it is read and written as one.
+
+    ``Precision("int8") == "int8"``.
+    """
+
+    INT8 = "int8"
+    INT8_DYNAMIC = "int8-dynamic"
+    FLOAT16 = "float16"
+    FLOAT32 = "float32"
+
+    @property
+    def weight_type(self) -> StorageType:
+        """What weights are stored in."""
+        return storage_type(self.value.removesuffix("-dynamic"))
+
+    @property
+    def activation_type(self) -> StorageType:
+        """What activations are stored in."""
+        return INT8 if self is Precision.INT8 else FLOAT32
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether kernels run on integers: weights and activations are both quantized."""
+        return not self.activation_type.floating
+
+    @property
+    def has_integer_weights(self) -> bool:
+        """Whether weights are integers, whatever activations are."""
+        return not self.weight_type.floating
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether ranges of activations must be found on data."""
+        return self.is_integer

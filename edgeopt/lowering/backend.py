@@ -1,0 +1,172 @@
+"""A backend that writes programs operator by operator: all of it that no toolchain makes different."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from importlib import metadata
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from edgeopt.contracts import Artifact, Lowered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from edgeopt.contracts import (
+        DeviceRuntime,
+        Progress,
+        Runner,
+        SupportReport,
+        Target,
+    )
+    from edgeopt.ir import Program
+    from edgeopt.lowering.emitter import Emitter
+    from edgeopt.lowering.runner import DeviceModel
+    from edgeopt.options import CompileOptions
+
+__all__ = ["ModelFiles", "RuleBackend"]
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model as the toolchain stores it; the attributes are those of `edgeopt.contracts.Artifact`."""
+
+    entry: str
+    files: dict[str, bytes]
+    metadata: dict[str, Any] = field(default_factory=dict)
+    operators: Mapping[str, int] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+
+
+class RuleBackend(ABC):
+    """The backend of a toolchain with an `Emitter`. Constructing it imports nothing heavy.
+
+    Attributes:
+        name: The name users write.
+        runtime: What a person calls the runtime.
+        distribution: The package that this backend comes in.
+        toolchain: Distribution to module of what must be installed.
+    """
+
+    name: ClassVar[str]
+    runtime: ClassVar[str]
+    distribution: ClassVar[str]
+    toolchain: ClassVar[Mapping[str, str]]
+
+    # -- what a backend gives -------------------------------------------------------------------
+
+    @abstractmethod
+    def emitter(self, program: Program, target: Target) -> Emitter:
+        """Returns an emitter for ``program``, which has been through the target passes."""
+
+    @abstractmethod
+    def write(
+        self, lowered: Lowered, options: CompileOptions, progress: Progress | None = None
+    ) -> ModelFiles:
+        """Returns the files of ``lowered``, whose ``model`` is the emitter after its run.
+
+        A second call with the same arguments gives the same bytes.
+
+        Raises:
+            CompileError: The toolchain failed.
+        """
+
+    @abstractmethod
+    def device_model(self) -> Callable[[str, dict[str, Any], int], DeviceModel]:
+        """Returns ``Model`` of the runtime that goes onto the device."""
+
+    @abstractmethod
+    def device_runtime(self, target: Target) -> DeviceRuntime:
+        """Returns what must be on the device, with versions that exist for its CPU and Python.
+
+        Raises:
+            TargetError: No runtime exists for that device.
+        """
+
+    def precisions(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
+        """Returns all precisions, int8 first."""
+        return ("int8", "int8-dynamic", "float16", "float32")
+
+    def passes(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
+        """Returns the names of the target passes: none, where all canonical operators are written."""
+        return ()
+
+    # -- the contract ---------------------------------------------------------------------------
+
+    def available(self) -> str | None:
+        """Returns None where the toolchain is installed, else what to type."""
+        missing = [name for name, module in self.toolchain.items() if find_spec(module) is None]
+        return f"pip install {' '.join(missing)}" if missing else None
+
+    def versions(self) -> dict[str, str]:
+        """Returns name and version of each distribution of the toolchain that is installed."""
+        return _versions(self.toolchain)
+
+    def lower(self, program: Program, target: Target, progress: Progress | None = None) -> Lowered:
+        """Returns ``program`` as it is written for ``target``, with a verdict for each node."""
+        from edgeopt.lowering.support import support_report  # noqa: PLC0415 (imports torch)
+        from edgeopt.passes import run_passes  # noqa: PLC0415 (imports torch)
+
+        emitter = self.emitter(run_passes(program, self.passes(target)), target)
+        emitter.run(progress)
+        report = support_report(emitter, program, target, backend=self.name)
+        return Lowered(emitter.program, target, report, emitter)
+
+    def support(self, program: Program, target: Target) -> SupportReport:
+        """Returns one verdict for each node of ``program``: of `lower`, for those who only ask."""
+        return self.lower(program, target).support
+
+    def compile(
+        self, lowered: Lowered, options: CompileOptions, progress: Progress | None = None
+    ) -> Artifact:
+        """Returns the artefact of ``lowered``, which `lower` has made.
+
+        Raises:
+            UnsupportedError: A node cannot be run; carries the report.
+            CompileError: The toolchain failed.
+        """
+        from edgeopt.lowering.support import require_supported  # noqa: PLC0415 (keeps it light)
+
+        require_supported(lowered.support)
+        model = self.write(lowered, options, progress)
+        program = lowered.program
+        return Artifact(
+            backend=self.name,
+            target=lowered.target.name,
+            precision=program.precision,
+            signature=program.signature,
+            files=model.files,
+            entry=model.entry,
+            metadata=model.metadata,
+            program_digest=program.digest,
+            tools=_versions((self.distribution, *self.toolchain)),
+            operators=dict(sorted(model.operators.items())),
+            origins=model.origins,
+        )
+
+    def load(self, artifact: Artifact, *, threads: int = 0) -> Runner:
+        """Returns a runner of ``artifact`` on this machine, by the code that runs on the device.
+
+        Raises:
+            PluginError: The runtime is not installed here.
+            DeviceError: The artefact is for another kind of machine, or cannot be loaded.
+        """
+        from edgeopt.lowering.runner import load_artifact  # noqa: PLC0415 (imports numpy)
+
+        return load_artifact(
+            artifact, self.device_model, threads, runtime=self.runtime, install=self._install()
+        )
+
+    def _install(self) -> str:
+        return self.available() or f"pip install --force-reinstall {' '.join(self.toolchain)}"
+
+
+def _versions(distributions: Any) -> dict[str, str]:
+    found = {}
+    for name in distributions:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

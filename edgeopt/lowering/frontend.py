@@ -1,0 +1,134 @@
+"""Writes single operators through a toolchain's own importer of torch programs.
+
+A toolchain's importer knows many operators that a backend has no rule for. It is given a program of
+one operator; what it makes of that becomes part of the model. Equal operators are imported once.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import torch
+
+from edgeopt.errors import EdgeoptError
+from edgeopt.lowering.rule_table import NoRuleError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from torch.export import ExportedProgram
+
+    from edgeopt.ir import Program
+
+__all__ = ["OperatorImporter", "SingleOperator", "operator_key"]
+
+T = TypeVar("T")
+"""What a toolchain's importer makes."""
+
+
+class SingleOperator(torch.nn.Module):
+    """A module that calls one operator; constants of the program are its buffers.
+
+    Args:
+        program: Where the operator is.
+        node: The call.
+
+    Attributes:
+        inputs: The nodes whose values it takes, in order, each once.
+    """
+
+    def __init__(self, program: Program, node: torch.fx.Node) -> None:
+        super().__init__()
+        self._node = node
+        self.inputs = [n for n in node.all_input_nodes if n.name not in program.constants]
+        self._constants = [n for n in node.all_input_nodes if n.name in program.constants]
+        for value in self._constants:
+            self.register_buffer(f"constant_{value.name}", program.constants[value.name])
+        self.eval()
+
+    def forward(self, *values: torch.Tensor) -> Any:
+        """Returns what the operator makes of ``values``, one for each of `inputs`."""
+        known = dict(zip(self.inputs, values, strict=True))
+        known |= {v: getattr(self, f"constant_{v.name}") for v in self._constants}
+        args, kwargs = torch.fx.node.map_arg((self._node.args, self._node.kwargs), known.get)
+        return self._node.target(*args, **kwargs)  # type: ignore[operator]
+
+    def examples(
+        self, make: Callable[[list[int]], torch.Tensor] = torch.zeros
+    ) -> tuple[torch.Tensor, ...]:
+        """Returns a tensor for each of `inputs`: of its shape by ``make``, as its dtype."""
+        held = (n.meta["val"] for n in self.inputs)
+        return tuple(make([int(d) for d in v.shape]).to(v.dtype) for v in held)
+
+    def exported(self) -> ExportedProgram:
+        """Returns it as the program that importers read."""
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            return torch.export.export(self, self.examples(), strict=False)
+
+
+class OperatorImporter(Generic[T]):
+    """Imports operators, equal ones once: same overload, arguments, shapes, dtypes and constants.
+
+    Args:
+        toolchain: What a person calls it, for reasons.
+        convert: From a single operator to what the importer makes of it; whatever it raises means
+            that the importer cannot.
+    """
+
+    def __init__(self, toolchain: str, convert: Callable[[SingleOperator], T]) -> None:
+        self._toolchain, self._convert = toolchain, convert
+        self._known: dict[Hashable, T | NoRuleError] = {}
+
+    def __call__(self, program: Program, node: torch.fx.Node) -> tuple[T, list[torch.fx.Node]]:
+        """Returns what the importer makes of ``node``, and the nodes whose values that takes.
+
+        Raises:
+            NoRuleError: It cannot.
+        """
+        operator = SingleOperator(program, node)
+        key = operator_key(program, node)
+        if key not in self._known:
+            self._known[key] = self._imported(operator)
+        found = self._known[key]
+        if isinstance(found, NoRuleError):
+            raise NoRuleError(str(found))
+        return found, operator.inputs
+
+    def _imported(self, operator: SingleOperator) -> T | NoRuleError:
+        try:
+            with warnings.catch_warnings(), torch.no_grad():
+                warnings.simplefilter("ignore")
+                return self._convert(operator)
+        except NoRuleError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 (torch and toolchains raise errors of any type)
+            return NoRuleError(f"{self._toolchain} has no rule for it: {_reason(error)}")
+
+
+def operator_key(program: Program, node: torch.fx.Node) -> Hashable:
+    """Returns what equal operators of one program have in common.
+
+    An input counts by its place among the operator's inputs, its shape and its dtype; a constant by
+    its name.
+    """
+    places = {value: place for place, value in enumerate(node.all_input_nodes)}
+
+    def described(value: torch.fx.Node) -> Any:
+        if value.name in program.constants:
+            return ("constant", value.name)
+        held = value.meta["val"]
+        return ("input", places[value], tuple(held.shape), held.dtype)
+
+    arguments = torch.fx.node.map_arg((node.args, node.kwargs), described)
+    return (node.target, repr(arguments))
+
+
+def _reason(error: Exception) -> str:
+    """Returns the line of ``error`` that says most: importers write whole pages."""
+    said = error.what if isinstance(error, EdgeoptError) else str(error)
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    marks = ("No conversion rule", "conversion is failed", "nsupported")
+    named = [line for line in lines if any(mark in line for mark in marks)]
+    return (named[:1] or lines[-1:] or [type(error).__name__])[0]

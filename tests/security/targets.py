@@ -1,0 +1,328 @@
+"""What is tried with damaged input: each reader, an honest input of its own, and how it is damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import mutate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class Target:
+    """One reader.
+
+    Attributes:
+        name: What it reads.
+        honest: An input that it takes.
+        read: Takes an input; raises what it raises.
+        damage: Takes a `random.Random` and the honest input; returns another.
+    """
+
+    name: str
+    honest: bytes
+    read: Callable[[bytes], Any]
+    damage: Callable[[Any, bytes], bytes]
+
+
+def targets(room):
+    """Returns all readers; they work in the folder ``room``."""
+    os.environ["XDG_CONFIG_HOME"] = str(room / "config")
+    return [*texts(room), *answers(room), *arrays(room), *models(room), *folders(room)]
+
+
+def from_file(room, name, read):
+    """Returns a reader of bytes that lays them into a file first."""
+
+    def call(content):
+        path = room / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return read(path)
+
+    return call
+
+
+def texts(room):
+    from importlib import resources
+
+    import msgspec
+
+    from edgeopt.boundary import convert, decode_json
+    from edgeopt.devices.registry import known_devices
+    from edgeopt.measure.history import changes, read_history
+    from edgeopt.recipes import builtin_text
+    from edgeopt.recipes.recipe import read_recipe
+    from edgeopt.registry.descriptor import read_descriptor
+    from edgeopt.searching.configuration import Configuration
+    from edgeopt.searching.trials import Measured
+    from edgeopt.tuning.exchange import HEADER, read_records
+    from edgeopt.tuning.record import Key, Record
+
+    board = (resources.files("edgeopt_targets") / "descriptors" / "rpi4.toml").read_bytes()
+    known = b'[devices."kitchen pi"]\ndevice = "ssh://pi@host"\ntarget = "rpi4"\nnotes = "on the shelf"\n'
+    key = Key("tvm", json.dumps({"arch": "x86_64", "cores": 2}), "1", "ab" * 32)
+    trials = [Record(key, json.dumps({"tile": i}), "ok", 1e-3, 1.2, "conv") for i in range(4)]
+    lines = [json.dumps(HEADER).encode(), *map(msgspec.json.encode, trials)]
+    row = msgspec.json.encode({"one": Configuration("tflite", "int8"), "all": Measured(0.9, 10)})
+
+    def study(content):
+        plain = decode_json(content, dict[str, Any], where="a row")
+        configuration = convert(plain.get("one"), Configuration, where="a row")
+        return configuration.digest, convert(plain.get("all"), Measured, where="a row")
+
+    def past(path):
+        records, _ = read_history(path)
+        return changes(records)
+
+    devices = from_file(room, "config/edgeopt/devices.toml", lambda _: known_devices())
+    record = msgspec.json.encode(history_record()) + b"\n"
+    return [
+        Target("target", board, from_file(room, "board.toml", read_descriptor), mutate.any_toml),
+        Target(
+            "recipe",
+            builtin_text("cnn").encode(),
+            from_file(room, "r.toml", read_recipe),
+            mutate.any_toml,
+        ),
+        Target("device registry", known, devices, mutate.any_toml),
+        Target("history", record * 3, from_file(room, "h.jsonl", past), mutate.text),
+        Target(
+            "tuning export",
+            b"\n".join(lines),
+            from_file(room, "t.jsonl", read_records),
+            mutate.text,
+        ),
+        Target("study row", row, study, mutate.any_json),
+    ]
+
+
+def history_record():
+    from edgeopt.measure.record import Record
+    from edgeopt.measure.statistics import summarize
+
+    latency = summarize([1_000_000 + i for i in range(30)])
+    names = dict.fromkeys(("model", "target", "backend", "precision", "device"), "a")
+    facts = {"digest": "d", "program": "p", "edgeopt": "0", "threads": 1, "stable": True}
+    times = dict.fromkeys(("load_ms", "first_inference_ms", "peak_memory_mb", "energy_mj"), 1.0)
+    return Record(**names, **facts, **times, latency=latency, unix_s=1)
+
+
+def toy_bundle(room, name="toy"):
+    from edgeopt.bundles import read_bundle, write_bundle
+    from edgeopt.testing.toy import toy_artifact, toy_golden, toy_runtime, toy_target
+
+    path = room / name
+    if path.exists():
+        return read_bundle(path)
+    artifact = toy_artifact()
+    parts = {"golden": toy_golden(artifact), "report": {"latency_ms": 1.5}}
+    return write_bundle(artifact, toy_runtime(), toy_target(), path=path, **parts)
+
+
+def answers(room):
+    """What devices say."""
+    import msgspec
+    import numpy as np
+
+    from edgeopt.bundles.npy import write_npz
+    from edgeopt.devices.lock import _busy
+    from edgeopt.measure.on_device import _check_outputs, _read_outputs
+    from edgeopt.measure.operators import OperatorProfile
+    from edgeopt.measure.profile import Profile
+    from edgeopt.measure.record import Saved, load_saved
+
+    bundle = toy_bundle(room)
+    command = [sys.executable, str(bundle.path / "run.py"), "--benchmark", "--runs", "20"]
+    said = subprocess.run(command, check=True, capture_output=True).stdout
+    plain = json.loads(said)
+    told = {k: plain[k] for k in ("inputs", "threads", "runtime", "device", "before", "after")}
+    steps = [{"name": "q", "kind": "Quantize", "layers": ["c"]}, {"name": "c", "kind": "Conv"}]
+    times = {"steps_ns": [[1.0, 2.0]] * 2, "model_ns": [10, 11], "statistic": "mean"}
+    times |= {"profiled_ns": [3.0, 3.1], "profiled_sum_ns": [2.9, 3.0]}
+    profile = {"bundle": "toy", "digest": bundle.digest, "steps": steps, **told, **times}
+    made = Profile.from_json(said, device="pi", emulated=False)
+    saved = msgspec.json.encode(Saved(history_record(), made))
+    specs = bundle.manifest.signature.outputs
+    outputs = write_npz({s.name: np.zeros((3, *s.shape), s.dtype) for s in specs})
+
+    def operators(content):
+        return str(OperatorProfile.from_json(content, device="pi", bundle=bundle).to_dict())
+
+    def benchmark(content):
+        found = Profile.from_json(content, device="pi", emulated=False)
+        return str(found), found.to_dict()
+
+    def returned(path):
+        found = _read_outputs(path, specs, [np.zeros(3)])
+        _check_outputs(found, specs, 3)
+
+    holder = b'{"user": "a", "host": "b", "pid": 1, "since": "now"}\n'
+    return [
+        Target("benchmark of a device", said, benchmark, mutate.any_json),
+        Target("operators of a device", json.dumps(profile).encode(), operators, mutate.any_json),
+        Target("saved profile", saved, from_file(room, "s.json", load_saved), mutate.any_json),
+        Target("outputs of a device", outputs, from_file(room, "o.npz", returned), mutate.any_zip),
+        Target(
+            "lock of a device",
+            holder,
+            lambda c: _busy("pi", c.decode("latin-1"), 1.0),
+            mutate.any_json,
+        ),
+    ]
+
+
+def arrays(room):
+    import io
+
+    import numpy as np
+
+    from edgeopt.bundles.npy import read_npy, write_npy, write_npz
+    from edgeopt.cli.running import _arrays
+    from edgeopt.cli.sources import load_data
+
+    array = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, a=array, b=array > 1)
+    data = lambda path: list(load_data(str(path)))  # noqa: E731
+    return [
+        Target("golden array", write_npy(array), lambda c: read_npy(c, "golden"), mutate.binary),
+        Target("npy of a user", write_npy(array), from_file(room, "a.npy", data), mutate.binary),
+        Target(
+            "npz of a user", write_npz({"a": array}), from_file(room, "a.npz", data), mutate.any_zip
+        ),
+        Target(
+            "packed npz",
+            packed.getvalue(),
+            from_file(room, "p.npz", lambda p: _arrays(p, "x")),
+            mutate.binary,
+        ),
+    ]
+
+
+def models(room):
+    import torch
+
+    from edgeopt.bundles import read_bundle
+    from edgeopt.bundles.manifest import decode_manifest
+    from edgeopt.cli.sources import load_model
+    from edgeopt.ir import capture_module, decode_program, save_program
+
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU()).eval()
+    x = torch.randn(1, 4)
+    torch.export.save(torch.export.export(model, (x,)), room / "honest.pt2")
+    archive = save_program(capture_module(model, x), room / "honest.zip").read_bytes()
+    bundle = toy_bundle(room)
+    manifest = (bundle.path / "manifest.json").read_bytes()
+
+    def sealed(random, content):
+        """Damages a manifest and makes its digest fit."""
+        try:
+            plain = {**json.loads(mutate.tree(random, content)), "digest": ""}
+            plain["digest"] = hashlib.sha256(canonical(plain)).hexdigest()
+            return canonical(plain)
+        except (TypeError, ValueError):
+            return mutate.text(random, content)
+
+    return [
+        Target("manifest", manifest, decode_manifest, sealed),
+        Target("bundle", bundle.pack(), from_file(room, "b.zip", read_bundle), mutate.any_zip),
+        Target("program", archive, lambda c: decode_program(c, where="program"), mutate.any_zip),
+        Target(
+            "pt2",
+            (room / "honest.pt2").read_bytes(),
+            from_file(room, "m.pt2", lambda p: load_model(str(p))),
+            mutate.any_zip,
+        ),
+    ]
+
+
+def canonical(plain):
+    text = json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def folders(room):
+    """Folders that edgeopt wrote and takes up again; digests fit where there are some."""
+    import readers
+    import torch
+
+    from edgeopt.pruning.structure import load_pruned, save_module
+    from edgeopt.recipes.work import _Done, _Run
+    from edgeopt.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+
+    model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU())
+    pruned = save_module(model, {"0": {"out_features": [3, 3]}}, room / "pruned")
+    structure, weights = (
+        (pruned / n).read_bytes() for n in ("structure.json", "weights.safetensors")
+    )
+    state = {"epoch": 1, "step": 3, "history": {"epochs": []}, "identity": {"a": 1}, "sums": {}}
+    check = room / "checkpoint"
+    check.mkdir(exist_ok=True)
+    write_checkpoint(check, "3", Checkpoint(state, {"model": dict(model.state_dict())}))
+    latest = (check / "latest.json").read_bytes()
+
+    def changed_state(content):
+        (check / "step-3" / "state.json").write_bytes(content)
+        pointer = json.loads(latest)
+        pointer["sha256"]["state.json"] = hashlib.sha256(content).hexdigest()
+        (check / "latest.json").write_text(json.dumps(pointer))
+        return read_checkpoint(check)
+
+    def reading(file, other, content_of_other):
+        def call(content):
+            (pruned / other).write_bytes(content_of_other)
+            (pruned / file).write_bytes(content)
+            return load_pruned(pruned, model)
+
+        return call
+
+    work = readers.work_folder(room / "work")
+    run = json.dumps(
+        {"format": 1, "model": "a", "target": "", "teacher": "", "steps": [{"step": "quantize"}]}
+    ).encode()
+    figures = {"size_bytes": 1, "macs": 1, "parameters": 1, "score": None}
+    record = {"name": "q", "settings": {}, "before": figures, "after": figures, "seconds": 1.0}
+    done = json.dumps({"record": record, "sha256": {"program.zip": "ab"}}).encode()
+    return [
+        Target(
+            "checkpoint",
+            latest,
+            from_file(check, "latest.json", lambda _: read_checkpoint(check)),
+            mutate.any_json,
+        ),
+        Target("checkpoint state", json.dumps(state).encode(), changed_state, mutate.any_json),
+        Target(
+            "pruned structure",
+            structure,
+            reading("structure.json", "weights.safetensors", weights),
+            mutate.any_json,
+        ),
+        Target(
+            "pruned weights",
+            weights,
+            reading("weights.safetensors", "structure.json", structure),
+            mutate.binary,
+        ),
+        Target(
+            "run.json",
+            run,
+            from_file(room, "run.json", lambda p: work._read(p, _Run)),
+            mutate.any_json,
+        ),
+        Target(
+            "record.json",
+            done,
+            from_file(room, "record.json", lambda p: work._read(p, _Done)),
+            mutate.any_json,
+        ),
+    ]
