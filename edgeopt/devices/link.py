@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from edgeopt.devices.shell import Answer
 
-__all__ = ["Limits", "Link", "Said", "call", "hold", "patience_s"]
+__all__ = ["ExchangeCap", "Link", "Said", "call", "hold", "patience_s"]
 
 QUICK_S = 120.0
 """Seconds that a script which moves no data may take."""
@@ -58,7 +58,7 @@ class Link(Protocol):
         ...
 
 
-class Limits(msgspec.Struct, frozen=True):
+class ExchangeCap(msgspec.Struct, frozen=True):
     """How far an exchange may go.
 
     Attributes:
@@ -104,7 +104,7 @@ def call(
     body: str,
     *,
     feed: Callable[[IO[bytes]], None] | None = None,
-    limits: Limits | None = None,
+    limits: ExchangeCap | None = None,
     into: IO[bytes] | None = None,
     watches: bool = False,
 ) -> Said:
@@ -125,7 +125,7 @@ def call(
         DeviceError: The device cannot be reached, was lost meanwhile, or said too much.
     """
     frame = Frame()
-    limits = limits or Limits(QUICK_S, MOST_BYTES)
+    limits = limits or ExchangeCap(QUICK_S, MOST_BYTES)
     script = frame.around(body, limit_s=limits.later_s, watch=feed is None and not watches)
     argv = link.argv(for_any_shell(script))
     begun = time.perf_counter()
@@ -159,7 +159,7 @@ def hold(link: Link, body: str) -> Iterator[Said | None]:
     frame = Frame()
     argv = link.argv(for_any_shell(frame.around(body)))
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        limits = Limits(math.inf, MOST_BYTES)
+        limits = ExchangeCap(math.inf, MOST_BYTES)
         with _started(link, argv, (out, err)) as process, _Watch(process, (out, err), limits):
             deadline = time.monotonic() + QUICK_S
             while process.poll() is None and not _start(out, _HEAD).endswith(b"\nheld\n"):
@@ -195,7 +195,7 @@ class _Watch:
     """Ends a process that breaks the limits, on a thread: whatever else waits for it, goes on then."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], streams: tuple[IO[bytes], ...], limits: Limits
+        self, process: subprocess.Popen[bytes], streams: tuple[IO[bytes], ...], limits: ExchangeCap
     ) -> None:
         self.broken = ""
         self._process, self._streams, self._limits = process, streams, limits
@@ -227,7 +227,7 @@ def _talk(
     argv: list[str],
     streams: tuple[IO[bytes], IO[bytes]],
     feed: Callable[[IO[bytes]], None] | None,
-    limits: Limits,
+    limits: ExchangeCap,
 ) -> str:
     """Runs ``argv`` to its end; returns which limit it broke, if any."""
     with _started(link, argv, streams) as process, _Watch(process, streams, limits) as watch:
