@@ -3,7 +3,8 @@
 from edgeopt.bundles.golden import GoldenSamples
 from edgeopt.bundles.manifest import Manifest, Preprocess, Tolerance
 from edgeopt.bundles.read import Bundle, read_bundle
-from edgeopt.bundles.signing import sign_bundle, verify_signature
+from edgeopt.bundles.sign import sign_bundle
+from edgeopt.bundles.signing import verify_signature
 from edgeopt.bundles.write import add_report, write_bundle
 
 __all__ = [

@@ -15,6 +15,7 @@ from edgeopt.bundles.layout import EXECUTABLE, MANIFEST
 from edgeopt.bundles.manifest import Manifest, decode_manifest
 from edgeopt.bundles.paths import MAX_TOTAL_BYTES, check_names
 from edgeopt.bundles.publish import publish
+from edgeopt.bundles.signing import verify_signature
 from edgeopt.bundles.storage import Zip, open_storage
 from edgeopt.contracts import Artifact
 from edgeopt.errors import BundleError, InputError
@@ -208,8 +209,6 @@ def read_bundle(path: Path | str, *, public_key: Path | str | None = None) -> Bu
     path = Path(path)
     storage = open_storage(path)
     if public_key is not None:
-        from edgeopt.bundles.signing import verify_signature  # noqa: PLC0415 (optional)
-
         verify_signature(path, public_key)
     try:
         sizes = storage.sizes()

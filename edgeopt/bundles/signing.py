@@ -7,14 +7,13 @@ as they are; whoever gets the bundle can check it with ``model_signing verify ke
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 from edgeopt.errors import BundleError, InputError, PluginError
 
-__all__ = ["sign_bundle", "signature_path", "verify_signature"]
+__all__ = ["check_command", "run_command", "signature_path", "verify_signature"]
 
 INSTALL = "pipx install model-signing && pipx inject model-signing pyopenssl"
 _TIMEOUT_S = 600.0
@@ -24,36 +23,6 @@ def signature_path(path: Path | str) -> Path:
     """Returns where the signature of the bundle at ``path`` lies: ``NAME.sig`` beside it."""
     path = Path(path)
     return path.with_name(f"{path.name}.sig")
-
-
-def sign_bundle(path: Path | str, private_key: Path | str) -> Path:
-    """Returns the path of the signature of the bundle at ``path``, which is read and checked first.
-
-    Args:
-        path: The bundle, a folder or a .zip.
-        private_key: PEM file with an elliptic-curve key without a password, for example of
-            ``openssl ecparam -name prime256v1 -genkey -noout``.
-
-    Raises:
-        InputError: The key cannot be used.
-        BundleError: The bundle is damaged.
-        PluginError: The command ``model_signing`` is not installed, or does not start.
-    """
-    from edgeopt.bundles.read import read_bundle  # noqa: PLC0415 (it imports this module)
-
-    path, signature = Path(path), signature_path(path)
-    _command()
-    read_bundle(path)
-    draft = signature.with_name(f".{signature.name}.{os.getpid()}.draft")
-    try:
-        key = ["--private_key", str(private_key)]
-        said = _run(["sign", "key", str(path), "--signature", str(draft), *key])
-        if said or not draft.is_file():
-            raise InputError(f"cannot sign: {said}", where=str(private_key))
-        draft.replace(signature)
-    finally:
-        draft.unlink(missing_ok=True)
-    return signature
 
 
 def verify_signature(path: Path | str, public_key: Path | str) -> None:
@@ -70,16 +39,20 @@ def verify_signature(path: Path | str, public_key: Path | str) -> None:
     if not signature.is_file():
         raise BundleError("no signature", where=str(signature), hint="sign it with sign_bundle")
     words = ["verify", "key", str(path), "--signature", str(signature)]
-    said = _run([*words, "--public_key", str(public_key)])
+    said = run_command([*words, "--public_key", str(public_key)])
     if said:
         raise BundleError(f"the signature does not fit: {said}", where=str(path))
 
 
-def _run(words: list[str]) -> str:
+def run_command(words: list[str]) -> str:
     """Returns '' where the command succeeded, else the last line of what it said."""
     try:
         done = subprocess.run(
-            [_command(), *words], check=False, capture_output=True, text=True, timeout=_TIMEOUT_S
+            [check_command(), *words],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PluginError(f"model_signing does not start: {error}", hint=INSTALL) from error
@@ -91,7 +64,12 @@ def _run(words: list[str]) -> str:
     return last
 
 
-def _command() -> str:
+def check_command() -> str:
+    """Returns where the command is.
+
+    Raises:
+        PluginError: It is not installed.
+    """
     found = shutil.which("model_signing")
     if found is None:
         what = "the command model_signing is not installed"

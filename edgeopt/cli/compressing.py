@@ -51,8 +51,8 @@ def compress(
 ) -> None:
     """Prune, distil and quantize a model by a recipe; write the Program, which deploy takes."""
     from edgeopt.api import compress as run  # noqa: PLC0415
-    from edgeopt.cli.deploying import make_source  # noqa: PLC0415 (it imports this module)
     from edgeopt.cli.show import print_columns, print_json, progress_bars  # noqa: PLC0415
+    from edgeopt.cli.sources import make_source  # noqa: PLC0415
     from edgeopt.errors import InputError  # noqa: PLC0415
 
     cooking = cooking_of(recipe, train_data, loss, teacher, work, override)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgeopt.deployment.request import Request
     from edgeopt.deployment.with_recipe import Cooking
 
-__all__ = ["check_options", "deploy", "make_request", "make_source", "plan"]
+__all__ = ["check_options", "deploy", "make_request", "plan"]
 
 
 def deploy(
@@ -75,8 +75,8 @@ def deploy(
 ) -> None:
     """Take a model to a checked bundle for a device."""
     from edgeopt.cli.compressing import cooking_of, with_source  # noqa: PLC0415
-    from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
-    from edgeopt.cli.tuning import tuning_bars  # noqa: PLC0415
+    from edgeopt.cli.show import print_json, print_rows, tuning_bars  # noqa: PLC0415
+    from edgeopt.cli.sources import make_source  # noqa: PLC0415
 
     cooking = cooking_of(recipe, train_data, loss, teacher, work, override)
     place = output or Path(f"{Path(target).stem}-bundle")
@@ -140,6 +140,8 @@ def plan(
         "quantization": opt.parse_settings(settings),
     }
     check_options(wanted, calibration_data or model)
+    from edgeopt.cli.sources import make_source  # noqa: PLC0415
+
     source = None if model is None else make_source(model, calibration_data, None)
     if source is None and calibration_data is not None:
         wanted["calibration_data"] = ()
@@ -152,20 +154,6 @@ def check_options(wanted: dict[str, Any], data: str | None) -> None:
 
     known = () if data or wanted["precision"] == "int8" else None
     Request(**wanted, calibration_data=known).check()
-
-
-def make_source(model: str, data: str | None, evaluate: str | None) -> Source:
-    """Returns the model, with what else it is called with."""
-    from dataclasses import replace  # noqa: PLC0415 (only here)
-
-    from edgeopt.cli.sources import load_data, load_function, load_model  # noqa: PLC0415
-
-    source = load_model(model)
-    if data is not None:
-        source = replace(source, calibration_data=load_data(data))
-    if evaluate is not None:
-        source = replace(source, evaluate=load_function(evaluate))
-    return source
 
 
 def make_request(source: Source | None, wanted: dict[str, Any]) -> Request:

@@ -129,8 +129,7 @@ def _with_source(
     evaluate: str | None,
     finetune: str | None,
 ) -> dict[str, Any]:
-    from edgeopt.cli.deploying import make_source  # noqa: PLC0415
-    from edgeopt.cli.sources import load_function  # noqa: PLC0415
+    from edgeopt.cli.sources import load_function, make_source  # noqa: PLC0415
 
     source = make_source(model, data, evaluate)
     return {

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import sys
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from edgeopt.registry.suggest import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Source", "load_data", "load_function", "load_model"]
+__all__ = ["Source", "load_data", "load_function", "load_model", "make_source"]
 
 _FIELDS = ("model", "example_inputs", "calibration_data", "evaluate")
 _NAMED = (*_FIELDS, "train_data", "loss", "teacher")
@@ -184,3 +184,13 @@ def _as_source(spec: str, given: Any) -> Source:
     if given is None:
         raise InputError("it returned nothing", where=spec, hint=_FORMS)
     return Source(given)
+
+
+def make_source(model: str, data: str | None, evaluate: str | None) -> Source:
+    """Returns the model, with what else it is called with."""
+    source = load_model(model)
+    if data is not None:
+        source = replace(source, calibration_data=load_data(data))
+    if evaluate is not None:
+        source = replace(source, evaluate=load_function(evaluate))
+    return source

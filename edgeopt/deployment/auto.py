@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edgeopt.bundles.write import copy_bundle
 from edgeopt.deployment.choose import Candidate, choose_backend
+from edgeopt.deployment.finish import temporary_bundle
 from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.errors import (
     CompileError,
@@ -185,8 +187,6 @@ def _reason(one: Measured, taken: str, plan: Plan, *, measured: bool) -> str:
 
 
 def _written(best: Deployment, asked: Request) -> Deployment:
-    from edgeopt.bundles.write import copy_bundle  # noqa: PLC0415 (only here)
-    from edgeopt.deployment.finish import temporary_bundle  # noqa: PLC0415 (torch)
 
     draft = best.bundle
     if draft is None:

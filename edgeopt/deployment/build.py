@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.deployment.choose import require_supported
 from edgeopt.errors import DeviceError, InputError
+from edgeopt.passes import run_passes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,8 +91,6 @@ def compile_program(
         UnsupportedError: An operator cannot be run; carries the report.
         CompileError: The toolchain failed.
     """
-    from edgeopt.passes import run_passes  # noqa: PLC0415 (torch)
-
     support = backend.support(program, target)
     require_supported(support)
     lowered = run_passes(program, backend.passes(target))

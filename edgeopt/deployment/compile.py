@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.bundles import write_bundle
 from edgeopt.contracts import CompileOptions
 from edgeopt.deployment.build import compile_program
 from edgeopt.deployment.choose import choose_backend
@@ -41,8 +42,6 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
     progress: Progress | None = None,
 ) -> Bundle:
     """Returns the bundle of ``program``; `edgeopt.compile` documents the arguments."""
-    from edgeopt.bundles import write_bundle  # noqa: PLC0415 (only here)
-
     _require_program(program)
     Request(backend=backend, output=output, threads=threads, overwrite=overwrite).check()
     found = find_target(target)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.deployment.attempts import HARM_SAMPLES, HARM_TRIES, ways_out
 from edgeopt.deployment.auto import deploy_auto
-from edgeopt.deployment.build import Build, build, quantized
+from edgeopt.deployment.build import Build, build, make_config, quantized
 from edgeopt.deployment.choose import choose_backend
 from edgeopt.deployment.finish import finish
 from edgeopt.deployment.gates import FloatSide, Verdict, judge, measure_speed
+from edgeopt.deployment.on_device import opened
 from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.deployment.request import silent
 from edgeopt.deployment.result import Attempt, Deployment
@@ -18,6 +19,11 @@ from edgeopt.deployment.samples import collect_samples
 from edgeopt.deployment.tune import tuned, with_tuning_backend
 from edgeopt.deployment.warn import collect_warnings
 from edgeopt.errors import GateError, InputError
+from edgeopt.gate.diagnose import SHOWN, diagnose
+from edgeopt.gate.harm import harmful_values
+from edgeopt.gate.metrics import class_axis
+from edgeopt.ir import Program, capture_module
+from edgeopt.passes import run_core
 from edgeopt.registry import find_backend, find_target
 
 if TYPE_CHECKING:
@@ -29,7 +35,6 @@ if TYPE_CHECKING:
     from edgeopt.deployment.samples import Samples
     from edgeopt.gate.diagnose import Diagnosis
     from edgeopt.gate.harm import Harm
-    from edgeopt.ir import Program
 
 __all__ = [
     "as_program",
@@ -103,8 +108,6 @@ def harms_of(side: FloatSide, settings: Mapping[str, Any], program: Program) -> 
         settings: With which ``program`` was quantized.
         program: The quantized program.
     """
-    from edgeopt.gate.harm import harmful_values  # noqa: PLC0415 (only where one fell short)
-
     samples, progress = side.samples.calibration, side.request.progress
     progress("find what does harm", 0, 1)
     rescale = {**settings, "keep_float": ["*"]}  # rescaled as it was, not rounded
@@ -142,9 +145,6 @@ def _samples(program: Program, plan: Plan, request: Request, model: Any) -> Samp
 
 def as_program(model: Any, example_inputs: Any = None) -> Program:
     """Returns the canonical program of a module or an ExportedProgram; a Program as it is."""
-    from edgeopt.ir import Program, capture_module  # noqa: PLC0415 (torch)
-    from edgeopt.passes import run_core  # noqa: PLC0415 (torch)
-
     if isinstance(model, Program):
         return model
     return run_core(capture_module(model, example_inputs))
@@ -294,7 +294,6 @@ class _Work:
             raise GateError("; ".join(deployment.warnings), where="strict", deployment=deployment)
 
     def _diagnosis(self, last: _Try) -> Diagnosis:
-        from edgeopt.gate.diagnose import SHOWN, diagnose  # noqa: PLC0415 (only where one fell short)
 
         return diagnose(
             self.target,
@@ -307,7 +306,6 @@ class _Work:
 
 
 def _check_device(target: Target, request: Request) -> None:
-    from edgeopt.deployment.on_device import opened  # noqa: PLC0415 (only with a device)
 
     if isinstance(request.device, str):
         with opened(request.device, target):
@@ -323,13 +321,11 @@ def _accepted(one: _Try) -> bool:
 
 
 def _max_samples(plan: Plan) -> int:
-    from edgeopt.deployment.build import make_config  # noqa: PLC0415 (torch)
 
     return int(make_config(plan.quantization).max_samples) if plan.quantization else 128
 
 
 def _check_max_drop(program: Program, request: Request) -> None:
-    from edgeopt.gate.metrics import class_axis  # noqa: PLC0415 (numpy)
 
     if request.max_drop is None or request.evaluate is not None:
         return

@@ -8,6 +8,7 @@ import msgspec
 
 from edgeopt.deployment.choose import Candidate, choose_backend, choose_precision
 from edgeopt.errors import InputError
+from edgeopt.passes import CORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,7 +155,6 @@ def quantization_settings(
 
 
 def _core() -> tuple[str, ...]:
-    from edgeopt.passes import CORE  # noqa: PLC0415 (torch)
 
     return tuple(CORE)
 

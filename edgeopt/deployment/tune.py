@@ -1,23 +1,21 @@
-"""Tuning on the way to a bundle, and on its own."""
+"""Tuning on the way to a bundle."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgeopt.contracts import TuneOptions, TunesKernels
 from edgeopt.errors import EdgeoptError, InputError, PluginError
-from edgeopt.registry import backends, find_backend, find_target
+from edgeopt.registry import backends, find_backend
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edgeopt.contracts import Backend, Target, TuningReport
     from edgeopt.deployment.request import Request
     from edgeopt.ir import Program
 
-__all__ = ["tune_model", "tuned", "with_tuning_backend"]
+__all__ = ["run_tuning", "tuned", "with_tuning_backend"]
 
 
 def with_tuning_backend(request: Request, target: Target) -> Request:
@@ -49,40 +47,15 @@ def tuned(lowered: Program, target: Target, backend: Backend, request: Request) 
     """
     if not isinstance(backend, TunesKernels):
         raise InputError(f"{backend.name} does not tune", where="tune")
-    report = _run(backend, lowered, target, request)
+    report = run_tuning(backend, lowered, target, request)
     if report.stopped == "interrupted":
         raise KeyboardInterrupt
     return report
 
 
-def tune_model(model: Any, target: str | Path | Target, request: Request) -> TuningReport:
-    """Returns what came of tuning the kernels that deploying ``model`` would need.
-
-    Args:
-        model: As for `edgeopt.deploy`.
-        target: The device.
-        request: What deploying would be asked for; its ``tune`` is the budget.
-
-    Raises:
-        EdgeoptError: What planning, quantizing and the backend raise.
-    """
-    from edgeopt.deployment.build import quantized  # noqa: PLC0415 (torch)
-    from edgeopt.deployment.choose import require_supported  # noqa: PLC0415
-    from edgeopt.deployment.deploy import calibration_of, plan_deployment  # noqa: PLC0415
-    from edgeopt.passes import run_passes  # noqa: PLC0415
-
-    plan, program = plan_deployment(model, target, request)
-    found, backend = find_target(target), find_backend(plan.backend)
-    if program is None or request.tuning is None or not isinstance(backend, TunesKernels):
-        raise InputError("there is nothing to tune", where="tune")
-    samples = calibration_of(program, plan, request, model)
-    program = quantized(program, samples, plan.quantization, progress=request.progress)
-    require_supported(backend.support(program, found))
-    lowered = run_passes(program, backend.passes(found))
-    return _run(backend, lowered, found, request)
-
-
-def _run(backend: TunesKernels, lowered: Program, target: Target, request: Request) -> TuningReport:
+def run_tuning(
+    backend: TunesKernels, lowered: Program, target: Target, request: Request
+) -> TuningReport:
     """Returns what came of it, on the device that is asked for, or here."""
     from edgeopt.deployment.on_device import opened  # noqa: PLC0415 (only with a device)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.deployment.deploy import plan_deployment, run_deployment
 from edgeopt.errors import InputError
+from edgeopt.recipes import Compressed, find_recipe, with_overrides
+from edgeopt.registry import find_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from edgeopt.contracts import Target
     from edgeopt.deployment.request import Request
     from edgeopt.deployment.result import Deployment
-    from edgeopt.recipes import Compressed, Recipe
+    from edgeopt.recipes import Recipe
 
 __all__ = ["Cooking", "deploy_with_recipe"]
 
@@ -48,8 +50,6 @@ class Cooking:
         Raises:
             InputError: There is none, or it is wrong.
         """
-        from edgeopt.recipes import Compressed, find_recipe, with_overrides  # noqa: PLC0415
-
         if isinstance(self.recipe, Compressed):
             return self.recipe.recipe
         return with_overrides(find_recipe(self.recipe), self.overrides or {})
@@ -66,8 +66,6 @@ def deploy_with_recipe(
     Raises:
         EdgeoptError: As `edgeopt.compress` and `edgeopt.deploy`.
     """
-    from edgeopt.recipes import Compressed  # noqa: PLC0415 (only with a recipe)
-
     held = cooking.recipe
     if isinstance(held, Compressed):
         made = held
@@ -86,7 +84,6 @@ def _compressed(
 ) -> Compressed:
     from edgeopt.recipes.compress import compress_model  # noqa: PLC0415 (torch)
     from edgeopt.recipes.given import Given  # noqa: PLC0415 (torch)
-    from edgeopt.registry import find_target  # noqa: PLC0415 (only here)
 
     recipe = cooking.chosen()
     if recipe.makes_integers and request.quantization is not None:

@@ -12,7 +12,8 @@ from edgeopt.pruning.cost import layer_costs, parameter_count, roofline_ms
 from edgeopt.pruning.feed import Feed
 from edgeopt.pruning.importance import score_sites
 from edgeopt.pruning.options import Goal, Options, read_goal
-from edgeopt.pruning.pruned import LayerReport, Pruned, PruningReport
+from edgeopt.pruning.pruned import Pruned
+from edgeopt.pruning.report import LayerReport, PruningReport
 from edgeopt.pruning.sensitivity import too_sensitive
 from edgeopt.pruning.sites import Site, find_sites
 from edgeopt.pruning.structure import changes

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from edgeopt.errors import InputError
+from edgeopt.ir.source import module_path
 
 if TYPE_CHECKING:
     from edgeopt.ir.program import Program
@@ -93,7 +94,6 @@ class QuantizationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 
 def _matching(program: Program, pattern: str, field: str) -> list[str]:
-    from edgeopt.ir.source import module_path  # noqa: PLC0415 (this module is light)
 
     names = [
         node.name

@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgeopt.distillation import distill_student
+from edgeopt.distillation.calls import call_model
 from edgeopt.errors import EdgeoptError
 from edgeopt.ir import Program, capture_module
 from edgeopt.ir.record import amend_step
+from edgeopt.passes import run_core
+from edgeopt.pruning import prune, sparsify
+from edgeopt.qat import QatOptions, train_program
+from edgeopt.quantization import quantize_program
+from edgeopt.recipes.imitate import imitating
 from edgeopt.recipes.options import (
     distillation_wishes,
     prune_options,
@@ -74,8 +81,6 @@ class Scratch:
 
 def as_canonical(model: Any, example_inputs: Any) -> Program:
     """Returns the canonical Program of a model; a Program as it is."""
-    from edgeopt.passes import run_core  # noqa: PLC0415 (heavy)
-
     return model if isinstance(model, Program) else run_core(capture_module(model, example_inputs))
 
 
@@ -94,7 +99,6 @@ def carry_out(place: int, step: AnyStep, state: State, given: Given, scratch: Sc
 
 
 def _prune(step: Prune, state: State, given: Given, scratch: Scratch) -> State:
-    from edgeopt.pruning import prune  # noqa: PLC0415 (heavy)
 
     items = given.some(step.samples, labelled=step.importance == "taylor")
     options = {**prune_options(step), "samples": max(1, len(items))}
@@ -129,7 +133,6 @@ def _between(
 
 
 def _taylor(loss: Any) -> Callable[[torch.nn.Module, Any], Any] | None:
-    from edgeopt.distillation.calls import call_model  # noqa: PLC0415 (heavy)
 
     if loss is None:
         return None
@@ -143,7 +146,6 @@ def _taylor(loss: Any) -> Callable[[torch.nn.Module, Any], Any] | None:
 
 
 def _sparsify(step: Sparsify, state: State, _given: Given, _scratch: Scratch) -> State:
-    from edgeopt.pruning import sparsify  # noqa: PLC0415 (heavy)
 
     made = sparsify(_module(state), ratio=step.ratio, pattern=step.pattern, keep=step.keep)
     return replace(state, module=made)
@@ -162,7 +164,6 @@ def _distill(step: Distill, state: State, given: Given, scratch: Scratch) -> Sta
 def _taught(
     step: Distill, student: torch.nn.Module, given: Given, scratch: Scratch, name: str
 ) -> torch.nn.Module:
-    from edgeopt.distillation import distill_student  # noqa: PLC0415 (heavy)
 
     options = training_options(
         step,
@@ -176,7 +177,6 @@ def _taught(
 
 
 def _quantize(step: Quantize, state: State, given: Given, _scratch: Scratch) -> State:
-    from edgeopt.quantization import quantize_program  # noqa: PLC0415 (heavy)
 
     program = state.as_program(given.example_inputs)
     config = quantization_config(step, given.target)
@@ -185,8 +185,6 @@ def _quantize(step: Quantize, state: State, given: Given, _scratch: Scratch) -> 
 
 
 def _train_quantized(step: TrainQuantized, state: State, given: Given, scratch: Scratch) -> State:
-    from edgeopt.qat import QatOptions, train_program  # noqa: PLC0415 (heavy)
-    from edgeopt.recipes.imitate import imitating  # noqa: PLC0415 (heavy)
 
     data, loss = given.data or (), given.loss
     if loss is None and given.teacher is not None:

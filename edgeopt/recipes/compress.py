@@ -12,6 +12,7 @@ import torch
 
 from edgeopt.errors import InputError
 from edgeopt.ir.inputs import infer_example_inputs
+from edgeopt.pruning import record_sparsity
 from edgeopt.recipes.carry_out import Scratch, State, as_canonical, carry_out
 from edgeopt.recipes.given import Given, readable_again, require_all
 from edgeopt.recipes.measure import figures
@@ -108,8 +109,6 @@ class _Run:
 
     def program(self) -> Program:
         """Returns the Program at the end, with each weight's sparsity where there is some."""
-        from edgeopt.pruning import record_sparsity  # noqa: PLC0415 (heavy)
-
         program = self.state.as_program(self.given.example_inputs)
         sparse = any(isinstance(step, Sparsify) for step in self.recipe.steps)
         return record_sparsity(program) if sparse else program

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pytest
 
+from edgeopt.api import capture, load
 from edgeopt.contracts import Artifact, Backend, CompileOptions, SupportReport
 from edgeopt.errors import InputError, UnsupportedError
+from edgeopt.gate.parity import check_parity, run_all
+from edgeopt.ir import ReferenceRunner
+from edgeopt.passes import find_pass, run_passes
 from edgeopt.testing.cases import ConformanceCases, cases
 from edgeopt.testing.specimens import SPECIMENS, program_of, specimen, unsupported_model
 
@@ -100,7 +104,6 @@ class BackendConformance(ConformanceCases):
         assert set(precisions) == set(self.precisions), "give the class its `precisions`"
 
     def test_passes_exist(self, backend: Backend, target: Target) -> None:
-        from edgeopt.passes import find_pass  # noqa: PLC0415 (torch)
 
         for name in backend.passes(target):
             assert callable(find_pass(name))
@@ -136,7 +139,6 @@ class BackendConformance(ConformanceCases):
     def test_refuses_an_unknown_operator_before_compiling(
         self, backend: Backend, target: Target
     ) -> None:
-        from edgeopt.api import capture  # noqa: PLC0415 (torch)
 
         held = unsupported_model()
         program = capture(held.model, held.example)
@@ -306,7 +308,6 @@ class BackendConformance(ConformanceCases):
     def test_bundle_gives_the_same_numbers(
         self, backend: Backend, target: Target, name: str, tmp_path: Path
     ) -> None:
-        from edgeopt.api import load  # noqa: PLC0415 (torch)
 
         made = self._compiled(backend, target, name, "int8")
         bundle = self._bundle(made, backend, target, name, tmp_path / "bundle")
@@ -331,8 +332,6 @@ class BackendConformance(ConformanceCases):
     def _require_parity(
         self, backend: Backend, target: Target, name: str, precision: str, **settings: Any
     ) -> None:
-        from edgeopt.gate.parity import check_parity, run_all  # noqa: PLC0415 (torch)
-        from edgeopt.ir import ReferenceRunner  # noqa: PLC0415 (torch)
 
         made = self._compiled(backend, target, name, precision, **settings)
         samples = [tuple(t.numpy() for t in sample) for sample in specimen(name).samples]
@@ -343,7 +342,6 @@ class BackendConformance(ConformanceCases):
     def _compiled(
         self, backend: Backend, target: Target, name: str, precision: str, **settings: Any
     ) -> Compiled:
-        from edgeopt.passes import run_passes  # noqa: PLC0415 (torch)
 
         key = (type(backend), target.name, name, precision, str(settings))
         if key not in self._made:

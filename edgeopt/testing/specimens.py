@@ -10,6 +10,8 @@ import msgspec
 import torch
 from torch import nn
 
+from edgeopt.api import capture
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -251,8 +253,6 @@ def _settle(model: nn.Module) -> None:
 @cache
 def float_program(name: str) -> Program:
     """Returns the float program of a specimen."""
-    from edgeopt.api import capture  # noqa: PLC0415 (only here)
-
     held = specimen(name)
     return capture(held.model, held.example)
 

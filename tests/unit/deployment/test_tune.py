@@ -10,7 +10,8 @@ import torch
 import edgeopt
 from edgeopt.contracts import TuneOptions, TunesKernels
 from edgeopt.deployment.request import USUAL_TRIALS, Request
-from edgeopt.deployment.tune import tune_model, with_tuning_backend
+from edgeopt.deployment.tune import with_tuning_backend
+from edgeopt.deployment.tune_model import tune_model
 from edgeopt.errors import InputError, TargetError
 from edgeopt.registry import find_backend, find_target
 from edgeopt.testing.specimens import specimen
