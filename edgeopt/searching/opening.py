@@ -46,7 +46,7 @@ def open_study(
 
         from edgeopt.searching.study import Study  # noqa: PLC0415 (optuna)
     except ImportError as error:
-        hint = 'pip install "edgeopt[compress]"'
+        hint = 'pip install "edgeopt[search]"'
         raise PluginError("Optuna is not installed", where="search", hint=hint) from error
     url, name = _place(where, identity)
     said = optuna.logging.get_verbosity()

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.metadata
 import inspect
 import json
 import pkgutil
@@ -134,3 +135,37 @@ def test_a_cycle_is_found(monkeypatch):
     assert import_cycles.imported(ast.parse(typed), known) == {"p.c"}
     edges = {"p.a": {"p.b"}, "p.b": {"p.c"}, "p.c": {"p.b"}, "p": set()}
     assert import_cycles.cycles(edges) == [["p.b", "p.c"]]
+
+
+BARE = """
+import sys
+sys.modules |= dict.fromkeys(
+    ("accelerate", "optuna", "torch_pruning", "ray", "onnx", "onnxscript", "transformers", "sklearn")
+)
+import edgeopt
+from edgeopt.registry import find_target
+from edgeopt.testing.specimens import specimen
+one = specimen("perceptron")
+done = edgeopt.deploy(one.model, "host", backend="reference", example_inputs=one.example,
+                      calibration_data=one.samples)
+assert find_target("rpi4").name == "rpi4"
+print(done.precision)
+"""
+
+
+def test_quantizing_and_deploying_need_no_extra():
+    command = [sys.executable, "-c", BARE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["int8"]
+
+
+def test_what_is_installed_with_the_core_is_light():
+    """No trainer, searcher or toolchain comes along unasked."""
+    wanted = {
+        re.split(r"[>=<\[; ]", r)[0]
+        for r in importlib.metadata.requires("edgeopt")
+        if "extra ==" not in r
+    }
+    light = {"torch", "numpy", "safetensors", "msgspec", "typer", "rich", "filelock", "tomli-w"}
+    assert wanted <= {*light, "edgeopt-targets"}
