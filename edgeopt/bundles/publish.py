@@ -5,6 +5,7 @@ The manifest is written last, so a draft that a kill or a full disk left behind 
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["publish"]
 
 Found = TypeVar("Found")
+_LOG = logging.getLogger(__name__)
 
 
 def publish(
@@ -60,6 +62,7 @@ def publish(
     except OSError as error:
         hint = "free some space, or write to another place"
         raise BundleError(f"cannot be written: {error}", where=str(path), hint=hint) from error
+    _LOG.debug("%s is written: %d files", path, len(files))
     return found
 
 
