@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from msgspec import inspect as schema
 
-from edgeopt.options import GROUPS, Options, ParityLimits, Preprocess, field_help
+from edgeopt.options import GROUPS, FidelityLimits, Options, ParityLimits, Preprocess, field_help
 from edgeopt.registry.words import named
 
 PAGE = Path(__file__).with_name("options.md")
@@ -20,6 +20,7 @@ START, END = "<!-- table: python docs/make_options.py -->\n", "<!-- end of table
 HEAD = "| field | takes | default | meaning |\n| --- | --- | --- | --- |\n"
 INSIDE: dict[str, type[Options]] = {
     "parity (in checks)": ParityLimits,
+    "fidelity (in checks)": FidelityLimits,
     "preprocess (in bundle)": Preprocess,
 }
 

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["NAMES", "check_options", "deploy", "make_request", "plan"]
 
 
-NAMES = {"quantization": "set", "tuning.": "tune-", "checks.samples": "check-samples"}
+NAMES = {
+    "quantization": "set",
+    "tuning.": "tune-",
+    "checks.samples": "check-samples",
+    "checks.fidelity.": "fidelity-",
+}
 """Flags of `DeployOptions` that are not called as their fields are."""
 
 

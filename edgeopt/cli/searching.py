@@ -31,6 +31,7 @@ __all__ = ["search"]
             "precisions": "precision",
             "pruning": "prune",
             "checks.samples": "check-samples",
+            "checks.fidelity.": "fidelity-",
         },
     )
 )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from edgeopt.ir.program import Program
 
-__all__ = ["Binder", "check_arrays"]
+__all__ = ["Binder", "check_arrays", "check_finite"]
 
 Tensors = list[torch.Tensor]
 
@@ -224,6 +224,22 @@ def check_arrays(signature: Signature, arrays: tuple[np.ndarray, ...]) -> None:
             raise InputError(
                 f"expected {spec.dtype} of shape {spec.shape}, got {dtype} of shape {shape}",
                 where=f"input {spec.name}",
+            )
+
+
+def check_finite(signature: Signature, arrays: tuple[np.ndarray, ...]) -> None:
+    """Checks that no float input of an int8 artefact is NaN or infinite.
+
+    Raises:
+        InputError: One is: integers have no such numbers, and would answer all the same.
+    """
+    for spec, array in zip(signature.inputs, arrays, strict=True):
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            bad = array.size - int(np.isfinite(array).sum())
+            raise InputError(
+                f"{bad} of {array.size} values are NaN or infinite",
+                where=f"input {spec.name}",
+                hint="an int8 model has no such numbers: look at what makes the input",
             )
 
 

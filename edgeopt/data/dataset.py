@@ -12,7 +12,7 @@ from edgeopt.data.batches import require_iterable
 from edgeopt.errors import CalibrationError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import numpy as np
 
@@ -90,6 +90,10 @@ class Dataset(Sequence["Tensors"]):
     def after(self, count: int) -> Dataset:
         """Returns all but the first ``count`` samples."""
         return replace(self, samples=self.samples[count:])
+
+    def where(self, keep: Callable[[Tensors], bool]) -> Dataset:
+        """Returns the samples that ``keep`` keeps."""
+        return replace(self, samples=tuple(filter(keep, self.samples)))
 
     def spread(self, count: int) -> Dataset:
         """Returns ``count`` of the samples, evenly spaced: data often comes sorted."""

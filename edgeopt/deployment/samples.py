@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["Samples", "collect_samples"]
 
 
+ENOUGH = 20
+"""Samples that are calibrated on before any is held back."""
+
+
 @dataclass(frozen=True)
 class Samples:
     """Inputs, each in the order of the signature.
@@ -46,8 +50,9 @@ def collect_samples(
 ) -> Samples:
     """Returns at most ``calibrate`` samples to calibrate with, and ``check`` to check with.
 
-    What the data holds beyond ``calibrate`` is used for the checks; where it holds no more, they use
-    the calibration samples, evenly spread, and say so.
+    What the data holds beyond ``calibrate`` is used for the checks. Where it holds no more, a quarter
+    at most is held back for them, evenly spread, if `ENOUGH` are left to calibrate on; else they
+    use the calibration samples and say so.
 
     Raises:
         CalibrationError: The data is empty, not finite or does not fit, or is not iterable.
@@ -57,9 +62,20 @@ def collect_samples(
         return Samples(Dataset(binder), _example(binder, example_inputs, model), "example input")
     read = Dataset.read(calibration_data, binder, limit=calibrate + check)
     calibration, others = read.head(calibrate), read.after(calibrate)
-    if len(others) >= check:
+    if len(others) < check:
+        calibration, others = _held_back(read, check)
+        calibration = calibration.head(calibrate)
+    if len(others):
         return Samples(calibration, others.arrays(), "samples not calibrated on")
     return Samples(calibration, calibration.spread(check).arrays(), "calibration samples")
+
+
+def _held_back(read: Dataset, check: int) -> tuple[Dataset, Dataset]:
+    """Returns the samples to calibrate on, and those held back: none where there are too few."""
+    count = min(check, len(read) // 4, max(0, len(read) - ENOUGH))
+    checks = read.spread(count) if count else read.head(0)
+    held_back = {id(sample) for sample in checks}
+    return read.where(lambda sample: id(sample) not in held_back), checks
 
 
 def _example(binder: Binder, example_inputs: Any, model: Any) -> tuple[tuple[np.ndarray, ...], ...]:

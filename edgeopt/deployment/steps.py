@@ -258,7 +258,13 @@ def report(job: Job, checked: Checked, baseline: Baseline) -> Deployment:
         tuning=checked.tuning,
     )
     warnings = collect_warnings(
-        deployment, job.request, job.target, build, baseline.samples, why_not
+        deployment,
+        job.request,
+        job.target,
+        build,
+        baseline.samples,
+        why_not,
+        float_program=baseline.program,
     )
     return replace(deployment, warnings=warnings)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeopt.contracts.storage import Precision
+from edgeopt.contracts.storage import FLOAT16, Precision
 from edgeopt.gate.diagnose import float_share
+from edgeopt.gate.informative import beyond_half, calibration_doubts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from edgeopt.deployment.request import Request
     from edgeopt.deployment.result import Deployment
     from edgeopt.deployment.samples import Samples
+    from edgeopt.ir import Program
 
 __all__ = ["collect_warnings", "speed_warnings"]
 
@@ -26,13 +28,15 @@ NOT_HERE = "parity was not checked here"
 MOSTLY_FLOAT = 0.5
 
 
-def collect_warnings(
+def collect_warnings(  # noqa: PLR0913 (what a warning can be of)
     d: Deployment,
     request: Request,
     target: Target,
     made: Build,
     samples: Samples,
     speed_unknown: str = "",
+    *,
+    float_program: Program,
 ) -> tuple[str, ...]:
     """Returns the warnings, the gravest first.
 
@@ -43,6 +47,7 @@ def collect_warnings(
         made: The build.
         samples: What it was calibrated and checked with.
         speed_unknown: Why the speed could not be measured; empty where it could.
+        float_program: The model in float.
     """
     every = (
         _unchecked(made, samples),
@@ -50,6 +55,7 @@ def collect_warnings(
         _doubts(d),
         speed_warnings(d),
         _calibration(d, samples),
+        _halves(d, float_program),
         _in_float(d),
         _bits(request, target, d),
     )
@@ -97,6 +103,15 @@ def _calibration(d: Deployment, samples: Samples) -> Iterator[str]:
         yield f"calibrated on {count} samples only; about 100 varied ones are enough"
     if samples.calibration.dropped:
         yield samples.calibration.dropped
+    if Precision(d.precision) == Precision.INT8:
+        yield from calibration_doubts(d.program.signature, samples.calibration, samples.checks)
+
+
+def _halves(d: Deployment, float_program: Program) -> Iterator[str]:
+    """What float16 cannot show: the float model's weights say it, the compressed ones are clipped."""
+    specs = {name for name, spec in d.program.quant.items() if spec.storage == FLOAT16}
+    constants = float_program.constants
+    yield from beyond_half(constants, sorted(specs & set(constants)))
 
 
 def _in_float(d: Deployment) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgeopt.contracts.storage import Precision
+from edgeopt.errors import ProgramError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -72,7 +73,12 @@ class Program:
     history: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "precision", Precision(self.precision))
+        try:
+            object.__setattr__(self, "precision", Precision(self.precision))
+        except ValueError as error:
+            raise ProgramError(
+                f"there is no precision {self.precision!r}", hint=f"known: {', '.join(Precision)}"
+            ) from error
         object.__setattr__(self, "quant", MappingProxyType(dict(self.quant)))
         object.__setattr__(self, "sparsity", MappingProxyType(dict(self.sparsity)))
 

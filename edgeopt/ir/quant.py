@@ -14,7 +14,7 @@ from typing import Literal
 
 import torch
 
-from edgeopt.contracts.storage import INT8, INT32, StorageType, storage_type
+from edgeopt.contracts.storage import INT8, INT32, STORAGE_TYPES, StorageType, storage_type
 from edgeopt.errors import ProgramError
 from edgeopt.ir.rounding import on_integers, round_and_clip
 
@@ -52,7 +52,13 @@ class QuantSpec:
     method: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "storage", storage_type(self.storage))
+        try:
+            object.__setattr__(self, "storage", storage_type(self.storage))
+        except KeyError as error:
+            raise ProgramError(
+                f"there is no storage type {self.storage!r}",
+                hint=f"known: {', '.join(STORAGE_TYPES)}",
+            ) from error
         if self.storage.floating:
             return
         if self.scale.shape != self.zero_point.shape or self.scale.ndim != 1:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edgeopt.data.binder import check_arrays
+from edgeopt.data.binder import check_arrays, check_finite
 from edgeopt.errors import DeviceError, InputError, PluginError
 
 if TYPE_CHECKING:
@@ -92,11 +92,14 @@ class LocalRunner:
         """Returns the outputs in the float model's shapes and dtypes.
 
         Raises:
-            InputError: An input does not fit, or the runner is closed.
+            InputError: An input does not fit, holds NaN or an infinity that int8 cannot show, or
+                the runner is closed.
         """
         if self._model is None:
             raise InputError("the runner is closed")
         check_arrays(self._artifact.signature, inputs)
+        if self._artifact.precision.startswith("int8"):
+            check_finite(self._artifact.signature, inputs)
         results = tuple(self._model(*inputs))
         return results if len(results) > 1 else results[0]
 

@@ -42,13 +42,40 @@ def canonicalize_activations(program: Program) -> Program:
 
 
 def _clamp(editor: Editor, node: torch.fx.Node, value: Any, low: Any, high: Any) -> torch.fx.Node:
-    low = None if low is None or low == -math.inf else float(low)
-    high = None if high is None or high == math.inf else float(high)
+    wanted = node.meta["val"].dtype
+    low = None if low is None or low == -math.inf else low
+    high = None if high is None or high == math.inf else high
+    if not wanted.is_floating_point:
+        return _integer_clamp(editor, node, value, low, high)
+    if value.meta["val"].dtype != wanted:  # integers between real bounds become real
+        kind = {"dtype": wanted}
+        value = editor.call(aten._to_copy.default, (value,), before=node, like=node, kwargs=kind)  # noqa: SLF001 (an operator's name)
+    low, high = (None if end is None else float(end) for end in (low, high))
     if low is None and high is None:
         return value  # type: ignore[no-any-return]
     if low == 0 and high is None:
         return editor.call(aten.relu.default, (value,), before=node, like=node)
     return editor.call(aten.clamp.default, (value, low, high), before=node, like=node)
+
+
+def _integer_clamp(
+    editor: Editor, node: torch.fx.Node, value: Any, low: Any, high: Any
+) -> torch.fx.Node:
+    """Integers keep their type: the activations of runtimes are for real numbers."""
+    kind = node.meta["val"].dtype
+    for end, target in ((low, aten.maximum.default), (high, aten.minimum.default)):
+        if end is not None:
+            bound = editor.add_constant(f"{node.name}_bound", torch.tensor([int(end)], dtype=kind))
+            if value.meta["val"].ndim == 0:
+                editor.set_tensor(bound, editor.tensor(bound).reshape(()))
+            value = editor.call(target, (value, bound), before=node, like=node)
+    return value  # type: ignore[no-any-return]
+
+
+def _relu(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
+    if node.meta["val"].dtype.is_floating_point:
+        return None
+    return _integer_clamp(editor, node, node.args[0], 0, None)
 
 
 def _hardtanh(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
@@ -73,7 +100,9 @@ def _open_clamp(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
     low = node.args[1] if len(node.args) > 1 else node.kwargs.get("min")
     high = node.args[2] if len(node.args) > 2 else node.kwargs.get("max")  # noqa: PLR2004
     canonical = (
-        len(node.args) == 3  # noqa: PLR2004
+        node.args[0].meta["val"].dtype == node.meta["val"].dtype  # type: ignore[union-attr]
+        and node.meta["val"].dtype.is_floating_point
+        and len(node.args) == 3  # noqa: PLR2004
         and not node.kwargs
         and (isinstance(low, float) or low is None)
         and (isinstance(high, float) or high is None)
@@ -151,6 +180,7 @@ _REWRITES: dict[Any, Callable[[Editor, torch.fx.Node], torch.fx.Node | None]] = 
     aten.clamp_min.default: _clamp_min,
     aten.clamp_max.default: _clamp_max,
     aten.clamp.default: _open_clamp,
+    aten.relu.default: _relu,
     aten.prelu.default: _prelu,
     aten.silu.default: _silu,
     aten.hardsigmoid.default: _hardsigmoid,

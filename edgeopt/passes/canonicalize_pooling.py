@@ -52,7 +52,21 @@ def _adaptive(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
     args = (window, window, [0] * rank, False, True, None)
     if rank == 1:
         return _pooled_flat(editor, node, aten.avg_pool2d.default, args)
-    return editor.call(aten.avg_pool2d.default, (value, *args), before=node, like=node)
+    return _pooled(editor, node, aten.avg_pool2d.default, (value, *args))
+
+
+def _pooled(
+    editor: Editor, node: torch.fx.Node, target: Any, args: tuple[Any, ...]
+) -> torch.fx.Node:
+    """Returns pooling over rows and columns, with a batch around a picture that has none."""
+    value, *rest = args
+    shape = [int(d) for d in value.meta["val"].shape]
+    if len(shape) != 3:  # noqa: PLR2004 (channels, rows, columns)
+        return editor.call(target, args, before=node, like=node)
+    batch = editor.call(aten.reshape.default, (value, [1, *shape]), before=node, like=node)
+    made = editor.call(target, (batch, *rest), before=node, like=node)
+    shape = [int(d) for d in made.meta["val"].shape]
+    return editor.call(aten.reshape.default, (made, shape[1:]), before=node, like=node)
 
 
 def _adaptive_max(editor: Editor, node: torch.fx.Node) -> None:
@@ -72,7 +86,7 @@ def _indices_are_read(node: torch.fx.Node) -> bool:
 
 def _replace_values(editor: Editor, node: torch.fx.Node, args: tuple[Any, ...]) -> None:
     """Lets whoever reads the first of two results read those of max_pool2d."""
-    new = editor.call(aten.max_pool2d.default, args, before=node, like=node)
+    new = _pooled(editor, node, aten.max_pool2d.default, args)
     for user in list(node.users):
         if user.target is operator.getitem and user.args[1] == 0:
             editor.replace(user, new)
@@ -89,7 +103,7 @@ def _pooled_flat(
     flat = editor.call(
         aten.reshape.default, (value, [*shape[:-1], 1, shape[-1]]), before=node, like=node
     )
-    made = editor.call(target, (flat, *wide), before=node, like=node)
+    made = _pooled(editor, node, target, (flat, *wide))
     shape = [int(d) for d in node.meta["val"].shape]
     return editor.call(aten.reshape.default, (made, shape), before=node, like=node)
 
@@ -126,19 +140,26 @@ def _max_pool(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
     stride = _pair(args[2]) if args[2] else kernel
     args = [args[0], kernel, stride, _pair(args[3]), _pair(args[4]), bool(args[5])]
     if node.target is aten.max_pool2d.default:
-        _write_out(editor, node, args)
-        return None
+        return _batched(editor, node, args)
     if not _indices_are_read(node):
         _replace_values(editor, node, tuple(args))
     return None
 
 
-def _avg_pool(editor: Editor, node: torch.fx.Node) -> None:
+def _avg_pool(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
     args: list[Any] = [*node.args, *([], 0, False, True, None)[len(node.args) - 2 :]]
     kernel = _pair(args[1])
     stride = _pair(args[2]) if args[2] else kernel
     flags = (bool(args[4]), bool(args[5]), args[6])
-    _write_out(editor, node, [args[0], kernel, stride, _pair(args[3]), *flags])
+    return _batched(editor, node, [args[0], kernel, stride, _pair(args[3]), *flags])
+
+
+def _batched(editor: Editor, node: torch.fx.Node, args: list[Any]) -> torch.fx.Node | None:
+    """Writes out the arguments; returns the pooling of a batch where there was none."""
+    if args[0].meta["val"].ndim == 3:  # noqa: PLR2004 (channels, rows, columns)
+        return _pooled(editor, node, node.target, tuple(args))
+    _write_out(editor, node, args)
+    return None
 
 
 def _mean(editor: Editor, node: torch.fx.Node) -> None:

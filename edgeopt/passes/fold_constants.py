@@ -39,6 +39,8 @@ def fold_constants(program: Program) -> Program:
     editor = Editor(program)
     folded = 0
     for node in editor.scan():
+        if node.target is aten.cat.default and node.args != (args := _without_empty(*node.args)):
+            node = editor.update(node, args)  # noqa: PLW2901 (the same node, in the copy)
         if not _can_fold(editor, node):
             continue
         value = _compute(editor, node)
@@ -47,9 +49,16 @@ def fold_constants(program: Program) -> Program:
     return editor.finish(Step("fold_constants", {}, {"folded": folded})) if folded else program
 
 
+def _without_empty(parts: Any, *rest: Any) -> tuple[Any, ...]:
+    """Returns the arguments of a concatenation less what adds nothing to it."""
+    full = [part for part in parts if part.meta["val"].numel() > 0]
+    return (full or parts, *rest)
+
+
 def _can_fold(editor: Editor, node: torch.fx.Node) -> bool:
     value = node.meta.get("val")
-    inputs = [] if node.target in _SHAPE_ONLY else node.all_input_nodes
+    empty = isinstance(value, torch.Tensor) and value.numel() == 0
+    inputs = [] if empty or node.target in _SHAPE_ONLY else node.all_input_nodes
     if not isinstance(value, torch.Tensor) or not all(editor.is_constant(n) for n in inputs):
         return False
     if node.name in editor.quant or any(n.name in editor.quant for n in inputs):

@@ -134,8 +134,8 @@ def _rounded(node: torch.fx.Node, inside: set[torch.fx.Node]) -> torch.fx.Node:
 
 
 def _joins(program: Program, node: torch.fx.Node, on_grid: set[torch.fx.Node]) -> bool:
-    if not ops.is_float_tensor(node):
-        return False
+    if not ops.is_float_tensor(node) or node.meta["val"].ndim == 0:
+        return False  # a single number gains nothing, and OpenVINO ends the process on its grid
     inputs = list(ops.activation_inputs(node))
     live = [n for n in inputs if n.name not in program.constants]
     if not live or not all(n in on_grid for n in live):

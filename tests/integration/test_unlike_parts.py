@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 import edgeopt
-from edgeopt.contracts import CompileOptions
 from edgeopt.ir import ReferenceRunner, capture_module
+from edgeopt.options import CompileOptions
 from edgeopt.passes import run_core, run_passes
 from edgeopt.quantization import quantize_program
 from edgeopt.registry.target_registry import find_target

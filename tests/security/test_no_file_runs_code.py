@@ -17,8 +17,8 @@ from attacks import CONTAINER, FLAG, GRAPH
 from torch import nn
 
 from edgeopt.bundles import write_bundle
-from edgeopt.contracts import CompileOptions
 from edgeopt.ir import capture_module, save_program
+from edgeopt.options import CompileOptions
 from edgeopt.recipes.result import Figures, StepRecord
 from edgeopt.reference_backend import ENTRY, ReferenceBackend
 from edgeopt.registry import find_target

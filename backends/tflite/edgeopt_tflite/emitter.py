@@ -39,9 +39,6 @@ class Emitter(Storage):
 
     Args:
         program: The program, after the target passes.
-
-    Attributes:
-        by_value: Names of nodes that compute on int8 what each of the 256 integers becomes.
     """
 
     rules = lowers
@@ -49,7 +46,6 @@ class Emitter(Storage):
 
     def __init__(self, program: Program) -> None:
         super().__init__(program)
-        self.by_value: set[str] = set()
         self._inputs: dict[str, Held] = {}
         self._named: set[int] = set()
 
@@ -95,7 +91,7 @@ class Emitter(Storage):
             return
         shape, grid = self.shape(node), self.grid(node)
         order = input_order(node)
-        kind = "int8" if grid is not None else self.dtype(node)
+        kind = grid.dtype if grid is not None else self.dtype(node)
         if kind not in _TYPES:
             raise NoRuleError(f"values of type {kind} are not supported")
         tensor = self.model.tensor(node.name, orders.stored_shape(shape, order), kind, grid)

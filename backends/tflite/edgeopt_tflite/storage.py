@@ -40,6 +40,7 @@ class Storage(Emitter):
         model: The model so far.
         emitted: Node name to the numbers of the operators written for it.
         origins: Tensor number to the program's value it came from.
+        exact: Names of nodes that go through float operators, and make the reference's integers.
     """
 
     def __init__(self, program: Program) -> None:
@@ -47,6 +48,7 @@ class Storage(Emitter):
         self.model = ModelBuilder()
         self.emitted: dict[str, list[int]] = {}
         self.origins: dict[int, str] = {}
+        self.exact: set[str] = set()
         self._expansions: dict[int, Tensor] = {}
         self._current = ""
 
@@ -85,6 +87,10 @@ class Storage(Emitter):
     ) -> None:
         self.emitted.setdefault(self._current, []).append(len(self.model.operators))
         self.model.operator(code, inputs, [made], options, **values)
+
+    def note_exact(self) -> None:
+        """Notes that the node which is being written is one of `exact`."""
+        self.exact.add(self._current)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[None]:

@@ -23,7 +23,7 @@ def written_kind(emitter: Emitter, node: torch.fx.Node, kind: KernelKind) -> Ker
         return KernelKind("folded")
     if kind.kind == "folded":  # an activation that is written by itself runs as what it follows
         kind = kernel_kind(emitter.program, node.args[0])  # type: ignore[arg-type]
-    if kind.kind != "integer" or not ops.is_float_tensor(node) or node.name in emitter.by_value:
+    if kind.kind != "integer" or not ops.is_float_tensor(node) or node.name in emitter.exact:
         return kind
     if _computes_in_float(written):
         return KernelKind("float", _why_float(emitter, node))
@@ -31,15 +31,10 @@ def written_kind(emitter: Emitter, node: torch.fx.Node, kind: KernelKind) -> Ker
 
 
 def _computes_in_float(written: list[Any]) -> bool:
-    """Whether what computes has a float tensor; a requantization computes where nothing else does."""
-    computing = [op for op in written if not _converts(*op)] or written
+    """Whether an operator that does more than convert has a float tensor."""
+    computing = [op for op in written if op[0] not in ("DEQUANTIZE", "QUANTIZE")]
     types = {t.dtype for _, inputs, outputs in computing for t in (*inputs, *outputs) if t}
     return any(STORAGE_TYPES[name].floating for name in types if name in STORAGE_TYPES)
-
-
-def _converts(code: str, inputs: Any, _: Any) -> bool:
-    """Whether an operator goes between float and integers; a QUANTIZE of integers computes."""
-    return code == "DEQUANTIZE" or (code == "QUANTIZE" and inputs[0].dtype == "float32")
 
 
 def _why_float(emitter: Emitter, node: torch.fx.Node) -> str:

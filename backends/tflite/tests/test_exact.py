@@ -6,10 +6,11 @@ import torch
 from ai_edge_litert.interpreter import Interpreter
 from torch.nn import functional
 
-from edgeopt.ir import QuantSpec
+from edgeopt.ir import QuantSpec, capture_module
+from edgeopt_tflite.emitter import Emitter
 from edgeopt_tflite.ops.exact import exact_unary, requantized
-from edgeopt_tflite.storage import Storage
 
+EMPTY = capture_module(torch.nn.Identity().eval(), (torch.zeros(1),))
 INTEGERS = torch.arange(-128, 128).to(torch.int8)
 FUNCTIONS = {
     "hardswish": (functional.hardswish, "HARD_SWISH", "HardSwish", {}),
@@ -26,7 +27,7 @@ def parameters(scale: float, zero: int) -> QuantSpec:
 
 def run(source: QuantSpec, build) -> tuple[np.ndarray, list[str]]:
     """The integers that LiteRT makes of all 256, and the operators that do it."""
-    e = Storage()
+    e = Emitter(EMPTY)
     tensor = e.model.tensor("x", (1, 16, 16, 1), "int8", source)
     result = build(e, tensor)
     content = e.model.finish([("x", tensor)], [("y", result)], "")

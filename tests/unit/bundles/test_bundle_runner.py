@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -602,3 +603,17 @@ def test_a_reader_that_goes_away_is_no_error(make):
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_refused_by_an_int8_bundle(make, save, value):
+    artifact = msgspec.structs.replace(toy_artifact(), precision="int8")
+    bundle, x = make(artifact=artifact), X.copy()
+    x[0, 1] = value
+    words = ["--input", save("bad.npy", x), "--top", 1]
+    assert "1 of 4 values are NaN or infinite" in run(bundle, *words, code=2)
+
+
+def test_scores_that_are_nan_name_no_class(make, save):
+    words = ["--input", save("bad.npy", X * np.float32(np.nan)), "--top", 1]
+    assert "scores are NaN" in run(make(), *words, code=1)

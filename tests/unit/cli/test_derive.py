@@ -101,7 +101,11 @@ def test_every_field_of_a_group_is_a_flag_of_deploy():
     flags = {word for p in get_command(app).commands["deploy"].params for word in p.opts}
     prefix = {"tuning": "tune-"}
     other = {"samples": "check-samples", "overrides": "override"}
-    cannot_be_typed = {"parity", "preprocess"}  # a group itself, and what a line cannot hold
+    cannot_be_typed = {
+        "parity",
+        "fidelity",
+        "preprocess",
+    }  # a group itself, and what a line cannot hold
     for group, kind in GROUPS.items():
         if group == "quantization":
             continue

@@ -308,6 +308,27 @@ def test_max_drop_of_what_is_no_score_is_energy():
         deploy(held.model, **inputs, precision="int8", max_drop=1e-9)
 
 
+def test_calibration_on_zeros_is_warned_of():
+    zeros = [(torch.zeros_like(x),) for (x,) in DATA]
+    try:
+        warnings = deploy(calibration_data=zeros, precision="int8").warnings
+    except GateError as error:
+        warnings = error.deployment.warnings
+    assert any("calibration samples are zero" in warning for warning in warnings)
+
+
+def test_a_weight_beyond_float16_is_warned_of():
+    model = nn.Linear(4, 3)
+    with torch.no_grad():
+        model.weight[0, 0] = 1e6
+    options = {"example_inputs": torch.zeros(1, 4), "calibration_data": None}
+    try:
+        warnings = deploy(model.eval(), precision="float16", **options).warnings
+    except GateError as error:
+        warnings = error.deployment.warnings
+    assert any("float16 ends at 65504" in warning for warning in warnings)
+
+
 def test_a_target_pass_that_errs_fails_parity(backends):
     backends("halving")
     with pytest.raises(GateError, match=r"6\.0 dB, asked 30 dB") as raised:

@@ -101,3 +101,16 @@ def test_none_among_the_example_inputs_is_left_out(collected):
 def test_bad_data_is_named(collected, data, says):
     with pytest.raises(CalibrationError, match=says):
         collected(data)
+
+
+def test_a_quarter_is_held_back_where_enough_are_left():
+    found = collected(rows(32), calibrate=128, check=16)
+    assert (len(found.calibration), len(found.checks)) == (24, 8)
+    assert found.kind == "samples not calibrated on"
+    used = {float(sample[0][0, 0]) for sample in found.calibration}
+    assert not used & {float(check[0][0, 0]) for check in found.checks}
+
+
+def test_nothing_is_held_back_of_few():
+    found = collected(rows(20), calibrate=128, check=16)
+    assert (len(found.calibration), found.kind) == (20, "calibration samples")

@@ -97,11 +97,10 @@ def test_samples_are_read_no_further_than_they_are_needed(count):
     assert len(taken) == len(bound) == 13
 
 
-def test_a_model_is_compiled_once_a_precision(count, data):
-    support = count(ReferenceBackend, "support")
+def test_a_model_is_written_and_compiled_once_a_precision(count, data):
+    written = count(ReferenceBackend, "lower")
     compiled = count(ReferenceBackend, "compile")
     deploy(data)
-    # `support` answers once when the backend is chosen, for the float program, and once for the
-    # quantized one.
-    assert len(support) == 2
+    # The float program once, when the backend is chosen, and the quantized one once.
+    assert [program.precision for _, program, *_ in written] == ["float32", "int8"]
     assert len(compiled) == 1

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from edgeopt.contracts import CompileOptions
 from edgeopt.deployment.work import value_rows
 from edgeopt.ir import KernelKind, Program, capture_module, kernel_kind
 from edgeopt.ir.kernel_kind import kernel_kinds
 from edgeopt.ir.reference import Simulation
+from edgeopt.options import CompileOptions
 from edgeopt.passes import run_core, run_passes
 from edgeopt.quantization import QuantizationConfig, quantize_program
 from edgeopt.registry import find_backend, find_target

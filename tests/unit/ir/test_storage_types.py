@@ -20,6 +20,7 @@ from edgeopt.contracts.storage import (
     Precision,
     StorageType,
 )
+from edgeopt.errors import ProgramError
 from edgeopt.ir import QuantSpec
 from edgeopt.ir.rounding import on_integers, round_and_clip
 
@@ -75,8 +76,8 @@ def test_fewer_bits_and_channels_narrow_a_spec() -> None:
     assert (channels.q_min, channels.q_max, channels.granularity) == (-127, 127, "channel")
     assert one.is_activation
     assert not channels.is_activation
-    with pytest.raises(KeyError):
-        QuantSpec("int9")
+    with pytest.raises(ProgramError, match="int9"):
+        QuantSpec("int9")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 import edgeopt.ir.edit
-from edgeopt.contracts import CompileOptions
 from edgeopt.deployment.build import compile_program
 from edgeopt.errors import ProgramError
 from edgeopt.ir import Editor, Step, capture_module
 from edgeopt.ir.conditions import no_calls
+from edgeopt.options import CompileOptions
 from edgeopt.passes import (
     CORE,
     PassSpec,

@@ -114,7 +114,6 @@ def _unary_by_value(
     def write(tensor: Tensor) -> Tensor:
         return e.emit(code, [tensor], tensor.shape, options, **values)
 
-    e.by_value.add(node.name)
     e.write(node, exact_unary(e, value.tensor, parameters, function, write), value.order)
 
 

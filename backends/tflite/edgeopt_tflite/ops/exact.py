@@ -44,6 +44,7 @@ def exact_unary(
         write: Emits the float operator for a float32 tensor, and returns its output.
     """
     assert tensor.grid is not None  # noqa: S101 (the caller looked)
+    e.note_exact()
     integers = torch.arange(tensor.grid.q_min, tensor.grid.q_max + 1).to(torch.int8)
     real = function(tensor.grid.dequantize(integers))
     if _rounds_alike(real, result):

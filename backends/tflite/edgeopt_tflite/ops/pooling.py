@@ -129,6 +129,7 @@ def _average_by_counts(e: Emitter, node: torch.fx.Node, axes: list[Axis]) -> Non
     tensor = _input(e, node, integer=parameters is not None)
     steps = tensor.grid is not None and parameters is not None
     if steps:
+        e.note_exact()
         tensor = _steps(e, tensor)
     tensor = pad_channels_last(e, tensor, explicit_padding(axes).amounts)
     counts = e.model.constant("counts", _counts(node).permute(NHWC).contiguous().numpy())

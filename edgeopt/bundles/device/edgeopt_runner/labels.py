@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .bundle import USAGE, Stop, shown
+from .bundle import USAGE, WRONG, Stop, shown
 
 __all__ = ["print_top", "read_labels"]
 
@@ -17,6 +17,8 @@ def print_top(output: Any, count: int, labels: list[str]) -> None:
     rows = np.asarray(output).reshape(-1, output.shape[-1] if output.ndim else 1)
     if labels and len(labels) < rows.shape[1]:
         raise Stop(USAGE, f"{len(labels)} labels for {rows.shape[1]} classes")
+    if rows.dtype.kind == "f" and np.isnan(rows).any():
+        raise Stop(WRONG, "scores are NaN: they name no class", "look at the input's values")
     for number, row in enumerate(rows):
         if len(rows) > 1:
             print(f"row {number}")
