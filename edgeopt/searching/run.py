@@ -60,7 +60,7 @@ def run_search(model: Any, target: str | Path | Target, options: SearchOptions) 
     found = find_target(target)
     # Read by the calibration and by each pruning.
     data = rereadable(options.calibration_data, "calibration_data")
-    options = replace(options, calibration_data=data)
+    options = options.replace(calibration_data=data)
     with timed_device(found, options) as (device, notes):
         return _Search(model, found, options, device, notes).run()
 
