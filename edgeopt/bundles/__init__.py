@@ -3,7 +3,7 @@
 from edgeopt.bundles.golden import GoldenSamples
 from edgeopt.bundles.manifest import Manifest, Tolerance
 from edgeopt.bundles.read import Bundle, open_bundle, read_bundle
-from edgeopt.bundles.signing import sign_bundle, verify_signature
+from edgeopt.bundles.sign import sign_bundle, verify_signature
 from edgeopt.bundles.write import add_report, write_bundle
 from edgeopt.options import Preprocess
 

@@ -5,6 +5,7 @@ The manifest is written last, so a draft that a kill or a full disk left behind 
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,7 +14,7 @@ from edgeopt.bundles.archive import write_zip
 from edgeopt.bundles.layout import MANIFEST, file_mode
 from edgeopt.bundles.manifest import KIND
 from edgeopt.bundles.storage import Folder, open_storage
-from edgeopt.errors import BundleError, EdgeoptError, InputError
+from edgeopt.errors import BundleError, InputError
 from edgeopt.files import replacing
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["publish"]
 
 Found = TypeVar("Found")
+_LOG = logging.getLogger(__name__)
 
 
 def publish(
@@ -60,6 +62,7 @@ def publish(
     except OSError as error:
         hint = "free some space, or write to another place"
         raise BundleError(f"cannot be written: {error}", where=str(path), hint=hint) from error
+    _LOG.debug("%s is written: %d files", path, len(files))
     return found
 
 
@@ -96,11 +99,11 @@ def _is_bundle(path: Path) -> bool:
     try:
         storage = open_storage(path)
         with storage.open(MANIFEST) as stream:
-            manifest = decode_json(stream.read(1 << 20), dict, where=MANIFEST)
+            manifest = decode_json(stream.read(1 << 20), dict, where=MANIFEST, error=BundleError)
         known = {MANIFEST, *manifest["files"]}
         mine = not isinstance(storage, Folder) or set(storage.sizes()) <= known
         return mine and bool(manifest["kind"] == KIND)
-    except (OSError, ValueError, KeyError, TypeError, EdgeoptError):
+    except (OSError, ValueError, KeyError, TypeError, BundleError):
         return _is_empty(path)
     except InputError:
         return True  # it is gone: somebody else is at it

@@ -15,6 +15,7 @@ from edgeopt.bundles.layout import EXECUTABLE, MANIFEST
 from edgeopt.bundles.manifest import Manifest, decode_manifest
 from edgeopt.bundles.paths import MAX_TOTAL_BYTES, check_names
 from edgeopt.bundles.publish import publish
+from edgeopt.bundles.signing import check_signature
 from edgeopt.bundles.storage import Zip, open_storage
 from edgeopt.contracts import Artifact
 from edgeopt.errors import BundleError, InputError
@@ -222,9 +223,7 @@ def read_bundle(path: Path | str, *, public_key: Path | str | None = None) -> Bu
         _check_content(storage, manifest, name)
     bundle = Bundle(path, manifest, storage)
     if public_key is not None:
-        from edgeopt.bundles.signing import verify_signature  # noqa: PLC0415 (optional)
-
-        verify_signature(bundle, public_key)
+        check_signature(bundle, public_key)
     return bundle
 
 
@@ -238,9 +237,7 @@ def open_bundle(bundle: Path | str | Bundle, public_key: Path | str | None = Non
     if not isinstance(bundle, Bundle):
         return read_bundle(bundle, public_key=public_key)
     if public_key is not None:
-        from edgeopt.bundles.signing import verify_signature  # noqa: PLC0415 (optional)
-
-        verify_signature(bundle, public_key)
+        check_signature(bundle, public_key)
     return bundle
 
 

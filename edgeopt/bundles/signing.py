@@ -7,7 +7,6 @@ as they are; whoever gets the bundle can check it with ``model_signing verify ke
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -20,7 +19,7 @@ from edgeopt.errors import BundleError, InputError, PluginError
 if TYPE_CHECKING:
     from edgeopt.bundles.read import Bundle
 
-__all__ = ["sign_bundle", "signature_path", "verify_signature"]
+__all__ = ["check_command", "check_signature", "run_command", "signature_path"]
 
 INSTALL = "pipx install model-signing && pipx inject model-signing pyopenssl"
 _TIMEOUT_S = 600.0
@@ -33,37 +32,7 @@ def signature_path(path: Path | str) -> Path:
     return path.with_name(f"{path.name}.sig")
 
 
-def sign_bundle(path: Path | str, private_key: Path | str) -> Path:
-    """Returns the path of the signature of the bundle at ``path``, which is read and checked first.
-
-    Args:
-        path: The bundle, a folder or a .zip.
-        private_key: PEM file with an elliptic-curve key without a password, for example of
-            ``openssl ecparam -name prime256v1 -genkey -noout``.
-
-    Raises:
-        InputError: The key cannot be used.
-        BundleError: The bundle is damaged.
-        PluginError: The command ``model_signing`` is not installed, or does not start.
-    """
-    from edgeopt.bundles.read import read_bundle  # noqa: PLC0415 (it imports this module)
-
-    path, signature = Path(path), signature_path(path)
-    _command()
-    read_bundle(path)
-    draft = signature.with_name(f".{signature.name}.{os.getpid()}.draft")
-    try:
-        key = ["--private_key", str(private_key)]
-        said = _run(["sign", "key", str(path), "--signature", str(draft), *key])
-        if said or not draft.is_file():
-            raise InputError(f"cannot sign: {said}", where=str(private_key))
-        draft.replace(signature)
-    finally:
-        draft.unlink(missing_ok=True)
-    return signature
-
-
-def verify_signature(bundle: Bundle | Path | str, public_key: Path | str) -> None:
+def check_signature(bundle: Bundle, public_key: Path | str) -> None:
     """Checks that the signature beside a bundle is of this key, and fits what was read of it.
 
     The command gets a copy, made of what the manifest in memory says: whatever is laid at the
@@ -74,23 +43,19 @@ def verify_signature(bundle: Bundle | Path | str, public_key: Path | str) -> Non
         BundleError: There is no signature, it is of another key, or the bundle changed since.
         PluginError: The command ``model_signing`` is not installed, or does not start.
     """
-    from edgeopt.bundles.read import Bundle, read_bundle  # noqa: PLC0415 (it imports this module)
-
     if not Path(public_key).is_file():
         raise InputError("no such file", where=str(public_key))
-    signature = signature_path(bundle.path if isinstance(bundle, Bundle) else bundle)
+    signature = signature_path(bundle.path)
     if not signature.is_file():
         raise BundleError("no signature", where=str(signature), hint="sign it with sign_bundle")
-    if not isinstance(bundle, Bundle):
-        bundle = read_bundle(bundle)
     signed = read_file(signature, most=_MAX_SIGNATURE, error=BundleError)
     with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
         copy = Path(folder) / bundle.path.name
         _lay(bundle, copy)
-        held = signature_path(copy)
-        held.write_bytes(signed)
-        words = ["verify", "key", str(copy), "--signature", str(held)]
-        said = _run([*words, "--public_key", str(public_key)])
+        copied = signature_path(copy)
+        copied.write_bytes(signed)
+        words = ["verify", "key", str(copy), "--signature", str(copied)]
+        said = run_command([*words, "--public_key", str(public_key)])
     if said:
         raise BundleError(f"the signature does not fit: {said}", where=str(bundle.path))
 
@@ -106,11 +71,15 @@ def _lay(bundle: Bundle, copy: Path) -> None:
         place.write_bytes(content)
 
 
-def _run(words: list[str]) -> str:
+def run_command(words: list[str]) -> str:
     """Returns '' where the command succeeded, else the last line of what it said."""
     try:
         done = subprocess.run(
-            [_command(), *words], check=False, capture_output=True, text=True, timeout=_TIMEOUT_S
+            [check_command(), *words],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PluginError(f"model_signing does not start: {error}", hint=INSTALL) from error
@@ -122,7 +91,12 @@ def _run(words: list[str]) -> str:
     return last
 
 
-def _command() -> str:
+def check_command() -> str:
+    """Returns where the command is.
+
+    Raises:
+        PluginError: It is not installed.
+    """
     found = shutil.which("model_signing")
     if found is None:
         what = "the command model_signing is not installed"

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edgeopt.devices.platforms import target_interpreter
+from edgeopt.devices.wheels import download_wheels
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,9 +31,6 @@ def with_wheels(runtime: DeviceRuntime, target: Target) -> DeviceRuntime:
     Raises:
         DeviceError: A requirement has no wheel there, or the index cannot be reached.
     """
-    from edgeopt.devices.platforms import target_interpreter  # noqa: PLC0415 (only here)
-    from edgeopt.devices.wheels import download_wheels  # noqa: PLC0415
-
     if not runtime.wheels:
         return runtime
     python = target_interpreter(target)

@@ -48,8 +48,8 @@ def compress(
 ) -> None:
     """Prune, distil and quantize a model by a recipe; write the Program, which deploy takes."""
     from edgeopt.api import compress as run_recipe  # noqa: PLC0415
-    from edgeopt.cli.deploying import load_source  # noqa: PLC0415 (it imports this module)
     from edgeopt.cli.show import print_columns, print_json, progress_bars  # noqa: PLC0415
+    from edgeopt.cli.sources import load_source  # noqa: PLC0415
     from edgeopt.errors import InputError  # noqa: PLC0415
 
     run = recipe_of(recipe, train_data, answers)

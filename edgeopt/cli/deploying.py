@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgeopt.deployment.request import Request
     from edgeopt.deployment.with_recipe import RecipeRun
 
-__all__ = ["NAMES", "check_options", "deploy", "load_source", "make_request", "plan"]
+__all__ = ["NAMES", "check_options", "deploy", "make_request", "plan"]
 
 
 NAMES = {
@@ -49,8 +49,8 @@ def deploy(
 ) -> None:
     """Take a model to a checked bundle for a device."""
     from edgeopt.cli.compressing import recipe_of  # noqa: PLC0415
-    from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
-    from edgeopt.cli.tuning import tuning_bars  # noqa: PLC0415
+    from edgeopt.cli.show import print_json, print_rows, tuning_bars  # noqa: PLC0415
+    from edgeopt.cli.sources import load_source  # noqa: PLC0415
 
     answers.plain.setdefault("output", f"{Path(target).stem}-bundle")
     run = recipe_of(recipe, train_data, answers)
@@ -91,6 +91,8 @@ def plan(
     answers: Answers,
 ) -> None:
     """Print what deploy would do: backend, precision, passes, gates, and why."""
+    from edgeopt.cli.sources import load_source  # noqa: PLC0415
+
     check_options(answers, data=model)
     source = None
     if model is not None:
@@ -115,17 +117,6 @@ def check_options(answers: Answers, data: str | None) -> None:
         data or "calibration_data" in answers.later or fields.get("precision") == Precision.INT8
     )
     Request(**fields, calibration_data=() if promised else None).check()
-
-
-def load_source(model: str, answers: Answers) -> Loaded:
-    """Returns the model, with what came with it and what was typed beside."""
-    from dataclasses import replace  # noqa: PLC0415 (only here)
-
-    from edgeopt.cli.sources import load_model  # noqa: PLC0415
-
-    source = load_model(model)
-    typed = {n: answers.later[n]() for n in ("calibration_data", "evaluate") if n in answers.later}
-    return replace(source, **typed)
 
 
 def make_request(source: Loaded | None, answers: Answers) -> Request:

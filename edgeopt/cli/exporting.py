@@ -34,8 +34,8 @@ def export(
     answers: Answers,
 ) -> None:
     """Write a model, quantized or not, in an interchange format or as a program archive."""
-    from edgeopt.cli.deploying import load_source  # noqa: PLC0415
     from edgeopt.cli.show import print_json, print_rows, progress_bars  # noqa: PLC0415
+    from edgeopt.cli.sources import load_source  # noqa: PLC0415
     from edgeopt.errors import InputError  # noqa: PLC0415
 
     if format not in {"onnx", "program"}:

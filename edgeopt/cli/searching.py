@@ -76,7 +76,7 @@ def search(
 
 
 def _with_source(answers: Answers, model: str) -> dict[str, Any]:
-    from edgeopt.cli.deploying import load_source  # noqa: PLC0415
+    from edgeopt.cli.sources import load_source  # noqa: PLC0415
 
     source = load_source(model, answers)
     names = ("model", "example_inputs", "calibration_data", "evaluate")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from edgeopt.contracts import Progress
+    from edgeopt.contracts import Progress, TuningEvent, Watch
 
-__all__ = ["print_columns", "print_json", "print_rows", "printable", "progress_bars"]
+__all__ = ["print_columns", "print_json", "print_rows", "printable", "progress_bars", "tuning_bars"]
 
 
 def print_json(value: Any) -> None:
@@ -125,3 +125,23 @@ def _print(table: Any) -> None:
     from rich.console import Console  # noqa: PLC0415 (only in a terminal)
 
     Console().print(table)
+
+
+@contextmanager
+def tuning_bars(*, quiet: bool = False) -> Iterator[tuple[Progress, Watch | None]]:
+    """Yields what tuning reports to: bars, and beside them trials, the best so far, the time left."""
+    with progress_bars(quiet=quiet) as progress:
+        describe = getattr(progress, "describe", None)
+        yield progress, None if describe is None else lambda event: describe("tune", _said(event))
+
+
+def _said(event: TuningEvent) -> str:
+    of = f" of {event.trials}" if event.trials else ""
+    times = event.default_ms / event.best_ms if event.best_ms else 1.0
+    minutes, seconds = divmod(round(event.left_s), 60)
+    dropped = event.failed + event.wrong
+    bad = f", {dropped} dropped" if dropped else ""
+    return (
+        f"tune: trial {event.trial}{of}, best {event.best_ms:.3f} ms ({times:.2f} times as fast), "
+        f"{minutes}:{seconds:02d} left{bad}"
+    )

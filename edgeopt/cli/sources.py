@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,9 @@ from edgeopt.registry.suggest import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Source", "load_data", "load_function", "load_model"]
+    from edgeopt.cli.derive import Answers
+
+__all__ = ["Source", "load_data", "load_function", "load_model", "load_source"]
 
 _FIELDS = ("model", "example_inputs", "calibration_data", "evaluate")
 _NAMED = (*_FIELDS, "train_data", "loss", "teacher")
@@ -191,3 +193,10 @@ def _as_source(spec: str, given: Any) -> Source:
     if given is None:
         raise InputError("it returned nothing", where=spec, hint=_FORMS)
     return Source(given)
+
+
+def load_source(model: str, answers: Answers) -> Source:
+    """Returns the model, with what came with it and what was typed beside."""
+    source = load_model(model)
+    typed = {n: answers.later[n]() for n in ("calibration_data", "evaluate") if n in answers.later}
+    return replace(source, **typed)

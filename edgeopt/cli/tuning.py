@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,12 +13,10 @@ from edgeopt.cli.guard import guarded
 from edgeopt.options import DeployOptions, TuneOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from edgeopt.contracts import Progress, TuningEvent, TuningReport, Watch
+    from edgeopt.contracts import TuningReport
     from edgeopt.tuning import Record
 
-__all__ = ["tune", "tuning", "tuning_bars"]
+__all__ = ["tune", "tuning"]
 
 USUAL_TRIALS = 256
 """Trials where neither trials nor minutes are given."""
@@ -49,15 +46,16 @@ def tune(
     answers: Answers,
 ) -> None:
     """Look for faster kernels for a model; deploy then takes them from the database."""
-    from edgeopt.cli.deploying import check_options, load_source, make_request  # noqa: PLC0415
-    from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
+    from edgeopt.cli.deploying import check_options, make_request  # noqa: PLC0415
+    from edgeopt.cli.show import print_json, print_rows, tuning_bars  # noqa: PLC0415
+    from edgeopt.cli.sources import load_source  # noqa: PLC0415
 
     budget = answers.plain.setdefault("tuning", {})
     if not budget.get("trials") and not budget.get("minutes"):
         budget["trials"] = USUAL_TRIALS
     check_options(answers, data=None)
     source = load_source(model, answers)
-    from edgeopt.deployment.tune import tune_model  # noqa: PLC0415 (torch)
+    from edgeopt.deployment.tune_model import tune_model  # noqa: PLC0415 (torch)
 
     with tuning_bars(quiet=quiet) as (progress, watch):
         request = make_request(source, answers).replace(progress=progress, watch=watch)
@@ -71,28 +69,6 @@ def tune(
     if report.stopped == "interrupted":
         typer.echo("stopped; run it again to go on from here", err=True)
         raise typer.Exit(130)
-
-
-@contextmanager
-def tuning_bars(*, quiet: bool = False) -> Iterator[tuple[Progress, Watch | None]]:
-    """Yields what tuning reports to: bars, and beside them trials, the best so far, the time left."""
-    from edgeopt.cli.show import progress_bars  # noqa: PLC0415 (imports this package)
-
-    with progress_bars(quiet=quiet) as progress:
-        describe = getattr(progress, "describe", None)
-        yield progress, None if describe is None else lambda event: describe("tune", _said(event))
-
-
-def _said(event: TuningEvent) -> str:
-    of = f" of {event.trials}" if event.trials else ""
-    times = event.default_ms / event.best_ms if event.best_ms else 1.0
-    minutes, seconds = divmod(round(event.left_s), 60)
-    dropped = event.failed + event.wrong
-    bad = f", {dropped} dropped" if dropped else ""
-    return (
-        f"tune: trial {event.trial}{of}, best {event.best_ms:.3f} ms ({times:.2f} times as fast), "
-        f"{minutes}:{seconds:02d} left{bad}"
-    )
 
 
 def _gain(report: TuningReport) -> float:

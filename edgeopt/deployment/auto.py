@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edgeopt.bundles.write import copy_bundle
 from edgeopt.deployment.choose import ConsideredBackend, choose_backend
+from edgeopt.deployment.finish import temporary_bundle
+from edgeopt.deployment.on_device import compare_on
 from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.errors import (
     CompileError,
@@ -130,8 +133,6 @@ def _faster(made: Deployment, best: Deployment, asked: Request) -> bool:
 
     Where they cannot be run in turn (a device without Python), their own measurements count.
     """
-    from edgeopt.deployment.on_device import compare_on  # noqa: PLC0415 (only with a device)
-
     held = [one.profile.latency if one.profile is not None else None for one in (made, best)]
     if held[0] is None or held[1] is None or made.bundle is None or best.bundle is None:
         return False
@@ -185,9 +186,6 @@ def _reason(one: Measured, taken: str, plan: Plan, *, measured: bool) -> str:
 
 
 def _written(best: Deployment, asked: Request) -> Deployment:
-    from edgeopt.bundles.write import copy_bundle  # noqa: PLC0415 (only here)
-    from edgeopt.deployment.finish import temporary_bundle  # noqa: PLC0415 (torch)
-
     draft = best.bundle
     if draft is None:
         return best

@@ -9,6 +9,8 @@ from edgeopt.contracts.storage import Precision
 from edgeopt.errors import DeviceError
 from edgeopt.lowering import lower_once, require_supported
 from edgeopt.options import QuantizationConfig
+from edgeopt.passes import number_changes, require_canonical, run_passes
+from edgeopt.quantization import quantize_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,8 +85,6 @@ def build(
         UnsupportedError: An operator cannot be run; carries the report.
         CompileError: The toolchain failed.
     """
-    from edgeopt.passes import number_changes, run_passes  # noqa: PLC0415 (torch)
-
     lowering, artifact = compile_program(
         program, target, backend, options=options, progress=progress
     )
@@ -112,8 +112,6 @@ def compile_program(
         UnsupportedError: An operator cannot be run; carries the report.
         CompileError: The toolchain failed.
     """
-    from edgeopt.passes import require_canonical  # noqa: PLC0415 (torch)
-
     require_canonical(program, f"backend {backend.name}")
     lowered = lower_once(backend, program, target, progress)
     require_supported(lowered.support)
@@ -132,8 +130,6 @@ def quantized(
     Raises:
         InputError: A setting is unknown or wrong.
     """
-    from edgeopt.quantization import quantize_program  # noqa: PLC0415 (torch)
-
     if not settings or settings.get("precision") == Precision.FLOAT32:
         return program
     config = QuantizationConfig.from_dict(settings, where="quantization")

@@ -9,6 +9,7 @@ from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.attempts import HARM_SAMPLES, HARM_TRIES
 from edgeopt.deployment.build import quantized
 from edgeopt.deployment.request import silent
+from edgeopt.gate.harm import harmful_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,8 +82,6 @@ class Source:
 
         None are known where the candidate is not in int8, or came as it is, or was not calibrated.
         """
-        from edgeopt.gate.harm import harmful_values  # noqa: PLC0415 (only where one fell short)
-
         if candidate.precision != Precision.INT8 or self.is_quantized or not len(self.calibration):
             return ()
         progress("find what does harm", 0, 1)

@@ -15,6 +15,7 @@ from edgeopt.errors import (
     TargetError,
     UnsupportedError,
 )
+from edgeopt.ir import ops
 from edgeopt.lowering import lower_once, require_supported
 from edgeopt.registry.plugins import backends, find_backend
 
@@ -156,8 +157,6 @@ def choose_precision(
 
 def linear_share(program: Program) -> float:
     """Returns which share of the anchors' weights belongs to linear layers."""
-    from edgeopt.ir import ops  # noqa: PLC0415 (imports torch)
-
     linear = total = 0
     for node in program.graph.nodes:
         if ops.is_weighted(node):

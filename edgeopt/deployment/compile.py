@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.bundles import write_bundle
 from edgeopt.data.binder import Binder
 from edgeopt.data.dataset import Dataset
 from edgeopt.deployment.build import compile_program
@@ -43,8 +44,6 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
     progress: Progress | None = None,
 ) -> Bundle:
     """Returns the bundle of ``program``; `edgeopt.compile` documents the arguments."""
-    from edgeopt.bundles import write_bundle  # noqa: PLC0415 (only here)
-
     _require_program(program)
     bundle = BundleOptions(threads=threads, overwrite=overwrite)
     Request(backend=backend, output=output, bundle=bundle).check()

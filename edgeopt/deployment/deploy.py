@@ -12,6 +12,7 @@ from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.deployment.result import Attempt, Deployment
 from edgeopt.deployment.tune import tuned
 from edgeopt.errors import GateError
+from edgeopt.gate.diagnose import SHOWN, diagnose
 from edgeopt.lowering import shared_lowerings
 
 if TYPE_CHECKING:
@@ -156,8 +157,6 @@ def _require(job: Job, source: Source, checked: Checked, deployment: Deployment)
 
 
 def _diagnosis(job: Job, source: Source, checked: Checked) -> Diagnosis:
-    from edgeopt.gate.diagnose import SHOWN, diagnose  # noqa: PLC0415 (only where one fell short)
-
     return diagnose(
         job.target,
         precision=checked.candidate.precision,

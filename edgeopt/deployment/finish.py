@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgeopt.deployment.work import value_rows
 from edgeopt.gate.parity import output_steps
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ def finish(
         GateError: What the device computes is out of tolerance.
     """
     from edgeopt.bundles import write_bundle  # noqa: PLC0415 (only here)
-    from edgeopt.deployment.work import value_rows  # noqa: PLC0415 (torch)
 
     request, target, made = job.request, job.target, checked.build
     checks = baseline.samples.checks

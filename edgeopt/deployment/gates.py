@@ -15,6 +15,7 @@ from edgeopt.gate.diagnose import slow_reasons
 from edgeopt.gate.parity import DeclaredChange, Parity, check_parity, compare_outputs, run_all
 from edgeopt.gate.speed import Speed, check_speed
 from edgeopt.ir import ReferenceRunner
+from edgeopt.registry import detect_host
 
 if TYPE_CHECKING:
     import numpy as np
@@ -156,7 +157,6 @@ def measure_speed(
 ) -> tuple[Speed | None, str]:
     """Returns the speed beside float, or None and why it could not be measured."""
     from edgeopt.deployment.build import build as build_float  # noqa: PLC0415 (imports this module)
-    from edgeopt.registry import detect_host  # noqa: PLC0415 (only here)
 
     samples = baseline.samples
     if getattr(backend, "simulates", False):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgeopt.bundles import read_bundle
+from edgeopt.deployment.farm import RayExecutor
 from edgeopt.deployment.on_device import profile_on
 from edgeopt.errors import DeviceError, EdgeoptError, InputError
 from edgeopt.measure.profile import Profile
@@ -80,8 +81,6 @@ def profile_many(
         what = f"{twice[0]!r} is named twice" if twice else "no device is named"
         raise InputError(what, where="devices")
     if isinstance(executor, str):
-        from edgeopt.deployment.farm import RayExecutor  # noqa: PLC0415 (rare)
-
         with RayExecutor(executor) as cluster:
             return _elsewhere(cluster, bundle, devices, options)
     if executor is not None:

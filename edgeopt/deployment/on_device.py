@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.bundles import Bundle, read_bundle
 from edgeopt.deployment.warn import NOT_HERE
+from edgeopt.devices import find_device
 from edgeopt.devices.lock import measuring
 from edgeopt.errors import DeviceError, GateError
 from edgeopt.gate.parity import Parity, compare_outputs, output_steps
@@ -63,8 +64,6 @@ def opened(device: str | Device, target: Target | None = None) -> Iterator[Devic
 
 def _found(spec: str, target: Target | None) -> Device:
     """Returns the device; an emulated one has the target's core where the emulator knows it."""
-    from edgeopt.devices import find_device  # noqa: PLC0415 (only where one is used)
-
     if spec.strip() != "emulated" or target is None:
         return find_device(spec)
     like = f"emulated:{target.cpu.arch}"

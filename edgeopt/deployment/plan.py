@@ -9,6 +9,7 @@ import msgspec
 from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.choose import ConsideredBackend, choose_backend, choose_precision
 from edgeopt.errors import InputError
+from edgeopt.passes import CORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -153,7 +154,6 @@ def quantization_settings(
 
 
 def _core() -> tuple[str, ...]:
-    from edgeopt.passes import CORE  # noqa: PLC0415 (torch)
 
     return tuple(CORE)
 

@@ -22,13 +22,18 @@ from edgeopt.deployment.baseline import Baseline, float_program
 from edgeopt.deployment.build import Build, build
 from edgeopt.deployment.candidate import Candidate, Source
 from edgeopt.deployment.choose import choose_backend
+from edgeopt.deployment.finish import finish
 from edgeopt.deployment.gates import GateResult, check_build, measure_speed
+from edgeopt.deployment.on_device import opened
 from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.deployment.result import Attempt, Deployment
 from edgeopt.deployment.samples import Samples, collect_samples
 from edgeopt.deployment.tune import with_tuning_backend
+from edgeopt.deployment.warn import collect_warnings
 from edgeopt.errors import InputError
+from edgeopt.ir import Program, capture_module
 from edgeopt.options import QuantizationConfig
+from edgeopt.passes import run_core
 from edgeopt.registry import find_backend, find_target
 
 if TYPE_CHECKING:
@@ -37,7 +42,6 @@ if TYPE_CHECKING:
 
     from edgeopt.contracts import Backend, Target, TuningReport
     from edgeopt.deployment.request import Request
-    from edgeopt.ir import Program
 
 __all__ = [
     "Baseline",
@@ -231,8 +235,6 @@ def check(job: Job, candidate: Candidate, build: Build, baseline: Baseline) -> C
 
 def report(job: Job, checked: Checked, baseline: Baseline) -> Deployment:
     """Returns the deployment with all that was measured here, and its warnings; no bundle yet."""
-    from edgeopt.deployment.warn import collect_warnings  # noqa: PLC0415 (only here)
-
     build, gate = checked.build, checked.gate
     speed, why_not = None, ""
     if (
@@ -283,24 +285,17 @@ def bundle(
         DeviceError: The device cannot be reached or prepared.
         GateError: What the device computes is out of tolerance.
     """
-    from edgeopt.deployment.finish import finish  # noqa: PLC0415 (only here)
-
     return finish(deployment or report(job, checked, baseline), job, checked, baseline)
 
 
 def as_program(model: Any, example_inputs: Any = None) -> Program:
     """Returns the canonical program of a module or an ExportedProgram; a Program as it is."""
-    from edgeopt.ir import Program, capture_module  # noqa: PLC0415 (torch)
-    from edgeopt.passes import run_core  # noqa: PLC0415 (torch)
-
     if isinstance(model, Program):
         return model
     return run_core(capture_module(model, example_inputs))
 
 
 def _check_device(target: Target, request: Request) -> None:
-    from edgeopt.deployment.on_device import opened  # noqa: PLC0415 (only with a device)
-
     if isinstance(request.device, str):
         with opened(request.device, target):
             pass

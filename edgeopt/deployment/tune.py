@@ -1,23 +1,20 @@
-"""Tuning on the way to a bundle, and on its own."""
+"""Tuning on the way to a bundle."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgeopt.contracts import TunesKernels
 from edgeopt.errors import EdgeoptError, InputError, PluginError
-from edgeopt.lowering import require_supported
 from edgeopt.registry import backends, find_backend
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edgeopt.contracts import Backend, Target, TuningReport
     from edgeopt.deployment.request import Request
     from edgeopt.ir import Program
 
-__all__ = ["tune_model", "tuned", "with_tuning_backend"]
+__all__ = ["run_tuning", "tuned", "with_tuning_backend"]
 
 
 def with_tuning_backend(request: Request, target: Target) -> Request:
@@ -49,38 +46,15 @@ def tuned(lowered: Program, target: Target, backend: Backend, request: Request) 
     """
     if not isinstance(backend, TunesKernels):
         raise InputError(f"{backend.name} does not tune", where="tuning")
-    report = _run(backend, lowered, target, request)
+    report = run_tuning(backend, lowered, target, request)
     if report.stopped == "interrupted":
         raise KeyboardInterrupt
     return report
 
 
-def tune_model(model: Any, target: str | Path | Target, request: Request) -> TuningReport:
-    """Returns what came of tuning the kernels that deploying ``model`` would need.
-
-    Args:
-        model: As for `edgeopt.deploy`.
-        target: The device.
-        request: What deploying would be asked for; its ``tuning`` is the budget.
-
-    Raises:
-        EdgeoptError: What planning, quantizing and the backend raise.
-    """
-    from edgeopt.deployment import steps  # noqa: PLC0415 (torch)
-    from edgeopt.deployment.candidate import Source  # noqa: PLC0415 (torch)
-
-    job = steps.plan(model, target, request)
-    backend = job.backend
-    if not request.tuning.active or not isinstance(backend, TunesKernels):
-        raise InputError("there is nothing to tune", where="tuning")
-    source = Source(job.program, steps.samples(model, job).calibration)
-    program = steps.quantize(job, source).program
-    lowered = backend.lower(program, job.target, request.progress)
-    require_supported(lowered.support)
-    return _run(backend, lowered.program, job.target, request)
-
-
-def _run(backend: TunesKernels, lowered: Program, target: Target, request: Request) -> TuningReport:
+def run_tuning(
+    backend: TunesKernels, lowered: Program, target: Target, request: Request
+) -> TuningReport:
     """Returns what came of it, on the device that is asked for, or here."""
     from edgeopt.deployment.on_device import opened  # noqa: PLC0415 (only with a device)
 

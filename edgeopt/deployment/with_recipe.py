@@ -6,10 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts.storage import Precision
+from edgeopt.data.batches import require_reiterable, rereadable
 from edgeopt.deployment import steps
 from edgeopt.deployment.deploy import deploy_beside
 from edgeopt.errors import InputError
 from edgeopt.options import Calibration, RecipeTraining, refuse
+from edgeopt.recipes import Compressed, find_recipe, with_overrides
+from edgeopt.recipes.given import Given
+from edgeopt.registry import find_target
 from edgeopt.registry.schema import Problem
 
 if TYPE_CHECKING:
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
     from edgeopt.contracts import Target
     from edgeopt.deployment.request import Request
     from edgeopt.deployment.result import Deployment
-    from edgeopt.recipes import Compressed, Recipe
+    from edgeopt.recipes import Recipe
 
 __all__ = ["RecipeRun", "deploy_with_recipe", "recipe_run"]
 
@@ -40,8 +44,6 @@ class RecipeRun(RecipeTraining, frozen=True, kw_only=True):
         Raises:
             InputError: There is none, or it is wrong.
         """
-        from edgeopt.recipes import Compressed, find_recipe, with_overrides  # noqa: PLC0415
-
         if isinstance(self.recipe, Compressed):
             return self.recipe.recipe
         return with_overrides(find_recipe(self.recipe), self.overrides)
@@ -73,8 +75,6 @@ def deploy_with_recipe(
     Raises:
         EdgeoptError: As `edgeopt.compress` and `edgeopt.deploy`.
     """
-    from edgeopt.recipes import Compressed  # noqa: PLC0415 (only with a recipe)
-
     held = run.recipe
     if isinstance(held, Compressed):
         made = held
@@ -92,8 +92,6 @@ def _compressed(
     model: Any, target: str | Path | Target, request: Request, run: RecipeRun
 ) -> Compressed:
     from edgeopt.recipes.compress import compress_model  # noqa: PLC0415 (torch)
-    from edgeopt.recipes.given import Given  # noqa: PLC0415 (torch)
-    from edgeopt.registry import find_target  # noqa: PLC0415 (only here)
 
     recipe = run.chosen()
     if recipe.makes_integers and request.settings():
@@ -116,9 +114,6 @@ def _compressed(
 
 
 def _with_data(request: Request, run: RecipeRun) -> Request:
-    from edgeopt.data.batches import require_reiterable, rereadable  # noqa: PLC0415 (only here)
-    from edgeopt.recipes.given import Given  # noqa: PLC0415 (torch)
-
     if run.train_data is not None:
         require_reiterable(run.train_data, "train_data")
     calibration = rereadable(request.calibration_data, "calibration_data")

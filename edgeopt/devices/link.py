@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import subprocess
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from edgeopt.devices.shell import Answer
 
 __all__ = ["ExchangeCap", "Link", "Said", "call", "hold", "patience_s"]
+
+_LOG = logging.getLogger(__name__)
 
 QUICK_S = 120.0
 """Seconds that a script which moves no data may take."""
@@ -138,6 +141,7 @@ def call(
         target.seek(answer.stdout_at)
         stdout = b"" if into is not None else target.read()
     wall_s = time.perf_counter() - begun
+    _LOG.debug("%s: %s %d in %.3f s", link.name, answer.word, answer.number, wall_s)
     return Said(answer.word, answer.number, stdout, answer.stderr, wall_s)
 
 

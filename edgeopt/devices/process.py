@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import logging
 import os
 import select
 import signal
@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Self
 
 from edgeopt.contracts import Completed
 from edgeopt.errors import DeviceError
@@ -23,6 +23,8 @@ __all__ = ["end_group", "ended", "run_process", "words"]
 
 MAX_OUTPUT = 16 << 20
 """Of each stream, so many bytes are returned; a note says how many were left out."""
+_PATIENCE_MS = 50  # between two looks at how much it has written
+_LOG = logging.getLogger(__name__)
 _SHOWN = 200  # characters of a command or of its error output in a message
 
 
@@ -32,7 +34,8 @@ def run_process(
     """Returns the result of ``argv``, whatever its exit status.
 
     Output goes through files, so neither a full pipe nor a background process that keeps one open
-    can hold it up. What it leaves running in its process group is ended with it.
+    can hold it up; what is beyond `MAX_OUTPUT` is dropped on the way. What it leaves running in its
+    process group is ended with it.
 
     Args:
         argv: The program and its arguments.
@@ -46,16 +49,17 @@ def run_process(
     """
     if not cwd.is_dir():
         raise DeviceError(f"there is no folder {cwd} to run in", where=where)
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with _Stream() as out, _Stream() as err:
         begun = time.perf_counter()
-        process = _start(argv, cwd, env, (out, err), where)
+        process = _start(argv, cwd, env, (out.file, err.file), where)
         try:
-            in_time = _wait(process, timeout_s)
+            in_time = _wait(process, timeout_s, (out, err))
         finally:
             end_group(process)
             process.wait()
         wall_s = time.perf_counter() - begun
-        result = Completed(process.returncode, _text(out), _text(err), wall_s)
+        result = Completed(process.returncode, out.text(), err.text(), wall_s)
+    _LOG.debug("%s: %s in %.3f s", words(argv), ended(process.returncode), wall_s)
     if not in_time:
         said = result.stderr.strip()[-_SHOWN:]
         hint = f"its last words: {said}" if said else "raise timeout_s if it needs longer"
@@ -102,7 +106,9 @@ def _start(
         raise DeviceError(f"`{words(argv)}` could not be started: {reason}", where=where) from error
 
 
-def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
+def _wait(
+    process: subprocess.Popen[bytes], timeout_s: float, streams: tuple[_Stream, _Stream]
+) -> bool:
     """Returns whether ``process`` ended in time. Where the system can, it is not reaped yet.
 
     As long as it is not, no other process can get its number, and ending its group is safe.
@@ -117,8 +123,13 @@ def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
     try:
         poll = select.poll()
         poll.register(handle, select.POLLIN)
-        limit_ms = max(0.0, timeout_s) * 1000
-        return bool(poll.poll(None if math.isinf(limit_ms) else math.ceil(limit_ms)))
+        deadline = time.monotonic() + max(0.0, timeout_s)
+        while not poll.poll(_PATIENCE_MS):
+            for stream in streams:
+                stream.cut()
+            if time.monotonic() > deadline:
+                return False
+        return True
     finally:
         os.close(handle)
 
@@ -132,8 +143,29 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _text(stream: IO[bytes]) -> str:
-    size = stream.seek(0, os.SEEK_END)
-    stream.seek(0)
-    text = stream.read(MAX_OUTPUT).decode("utf-8", errors="replace")
-    return text if size <= MAX_OUTPUT else f"{text}\n[{size - MAX_OUTPUT} bytes left out]\n"
+class _Stream:
+    """A file for a program's output, which is appended to, so that its end can be cut meanwhile."""
+
+    def __init__(self) -> None:
+        self.file: IO[bytes] = tempfile.TemporaryFile("a+b")  # noqa: SIM115 (`__exit__` closes it)
+        self._dropped = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.file.close()
+
+    def cut(self) -> None:
+        """Drops what is beyond `MAX_OUTPUT`, where that is much: a program may write for ever."""
+        size = os.fstat(self.file.fileno()).st_size
+        if size > 2 * MAX_OUTPUT:
+            os.ftruncate(self.file.fileno(), MAX_OUTPUT)
+            self._dropped += size - MAX_OUTPUT
+
+    def text(self) -> str:
+        """Returns the beginning of what was written, and how much is left out."""
+        beyond = self.file.seek(0, os.SEEK_END) - MAX_OUTPUT + self._dropped
+        self.file.seek(0)
+        text = self.file.read(MAX_OUTPUT).decode("utf-8", errors="replace")
+        return text if beyond <= 0 else f"{text}\n[{beyond} bytes left out]\n"

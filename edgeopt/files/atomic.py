@@ -10,8 +10,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import glob
+import logging
 import os
 import shutil
+import stat
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["drafting", "put", "replacing", "sweep", "write_file"]
 
+_LOG = logging.getLogger(__name__)
 _ATTEMPTS = 20
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # FAT has none
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
@@ -121,12 +124,13 @@ def _sync_tree(path: Path) -> None:
 
 def _check_kind(new: Path, path: Path) -> None:
     """Raises OSError where ``path`` is neither missing nor of the same kind."""
-    if not os.path.lexists(path) or (path.is_dir() if new.is_dir() else path.is_file()):
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:  # or a link that leads nowhere: nothing is lost
         return
-    if path.is_symlink() and not path.exists():  # it leads nowhere: nothing is lost
-        return
-    number = errno.EISDIR if path.is_dir() else errno.EEXIST
-    raise OSError(number, os.strerror(number), str(path))
+    if not (stat.S_ISDIR(mode) if new.is_dir() else stat.S_ISREG(mode)):
+        number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EEXIST
+        raise OSError(number, os.strerror(number), str(path))
 
 
 def _put_where_nothing_is(new: Path, path: Path) -> None:
@@ -183,7 +187,8 @@ def _draft(path: Path) -> tuple[Path, FileLock]:
         draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".draft"))
         try:
             lock = _lock_of(draft)
-        except (Timeout, FileNotFoundError):  # another process took it for one that was left behind
+        except (Timeout, FileNotFoundError, FileExistsError):
+            # Another process took it for one that was left behind, and removes it just now.
             continue
         return draft, lock
     raise OSError(errno.EBUSY, "no draft can be made", str(path))
@@ -205,6 +210,7 @@ def sweep(folder: Path, name: str = "") -> None:
             lock = _lock_of(draft)
             shutil.rmtree(draft, ignore_errors=True)
             lock.release()
+            _LOG.debug("%s was left behind, and is removed", draft)
 
 
 def _sync(path: Path) -> None:

@@ -18,6 +18,7 @@ from edgeopt.errors import CompileError, PluginError, UnsupportedError
 from edgeopt.files import write_file
 from edgeopt.ir.source import operator_name, source_line
 from edgeopt.passes import PassSpec, run_passes
+from edgeopt.passes.insert_quantize import quantized_operators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,8 +93,6 @@ def _translations() -> dict[Any, Any]:
     import numpy as np  # noqa: PLC0415
     import torch  # noqa: PLC0415
     from onnxscript import ir, opset21  # noqa: PLC0415 (optional)
-
-    from edgeopt.passes.insert_quantize import quantized_operators  # noqa: PLC0415
 
     # torch.onnx hands a dtype over as torch's or as ONNX's.
     types: dict[Any, Any] = {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgeopt.boundary import decode_json
+from edgeopt.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,8 +47,6 @@ def plain_tree(
     Raises:
         ValueError: It is none, or one that cannot be written with tuples, lists and dicts.
     """
-    from edgeopt.errors import InputError  # noqa: PLC0415 (only to change it into ours)
-
     try:
         version, node = decode_json(text, tuple[int, _Node], where="", most=_MAX_BYTES)
     except InputError as error:
@@ -106,8 +105,6 @@ def _keys(node: _Node, fields: Mapping[str, Sequence[str]]) -> list[Any] | None:
 
 
 def _context(node: _Node) -> Any:
-    from edgeopt.errors import InputError  # noqa: PLC0415 (only to change it into ours)
-
     if isinstance(node.context, dict):
         return node.context
     if node.context is None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgeopt.data.binder import Binder
+from edgeopt.data.dataset import Dataset
 from edgeopt.errors import InputError
 from edgeopt.ir.record import record_step
 from edgeopt.pruning.choose import Chooser
 from edgeopt.pruning.cost import layer_costs, parameter_count, roofline_ms
 from edgeopt.pruning.importance import score_sites
-from edgeopt.pruning.pruned import LayerReport, Pruned, PruningReport
+from edgeopt.pruning.pruned import Pruned
+from edgeopt.pruning.report import LayerReport, PruningReport
 from edgeopt.pruning.sensitivity import too_sensitive
 from edgeopt.pruning.sites import Site, find_sites
 from edgeopt.pruning.structure import changes
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgeopt.contracts.target import Target
-    from edgeopt.data.dataset import Dataset
     from edgeopt.options import PruningOptions
 
 __all__ = ["Rounds", "prune"]
@@ -68,9 +70,6 @@ def prune(  # noqa: PLR0913 (what is pruned, with what, beside the options)
 def _read(
     model: nn.Module, example_inputs: Any, data: Iterable[Any] | None, options: PruningOptions
 ) -> Dataset:
-    from edgeopt.data.binder import Binder  # noqa: PLC0415 (torch)
-    from edgeopt.data.dataset import Dataset  # noqa: PLC0415 (torch)
-
     binder = Binder.of_example(example_inputs, model)
     if data is None:
         empty = Dataset(binder)

@@ -116,7 +116,7 @@ def _trace(model: nn.Module, call: Call) -> Any:
     try:
         import torch_pruning as tp  # noqa: PLC0415
     except ImportError as error:
-        hint = 'pip install "edgeopt[compress]"'
+        hint = 'pip install "edgeopt[prune]"'
         raise PluginError("Torch-Pruning is not installed", where="prune", hint=hint) from error
     for parameter in model.parameters():
         parameter.requires_grad_(True)  # noqa: FBT003 (torch's own signature)

@@ -6,7 +6,7 @@ import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.ir.program import Step
+from edgeopt.ir.program import Sparsity, Step
 from edgeopt.ir.record import record_step
 from edgeopt.options import SparsityOptions, options_of
 
@@ -83,8 +83,6 @@ def record_sparsity(program: Program, *, least: float = 0.25) -> Program:
         program: The program.
         least: Weights with a smaller share of zeros are not listed.
     """
-    from edgeopt.ir.program import Sparsity  # noqa: PLC0415
-
     found: dict[str, Any] = {}
     for name, tensor in program.constants.items():
         if tensor.dim() < 2 or not tensor.numel():  # noqa: PLR2004 (weights are matrices or more)

@@ -11,16 +11,15 @@ from edgeopt.boundary import decode_json, read_file, read_tensors
 from edgeopt.errors import InputError
 from edgeopt.ir.program import Step
 from edgeopt.ir.record import record_step, recorded_steps
-from edgeopt.pruning.pruned import PruningReport
+from edgeopt.pruning.report import PruningReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import torch
 
-    from edgeopt.pruning.pruned import Pruned
 
-__all__ = ["changes", "load_pruned", "save_module", "save_pruned"]
+__all__ = ["changes", "load_pruned", "save_module"]
 
 
 _MAX_STRUCTURE = 64 << 20
@@ -62,15 +61,6 @@ def _attributes(old: torch.nn.Module, new: torch.nn.Module) -> dict[str, list[An
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, (tuple, list)) else value
-
-
-def save_pruned(pruned: Pruned, path: Path | str) -> Path:
-    """Returns ``path``, a folder, after writing structure, weights and report there.
-
-    Raises:
-        InputError: There is a file at ``path``.
-    """
-    return save_module(pruned.module, pruned.structure, path, report=pruned.report)
 
 
 def save_module(

@@ -6,10 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.data.batches import split_batch
+from edgeopt.data.calls import call_model
 from edgeopt.errors import EdgeoptError
 from edgeopt.ir import Program, capture_module
 from edgeopt.ir.record import amend_step
 from edgeopt.options import Distillation, PruningOptions, Training
+from edgeopt.passes import run_core
+from edgeopt.pruning import prune, sparsify
+from edgeopt.quantization import quantize_program
 from edgeopt.recipes.options import for_target, own_options, training_options
 from edgeopt.recipes.steps import (
     AnyStep,
@@ -67,8 +71,6 @@ class Scratch:
 
 def as_canonical(model: Any, example_inputs: Any) -> Program:
     """Returns the canonical Program of a model; a Program as it is."""
-    from edgeopt.passes import run_core  # noqa: PLC0415 (heavy)
-
     return model if isinstance(model, Program) else run_core(capture_module(model, example_inputs))
 
 
@@ -87,8 +89,6 @@ def carry_out(place: int, step: AnyStep, state: State, given: Given, scratch: Sc
 
 
 def _prune(step: Prune, state: State, given: Given, scratch: Scratch) -> State:
-    from edgeopt.pruning import prune  # noqa: PLC0415 (heavy)
-
     data = given.data if step.importance == "taylor" else given.inputs()
     made = prune(
         _module(state),
@@ -121,8 +121,6 @@ def _between(
 
 
 def _taylor(loss: Any) -> Callable[[torch.nn.Module, Any], Any] | None:
-    from edgeopt.data.calls import call_model  # noqa: PLC0415 (heavy)
-
     if loss is None:
         return None
 
@@ -135,8 +133,6 @@ def _taylor(loss: Any) -> Callable[[torch.nn.Module, Any], Any] | None:
 
 
 def _sparsify(step: Sparsify, state: State, _given: Given, _scratch: Scratch) -> State:
-    from edgeopt.pruning import sparsify  # noqa: PLC0415 (heavy)
-
     made = sparsify(_module(state), ratio=step.ratio, pattern=step.pattern, keep=step.keep)
     return replace(state, module=made)
 
@@ -166,8 +162,6 @@ def _taught(
 
 
 def _quantize(step: Quantize, state: State, given: Given, _scratch: Scratch) -> State:
-    from edgeopt.quantization import quantize_program  # noqa: PLC0415 (heavy)
-
     program = state.as_program(given.example_inputs)
     config = for_target(step, given.target)
     made = quantize_program(program, given.inputs(), config, progress=given.progress)

@@ -13,6 +13,7 @@ import torch
 from edgeopt.data.batches import require_reiterable, rereadable
 from edgeopt.data.calls import infer_example_inputs
 from edgeopt.errors import InputError
+from edgeopt.pruning import record_sparsity
 from edgeopt.recipes.carry_out import Scratch, State, as_canonical, carry_out
 from edgeopt.recipes.given import Given, require_all
 from edgeopt.recipes.measure import figures
@@ -109,8 +110,6 @@ class _Run:
 
     def program(self) -> Program:
         """Returns the Program at the end, with each weight's sparsity where there is some."""
-        from edgeopt.pruning import record_sparsity  # noqa: PLC0415 (heavy)
-
         program = self.state.as_program(self.given.example_inputs)
         sparse = any(isinstance(step, Sparsify) for step in self.recipe.steps)
         return record_sparsity(program) if sparse else program

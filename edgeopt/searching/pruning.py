@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgeopt.files import replacing
 from edgeopt.options import PruningOptions
 from edgeopt.options.pruning import RATIOS
+from edgeopt.pruning import load_pruned, prune
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -59,8 +60,6 @@ class Pruner:
 
     def __call__(self, share: float) -> nn.Module:
         """Returns the model with ``share`` of its units gone, and fine-tuned."""
-        from edgeopt.pruning import load_pruned, prune  # noqa: PLC0415 (torch)
-
         place = self.folder / f"pruned-{share:g}"
         if not place.exists():
             small = prune(

@@ -19,11 +19,13 @@ from edgeopt.deployment.request import Request, silent
 from edgeopt.deployment.samples import collect_samples
 from edgeopt.deployment.steps import as_program
 from edgeopt.errors import DeviceError, EdgeoptError, InputError
+from edgeopt.files import cache_folder
 from edgeopt.options import BundleOptions, Checks, QuantizationConfig
 from edgeopt.registry import find_target
 from edgeopt.searching.bench import Bench
 from edgeopt.searching.budget import Budget, best_of
 from edgeopt.searching.identity import identity_of
+from edgeopt.searching.opening import open_study
 from edgeopt.searching.pruning import Pruner, read_pruning
 from edgeopt.searching.result import SearchResult
 from edgeopt.searching.setup import (
@@ -34,7 +36,6 @@ from edgeopt.searching.setup import (
     timed_device,
 )
 from edgeopt.searching.space import Space
-from edgeopt.searching.study import open_study
 from edgeopt.searching.trials import Measured, SearchEvent
 from edgeopt.searching.unmet import unmet
 
@@ -59,7 +60,7 @@ def run_search(model: Any, target: str | Path | Target, options: SearchOptions) 
     found = find_target(target)
     # Read by the calibration and by each pruning.
     data = rereadable(options.calibration_data, "calibration_data")
-    options = replace(options, calibration_data=data)
+    options = options.replace(calibration_data=data)
     with timed_device(found, options) as (device, notes):
         return _Search(model, found, options, device, notes).run()
 
@@ -137,7 +138,6 @@ class _Search:
         return known
 
     def _pruner(self, study: Study, pruning: dict[str, Any]) -> Pruner:
-        from edgeopt.files import cache_folder  # noqa: PLC0415 (only here)
 
         options = self.options
         if not isinstance(self.model, torch.nn.Module):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.choose import choose_backend, considered_backends
 from edgeopt.errors import EdgeoptError, InputError
+from edgeopt.gate.metrics import class_axis
+from edgeopt.quantization.channels import channel_spaces
 from edgeopt.registry import detect_host, find_backend
 from edgeopt.searching.configuration import SWITCHES
 from edgeopt.searching.identity import function_name
@@ -60,8 +62,6 @@ def check_model(program: Program, options: SearchOptions) -> None:
     Raises:
         InputError: It is not, or nothing does.
     """
-    from edgeopt.gate.metrics import class_axis  # noqa: PLC0415 (numpy)
-
     if program.precision != Precision.FLOAT32:
         what = f"the program is {program.precision} already"
         raise InputError(what, where="model", hint="pass the float model")
@@ -121,8 +121,6 @@ def _backends(
 
 def switches_of(program: Program, options: SearchOptions) -> dict[str, tuple[str, ...]]:
     """Returns what the switches of the quantization may be for this model."""
-    from edgeopt.quantization.channels import channel_spaces  # noqa: PLC0415 (torch)
-
     spaces = channel_spaces(program)
     known: dict[str, tuple[str, ...]] = {
         "ranges": ("auto", "minmax", "percentile", "mse"),

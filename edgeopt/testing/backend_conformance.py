@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pytest
 
+from edgeopt.api import capture, load
 from edgeopt.contracts import Artifact, Backend, Lowered, NodeSupport, SupportReport
 from edgeopt.contracts.storage import Precision
 from edgeopt.errors import InputError, UnsupportedError
+from edgeopt.gate.parity import check_parity, run_all
+from edgeopt.ir import ReferenceRunner, kernel_kind
+from edgeopt.ir.ops import is_weighted
 from edgeopt.options import CompileOptions
+from edgeopt.passes import PassSpec, find_pass, number_changes, run_passes
 from edgeopt.testing.cases import ConformanceCases, cases
 from edgeopt.testing.specimens import SPECIMENS, program_of, specimen, unsupported_model
 
@@ -104,8 +109,6 @@ class BackendConformance(ConformanceCases):
         assert set(precisions) == set(self.precisions), "give the class its `precisions`"
 
     def test_passes_exist(self, backend: Backend, target: Target) -> None:
-        from edgeopt.passes import PassSpec, find_pass  # noqa: PLC0415 (torch)
-
         for one in backend.passes(target):
             assert callable(find_pass(one.name if isinstance(one, PassSpec) else one))
 
@@ -153,8 +156,6 @@ class BackendConformance(ConformanceCases):
     def test_refuses_an_unknown_operator_before_compiling(
         self, backend: Backend, target: Target
     ) -> None:
-        from edgeopt.api import capture  # noqa: PLC0415 (torch)
-
         held = unsupported_model()
         program = capture(held.model, held.example)
         lowered = backend.lower(program, target)
@@ -330,8 +331,6 @@ class BackendConformance(ConformanceCases):
     def test_bundle_gives_the_same_numbers(
         self, backend: Backend, target: Target, name: str, tmp_path: Path
     ) -> None:
-        from edgeopt.api import load  # noqa: PLC0415 (torch)
-
         made = self._compiled(backend, target, name, "int8")
         bundle = self._bundle(made, backend, target, name, tmp_path / "bundle")
         inputs = [t.numpy() for t in specimen(name).example]
@@ -354,9 +353,6 @@ class BackendConformance(ConformanceCases):
 
     def _require_agreement(self, program: Program, node: NodeSupport) -> None:
         """A backend says what the IR says of a node, or that it folds it, or why it cannot."""
-        from edgeopt.ir import kernel_kind  # noqa: PLC0415 (torch)
-        from edgeopt.ir.ops import is_weighted  # noqa: PLC0415 (torch)
-
         known = program.node(node.node)
         if node.verdict == "unsupported":
             return
@@ -375,10 +371,6 @@ class BackendConformance(ConformanceCases):
     def _require_parity(
         self, backend: Backend, target: Target, name: str, precision: str, **settings: Any
     ) -> None:
-        from edgeopt.gate.parity import check_parity, run_all  # noqa: PLC0415 (torch)
-        from edgeopt.ir import ReferenceRunner  # noqa: PLC0415 (torch)
-        from edgeopt.passes import number_changes, run_passes  # noqa: PLC0415 (torch)
-
         made = self._compiled(backend, target, name, precision, **settings)
         samples = [tuple(t.numpy() for t in sample) for sample in specimen(name).samples]
         changing = number_changes(backend.passes(target))

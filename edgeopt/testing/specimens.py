@@ -10,6 +10,7 @@ import msgspec
 import torch
 from torch import nn
 
+from edgeopt.api import capture
 from edgeopt.contracts.storage import Precision
 
 if TYPE_CHECKING:
@@ -289,8 +290,6 @@ def _settle(model: nn.Module) -> None:
 @cache
 def float_program(name: str) -> Program:
     """Returns the float program of a specimen."""
-    from edgeopt.api import capture  # noqa: PLC0415 (only here)
-
     held = specimen(name)
     return capture(held.model, held.example)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import logging
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ __all__ = [
     "unusable",
     "write_checkpoint",
 ]
+
+_LOG = logging.getLogger(__name__)
 
 VERSION = 1
 POINTER = "latest.json"
@@ -101,6 +104,7 @@ def write_checkpoint(folder: Path, name: str, checkpoint: Checkpoint) -> None:
         hint = "free some space, or name another folder"
         what = f"the checkpoint cannot be written: {error}"
         raise InputError(what, where=str(folder), hint=hint) from error
+    _LOG.debug("%s holds the last checkpoint", place)
     for old in folder.glob(f"{PREFIX}*"):
         if old != place:
             shutil.rmtree(old, ignore_errors=True)

@@ -70,7 +70,7 @@ def make_accelerator() -> Any:
     except ImportError as error:
         raise PluginError(
             "training needs accelerate, which is not installed",
-            hint="pip install 'edgeopt[compress]'",
+            hint="pip install 'edgeopt[train]'",
         ) from error
     return Accelerator()
 

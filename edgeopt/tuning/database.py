@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from edgeopt.errors import InputError
+from edgeopt.files import cache_folder
 from edgeopt.tuning.record import Key, Record, parse_record
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ _SHUT = "it holds something else; name another with --database, or move it away"
 
 def default_database() -> Path:
     """Returns the path of the database in the user's cache folder; it need not exist."""
-    from edgeopt.files import cache_folder  # noqa: PLC0415 (only here)
-
     return cache_folder() / "tuning.sqlite"
 
 

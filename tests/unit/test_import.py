@@ -1,18 +1,22 @@
 """What `import edgeopt` costs, and what it promises."""
 
+import ast
 import importlib
+import importlib.metadata
 import inspect
 import json
 import pkgutil
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import edgeopt
 from edgeopt import errors
 
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 HEAVY = (
     "torch",
     "numpy",
@@ -99,3 +103,69 @@ def test_every_module_says_what_it_exports():
         assert module.__doc__, f"{found.name} has no docstring"
         for name in getattr(module, "__all__", ()):
             assert hasattr(module, name), f"{found.name}.__all__ names {name}"
+
+
+def script(name, *words):
+    """Runs a program of scripts/; returns its exit status and what it said."""
+    command = [sys.executable, str(SCRIPTS / name), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_no_module_imports_itself_in_a_circle_not_even_inside_functions():
+    packages = ["edgeopt", "edgeopt_targets", "edgeopt_tflite", "edgeopt_openvino", "edgeopt_tvm"]
+    assert script("import_cycles.py", *packages) == (
+        0,
+        "".join(f"{p}: 0 cycles\n" for p in packages),
+    )
+
+
+def test_an_import_inside_a_function_saves_something():
+    assert script("lazy_imports.py") == (0, "0 imports inside functions save nothing\n")
+
+
+def test_a_cycle_is_found(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import import_cycles
+
+    lazy = "def f():\n    if x:\n        from p.b import c\n"
+    typed = "if TYPE_CHECKING:\n    from p.b import c\nelse:\n    import p.c\n"
+    known = {"p", "p.a", "p.b", "p.c"}
+    assert import_cycles.imported(ast.parse(lazy), known) == {"p.b"}
+    assert import_cycles.imported(ast.parse(typed), known) == {"p.c"}
+    edges = {"p.a": {"p.b"}, "p.b": {"p.c"}, "p.c": {"p.b"}, "p": set()}
+    assert import_cycles.cycles(edges) == [["p.b", "p.c"]]
+
+
+BARE = """
+import sys
+sys.modules |= dict.fromkeys(
+    ("accelerate", "optuna", "torch_pruning", "ray", "onnx", "onnxscript", "transformers", "sklearn")
+)
+import edgeopt
+from edgeopt.registry import find_target
+from edgeopt.testing.specimens import specimen
+one = specimen("perceptron")
+done = edgeopt.deploy(one.model, "host", backend="reference", example_inputs=one.example,
+                      calibration_data=one.samples)
+assert find_target("rpi4").name == "rpi4"
+print(done.precision)
+"""
+
+
+def test_quantizing_and_deploying_need_no_extra():
+    command = [sys.executable, "-c", BARE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["int8"]
+
+
+def test_what_is_installed_with_the_core_is_light():
+    """No trainer, searcher or toolchain comes along unasked."""
+    wanted = {
+        re.split(r"[>=<\[; ]", r)[0]
+        for r in importlib.metadata.requires("edgeopt")
+        if "extra ==" not in r
+    }
+    light = {"torch", "numpy", "safetensors", "msgspec", "typer", "rich", "filelock", "tomli-w"}
+    assert wanted <= {*light, "edgeopt-targets"}

@@ -139,13 +139,13 @@ def test_a_bundle_that_is_swapped_around_the_check_is_found(make, keys, name, mo
     aside = signed.path.with_name("aside")
     signed.path.rename(aside)
     make(name, artifact=toy_artifact(factor=3.0))
-    real = signing._run
+    real = signing.run_command
 
     def swapped(words):
         signed.path.rename(signed.path.with_name("hostile"))
         aside.rename(signed.path)
         return real(words)
 
-    monkeypatch.setattr(signing, "_run", swapped)
+    monkeypatch.setattr(signing, "run_command", swapped)
     with pytest.raises(BundleError, match="the signature does not fit"):
         read_bundle(signed.path, public_key=keys / "mine.pub")

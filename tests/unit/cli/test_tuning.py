@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeopt.cli.show import _Bars
-from edgeopt.cli.tuning import _said
+from edgeopt.cli.show import _Bars, _said
 from edgeopt.contracts import TuningEvent
 from edgeopt.tuning import Key, Record, TuningDatabase
 

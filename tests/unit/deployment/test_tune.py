@@ -11,7 +11,8 @@ import torch
 import edgeopt
 from edgeopt.contracts import TunesKernels
 from edgeopt.deployment.request import Request
-from edgeopt.deployment.tune import tune_model, with_tuning_backend
+from edgeopt.deployment.tune import with_tuning_backend
+from edgeopt.deployment.tune_model import tune_model
 from edgeopt.errors import ConfigError, InputError, TargetError
 from edgeopt.options import TuneOptions
 from edgeopt.registry import find_backend, find_target

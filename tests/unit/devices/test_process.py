@@ -118,3 +118,23 @@ def _ends(pid):
             return True
         time.sleep(0.05)
     return False
+
+
+def test_a_flood_fills_no_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr("edgeopt.devices.process.MAX_OUTPUT", 1 << 20)
+    largest = []
+    real = module._Stream.cut
+
+    def cut(stream):
+        real(stream)
+        largest.append(os.fstat(stream.file.fileno()).st_size)
+
+    monkeypatch.setattr(module._Stream, "cut", cut)
+    code = "import sys\nfor _ in range(400): sys.stdout.write('x' * (1 << 20))\nprint('end')"
+    argv = [sys.executable, "-c", code]
+    done = run_process(argv, cwd=tmp_path, env=os.environ, timeout_s=120, where="here")
+    assert done.stdout.startswith("x" * 1000)
+    assert done.stdout.endswith("bytes left out]\n")
+    assert len(done.stdout) < (1 << 20) + 100
+    assert largest
+    assert min(largest) <= 2 << 20

@@ -459,7 +459,7 @@ def test_optuna_missing_says_what_to_type(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(PluginError, match="compress"):
+    with pytest.raises(PluginError, match="search"):
         search()
 
 

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 
 from edgeopt.errors import InputError
-from edgeopt.searching import workers
+from edgeopt.searching import study as study_module
 from edgeopt.searching.budget import Budget
 from edgeopt.searching.configuration import Configuration
+from edgeopt.searching.opening import open_study
 from edgeopt.searching.space import Space
-from edgeopt.searching.study import open_study
 from edgeopt.searching.trials import Measured
 
 SPACE = Space(
@@ -158,16 +158,20 @@ def test_what_was_lost_is_tried_again_but_not_for_ever(tmp_path):
 KILLED = """
 import sys
 sys.path.insert(0, {here!r})
-from test_study import BUDGET, SPACE, opened
+from test_study import BUDGET, SPACE, opened, study_module
+study_module.BEAT_S, study_module.GRACE_S = 1, 3
 with opened({where!r}) as study:
     study.propose_from(SPACE, 0, BUDGET)
     claim = study.claim()
-    print(claim.configuration.digest, flush=True)
-    sys.stdin.read()
+    with study.beating(claim):
+        print(claim.configuration.digest, flush=True)
+        sys.stdin.read()
 """
 
 
-def test_the_trial_of_a_killed_process_is_tried_again(tmp_path):
+def test_the_trial_of_a_killed_process_is_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(study_module, "BEAT_S", 1)
+    monkeypatch.setattr(study_module, "GRACE_S", 3)
     where = str(tmp_path / "s.sqlite")
     code = KILLED.format(here=str(Path(__file__).parent), where=where)
     with subprocess.Popen(
@@ -176,13 +180,37 @@ def test_the_trial_of_a_killed_process_is_tried_again(tmp_path):
         digest = process.stdout.readline().strip()
         with opened(where) as study:
             study.propose_from(SPACE, 0, BUDGET)
-            assert study.give_up_the_dead() == 0, "it still works"
+            time.sleep(5)  # longer than the grace: it gives signs of life
+            study.give_up_the_dead()
+            assert study.running() == 1
             assert digest in study.taken()
         process.kill()
     with opened(where) as study:
         study.propose_from(SPACE, 0, BUDGET)
-        assert study.give_up_the_dead() == 1
-        assert study.claim().configuration.digest == digest
+        time.sleep(5)
+        study.give_up_the_dead()
+        assert study.running() == 0
+        claim = study.claim()
+        assert claim.configuration.digest == digest
+        study.done(claim, measured(claim.configuration))
+        assert [trial.configuration.digest for trial in study.trials()] == [digest]
+
+
+def test_a_worker_that_was_taken_for_dead_changes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(study_module, "GRACE_S", 1)
+    with opened(tmp_path / "s.sqlite") as study:
+        study.propose_from(SPACE, 0, BUDGET)
+        slow = study.claim()
+        time.sleep(3)
+        study.give_up_the_dead()
+        again = study.claim()
+        assert again.configuration == slow.configuration
+        study.done(slow, measured(slow.configuration))
+        study.failed(slow, "too late")
+        assert study.trials() == ()
+        study.done(again, measured(again.configuration))
+        (trial,) = study.trials()
+        assert trial.number == again.number
 
 
 WORKER = """
@@ -214,26 +242,6 @@ def test_processes_that_search_at_once_repeat_nothing_and_miss_nothing(tmp_path)
     assert [process.returncode for process in processes] == [0, 0, 0]
     digests = list(itertools.chain(*told))
     assert len(digests) == len(set(digests)) == SIZE
-
-
-def test_a_worker_elsewhere_is_alive_while_it_says_so():
-    me = workers.myself()
-    assert workers.alive(me)
-    assert not workers.alive({**me, "started": "0"}), "another process got its number"
-    elsewhere = {**me, "host": "elsewhere"}
-    assert workers.alive(elsewhere)
-    assert not workers.alive({**elsewhere, "beat": time.time() - 2 * workers.GRACE_S})
-
-
-def test_a_worker_gives_signs_of_life():
-    told = []
-    with workers.beating(told.append, every_s=0.01):
-        while len(told) < 2:
-            time.sleep(0.01)
-    count = len(told)
-    time.sleep(0.05)
-    assert len(told) == count
-    assert told[0]["beat"] <= told[1]["beat"]
 
 
 @pytest.mark.parametrize(
