@@ -80,12 +80,14 @@ class ReferenceBackend:
         target: Target,
         progress: Progress | None = None,  # noqa: ARG002 (it takes no time)
     ) -> Lowered:
-        """Returns the program as it is: torch runs every operator."""
+        """Returns the program after `passes`: torch runs every operator."""
         from edgeopt.ir.kernel_kind import node_support  # noqa: PLC0415 (imports torch)
+        from edgeopt.passes import run_passes  # noqa: PLC0415 (imports torch)
 
         nodes = [n for n in program.graph.nodes if n.op == "call_function"]
         rows = tuple(node_support(program, node) for node in nodes)
-        return Lowered(program, target, SupportReport(self.name, target.name, rows))
+        lowered = run_passes(program, self.passes(target))
+        return Lowered(lowered, target, SupportReport(self.name, target.name, rows))
 
     def compile(
         self,

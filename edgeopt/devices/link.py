@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from edgeopt.devices.shell import Answer
 
-__all__ = ["Limits", "Link", "Said", "call", "hold", "patience_s"]
+__all__ = ["ExchangeCap", "Link", "Said", "call", "hold", "patience_s"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Link(Protocol):
         ...
 
 
-class Limits(msgspec.Struct, frozen=True):
+class ExchangeCap(msgspec.Struct, frozen=True):
     """How far an exchange may go.
 
     Attributes:
@@ -107,7 +107,7 @@ def call(
     body: str,
     *,
     feed: Callable[[IO[bytes]], None] | None = None,
-    limits: Limits | None = None,
+    limits: ExchangeCap | None = None,
     into: IO[bytes] | None = None,
     watches: bool = False,
 ) -> Said:
@@ -128,7 +128,7 @@ def call(
         DeviceError: The device cannot be reached, was lost meanwhile, or said too much.
     """
     frame = Frame()
-    limits = limits or Limits(QUICK_S, MOST_BYTES)
+    limits = limits or ExchangeCap(QUICK_S, MOST_BYTES)
     script = frame.around(body, limit_s=limits.later_s, watch=feed is None and not watches)
     argv = link.argv(for_any_shell(script))
     begun = time.perf_counter()
@@ -163,7 +163,7 @@ def hold(link: Link, body: str) -> Iterator[Said | None]:
     frame = Frame()
     argv = link.argv(for_any_shell(frame.around(body)))
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        limits = Limits(math.inf, MOST_BYTES)
+        limits = ExchangeCap(math.inf, MOST_BYTES)
         with _started(link, argv, (out, err)) as process, _Watch(process, (out, err), limits):
             deadline = time.monotonic() + QUICK_S
             while process.poll() is None and not _start(out, _HEAD).endswith(b"\nheld\n"):
@@ -199,7 +199,7 @@ class _Watch:
     """Ends a process that breaks the limits, on a thread: whatever else waits for it, goes on then."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], streams: tuple[IO[bytes], ...], limits: Limits
+        self, process: subprocess.Popen[bytes], streams: tuple[IO[bytes], ...], limits: ExchangeCap
     ) -> None:
         self.broken = ""
         self._process, self._streams, self._limits = process, streams, limits
@@ -231,7 +231,7 @@ def _talk(
     argv: list[str],
     streams: tuple[IO[bytes], IO[bytes]],
     feed: Callable[[IO[bytes]], None] | None,
-    limits: Limits,
+    limits: ExchangeCap,
 ) -> str:
     """Runs ``argv`` to its end; returns which limit it broke, if any."""
     with _started(link, argv, streams) as process, _Watch(process, streams, limits) as watch:

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from edgeopt.contracts import Completed
 from edgeopt.devices.about import About, ask_about
-from edgeopt.devices.link import MOST_BYTES, Limits, Link, Said, call, patience_s
+from edgeopt.devices.link import MOST_BYTES, ExchangeCap, Link, Said, call, patience_s
 from edgeopt.devices.lock import hold_remote
 from edgeopt.devices.merge import merge_installed
 from edgeopt.devices.parcel import Content, held_there, scan, unpack, write_parcel
@@ -93,7 +93,7 @@ class RemoteDevice:
         """
         path = self._path(remote)
         content = scan(Path(local))
-        listed = call(self._link, listing_script(path), limits=Limits(LISTING_S, MOST_BYTES))
+        listed = call(self._link, listing_script(path), limits=ExchangeCap(LISTING_S, MOST_BYTES))
         there = held_there(listed.stdout)
         if listed.word in {"file", "folder"} and there == content:
             return
@@ -102,7 +102,7 @@ class RemoteDevice:
         feed = partial(write_parcel, source=Path(local), content=content, kept=same)
         script = push_script(path, secrets.token_hex(4))
         size = sum(_size(Path(local), name) for name in content.keys() - set(same))
-        said = call(self._link, script, feed=feed, limits=Limits(patience_s(size), MOST_BYTES))
+        said = call(self._link, script, feed=feed, limits=ExchangeCap(patience_s(size), MOST_BYTES))
         if said.word != "done":
             full = said.word == "full"
             reason = f"no room is left there ({said.reason})" if full else said.reason
@@ -120,7 +120,7 @@ class RemoteDevice:
         where = f"{self.name}:{path}"
         limit = self._room_for(path)
         with tempfile.TemporaryFile() as stream:
-            limits = Limits(patience_s(limit), limit)
+            limits = ExchangeCap(patience_s(limit), limit)
             said = call(self._link, pull_script(path), limits=limits, into=stream)
             if said.word == "missing":
                 raise DeviceError("there is no such file or folder", where=where)
@@ -169,7 +169,7 @@ class RemoteDevice:
             most_bytes=MAX_OUTPUT,
         )
         patience = math.inf if limit_s is None else limit_s + _GRACE_S
-        limits = Limits(patience, 2 * MAX_OUTPUT)  # the script cuts the output itself
+        limits = ExchangeCap(patience, 2 * MAX_OUTPUT)  # the script cuts the output itself
         said = call(self._link, body, limits=limits, watches=True)
         return self._completed(said, command, folder, timeout_s)
 

@@ -12,6 +12,7 @@ import torch
 from torch.fx.node import map_arg
 
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.operators import traits_of
 from edgeopt.ir.program import Program, Step
 from edgeopt.passes.base import graph_pass, settled
 
@@ -21,16 +22,6 @@ LARGEST_GROWTH = 1 << 20
 """Elements that a folded result may have beyond what it is made from."""
 
 aten = torch.ops.aten
-
-_SHAPE_ONLY = (
-    aten.new_full.default,
-    aten.new_ones.default,
-    aten.new_zeros.default,
-    aten.full_like.default,
-    aten.ones_like.default,
-    aten.zeros_like.default,
-)
-"""Operators that ask their input for its shape or type alone."""
 
 
 @graph_pass(ensures=[settled("fold_constants")])
@@ -58,7 +49,7 @@ def _without_empty(parts: Any, *rest: Any) -> tuple[Any, ...]:
 def _can_fold(editor: Editor, node: torch.fx.Node) -> bool:
     value = node.meta.get("val")
     empty = isinstance(value, torch.Tensor) and value.numel() == 0
-    inputs = [] if empty or node.target in _SHAPE_ONLY else node.all_input_nodes
+    inputs = [] if empty or traits_of(node).shape_only else node.all_input_nodes
     if not isinstance(value, torch.Tensor) or not all(editor.is_constant(n) for n in inputs):
         return False
     if node.name in editor.quant or any(n.name in editor.quant for n in inputs):

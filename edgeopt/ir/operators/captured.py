@@ -71,6 +71,18 @@ _REWRITTEN = (
     ),
 )
 
+_SHAPE_ONLY = tuple(
+    Row(operator=operator, captured="removed", shape_only=True)
+    for operator in (
+        aten.new_full.default,
+        aten.new_ones.default,
+        aten.new_zeros.default,
+        aten.full_like.default,
+        aten.ones_like.default,
+        aten.zeros_like.default,
+    )
+)
+
 _LOGIC = (
     Row(operator=aten.__and__.Tensor, logic="and"),
     Row(operator=aten.bitwise_and.Tensor, logic="and"),
@@ -84,5 +96,6 @@ ROWS = (
     *(Row(operator=operator, captured="decomposed") for operator in _DECOMPOSED),
     *_REMOVED,
     *_REWRITTEN,
+    *_SHAPE_ONLY,
     *_LOGIC,
 )

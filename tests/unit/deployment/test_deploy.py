@@ -222,12 +222,12 @@ def test_times_are_not_part_of_the_bundle(backends):
     assert "_ms" not in text
 
 
-def demanding(score):
+def demanding(score, model=RESIDUAL):
     """An evaluate that gives float 1, and ``score(precision-like error)`` to what differs."""
 
     def evaluate(fn):
         with torch.no_grad():
-            error = max(float((fn(*s) - RESIDUAL.model(*s)).abs().max()) for s in DATA)
+            error = max(float((fn(*s) - model.model(*s)).abs().max()) for s in model.samples)
         return score(error)
 
     return evaluate
@@ -256,7 +256,14 @@ def test_auto_first_keeps_the_most_harmful_values_in_float():
 
 
 def test_auto_keeps_ever_more_of_them_in_float_until_the_budget_holds():
-    done = deploy(evaluate=demanding(lambda error: 1.0 - (error > 1e-3)), max_drop=0.5)
+    signal = specimen("signal")
+    done = deploy(
+        signal.model,
+        example_inputs=signal.example,
+        calibration_data=signal.samples,
+        evaluate=demanding(lambda error: 1.0 - (error > 1e-3), signal),
+        max_drop=0.5,
+    )
     assert done.precision == "int8"
     kept = [len(a.settings.get("keep_float", ())) for a in done.attempts]
     assert kept == sorted(set(kept))
@@ -265,8 +272,15 @@ def test_auto_keeps_ever_more_of_them_in_float_until_the_budget_holds():
 
 
 def test_where_not_even_float32_is_good_enough_it_fails():
+    signal = specimen("signal")
     with pytest.raises(GateError, match="even float32") as caught:
-        deploy(evaluate=demanding(lambda error: 1.0 - (error > 1e-9)), max_drop=0.5)
+        deploy(
+            signal.model,
+            example_inputs=signal.example,
+            calibration_data=signal.samples,
+            evaluate=demanding(lambda error: 1.0 - (error > 1e-9), signal),
+            max_drop=0.5,
+        )
     attempts = caught.value.deployment.attempts
     assert [a.precision for a in attempts] == ["int8", "int8", "int8", "float16", "float32"]
 
@@ -550,7 +564,7 @@ def test_each_model_is_written_once(backend, backends, monkeypatch):
         return lower(self, program, *rest)
 
     monkeypatch.setattr(ReferenceBackend, "lower", counted)
-    done = deploy(backend=backend, check_speed=True)
+    done = deploy(backend=backend, checks={"speed": True})
     assert done.speed is not None
     assert sorted(written) == ["float32", "int8"]
 
