@@ -10,7 +10,8 @@ from edgeopt.data.batches import require_reiterable, rereadable
 from edgeopt.deployment import steps
 from edgeopt.deployment.deploy import deploy_beside
 from edgeopt.errors import InputError
-from edgeopt.options import Calibration, RecipeTraining, refuse
+from edgeopt.gate.metrics import MAX_SNR_DB
+from edgeopt.options import Calibration, FidelityLimits, RecipeTraining, refuse
 from edgeopt.recipes import Compressed, find_recipe, with_overrides
 from edgeopt.recipes.given import Given
 from edgeopt.registry import find_target
@@ -83,9 +84,20 @@ def deploy_with_recipe(
         made = _compressed(model, target, request, run)
     if made.program.precision != Precision.FLOAT32:
         request = request.replace(quantization=None, calibration=Calibration())
-    job = steps.plan(made.program, target, request)
+    job = steps.plan(made.program, target, _without_floor(request))
     done = deploy_beside(job, steps.baseline(model, job, made.original))
     return replace(done, compressed=made)
+
+
+def _without_floor(request: Request) -> Request:
+    """Returns ``request`` with a warning in place of fidelity's floor, where the user chose none.
+
+    A recipe trains another network on purpose: outputs far from the model's may be as right as its.
+    """
+    if request.checks.fidelity != FidelityLimits():
+        return request
+    limits = FidelityLimits(min_snr_db=-MAX_SNR_DB)
+    return request.replace(checks=request.checks.replace(fidelity=limits))
 
 
 def _compressed(
