@@ -86,7 +86,7 @@ def compress(  # noqa: PLR0913 (each is one choice of the user)
     from edgeopt.registry import find_target  # noqa: PLC0415
 
     options = RecipeTraining(**training)
-    given = Given(
+    resources = Given(
         example_inputs=example_inputs,
         data=data,
         loss=options.loss,
@@ -96,8 +96,8 @@ def compress(  # noqa: PLR0913 (each is one choice of the user)
         teacher=options.teacher,
         progress=progress,
     )
-    chosen = with_overrides(find_recipe(recipe), options.overrides)
-    return compress_model(model, chosen, given, work=options.work, resume=options.resume)
+    definition = with_overrides(find_recipe(recipe), options.overrides)
+    return compress_model(model, definition, resources, work=options.work, resume=options.resume)
 
 
 @options_of(SearchOptions)

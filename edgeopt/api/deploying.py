@@ -112,7 +112,7 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
         "device": device,
         "output": output,
         "progress": progress or silent,
-        **{group: given for group, given in groups.items() if group != "training"},
+        **{group: value for group, value in groups.items() if group != "training"},
     }
     request = Request(**fields)
     if run is None:
@@ -168,9 +168,9 @@ def quantize(
 
     if config is not None and settings:
         raise InputError("config and settings were both given", where="quantize", hint="pass one")
-    chosen = QuantizationConfig.from_dict(settings if config is None else config)
+    options = QuantizationConfig.from_dict(settings if config is None else config)
     program = as_program(model, example_inputs)
-    return quantize_program(program, calibration_data, chosen, progress=progress)
+    return quantize_program(program, calibration_data, options, progress=progress)
 
 
 def compile(  # noqa: A001, PLR0913 (the word that users know; choices of theirs)
@@ -239,8 +239,10 @@ def load(
     from edgeopt.bundles import open_bundle  # noqa: PLC0415
     from edgeopt.registry import find_backend  # noqa: PLC0415
 
-    held = open_bundle(bundle, public_key)
-    return find_backend(held.manifest.backend).load(held.artifact(), threads=threads)
+    loaded_bundle = open_bundle(bundle, public_key)
+    return find_backend(loaded_bundle.manifest.backend).load(
+        loaded_bundle.artifact(), threads=threads
+    )
 
 
 def export(program: Program, path: Path | str, *, format: str = "onnx") -> Path:  # noqa: A002

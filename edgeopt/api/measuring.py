@@ -129,5 +129,5 @@ def profile_many(
     from edgeopt.bundles import open_bundle  # noqa: PLC0415
     from edgeopt.deployment.many import profile_many as measure  # noqa: PLC0415
 
-    held = open_bundle(bundle, public_key)
-    return measure(held, devices, executor=executor, **options)
+    loaded_bundle = open_bundle(bundle, public_key)
+    return measure(loaded_bundle, devices, executor=executor, **options)

@@ -120,8 +120,8 @@ def decode_npz(
     except Exception as refused:  # zipfile and its decompressors raise a dozen kinds
         raise error(f"not a .npz file: {refused}"[:500], where=where) from refused
     return {
-        name.removesuffix(".npy"): decode_npy(held, where=f"{where}, {name!r}", error=error)
-        for name, held in members.items()
+        name.removesuffix(".npy"): decode_npy(member, where=f"{where}, {name!r}", error=error)
+        for name, member in members.items()
     }
 
 

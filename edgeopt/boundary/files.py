@@ -40,7 +40,7 @@ def read_file(
             content = bytearray(facts.st_size)
             length = stream.readinto(content)  # a file that grows meanwhile is read to its old end
     except (OSError, ValueError, MemoryError) as unread:
-        said = getattr(unread, "strerror", None) or unread
-        raise error(f"cannot be read: {said}", where=where, hint=hint) from unread
+        reason = getattr(unread, "strerror", None) or unread
+        raise error(f"cannot be read: {reason}", where=where, hint=hint) from unread
     del content[length:]
     return content

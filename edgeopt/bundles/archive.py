@@ -87,9 +87,9 @@ def _check_end(stream: IO[bytes], where: str) -> int:
     end = stream.read(tail)
     if len(end) < _END.size:
         raise BundleError("too short for a .zip", where=where)
-    found = _END.unpack(end[-_END.size :])
-    count, size, start = found[4], found[5], found[6]
-    if found != (b"PK\5\6", 0, 0, count, count, size, start, 0) or end.startswith(b"PK\6\7"):
+    fields = _END.unpack(end[-_END.size :])
+    count, size, start = fields[4], fields[5], fields[6]
+    if fields != (b"PK\5\6", 0, 0, count, count, size, start, 0) or end.startswith(b"PK\6\7"):
         raise BundleError("not a .zip, or its end is damaged", where=where, hint=_HINT)
     if count > MAX_FILES + 1 or size > count * (_CENTRAL.size + 1024):
         raise BundleError(f"a directory of {count} files in {size} bytes", where=where, hint=_HINT)

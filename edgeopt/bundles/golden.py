@@ -47,11 +47,11 @@ class GoldenSamples(msgspec.Struct, frozen=True):
         source: str = "reference",
     ) -> Self:
         """Returns samples of sequences of arrays; one tolerance holds for every output."""
-        held = tuple(tuple(np.asarray(array) for array in sample) for sample in inputs)
-        wanted = tuple(tuple(np.asarray(array) for array in sample) for sample in outputs)
+        input_arrays = tuple(tuple(np.asarray(array) for array in sample) for sample in inputs)
+        output_arrays = tuple(tuple(np.asarray(array) for array in sample) for sample in outputs)
         if isinstance(tolerance, Tolerance):
-            tolerance = [tolerance] * (len(wanted[0]) if wanted else 0)
-        return cls(held, wanted, tuple(tolerance), source)
+            tolerance = [tolerance] * (len(output_arrays[0]) if output_arrays else 0)
+        return cls(input_arrays, output_arrays, tuple(tolerance), source)
 
     @classmethod
     def record(
@@ -81,18 +81,18 @@ class GoldenSamples(msgspec.Struct, frozen=True):
         if len(self.tolerances) != len(signature.outputs):
             what = f"{len(self.tolerances)} tolerances for {len(signature.outputs)} outputs"
             raise InputError(what, where="golden samples")
-        for number, (held, wanted) in enumerate(zip(self.inputs, self.outputs, strict=True)):
-            _check_arrays(held, signature.inputs, f"golden sample {number}, inputs")
-            _check_arrays(wanted, signature.outputs, f"golden sample {number}, outputs")
+        for number, (inputs, outputs) in enumerate(zip(self.inputs, self.outputs, strict=True)):
+            _check_arrays(inputs, signature.inputs, f"golden sample {number}, inputs")
+            _check_arrays(outputs, signature.outputs, f"golden sample {number}, outputs")
 
     def differences(self, runner: Callable[..., np.ndarray | tuple[np.ndarray, ...]]) -> list[str]:
         """Returns one line for each output of ``runner`` that is out of tolerance."""
         lines = []
-        for number, (held, wanted) in enumerate(zip(self.inputs, self.outputs, strict=True)):
-            result = runner(*held)
-            got = result if isinstance(result, tuple) else (result,)
+        for number, (inputs, expected) in enumerate(zip(self.inputs, self.outputs, strict=True)):
+            result = runner(*inputs)
+            actual = result if isinstance(result, tuple) else (result,)
             for index, tolerance in enumerate(self.tolerances):
-                text = difference(got[index], wanted[index], msgspec.to_builtins(tolerance))
+                text = difference(actual[index], expected[index], msgspec.to_builtins(tolerance))
                 if text:
                     lines.append(f"golden sample {number}, output {index}: {text}")
         return lines
@@ -101,9 +101,9 @@ class GoldenSamples(msgspec.Struct, frozen=True):
         """Returns what the manifest says of the samples, and their files."""
         files: dict[str, bytes] = {}
         samples = []
-        for number, (held, wanted) in enumerate(zip(self.inputs, self.outputs, strict=True)):
+        for number, (inputs, outputs) in enumerate(zip(self.inputs, self.outputs, strict=True)):
             names = []
-            for kind, arrays in (("input", held), ("output", wanted)):
+            for kind, arrays in (("input", inputs), ("output", outputs)):
                 stem = f"golden/{kind}_{number:03d}"
                 several = len(arrays) > 1
                 paths = [
@@ -127,18 +127,18 @@ class GoldenSamples(msgspec.Struct, frozen=True):
         """
         if not info.samples:
             raise BundleError("golden samples are announced, but none is there", where="golden")
-        held, wanted = (
+        inputs, outputs = (
             tuple(
                 tuple(read_npy(read(name), name) for name in getattr(sample, kind))
                 for sample in info.samples
             )
             for kind in ("inputs", "outputs")
         )
-        return cls(held, wanted, info.tolerances, info.source)
+        return cls(inputs, outputs, info.tolerances, info.source)
 
 
 def _check_arrays(arrays: Arrays, specs: tuple[TensorSpec, ...], where: str) -> None:
-    got = [(array.shape, str(array.dtype)) for array in arrays]
+    actual = [(array.shape, str(array.dtype)) for array in arrays]
     want = [(tuple(spec.shape), spec.dtype) for spec in specs]
-    if got != want:
-        raise InputError(f"{got}, expected {want}", where=where)
+    if actual != want:
+        raise InputError(f"{actual}, expected {want}", where=where)

@@ -171,9 +171,9 @@ def _check_preprocess(preprocess: Preprocess, signature: Signature) -> None:
     spec, size = specs[preprocess.input], preprocess.crop or preprocess.resize
     channels = 1 if preprocess.color == "L" else 3
     if len(size) == 2:  # noqa: PLR2004 (height and width; one number leaves the width open)
-        made = (1, channels, *size) if preprocess.layout == "NCHW" else (1, *size, channels)
-        if made != tuple(spec.shape):
-            what = f"it makes {made}, but input {spec.name} is {tuple(spec.shape)}"
+        shape = (1, channels, *size) if preprocess.layout == "NCHW" else (1, *size, channels)
+        if shape != tuple(spec.shape):
+            what = f"it makes {shape}, but input {spec.name} is {tuple(spec.shape)}"
             raise InputError(what, where="preprocess")
 
 

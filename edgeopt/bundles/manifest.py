@@ -188,8 +188,8 @@ def encode_manifest(manifest: Manifest) -> bytes:
         InputError: It holds what JSON cannot, or is larger than a reader accepts.
     """
     try:
-        held = json.loads(canonical(msgspec.to_builtins(manifest)))
-        plain = msgspec.to_builtins(msgspec.convert(held, Manifest))
+        fields = json.loads(canonical(msgspec.to_builtins(manifest)))
+        plain = msgspec.to_builtins(msgspec.convert(fields, Manifest))
     except (TypeError, ValueError, msgspec.ValidationError) as error:
         what = f"metadata or another field is not plain JSON: {error}"
         raise InputError(what, where="manifest.json") from error

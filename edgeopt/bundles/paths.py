@@ -27,18 +27,18 @@ def check_names(names: Iterable[str]) -> None:
         BundleError: A name is absolute, climbs out, has a backslash or another odd character, is a
             device's, is there twice but for case, or is a folder of another; or there are too many.
     """
-    seen: dict[str, str] = {}
+    originals: dict[str, str] = {}
     for count, name in enumerate(names, 1):
         wrong = "more files than a bundle may hold" if count > MAX_FILES else _fault(name)
-        if not wrong and name.casefold() in seen:
-            wrong = f"the same name as {seen[name.casefold()]!r}"
+        if not wrong and name.casefold() in originals:
+            wrong = f"the same name as {originals[name.casefold()]!r}"
         if wrong:
             raise BundleError(wrong, where=repr(name))
-        seen[name.casefold()] = name
-    for folded, name in seen.items():
+        originals[name.casefold()] = name
+    for folded, name in originals.items():
         parents = folded.split("/")[:-1]
         for depth in range(1, len(parents) + 1):
-            if "/".join(parents[:depth]) in seen:
+            if "/".join(parents[:depth]) in originals:
                 raise BundleError("a file and a folder of one name", where=repr(name))
 
 

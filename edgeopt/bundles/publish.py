@@ -55,7 +55,7 @@ def publish(
         with replacing(path, overwrite=overwrite) as new:
             write = _write_zip if as_zip else _write_folder
             write(new, files)
-            found = check(new)
+            result = check(new)
             _check_free(path, as_zip=as_zip, overwrite=overwrite)
     except FileExistsError as error:  # somebody else was faster
         raise InputError("something lies there already", where=str(path)) from error
@@ -63,7 +63,7 @@ def publish(
         hint = "free some space, or write to another place"
         raise BundleError(f"cannot be written: {error}", where=str(path), hint=hint) from error
     _LOG.debug("%s is written: %d files", path, len(files))
-    return found
+    return result
 
 
 def _write_folder(root: Path, files: Mapping[str, bytes]) -> None:
@@ -100,8 +100,8 @@ def _is_bundle(path: Path) -> bool:
         storage = open_storage(path)
         with storage.open(MANIFEST) as stream:
             manifest = decode_json(stream.read(1 << 20), dict, where=MANIFEST, error=BundleError)
-        known = {MANIFEST, *manifest["files"]}
-        mine = not isinstance(storage, Folder) or set(storage.sizes()) <= known
+        entries = {MANIFEST, *manifest["files"]}
+        mine = not isinstance(storage, Folder) or set(storage.sizes()) <= entries
         return mine and bool(manifest["kind"] == KIND)
     except (OSError, ValueError, KeyError, TypeError, BundleError):
         return _is_empty(path)

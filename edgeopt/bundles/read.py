@@ -80,20 +80,20 @@ class Bundle:
         Raises:
             BundleError: A file changed since the bundle was read.
         """
-        held = self.manifest
-        names = [name for name in held.files if name.startswith("model/")]
+        manifest = self.manifest
+        names = [name for name in manifest.files if name.startswith("model/")]
         return Artifact(
-            backend=held.backend,
-            target=held.target.name,
-            precision=held.precision,
-            signature=held.signature,
+            backend=manifest.backend,
+            target=manifest.target.name,
+            precision=manifest.precision,
+            signature=manifest.signature,
             files={name.removeprefix("model/"): self.read(name) for name in names},
-            entry=held.entry.removeprefix("model/"),
-            metadata=held.metadata,
-            program_digest=held.provenance.created_from.get("program", ""),
-            tools=held.provenance.tools,
-            operators=held.operators,
-            origins=self._json("origins.json") if "origins.json" in held.files else {},
+            entry=manifest.entry.removeprefix("model/"),
+            metadata=manifest.metadata,
+            program_digest=manifest.provenance.created_from.get("program", ""),
+            tools=manifest.provenance.tools,
+            operators=manifest.operators,
+            origins=self._json("origins.json") if "origins.json" in manifest.files else {},
         )
 
     def golden(self) -> GoldenSamples | None:
@@ -189,10 +189,10 @@ class Bundle:
         return decode_json(self.read(name), dict[str, Any], where=name, error=BundleError)
 
     def __str__(self) -> str:
-        held = self.manifest
+        info = self.manifest
         kib = self.size_bytes / 1024
         return (
-            f"{held.name}: {held.backend} {held.precision} for {held.target.title}, {kib:.0f} KiB"
+            f"{info.name}: {info.backend} {info.precision} for {info.target.title}, {kib:.0f} KiB"
         )
 
 

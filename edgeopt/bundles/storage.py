@@ -60,14 +60,14 @@ class Folder:
         Raises:
             BundleError: There is a link, a special file, an empty folder, or far too much.
         """
-        found: dict[str, int] = {}
+        lengths: dict[str, int] = {}
         todo = [""]
-        seen = 0
+        count = 0
         while todo:
             prefix = todo.pop()
             entries = list(islice(os.scandir(self.path / prefix), 2 * MAX_FILES))
-            seen += len(entries)
-            if seen >= 2 * MAX_FILES:
+            count += len(entries)
+            if count >= 2 * MAX_FILES:
                 raise BundleError("more files than a bundle may hold", where=str(self.path))
             if prefix and not entries:
                 raise BundleError("an empty folder", where=repr(prefix))
@@ -76,10 +76,10 @@ class Folder:
                 if entry.is_dir(follow_symlinks=False):
                     todo.append(name + "/")
                 elif entry.is_file(follow_symlinks=False):
-                    found[name] = entry.stat(follow_symlinks=False).st_size
+                    lengths[name] = entry.stat(follow_symlinks=False).st_size
                 else:
                     raise BundleError("a link or a special file", where=repr(name))
-        return found
+        return lengths
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:

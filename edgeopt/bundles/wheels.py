@@ -34,9 +34,9 @@ def with_wheels(runtime: DeviceRuntime, target: Target) -> DeviceRuntime:
     if not runtime.wheels:
         return runtime
     python = target_interpreter(target)
-    wanted = [wheel.requirement for wheel in runtime.wheels]
+    requirements = [wheel.requirement for wheel in runtime.wheels]
     with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
-        wheels = download_wheels(wanted, Path(folder), where=target.name, python=python)
+        wheels = download_wheels(requirements, Path(folder), where=target.name, python=python)
         files = {f"{WHEELS.removeprefix('lib/')}{one.name}": one.read_bytes() for one in wheels}
     return msgspec.structs.replace(runtime, files={**runtime.files, **files})
 

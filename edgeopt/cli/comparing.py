@@ -48,17 +48,17 @@ def compare(
         from edgeopt.measure.compare import compare_saved  # noqa: PLC0415 (only here)
         from edgeopt.measure.record import load_saved  # noqa: PLC0415
 
-        found = compare_saved(load_saved(a), load_saved(b))
+        comparison = compare_saved(load_saved(a), load_saved(b))
     else:
         from edgeopt.api import compare as measure  # noqa: PLC0415 (only here)
 
-        found = measure(a, b, device=device, operators=operators, public_key=public_key, **how)
+        comparison = measure(a, b, device=device, operators=operators, public_key=public_key, **how)
     if json:
-        print_json(found.to_dict())
+        print_json(comparison.to_dict())
         return
-    print_rows(_rows(found))
-    if found.operators:
-        print_columns(("where", "A ms", "B ms", "A - B"), _differences(found))
+    print_rows(_rows(comparison))
+    if comparison.operators:
+        print_columns(("where", "A ms", "B ms", "A - B"), _differences(comparison))
 
 
 def history(
@@ -72,22 +72,22 @@ def history(
     from edgeopt.measure.history import changes, history_path, read_history  # noqa: PLC0415
 
     records, damaged = read_history()
-    kept = [r for r in records if model in ("", r.model) and device in ("", r.device)]
-    found = changes(kept)
+    selection = [r for r in records if model in ("", r.model) and device in ("", r.device)]
+    events = changes(selection)
     if json:
         print_json(
             {
                 "path": str(history_path() or ""),
                 "damaged_lines": damaged,
-                "records": [_plain(record) for record in kept],
-                "changes": [_plain(change) for change in found],
-                "regressions": sum(change.regressed for change in found),
+                "records": [_plain(record) for record in selection],
+                "changes": [_plain(change) for change in events],
+                "regressions": sum(change.regressed for change in events),
             }
         )
         return
-    said = {id(change.after): change for change in found}
-    if kept:
-        print_columns(_HEADER, [_line(record, said.get(id(record))) for record in kept])
+    by_record = {id(change.after): change for change in events}
+    if selection:
+        print_columns(_HEADER, [_line(record, by_record.get(id(record))) for record in selection])
     else:
         print_rows([("history", f"nothing in {history_path() or 'it: it is switched off'}")])
     if damaged:
@@ -120,9 +120,9 @@ def _line(record: Record, change: Change | None) -> list[str]:
 
     when = datetime.fromtimestamp(record.unix_s, UTC).strftime("%Y-%m-%d %H:%M")
     shown = f"{record.latency.median_ms:.3g}" + ("" if record.stable else " (unstable)")
-    held = [record.model, record.target, record.backend, record.precision, record.device]
+    columns = [record.model, record.target, record.backend, record.precision, record.device]
     mark = "" if change is None else ("REGRESSED " if change.regressed else "") + str(change.ratio)
-    return [when, *held, record.digest[:8], shown, mark]
+    return [when, *columns, record.digest[:8], shown, mark]
 
 
 def _plain(value: object) -> object:

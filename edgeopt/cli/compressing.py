@@ -55,17 +55,17 @@ def compress(
     run = recipe_of(recipe, train_data, answers)
     if run is None:
         raise InputError("no recipe given", where="--recipe", hint="see `edgeopt recipes`")
-    chosen = run.chosen()
-    place = output or Path(f"{chosen.name or 'compressed'}.zip")
+    definition = run.chosen()
+    place = output or Path(f"{definition.name or 'compressed'}.zip")
     if place.exists() and not overwrite:
         hint = "choose another name, or pass --overwrite"
         raise InputError("something lies there already", where=str(place), hint=hint)
     source = load_source(model, answers)
     run = with_source(run, source)
     with progress_bars(quiet=quiet) as progress:
-        made = run_recipe(
+        result = run_recipe(
             source.model,
-            chosen,
+            definition,
             example_inputs=source.example_inputs,
             data=run.train_data,
             calibration_data=source.calibration_data,
@@ -77,12 +77,12 @@ def compress(
             work=run.work,
             resume=run.resume,
         )
-    made.save(place)
+    result.save(place)
     if json:
-        print_json({**made.to_dict(), "program": str(place)})
+        print_json({**result.to_dict(), "program": str(place)})
         return
-    print_columns(*_table(made))
-    typer.echo(f"{made.summary}; {made.program.precision} program in {place}")
+    print_columns(*_table(result))
+    typer.echo(f"{result.summary}; {result.program.precision} program in {place}")
 
 
 def recipes(
@@ -97,12 +97,12 @@ def recipes(
     from edgeopt.recipes import builtin_recipes, builtin_text, find_recipe  # noqa: PLC0415
 
     if name is not None:
-        found = find_recipe(name)
+        definition = find_recipe(name)
         if json:
-            print_json(found.to_dict())
+            print_json(definition.to_dict())
             return
         is_file = name.endswith(".toml") or "/" in name
-        typer.echo(printable(found.to_toml() if is_file else builtin_text(name)), nl=False)
+        typer.echo(printable(definition.to_toml() if is_file else builtin_text(name)), nl=False)
         return
     every = builtin_recipes()
     if json:

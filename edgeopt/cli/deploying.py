@@ -64,16 +64,16 @@ def deploy(
     with tuning_bars(quiet=quiet) as (progress, watch):
         request = make_request(source, answers).replace(progress=progress, watch=watch)
         if run is None:
-            done = run_deployment(source.model, target, request)
+            result = run_deployment(source.model, target, request)
         else:
             from edgeopt.cli.compressing import with_source  # noqa: PLC0415
             from edgeopt.deployment.with_recipe import deploy_with_recipe  # noqa: PLC0415 (torch)
 
-            done = deploy_with_recipe(source.model, target, request, with_source(run, source))
+            result = deploy_with_recipe(source.model, target, request, with_source(run, source))
     if json:
-        print_json(done.to_dict())
+        print_json(result.to_dict())
     else:
-        print_rows(done.rows())
+        print_rows(result.rows())
 
 
 PLANNED = ("calibration_data", "precision", "backend", "quantization", "calibration", "max_drop")
@@ -145,10 +145,10 @@ def _print_plan(
     from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
     from edgeopt.deployment.deploy import plan_deployment  # noqa: PLC0415 (torch)
 
-    made, _ = plan_deployment(None if source is None else source.model, target, request)
+    deployment_plan, _ = plan_deployment(None if source is None else source.model, target, request)
     steps = [] if run is None else run.chosen().to_dict()["steps"]
     if as_json:
-        print_json({**made.to_dict(), "recipe": steps})
+        print_json({**deployment_plan.to_dict(), "recipe": steps})
     else:
         lines = [("recipe", ", ".join(f"{k}={v}" for k, v in step.items())) for step in steps]
-        print_rows([*made.rows(), *lines])
+        print_rows([*deployment_plan.rows(), *lines])

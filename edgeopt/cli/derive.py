@@ -153,11 +153,11 @@ def _answers(typed: Mapping[_Flag, Any]) -> Answers:
 def _in_flags(error: ConfigError, flags: list[_Flag]) -> ConfigError:
     """Returns ``error`` with flags for the paths of fields."""
     names = {".".join(flag.path): f"--{flag.name}" for flag in flags}
-    known = sorted(names, key=len, reverse=True)
+    paths = sorted(names, key=len, reverse=True)
     wrong = []
     for one in error.problems:
         path = next(
-            (p for p in known if one.path == p or one.path.startswith((f"{p}.", f"{p}["))), ""
+            (p for p in paths if one.path == p or one.path.startswith((f"{p}.", f"{p}["))), ""
         )
         wrong.append(one._replace(path=names[path] + one.path[len(path) :]) if path else one)
     try:
@@ -169,12 +169,12 @@ def _in_flags(error: ConfigError, flags: list[_Flag]) -> ConfigError:
 
 def _flags(source: Source) -> list[_Flag]:
     top = (source.under,) if source.under else ()
-    found = []
+    result = []
     for one, usual, text in _fields(source.kind):
-        taken = not source.only or one.name in source.only
-        if taken and one.name not in source.without:
-            found += _of_field(one.type, usual, text, (*top, one.name), source.names)
-    return found
+        is_included = not source.only or one.name in source.only
+        if is_included and one.name not in source.without:
+            result += _of_field(one.type, usual, text, (*top, one.name), source.names)
+    return result
 
 
 def _fields(kind: type[Options]) -> list[tuple[schema.Field, Any, str]]:

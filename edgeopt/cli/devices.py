@@ -37,9 +37,9 @@ def add(
     from edgeopt.devices.registry import Known, add_device, registry_file  # noqa: PLC0415
     from edgeopt.registry import find_target  # noqa: PLC0415
 
-    wanted = find_target(target).name if target else ""
+    target_name = find_target(target).name if target else ""
     find_device(device).close()  # says what is wrong with it; nothing is connected yet
-    add_device(name, Known(device, wanted, notes), replace=overwrite)
+    add_device(name, Known(device, target_name, notes), replace=overwrite)
     typer.echo(printable(f"{name}: {device}, in {registry_file()}"))
 
 
@@ -50,11 +50,11 @@ def list_all(*, json: opt.Json = False) -> None:
     from edgeopt.cli.show import print_columns, print_json  # noqa: PLC0415
     from edgeopt.devices.registry import known_devices  # noqa: PLC0415
 
-    known = known_devices()
+    entries = known_devices()
     if json:
-        print_json(msgspec.to_builtins(known))
+        print_json(msgspec.to_builtins(entries))
         return
-    rows = [(name, one.device, one.target, one.notes) for name, one in sorted(known.items())]
+    rows = [(name, one.device, one.target, one.notes) for name, one in sorted(entries.items())]
     print_columns(("device", "where", "target", "notes"), rows)
 
 
@@ -78,14 +78,14 @@ def check(
     from edgeopt.devices.check import check_device  # noqa: PLC0415
     from edgeopt.devices.registry import known_devices  # noqa: PLC0415
 
-    known = known_devices().get(name)
+    entry = known_devices().get(name)
     with find_device(name) as device:
-        found = check_device(device, target or (known.target if known else ""))
+        report = check_device(device, target or (entry.target if entry else ""))
     if json:
-        print_json(_plain(found))
+        print_json(_plain(report))
     else:
-        _print(found)
-    if not found.ok:
+        _print(report)
+    if not report.ok:
         raise typer.Exit(1)
 
 

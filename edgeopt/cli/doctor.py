@@ -24,13 +24,13 @@ def doctor(*, json: opt.Json = False) -> None:
     """Say what is installed, what is missing, and what to type."""
     from edgeopt.cli.show import print_columns, print_json  # noqa: PLC0415
 
-    found = checks()
+    entries = checks()
     if json:
-        print_json(found)
+        print_json(entries)
     else:
-        rows = [(c["name"], c["status"], c["detail"], c["fix"]) for c in found]
+        rows = [(c["name"], c["status"], c["detail"], c["fix"]) for c in entries]
         print_columns(("what", "status", "detail", "what to type"), rows)
-    usable = any(c["kind"] == "backend" and c["status"] == "ok" for c in found)
+    usable = any(c["kind"] == "backend" and c["status"] == "ok" for c in entries)
     if not usable:
         raise typer.Exit(3)
 
@@ -71,14 +71,14 @@ def _backends() -> list[dict[str, str]]:
         table = backend_table()
     except PluginError as error:
         return [_entry("backends", "backend", "broken", error.what, error.hint or "")]
-    found = [_backend(one) for one in table if one["name"] != "reference"]
-    known = {one["name"] for one in table}
-    found += [
+    entries = [_backend(one) for one in table if one["name"] != "reference"]
+    names = {one["name"] for one in table}
+    entries += [
         _entry(name, "backend", "missing", what, f"pip install 'edgeopt[{name}]'")
         for name, what in _EXTRAS.items()
-        if name not in known
+        if name not in names
     ]
-    return found
+    return entries
 
 
 def _backend(one: dict[str, Any]) -> dict[str, str]:
@@ -110,9 +110,9 @@ def _cache() -> dict[str, str]:
     if not os.access(place, os.W_OK):
         fix = "set EDGEOPT_CACHE to a folder that can be written"
         return _entry("cache", "optional", "missing", f"{folder} cannot be written", fix)
-    made = "holds what was made before" if folder.exists() else "made on first use"
+    state = "holds what was made before" if folder.exists() else "made on first use"
     free = shown_bytes(shutil.disk_usage(place).free)
-    return _entry("cache", "optional", "ok", f"{folder}, {made}, {free} free")
+    return _entry("cache", "optional", "ok", f"{folder}, {state}, {free} free")
 
 
 def _host() -> dict[str, str]:

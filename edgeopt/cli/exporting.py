@@ -48,15 +48,15 @@ def export(
     source = load_source(model, answers)
     program = api.capture(source.model, source.example_inputs)
     if precision != Precision.FLOAT32:
-        chosen = {**answers.plain.get("quantization", {}), "precision": precision}
+        settings = {**answers.plain.get("quantization", {}), "precision": precision}
         with progress_bars(quiet=quiet) as progress:
-            program = api.quantize(program, source.calibration_data, progress=progress, **chosen)
+            program = api.quantize(program, source.calibration_data, progress=progress, **settings)
     if format == "onnx":
         api.export(program, output)
     else:
         from edgeopt.ir import save_program  # noqa: PLC0415 (torch)
 
         save_program(program, output)
-    found = {"file": str(output), "format": format, "precision": program.precision}
-    found["digest"] = program.digest
-    print_json(found) if json else print_rows(list(found.items()))
+    result = {"file": str(output), "format": format, "precision": program.precision}
+    result["digest"] = program.digest
+    print_json(result) if json else print_rows(list(result.items()))

@@ -88,19 +88,19 @@ def _fail(error: Exception, *, as_json: bool) -> NoReturn:
 
 
 def _as_dict(error: Exception, code: int) -> dict[str, Any]:
-    found = {"type": type(error).__name__, "exit_code": code, "what": str(error)}
+    fields = {"type": type(error).__name__, "exit_code": code, "what": str(error)}
     for name in ("what", "where", "hint"):
         if getattr(error, name, None) is not None:
-            found[name] = getattr(error, name)
+            fields[name] = getattr(error, name)
     deployment = getattr(error, "deployment", None)
     if deployment is not None:
-        found["deployment"] = deployment.to_dict()
+        fields["deployment"] = deployment.to_dict()
     result = getattr(error, "result", None)
     if result is not None:
-        found["search"] = result.to_dict()
+        fields["search"] = result.to_dict()
     report = getattr(error, "report", None)
     if report is not None:
         import msgspec  # noqa: PLC0415 (only here)
 
-        found["report"] = msgspec.to_builtins(report)
-    return found
+        fields["report"] = msgspec.to_builtins(report)
+    return fields

@@ -29,9 +29,9 @@ def targets(
     from edgeopt.registry import targets as known  # noqa: PLC0415
 
     if name is not None:
-        found = find_target(name)
-        plain = msgspec.to_builtins(found)
-        print_json(plain) if json else print_rows(_facts(found))
+        entry = find_target(name)
+        plain = msgspec.to_builtins(entry)
+        print_json(plain) if json else print_rows(_facts(entry))
         return
     every = list(known().values())
     if json:

@@ -59,13 +59,15 @@ def verify(
     from edgeopt.bundles import read_bundle  # noqa: PLC0415 (only here)
     from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
 
-    held = read_bundle(bundle, public_key=public_key)
-    failed = _golden_differences(held, device, threads)
-    count = 0 if held.manifest.golden is None else len(held.manifest.golden.samples)
+    loaded_bundle = read_bundle(bundle, public_key=public_key)
+    failed = _golden_differences(loaded_bundle, device, threads)
+    count = (
+        0 if loaded_bundle.manifest.golden is None else len(loaded_bundle.manifest.golden.samples)
+    )
     result = {
         "bundle": str(bundle),
-        "digest": held.digest,
-        "files": len(held.manifest.files),
+        "digest": loaded_bundle.digest,
+        "files": len(loaded_bundle.manifest.files),
         "signature": "valid" if public_key is not None else "not asked for",
         "golden_samples": count,
         "device": device,
@@ -90,24 +92,24 @@ def bundle_rows(bundle: Bundle) -> list[tuple[str, str]]:
     """Returns what a bundle says of itself as rows."""
     from edgeopt.units import shown_bytes  # noqa: PLC0415 (only here)
 
-    held = bundle.manifest
-    tools = ", ".join(f"{k} {v}" for k, v in sorted(held.provenance.tools.items()))
-    operators = ", ".join(f"{n} {name}" for name, n in sorted(held.operators.items()))
-    golden = held.golden
+    manifest = bundle.manifest
+    tools = ", ".join(f"{k} {v}" for k, v in sorted(manifest.provenance.tools.items()))
+    operators = ", ".join(f"{n} {name}" for name, n in sorted(manifest.operators.items()))
+    golden = manifest.golden
     rows = [
         ("bundle", bundle.name),
-        ("target", f"{held.target.name} ({held.target.title})"),
-        ("backend", f"{held.backend}, {held.precision}"),
-        *[("input", _tensor(s)) for s in held.signature.inputs],
-        *[("output", _tensor(s)) for s in held.signature.outputs],
+        ("target", f"{manifest.target.name} ({manifest.target.title})"),
+        ("backend", f"{manifest.backend}, {manifest.precision}"),
+        *[("input", _tensor(s)) for s in manifest.signature.inputs],
+        *[("output", _tensor(s)) for s in manifest.signature.outputs],
         ("size", shown_bytes(bundle.size_bytes)),
-        ("model", held.entry),
+        ("model", manifest.entry),
         ("operators", operators),
-        ("requires", ", ".join(held.requirements) or "numpy"),
-        ("python", ", ".join(held.pythons) or "3.9 or later"),
+        ("requires", ", ".join(manifest.requirements) or "numpy"),
+        ("python", ", ".join(manifest.pythons) or "3.9 or later"),
         ("golden", f"{len(golden.samples)} samples by the {golden.source}" if golden else "none"),
-        ("made by", f"edgeopt {held.provenance.edgeopt}, {tools}"),
-        ("program", held.provenance.created_from.get("program", "")),
+        ("made by", f"edgeopt {manifest.provenance.edgeopt}, {tools}"),
+        ("program", manifest.provenance.created_from.get("program", "")),
         ("digest", bundle.digest),
     ]
     report = bundle.report or {}
@@ -209,8 +211,8 @@ def _tensor(spec: Any) -> str:
 def step_text(step: dict[str, Any]) -> str:
     """Returns one entry of a history in one line: its settings, and what came of it."""
     settings, effect = (_shown(step[part]) for part in ("settings", "effect"))
-    told = f": {settings}" if settings and step["name"] in _TOLD else ""
-    return f"{step['name']}{told}{f' ({effect})' if effect else ''}"
+    detail = f": {settings}" if settings and step["name"] in _TOLD else ""
+    return f"{step['name']}{detail}{f' ({effect})' if effect else ''}"
 
 
 _TOLD = ("prune", "sparsify", "finetune", "distill", "train_quantized")

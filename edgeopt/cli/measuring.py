@@ -48,16 +48,16 @@ def profile(
     """Measure a bundle on devices: latency, load time, memory, with the device's facts."""
     from edgeopt.bundles import read_bundle  # noqa: PLC0415 (only here)
 
-    held = read_bundle(bundle, public_key=public_key)
+    loaded_bundle = read_bundle(bundle, public_key=public_key)
     how = {"runs": runs, "threads": threads, "cores": cores, "min_seconds": min_seconds}
     if "," in device or executor:
         names = [name.strip() for name in device.split(",") if name.strip()]
         _refuse_for_many(operators=operators, save=save)
-        _measure_many(held, names, json=json, executor=executor, **how)
+        _measure_many(loaded_bundle, names, json=json, executor=executor, **how)
         return
-    found, timed = _measured(held, device, operators=operators, how=how)
-    notes = _kept(held, found, timed, save=save, model=model)
-    _print(held, found, timed, notes, json=json)
+    measurement, timed = _measured(loaded_bundle, device, operators=operators, how=how)
+    notes = _kept(loaded_bundle, measurement, timed, save=save, model=model)
+    _print(loaded_bundle, measurement, timed, notes, json=json)
 
 
 def _refuse_for_many(*, operators: bool, save: Path | None) -> None:
@@ -79,8 +79,8 @@ def _measured(
     from edgeopt.devices.lock import measuring  # noqa: PLC0415
 
     with placed(bundle, device) as there, measuring(there.device):
-        found = there.profile(**how)
-        return found, there.operators(**how)
+        measurement = there.profile(**how)
+        return measurement, there.operators(**how)
 
 
 def _kept(
@@ -114,8 +114,8 @@ def _print(
     findings = () if timed is None else explain(timed, bundle.manifest.target)
     if json:
         more = {} if timed is None else {"operators": timed.to_dict()}
-        said = [{"topic": f.topic, "text": f.text} for f in findings]
-        print_json({**found.to_dict(), **more, **({"findings": said} if timed else {})})
+        explanations = [{"topic": f.topic, "text": f.text} for f in findings]
+        print_json({**found.to_dict(), **more, **({"findings": explanations} if timed else {})})
         return
     history = [("history", note) for note in notes]
     print_rows([("bundle", found.bundle), *_rows(found), *history])
@@ -153,13 +153,13 @@ def _measure_many(bundle: Bundle, names: list[str], *, json: bool, **options: An
     from edgeopt.cli.guard import exit_code  # noqa: PLC0415
     from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
 
-    found = profile_many(bundle, names, **options)
+    outcomes = profile_many(bundle, names, **options)
     if json:
-        print_json([one.to_dict() for one in found])
+        print_json([one.to_dict() for one in outcomes])
     else:
-        lines = [(one.device, str(one.profile or f"FAILED: {one.error}")) for one in found]
+        lines = [(one.device, str(one.profile or f"FAILED: {one.error}")) for one in outcomes]
         print_rows([(name, line) for name, text in lines for line in text.splitlines()])
-    failed = next((one.error for one in found if one.error is not None), None)
+    failed = next((one.error for one in outcomes if one.error is not None), None)
     if failed is not None:
         raise typer.Exit(exit_code(failed))
 

@@ -43,12 +43,12 @@ def run_bundle(
     from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
     from edgeopt.deployment.on_device import placed  # noqa: PLC0415
 
-    held = read_bundle(bundle, public_key=public_key)
-    signature = held.manifest.signature
+    loaded_bundle = read_bundle(bundle, public_key=public_key)
+    signature = loaded_bundle.manifest.signature
     arrays = _read(inputs, signature)
     if output is not None:
         _check_output(output, signature)
-    with placed(held, device) as there:
+    with placed(loaded_bundle, device) as there:
         (outputs,) = there.run([arrays], threads=threads)
         profile = there.profile(
             runs=_RUNS, threads=threads, max_seconds=_MAX_SECONDS, inputs=arrays
@@ -64,24 +64,24 @@ def _read(words: list[str], signature: Signature) -> list[np.ndarray]:
     from edgeopt.errors import InputError  # noqa: PLC0415 (only here)
 
     names = [spec.name for spec in signature.inputs]
-    found: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
     for word in words:
         name, mark, file = word.partition("=")
         if not (mark and name in names):
-            name, file = next((one for one in names if one not in found), ""), word
-        found |= _arrays(Path(file), name)
-    lacking, foreign = [n for n in names if n not in found], [n for n in found if n not in names]
+            name, file = next((one for one in names if one not in arrays), ""), word
+        arrays |= _arrays(Path(file), name)
+    lacking, foreign = [n for n in names if n not in arrays], [n for n in arrays if n not in names]
     if lacking or foreign:
         what = f"missing: {', '.join(lacking)}" if lacking else f"unknown: {', '.join(foreign)}"
         raise InputError(what, where="--input", hint=f"inputs: {', '.join(names)}")
-    return [found[name] for name in names]
+    return [arrays[name] for name in names]
 
 
 def _arrays(path: Path, name: str) -> dict[str, np.ndarray]:
     from edgeopt.boundary import read_arrays  # noqa: PLC0415 (only here)
 
-    held = read_arrays(path)
-    return {name: held[""]} if set(held) == {""} else held
+    arrays = read_arrays(path)
+    return {name: arrays[""]} if set(arrays) == {""} else arrays
 
 
 def _check_output(path: Path, signature: Signature) -> None:
@@ -89,8 +89,8 @@ def _check_output(path: Path, signature: Signature) -> None:
 
     several = len(signature.outputs) > 1
     if path.suffix not in {".npz"} | (set() if several else {".npy"}):
-        wanted = "a .npz file (there are several outputs)" if several else "a .npy or .npz file"
-        raise InputError(f"{path.name}: expected {wanted}", where="--output")
+        expected = "a .npz file (there are several outputs)" if several else "a .npy or .npz file"
+        raise InputError(f"{path.name}: expected {expected}", where="--output")
 
 
 def _write(path: Path, outputs: tuple[np.ndarray, ...], signature: Signature) -> None:

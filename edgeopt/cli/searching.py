@@ -62,14 +62,14 @@ def search(
     Request(output=output, bundle=bundle).check()
     options = _with_source(answers, model)
     result = _searched(options, target, quiet=quiet, picture=picture)
-    done = None
+    deployment = None
     if output is not None and result.best is not None:
-        done = result.deploy(output=output, bundle=bundle)
+        deployment = result.deploy(output=output, bundle=bundle)
     if json:
-        deployed = {} if done is None else {"deployment": done.to_dict()}
+        deployed = {} if deployment is None else {"deployment": deployment.to_dict()}
         print_json({**result.to_dict(), **deployed})
     else:
-        _print(result, done)
+        _print(result, deployment)
     if result.stopped == "interrupted":
         typer.echo("stopped; run it again to go on from here", err=True)
         raise typer.Exit(130)
@@ -138,7 +138,7 @@ def _said(event: SearchEvent) -> str:
     bad = f", {event.failed} failed" if event.failed else ""
     best = "none within the budget yet"
     if event.best is not None and event.best.measured is not None:
-        held = event.best.measured
-        latency = "" if held.latency_ms is None else f", {held.latency_ms:.3g} ms"
-        best = f"best {held.score:.4f}{latency}, {held.size_bytes / 1e6:.3g} MB"
+        figures = event.best.measured
+        latency = "" if figures.latency_ms is None else f", {figures.latency_ms:.3g} ms"
+        best = f"best {figures.score:.4f}{latency}, {figures.size_bytes / 1e6:.3g} MB"
     return f"search: trial {event.done}{of}, {best}, {minutes}:{seconds:02d} left{bad}"

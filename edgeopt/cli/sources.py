@@ -88,16 +88,16 @@ def load_function(spec: str) -> Callable[..., Any]:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    found: Any = _import(name, spec)
+    value: Any = _import(name, spec)
     for part in path.split("."):
-        if not hasattr(found, part):
-            near = did_you_mean(part, [n for n in vars(found) if not n.startswith("_")])
+        if not hasattr(value, part):
+            near = did_you_mean(part, [n for n in vars(value) if not n.startswith("_")])
             raise InputError(f'no "{part}" in {name}', where=spec, hint=near)
-        found = getattr(found, part)
-    if not callable(found):
-        what = f"expected a function, got a {type(found).__name__}"
+        value = getattr(value, part)
+    if not callable(value):
+        what = f"expected a function, got a {type(value).__name__}"
         raise InputError(what, where=spec)
-    return found  # type: ignore[no-any-return]
+    return value  # type: ignore[no-any-return]
 
 
 def load_data(spec: str) -> Any:

@@ -114,9 +114,11 @@ def merge(
     """Put the trials of other databases into one; of the same trial the younger one stays."""
     from edgeopt.tuning import TuningDatabase, default_database, read_records  # noqa: PLC0415 (only here)
 
-    held = [(path, read_records(path)) for path in others]  # all are sound, or nothing is written
+    sources = [
+        (path, read_records(path)) for path in others
+    ]  # all are sound, or nothing is written
     with TuningDatabase(database or default_database()) as goal:
-        for path, records in held:
+        for path, records in sources:
             added = goal.add(records)
             typer.echo(f"{path}: {added} of {len(records)} trials are new in {goal.path}")
 
@@ -139,19 +141,19 @@ def _all_of(path: Path | None) -> list[Record]:
     from edgeopt.errors import InputError  # noqa: PLC0415 (only here)
     from edgeopt.tuning import default_database, open_database  # noqa: PLC0415
 
-    held = open_database(path or "")
-    if held is None:
+    database = open_database(path or "")
+    if database is None:
         where = str(path or default_database())
         raise InputError("there is no tuning database", where=where, hint="edgeopt tune makes one")
-    with held:
-        return list(held.records())
+    with database:
+        return list(database.records())
 
 
 def _summary(records: list[Record]) -> list[dict[str, Any]]:
     groups: dict[Any, list[Record]] = {}
     for record in records:
         groups.setdefault(record.key, []).append(record)
-    return [_group(held) for held in groups.values()]
+    return [_group(group) for group in groups.values()]
 
 
 def _group(held: list[Record]) -> dict[str, Any]:

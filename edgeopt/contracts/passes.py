@@ -21,5 +21,5 @@ class PassSpec(msgspec.Struct, frozen=True):
     options: dict[str, Any] = {}
 
     def __str__(self) -> str:
-        given = ", ".join(f"{key}={value}" for key, value in self.options.items())
-        return f"{self.name}({given})" if given else self.name
+        options = ", ".join(f"{key}={value}" for key, value in self.options.items())
+        return f"{self.name}({options})" if options else self.name

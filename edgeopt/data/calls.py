@@ -49,10 +49,10 @@ def call_model(
     args, kwargs = as_call(inputs)
     forward = forward_signature(named)
     if forward is not None:
-        known = forward.parameters
+        parameters = forward.parameters
         # A forward's own ``**kwargs`` is for whatever its library passes on, not for labels.
-        takes_all = any(p.kind is p.VAR_KEYWORD and p.name != "kwargs" for p in known.values())
-        kwargs = {k: v for k, v in kwargs.items() if takes_all or k in known}
+        takes_all = any(p.kind is p.VAR_KEYWORD and p.name != "kwargs" for p in parameters.values())
+        kwargs = {k: v for k, v in kwargs.items() if takes_all or k in parameters}
     return model(*args, **kwargs, **options)
 
 

@@ -60,8 +60,8 @@ class CallStructure:
         forward = forward_signature(model)
         parameters = () if forward is None else tuple(forward.parameters)
         names = _positional(spec, {})
-        known = (*parameters[: len(names)], *names[len(parameters) :])
-        return cls(spec, tuple(values), places, forward, known)
+        labels = (*parameters[: len(names)], *names[len(parameters) :])
+        return cls(spec, tuple(values), places, forward, labels)
 
     def names(self) -> tuple[str, ...]:
         """Returns a name for each tensor: its argument's, with its place where that holds several."""

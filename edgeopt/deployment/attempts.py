@@ -57,8 +57,8 @@ def ways_out(
     """
     if Precision(precision).is_integer:
         for count in keep_counts(len(harms)):
-            kept = kept_names(harms, count, settings.get("keep_float", ()))
-            yield "int8", {**settings, "keep_float": kept}
+            names = kept_names(harms, count, settings.get("keep_float", ()))
+            yield "int8", {**settings, "keep_float": names}
     for other in ("float16", "float32"):
         if other in known and precision not in {other, "float32"}:
             yield other, {"precision": other} if other != Precision.FLOAT32 else {}

@@ -70,26 +70,26 @@ def deploy_auto(job: Job, run: Callable[[Job], Deployment]) -> Deployment:
         EdgeoptError: None of them works (the error of the first), or the model loses too much
             with one that works.
     """
-    plan, asked = job.plan, job.request
+    plan, request = job.plan, job.request
     best: Deployment | None = None
     tried: list[Measured] = []
     faults: list[EdgeoptError] = []
     for name in _names(plan):
         try:
-            made = run(_with_backend(job, name))
+            deployment = run(_with_backend(job, name))
         except (*_FAULTS, GateError) as error:
             if best is None and not _is_the_backends(error):
                 raise
             faults.append(error)
             tried.append(Measured(name, None, f"failed: {error.what}"))
             continue
-        tried.append(_measured(name, made))
-        best = made if best is None or _faster(made, best, asked) else best
+        tried.append(_measured(name, deployment))
+        best = deployment if best is None or _faster(deployment, best, request) else best
         if tried[-1].latency is None:
             break
     if best is None:
         raise _told(faults)
-    return _finished(best, plan, tried, asked)
+    return _finished(best, plan, tried, request)
 
 
 def _names(plan: Plan) -> Iterator[str]:
@@ -100,12 +100,12 @@ def _names(plan: Plan) -> Iterator[str]:
 
 def _with_backend(job: Job, name: str) -> Job:
     """Returns the job for one backend; with a device its bundle is a draft, until one is chosen."""
-    asked, plan = job.request, job.plan
-    draft = asked.output if asked.device is None else None
-    request = asked.replace(backend=name, output=draft)
+    original, plan = job.request, job.plan
+    draft = original.output if original.device is None else None
+    request = original.replace(backend=name, output=draft)
     if name == plan.backend:
         return replace(job, request=request)
-    choose_backend(job.target, backend=name, precision=asked.precision, program=job.program)
+    choose_backend(job.target, backend=name, precision=original.precision, program=job.program)
     other = make_plan(job.target, request, job.program)
     other = msgspec.structs.replace(other, outputs=plan.outputs)
     return replace(job, request=request, plan=other, backend=find_backend(name))
@@ -133,15 +133,15 @@ def _faster(made: Deployment, best: Deployment, asked: Request) -> bool:
 
     Where they cannot be run in turn (a device without Python), their own measurements count.
     """
-    held = [one.profile.latency if one.profile is not None else None for one in (made, best)]
-    if held[0] is None or held[1] is None or made.bundle is None or best.bundle is None:
+    latencies = [one.profile.latency if one.profile is not None else None for one in (made, best)]
+    if latencies[0] is None or latencies[1] is None or made.bundle is None or best.bundle is None:
         return False
     how = {"threads": asked.bundle.threads, "runs": RUNS, "min_seconds": 1.0}
     try:
-        found = compare_on(made.bundle, best.bundle, asked.device or "local", **how)
+        comparison = compare_on(made.bundle, best.bundle, asked.device or "local", **how)
     except DeviceError:
-        return ratio_of(held[0], held[1]).verdict == "faster"
-    return found.ratio.verdict == "faster"
+        return ratio_of(latencies[0], latencies[1]).verdict == "faster"
+    return comparison.ratio.verdict == "faster"
 
 
 def _told(faults: list[EdgeoptError]) -> EdgeoptError:
@@ -154,8 +154,8 @@ def _finished(best: Deployment, plan: Plan, tried: list[Measured], asked: Reques
     """Returns ``best`` with a plan that says why, and its bundle where it was asked for."""
     rivals = [one for one in tried if one.latency is not None]
     before = [one for one in plan.candidates if one.backend not in {t.backend for t in tried}]
-    known = [one for one in before if "comes first" not in one.reason]
-    rest = [one for one in before if one not in known]
+    refusals = [one for one in before if "comes first" not in one.reason]
+    rest = [one for one in before if one not in refusals]
     reasons = [
         ConsideredBackend(
             one.backend,
@@ -164,10 +164,10 @@ def _finished(best: Deployment, plan: Plan, tried: list[Measured], asked: Reques
         )
         for one in tried
     ]
-    chosen = msgspec.structs.replace(
-        best.plan, candidates=(*known, *reasons, *rest), outputs=plan.outputs
+    full_plan = msgspec.structs.replace(
+        best.plan, candidates=(*refusals, *reasons, *rest), outputs=plan.outputs
     )
-    best = replace(best, plan=chosen, measured=tuple(tried))
+    best = replace(best, plan=full_plan, measured=tuple(tried))
     if asked.device is None and len(tried) == 1:
         return best
     return _written(best, asked)
@@ -189,13 +189,13 @@ def _written(best: Deployment, asked: Request) -> Deployment:
     draft = best.bundle
     if draft is None:
         return best
-    held = {**(draft.report or {}), **best.report()}
+    report = {**(draft.report or {}), **best.report()}
     overwrite = asked.bundle.overwrite or asked.device is None  # then it is our own that lies there
     if asked.output is None:
-        bundle = temporary_bundle(lambda path: copy_bundle(draft, path, report=held))
+        bundle = temporary_bundle(lambda path: copy_bundle(draft, path, report=report))
     else:
         place = Path(asked.output)
-        bundle = copy_bundle(draft, place, report=held, overwrite=overwrite)
+        bundle = copy_bundle(draft, place, report=report, overwrite=overwrite)
     profile = best.profile
     if profile is not None:  # the same model: only the report tells more than the draft's
         profile = msgspec.structs.replace(profile, digest=bundle.digest)

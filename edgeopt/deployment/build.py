@@ -91,11 +91,11 @@ def build(
     changes = number_changes(backend.passes(target))
     specs = [one for one in backend.passes(target) if getattr(one, "name", one) in changes]
     specified = run_passes(program, specs)
-    made = Build(program, lowering, specified, changes, artifact, None)
+    result = Build(program, lowering, specified, changes, artifact, None)
     try:
-        return replace(made, runner=backend.load(artifact, threads=options.threads))
+        return replace(result, runner=backend.load(artifact, threads=options.threads))
     except DeviceError as error:
-        return replace(made, not_here=str(error))
+        return replace(result, not_here=str(error))
 
 
 def compile_program(

@@ -82,7 +82,7 @@ def choose_backend(
     refusals: list[EdgeoptError] = []
     for place, name in enumerate(names):
         try:
-            found = _usable(name, target, precision, program)
+            candidate = _usable(name, target, precision, program)
         except EdgeoptError as error:
             considered.append(ConsideredBackend(name, chosen=False, reason=_one_line(error)))
             refusals.append(error)
@@ -93,7 +93,7 @@ def choose_backend(
             ConsideredBackend(n, chosen=False, reason=f"{name} comes first")
             for n in names[place + 1 :]
         ]
-        return Choice(found, (*considered, *rest))
+        return Choice(candidate, (*considered, *rest))
     raise _none_left(target, backend, considered, refusals)
 
 
@@ -142,15 +142,15 @@ def choose_precision(
         return program.precision, "the program is quantized already, and goes as it is"
     if precision != "auto":
         return precision, "asked for"
-    known = backend.precisions(target)
-    if calibrated and Precision.INT8 in known:
+    precisions = backend.precisions(target)
+    if calibrated and Precision.INT8 in precisions:
         return "int8", "calibration data is given, and int8 is smallest and usually fastest"
     why = (
         "no calibration data, which int8 needs" if not calibrated else f"{backend.name} has no int8"
     )
-    if Precision.INT8_DYNAMIC in known and program is not None and linear_share(program) > 0.5:  # noqa: PLR2004 (half)
+    if Precision.INT8_DYNAMIC in precisions and program is not None and linear_share(program) > 0.5:  # noqa: PLR2004 (half)
         return "int8-dynamic", f"{why}; most weights are of linear layers, which gain without it"
-    if Precision.FLOAT16 in known:
+    if Precision.FLOAT16 in precisions:
         return "float16", f"{why}; half the size of float32 at the same speed or better"
     return "float32", f"{why}, and {backend.name} has no float16 for {target.name}"
 
@@ -174,12 +174,12 @@ def _usable(name: str, target: Target, precision: str, program: Program | None) 
         raise PluginError(
             f"the toolchain of {name} is not installed", where="backend", hint=missing
         )
-    known = backend.precisions(target)
-    if precision != "auto" and precision not in known:
+    precisions = backend.precisions(target)
+    if precision != "auto" and precision not in precisions:
         raise InputError(
             f"{name} does not compile {precision} for {target.name}",
             where="precision",
-            hint=f"it compiles {', '.join(known)}",
+            hint=f"it compiles {', '.join(precisions)}",
         )
     backend.device_runtime(target)
     if program is not None:

@@ -47,15 +47,15 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
     _require_program(program)
     bundle = BundleOptions(threads=threads, overwrite=overwrite)
     Request(backend=backend, output=output, bundle=bundle).check()
-    found = find_target(target)
+    descriptor = find_target(target)
     with shared_lowerings():
-        chosen = choose_backend(
-            found, backend=backend, precision=program.precision, program=program
+        compiler = choose_backend(
+            descriptor, backend=backend, precision=program.precision, program=program
         ).backend
         lowered, artifact = compile_program(
             program,
-            found,
-            chosen,
+            descriptor,
+            compiler,
             options=CompileOptions(threads=threads),
             progress=progress or silent,
         )
@@ -63,9 +63,15 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
     report = {"values": value_rows(lowered.program, lowered.support)}
 
     def write(path: Path) -> Bundle:
-        runtime = chosen.device_runtime(found)
+        runtime = compiler.device_runtime(descriptor)
         return write_bundle(
-            artifact, runtime, found, path=path, golden=golden, report=report, overwrite=overwrite
+            artifact,
+            runtime,
+            descriptor,
+            path=path,
+            golden=golden,
+            report=report,
+            overwrite=overwrite,
         )
 
     return temporary_bundle(write) if output is None else write(Path(output))

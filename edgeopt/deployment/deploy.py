@@ -39,8 +39,8 @@ def plan_deployment(
         EdgeoptError: As `edgeopt.deployment.steps.plan`.
     """
     if model is None:
-        found, request = steps.resolve(target, request)
-        return make_plan(found, request), None
+        descriptor, request = steps.resolve(target, request)
+        return make_plan(descriptor, request), None
     job = steps.plan(model, target, request)
     return job.plan, job.program
 
@@ -112,8 +112,8 @@ def _candidates(job: Job, source: Source) -> Iterator[Candidate]:
     if job.request.precision != "auto" or source.is_quantized:
         return
     harms = source.harms(first, job.request.progress)
-    known = job.backend.precisions(job.target)
-    for precision, settings in ways_out(first.precision, first.settings, harms, known):
+    precisions = job.backend.precisions(job.target)
+    for precision, settings in ways_out(first.precision, first.settings, harms, precisions):
         yield steps.quantize(job, source, precision, settings)
 
 

@@ -50,10 +50,10 @@ def finish(
     """
     from edgeopt.bundles import write_bundle  # noqa: PLC0415 (only here)
 
-    request, target, made = job.request, job.target, checked.build
+    request, target, build = job.request, job.target, checked.build
     checks = baseline.samples.checks
-    report = {**deployment.report(), "values": value_rows(made.lowered, made.support)}
-    golden = golden_samples(made.specified, checks, checked.gate)
+    report = {**deployment.report(), "values": value_rows(build.lowered, build.support)}
+    golden = golden_samples(build.specified, checks, checked.gate)
     runtime = job.backend.device_runtime(target)
     if request.bundle.with_runtime:
         from edgeopt.bundles.wheels import with_wheels  # noqa: PLC0415 (only then)
@@ -62,7 +62,7 @@ def finish(
 
     def write(path: Path) -> Bundle:
         return write_bundle(
-            made.artifact,
+            build.artifact,
             runtime,
             target,
             path=path,
@@ -88,7 +88,7 @@ def finish(
     draft = temporary_bundle(write)
     with placed(draft, request.device) as there:
         require_verified(there, deployment, request.progress)
-        if made.runner is None and checks:
+        if build.runner is None and checks:
             deployment = with_parity(there, deployment, job, checked, baseline)
         profile = there.profile(threads=request.bundle.threads, min_seconds=1.0)
     bundle = draft if request.output is None else write(Path(request.output))

@@ -74,10 +74,10 @@ def check_build(build: Build, baseline: Baseline, request: Request, backend: Bac
     reference = run_all(simulation, samples.checks, stage="reference", progress=request.progress)
     runner = build.runner or simulation
     parity = None
-    got = reference
+    outputs = reference
     if build.runner is not None and samples.checks:
         parity = check_parity(
-            _Recorded(runner, got := []),
+            _Recorded(runner, outputs := []),
             build.specified,
             samples.checks,
             reference,
@@ -87,7 +87,7 @@ def check_build(build: Build, baseline: Baseline, request: Request, backend: Bac
             progress=request.progress,
         )
         parity = msgspec.structs.replace(parity, declared=_declared(build, samples, reference))
-    return GateResult(parity, _accuracy(build, baseline, request, runner, got), reference)
+    return GateResult(parity, _accuracy(build, baseline, request, runner, outputs), reference)
 
 
 def _declared(build: Build, samples: Samples, reference: list[Arrays]) -> DeclaredChange | None:
@@ -95,12 +95,12 @@ def _declared(build: Build, samples: Samples, reference: list[Arrays]) -> Declar
     if build.specified is build.program:
         return None
     before = run_all(ReferenceRunner(build.program), samples.checks)
-    found = compare_outputs(build.program.signature, before, reference)
+    comparisons = compare_outputs(build.program.signature, before, reference)
     noise = sum(10 ** (-change.min_snr_db / 10) for change in build.changes.values())
     return DeclaredChange(
         passes=tuple(build.changes),
         what="; ".join(change.what for change in build.changes.values()),
-        snr_db=min(one.snr_db for one in found),
+        snr_db=min(one.snr_db for one in comparisons),
         min_snr_db=-10 * math.log10(noise),
     )
 

@@ -106,8 +106,10 @@ def _outcome(job: Future[Outcome], device: str | Device) -> Outcome:
         return job.result()
     except Exception as error:  # noqa: BLE001 (each executor has errors of its own)
         name = device if isinstance(device, str) else device.name
-        said = str(error).strip().splitlines()
-        what = f"its job ended without a result: {type(error).__name__}: {said[-1] if said else ''}"
+        lines = str(error).strip().splitlines()
+        what = (
+            f"its job ended without a result: {type(error).__name__}: {lines[-1] if lines else ''}"
+        )
         return Outcome(name, error=DeviceError(what.rstrip(": "), where=name))
 
 

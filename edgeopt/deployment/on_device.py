@@ -58,8 +58,8 @@ def opened(device: str | Device, target: Target | None = None) -> Iterator[Devic
     if not isinstance(device, str):
         yield device
         return
-    with _found(device, target) as found:
-        yield found
+    with _found(device, target) as connection:
+        yield connection
 
 
 def _found(spec: str, target: Target | None) -> Device:
@@ -76,8 +76,8 @@ def _found(spec: str, target: Target | None) -> Device:
 @contextmanager
 def placed(bundle: Bundle, device: str | Device) -> Iterator[PlacedBundle]:
     """Yields the bundle on the device."""
-    with opened(device, bundle.manifest.target) as found:
-        yield PlacedBundle.push(bundle, found)
+    with opened(device, bundle.manifest.target) as connection:
+        yield PlacedBundle.push(bundle, connection)
 
 
 def require_verified(held: PlacedBundle, deployment: Deployment, progress: Progress) -> None:
@@ -111,11 +111,11 @@ def with_parity(
         GateError: The device's outputs are not near enough; carries the deployment.
     """
     samples, request, specified = baseline.samples, job.request, checked.build.specified
-    got = held.run(samples.checks, threads=request.bundle.threads)
+    actual = held.run(samples.checks, threads=request.bundle.threads)
     steps = output_steps(specified)
-    outputs = compare_outputs(specified.signature, checked.gate.reference, got, steps)
+    outputs = compare_outputs(specified.signature, checked.gate.reference, actual, steps)
     limits, where = request.checks.parity, held.device.name
-    parity = Parity(outputs, len(got), samples.kind, limits, where)
+    parity = Parity(outputs, len(actual), samples.kind, limits, where)
     warnings = tuple(w for w in deployment.warnings if not w.startswith(NOT_HERE))
     deployment = replace(deployment, parity=parity, warnings=warnings)
     if not parity.ok:
@@ -125,24 +125,24 @@ def with_parity(
 
 def verify_on(bundle: Bundle, device: str | Device, **_: Any) -> list[str]:
     """Returns what a device found wrong with a bundle; nothing where all is well."""
-    with opened(device, bundle.manifest.target) as found:
-        verification = verify_on_device(bundle, found)
+    with opened(device, bundle.manifest.target) as connection:
+        verification = verify_on_device(bundle, connection)
     return [] if verification.ok else list(verification.lines)
 
 
 def profile_on(bundle: Path | str | Bundle, device: str | Device, **options: Any) -> Profile:
     """Returns the profile of a bundle on a device; `edgeopt.profile` documents the arguments."""
-    held = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
-    with opened(device, held.manifest.target) as found:
-        return profile_bundle(held, found, **options)
+    loaded_bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
+    with opened(device, loaded_bundle.manifest.target) as connection:
+        return profile_bundle(loaded_bundle, connection, **options)
 
 
 def operators_on(
     bundle: Path | str | Bundle, device: str | Device, **options: Any
 ) -> OperatorProfile:
     """Returns what each operator takes; `edgeopt.profile_operators` documents the arguments."""
-    held = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
-    with placed(held, device) as there:
+    loaded_bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
+    with placed(loaded_bundle, device) as there:
         return there.operators(**options)
 
 
@@ -151,6 +151,6 @@ def compare_on(
 ) -> Comparison:
     """Returns how two bundles relate; `edgeopt.compare` documents the arguments."""
     first, second = (x if isinstance(x, Bundle) else read_bundle(x) for x in (a, b))
-    with opened(device, first.manifest.target) as found, measuring(found):
-        held = PlacedBundle.push(first, found), PlacedBundle.push(second, found)
-        return compare_placed(*held, **options)
+    with opened(device, first.manifest.target) as connection, measuring(connection):
+        pair = PlacedBundle.push(first, connection), PlacedBundle.push(second, connection)
+        return compare_placed(*pair, **options)

@@ -88,8 +88,8 @@ class Job:
         Raises:
             EdgeoptError: No backend can do it.
         """
-        made = make_plan(target, request, program)
-        return cls(request, made, target, find_backend(made.backend), program)
+        deployment_plan = make_plan(target, request, program)
+        return cls(request, deployment_plan, target, find_backend(deployment_plan.backend), program)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,10 +120,10 @@ def plan(model: Any, target: str | Path | Target, request: Request) -> Job:
         PluginError: No backend for it is installed.
         UnsupportedError: No backend runs the model; carries the report.
     """
-    found, request = resolve(target, request)
+    descriptor, request = resolve(target, request)
     if model is None:
         raise InputError("there is no model", where="model")
-    return Job.of(request, found, as_program(model, request.example_inputs))
+    return Job.of(request, descriptor, as_program(model, request.example_inputs))
 
 
 def resolve(target: str | Path | Target, request: Request) -> tuple[Target, Request]:
@@ -133,12 +133,12 @@ def resolve(target: str | Path | Target, request: Request) -> tuple[Target, Requ
         EdgeoptError: An option is wrong, or device or backend cannot be used.
     """
     request.check()
-    found = find_target(target)
-    request = with_tuning_backend(request, found)
+    descriptor = find_target(target)
+    request = with_tuning_backend(request, descriptor)
     # Before the model is captured, which can take a while:
-    _check_device(found, request)
-    choose_backend(found, backend=request.backend, precision=request.precision)
-    return found, request
+    _check_device(descriptor, request)
+    choose_backend(descriptor, backend=request.backend, precision=request.precision)
+    return descriptor, request
 
 
 def samples(model: Any, job: Job) -> Samples:

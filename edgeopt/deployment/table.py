@@ -61,11 +61,11 @@ def tuning_lines(report: TuningReport) -> list[str]:
     """Returns what came of tuning, in a few lines."""
     before, after = report.default_ms, report.best_ms
     times = f"{before / after:.2f} times as fast" if after else "nothing to tune"
-    known = f", {report.known} known before" if report.known else ""
+    note = f", {report.known} known before" if report.known else ""
     seconds = f"{report.seconds:.0f} s, stopped by {report.stopped}"
     failed = ", ".join(f"{n} {kind}" for kind, n in report.failures.items())
     lines = [
-        f"{report.trials} trials in {seconds}{known}",
+        f"{report.trials} trials in {seconds}{note}",
         f"{len(report.kernels)} kernels, {before:.3f} -> {after:.3f} ms in all: {times}",
     ]
     if failed:
@@ -93,10 +93,10 @@ def _operators(d: Deployment) -> str:
 
 
 def _attempt(a: Attempt) -> str:
-    taken = " (taken)" if a.taken else ""
-    kept = a.settings.get("keep_float")
-    beside = f", {len(kept)} values in float" if kept else ""
-    return f"{a.precision}{beside}: {a.outcome}{taken}"
+    mark = " (taken)" if a.taken else ""
+    values = a.settings.get("keep_float")
+    beside = f", {len(values)} values in float" if values else ""
+    return f"{a.precision}{beside}: {a.outcome}{mark}"
 
 
 def _profile_rows(d: Deployment) -> list[tuple[str, str]]:

@@ -83,11 +83,11 @@ def _first_that_tunes(target: Target) -> str:
 
 
 def _that_tune() -> list[str]:
-    found = []
+    names = []
     for name in backends():
         try:
             if isinstance(find_backend(name), TunesKernels):
-                found.append(name)
+                names.append(name)
         except EdgeoptError:  # broken; `edgeopt doctor` says so
             continue
-    return found
+    return names

@@ -59,10 +59,10 @@ def collect_warnings(  # noqa: PLR0913 (what a warning can be of)
         _in_float(d),
         _bits(request, target, d),
     )
-    found = [text for group in every for text in group]
+    texts = [text for group in every for text in group]
     if speed_unknown and d.precision != Precision.FLOAT32:
-        found.append(f"speed beside float was not measured: {speed_unknown}")
-    return tuple(found)
+        texts.append(f"speed beside float was not measured: {speed_unknown}")
+    return tuple(texts)
 
 
 def _unchecked(made: Build, samples: Samples) -> Iterator[str]:
@@ -125,7 +125,7 @@ def _in_float(d: Deployment) -> Iterator[str]:
 
 
 def _bits(request: Request, target: Target, d: Deployment) -> Iterator[str]:
-    wanted = target.quantization.weight_bits
+    limit = target.quantization.weight_bits
     used = d.plan.quantization.get("weight_bits", 8)
-    if Precision(d.precision).is_integer and request.quantization is not None and used > wanted:
-        yield f"{used}-bit weights on {target.name}, whose 8-bit products saturate: {wanted} are safe"
+    if Precision(d.precision).is_integer and request.quantization is not None and used > limit:
+        yield f"{used}-bit weights on {target.name}, whose 8-bit products saturate: {limit} are safe"

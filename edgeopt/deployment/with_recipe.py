@@ -59,9 +59,9 @@ def recipe_run(recipe: Any, train_data: Any, training: Any) -> RecipeRun | None:
     options = RecipeTraining.from_dict(training, where="training")
     if recipe is not None:
         return RecipeRun(recipe=recipe, train_data=train_data, **options.to_fields())
-    given = {"train_data": train_data, "training": options.changes() or None}
+    values = {"train_data": train_data, "training": options.changes() or None}
     what, hint = "is for the steps of a recipe", 'pass recipe= too, for example recipe="cnn"'
-    refuse([Problem(name, what, hint) for name, value in given.items() if value is not None])
+    refuse([Problem(name, what, hint) for name, value in values.items() if value is not None])
     return None
 
 
@@ -76,17 +76,17 @@ def deploy_with_recipe(
     Raises:
         EdgeoptError: As `edgeopt.compress` and `edgeopt.deploy`.
     """
-    held = run.recipe
-    if isinstance(held, Compressed):
-        made = held
+    recipe = run.recipe
+    if isinstance(recipe, Compressed):
+        compressed = recipe
     else:
         request = _with_data(request, run)
-        made = _compressed(model, target, request, run)
-    if made.program.precision != Precision.FLOAT32:
+        compressed = _compressed(model, target, request, run)
+    if compressed.program.precision != Precision.FLOAT32:
         request = request.replace(quantization=None, calibration=Calibration())
-    job = steps.plan(made.program, target, _without_floor(request))
-    done = deploy_beside(job, steps.baseline(model, job, made.original))
-    return replace(done, compressed=made)
+    job = steps.plan(compressed.program, target, _without_floor(request))
+    deployment = deploy_beside(job, steps.baseline(model, job, compressed.original))
+    return replace(deployment, compressed=compressed)
 
 
 def _without_floor(request: Request) -> Request:
@@ -112,7 +112,7 @@ def _compressed(
             what, where="quantization", hint="pass training=RecipeTraining(overrides={…})"
         )
     steps.plan(model, target, request)
-    given = Given(
+    resources = Given(
         example_inputs=request.example_inputs,
         data=run.train_data,
         loss=run.loss,
@@ -122,7 +122,7 @@ def _compressed(
         teacher=run.teacher,
         progress=request.progress,
     )
-    return compress_model(model, recipe, given, work=run.work, resume=run.resume)
+    return compress_model(model, recipe, resources, work=run.work, resume=run.resume)
 
 
 def _with_data(request: Request, run: RecipeRun) -> Request:

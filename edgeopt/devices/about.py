@@ -114,17 +114,17 @@ def ask_about(link: Link, work: str) -> About:
     Raises:
         DeviceError: It cannot be reached, or the folder cannot be made.
     """
-    said = call(link, _script(work))
-    if said.word != "done":
-        raise DeviceError(f"its work folder cannot be made: {said.reason}", where=link.name)
-    found: dict[str, Any] = {}
-    for line in said.stdout.decode("utf-8", "surrogateescape").splitlines():
+    answer = call(link, _script(work))
+    if answer.word != "done":
+        raise DeviceError(f"its work folder cannot be made: {answer.reason}", where=link.name)
+    fields: dict[str, Any] = {}
+    for line in answer.stdout.decode("utf-8", "surrogateescape").splitlines():
         key, _, value = line.partition(" ")
-        found[key] = value
+        fields[key] = value
     try:
-        python = decode_json(found.pop("said", "{}"), dict[str, Any], where=link.name)
-        bits = int(found.pop("bits", "") or 0)
-        return convert({"bits": bits, **found, **python}, About, where=link.name)
+        python = decode_json(fields.pop("said", "{}"), dict[str, Any], where=link.name)
+        bits = int(fields.pop("bits", "") or 0)
+        return convert({"bits": bits, **fields, **python}, About, where=link.name)
     except (ValueError, InputError) as error:
         raise DeviceError("its shell does not say what it is", where=link.name) from error
 

@@ -113,15 +113,13 @@ def chosen_sources() -> bytes:
     Raises:
         DeviceError: It cannot be read.
     """
-    chosen = os.environ.get(SOURCES)
-    if not chosen:
+    path = os.environ.get(SOURCES)
+    if not path:
         return b""
     try:
-        return Path(chosen).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
-        raise DeviceError(
-            f"cannot be read: {error.strerror}", where=f"{SOURCES}={chosen}"
-        ) from error
+        raise DeviceError(f"cannot be read: {error.strerror}", where=f"{SOURCES}={path}") from error
 
 
 def unpack(archive: Path, root: Path) -> None:
@@ -131,24 +129,24 @@ def unpack(archive: Path, root: Path) -> None:
         DeviceError: It is damaged, or cannot be written.
     """
     command = ["dpkg-deb", "--extract", os.fspath(archive), os.fspath(root)]
-    done = run_process(
+    process = run_process(
         command, cwd=root, env=_environment(), timeout_s=_TIMEOUT_S, where=archive.name
     )
-    if done.returncode != 0:
-        raise DeviceError(f"cannot be unpacked: {done.stderr.strip()}", where=archive.name)
+    if process.returncode != 0:
+        raise DeviceError(f"cannot be unpacked: {process.stderr.strip()}", where=archive.name)
 
 
 def _fetch(packages: Sequence[str], arch: str, folder: Path) -> DeviceError | None:
     """Downloads ``packages``; returns why that failed."""
     updated = _apt(["apt-get", "update"], folder)
-    done = _apt(["apt-get", "install", "--download-only", "--yes", *packages], folder)
-    return None if done.returncode == 0 else _failure(arch, updated, done)
+    process = _apt(["apt-get", "install", "--download-only", "--yes", *packages], folder)
+    return None if process.returncode == 0 else _failure(arch, updated, process)
 
 
 def _configure(arch: str, folder: Path, sources: str) -> list[tuple[str, str]]:
     """Writes apt's configuration; returns the (mirror, release) pairs that it has without it."""
-    for made in ("state/lists/partial", "cache/archives/partial", "log", "empty", "sources"):
-        (folder / made).mkdir(parents=True, exist_ok=True)
+    for name in ("state/lists/partial", "cache/archives/partial", "log", "empty", "sources"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "state" / "status").write_text(_STATUS.format(arch=arch), encoding="utf-8")
     dumped = _asked(["apt-config", "dump"], folder)
     # Proxies, certificates and the like; not the hooks that run after an update.
@@ -162,8 +160,8 @@ def _configure(arch: str, folder: Path, sources: str) -> list[tuple[str, str]]:
 
 def _asked(command: list[str], folder: Path) -> list[str]:
     where = command[0]
-    done = run_process(command, cwd=folder, env=_environment(), timeout_s=60, where=where)
-    return done.stdout.splitlines()
+    process = run_process(command, cwd=folder, env=_environment(), timeout_s=60, where=where)
+    return process.stdout.splitlines()
 
 
 def _sources(folder: Path) -> str:
@@ -177,7 +175,7 @@ def _sources(folder: Path) -> str:
 
 def _later_sources(release: str, own: list[tuple[str, str]]) -> bytes:
     """Returns sources for ``release`` on the mirrors of Debian among ``own``; empty without any."""
-    mirrors = dict.fromkeys(mirror for mirror, held in own if held in _RELEASES)
+    mirrors = dict.fromkeys(mirror for mirror, suite in own if suite in _RELEASES)
     signed = f"[signed-by={_KEYS}] " if Path(_KEYS).exists() else ""
     return "".join(f"deb {signed}{mirror} {release} main\n" for mirror in mirrors).encode()
 
@@ -217,10 +215,10 @@ def _failure(arch: str, updated: Completed, done: Completed) -> DeviceError:
     """Returns what apt complained of; an unreachable source first, since the rest follows from it."""
     lines = [*updated.stderr.splitlines(), *done.stderr.splitlines()]
     unreached = [line[3:] for line in lines if "Failed to fetch" in line]
-    said = (
+    complaints = (
         unreached or [line[3:] for line in lines if line.startswith("E: ")] or ["no reason given"]
     )
-    what = f"the package sources of this machine give no {arch} Python: {said[0][:300]}"
+    what = f"the package sources of this machine give no {arch} Python: {complaints[0][:300]}"
     hint = (
         f"name a file of Debian sources that has {arch} in {SOURCES}, or give it a root: sysroot="
     )

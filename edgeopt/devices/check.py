@@ -88,21 +88,21 @@ def check_device(device: Device, target: str = "") -> DeviceCheck:
     """
     facts = device.facts()
     runtimes = _runtimes(device) if facts["python"] else {}
-    wanted = find_target(target) if target else _guess(facts)
+    expected = find_target(target) if target else _guess(facts)
     findings = list(_state(facts))
-    if wanted is not None:
-        findings = [*_compare(facts, wanted), *_needs(facts, wanted, runtimes), *findings]
-    name = wanted.name if wanted is not None else ""
+    if expected is not None:
+        findings = [*_compare(facts, expected), *_needs(facts, expected, runtimes), *findings]
+    name = expected.name if expected is not None else ""
     return DeviceCheck(device.name, facts, name, runtimes, tuple(findings))
 
 
 def _runtimes(device: Device) -> dict[str, str]:
-    done = device.run(["python3", "-c", _ASK, *_RUNTIMES], timeout_s=120)
+    process = device.run(["python3", "-c", _ASK, *_RUNTIMES], timeout_s=120)
     try:
-        return decode_json(done.stdout, dict[str, str], where=device.name)
+        return decode_json(process.stdout, dict[str, str], where=device.name)
     except InputError as error:
         what = "its Python could not say what is installed"
-        raise DeviceError(what, where=device.name, hint=done.stderr.strip()[-300:]) from error
+        raise DeviceError(what, where=device.name, hint=process.stderr.strip()[-300:]) from error
 
 
 def _guess(facts: dict[str, Any]) -> Target | None:
@@ -148,14 +148,14 @@ def _system(facts: dict[str, Any], target: Target) -> Iterator[Finding]:
 
 
 def _python(python: str | None, target: Target) -> Finding:
-    wanted = target.os.python
+    version = target.os.python
     has = ".".join(python.split(".")[:2]) if python else "none"
-    detail = f"{has}, {target.name} has {wanted}"
+    detail = f"{has}, {target.name} has {version}"
     if python is None:
-        fix = f"sudo apt-get install python{wanted}; bundles with a native program need none"
+        fix = f"sudo apt-get install python{version}; bundles with a native program need none"
         return Finding("Python", "wrong", detail, fix)
-    fix = "" if has == wanted else "none, where the bundle's wheels exist for its Python too"
-    return Finding("Python", _may(has == wanted), detail, fix)
+    fix = "" if has == version else "none, where the bundle's wheels exist for its Python too"
+    return Finding("Python", _may(has == version), detail, fix)
 
 
 def _needs(facts: dict[str, Any], target: Target, present: dict[str, str]) -> Iterator[Finding]:

@@ -81,9 +81,9 @@ class EmulatedDevice(OnHost):
 
     def facts(self) -> dict[str, Any]:
         """Returns what is known of the emulated machine; None for what only a real one has."""
-        known = facts_of(self, probe(self))
+        machine_facts = facts_of(self, probe(self))
         emulated = {"cpu": self.mcpu, "arch": self.arch, "emulator": self._version}
-        return {**known, **dict.fromkeys(_THIS_MACHINES), **emulated}
+        return {**machine_facts, **dict.fromkeys(_THIS_MACHINES), **emulated}
 
     @cached_property
     def sysroot(self) -> Sysroot:

@@ -39,9 +39,9 @@ def find_device(spec: str | Device, *, progress: Progress | None = None) -> Devi
         if isinstance(spec, Device):
             return spec
         raise DeviceError(f"{spec!r} is no device", where="device", hint=_choices())
-    found = _find(spec.strip(), "", progress)
-    if found is not None:
-        return found
+    device = _find(spec.strip(), "", progress)
+    if device is not None:
+        return device
     return _find_own(spec.strip(), progress)
 
 
@@ -71,14 +71,14 @@ def _find(spec: str, name: str, progress: Progress | None) -> Device | None:
 def _find_own(name: str, progress: Progress | None) -> Device:
     from edgeopt.devices.registry import known_devices, registry_file  # noqa: PLC0415 (only here)
 
-    known = known_devices()
-    if name in known:
-        found = _find(known[name].device, name, progress)
-        if found is not None:
-            return found
-        what = f'"{name}" is {known[name].device!r}, which is no device'
+    entries = known_devices()
+    if name in entries:
+        device = _find(entries[name].device, name, progress)
+        if device is not None:
+            return device
+        what = f'"{name}" is {entries[name].device!r}, which is no device'
         raise DeviceError(what, where=str(registry_file()), hint=_choices())
-    near = did_you_mean(name, ("local", "emulated", *known))
+    near = did_you_mean(name, ("local", "emulated", *entries))
     raise DeviceError(f'there is no device "{name}"', where="device", hint=near or _choices())
 
 

@@ -90,7 +90,7 @@ def ask_guest(start: Sequence[str], sysroot: Sysroot) -> Guest:
     python = sysroot.python_program
     env = {"PYTHONHOME": os.fspath(python.parents[1]), "LANG": "C.UTF-8"}
     where = f"emulated {sysroot.arch}"
-    done = run_process(
+    process = run_process(
         [*start, "-L", sysroot.root, os.fspath(python), "-c", _ASK],
         cwd=python.parent,
         env=env,
@@ -98,10 +98,10 @@ def ask_guest(start: Sequence[str], sysroot: Sysroot) -> Guest:
         where=where,
     )
     try:
-        return decode_json(done.stdout, Guest, where=where)
+        return decode_json(process.stdout, Guest, where=where)
     except InputError as error:
-        hint = done.stderr.strip()[-500:] or None
-        what = f"its Python does not run (exit status {done.returncode})"
+        hint = process.stderr.strip()[-500:] or None
+        what = f"its Python does not run (exit status {process.returncode})"
         raise DeviceError(what, where=where, hint=hint) from error
 
 

@@ -32,8 +32,8 @@ def features(arch: str, hwcap: int, hwcap2: int) -> list[str]:
     """Returns the kernel's names of the features that the bits stand for."""
     if arch == "riscv64":
         order = "imafdqcbvh"
-        held = [letter for bit, letter in enumerate(_LETTERS) if hwcap >> bit & 1]
-        return sorted(held, key=lambda one: (order.find(one) % 26, one))
+        letters = [letter for bit, letter in enumerate(_LETTERS) if hwcap >> bit & 1]
+        return sorted(letters, key=lambda one: (order.find(one) % 26, one))
     first, second = (_AARCH64, _AARCH64_2) if arch == "aarch64" else (_ARMV7, _ARMV7_2)
     return [
         name

@@ -40,8 +40,8 @@ class LocalDevice(OnHost):
 
     def facts(self) -> dict[str, Any]:
         """Returns what is known of this machine now; None for each that is not."""
-        known = facts_of(self, probe(self))
-        return {**known, "cores": usable_cores(), "memory_mb": memory_mb() or None}
+        machine_facts = facts_of(self, probe(self))
+        return {**machine_facts, "cores": usable_cores(), "memory_mb": memory_mb() or None}
 
     @contextmanager
     def hold(self, wait_s: float) -> Iterator[None]:

@@ -50,12 +50,12 @@ def measuring(device: Any, *, wait_s: float = WAIT_S) -> Iterator[None]:
     Raises:
         DeviceError: Another one took longer; says whose it is.
     """
-    held = getattr(device, "hold", None)
+    method = getattr(device, "hold", None)
     mine = _mine.__dict__.setdefault("devices", [])
-    if held is None or device in mine:  # a measurement of several parts holds it once
+    if method is None or device in mine:  # a measurement of several parts holds it once
         yield
         return
-    with held(wait_s):
+    with method(wait_s):
         mine.append(device)
         try:
             yield
@@ -99,14 +99,14 @@ def hold_remote(link: Link, wait_s: float) -> Iterator[None]:
     script = _script()
     deadline = time.monotonic() + wait_s
     while True:
-        with hold(link, script) as said:
-            if said is None:
+        with hold(link, script) as answer:
+            if answer is None:
                 yield
                 return
-        if said.word != "busy":
-            raise DeviceError(f"cannot be locked: {said.reason}", where=link.name)
+        if answer.word != "busy":
+            raise DeviceError(f"cannot be locked: {answer.reason}", where=link.name)
         if time.monotonic() > deadline:
-            raise _busy(link.name, said.stdout.decode("utf-8", "replace"), wait_s)
+            raise _busy(link.name, answer.stdout.decode("utf-8", "replace"), wait_s)
         time.sleep(_PAUSE_S)
 
 
@@ -140,8 +140,8 @@ def _busy(name: str, holder: str, wait_s: float) -> DeviceError:
 
 
 def _place() -> Path:
-    found = (Path(one) for one in PLACES if os.access(one, os.W_OK))
-    return next(found, Path.home())
+    folders = (Path(one) for one in PLACES if os.access(one, os.W_OK))
+    return next(folders, Path.home())
 
 
 def _script() -> str:

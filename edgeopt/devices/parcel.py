@@ -58,16 +58,16 @@ def scan(source: Path) -> Content:
 def _scan(source: Path) -> Content:
     if not source.is_dir():
         return {"": _file(source)}
-    found = {"": Held("")}
+    content = {"": Held("")}
     for folder, folders, files in os.walk(source):
         here = Path(folder)
         for name in folders:
             if (here / name).is_symlink():  # it may lead round in a circle
                 raise OSError(f"{here / name} is a link to a folder")
-            found[(here / name).relative_to(source).as_posix()] = Held("")
+            content[(here / name).relative_to(source).as_posix()] = Held("")
         for name in files:
-            found[(here / name).relative_to(source).as_posix()] = _file(here / name)
-    return found
+            content[(here / name).relative_to(source).as_posix()] = _file(here / name)
+    return content
 
 
 def _file(path: Path) -> Held:
@@ -82,21 +82,21 @@ def held_there(listing: bytes) -> Content:
 
     A name that the listing cannot show as it is stands for none; its file counts as missing.
     """
-    found: Content = {}
+    content: Content = {}
     programs = set()
     for line in listing.split(b"\n"):
         kind, _, path = line.partition(b" ")
         name = os.fsdecode(path.removeprefix(b" ").removeprefix(b"."))
         name = name.removeprefix("/")
         if kind == b"d":
-            found[name] = Held("")
+            content[name] = Held("")
         elif kind == b"x":
             programs.add(name)
         elif len(kind) == 64:  # noqa: PLR2004 (SHA-256 in hexadecimal)
-            found[name] = Held(kind.decode("ascii", "replace"))
+            content[name] = Held(kind.decode("ascii", "replace"))
     return {
-        name: Held(held.digest, bool(held.digest) and name in programs)
-        for name, held in found.items()
+        name: Held(entry.digest, bool(entry.digest) and name in programs)
+        for name, entry in content.items()
     }
 
 
@@ -116,9 +116,9 @@ def write_parcel(
     """
     there = set(kept)
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT) as parcel:
-        for name, held in sorted(content.items()):
+        for name, entry in sorted(content.items()):
             if name not in there:
-                _add(parcel, source / name if name else source, _member(name), held)
+                _add(parcel, source / name if name else source, _member(name), entry)
         listing = "".join(f"{name}\n" for name in sorted(there))
         _add_bytes(parcel, "kept", listing.encode("utf-8", "surrogateescape"))
         _add_bytes(parcel, WHOLE, b"")
@@ -169,10 +169,10 @@ def unpack(stream: IO[bytes], new: Path, where: str, most_bytes: int) -> None:
     new.mkdir()
     try:
         with tarfile.open(fileobj=stream, mode="r:") as parcel:
-            left = most_bytes
+            room = most_bytes
             for member in parcel:
-                left -= member.size + tarfile.BLOCKSIZE
-                if left < 0 or member.issparse():
+                room -= member.size + tarfile.BLOCKSIZE
+                if room < 0 or member.issparse():
                     what = f"it sent more than {most_bytes >> 20} MiB, or a file with holes"
                     raise DeviceError(what, where=where)
                 _take(parcel, member, new, where)

@@ -50,16 +50,16 @@ def probe(device: Device) -> dict[str, Any]:
     """
     facts = resources.files("edgeopt.bundles.device.edgeopt_runner") / "facts.py"
     source = facts.read_text(encoding="utf-8") + _ASK
-    done = device.run(["python3", "-c", source], timeout_s=120.0)
+    process = device.run(["python3", "-c", source], timeout_s=120.0)
     try:
-        said = decode_json(done.stdout, dict[str, Any], where=device.name)
+        answer = decode_json(process.stdout, dict[str, Any], where=device.name)
     except InputError:
-        said = None
-    if done.returncode != 0 or said is None:
-        hint = done.stderr.strip()[-500:] or None
-        what = f"its Python could not say what it runs on (exit status {done.returncode})"
+        answer = None
+    if process.returncode != 0 or answer is None:
+        hint = process.stderr.strip()[-500:] or None
+        what = f"its Python could not say what it runs on (exit status {process.returncode})"
         raise DeviceError(what, where=device.name, hint=hint)
-    return said
+    return answer
 
 
 def facts_of(device: Device, said: dict[str, Any]) -> dict[str, Any]:
@@ -101,5 +101,5 @@ def _arch(machine: str, bits: int) -> Arch | None:
 def _processor(said: dict[str, Any], arch: Arch | None) -> tuple[str | None, tuple[str, ...]]:
     if arch is None or not said["cpuinfo"]:
         return said["cpu"] or None, ()
-    found = parse_cpuinfo(said["cpuinfo"], arch, board=said["board"])
-    return found.model, found.isa
+    processor = parse_cpuinfo(said["cpuinfo"], arch, board=said["board"])
+    return processor.model, processor.isa

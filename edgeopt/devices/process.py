@@ -61,8 +61,8 @@ def run_process(
         result = Completed(process.returncode, out.text(), err.text(), wall_s)
     _LOG.debug("%s: %s in %.3f s", words(argv), ended(process.returncode), wall_s)
     if not in_time:
-        said = result.stderr.strip()[-_SHOWN:]
-        hint = f"its last words: {said}" if said else "raise timeout_s if it needs longer"
+        message = result.stderr.strip()[-_SHOWN:]
+        hint = f"its last words: {message}" if message else "raise timeout_s if it needs longer"
         what = f"`{words(argv)}` ran longer than {timeout_s:g} s and was ended"
         raise DeviceError(what, where=where, hint=hint)
     return result

@@ -60,17 +60,17 @@ def emulator(arch: str, mcpu: str) -> tuple[Path, str]:
         hint = did_you_mean(arch, EMULATED) or f"there are {', '.join(EMULATED)}"
         raise DeviceError(f'"{arch}" cannot be emulated', where="emulated device", hint=hint)
     name = f"qemu-{EMULATED[arch].qemu}"
-    found = shutil.which(f"{name}-static") or shutil.which(name)
-    if sys.platform != "linux" or found is None:
+    program = shutil.which(f"{name}-static") or shutil.which(name)
+    if sys.platform != "linux" or program is None:
         what = f"{name} is not installed" if sys.platform == "linux" else "this needs Linux"
         hint = "sudo apt-get install qemu-user-static"
         raise DeviceError(what, where="emulated device", hint=hint)
-    cores = _cores(found)
+    cores = _cores(program)
     if mcpu not in cores:
         hint = did_you_mean(mcpu, cores) or f"it knows {', '.join(cores)}"
-        what = f'{_version(found)} does not know the core "{mcpu}"'
+        what = f'{_version(program)} does not know the core "{mcpu}"'
         raise DeviceError(what, where="emulated device", hint=hint)
-    return Path(found), _version(found)
+    return Path(program), _version(program)
 
 
 def check_program(path: Path, arch: str, where: str) -> None:
@@ -85,9 +85,9 @@ def check_program(path: Path, arch: str, where: str) -> None:
     except OSError as error:
         what = f"`{path}` could not be started: {error.strerror}"
         raise DeviceError(what, where=where) from error
-    wanted = EMULATED[arch]
-    elf = head[:5] == b"\x7fELF" + bytes([wanted.bits // 32]) and len(head) == _HEAD
-    if elf and struct.unpack_from("<H", head, 18)[0] == wanted.elf and os.access(path, os.X_OK):
+    machine = EMULATED[arch]
+    elf = head[:5] == b"\x7fELF" + bytes([machine.bits // 32]) and len(head) == _HEAD
+    if elf and struct.unpack_from("<H", head, 18)[0] == machine.elf and os.access(path, os.X_OK):
         return
     hint = "a Python script is started as python3 FILE" if head[:2] == b"#!" else None
     what = f"`{path}` could not be started: it is no {arch} program that may be run"
@@ -100,15 +100,15 @@ def _cores(program: str) -> list[str]:
 
 
 def _version(program: str) -> str:
-    found = re.search(r"version ([\w.]+)", _ask(program, "--version"))
-    return f"{Path(program).name.removesuffix('-static')} {found.group(1) if found else '?'}"
+    match = re.search(r"version ([\w.]+)", _ask(program, "--version"))
+    return f"{Path(program).name.removesuffix('-static')} {match.group(1) if match else '?'}"
 
 
 def _ask(program: str, *arguments: str) -> str:
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [program, *arguments], capture_output=True, text=True, timeout=30, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DeviceError(f"{program} does not run: {error}", where="emulated device") from error
-    return done.stdout
+    return process.stdout

@@ -124,7 +124,7 @@ def _changing() -> Iterator[dict[str, Known]]:
 
 def _write(path: Path, devices: dict[str, Known]) -> None:
     """Writes the file, whole or not at all."""
-    rows = {name: _row(known) for name, known in sorted(devices.items())}
+    rows = {name: _row(entry) for name, entry in sorted(devices.items())}
     text = _HEAD + tomli_w.dumps({"devices": rows})
     try:
         write_file(path, text.encode())

@@ -97,15 +97,19 @@ class RemoteDevice:
         there = held_there(listed.stdout)
         if listed.word in {"file", "folder"} and there == content:
             return
-        same = [name for name, held in content.items() if held.digest and there.get(name) == held]
+        same = [
+            name for name, entry in content.items() if entry.digest and there.get(name) == entry
+        ]
         self._check_room(Path(local), content, same, listed.number)
         feed = partial(write_parcel, source=Path(local), content=content, kept=same)
         script = push_script(path, secrets.token_hex(4))
         size = sum(_size(Path(local), name) for name in content.keys() - set(same))
-        said = call(self._link, script, feed=feed, limits=ExchangeCap(patience_s(size), MOST_BYTES))
-        if said.word != "done":
-            full = said.word == "full"
-            reason = f"no room is left there ({said.reason})" if full else said.reason
+        answer = call(
+            self._link, script, feed=feed, limits=ExchangeCap(patience_s(size), MOST_BYTES)
+        )
+        if answer.word != "done":
+            full = answer.word == "full"
+            reason = f"no room is left there ({answer.reason})" if full else answer.reason
             hint = _MAKE_ROOM.format(self.workdir()) if full else None
             where = f"{self.name}:{path}"
             raise DeviceError(f"{local} cannot be copied: {reason}", where=where, hint=hint)
@@ -121,18 +125,18 @@ class RemoteDevice:
         limit = self._room_for(path)
         with tempfile.TemporaryFile() as stream:
             limits = ExchangeCap(patience_s(limit), limit)
-            said = call(self._link, pull_script(path), limits=limits, into=stream)
-            if said.word == "missing":
+            answer = call(self._link, pull_script(path), limits=limits, into=stream)
+            if answer.word == "missing":
                 raise DeviceError("there is no such file or folder", where=where)
-            if said.word == "link":
-                raise DeviceError(f"{said.reason} is a link to a folder", where=where)
-            if said.word == "failed":
-                raise DeviceError(f"cannot be copied: {said.reason}", where=where)
+            if answer.word == "link":
+                raise DeviceError(f"{answer.reason} is a link to a folder", where=where)
+            if answer.word == "failed":
+                raise DeviceError(f"cannot be copied: {answer.reason}", where=where)
             with whole(Path(local), where) as new:
-                if said.word == "folder":
+                if answer.word == "folder":
                     unpack(stream, new, self.name, limit)
                 else:
-                    _write(stream, new, program=said.word == "program")
+                    _write(stream, new, program=answer.word == "program")
 
     def run(
         self,
@@ -170,8 +174,8 @@ class RemoteDevice:
         )
         patience = math.inf if limit_s is None else limit_s + _GRACE_S
         limits = ExchangeCap(patience, 2 * MAX_OUTPUT)  # the script cuts the output itself
-        said = call(self._link, body, limits=limits, watches=True)
-        return self._completed(said, command, folder, timeout_s)
+        answer = call(self._link, body, limits=limits, watches=True)
+        return self._completed(answer, command, folder, timeout_s)
 
     def install(self, requirements: Sequence[str], into: PurePosixPath) -> None:
         """Installs ``requirements`` and what they need into folder ``into``.
@@ -195,9 +199,9 @@ class RemoteDevice:
     def facts(self) -> dict[str, Any]:
         """Returns what is known of the device now; None for each that is not."""
         about = self.about
-        said = probe(self) if about.python else shell_probe(self._link, about)
-        known = facts_of(self, said)
-        return {**known, "emulator": about.emulator or None}
+        answer = probe(self) if about.python else shell_probe(self._link, about)
+        machine_facts = facts_of(self, answer)
+        return {**machine_facts, "emulator": about.emulator or None}
 
     @contextmanager
     def hold(self, wait_s: float) -> Iterator[None]:
@@ -258,8 +262,8 @@ class RemoteDevice:
             f"p={quote(path)}\n"
             '{ du -skL --apparent-size "$p" || du -skL "$p"; } 2>/dev/null\nend size 0'
         )
-        said = call(self._link, script).stdout
-        digits = said.split(b"\t")[0].strip()[:15]
+        listing = call(self._link, script).stdout
+        digits = listing.split(b"\t")[0].strip()[:15]
         size = int(digits) * 1024 if digits.isdigit() else 0
         # What a compressing file system stores in a block may be larger than that.
         limit = min(8 * size + MOST_BYTES, MOST_PULLED)

@@ -141,8 +141,8 @@ class Frame:
         begin = f"{self._mark}\n".encode()
         start = head.find(begin)
         _, _, inside = stderr.partition(begin)
-        said, found, last = inside.rpartition(f"\n{self._mark} ".encode())
+        output, separator, last = inside.rpartition(f"\n{self._mark} ".encode())
         words = last.decode("ascii", "replace").split()
-        if start < 0 or not found or len(words) != 2 or not words[1].isdigit():  # noqa: PLR2004
+        if start < 0 or not separator or len(words) != 2 or not words[1].isdigit():  # noqa: PLR2004
             return Answer("", 0, 0, inside or stderr)
-        return Answer(words[0], int(words[1]), start + len(begin), said)
+        return Answer(words[0], int(words[1]), start + len(begin), output)

@@ -80,14 +80,14 @@ def _decimal(text: str) -> float | None:
 def _glibc(line: str) -> str:
     """Returns ``glibc 2.36`` for what glibc's ldd prints of itself, else nothing."""
     version = line.rsplit(maxsplit=1)[-1] if line else ""
-    known = ("glibc" in line.lower() or "gnu libc" in line.lower()) and version[:1].isdigit()
-    return f"glibc {version}" if known else ""
+    is_glibc = ("glibc" in line.lower() or "gnu libc" in line.lower()) and version[:1].isdigit()
+    return f"glibc {version}" if is_glibc else ""
 
 
 def _heat(text: str) -> dict[str, float]:
-    found = {}
+    temperatures = {}
     for line in text.splitlines():
         name, _, value = line.rpartition(" ")
         if name and value.lstrip("-").isdigit():
-            found[name] = int(value) / 1000
-    return found
+            temperatures[name] = int(value) / 1000
+    return temperatures

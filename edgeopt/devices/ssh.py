@@ -79,18 +79,18 @@ class SshAddress(msgspec.Struct, frozen=True):
         Raises:
             DeviceError: It is none, or holds what no host or user is called.
         """
-        found = _SPEC.fullmatch(spec.strip())
+        match = _SPEC.fullmatch(spec.strip())
         hint = "write ssh://user@host, ssh://user@host:port or ssh://user@host:port/folder"
-        if found is None:
+        if match is None:
             raise DeviceError(f"{spec!r} is no address", where="device", hint=hint)
-        host, user, port = found["host"].strip("[]"), found["user"], found["port"]
+        host, user, port = match["host"].strip("[]"), match["user"], match["port"]
         if not _HOST.fullmatch(host):
             raise DeviceError(f"{host!r} is no host", where=spec, hint=hint)
         if user is not None and not _USER.fullmatch(user):
             raise DeviceError(f"{user!r} is no user", where=spec, hint=hint)
         if port is not None and not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
             raise DeviceError(f"{port!r} is no port", where=spec, hint=hint)
-        work = (found["path"] or "").rstrip("/")
+        work = (match["path"] or "").rstrip("/")
         if not work.isprintable():
             raise DeviceError(f"{work!r} is no folder", where=spec, hint=hint)
         return cls(host, user or "", int(port or 0), work)
@@ -172,9 +172,9 @@ class SshLink:
                 what = f"ssh does not run: {error.strerror}"
                 raise DeviceError(what, where=self.name, hint=hint) from error
             err.seek(0)
-            said = err.read(1 << 16).decode("utf-8", "replace")
+            message = err.read(1 << 16).decode("utf-8", "replace")
         if status != 0:
-            raise explain(said, self._address, self.name, opening=True)
+            raise explain(message, self._address, self.name, opening=True)
 
 
 class SshDevice(RemoteDevice):
@@ -209,8 +209,8 @@ def _command(socket_path: Path, *options: str) -> list[str]:
     # The first that sets an option decides, so ours come before those of the user's command.
     names = [PurePosixPath(word).name for word in words]
     place = names.index("ssh") + 1 if "ssh" in names else 1
-    given = [f"-o{option}" for option in (*_OPTIONS, *options, f"ControlPath={socket_path}")]
-    return [*words[:place], "-T", *given, *words[place:]]
+    arguments = [f"-o{option}" for option in (*_OPTIONS, *options, f"ControlPath={socket_path}")]
+    return [*words[:place], "-T", *arguments, *words[place:]]
 
 
 def _listens(path: Path) -> bool:

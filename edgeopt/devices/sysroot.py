@@ -104,14 +104,14 @@ def cached_sysroot(
     home = (cache or cache_folder()) / "sysroots"
     folder = home / f"{debian}-{recipe}"
     with locked(home / f".{folder.name}.lock"):
-        found = _read(folder, arch)
-        if found is None:
+        sysroot = _read(folder, arch)
+        if sysroot is None:
             _make(folder, arch, progress or (lambda *_: None))
-            found = _read(folder, arch)
-    if found is None:
+            sysroot = _read(folder, arch)
+    if sysroot is None:
         hint = f"remove {folder} and try again"
         raise DeviceError("changes while it is made", where=str(folder), hint=hint)
-    return found
+    return sysroot
 
 
 def adopt_sysroot(arch: str, root: Path) -> Sysroot:
@@ -202,7 +202,7 @@ def _compile(root: Path, final: Path, kind: Emulated, arch: str) -> None:
     version = python_of(root)
     python = root / "usr" / "bin" / f"python{version}"
     library = root / "usr" / "lib" / f"python{version}"
-    done = run_process(
+    process = run_process(
         [
             *(os.fspath(program), "-L", os.fspath(root), os.fspath(python)),
             *("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"),
@@ -213,8 +213,8 @@ def _compile(root: Path, final: Path, kind: Emulated, arch: str) -> None:
         timeout_s=_COMPILE_TIMEOUT_S,
         where=f"sysroot {arch}",
     )
-    if done.returncode != 0:
-        hint = (done.stderr or done.stdout).strip()[-500:]
+    if process.returncode != 0:
+        hint = (process.stderr or process.stdout).strip()[-500:]
         raise DeviceError("its Python does not run", where=f"sysroot {arch}", hint=hint)
 
 

@@ -20,15 +20,15 @@ def file_digest(path: Path) -> str:
 
 def snapshot(root: Path) -> dict[str, str]:
     """Returns each file and link below ``root``: path to digest, or ``-> target`` of a link."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for folder, folders, files in os.walk(root):
         for name in (*folders, *files):
             path = root / folder / name
             if path.is_symlink():
-                found[path.relative_to(root).as_posix()] = f"-> {os.readlink(path)}"  # noqa: PTH115
+                digests[path.relative_to(root).as_posix()] = f"-> {os.readlink(path)}"  # noqa: PTH115
             elif name in files:
-                found[path.relative_to(root).as_posix()] = file_digest(path)
-    return dict(sorted(found.items()))
+                digests[path.relative_to(root).as_posix()] = file_digest(path)
+    return dict(sorted(digests.items()))
 
 
 def difference(root: Path, expected: dict[str, str]) -> str | None:
@@ -36,8 +36,8 @@ def difference(root: Path, expected: dict[str, str]) -> str | None:
 
     Bytecode that Python added is no difference.
     """
-    found = snapshot(root)
+    actual = snapshot(root)
     for path, digest in expected.items():
-        if found.pop(path, "") != digest:
+        if actual.pop(path, "") != digest:
             return path
-    return next((path for path in found if "/__pycache__/" not in path), None)
+    return next((path for path in actual if "/__pycache__/" not in path), None)

@@ -75,12 +75,12 @@ def install_wheels(
     Raises:
         DeviceError: A requirement has no wheel there (it is named), or pip failed.
     """
-    wanted = [_checked(requirement, where) for requirement in requirements]
-    if not wanted:
+    specifiers = [_checked(requirement, where) for requirement in requirements]
+    if not specifiers:
         return
     try:
         with drafting(into) as draft:
-            _run_pip(wanted, draft / "new", where, python)
+            _run_pip(specifiers, draft / "new", where, python)
             merge_installed(draft / "new", into)
     except OSError as error:
         raise DeviceError(f"cannot be written: {error}", where=str(into)) from error
@@ -100,10 +100,10 @@ def download_wheels(
     Raises:
         DeviceError: A requirement has no wheel there (it is named), or pip failed.
     """
-    wanted = [_checked(requirement, where) for requirement in requirements]
+    specifiers = [_checked(requirement, where) for requirement in requirements]
     into.mkdir(parents=True, exist_ok=True)
-    if wanted:
-        _call_pip(["download", f"--dest={into}"], wanted, into, where, python)
+    if specifiers:
+        _call_pip(["download", f"--dest={into}"], specifiers, into, where, python)
     return sorted(into.glob("*.whl"))
 
 
@@ -135,15 +135,15 @@ def _call_pip(
         elsewhere = ["--implementation=cp", f"--python-version={python.version}"]
         elsewhere += [f"--platform={tag}" for tag in python.platforms]
     command += [*what, *_QUIET, "--only-binary=:all:", *elsewhere]
-    done = run_process(
+    process = run_process(
         [*command, "--", *wanted],
         cwd=cwd,
         env=os.environ,
         timeout_s=INSTALL_TIMEOUT_S,
         where=where,
     )
-    if done.returncode != 0:
-        raise _failure(done, wanted, where)
+    if process.returncode != 0:
+        raise _failure(process, wanted, where)
 
 
 def _failure(done: Completed, wanted: list[str], where: str) -> DeviceError:
@@ -157,6 +157,10 @@ def _failure(done: Completed, wanted: list[str], where: str) -> DeviceError:
         other = None if offered == "none" else f"versions with one: {offered}"
         what = f"there is no wheel of {missing.group(1)!r} for this device"
         return DeviceError(what, where=where, hint=other)
-    said = _ERROR.search(done.stderr)
-    reason = said.group(1) if said else done.stderr.strip()[-500:] or f"status {done.returncode}"
+    complaint = _ERROR.search(done.stderr)
+    reason = (
+        complaint.group(1)
+        if complaint
+        else done.stderr.strip()[-500:] or f"status {done.returncode}"
+    )
     return DeviceError(f"pip could not install {', '.join(wanted)}: {reason}", where=where)

@@ -23,11 +23,11 @@ def find_logits(output: Any, whose: str) -> torch.Tensor:
     """
     if isinstance(output, torch.Tensor):
         return output
-    held = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
-    if held is None and isinstance(output, (tuple, list)) and output:
-        held = output[0]
-    if isinstance(held, torch.Tensor):
-        return held
+    value = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+    if value is None and isinstance(output, (tuple, list)) and output:
+        value = output[0]
+    if isinstance(value, torch.Tensor):
+        return value
     raise InputError(
         f"it returns {type(output).__name__}, in which no logits are found",
         where=whose,

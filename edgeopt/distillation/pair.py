@@ -77,29 +77,29 @@ class Pair:
     def losses(self, model: Any, batch: Any) -> dict[str, torch.Tensor]:
         """Returns the weighted losses of one batch by name."""
         w, (inputs, target) = self.options, split_batch(batch)
-        asked = _asked(w)
+        flags = _asked(w)
 
         def call(student: torch.nn.Module) -> Any:
-            return _in_float32(call_model(student, inputs, named=student, **asked))
+            return _in_float32(call_model(student, inputs, named=student, **flags))
 
         output, features = model(call, self._taps)
         taught = self._taught(inputs) if self._needs_teacher else None
         mask = inputs.get("attention_mask") if isinstance(inputs, Mapping) else None
-        found: dict[str, torch.Tensor] = {}
+        terms: dict[str, torch.Tensor] = {}
         if w.logits_weight:
-            found["logits"] = w.logits_weight * self._logits(output, taught, mask)
+            terms["logits"] = w.logits_weight * self._logits(output, taught, mask)
         if w.features:
-            found["features"] = w.features_weight * self._features(features, mask)
+            terms["features"] = w.features_weight * self._features(features, mask)
         if w.attention:
-            found["attention"] = w.attention_weight * self._attention(output, taught)
+            terms["attention"] = w.attention_weight * self._attention(output, taught)
         task = self._task(output, target, batch)
         if task is not None:
-            found["task"] = w.task_weight * task
-        if not found:
+            terms["task"] = w.task_weight * task
+        if not terms:
             raise InputError(
                 "nothing to learn from", where="distill", hint="give one weight above 0"
             )
-        return found
+        return terms
 
     @property
     def _needs_teacher(self) -> bool:
@@ -107,9 +107,9 @@ class Pair:
         return bool(w.logits_weight or w.features or w.attention)
 
     def _taught(self, inputs: Any) -> Any:
-        asked = _asked(self.options)
+        flags = _asked(self.options)
         with torch.no_grad():
-            return _in_float32(call_model(self.teacher, inputs, named=self.teacher, **asked))
+            return _in_float32(call_model(self.teacher, inputs, named=self.teacher, **flags))
 
     def _logits(self, output: Any, taught: Any, mask: torch.Tensor | None) -> torch.Tensor:
         student, teacher = find_logits(output, "student"), find_logits(taught, "teacher")
@@ -120,8 +120,8 @@ class Pair:
     def _features(self, features: list[torch.Tensor], mask: torch.Tensor | None) -> torch.Tensor:
         each = []
         for value, name in zip(features, self.options.features.values(), strict=True):
-            wanted = first_tensor(self._teacher_taps.values[name], name)
-            each.append(feature_loss(value.float(), fit_size(wanted, value).float(), mask))
+            target = first_tensor(self._teacher_taps.values[name], name)
+            each.append(feature_loss(value.float(), fit_size(target, value).float(), mask))
         return torch.stack(each).mean()
 
     def _attention(self, output: Any, taught: Any) -> torch.Tensor:
@@ -147,9 +147,9 @@ class Pair:
         inputs, _ = split_batch(batch)
         was = self.student.training
         self.student.eval()
-        asked = _asked(self.options)
+        flags = _asked(self.options)
         with torch.no_grad():
-            output = call_model(self.student, inputs, named=self.student, **asked)
+            output = call_model(self.student, inputs, named=self.student, **flags)
         self.student.train(was)
         if self._needs_teacher:
             taught = self._taught(inputs)
@@ -157,13 +157,13 @@ class Pair:
                 _require_same_classes(
                     find_logits(output, "student"), find_logits(taught, "teacher")
                 )
-        made = {}
+        projections = {}
         for ours, theirs in self.options.features.items():
             student = first_tensor(self._taps.values[ours], ours)
             teacher = first_tensor(self._teacher_taps.values[theirs], theirs)
             _require_alike(student, teacher, f"features[{ours!r}]")
-            made[ours] = Projection(student, teacher)
-        return made
+            projections[ours] = Projection(student, teacher)
+        return projections
 
 
 def _asked(options: Distillation) -> dict[str, bool]:
@@ -223,11 +223,11 @@ def _attended(taps: Taps, output: Any, key: str | int, whose: str) -> tuple[torc
     value = taps.values[key]
     if isinstance(value, (tuple, list)) and len(value) > 1 and isinstance(value[1], torch.Tensor):
         return value[1], True
-    held = first_tensor(value, key)
-    if held.ndim != MAPS:
+    tensor = first_tensor(value, key)
+    if tensor.ndim != MAPS:
         raise InputError(
             f"{key} of the {whose} puts out neither attention maps nor feature maps",
             where="attention",
             hint='for Hugging Face models load with attn_implementation="eager"',
         )
-    return held, False
+    return tensor, False

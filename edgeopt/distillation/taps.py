@@ -75,11 +75,11 @@ def first_tensor(value: Any, where: str) -> torch.Tensor:
     Raises:
         InputError: There is none.
     """
-    held = list(value.values()) if isinstance(value, dict) else value
-    held = held[0] if isinstance(held, (tuple, list)) and held else held
-    if not isinstance(held, torch.Tensor):
+    output = list(value.values()) if isinstance(value, dict) else value
+    output = output[0] if isinstance(output, (tuple, list)) and output else output
+    if not isinstance(output, torch.Tensor):
         raise InputError(f"it puts out {type(value).__name__}, not a tensor", where=where)
-    return held
+    return output
 
 
 def _find(modules: dict[str, torch.nn.Module], name: str, whose: str) -> torch.nn.Module:

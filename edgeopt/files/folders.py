@@ -23,9 +23,9 @@ def cache_folder() -> Path:
     Where the latter cannot be written (a container without a home), it is one in the system's
     folder for temporary files, and the log says so.
     """
-    chosen = os.environ.get("EDGEOPT_CACHE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
+    setting = os.environ.get("EDGEOPT_CACHE")
+    if setting:
+        return Path(setting).expanduser().absolute()
     folder = _user_folder("XDG_CACHE_HOME", ".cache")
     return folder if _is_writable(folder) else _temporary(folder, Path(tempfile.gettempdir()))
 

@@ -194,12 +194,12 @@ def score(evaluate: Callable[[Callable[..., Any]], float], function: Callable[..
     Raises:
         InputError: It is not a finite number.
     """
-    given = evaluate(function)
+    result = evaluate(function)
     try:
-        value = float(given)
+        value = float(result)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"it returned a {type(given).__name__}, not a number",
+            f"it returned a {type(result).__name__}, not a number",
             where="evaluate",
             hint="return one float, higher is better, for example the share of right answers",
         ) from error

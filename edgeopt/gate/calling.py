@@ -55,9 +55,9 @@ def float_model(model: Any) -> Callable[..., Any]:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         to_tensor = torch.from_numpy
-        held = pytree.tree_map_only(np.ndarray, to_tensor, (args, kwargs))
+        arguments = pytree.tree_map_only(np.ndarray, to_tensor, (args, kwargs))
         with torch.no_grad():
-            result = model(*held[0], **held[1])
+            result = model(*arguments[0], **arguments[1])
         if _wants_tensors(args, kwargs):
             return result
         return pytree.tree_map_only(torch.Tensor, lambda t: t.numpy(), result)
@@ -152,5 +152,5 @@ def _is_tensor(value: Any) -> bool:
 
 def _wants_tensors(args: Any, kwargs: Any) -> bool:
     """Arrays come back where all that was passed were arrays."""
-    given = [v for v in pytree.tree_leaves((args, kwargs)) if _is_tensor(v)]
-    return not given or any(isinstance(v, torch.Tensor) for v in given)
+    values = [v for v in pytree.tree_leaves((args, kwargs)) if _is_tensor(v)]
+    return not values or any(isinstance(v, torch.Tensor) for v in values)

@@ -90,12 +90,12 @@ class ChannelJudge:
         grave = self._grave() | self._disturbed()
         warned = self._warned() & ~grave
         fails = self._together and len(grave) > MANY and grave.mean() < FEW
-        found = []
+        findings = []
         if grave.any():
-            found.append(Shortfall(not fails, f"{name}: {self._told(grave)}"))
+            findings.append(Shortfall(not fails, f"{name}: {self._told(grave)}"))
         if warned.any():
-            found.append(Shortfall(grave=False, what=f"{name}: {self._told(warned)}"))
-        return found
+            findings.append(Shortfall(grave=False, what=f"{name}: {self._told(warned)}"))
+        return findings
 
     def _grave(self) -> np.ndarray:
         along, raw, varied = self._along, self._raw, self._varied

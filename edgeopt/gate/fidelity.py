@@ -100,14 +100,14 @@ def _judged_integers(
     ratio = ratios(sums.whole, "spread")[0]
     near = ratio >= limits.warn_snr_db
     if share < MIN_EQUAL and not near:
-        found: tuple[Shortfall, ...] = (_unequal(name, share, grave=True),)
+        shortfalls: tuple[Shortfall, ...] = (_unequal(name, share, grave=True),)
     elif _is_silent(sums.whole, share):
-        found = (Shortfall(grave=True, what=f"{name}: always the same value; float's differ"),)
+        shortfalls = (Shortfall(grave=True, what=f"{name}: always the same value; float's differ"),)
     elif MIN_EQUAL <= share < WARN_EQUAL:
-        found = (_unequal(name, share, grave=False),)
+        shortfalls = (_unequal(name, share, grave=False),)
     else:
-        found = ()
-    return Fidelity(name, "unequal", 1 - share, ratio, shortfalls=found)
+        shortfalls = ()
+    return Fidelity(name, "unequal", 1 - share, ratio, shortfalls=shortfalls)
 
 
 def _unequal(name: str, share: float, *, grave: bool) -> Shortfall:
@@ -124,23 +124,23 @@ def _judged(name: str, sums: OutputSums, same: float | None, limits: FidelityLim
     ratio = float(ratios(sums.whole)[0])
     parts = [ChannelJudge(sums, along, limits) for along in sums.axes]
     scores = class_axis(sums.shape, "float32") is not None and not parts[0].unlike
-    found = [*_whole(name, sums, ratio, limits), *_in_samples(name, sums, limits)]
-    found += [one for axis in parts for one in axis.shortfalls(name)]
+    shortfalls = [*_whole(name, sums, ratio, limits), *_in_samples(name, sums, limits)]
+    shortfalls += [one for axis in parts for one in axis.shortfalls(name)]
     if scores and same is not None:
-        return Fidelity(name, "class", 1 - same, ratio, shortfalls=tuple(found))
+        return Fidelity(name, "class", 1 - same, ratio, shortfalls=tuple(shortfalls))
     worst = min((axis.worst for axis in parts if axis.worst), default=None)
     least = ratio if worst is None else min(ratio, worst[0])
     loss = min(1.0, 10 ** (-least / 10)) if least < MAX_SNR_DB else 0.0
     label, at = (None, None) if worst is None else (worst[1], worst[0])
-    return Fidelity(name, "error", loss, ratio, label, at, tuple(found))
+    return Fidelity(name, "error", loss, ratio, label, at, tuple(shortfalls))
 
 
 def _whole(name: str, sums: OutputSums, ratio: float, limits: FidelityLimits) -> list[Shortfall]:
     whole = sums.whole
-    found = [] if sums.axes else _single(name, whole, limits)
-    if not found and ratio < limits.warn_snr_db and whole.count[0] and not _is_nothing(whole):
+    shortfalls = [] if sums.axes else _single(name, whole, limits)
+    if not shortfalls and ratio < limits.warn_snr_db and whole.count[0] and not _is_nothing(whole):
         return [Shortfall(ratio < limits.min_snr_db, f"{name}: {ratio:.1f} dB")]
-    return found
+    return shortfalls
 
 
 def _single(name: str, whole: AxisSums, limits: FidelityLimits) -> list[Shortfall]:

@@ -87,16 +87,16 @@ def harmful_values(
         try_out: How many are tried.
     """
     noise = _Noise(float_program, program)
-    wanted = [noise.compare(sample) for sample in samples]
+    reference = [noise.compare(sample) for sample in samples]
     originals = _originals(float_program, program)
     biases = _biases(program, originals)
-    base = _output_snr(wanted, _Freed(program, biases).all_outputs(samples))
+    base = _output_snr(reference, _Freed(program, biases).all_outputs(samples))
     suspects = [_Suspect.of(program, names, originals) for names in _groups(program)]
     suspects.sort(key=lambda one: -noise.lost_db(one.shared))
     harms = []
     for one in suspects[:try_out]:
         freed = _Freed(program, {**biases, **one.constants}, one.shared)
-        gain = _output_snr(wanted, freed.all_outputs(samples)) - base
+        gain = _output_snr(reference, freed.all_outputs(samples)) - base
         harms.append(_harm(program, one, noise, gain))
     harms.sort(key=lambda harm: -harm.gain_db)
     return tuple(harm for harm in harms[:limit] if harm.gain_db > 0)
@@ -132,8 +132,8 @@ class _Freed(Simulation):
         self, program: Program, originals: dict[str, torch.Tensor], values: tuple[str, ...] = ()
     ) -> None:
         loose = {*values, *originals}
-        kept = {k: v for k, v in program.quant.items() if k not in loose}
-        super().__init__(replace(program, quant=kept), exact=False)
+        specs = {k: v for k, v in program.quant.items() if k not in loose}
+        super().__init__(replace(program, quant=specs), exact=False)
         self._originals = originals
 
     def all_outputs(self, samples: Sequence[Sequence[torch.Tensor]]) -> list[list[torch.Tensor]]:
@@ -155,21 +155,21 @@ def _originals(float_program: Program, program: Program) -> dict[str, torch.Tens
 
     A bias goes with its weight: it was corrected for the weight's rounding.
     """
-    found = {}
+    originals = {}
     for name, tensor in float_program.constants.items():
         rounded = program.constants.get(name)
         if name not in program.quant or rounded is None or rounded.shape != tensor.shape:
             continue
         if _rounding_db(tensor, rounded) > RESCALED_DB:
-            found[name] = tensor
+            originals[name] = tensor
     for node in program.graph.nodes:
         if ops.is_weighted(node):
             _, weight, bias = ops.anchor_parts(node)
-            if bias is not None and weight.name in found:
-                found[bias.name] = float_program.constants[bias.name]
+            if bias is not None and weight.name in originals:
+                originals[bias.name] = float_program.constants[bias.name]
             elif bias is not None:
-                found.pop(bias.name, None)
-    return found
+                originals.pop(bias.name, None)
+    return originals
 
 
 def _rounding_db(tensor: torch.Tensor, rounded: torch.Tensor) -> float:
@@ -191,10 +191,10 @@ class _Noise(Simulation):
 
     def compare(self, sample: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Returns the float outputs for one sample, after running both."""
-        wanted = self._float.outputs(sample)
+        outputs = self._float.outputs(sample)
         self.outputs(sample)
         self._wanted.clear()
-        return wanted
+        return outputs
 
     def run_node(self, n: torch.fx.Node) -> Any:
         spec = self._program.quant.get(n.name)
@@ -202,9 +202,9 @@ class _Noise(Simulation):
         if n.name in self._program.constants or not ops.is_float_tensor(n):
             return raw
         value = raw if spec is None else spec.fake(raw)
-        wanted = self._wanted.get(n.name, raw)
-        self._signal[n.name] += float(wanted.double().square().sum())
-        self._error[n.name] += float((wanted - value).double().square().sum())
+        reference = self._wanted.get(n.name, raw)
+        self._signal[n.name] += float(reference.double().square().sum())
+        self._error[n.name] += float((reference - value).double().square().sum())
         self._rounding[n.name] += float((raw - value).double().square().sum())
         if spec is not None and spec.is_activation:
             outside = (raw < spec.low - spec.scale) | (raw > spec.high + spec.scale)
@@ -228,8 +228,8 @@ class _Noise(Simulation):
         return max(self._lost_db(self._program.node(name)) for name in names)
 
     def _lost_db(self, node: torch.fx.Node) -> float:
-        made = [v for v in node.all_input_nodes if ops.fused_activation(v) is node]
-        read = [v for n in (made or [node]) for v in ops.activation_inputs(n)]
+        anchors = [v for v in node.all_input_nodes if ops.fused_activation(v) is node]
+        read = [v for n in (anchors or [node]) for v in ops.activation_inputs(n)]
         before = [self.snr_db(v.name) for v in read if v.name in self._signal]
         return min([CLEAN_DB, *before]) - self.snr_db(node.name)
 
@@ -250,10 +250,10 @@ def _groups(program: Program) -> list[tuple[str, ...]]:
             if traits_of(node).keeps_parameters
             else []
         )
-        known = [leader[name] for name in inputs if name in leader]
-        leader[node.name] = known[0] if known else node.name
-        for other in known[1:]:
-            leader.update({k: known[0] for k, v in leader.items() if v == other})
+        leaders = [leader[name] for name in inputs if name in leader]
+        leader[node.name] = leaders[0] if leaders else node.name
+        for other in leaders[1:]:
+            leader.update({k: leaders[0] for k, v in leader.items() if v == other})
     groups: dict[str, list[str]] = {}
     for name, first in leader.items():
         groups.setdefault(first, []).append(name)
@@ -288,11 +288,11 @@ def _harm(program: Program, suspect: _Suspect, noise: _Noise, gain_db: float) ->
 
 
 def _around(program: Program, names: tuple[str, ...]) -> tuple[str, ...]:
-    found: dict[str, None] = {}
+    neighbours: dict[str, None] = {}
     for node in map(program.node, names):
-        made = [v for v in node.all_input_nodes if ops.fused_activation(v) is node]
+        anchors = [v for v in node.all_input_nodes if ops.fused_activation(v) is node]
         readers = [user for user in node.users if ops.is_weighted(user)]
         added = node.target is ops.aten.alias.default  # by quantization: the model has no such node
         own = [node] if node.op == "call_function" and not added else []
-        found.update(dict.fromkeys(n.name for n in (*made, *own, *readers)))
-    return tuple(found)
+        neighbours.update(dict.fromkeys(n.name for n in (*anchors, *own, *readers)))
+    return tuple(neighbours)

@@ -63,10 +63,10 @@ def _magnitudes(name: str, values: list[torch.Tensor], checks: list[np.ndarray])
             "that are divided by 255 twice"
         )
     reach = max(abs(low), abs(high))
-    seen = max((float(abs(check).max()) for check in checks), default=0.0)
-    if seen > BEYOND * reach:
+    peak = max((float(abs(check).max()) for check in checks), default=0.0)
+    if peak > BEYOND * reach:
         yield (
-            f"input {name}: check samples reach {seen:.3g}, those calibrated on {reach:.3g}: "
+            f"input {name}: check samples reach {peak:.3g}, those calibrated on {reach:.3g}: "
             "what lies beyond is clipped; calibrate on data like what is met in use"
         )
 

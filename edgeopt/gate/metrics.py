@@ -117,11 +117,11 @@ class LikenessMeter:
                 self._count_row(want, have)
 
     def _count_row(self, want: np.ndarray, have: np.ndarray) -> None:
-        chosen, right = int(have.argmax()), int(want.argmax())
+        prediction, right = int(have.argmax()), int(want.argmax())
         self._rows += 1
-        if want[chosen] == want[right] or have[right] == have[chosen]:
+        if want[prediction] == want[right] or have[right] == have[prediction]:
             self._equal += 1
-        elif self.step is not None and want[right] - want[chosen] <= 1.001 * self.step:
+        elif self.step is not None and want[right] - want[prediction] <= 1.001 * self.step:
             self._near += 1
 
     def likeness(self) -> Likeness:

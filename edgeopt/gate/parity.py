@@ -124,19 +124,19 @@ def _beyond(declared: DeclaredChange | None) -> list[str]:
 
 
 def _shortfalls(o: Likeness, limits: ParityLimits) -> list[str]:
-    found = []
+    reasons = []
     if o.argmax is not None and o.argmax + o.near_ties < limits.min_argmax:
         share = f"{100 * o.argmax:.1f} %, asked {100 * limits.min_argmax:.1f} %"
-        found.append(f"{o.output}: same class in {share}")
+        reasons.append(f"{o.output}: same class in {share}")
     if o.off_grid < 1.0 and o.cosine_mean < limits.min_cosine:
-        found.append(f"{o.output}: mean cosine {o.cosine_mean:.6f}, asked {limits.min_cosine}")
+        reasons.append(f"{o.output}: mean cosine {o.cosine_mean:.6f}, asked {limits.min_cosine}")
     within = o.max_error_steps is not None and o.max_error_steps <= 1.001  # noqa: PLR2004
     if o.snr_db < limits.min_snr_db and not within:
-        found.append(f"{o.output}: {o.snr_db:.1f} dB, asked {limits.min_snr_db:g} dB")
+        reasons.append(f"{o.output}: {o.snr_db:.1f} dB, asked {limits.min_snr_db:g} dB")
     if o.off_grid < limits.min_cosine_sample:
-        asked = limits.min_cosine_sample
-        found.append(f"{o.output}: a sample with cosine {o.off_grid:.6f}, asked {asked}")
-    return found
+        limit = limits.min_cosine_sample
+        reasons.append(f"{o.output}: a sample with cosine {o.off_grid:.6f}, asked {limit}")
+    return reasons
 
 
 def check_parity(  # noqa: PLR0913 (what is compared, and how it is called in reports)
@@ -162,16 +162,16 @@ def check_parity(  # noqa: PLR0913 (what is compared, and how it is called in re
         limits: What is asked for.
         progress: Told how many samples are done.
     """
-    got = run_all(runner, samples, stage="parity", progress=progress)
+    actual = run_all(runner, samples, stage="parity", progress=progress)
     limits = limits or ParityLimits()
-    outputs = compare_outputs(program.signature, reference, got, output_steps(program))
+    outputs = compare_outputs(program.signature, reference, actual, output_steps(program))
     if all(o.off_grid >= limits.min_cosine_sample for o in outputs):
         return Parity(outputs, len(samples), inputs, limits, where)
-    bench = _Bench(program, samples, reference, got)
+    bench = _Bench(program, samples, reference, actual)
     undecided = bench.undecided(limits)
-    kept = [near for i, near in enumerate(bench.off_grid) if i not in undecided]
+    cosines = [near for i, near in enumerate(bench.off_grid) if i not in undecided]
     outputs = tuple(
-        msgspec.structs.replace(o, off_grid=min((near[at] for near in kept), default=1.0))
+        msgspec.structs.replace(o, off_grid=min((near[at] for near in cosines), default=1.0))
         for at, o in enumerate(outputs)
     )
     return Parity(outputs, len(samples), inputs, limits, where, len(undecided))
@@ -223,10 +223,10 @@ class _Bench:
         )
 
     def _compared(self, at: int, outputs: Arrays) -> list[float]:
-        found = compare_outputs(
+        likenesses = compare_outputs(
             self._program.signature, [self._reference[at]], [outputs], self._steps
         )
-        return [one.off_grid for one in found]
+        return [one.off_grid for one in likenesses]
 
 
 def run_all(
@@ -253,10 +253,10 @@ def compare_outputs(
     steps: Sequence[float | None] | None = None,
 ) -> tuple[Likeness, ...]:
     """Returns the likeness of each output over all samples."""
-    given = steps or [None] * len(signature.outputs)
-    meters = [LikenessMeter(s.name, step) for s, step in zip(signature.outputs, given, strict=True)]
-    for wanted, have in zip(reference, got, strict=True):
-        for meter, a, b in zip(meters, wanted, have, strict=True):
+    units = steps or [None] * len(signature.outputs)
+    meters = [LikenessMeter(s.name, step) for s, step in zip(signature.outputs, units, strict=True)]
+    for expected, have in zip(reference, got, strict=True):
+        for meter, a, b in zip(meters, expected, have, strict=True):
             meter.add(a, b)
     return tuple(meter.likeness() for meter in meters)
 

@@ -66,11 +66,11 @@ def _require_onnx() -> Any:
 def _translated(program: Program) -> Any:
     import torch  # noqa: PLC0415 (heavy)
 
-    spelled = run_passes(program, (PassSpec("insert_quantize", {"unsigned": True}),))
+    qdq_program = run_passes(program, (PassSpec("insert_quantize", {"unsigned": True}),))
     with _quiet():
         try:
-            made = torch.onnx.export(
-                spelled.exported,
+            onnx_program = torch.onnx.export(
+                qdq_program.exported,
                 dynamo=True,
                 optimize=False,
                 verbose=False,
@@ -81,11 +81,11 @@ def _translated(program: Program) -> Any:
             )
         except Exception as error:
             raise _explained(program, error) from error
-    if made is None:
+    if onnx_program is None:
         raise CompileError("torch.onnx gave no model")
-    _spell_out_casts(made.model)
-    _lift_constants(made.model)
-    return _without_traces(made.model_proto)
+    _spell_out_casts(onnx_program.model)
+    _lift_constants(onnx_program.model)
+    return _without_traces(onnx_program.model_proto)
 
 
 def _translations() -> dict[Any, Any]:
@@ -105,8 +105,8 @@ def _translations() -> dict[Any, Any]:
     }
 
     def scalar(value: float, dtype: Any) -> Any:
-        held: Any = ir.tensor(np.array(value, dtype=dtype))
-        return opset21.Constant(value=held)
+        tensor: Any = ir.tensor(np.array(value, dtype=dtype))
+        return opset21.Constant(value=tensor)
 
     # The names of the parameters are those of torch's operators; ends and types ONNX has itself.
     def quantize(
@@ -157,14 +157,14 @@ def _lift_constants(model: Any) -> None:
 
 def _explained(program: Program, error: BaseException) -> UnsupportedError:
     """Returns what torch.onnx could not translate, and where it is in the user's code."""
-    told = ""
+    text = ""
     cause: BaseException | None = error
     while cause is not None:
-        told += f" {cause}"
+        text += f" {cause}"
         cause = cause.__cause__
     for node in program.graph.nodes:
         name = operator_name(node)
-        if node.op == "call_function" and name.removesuffix(".default") in told.replace("::", "."):
+        if node.op == "call_function" and name.removesuffix(".default") in text.replace("::", "."):
             return UnsupportedError(
                 f"ONNX has no counterpart of {name} ({node.name})",
                 where=source_line(node) or None,

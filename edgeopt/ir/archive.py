@@ -136,8 +136,8 @@ def _meta(program: Program) -> _Meta:
 def _graph_to_json(program: Program) -> bytes:
     from torch._export.serde import serialize as serde  # noqa: PLC0415 (torch's own JSON schema)
 
-    held = serde.ExportedProgramSerializer().serialize(program.exported)
-    tree = serde._dataclass_to_dict(held.exported_program)  # type: ignore[no-untyped-call]  # noqa: SLF001
+    artefact = serde.ExportedProgramSerializer().serialize(program.exported)
+    tree = serde._dataclass_to_dict(artefact.exported_program)  # type: ignore[no-untyped-call]  # noqa: SLF001
     text = json.dumps(tree, cls=serde.EnumEncoder)
     written = decode_json(text, ExportedGraph, where="the program", error=ProgramError)
     return json.dumps(written.for_torch(), sort_keys=True).encode()

@@ -134,13 +134,13 @@ def _drop_writes_to_inputs(exported: ExportedProgram) -> None:
     """An in-place operator on an input writes to the caller's tensor; on a device nobody looks."""
     output = exported.graph.output_node()
     specs = exported.graph_signature.output_specs
-    kept = [
+    outputs = [
         (spec, value)
         for spec, value in zip(specs, output.args[0], strict=True)
         if spec.kind is not OutputKind.USER_INPUT_MUTATION
     ]
-    exported.graph_signature.output_specs = [spec for spec, _ in kept]
-    output.args = (tuple(value for _, value in kept),)
+    exported.graph_signature.output_specs = [spec for spec, _ in outputs]
+    output.args = (tuple(value for _, value in outputs),)
 
 
 def _copied(constants: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -26,9 +26,9 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
     """Returns operator to its decomposition; recurrent layers become one linear a step."""
     from torch._decomp import decompositions as table  # noqa: PLC0415 (slow, and only used here)
 
-    known = torch.export.default_decompositions()
+    defaults = torch.export.default_decompositions()
     return {
-        **{op: known[op] for op in operators_where(lambda row: row.captured == "decomposed")},
+        **{op: defaults[op] for op in operators_where(lambda row: row.captured == "decomposed")},
         aten.lstm.input: table.lstm_impl,
         aten.gru.input: table.gru_impl,
         aten.rnn_tanh.input: table.rnn_tanh_input,

@@ -260,12 +260,12 @@ class Editor:
 
     def _must_rebuild(self) -> bool:
         """Returns whether constants were replaced, or some node is dead."""
-        known = self._program.constants
-        same = self.constants.keys() == known.keys()
-        if not same or any(self.constants[name] is not known[name] for name in known):
+        originals = self._program.constants
+        same = self.constants.keys() == originals.keys()
+        if not same or any(self.constants[name] is not originals[name] for name in originals):
             return True
         return any(
-            not node.users and (node.op == "call_function" or node.name in known)
+            not node.users and (node.op == "call_function" or node.name in originals)
             for node in self._program.graph.nodes
         )
 
@@ -307,22 +307,22 @@ class Editor:
     def _input_specs(
         self, old: ExportedProgram
     ) -> tuple[list[InputSpec], dict[str, torch.Tensor], dict[str, Any]]:
-        known = {s.arg.name: s for s in old.graph_signature.input_specs}
-        taken = {s.target for s in known.values()}
+        old_specs = {s.arg.name: s for s in old.graph_signature.input_specs}
+        targets = {s.target for s in old_specs.values()}
         specs: list[InputSpec] = []
         state: dict[str, torch.Tensor] = {}
         for node in self.graph.nodes:
             if node.op != "placeholder":
                 continue
             if node.name not in self.constants:
-                specs.append(known[node.name])
+                specs.append(old_specs[node.name])
                 continue
-            was = known.get(node.name)
-            fqn = was.target if was is not None and was.target else _free(node.name, taken)
+            was = old_specs.get(node.name)
+            fqn = was.target if was is not None and was.target else _free(node.name, targets)
             specs.append(
                 InputSpec(InputKind.BUFFER, TensorArgument(node.name), fqn, persistent=True)
             )
-            taken.add(fqn)
+            targets.add(fqn)
             state[fqn] = self.constants[node.name]
         return specs, state, {}
 
@@ -344,11 +344,11 @@ class Editor:
         return fake
 
     def _value(self, target: Any, args: Any, kwargs: Any) -> Any:
-        held = map_arg((args, kwargs), lambda n: n.meta["val"])
+        values = map_arg((args, kwargs), lambda n: n.meta["val"])
         if target is operator.getitem:
-            return held[0][0][held[0][1]]
+            return values[0][0][values[0][1]]
         with self._mode:
-            return target(*held[0], **held[1])
+            return target(*values[0], **values[1])
 
 
 def _free(name: str, taken: set[str | None]) -> str:

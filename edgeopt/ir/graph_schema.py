@@ -201,8 +201,8 @@ class Graph(Struct):
     def __post_init__(self) -> None:
         for name in self.tensor_values:
             _check_name(name)
-        for given in self.inputs:
-            _check_text(given.as_string)
+        for argument in self.inputs:
+            _check_text(argument.as_string)
 
 
 class UserSpec(Struct):
@@ -341,16 +341,18 @@ class ExportedGraph(Struct):
             ValueError: The structure of arguments or results is of other than builtin types.
             msgspec.MsgspecError: There is no signature of the call.
         """
-        held = self.graph_module
-        names = {name: entry.field_names for name, entry in held.treespec_namedtuple_fields.items()}
-        call = msgspec.json.decode(held.module_call_graph[0], type=RootCall)
+        module = self.graph_module
+        names = {
+            name: entry.field_names for name, entry in module.treespec_namedtuple_fields.items()
+        }
+        call = msgspec.json.decode(module.module_call_graph[0], type=RootCall)
         signature = call.signature
         signature.in_spec = plain_tree(signature.in_spec, names, call=True)
         signature.out_spec = plain_tree(signature.out_spec, names)
         return {
             "graph_module": {
-                "graph": msgspec.to_builtins(held.graph),
-                "signature": msgspec.to_builtins(held.signature),
+                "graph": msgspec.to_builtins(module.graph),
+                "signature": msgspec.to_builtins(module.signature),
                 "module_call_graph": [msgspec.to_builtins(call)],
                 "metadata": {},
                 "treespec_namedtuple_fields": {},

@@ -90,12 +90,12 @@ def node_support(
         verdict: What the runtime makes of it, where that is not what `kernel_kind` says.
         reason: Why.
     """
-    found = kernel_kind(program, node)
+    result = kernel_kind(program, node)
     return NodeSupport(
         node=node.name,
         operator=operator_name(node),
-        verdict=verdict or found.kind,
-        reason=reason if verdict is not None else found.reason,
+        verdict=verdict or result.kind,
+        reason=reason if verdict is not None else result.reason,
         source=source_line(node),
         module=module_path(node),
     )
@@ -103,8 +103,8 @@ def node_support(
 
 def _touches_float(node: torch.fx.Node) -> bool:
     """Whether ``node`` reads or makes a float tensor; one of several results counts."""
-    made = node.meta.get("val")
-    parts = made if isinstance(made, (tuple, list)) else (made,)
+    output = node.meta.get("val")
+    parts = output if isinstance(output, (tuple, list)) else (output,)
     return any(isinstance(p, torch.Tensor) and p.dtype.is_floating_point for p in parts) or any(
         ops.is_float_tensor(value) for value in node.all_input_nodes
     )

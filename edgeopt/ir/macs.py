@@ -24,19 +24,19 @@ def layer_macs(program: Program) -> int:
 def node_macs(node: torch.fx.Node) -> int:
     """Returns the multiply-accumulates of a call: of weighted operators, products and attention; else 0."""
     if ops.is_weighted(node):
-        made = int(node.meta["val"].numel())
+        elements = int(node.meta["val"].numel())
         _, weight, _ = ops.anchor_parts(node)
         shape = weight.meta["val"].shape
         if ops.is_transposed(node):  # each input value meets the kernel
-            taken = node.args[0].meta["val"]  # type: ignore[union-attr]
-            return int(taken.numel() * math.prod(shape[1:]))
-        return int(made * math.prod(shape[1:]))
+            source = node.args[0].meta["val"]  # type: ignore[union-attr]
+            return int(source.numel() * math.prod(shape[1:]))
+        return int(elements * math.prod(shape[1:]))
     if traits_of(node).macs == "product":
-        made = int(node.meta["val"].numel())
-        return int(made * node.args[0].meta["val"].shape[-1])  # type: ignore[union-attr]
+        elements = int(node.meta["val"].numel())
+        return int(elements * node.args[0].meta["val"].shape[-1])  # type: ignore[union-attr]
     if traits_of(node).macs == "attention":
-        made = int(node.meta["val"].numel())
+        elements = int(node.meta["val"].numel())
         query, key = (node.args[i].meta["val"].shape for i in (0, 1))  # type: ignore[union-attr]
         scores = math.prod(query[:-1]) * key[-2]
-        return int(scores * query[-1] + scores * made // math.prod(query[:-1]))
+        return int(scores * query[-1] + scores * elements // math.prod(query[:-1]))
     return 0

@@ -42,13 +42,13 @@ def may_hide_rows(mask: torch.fx.Node, constants: Mapping[str, torch.Tensor]) ->
 
 def _may_be_infinite(mask: torch.fx.Node, constants: Mapping[str, torch.Tensor]) -> bool:
     """Returns whether -inf may come into a mask that is computed: written there, or given."""
-    seen: set[torch.fx.Node] = set()
-    left = [mask]
-    while left:
-        node = left.pop()
-        if node in seen or not _is_float(node, constants):
+    nodes: set[torch.fx.Node] = set()
+    stack = [mask]
+    while stack:
+        node = stack.pop()
+        if node in nodes or not _is_float(node, constants):
             continue
-        seen.add(node)
+        nodes.add(node)
         if node.name in constants:
             if bool(torch.isinf(constants[node.name]).any()):
                 return True
@@ -56,7 +56,7 @@ def _may_be_infinite(mask: torch.fx.Node, constants: Mapping[str, torch.Tensor])
             return True
         if any(isinstance(a, float) and math.isinf(a) for a in node.args):
             return True
-        left += node.all_input_nodes
+        stack += node.all_input_nodes
     return False
 
 

@@ -39,5 +39,5 @@ def _is_known(namespace: str, name: str, overload: str) -> bool:
     except RuntimeError:
         return False
     schemas = torch._C._jit_get_schemas_for_operator(full)  # noqa: SLF001 (likewise)
-    found = [schema for schema in schemas if schema.overload_name == suffix]
-    return bool(found) and all(a.name != "filename" for a in found[0].arguments)
+    matches = [schema for schema in schemas if schema.overload_name == suffix]
+    return bool(matches) and all(a.name != "filename" for a in matches[0].arguments)

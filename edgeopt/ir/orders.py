@@ -70,8 +70,8 @@ def permuted(order: Order, axes: Sequence[int]) -> Order:
 def reduced(order: Order, axes: Iterable[int]) -> Order:
     """Returns the order after the dimensions ``axes`` are dropped and the others renumbered."""
     gone = set(axes)
-    kept = [d for d in range(len(order)) if d not in gone]
-    return tuple(kept.index(d) for d in order if d not in gone)
+    dims = [d for d in range(len(order)) if d not in gone]
+    return tuple(dims.index(d) for d in order if d not in gone)
 
 
 def reshaped(shape: Shape, order: Order, new: Shape) -> Order | None:
@@ -88,8 +88,8 @@ def reshaped(shape: Shape, order: Order, new: Shape) -> Order | None:
         if where != list(range(where[0], where[0] + len(where))):
             return None
         placed.append((where[0], new_dims))
-    kept = [d for _, dims in sorted(placed) for d in dims]
-    return _with_ones(new, kept)
+    new_order = [d for _, dims in sorted(placed) for d in dims]
+    return _with_ones(new, new_order)
 
 
 def _groups(shape: Shape, new: Shape) -> list[tuple[list[int], list[int]]]:

@@ -175,6 +175,6 @@ def _constants(exported: ExportedProgram) -> Iterator[tuple[str, torch.Tensor]]:
     for spec in exported.graph_signature.input_specs:
         if spec.kind is InputKind.USER_INPUT or spec.target is None:
             continue
-        held = exported.state_dict.get(spec.target, exported.constants.get(spec.target))
-        if held is not None:
-            yield spec.arg.name, held.detach()
+        tensor = exported.state_dict.get(spec.target, exported.constants.get(spec.target))
+        if tensor is not None:
+            yield spec.arg.name, tensor.detach()

@@ -28,5 +28,5 @@ def amend_step(module: torch.nn.Module, **settings: Any) -> None:
 
 def recorded_steps(module: Any) -> tuple[Step, ...]:
     """Returns the steps that ``module`` has been through, oldest first."""
-    held = getattr(module, "__dict__", {}).get(_NAME, ())
-    return tuple(step for step in held if isinstance(step, Step))
+    steps = getattr(module, "__dict__", {}).get(_NAME, ())
+    return tuple(step for step in steps if isinstance(step, Step))

@@ -56,9 +56,9 @@ class Simulation(torch.fx.Interpreter):
         return [value for value in returned if isinstance(value, torch.Tensor)]
 
     def _placeholders(self, values: dict[str, torch.Tensor]) -> list[Any]:
-        held = {**self._program.constants, **values}
+        tensors = {**self._program.constants, **values}
         nodes = self._program.graph.nodes
-        return [held.get(node.name) for node in nodes if node.op == "placeholder"]
+        return [tensors.get(node.name) for node in nodes if node.op == "placeholder"]
 
     def run_node(self, n: torch.fx.Node) -> Any:
         """Returns the value of one node, on its grid where it has one."""
@@ -86,8 +86,8 @@ class Simulation(torch.fx.Interpreter):
         """A value inside a fused kernel keeps its precision until it is rounded."""
         if ops.fused_activation(n) is not None:
             return value
-        kept = n.meta["val"].dtype
-        return value if kept is torch.float64 else value.to(kept)
+        dtype = n.meta["val"].dtype
+        return value if dtype is torch.float64 else value.to(dtype)
 
     def _is_exact(self, n: torch.fx.Node) -> bool:
         """Whether ``n`` computes with whole numbers, exactly."""
@@ -113,13 +113,13 @@ class Simulation(torch.fx.Interpreter):
     def _integer_weight(
         self, n: torch.fx.Node, weight: torch.fx.Node
     ) -> tuple[torch.Tensor, float]:
-        known = self._integers.get(weight.name)
-        if known is None:
+        pair = self._integers.get(weight.name)
+        if pair is None:
             integers = self._program.quant[weight.name].quantize(self.env[weight])
             whole = integers.to(torch.float32)
-            known = (whole, largest_sum(n, whole))
-            self._integers[weight.name] = known
-        return known
+            pair = (whole, largest_sum(n, whole))
+            self._integers[weight.name] = pair
+        return pair
 
 
 class ReferenceRunner:

@@ -77,10 +77,10 @@ def _refuse_chance(node: torch.fx.Node) -> None:
 
 def _is_calm(node: torch.fx.Node) -> bool:
     """Operators that draw only when told to: attention and recurrent layers without dropout."""
-    given = {a.name: a.default_value for a in node.target._schema.arguments}  # type: ignore[union-attr]  # noqa: SLF001
+    arguments = {a.name: a.default_value for a in node.target._schema.arguments}  # type: ignore[union-attr]  # noqa: SLF001
     names = [a.name for a in node.target._schema.arguments]  # type: ignore[union-attr]  # noqa: SLF001
-    given.update(zip(names, node.args, strict=False))
-    given.update(node.kwargs)
-    chance = [given[name] for name in ("dropout_p", "dropout", "p") if name in given]
-    training = given.get("train", given.get("training", True))
+    arguments.update(zip(names, node.args, strict=False))
+    arguments.update(node.kwargs)
+    chance = [arguments[name] for name in ("dropout_p", "dropout", "p") if name in arguments]
+    training = arguments.get("train", arguments.get("training", True))
     return (bool(chance) and not any(chance)) or not training

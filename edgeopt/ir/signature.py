@@ -74,14 +74,14 @@ def _output_names(exported: ExportedProgram) -> list[str]:
     specs = [s for s in exported.graph_signature.output_specs if s.kind is OutputKind.USER_OUTPUT]
     is_tensor = [isinstance(s.arg, TensorArgument) for s in specs]
     try:
-        held = pytree.tree_unflatten(range(len(specs)), exported.call_spec.out_spec)
+        tree = pytree.tree_unflatten(range(len(specs)), exported.call_spec.out_spec)
     except (TypeError, ValueError):
-        held = tuple(range(len(specs)))
-    names = dict(_named(held, ""))
+        tree = tuple(range(len(specs)))
+    names = dict(_named(tree, ""))
     labels = [names.get(i, "") for i, tensor in enumerate(is_tensor) if tensor]
-    taken = len(set(labels)) == len(labels)
+    unique = len(set(labels)) == len(labels)
     return [
-        label if taken and label and not label[0].isdigit() else f"output_{index}"
+        label if unique and label and not label[0].isdigit() else f"output_{index}"
         for index, label in enumerate(labels)
     ]
 

@@ -53,13 +53,13 @@ def strided(
     numbers = (*size, *stride, offset)
     if any(type(number) is not int or not 0 <= number < _MAX_NUMBER for number in numbers):
         raise ValueError("a tensor whose dimensions are no numbers")
-    width, count, held = dtype.itemsize, math.prod(size), whole.numel()
+    width, count, capacity = dtype.itemsize, math.prod(size), whole.numel()
     last = offset + sum((d - 1) * s for d, s in zip(size, stride, strict=True))
-    if count and (last + 1) * width > held:
-        raise ValueError(f"a tensor of {list(size)} in {held} bytes")
-    if count * width > held + spare:
-        raise ValueError(f"a tensor of {list(size)} that repeats {held} bytes")
+    if count and (last + 1) * width > capacity:
+        raise ValueError(f"a tensor of {list(size)} in {capacity} bytes")
+    if count * width > capacity + spare:
+        raise ValueError(f"a tensor of {list(size)} that repeats {capacity} bytes")
     if not count:
         return torch.empty_strided(tuple(size), tuple(stride), dtype=dtype)
-    elements = whole[: held // width * width].view(dtype)
+    elements = whole[: capacity // width * width].view(dtype)
     return elements.as_strided(tuple(size), tuple(stride), offset)

@@ -101,9 +101,9 @@ def exported_program(
 
     from edgeopt.ir.graph_schema import ExportedGraph  # noqa: PLC0415 (torch)
 
-    known = decode_json(graph, ExportedGraph, where=where, error=error, hint=hint)
+    document = decode_json(graph, ExportedGraph, where=where, error=error, hint=hint)
     try:
-        tree = known.for_torch()
+        tree = document.for_torch()
     except (ValueError, msgspec.MsgspecError) as refused:
         raise error(str(refused)[:500], where=where, hint=hint) from refused
     try:
@@ -123,10 +123,10 @@ def _last(error: Exception) -> str:
 
 def _members(content: bytearray, where: str) -> dict[str, memoryview]:
     """Returns name to content, without the folder that all names begin with."""
-    held = stored_members(content, where=where)
-    roots = {name.partition("/")[0] for name in held}
-    members = {name.partition("/")[2]: data for name, data in held.items()}
-    if len(roots) != 1 or len(members) != len(held):
+    entries = stored_members(content, where=where)
+    roots = {name.partition("/")[0] for name in entries}
+    members = {name.partition("/")[2]: data for name, data in entries.items()}
+    if len(roots) != 1 or len(members) != len(entries):
         raise InputError("not a file of torch.export", where=where, hint=_HINT)
     for name in members:
         if name not in _KNOWN and not name.startswith(("extra/", *_TENSORS)):

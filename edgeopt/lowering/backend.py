@@ -163,10 +163,10 @@ class RuleBackend(ABC):
 
 
 def _versions(distributions: Any) -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in distributions:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

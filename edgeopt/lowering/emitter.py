@@ -155,8 +155,8 @@ class Emitter(ABC):
     def _reason(self, error: Exception) -> str:
         if isinstance(error, NoRuleError):
             return str(error)
-        said = error.what if isinstance(error, EdgeoptError) else str(error)
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        message = error.what if isinstance(error, EdgeoptError) else str(error)
+        lines = [line.strip() for line in message.splitlines() if line.strip()]
         return f"{self.rules.toolchain} failed on it: {(lines or [type(error).__name__])[-1]}"
 
     def _require_types(self, node: torch.fx.Node) -> None:

@@ -49,17 +49,17 @@ class SingleOperator(torch.nn.Module):
 
     def forward(self, *values: torch.Tensor) -> Any:
         """Returns what the operator makes of ``values``, one for each of `inputs`."""
-        known = dict(zip(self.inputs, values, strict=True))
-        known |= {v: getattr(self, f"constant_{v.name}") for v in self._constants}
-        args, kwargs = torch.fx.node.map_arg((self._node.args, self._node.kwargs), known.get)
+        tensors = dict(zip(self.inputs, values, strict=True))
+        tensors |= {v: getattr(self, f"constant_{v.name}") for v in self._constants}
+        args, kwargs = torch.fx.node.map_arg((self._node.args, self._node.kwargs), tensors.get)
         return self._node.target(*args, **kwargs)  # type: ignore[operator]
 
     def examples(
         self, make: Callable[[list[int]], torch.Tensor] = torch.zeros
     ) -> tuple[torch.Tensor, ...]:
         """Returns a tensor for each of `inputs`: of its shape by ``make``, as its dtype."""
-        held = (n.meta["val"] for n in self.inputs)
-        return tuple(make([int(d) for d in v.shape]).to(v.dtype) for v in held)
+        tensors = (n.meta["val"] for n in self.inputs)
+        return tuple(make([int(d) for d in v.shape]).to(v.dtype) for v in tensors)
 
     def exported(self) -> ExportedProgram:
         """Returns it as the program that importers read."""
@@ -91,10 +91,10 @@ class OperatorImporter(Generic[T]):
         key = operator_key(program, node)
         if key not in self._known:
             self._known[key] = self._imported(operator)
-        found = self._known[key]
-        if isinstance(found, NoRuleError):
-            raise NoRuleError(str(found))
-        return found, operator.inputs
+        result = self._known[key]
+        if isinstance(result, NoRuleError):
+            raise NoRuleError(str(result))
+        return result, operator.inputs
 
     def _imported(self, operator: SingleOperator) -> T | NoRuleError:
         try:
@@ -118,8 +118,8 @@ def operator_key(program: Program, node: torch.fx.Node) -> Hashable:
     def described(value: torch.fx.Node) -> Any:
         if value.name in program.constants:
             return ("constant", value.name)
-        held = value.meta["val"]
-        return ("input", places[value], tuple(held.shape), held.dtype)
+        tensor = value.meta["val"]
+        return ("input", places[value], tuple(tensor.shape), tensor.dtype)
 
     arguments = torch.fx.node.map_arg((node.args, node.kwargs), described)
     return (node.target, repr(arguments))
@@ -127,8 +127,8 @@ def operator_key(program: Program, node: torch.fx.Node) -> Hashable:
 
 def _reason(error: Exception) -> str:
     """Returns the line of ``error`` that says most: importers write whole pages."""
-    said = error.what if isinstance(error, EdgeoptError) else str(error)
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    message = error.what if isinstance(error, EdgeoptError) else str(error)
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
     marks = ("No conversion rule", "conversion is failed", "nsupported")
     named = [line for line in lines if any(mark in line for mark in marks)]
     return (named[:1] or lines[-1:] or [type(error).__name__])[0]

@@ -48,14 +48,14 @@ def lower_once(
         target: The device.
         progress: Told how far it is.
     """
-    known = _shared.get()
-    if known is None:
+    cache = _shared.get()
+    if cache is None:
         return backend.lower(program, target, progress)
     key = (id(program), backend.name, target.name)
     # The program is kept with it: its id stays its own, and targets of one name may differ.
-    if key not in known or known[key][1] != target:
-        known[key] = (program, target, backend.lower(program, target, progress))
-    known.move_to_end(key)
-    while len(known) > _CAPACITY:
-        known.popitem(last=False)
-    return known[key][2]
+    if key not in cache or cache[key][1] != target:
+        cache[key] = (program, target, backend.lower(program, target, progress))
+    cache.move_to_end(key)
+    while len(cache) > _CAPACITY:
+        cache.popitem(last=False)
+    return cache[key][2]

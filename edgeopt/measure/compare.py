@@ -115,27 +115,27 @@ def compare_placed(
     if a.device is not b.device:
         raise InputError("they lie on different devices", where="compare")
     name = a.device.name
-    said = "the JSON cannot be read: "
-    held = decode_json(a.beside(b, **how), _Written, where=name, error=DeviceError, prefix=said)
-    if (held.a.digest, held.b.digest) != (a.bundle.digest, b.bundle.digest):
+    prefix = "the JSON cannot be read: "
+    report = decode_json(a.beside(b, **how), _Written, where=name, error=DeviceError, prefix=prefix)
+    if (report.a.digest, report.b.digest) != (a.bundle.digest, b.bundle.digest):
         raise DeviceError("other bundles were measured", where=name)
-    found: tuple[OperatorDifference, ...] = ()
+    differences: tuple[OperatorDifference, ...] = ()
     if operators:
-        found = _differences(a.operators(**how), b.operators(**how))
+        differences = _differences(a.operators(**how), b.operators(**how))
     warnings = conditions_warnings(
-        held.before, held.after, cores=int(held.device.get("cores") or 1)
+        report.before, report.after, cores=int(report.device.get("cores") or 1)
     )
-    names = _names(held.a.bundle, held.b.bundle)
+    names = _names(report.a.bundle, report.b.bundle)
     return Comparison(
         a=names[0],
         b=names[1],
-        a_latency=summarize(held.a.samples_ns),
-        b_latency=summarize(held.b.samples_ns),
-        ratio=ratio(held.a.samples_ns, held.b.samples_ns),
+        a_latency=summarize(report.a.samples_ns),
+        b_latency=summarize(report.b.samples_ns),
+        ratio=ratio(report.a.samples_ns, report.b.samples_ns),
         how="interleaved",
         device=name,
-        operators=found,
-        warnings=(*warnings, *reading_warnings(held.readings, held.asleep_ns)),
+        operators=differences,
+        warnings=(*warnings, *reading_warnings(report.readings, report.asleep_ns)),
     )
 
 
@@ -175,12 +175,12 @@ def _names(a: str, b: str) -> tuple[str, str]:
 def _differences(a: OperatorProfile, b: OperatorProfile) -> tuple[OperatorDifference, ...]:
     """Returns what each value costs in both; operators without a value count by their kind."""
     ours, theirs = _by_value(a), _by_value(b)
-    found = []
+    differences = []
     for value in dict.fromkeys([*ours, *theirs]):
         one, other = ours.get(value, []), theirs.get(value, [])
         ends = [(sum(o.low_ms for o in s), sum(o.high_ms for o in s)) for s in (one, other)]
         apart = ends[0][0] > ends[1][1] or ends[1][0] > ends[0][1]
-        found.append(
+        differences.append(
             OperatorDifference(
                 value=value,
                 place=(one or other)[0].place,
@@ -189,15 +189,15 @@ def _differences(a: OperatorProfile, b: OperatorProfile) -> tuple[OperatorDiffer
                 certain=apart,
             )
         )
-    return tuple(sorted(found, key=lambda d: -abs(d.difference_ms)))
+    return tuple(sorted(differences, key=lambda d: -abs(d.difference_ms)))
 
 
 def _by_value(profile: OperatorProfile) -> dict[str, list[OperatorTime]]:
     """Returns the operators of each line of the model that has some; the rest by their kernel."""
-    found: dict[str, list[OperatorTime]] = {}
+    groups: dict[str, list[OperatorTime]] = {}
     for one in profile.operators:
         key = " ".join(w for w in (one.module, one.source) if w) or (
             one.values[0] if one.values else f"{one.kind}: {one.kernel}"
         )
-        found.setdefault(key, []).append(one)
-    return found
+        groups.setdefault(key, []).append(one)
+    return groups

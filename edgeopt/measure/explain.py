@@ -85,22 +85,22 @@ def roof_of(profile: OperatorProfile, target: Target) -> Roof | None:
     rates: dict[str, float] = {rate.what: rate.value for rate in target.rates}
     cores = _cores(profile, target)
     share = cores / max(1, target.cpu.cores)
-    held = [one for one in profile.operators if one.macs]
+    operators = [one for one in profile.operators if one.macs]
     needed = {"integer": "int8_gops", "float": "fp32_gflops"}
-    if not held or any(needed.get(one.kind, "") not in rates for one in held):
+    if not operators or any(needed.get(one.kind, "") not in rates for one in operators):
         return None
-    peaks = [rates[needed[one.kind]] * share * 1e6 for one in held]
-    arithmetic = sum(2 * one.macs / peak for one, peak in zip(held, peaks, strict=True))
+    peaks = [rates[needed[one.kind]] * share * 1e6 for one in operators]
+    arithmetic = sum(2 * one.macs / peak for one, peak in zip(operators, peaks, strict=True))
     memory = None
-    if "memory_gb_s" in rates and all(one.bytes for one in held):
-        memory = sum(one.bytes for one in held) / (rates["memory_gb_s"] * 1e6)
-    return Roof(sum(one.time_ms for one in held), arithmetic, memory, cores)
+    if "memory_gb_s" in rates and all(one.bytes for one in operators):
+        memory = sum(one.bytes for one in operators) / (rates["memory_gb_s"] * 1e6)
+    return Roof(sum(one.time_ms for one in operators), arithmetic, memory, cores)
 
 
 def _cores(profile: OperatorProfile, target: Target) -> int:
     """Returns how many cores it ran on: by its threads, else by what the runtime says."""
-    told: Any = profile.facts.get("runtime", {}).get("threads")
-    count = profile.threads or (told if isinstance(told, int) else 0)
+    threads: Any = profile.facts.get("runtime", {}).get("threads")
+    count = profile.threads or (threads if isinstance(threads, int) else 0)
     return min(count, target.cpu.cores) if count else target.cpu.cores
 
 
@@ -118,13 +118,13 @@ def _dominating(profile: OperatorProfile) -> Iterator[Finding]:
 def _in_float(profile: OperatorProfile) -> Iterator[Finding]:
     if not Precision(profile.precision).has_integer_weights:
         return
-    held = sorted((o for o in profile.operators if o.kind == "float"), key=lambda o: -o.time_ms)
-    spent = sum(one.time_ms for one in held)
-    if not held or spent < _SOME * profile.sum_ms:
+    floats = sorted((o for o in profile.operators if o.kind == "float"), key=lambda o: -o.time_ms)
+    spent = sum(one.time_ms for one in floats)
+    if not floats or spent < _SOME * profile.sum_ms:
         return
     share = spent / profile.sum_ms
-    yield Finding("in float", f"{len(held)} operators, {share:.0%} of the time, run in float")
-    for one in held[:_NAMED]:
+    yield Finding("in float", f"{len(floats)} operators, {share:.0%} of the time, run in float")
+    for one in floats[:_NAMED]:
         why = f": {one.reason}" if one.reason else ""
         yield Finding("in float", f"{one.share:.0%} {_named(one)}{why}")
 

@@ -43,9 +43,9 @@ def history_path() -> Path | None:
 
     It is ``$EDGEOPT_HISTORY``, else ``edgeopt/history.jsonl`` in the user's data folder.
     """
-    chosen = os.environ.get("EDGEOPT_HISTORY", "")
-    if chosen:
-        return None if chosen == "none" else Path(chosen).expanduser().absolute()
+    setting = os.environ.get("EDGEOPT_HISTORY", "")
+    if setting:
+        return None if setting == "none" else Path(setting).expanduser().absolute()
     return data_folder() / "history.jsonl"
 
 
@@ -113,10 +113,10 @@ def changes(records: list[Record]) -> list[Change]:
     follow each other without a change.
     """
     last: dict[tuple[str, ...], Record] = {}
-    found = []
+    results = []
     for record in records:
         before = last.get(record.series)
         if before is not None and before.digest != record.digest:
-            found.append(Change(before, record, ratio_of(record.latency, before.latency)))
+            results.append(Change(before, record, ratio_of(record.latency, before.latency)))
         last[record.series] = record
-    return found
+    return results

@@ -102,12 +102,12 @@ class NativeRunner:
             InputError: It did not understand.
             DeviceError: It failed.
         """
-        done = self._device.run([self._program, *words], timeout_s=self._timeout_s)
-        text = (done.stderr.strip() or done.stdout.strip() or "it said nothing")[-2000:]
-        if done.returncode == _USAGE:
+        result = self._device.run([self._program, *words], timeout_s=self._timeout_s)
+        text = (result.stderr.strip() or result.stdout.strip() or "it said nothing")[-2000:]
+        if result.returncode == _USAGE:
             raise InputError(text, where=self._device.name)
-        if done.returncode != 0:
-            what = f"model/run {ended(done.returncode)}: {text}"
+        if result.returncode != 0:
+            what = f"model/run {ended(result.returncode)}: {text}"
             raise DeviceError(what, where=self._device.name)
 
     def named(self, text: bytes) -> bytes:
@@ -116,11 +116,11 @@ class NativeRunner:
         Raises:
             DeviceError: It is no JSON.
         """
-        said = "the benchmark's JSON cannot be read: "
+        prefix = "the benchmark's JSON cannot be read: "
         where = self._device.name
-        held = decode_json(text, dict[str, Any], where=where, error=DeviceError, prefix=said)
-        held |= {"bundle": self._bundle.name, "digest": self._bundle.digest}
-        return msgspec.json.encode(held)
+        report = decode_json(text, dict[str, Any], where=where, error=DeviceError, prefix=prefix)
+        report |= {"bundle": self._bundle.name, "digest": self._bundle.digest}
+        return msgspec.json.encode(report)
 
     def send(self, columns: Sequence[np.ndarray], local: Path, remote: PurePosixPath) -> list[str]:
         """Returns the words that make it read ``columns``, which are on the device then."""

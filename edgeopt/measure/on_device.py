@@ -102,23 +102,23 @@ class PlacedBundle:
         """
         if self._native is not None:
             return self._verify_native()
-        done = self._run(["--verify"])
-        if done.returncode not in {_OK, _WRONG}:
-            raise self._failure(done)
-        text = done.stdout if done.returncode == _OK else done.stdout + done.stderr
-        return Verification(done.returncode == _OK, tuple(text.splitlines()))
+        result = self._run(["--verify"])
+        if result.returncode not in {_OK, _WRONG}:
+            raise self._failure(result)
+        text = result.stdout if result.returncode == _OK else result.stdout + result.stderr
+        return Verification(result.returncode == _OK, tuple(text.splitlines()))
 
     def profile(self, *, inputs: Sequence[np.ndarray] | None = None, **how: Any) -> Profile:
         """Returns times, memory and facts; ``how`` are fields of `How`.
 
         With ``inputs``, it runs on these.
         """
-        asked = How(**how)
-        words = ["--benchmark", *asked.words(native=self._native is not None)]
+        settings = How(**how)
+        words = ["--benchmark", *settings.words(native=self._native is not None)]
         with measuring(self.device), self._scratch() as (local, remote):
             text = self._benchmark(words, inputs, local, remote)
         name, emulated = self.device.name, self.device.emulated
-        profile = Profile.from_json(text, device=name, emulated=emulated, asked=asked.runs)
+        profile = Profile.from_json(text, device=name, emulated=emulated, asked=settings.runs)
         if profile.digest != self.bundle.digest:
             raise DeviceError("another bundle was measured", where=name)
         return profile
@@ -210,11 +210,11 @@ class PlacedBundle:
     ) -> bytes:
         """Returns the JSON that a benchmark writes."""
         if self._native is not None:
-            given = [] if inputs is None else self._native.send(inputs, local, remote)
-            self._native.benchmark([*words, *given], remote)
+            arguments = [] if inputs is None else self._native.send(inputs, local, remote)
+            self._native.benchmark([*words, *arguments], remote)
         else:
-            given = [] if inputs is None else self._send(inputs, local, remote)
-            self._run_well([*words, *given, "--json", str(remote / "times.json")])
+            arguments = [] if inputs is None else self._send(inputs, local, remote)
+            self._run_well([*words, *arguments, "--json", str(remote / "times.json")])
         self.device.pull(remote / "times.json", local / "times.json")
         text = (local / "times.json").read_bytes()
         return text if self._native is None else self._native.named(text)
@@ -223,8 +223,8 @@ class PlacedBundle:
         golden = self.bundle.golden()
         if golden is None:
             return Verification(ok=True, lines=("there are no golden samples to check",))
-        got = iter(self.run(golden.inputs))
-        failed = golden.differences(lambda *_: next(got))
+        outputs = iter(self.run(golden.inputs))
+        failed = golden.differences(lambda *_: next(outputs))
         count = len(golden.inputs)
         return Verification(
             ok=not failed, lines=tuple(failed) or (f"{count} golden samples are right",)
@@ -245,23 +245,23 @@ class PlacedBundle:
         """Runs run.py; installs the requirements and runs it again where they are missing."""
         command = ["python3", str(self._root / "run.py"), *words]
         env = {"PYTHONPATH": ":".join(map(str, (self._site, *self._others)))}
-        done = self.device.run(command, env=env, timeout_s=self.timeout_s)
-        if done.returncode == _MISSING:
+        result = self.device.run(command, env=env, timeout_s=self.timeout_s)
+        if result.returncode == _MISSING:
             self._install()
-            done = self.device.run(command, env=env, timeout_s=self.timeout_s)
-        return done
+            result = self.device.run(command, env=env, timeout_s=self.timeout_s)
+        return result
 
     def _install(self) -> None:
         """Installs what the bundle needs: the wheels that it holds, else from the index."""
         with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
-            held = unpack_wheels(self.bundle, Path(folder))
-            wanted = held or self.bundle.manifest.requirements or ("numpy",)
-            self.device.install(wanted, self._site)
+            wheels = unpack_wheels(self.bundle, Path(folder))
+            requirements = wheels or self.bundle.manifest.requirements or ("numpy",)
+            self.device.install(requirements, self._site)
 
     def _run_well(self, words: Sequence[str]) -> None:
-        done = self._run(words)
-        if done.returncode != _OK:
-            raise self._failure(done)
+        result = self._run(words)
+        if result.returncode != _OK:
+            raise self._failure(result)
 
     def _failure(self, done: Completed) -> DeviceError | InputError:
         text = (done.stderr.strip() or done.stdout.strip() or "it said nothing")[-2000:]
@@ -334,10 +334,10 @@ def run_on_device(
 
 
 def _check_sample(sample: Sequence[np.ndarray], specs: Sequence[TensorSpec], where: str) -> None:
-    got = [(np.shape(array), str(np.asarray(array).dtype)) for array in sample]
+    actual = [(np.shape(array), str(np.asarray(array).dtype)) for array in sample]
     want = [(tuple(spec.shape), spec.dtype) for spec in specs]
-    if got != want:
-        raise InputError(f"{got}, expected {want}", where=where)
+    if actual != want:
+        raise InputError(f"{actual}, expected {want}", where=where)
 
 
 def _read_outputs(
@@ -353,15 +353,15 @@ def _read_outputs(
             )
     except OSError as error:
         raise DeviceError(f"the outputs cannot be read: {error}", where="outputs") from error
-    held = read_arrays(path, error=DeviceError, most=room + 4096)
-    lacking = [spec.name for spec in specs if spec.name not in held]
+    arrays = read_arrays(path, error=DeviceError, most=room + 4096)
+    lacking = [spec.name for spec in specs if spec.name not in arrays]
     if lacking:
         raise DeviceError(f"no output {lacking[0]!r} among them", where="outputs")
-    return [held[spec.name] for spec in specs]
+    return [arrays[spec.name] for spec in specs]
 
 
 def _check_outputs(outputs: Sequence[np.ndarray], specs: Sequence[TensorSpec], count: int) -> None:
     want = [((count, *spec.shape), spec.dtype) for spec in specs]
-    got = [(output.shape, str(output.dtype)) for output in outputs]
-    if got != want:
-        raise DeviceError(f"{got}, expected {want}", where="outputs")
+    actual = [(output.shape, str(output.dtype)) for output in outputs]
+    if actual != want:
+        raise DeviceError(f"{actual}, expected {want}", where="outputs")

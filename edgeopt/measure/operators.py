@@ -154,10 +154,10 @@ class OperatorProfile(msgspec.Struct, frozen=True):
 
     def by_kind(self) -> dict[Kind, float]:
         """Returns milliseconds a call for each kind of operator there is."""
-        found: dict[Kind, float] = {}
+        times: dict[Kind, float] = {}
         for one in self.operators:
-            found[one.kind] = found.get(one.kind, 0.0) + one.time_ms
-        return found
+            times[one.kind] = times.get(one.kind, 0.0) + one.time_ms
+        return times
 
     def top(self, count: int = 10) -> list[OperatorTime]:
         """Returns the costliest operators, the costliest first."""
@@ -175,17 +175,17 @@ class OperatorProfile(msgspec.Struct, frozen=True):
         Raises:
             DeviceError: It is not such JSON, or of another bundle.
         """
-        said = "the profile's JSON cannot be read: "
-        held = decode_json(text, _Written, where=device, error=DeviceError, prefix=said)
-        if held.digest != bundle.digest:
+        prefix = "the profile's JSON cannot be read: "
+        report = decode_json(text, _Written, where=device, error=DeviceError, prefix=prefix)
+        if report.digest != bundle.digest:
             raise DeviceError("another bundle was measured", where=device)
-        with refusing(device, error=DeviceError, prefix=said):
-            return cls._made(held, device, bundle)
+        with refusing(device, error=DeviceError, prefix=prefix):
+            return cls._made(report, device, bundle)
 
     @classmethod
     def _made(cls, held: _Written, device: str, bundle: Bundle) -> Self:
         names = ("device", "runtime", "before", "after", "readings")
-        made = cls(
+        profile = cls(
             bundle=held.bundle,
             digest=held.digest,
             device=device,
@@ -201,7 +201,7 @@ class OperatorProfile(msgspec.Struct, frozen=True):
             target=bundle.manifest.target.name,
             precision=bundle.manifest.precision,
         )
-        return msgspec.structs.replace(made, warnings=tuple(_warnings(held, made)))
+        return msgspec.structs.replace(profile, warnings=tuple(_warnings(held, profile)))
 
 
 def _covered(held: _Written) -> float:
@@ -235,9 +235,9 @@ def _operators(held: _Written, bundle: Bundle) -> tuple[OperatorTime, ...]:
 
 def _rows(bundle: Bundle) -> dict[str, dict[str, Any]]:
     """Returns what the report says of each value; an activation that was fused is its anchor's."""
-    held = (bundle.report or {}).get("values", [])
-    rows = {row["value"]: row for row in held}
-    return {**rows, **{row["makes"]: row for row in held if row["makes"] != row["value"]}}
+    values = (bundle.report or {}).get("values", [])
+    rows = {row["value"]: row for row in values}
+    return {**rows, **{row["makes"]: row for row in values if row["makes"] != row["value"]}}
 
 
 def _traced(
@@ -246,20 +246,20 @@ def _traced(
     """Returns which values of the program a step makes, and what is known of them."""
     names = [origins.get(layer, layer if layer in rows else "") for layer in step.layers]
     names = [name for name in dict.fromkeys([*names, origins.get(step.name, "")]) if name]
-    found = {rows[name]["value"]: rows[name] for name in names if name in rows}
-    known = sorted(found.values(), key=lambda row: -row["macs"])
-    values = tuple(dict.fromkeys([*(row["value"] for row in known), *names]))
-    kind = _kind(step, known)
-    if not known:
+    matches = {rows[name]["value"]: rows[name] for name in names if name in rows}
+    entries = sorted(matches.values(), key=lambda row: -row["macs"])
+    values = tuple(dict.fromkeys([*(row["value"] for row in entries), *names]))
+    kind = _kind(step, entries)
+    if not entries:
         return {"values": values, "kind": kind}
-    first = known[0]
+    first = entries[0]
     alone = kind not in ("conversion", "layout")
     return {
         "values": values,
         "kind": kind,
         "reason": first["reason"] if kind == "float" else "",
-        "macs": sum(row["macs"] for row in known) if alone else 0,
-        "bytes": first["bytes"] if alone and len(known) == 1 else 0,
+        "macs": sum(row["macs"] for row in entries) if alone else 0,
+        "bytes": first["bytes"] if alone and len(entries) == 1 else 0,
         **{key: first[key] for key in ("operator", "module", "source")},
     }
 

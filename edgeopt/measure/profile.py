@@ -125,10 +125,10 @@ class Profile(msgspec.Struct, frozen=True):
         Raises:
             DeviceError: It is not such JSON.
         """
-        said = "the benchmark's JSON cannot be read: "
-        held = decode_json(text, _Benchmark, where=device, error=DeviceError, prefix=said)
-        with refusing(device, error=DeviceError, prefix=said):
-            return cls._made(held, device=device, emulated=emulated, asked=asked)
+        prefix = "the benchmark's JSON cannot be read: "
+        report = decode_json(text, _Benchmark, where=device, error=DeviceError, prefix=prefix)
+        with refusing(device, error=DeviceError, prefix=prefix):
+            return cls._made(report, device=device, emulated=emulated, asked=asked)
 
     @classmethod
     def _made(cls, held: _Benchmark, *, device: str, emulated: bool, asked: int) -> Self:
@@ -215,10 +215,10 @@ def _facts(held: _Benchmark) -> dict[str, Any]:
 
 def _version_warnings(held: _Benchmark) -> list[str]:
     return [
-        f"{name} {found.get('installed') or 'of an unknown version'} is installed there, "
-        f"{found.get('wanted')} is pinned"
-        for name, found in held.requirements.items()
-        if found.get("installed") != found.get("wanted")
+        f"{name} {versions.get('installed') or 'of an unknown version'} is installed there, "
+        f"{versions.get('wanted')} is pinned"
+        for name, versions in held.requirements.items()
+        if versions.get("installed") != versions.get("wanted")
     ]
 
 

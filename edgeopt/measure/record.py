@@ -67,8 +67,8 @@ class Record(msgspec.Struct, frozen=True):
     @property
     def series(self) -> tuple[str, ...]:
         """What two records must share to be versions of one thing."""
-        held = (self.model, self.target, self.backend, self.precision, self.device)
-        return (*held, str(self.threads))
+        fields = (self.model, self.target, self.backend, self.precision, self.device)
+        return (*fields, str(self.threads))
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -126,19 +126,19 @@ def make_record(bundle: Bundle, profile: Profile, *, model: str = "") -> Record 
     """
     if profile.latency is None:
         return None
-    held = bundle.manifest
-    made_up = f"{held.target.name}-{held.backend}-{held.precision}"
-    named = held.name if held.name != made_up else bundle.path.stem
+    manifest = bundle.manifest
+    made_up = f"{manifest.target.name}-{manifest.backend}-{manifest.precision}"
+    named = manifest.name if manifest.name != made_up else bundle.path.stem
     return Record(
         model=model or named,
-        target=held.target.name,
-        backend=held.backend,
-        precision=held.precision,
+        target=manifest.target.name,
+        backend=manifest.backend,
+        precision=manifest.precision,
         device=profile.device,
         threads=profile.threads,
         digest=bundle.digest,
-        program=held.provenance.created_from.get("program", ""),
-        edgeopt=held.provenance.edgeopt,
+        program=manifest.provenance.created_from.get("program", ""),
+        edgeopt=manifest.provenance.edgeopt,
         latency=profile.latency,
         load_ms=profile.load_ms,
         first_inference_ms=profile.first_inference_ms,

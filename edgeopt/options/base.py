@@ -28,13 +28,13 @@ class _Checked(msgspec.StructMeta):
     if not TYPE_CHECKING:  # a type checker knows the constructor from the fields
 
         def __call__(cls, *given: Any, **named: Any) -> Any:  # noqa: N805 (a metaclass)
-            known = cls.__struct_fields__
-            wrong = [unknown_field(name, known) for name in named if name not in known]
+            fields = cls.__struct_fields__
+            wrong = [unknown_field(name, fields) for name in named if name not in fields]
             if given:
                 what = f"takes its options by name, got {len(given)} without one"
-                wrong.append(Problem(cls.__name__, what, f"its fields: {', '.join(known)}"))
+                wrong.append(Problem(cls.__name__, what, f"its fields: {', '.join(fields)}"))
             missing = set(_required(cls)) - set(named)
-            wrong += [Problem(name, "is needed") for name in known if name in missing]
+            wrong += [Problem(name, "is needed") for name in fields if name in missing]
             refuse(wrong)
             return super().__call__(**named)
 
@@ -108,17 +108,17 @@ class Options(
 
 def all_options() -> Iterator[type[Options]]:
     """Yields every option type that is defined in a module which has been imported."""
-    found = [Options]
-    while found:
-        for kind in found.pop().__subclasses__():
-            found.append(kind)
+    stack = [Options]
+    while stack:
+        for kind in stack.pop().__subclasses__():
+            stack.append(kind)
             yield kind
 
 
 @cache
 def field_help(kind: type[Options]) -> dict[str, str]:
     """Returns field to what it means: its entry under *Attributes*, those of its bases too."""
-    found = {f.name: _description(f) for f in _struct_fields(kind)}
+    texts = {f.name: _description(f) for f in _struct_fields(kind)}
     for base in reversed(kind.__mro__):
         text = inspect.cleandoc(base.__doc__ or "") if issubclass(base, Options) else ""
         _, _, rows = text.partition("Attributes:\n")
@@ -128,10 +128,10 @@ def field_help(kind: type[Options]) -> dict[str, str]:
                 break
             entry, mark, words = line.strip().partition(": ")
             if mark and not line.startswith("     ") and entry.isidentifier():
-                name, found[entry] = entry, words
+                name, texts[entry] = entry, words
             else:
-                found[name] = f"{found[name]} {line.strip()}"
-    return {name: found[name] for name in kind.__struct_fields__}
+                texts[name] = f"{texts[name]} {line.strip()}"
+    return {name: texts[name] for name in kind.__struct_fields__}
 
 
 def _struct_fields(kind: type[Options]) -> tuple[msgspec.inspect.Field, ...]:
@@ -142,8 +142,8 @@ def _struct_fields(kind: type[Options]) -> tuple[msgspec.inspect.Field, ...]:
 def _description(field: msgspec.inspect.Field) -> str:
     """Returns what the type itself says of a field: options that several types share say it there."""
     kind = field.type
-    said = kind.extra_json_schema if isinstance(kind, msgspec.inspect.Metadata) else None
-    return str((said or {}).get("description", ""))
+    schema = kind.extra_json_schema if isinstance(kind, msgspec.inspect.Metadata) else None
+    return str((schema or {}).get("description", ""))
 
 
 @cache
@@ -180,12 +180,12 @@ def options_of(*kinds: type[Options]) -> Callable[[F], F]:
     fields = {f.name: f for kind in kinds for f in msgspec.structs.fields(kind)}
 
     def derive(function: F) -> F:
-        given = inspect.signature(function)
-        own = [p for p in given.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        signature = inspect.signature(function)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
         names = {p.name for p in own}
         words = {n: w for kind in kinds for base in kind.__mro__ for n, w in _words(base).items()}
         more = [_parameter(f, words[name]) for name, f in fields.items() if name not in names]
-        function.__signature__ = given.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+        function.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
         return function
 
     return derive
@@ -197,8 +197,8 @@ def split(given: Mapping[str, Any], first: type[A], second: type[B]) -> tuple[A,
     Raises:
         ConfigError: An option is none of theirs, or is wrong.
     """
-    known = tuple(dict.fromkeys((*first.__struct_fields__, *second.__struct_fields__)))
-    refuse([unknown_field(name, known) for name in given if name not in known])
+    names = tuple(dict.fromkeys((*first.__struct_fields__, *second.__struct_fields__)))
+    refuse([unknown_field(name, names) for name in given if name not in names])
     return _of(first, given), _of(second, given)
 
 

@@ -65,10 +65,10 @@ class Training(Options, frozen=True):
             return float(self.schedule(share))
         if share < self.warmup:
             return share / self.warmup
-        left = 1 - (share - self.warmup) / (1 - self.warmup)
+        rest = 1 - (share - self.warmup) / (1 - self.warmup)
         if self.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * (1 - left)))
-        return left if self.schedule == "linear" else 1.0
+            return 0.5 * (1 + math.cos(math.pi * (1 - rest)))
+        return rest if self.schedule == "linear" else 1.0
 
 
 class TrainingOptions(Training, frozen=True):

@@ -174,12 +174,12 @@ def find_pass(name: str) -> Pass:
     """
     module, _, attribute = REGISTRY.get(name, name).partition(":")
     try:
-        found: Pass = getattr(importlib.import_module(module), attribute)
+        function: Pass = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ProgramError(
             f"no pass {name!r}", hint=f"known passes: {', '.join(sorted(REGISTRY))}"
         ) from error
-    return found
+    return function
 
 
 def run_pass(program: Program, spec: str | PassSpec) -> PassResult:
@@ -193,19 +193,19 @@ def run_pass(program: Program, spec: str | PassSpec) -> PassResult:
     function = find_pass(spec.name)
     _check(getattr(function, "requires", ()), program, f"pass {spec} requires")
     _check_options(function, spec)
-    made = function(program, **spec.options)
-    modified = made is not program
+    result = function(program, **spec.options)
+    modified = result is not program
     if modified:
-        _check(getattr(function, "ensures", ()), made, f"pass {spec} ensures")
+        _check(getattr(function, "ensures", ()), result, f"pass {spec} ensures")
     _LOG.debug("pass %s: %s", spec, "modified" if modified else "nothing to do")
-    return PassResult(made, modified)
+    return PassResult(result, modified)
 
 
 def _check_options(function: Pass, spec: PassSpec) -> None:
-    known = list(inspect.signature(function).parameters)[1:]  # behind the program
-    unknown = [name for name in spec.options if name not in known]
+    parameters = list(inspect.signature(function).parameters)[1:]  # behind the program
+    unknown = [name for name in spec.options if name not in parameters]
     if unknown:
-        hint = f"its options: {', '.join(known) or 'none'}"
+        hint = f"its options: {', '.join(parameters) or 'none'}"
         raise ProgramError(f"no option {', '.join(unknown)}", where=f"pass {spec.name}", hint=hint)
 
 

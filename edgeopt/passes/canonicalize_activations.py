@@ -42,13 +42,13 @@ def canonicalize_activations(program: Program) -> Program:
 
 
 def _clamp(editor: Editor, node: torch.fx.Node, value: Any, low: Any, high: Any) -> torch.fx.Node:
-    wanted = node.meta["val"].dtype
+    dtype = node.meta["val"].dtype
     low = None if low is None or low == -math.inf else low
     high = None if high is None or high == math.inf else high
-    if not wanted.is_floating_point:
+    if not dtype.is_floating_point:
         return _integer_clamp(editor, node, value, low, high)
-    if value.meta["val"].dtype != wanted:  # integers between real bounds become real
-        kind = {"dtype": wanted}
+    if value.meta["val"].dtype != dtype:  # integers between real bounds become real
+        kind = {"dtype": dtype}
         value = editor.call(aten._to_copy.default, (value,), before=node, like=node, kwargs=kind)  # noqa: SLF001 (an operator's name)
     low, high = (None if end is None else float(end) for end in (low, high))
     if low is None and high is None:
@@ -143,8 +143,8 @@ def _silu(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
 
 def _hardsigmoid(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
     shifted = editor.call(aten.add.Tensor, (node.args[0], 3.0), before=node, like=node)
-    kept = editor.call(aten.clamp.default, (shifted, 0.0, 6.0), before=node, like=node)
-    return editor.call(aten.mul.Tensor, (kept, 1 / 6), before=node, like=node)
+    ramp = editor.call(aten.clamp.default, (shifted, 0.0, 6.0), before=node, like=node)
+    return editor.call(aten.mul.Tensor, (ramp, 1 / 6), before=node, like=node)
 
 
 def _softplus(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
@@ -156,8 +156,8 @@ def _softplus(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
     away = editor.call(aten.neg.default, (size,), before=node, like=node)
     decay = editor.call(aten.exp.default, (away,), before=node, like=node)
     tail = editor.call(aten.log.default, (_plus_one(editor, node, decay),), before=node, like=node)
-    kept = editor.call(aten.relu.default, (x,), before=node, like=node)
-    return editor.call(aten.add.Tensor, (kept, tail), before=node, like=node)
+    ramp = editor.call(aten.relu.default, (x,), before=node, like=node)
+    return editor.call(aten.add.Tensor, (ramp, tail), before=node, like=node)
 
 
 def _plus_one(editor: Editor, node: torch.fx.Node, value: torch.fx.Node) -> torch.fx.Node:

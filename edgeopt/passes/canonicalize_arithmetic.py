@@ -102,8 +102,8 @@ def _masked_fill(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
 
 def _where(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
     dtype = node.meta["val"].dtype
-    chosen, other = (_operand(editor, node, value, dtype) for value in node.args[1:3])
-    args = (node.args[0], chosen, other)
+    operand, other = (_operand(editor, node, value, dtype) for value in node.args[1:3])
+    args = (node.args[0], operand, other)
     return editor.call(aten.where.self, args, before=node, like=node)
 
 

@@ -64,8 +64,8 @@ def _spread(value: Any, rank: int) -> list[int]:
 
 def _given(conv: torch.fx.Node, *defaults: Any) -> list[Any]:
     """Returns the arguments behind input and weight, with what was left out."""
-    given = list(conv.args[2:])
-    return given + list(defaults[len(given) :])
+    arguments = list(conv.args[2:])
+    return arguments + list(defaults[len(arguments) :])
 
 
 def _with_numbers(editor: Editor, conv: torch.fx.Node) -> torch.fx.Node:
@@ -95,11 +95,11 @@ def _as_two_dimensional(editor: Editor, conv: torch.fx.Node) -> torch.fx.Node:
     tall = _unsqueezed(editor, conv, weight)
     spread = [_spread(v, 1)[0] for v in (stride, padding, extra, dilation)]
     sizes = [[1, spread[0]], [0, spread[1]], [0, spread[2]], groups, [1, spread[3]]]
-    made = editor.call(
+    result = editor.call(
         aten.conv_transpose2d.input, (flat, tall, bias, *sizes), before=conv, like=conv
     )
     shape = [int(d) for d in conv.meta["val"].shape]
-    return editor.call(aten.reshape.default, (made, shape), before=conv, like=conv)
+    return editor.call(aten.reshape.default, (result, shape), before=conv, like=conv)
 
 
 def _unsqueezed(editor: Editor, conv: torch.fx.Node, value: Any) -> torch.fx.Node:
@@ -127,6 +127,6 @@ def _on_a_batch(editor: Editor, conv: torch.fx.Node) -> torch.fx.Node:
     value: Any = conv.args[0]
     batch = [1, *(int(d) for d in value.meta["val"].shape)]
     one = editor.call(aten.reshape.default, (value, batch), before=conv, like=conv)
-    made = editor.call(conv.target, (one, *conv.args[1:]), before=conv, like=conv)
+    result = editor.call(conv.target, (one, *conv.args[1:]), before=conv, like=conv)
     shape = [int(d) for d in conv.meta["val"].shape]
-    return editor.call(aten.reshape.default, (made, shape), before=conv, like=conv)
+    return editor.call(aten.reshape.default, (result, shape), before=conv, like=conv)

@@ -48,10 +48,10 @@ def _lookup(editor: Editor, node: torch.fx.Node) -> bool:
     if node.meta["val"].numel() != shape.numel():
         return False
     places = torch.arange(shape.numel()).reshape(shape)
-    taken = aten.index.Tensor(places, tensors)
-    if not torch.equal(taken.flatten(), places.flatten()):
+    result = aten.index.Tensor(places, tensors)
+    if not torch.equal(result.flatten(), places.flatten()):
         return False
-    args = (value, [int(d) for d in taken.shape])
+    args = (value, [int(d) for d in result.shape])
     editor.replace(node, editor.call(aten.reshape.default, args, before=node, like=node))
     return True
 
@@ -66,13 +66,13 @@ def _logic(editor: Editor, node: torch.fx.Node) -> bool:
     for constant, other in (node.args, node.args[::-1]):
         if not editor.is_constant(constant) or not isinstance(other, torch.fx.Node):
             continue
-        held = editor.tensor(constant)  # type: ignore[arg-type]
-        if {held.dtype, other.meta["val"].dtype} != {torch.bool}:
+        tensor = editor.tensor(constant)  # type: ignore[arg-type]
+        if {tensor.dtype, other.meta["val"].dtype} != {torch.bool}:
             continue
-        if bool((held == neutral).all()):
+        if bool((tensor == neutral).all()):
             editor.replace(node, _spread(editor, node, other))
             return True
-        if bool((held != neutral).all()):
+        if bool((tensor != neutral).all()):
             decided = torch.full(node.meta["val"].shape, not neutral)
             editor.replace(node, editor.add_constant(f"{node.name}_decided", decided))
             return True

@@ -64,9 +64,9 @@ def _pooled(
     if len(shape) != 3:  # noqa: PLR2004 (channels, rows, columns)
         return editor.call(target, args, before=node, like=node)
     batch = editor.call(aten.reshape.default, (value, [1, *shape]), before=node, like=node)
-    made = editor.call(target, (batch, *rest), before=node, like=node)
-    shape = [int(d) for d in made.meta["val"].shape]
-    return editor.call(aten.reshape.default, (made, shape[1:]), before=node, like=node)
+    result = editor.call(target, (batch, *rest), before=node, like=node)
+    shape = [int(d) for d in result.meta["val"].shape]
+    return editor.call(aten.reshape.default, (result, shape[1:]), before=node, like=node)
 
 
 def _adaptive_max(editor: Editor, node: torch.fx.Node) -> None:
@@ -103,9 +103,9 @@ def _pooled_flat(
     flat = editor.call(
         aten.reshape.default, (value, [*shape[:-1], 1, shape[-1]]), before=node, like=node
     )
-    made = _pooled(editor, node, target, (flat, *wide))
+    result = _pooled(editor, node, target, (flat, *wide))
     shape = [int(d) for d in node.meta["val"].shape]
-    return editor.call(aten.reshape.default, (made, shape), before=node, like=node)
+    return editor.call(aten.reshape.default, (result, shape), before=node, like=node)
 
 
 def _max_pool1d(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:

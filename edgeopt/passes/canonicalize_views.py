@@ -81,17 +81,17 @@ def _split(editor: Editor, node: torch.fx.Node) -> None:
     value: Any = node.args[0]
     parts = node.meta["val"]
     at = 1 if node.target is aten.unbind.int else 2
-    given: Any = node.args[at] if len(node.args) > at else 0
-    axis = int(given) % len(_shape(value))
-    kept = node.target is not aten.unbind.int
-    sizes = [int(p.shape[axis]) if kept else 1 for p in parts]
+    dim: Any = node.args[at] if len(node.args) > at else 0
+    axis = int(dim) % len(_shape(value))
+    keeps_axis = node.target is not aten.unbind.int
+    sizes = [int(p.shape[axis]) if keeps_axis else 1 for p in parts]
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
     for user in list(node.users):
         if user.target is not operator.getitem:
             continue
         index = int(user.args[1]) % len(parts)  # type: ignore[arg-type]
         new = _sliced(editor, user, value, axis, starts[index], starts[index] + sizes[index])
-        if not kept:
+        if not keeps_axis:
             new = editor.call(aten.reshape.default, (new, _shape(user)), before=user, like=user)
         editor.replace(user, new)
 
@@ -109,8 +109,8 @@ def _stack(editor: Editor, node: torch.fx.Node) -> None:
 
 def _slice(editor: Editor, node: torch.fx.Node) -> None:
     """Writes out all five arguments of a slice, with ends inside the shape."""
-    given: list[Any] = [*node.args, *(None, 0, None, None, 1)[len(node.args) :]]
-    value, axis, start, end, step = given
+    arguments: list[Any] = [*node.args, *(None, 0, None, None, 1)[len(node.args) :]]
+    value, axis, start, end, step = arguments
     size = _shape(value)
     axis = int(axis) % len(size)
     low, high, stride = slice(start, end, step).indices(size[axis])

@@ -50,28 +50,28 @@ def decompose_attention(program: Program) -> Program:
 def _spelled(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
     query, key, value, *rest = node.args
     names = ("attn_mask", "dropout_p", "is_causal")
-    given = {**dict(zip(names, rest, strict=False)), **node.kwargs}
-    if given.get("dropout_p", 0.0):
+    arguments = {**dict(zip(names, rest, strict=False)), **node.kwargs}
+    if arguments.get("dropout_p", 0.0):
         raise ProgramError("attention with dropout", where=source_line(node) or node.name)
     width = query.meta["val"].shape[-1]  # type: ignore[union-attr]
-    factor = given.get("scale") or 1 / math.sqrt(width)
+    factor = arguments.get("scale") or 1 / math.sqrt(width)
 
     def call(target: Any, *args: Any) -> torch.fx.Node:
         return editor.call(target, args, before=node, like=node)
 
-    if given.get("enable_gqa"):
+    if arguments.get("enable_gqa"):
         key, value = (_repeated(call, query, part) for part in (key, value))
     rank = key.meta["val"].ndim  # type: ignore[union-attr]
     axes = [*range(rank - 2), rank - 1, rank - 2]
     scale = editor.add_constant(f"{node.name}_scale", torch.tensor([factor], dtype=torch.float32))
     scores = call(aten.matmul.default, query, call(aten.permute.default, key, axes))
     scores = call(aten.mul.Tensor, scores, scale)
-    mask = _mask(editor, node, given)
+    mask = _mask(editor, node, arguments)
     if mask is not None:
         scores = call(aten.add.Tensor, scores, mask)
     mixed = call(aten.matmul.default, call(aten.softmax.int, scores, -1), value)
-    seen: Any = given.get("attn_mask")
-    return _without_hidden_rows(editor, node, seen, mixed)
+    attn_mask: Any = arguments.get("attn_mask")
+    return _without_hidden_rows(editor, node, attn_mask, mixed)
 
 
 def _repeated(call: Any, query: Any, part: Any) -> torch.fx.Node:
@@ -97,9 +97,9 @@ def _mask(editor: Editor, node: torch.fx.Node, given: dict[str, Any]) -> torch.f
     if mask is None or mask.meta["val"].dtype is not torch.bool:
         return _bounded(editor, node, mask)
     if editor.is_constant(mask):
-        held = editor.tensor(mask)
+        tensor = editor.tensor(mask)
         return editor.add_constant(
-            f"{node.name}_mask", torch.zeros(held.shape).masked_fill(~held, LOWEST)
+            f"{node.name}_mask", torch.zeros(tensor.shape).masked_fill(~tensor, LOWEST)
         )
     zero = editor.add_constant(f"{node.name}_seen", torch.zeros(1))
     low = editor.add_constant(f"{node.name}_hidden", torch.full((1,), LOWEST))
@@ -113,10 +113,10 @@ def _bounded(
     if mask is None:
         return None
     if editor.is_constant(mask):
-        held = editor.tensor(mask)
-        if not bool(torch.isinf(held).any()):
+        tensor = editor.tensor(mask)
+        if not bool(torch.isinf(tensor).any()):
             return mask
-        return editor.add_constant(f"{mask.name}_bounded", held.clamp(min=LOWEST))
+        return editor.add_constant(f"{mask.name}_bounded", tensor.clamp(min=LOWEST))
     if not may_hide_rows(mask, editor.constants):
         return mask
     return editor.call(aten.clamp.default, (mask, LOWEST, None), before=node, like=node)
@@ -129,8 +129,8 @@ def _without_hidden_rows(
     if mask is None or not may_hide_rows(mask, editor.constants):
         return mixed
     if editor.is_constant(mask):
-        kept = (~hidden_rows(editor.tensor(mask))).to(torch.float32)
-        return _product(editor, node, mixed, editor.add_constant(f"{node.name}_rows", kept))
+        factor = (~hidden_rows(editor.tensor(mask))).to(torch.float32)
+        return _product(editor, node, mixed, editor.add_constant(f"{node.name}_rows", factor))
 
     def call(target: Any, *args: Any) -> torch.fx.Node:
         return editor.call(target, args, before=node, like=node)

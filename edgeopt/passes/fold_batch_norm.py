@@ -26,7 +26,7 @@ _NORM = aten._native_batch_norm_legit_no_training.default  # noqa: SLF001 (an op
 def fold_batch_norm(program: Program) -> Program:
     """Returns the program without batch norm."""
     editor = Editor(program)
-    folded = spelled = 0
+    folded = rewrites = 0
     for norm in editor.scan(_NORM):
         users = [u for u in norm.users if u.target is operator.getitem and u.args[1] == 0]
         if not users or not all(editor.is_constant(a) for a in norm.args[3:5]):
@@ -39,12 +39,12 @@ def fold_batch_norm(program: Program) -> Program:
             folded += 1
         else:
             new = _spelled(editor, norm, scale, shift)
-            spelled += 1
+            rewrites += 1
         for user in users:
             editor.replace(user, new)
-    if not folded + spelled:
+    if not folded + rewrites:
         return program
-    return editor.finish(Step("fold_batch_norm", {}, {"folded": folded, "spelled_out": spelled}))
+    return editor.finish(Step("fold_batch_norm", {}, {"folded": folded, "spelled_out": rewrites}))
 
 
 def _is_foldable(editor: Editor, source: torch.fx.Node) -> bool:
@@ -71,24 +71,24 @@ def _affine(editor: Editor, norm: torch.fx.Node) -> tuple[torch.Tensor, torch.Te
 
 def _owns(editor: Editor, anchor: torch.fx.Node) -> bool:
     _, weight, bias = ops.anchor_parts(anchor)
-    held = [n for n in (weight, bias) if n is not None]
-    return all(editor.is_constant(n) and len(n.users) == 1 for n in held)
+    operands = [n for n in (weight, bias) if n is not None]
+    return all(editor.is_constant(n) and len(n.users) == 1 for n in operands)
 
 
 def _fold(editor: Editor, anchor: torch.fx.Node, scale: torch.Tensor, shift: torch.Tensor) -> None:
     _, weight, bias = ops.anchor_parts(anchor)
-    kept = editor.tensor(weight)
-    spread = [1] * kept.ndim
+    tensor = editor.tensor(weight)
+    spread = [1] * tensor.ndim
     if ops.is_transposed(anchor):
         groups = int(anchor.args[6]) if len(anchor.args) > 6 else 1  # type: ignore[arg-type]  # noqa: PLR2004
-        per_group = scale.reshape(groups, -1).repeat_interleave(kept.shape[0] // groups, dim=0)
+        per_group = scale.reshape(groups, -1).repeat_interleave(tensor.shape[0] // groups, dim=0)
         factor = per_group[:, :, None, None]
     else:
         spread[0] = -1
         factor = scale.reshape(spread)
-    editor.set_tensor(weight, (kept.double() * factor).to(kept.dtype))
+    editor.set_tensor(weight, (tensor.double() * factor).to(tensor.dtype))
     old = editor.tensor(bias).double() if bias is not None else torch.zeros_like(scale)
-    new = (old * scale + shift).to(kept.dtype)
+    new = (old * scale + shift).to(tensor.dtype)
     if bias is not None:
         editor.set_tensor(bias, new)
         return

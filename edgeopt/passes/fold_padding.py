@@ -24,17 +24,17 @@ aten = torch.ops.aten
 def fold_padding(program: Program) -> Program:
     """Returns the program with symmetric zero pads inside their convolutions."""
     editor = Editor(program)
-    spelled = folded = 0
+    rewrites = folded = 0
     for pad in editor.scan(aten.pad.default):
-        spelled += _canonicalize(editor, pad)
+        rewrites += _canonicalize(editor, pad)
     for pad in editor.scan(aten.constant_pad_nd.default):
         user = next(iter(pad.users)) if len(pad.users) == 1 else None
         if user is not None and _fold(editor, pad, user):
             editor.erase(pad)
             folded += 1
-    if not spelled + folded:
+    if not rewrites + folded:
         return program
-    return editor.finish(Step("fold_padding", {}, {"folded": folded, "spelled_out": spelled}))
+    return editor.finish(Step("fold_padding", {}, {"folded": folded, "spelled_out": rewrites}))
 
 
 def _canonicalize(editor: Editor, pad: torch.fx.Node) -> bool:
@@ -57,7 +57,7 @@ def _fold(editor: Editor, pad: torch.fx.Node, conv: torch.fx.Node) -> bool:
     pairs = [(sizes[2 * i], sizes[2 * i + 1]) for i in range(rank)][::-1]
     if any(low != high or low < 0 for low, high in pairs):
         return False
-    kept: Any = conv.args[4]
-    total = [p + low for p, (low, _) in zip(kept, pairs, strict=True)]
+    padding: Any = conv.args[4]
+    total = [p + low for p, (low, _) in zip(padding, pairs, strict=True)]
     editor.update(conv, (pad.args[0], *conv.args[1:4], total, *conv.args[5:]))
     return True

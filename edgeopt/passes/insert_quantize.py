@@ -93,14 +93,14 @@ def _store_integers(
     if spec.axis is None:
         grid = _grid(spec, unsigned=unsigned)
         shifted = (integers.to(torch.int32) + grid[1] - int(spec.zero_point[0])).to(grid[4])
-        held = editor.add_constant(f"{node.name}_integers", shifted)
-        target, args = ops.dequantize_per_tensor.default, (held, *grid)
+        constant = editor.add_constant(f"{node.name}_integers", shifted)
+        target, args = ops.dequantize_per_tensor.default, (constant, *grid)
     else:
-        held = editor.add_constant(f"{node.name}_integers", integers)
+        constant = editor.add_constant(f"{node.name}_integers", integers)
         scale = editor.add_constant(f"{node.name}_scale", spec.scale)
         zero = editor.add_constant(f"{node.name}_zero", spec.zero_point)
         ends = (spec.q_min, spec.q_max, getattr(torch, spec.dtype))
-        target, args = ops.dequantize_per_channel.default, (held, scale, zero, spec.axis, *ends)
+        target, args = ops.dequantize_per_channel.default, (constant, scale, zero, spec.axis, *ends)
     node.replace_all_uses_with(editor.call(target, args, before=before, like=like))
 
 

@@ -29,8 +29,8 @@ def own_biases(program: Program) -> Program:
         if bias is not None and len(bias.users) == 1:
             continue
         channels = node.meta["val"].shape[ops.result_channel_axis(node)]
-        kept = editor.tensor(weight).dtype
-        value = torch.zeros(channels, dtype=kept) if bias is None else editor.tensor(bias).clone()
+        dtype = editor.tensor(weight).dtype
+        value = torch.zeros(channels, dtype=dtype) if bias is None else editor.tensor(bias).clone()
         new = editor.add_constant(f"{node.name}_bias", value)
         editor.update(node, (*node.args[:2], new, *node.args[3:]), kwargs={})
         added += bias is None

@@ -68,8 +68,8 @@ def _pads_nothing(node: torch.fx.Node) -> bool:
 
 def _is_neutral(node: torch.fx.Node) -> bool:
     number = node.args[1]
-    known = isinstance(number, (int, float)) and number == traits_of(node).neutral
-    return known and _keeps_dtype(node)
+    neutral = isinstance(number, (int, float)) and number == traits_of(node).neutral
+    return neutral and _keeps_dtype(node)
 
 
 _CONDITIONS: dict[str, Callable[[torch.fx.Node], bool]] = {

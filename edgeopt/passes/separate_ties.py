@@ -70,19 +70,19 @@ def odd_fraction(
     Returns:
         float64 of shape (n,); the number itself where there is no such fraction.
     """
-    found = value.clone()
-    left = torch.arange(len(value))
+    result = value.clone()
+    indices = torch.arange(len(value))
     for first in range(1, largest + 1, CHUNK):
         d = torch.arange(first, min(first + CHUNK, largest + 1), 2, dtype=torch.float64)
-        fraction = torch.round(value[left, None] * d).clamp_min(1) / d
-        near = (fraction / value[left, None] - 1).abs() <= tolerance
+        fraction = torch.round(value[indices, None] * d).clamp_min(1) / d
+        near = (fraction / value[indices, None] - 1).abs() <= tolerance
         at = near.to(torch.uint8).argmax(dim=1, keepdim=True)
         hit = near.any(dim=1)
-        found[left[hit]] = fraction.gather(1, at)[hit, 0]
-        left = left[~hit]
-        if not len(left):
+        result[indices[hit]] = fraction.gather(1, at)[hit, 0]
+        indices = indices[~hit]
+        if not len(indices):
             break
-    return found
+    return result
 
 
 class _Work:
@@ -184,11 +184,11 @@ class _Work:
 
 def _odd(value: float, largest: int) -> float:
     """Returns an odd fraction near ``value``; just below 1 only 1 itself is left, and it is further."""
-    held = torch.tensor([value], dtype=torch.float64)
+    tensor = torch.tensor([value], dtype=torch.float64)
     for tolerance in (TOLERANCE, 2 * TOLERANCE, WIDEST * TOLERANCE):
-        found = float(odd_fraction(held, largest, tolerance)[0])
-        if found != value:
-            return found
+        fraction = float(odd_fraction(tensor, largest, tolerance)[0])
+        if fraction != value:
+            return fraction
     return value
 
 
@@ -200,16 +200,16 @@ def _averaged(node: torch.fx.Node) -> int:
 
 def grid_groups(program: Program) -> dict[str, str]:
     """Returns for each value on a per-tensor grid the name that stands for all of its grid."""
-    found: dict[str, str] = {}
+    groups: dict[str, str] = {}
     for node in program.graph.nodes:
         spec = program.quant.get(node.name)
         if spec is None or not spec.is_activation:
             continue
-        found[node.name] = node.name
+        groups[node.name] = node.name
         if traits_of(node).shares_parameters:
             for value in ops.activation_inputs(node):
-                _join(found, node.name, value.name)
-    return found
+                _join(groups, node.name, value.name)
+    return groups
 
 
 def _join(found: dict[str, str], name: str, other: str) -> None:

@@ -86,8 +86,8 @@ class Chooser:
             assert target is not None  # noqa: S101 (checked where options are read)
             return roofline_ms(costs, target)
         saved = sum(self.costs[n].weights - c.weights for n, c in costs.items())
-        left = self.parameters - saved
-        return left * 4 if kind == "size_bytes" else left
+        remainder = self.parameters - saved
+        return remainder * 4 if kind == "size_bytes" else remainder
 
     def _after(self, gone: list[list[int]]) -> dict[str, LayerCost]:
         lost: dict[tuple[str, str], float] = {}
@@ -126,11 +126,11 @@ class Chooser:
         import torch  # noqa: PLC0415
 
         total = sum(self._first(i) for i in range(len(self.sites)))
-        held = torch.cat(self.scores)
-        count = len(held) - round(total * (1 - ratio))
+        scores = torch.cat(self.scores)
+        count = len(scores) - round(total * (1 - ratio))
         if count <= 0:
             return [[] for _ in self.sites]
-        edge = float(held.sort().values[min(count, len(held)) - 1])
+        edge = float(scores.sort().values[min(count, len(scores)) - 1])
         return [
             self._lowest(i, self._first(i) - int((self.scores[i] > edge).sum()))
             for i in range(len(self.sites))

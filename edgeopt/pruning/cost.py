@@ -50,11 +50,11 @@ def layer_costs(model: torch.nn.Module, call: Call) -> dict[str, LayerCost]:
     def hook(name: str) -> Any:
         def count(layer: Any, inputs: Any, output: Any) -> None:
             size = float(layer.weight.numel())
-            out, taken = output.numel(), inputs[0].numel()
+            out, input_size = output.numel(), inputs[0].numel()
             share = size / _outs(layer)
-            macs = taken * size / _ins(layer) if _transposed(layer) else out * share
+            macs = input_size * size / _ins(layer) if _transposed(layer) else out * share
             before = costs.get(name, LayerCost(0, size, size))
-            costs[name] = LayerCost(before.macs + macs, size, before.traffic + out + taken)
+            costs[name] = LayerCost(before.macs + macs, size, before.traffic + out + input_size)
 
         return count
 

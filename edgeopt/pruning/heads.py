@@ -44,8 +44,8 @@ class Attention:
 
 def find_attentions(model: nn.Module) -> list[Attention]:
     """Returns every attention whose query, key and value have the same number of heads."""
-    found = (_read(name, module) for name, module in model.named_modules())
-    return [one for one in found if one is not None]
+    candidates = (_read(name, module) for name, module in model.named_modules())
+    return [one for one in candidates if one is not None]
 
 
 def _read(name: str, module: nn.Module) -> Attention | None:
@@ -74,12 +74,12 @@ def remove_heads(attention: Attention, output: nn.Linear, gone: list[int]) -> No
     for part in attention.projections:
         tp.prune_linear_out_channels(part, rows)
     tp.prune_linear_in_channels(output, rows)
-    kept = [h for h in range(heads) if h not in set(gone)]
-    _cut_tables(attention.module, heads, kept)
-    setattr(attention.module, attention.count, len(kept))
+    survivors = [h for h in range(heads) if h not in set(gone)]
+    _cut_tables(attention.module, heads, survivors)
+    setattr(attention.module, attention.count, len(survivors))
     for width in _WIDTHS:
         if getattr(attention.module, width, None) == heads * size:
-            setattr(attention.module, width, len(kept) * size)
+            setattr(attention.module, width, len(survivors) * size)
 
 
 def _cut_tables(module: nn.Module, heads: int, kept: list[int]) -> None:

@@ -113,18 +113,18 @@ class _Run:
             self.before.named_parameters(), self.model.named_parameters(), strict=True
         ):
             new.requires_grad_(old.requires_grad)
-        left = {site.name: len(site.units) for site in self._sites()}
-        report = self._report(costs, left)
+        unit_counts = {site.name: len(site.units) for site in self._sites()}
+        report = self._report(costs, unit_counts)
         record_step(self.model, report.as_step())
         return Pruned(self.model, report, changes(self.before, self.model))
 
     def _begun(self, rounds: Rounds | None) -> int:
         """Returns how many steps an earlier run has done; goes on with its module."""
-        held = None if rounds is None else rounds.start()
-        if held is None:
+        checkpoint = None if rounds is None else rounds.start()
+        if checkpoint is None:
             return 0
         self._begin(self._sites())
-        done, self.model = held
+        done, self.model = checkpoint
         return done
 
     def _sites(self) -> list[Site]:
@@ -174,8 +174,8 @@ class _Run:
             free = [s for s in sites if not self.held[s.name]]
             self.held.update(too_sensitive(self.model, free, self.data, limit))
         if all(self.held.values()):
-            said = "; ".join(f"{n}: {r}" for n, r in list(self.held.items())[:5])
-            raise InputError("no layer can be pruned", where="prune", hint=said or None)
+            reasons = "; ".join(f"{n}: {r}" for n, r in list(self.held.items())[:5])
+            raise InputError("no layer can be pruned", where="prune", hint=reasons or None)
 
     def _kept(self, site: Site) -> str:
         for name in self.options.keep:
@@ -184,11 +184,11 @@ class _Run:
         return ""
 
     def _check_names(self, sites: list[Site]) -> None:
-        known = dict(self.model.named_modules())
+        modules = dict(self.model.named_modules())
         layers = self.options.ratio if isinstance(self.options.ratio, dict) else {}
         for name in (*self.options.keep, *layers):
-            if name not in known:
-                hint = did_you_mean(name, list(known))
+            if name not in modules:
+                hint = did_you_mean(name, list(modules))
                 raise InputError(f'the model has no layer "{name}"', where="prune", hint=hint)
         self.shares = {}
         for name, share in layers.items():

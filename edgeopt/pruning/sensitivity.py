@@ -32,14 +32,14 @@ def too_sensitive(
 
     calls = list(data.required().head(_CALLS).calls())
     scores = score_sites(model, sites, data, "activation")
-    found = {}
+    reasons = {}
     with torch.no_grad():
         plain = [_flat(model(*args, **kwargs)) for args, kwargs in calls]
         for site, score in zip(sites, scores, strict=True):
             moved = _moved(model, site, score, calls, plain)
             if moved > limit:
-                found[site.name] = f"sensitive: a quarter muted moves the output by {moved:.0%}"
-    return found
+                reasons[site.name] = f"sensitive: a quarter muted moves the output by {moved:.0%}"
+    return reasons
 
 
 def _moved(

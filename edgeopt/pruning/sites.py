@@ -162,9 +162,9 @@ def _site(graph: Any, group: Any, attentions: list[Attention]) -> Site:
 
 def _first_name(members: list[Member], names: dict[Any, str]) -> str:
     """The first layer, in the model's own order, whose outputs they are."""
-    found = {m.name for m in members if m.role == "out"}
-    heavy = {m.name for m in members if _side_count(m.layer)} & found
-    return next(name for name in names.values() if name in (heavy or found))
+    producers = {m.name for m in members if m.role == "out"}
+    heavy = {m.name for m in members if _side_count(m.layer)} & producers
+    return next(name for name in names.values() if name in (heavy or producers))
 
 
 def _side_count(layer: Any) -> int:

@@ -38,8 +38,8 @@ def sparsify(model: torch.nn.Module, **options: Any) -> torch.nn.Module:
     """
     from torch import nn  # noqa: PLC0415
 
-    asked = SparsityOptions(**options)
-    ratio, keep = asked.ratio, asked.keep
+    config = SparsityOptions(**options)
+    ratio, keep = config.ratio, config.keep
     copied, layers = copy.deepcopy(model), 0
     for name, layer in copied.named_modules():
         if not isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd)) or _held(name, keep):  # noqa: SLF001
@@ -48,7 +48,7 @@ def sparsify(model: torch.nn.Module, **options: Any) -> torch.nn.Module:
         if mask is not None:
             layer.weight.data.mul_(mask)
             layers += 1
-    settings = {"pattern": asked.pattern} | ({} if ratio is None else {"ratio": ratio})
+    settings = {"pattern": config.pattern} | ({} if ratio is None else {"ratio": ratio})
     record_step(copied, Step("sparsify", settings, {"layers": layers}))
     return copied
 
@@ -83,15 +83,15 @@ def record_sparsity(program: Program, *, least: float = 0.25) -> Program:
         program: The program.
         least: Weights with a smaller share of zeros are not listed.
     """
-    found: dict[str, Any] = {}
+    table: dict[str, Any] = {}
     for name, tensor in program.constants.items():
         if tensor.dim() < 2 or not tensor.numel():  # noqa: PLR2004 (weights are matrices or more)
             continue
         density = float((tensor != 0).sum()) / tensor.numel()
         if 1 - density >= least:
-            found[name] = Sparsity("2:4" if _is_two_of_four(tensor) else "unstructured", density)
-    step = program.with_step("record_sparsity", {"least": least}, {"weights": len(found)})
-    return replace(step, sparsity={**program.sparsity, **found})
+            table[name] = Sparsity("2:4" if _is_two_of_four(tensor) else "unstructured", density)
+    step = program.with_step("record_sparsity", {"least": least}, {"weights": len(table)})
+    return replace(step, sparsity={**program.sparsity, **table})
 
 
 def _is_two_of_four(tensor: torch.Tensor) -> bool:

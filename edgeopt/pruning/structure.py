@@ -38,12 +38,12 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def changes(before: torch.nn.Module, after: torch.nn.Module) -> dict[str, dict[str, list[Any]]]:
     """Returns module name to its integer attributes that differ, as ``[before, after]``."""
     old = dict(before.named_modules())
-    found = {
+    differences = {
         name: _attributes(old[name], module)
         for name, module in after.named_modules()
         if name in old
     }
-    return {name: attributes for name, attributes in found.items() if attributes}
+    return {name: attributes for name, attributes in differences.items() if attributes}
 
 
 def _attributes(old: torch.nn.Module, new: torch.nn.Module) -> dict[str, list[Any]]:
@@ -103,10 +103,10 @@ def save_module(
 
 
 def _tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    found: dict[str, torch.Tensor] = {}
-    found.update(model.named_parameters(remove_duplicate=False))
-    found.update(model.named_buffers(remove_duplicate=False))
-    return found
+    tensors: dict[str, torch.Tensor] = {}
+    tensors.update(model.named_parameters(remove_duplicate=False))
+    tensors.update(model.named_buffers(remove_duplicate=False))
+    return tensors
 
 
 def _unique(model: torch.nn.Module) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -172,9 +172,9 @@ def _fit(model: torch.nn.Module, record: _File, weights: dict[str, torch.Tensor]
         if name not in modules:
             raise InputError("the model has no such module", where=name, hint=hint)
         for key, pair in attributes.items():
-            held = _plain(vars(modules[name]).get(key))
-            if held != pair[0] or type(pair[0]) is not type(pair[1]):
-                what = f"{key} is {held}, it was {pair[0]} when pruned"
+            value = _plain(vars(modules[name]).get(key))
+            if value != pair[0] or type(pair[0]) is not type(pair[1]):
+                what = f"{key} is {value}, it was {pair[0]} when pruned"
                 raise InputError(what, where=name, hint=hint)
     have, need = set(_tensors(model)), {*weights, *record.aliases}
     for name in sorted(have ^ need):
@@ -190,13 +190,13 @@ def _fit(model: torch.nn.Module, record: _File, weights: dict[str, torch.Tensor]
 def _fill(model: torch.nn.Module, record: _File, weights: dict[str, torch.Tensor]) -> None:
     from torch import nn  # noqa: PLC0415
 
-    made: dict[str, torch.Tensor] = {}
+    tensors: dict[str, torch.Tensor] = {}
     for name, old in _tensors(model).items():
         key = record.aliases.get(name, name)
-        if key not in made:
+        if key not in tensors:
             grad = old.requires_grad
             is_parameter = isinstance(old, nn.Parameter)
-            made[key] = nn.Parameter(weights[key], grad) if is_parameter else weights[key]
+            tensors[key] = nn.Parameter(weights[key], grad) if is_parameter else weights[key]
         owner, _, leaf = name.rpartition(".")
         module = model.get_submodule(owner)
-        (module._parameters if leaf in module._parameters else module._buffers)[leaf] = made[key]  # type: ignore[assignment]  # noqa: SLF001
+        (module._parameters if leaf in module._parameters else module._buffers)[leaf] = tensors[key]  # type: ignore[assignment]  # noqa: SLF001

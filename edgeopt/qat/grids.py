@@ -52,22 +52,22 @@ class Grids(nn.Module):
         for name, group in self.group.items():
             if group not in members or self.specs[name].method == "fixed":
                 members[group] = self.specs[name]
-        held = [members[g] for g in self.keys]
+        specs = [members[g] for g in self.keys]
         trained = [
             s.method != "fixed"
             and (ranges == "learned" or (s.axis is not None and ranges != "fixed"))
-            for s in held
+            for s in specs
         ]
         self.stretch = nn.ParameterList(
             nn.Parameter(torch.zeros_like(s.scale), requires_grad=t)
-            for s, t in zip(held, trained, strict=True)
+            for s, t in zip(specs, trained, strict=True)
         )
         self.moving = {
             g
             for g, s in members.items()
             if ranges == "moving" and s.method != "fixed" and s.axis is None
         }
-        for index, spec in enumerate(held):
+        for index, spec in enumerate(specs):
             self.register_buffer(f"base_{index}", spec.scale.clone())
             self.register_buffer(f"zero_{index}", spec.zero_point.clone())
             ends = [spec.low, spec.high] if spec.axis is None else [0.0, 0.0]
@@ -82,8 +82,8 @@ class Grids(nn.Module):
 
     def zero(self, name: str) -> torch.Tensor:
         """Returns the zero point of a value's grid."""
-        held: torch.Tensor = getattr(self, f"zero_{self._at(name)}")
-        return held
+        zero_point: torch.Tensor = getattr(self, f"zero_{self._at(name)}")
+        return zero_point
 
     def round(self, name: str, x: torch.Tensor) -> torch.Tensor:
         """Returns ``x`` on the grid of ``name``, float32."""
@@ -98,15 +98,15 @@ class Grids(nn.Module):
 
     def table(self) -> dict[str, QuantSpec]:
         """Returns value name to its grid as it is now."""
-        made: dict[str, QuantSpec] = {}
+        grids: dict[str, QuantSpec] = {}
         for name, spec in self.specs.items():
             scale, zero = self.scale(name).detach().clone(), self.zero(name).clone()
             same = torch.equal(scale, spec.scale) and torch.equal(zero, spec.zero_point)
             method = spec.method if same else f"trained-{self.ranges}"
-            made[name] = QuantSpec(
+            grids[name] = QuantSpec(
                 spec.storage, scale.cpu(), zero.cpu(), spec.axis, spec.bits, method
             )
-        return made
+        return grids
 
     def freeze(self, table: Mapping[str, QuantSpec]) -> None:
         """Sets all grids to those of ``table``, for good."""
@@ -119,12 +119,12 @@ class Grids(nn.Module):
 
     def observe(self, seen: Mapping[str, tuple[torch.Tensor, torch.Tensor]]) -> None:
         """Moves the ranges towards the extremes of a batch: value name to least and largest."""
-        found: dict[str, tuple[float, float]] = {}
+        bounds: dict[str, tuple[float, float]] = {}
         for name, (low, high) in seen.items():
             group = self.group[name]
-            was = found.get(group, (0.0, 0.0))
-            found[group] = (min(was[0], float(low.min())), max(was[1], float(high.max())))
-        for group, extremes in found.items():
+            was = bounds.get(group, (0.0, 0.0))
+            bounds[group] = (min(was[0], float(low.min())), max(was[1], float(high.max())))
+        for group, extremes in bounds.items():
             at = self.keys[group]
             ends: torch.Tensor = getattr(self, f"ends_{at}")
             ends.lerp_(torch.tensor(extremes, device=ends.device), MOMENTUM)

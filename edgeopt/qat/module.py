@@ -97,8 +97,8 @@ class QuantizedModule(nn.Module):
         editor.quant.update(self.grids.table())
         with torch.no_grad():
             for name in self.trained:
-                held = self.weights[f"c:{name}"].detach().cpu()
-                editor.set_tensor(editor.node(name), held.clone())
+                tensor = self.weights[f"c:{name}"].detach().cpu()
+                editor.set_tensor(editor.node(name), tensor.clone())
             for name in [n for n in self.grids.specs if n in self.program.constants]:
                 node = editor.node(name)
                 editor.set_tensor(node, editor.quant[name].fake(editor.tensor(node)))
@@ -108,8 +108,8 @@ class QuantizedModule(nn.Module):
                     spec = bias_spec(editor.quant[x.name], editor.quant[weight.name])
                     editor.quant[bias.name] = spec
                     editor.set_tensor(bias, _on_int32(editor.tensor(bias), spec.scale.double()))
-        made = editor.finish(step)
-        return made if bool(self.grids.frozen) else separate_ties(made)
+        program = editor.finish(step)
+        return program if bool(self.grids.frozen) else separate_ties(program)
 
     def freeze(self) -> None:
         """Sets the grids to what a program of now would have, for good; weights keep their integers."""
@@ -124,26 +124,26 @@ class QuantizedModule(nn.Module):
         self.grids.freeze(table)
 
     def _spread(self, name: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> torch.Tensor:
-        held = self.weights[f"c:{name}"]
-        ratio: torch.Tensor = (new[name].scale / old[name].scale).to(held.device)
-        shape = [1] * held.ndim
+        weight = self.weights[f"c:{name}"]
+        ratio: torch.Tensor = (new[name].scale / old[name].scale).to(weight.device)
+        shape = [1] * weight.ndim
         if new[name].axis is not None:
             shape[new[name].axis] = -1
         return ratio.reshape(shape)
 
     def _run_watched(self, inputs: Sequence[torch.Tensor], *, batched: bool) -> list[torch.Tensor]:
         run = torch.vmap(self._run) if batched else self._run
-        outputs, seen = run(list(inputs))
-        if self.training and seen:
-            self.grids.observe({k: (a.detach(), b.detach()) for k, (a, b) in seen.items()})
-        held: list[torch.Tensor] = outputs
-        return held
+        outputs, extremes = run(list(inputs))
+        if self.training and extremes:
+            self.grids.observe({k: (a.detach(), b.detach()) for k, (a, b) in extremes.items()})
+        results: list[torch.Tensor] = outputs
+        return results
 
     def _run(self, inputs: list[torch.Tensor]) -> tuple[list[torch.Tensor], Seen]:
         """Returns the outputs for one batch of the program's own size, and what was seen."""
-        given = dict(zip(self.program.input_names, inputs, strict=True))
+        arguments = dict(zip(self.program.input_names, inputs, strict=True))
         env: dict[torch.fx.Node, Any] = {}
-        seen: Seen = {}
+        extremes: Seen = {}
         returned: Any = ()
         for node in self.program.graph.nodes:
             if node.op == "output":
@@ -151,13 +151,13 @@ class QuantizedModule(nn.Module):
             elif node.name in self.program.constants:
                 env[node] = self._constant(node.name)
             else:
-                value = given[node.name] if node.op == "placeholder" else self._call(node, env)
-                env[node] = self._rounded(node, value, seen)
-        return [v for v in returned if isinstance(v, torch.Tensor)], seen
+                value = arguments[node.name] if node.op == "placeholder" else self._call(node, env)
+                env[node] = self._rounded(node, value, extremes)
+        return [v for v in returned if isinstance(v, torch.Tensor)], extremes
 
     def _constant(self, name: str) -> torch.Tensor:
-        held = self.weights[f"c:{name}"] if name in self.trained else self._fixed[name]
-        return self.grids.round(name, held) if name in self.grids.specs else held
+        tensor = self.weights[f"c:{name}"] if name in self.trained else self._fixed[name]
+        return self.grids.round(name, tensor) if name in self.grids.specs else tensor
 
     def _rounded(self, node: torch.fx.Node, value: Any, seen: Seen) -> Any:
         if node.name in self.grids.specs:
@@ -223,14 +223,14 @@ def _single(outputs: Sequence[torch.Tensor]) -> Any:
 
 def _trained(program: Program) -> frozenset[str]:
     """Returns the constants that are trained: of weighted operators, norms and embeddings."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in program.graph.nodes:
         used = [node.args[i] for i in traits_of(node).trained_operands if i < len(node.args)]
-        found.update(
+        names.update(
             n.name
             for n in used
             if isinstance(n, torch.fx.Node)
             and n.name in program.constants
             and program.constants[n.name].dtype is torch.float32
         )
-    return frozenset(found)
+    return frozenset(names)

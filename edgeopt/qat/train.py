@@ -77,8 +77,8 @@ def train_program(
         restore_random_state(*before)
     step = _step(options, training, history)
     if history.start_score is not None and history.best_epoch is None:
-        kept = {**step.effect, "kept": "the Program as it was: no epoch scored higher"}
-        return start.with_step(step.name, step.settings, kept)
+        effect = {**step.effect, "kept": "the Program as it was: no epoch scored higher"}
+        return start.with_step(step.name, step.settings, effect)
     module.freeze()
     return module.to_program(step)
 
@@ -139,9 +139,9 @@ def _structured(program: Program, output: Any) -> Any:
 
 def _as_deployed(module: QuantizedModule) -> _AsModel:
     """Returns a copy that computes what a program made now would."""
-    held = copy.deepcopy(module)
-    held.freeze()
-    return _AsModel(held)
+    clone = copy.deepcopy(module)
+    clone.freeze()
+    return _AsModel(clone)
 
 
 def _identity(start: Program, options: QatOptions, training: TrainingOptions) -> dict[str, Any]:

@@ -76,8 +76,8 @@ class _Finder:
         for node in self.nodes:
             if node.name not in self.program.constants:
                 self._visit(node)
-        found = self._collect()
-        return [s for s in found if s.makers and s.readers and s.channels > 1]
+        candidates = self._collect()
+        return [s for s in candidates if s.makers and s.readers and s.channels > 1]
 
     def _find(self, name: str) -> str:
         self.parent.setdefault(name, name)
@@ -101,8 +101,8 @@ class _Finder:
         return (n for n in node.all_input_nodes if n.name not in self.program.constants)
 
     def _owns(self, nodes: Any) -> bool:
-        held = [n for n in nodes if n is not None]
-        return all(n.name in self.program.constants and len(n.users) == 1 for n in held)
+        operands = [n for n in nodes if n is not None]
+        return all(n.name in self.program.constants and len(n.users) == 1 for n in operands)
 
     def _makes(self, node: torch.fx.Node) -> bool:
         """Whether channels of the output can be scaled through the node's own constants."""
@@ -131,13 +131,13 @@ class _Finder:
 
     def _collect(self) -> list[ChannelSpace]:
         fixed = {self._find(name) for name in self.fixed}
-        found: dict[str, ChannelSpace] = {}
+        spaces: dict[str, ChannelSpace] = {}
         for node in self.nodes:
             root = self._find(node.name)
             if node.name in self.program.constants or root in fixed:
                 continue
             shape = node.meta["val"].shape
-            space = found.setdefault(
+            space = spaces.setdefault(
                 root, ChannelSpace(int(shape[-1 if self.last else 1]), self.last)
             )
             space.values.append(node.name)
@@ -145,10 +145,10 @@ class _Finder:
                 space.makers.append(node.name)
                 space.smoothing |= node.target is aten.layer_norm.default
         for node in self.nodes:
-            space_read = found.get(self._find(node.args[0].name)) if _is_anchor(node) else None
+            space_read = spaces.get(self._find(node.args[0].name)) if _is_anchor(node) else None
             if space_read is not None:
                 space_read.readers.append(node.name)
-        return list(found.values())
+        return list(spaces.values())
 
 
 def _is_anchor(node: torch.fx.Node) -> bool:

@@ -131,12 +131,12 @@ def _reader(
 ) -> _Reader:
     node = editor.peek(name)
     value, weight, _ = ops.anchor_parts(node)
-    kept = editor.tensor(weight)
-    taps = kept.reshape(*kept.shape[:2], -1)
+    tensor = editor.tensor(weight)
+    taps = tensor.reshape(*tensor.shape[:2], -1)
     signal = float(statistics[name].variance.sum()) if name in statistics else 1.0
-    held = statistics.get(value.name)
-    fits = held is not None and held.square.numel() == space.channels
-    moment = held.square if held is not None and fits else torch.ones(space.channels)
+    stats = statistics.get(value.name)
+    fits = stats is not None and stats.square.numel() == space.channels
+    moment = stats.square if stats is not None and fits else torch.ones(space.channels)
     depthwise = is_depthwise(node)
     return _Reader(
         power=(taps**2).sum(dim=(1, 2) if depthwise else (0, 2)),
@@ -150,16 +150,16 @@ def _apply(editor: Editor, space: ChannelSpace, factors: torch.Tensor) -> None:
     for name in space.makers:
         node = editor.peek(name)
         norm = node.target is aten.layer_norm.default
-        for held in node.args[2:4] if norm else node.args[1:3]:
-            if held is not None:
-                kept = editor.tensor(held)  # type: ignore[arg-type]
-                editor.set_tensor(held, kept * _along(factors, kept.ndim, 0))  # type: ignore[arg-type]
+        for operand in node.args[2:4] if norm else node.args[1:3]:
+            if operand is not None:
+                tensor = editor.tensor(operand)  # type: ignore[arg-type]
+                editor.set_tensor(operand, tensor * _along(factors, tensor.ndim, 0))  # type: ignore[arg-type]
     for name in space.readers:
         node = editor.peek(name)
         _, weight, _ = ops.anchor_parts(node)
-        kept = editor.tensor(weight)
+        tensor = editor.tensor(weight)
         axis = 0 if is_depthwise(node) else 1
-        editor.set_tensor(weight, kept / _along(factors, kept.ndim, axis))
+        editor.set_tensor(weight, tensor / _along(factors, tensor.ndim, axis))
 
 
 def _along(factors: torch.Tensor, rank: int, axis: int) -> torch.Tensor:

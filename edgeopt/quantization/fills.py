@@ -38,14 +38,14 @@ def fill_value(node: torch.fx.Node) -> float | None:
 
 def readers_of_marks(program: Program) -> tuple[str, ...]:
     """Returns the names of operators that read a constant with a mark in it: no grid holds that."""
-    found: list[str] = []
+    names: list[str] = []
     for node in program.graph.nodes:
         if node.op != "call_function":
             continue
-        held = [program.constants.get(v.name) for v in ops.activation_inputs(node)]
-        if any(t is not None and bool((t.abs() >= NOTHING).any()) for t in held):
-            found.append(node.name)
-    return tuple(found)
+        constants = [program.constants.get(v.name) for v in ops.activation_inputs(node)]
+        if any(t is not None and bool((t.abs() >= NOTHING).any()) for t in constants):
+            names.append(node.name)
+    return tuple(names)
 
 
 def reads_nothing_as_least(pad: torch.fx.Node) -> bool:

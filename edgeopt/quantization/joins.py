@@ -77,10 +77,10 @@ def join_parts(
         samples: Calibration data, each a list of tensors in the order of the signature.
         keep_float: Names of nodes that stay in float whatever is decided here.
     """
-    kept = tuple(keep_float)
+    float_names = tuple(keep_float)
     if not any(_is_join(n) for n in program.graph.nodes):
-        return Joined(program, kept)
-    decision = _Decision(program, samples, kept)
+        return Joined(program, float_names)
+    decision = _Decision(program, samples, float_names)
     while decision.cut_worst():
         pass
     return decision.written()
@@ -120,14 +120,14 @@ class _Decision:
 
     def _watched(self) -> set[str]:
         """Returns the values of all groups with a join, and the anchors that read them."""
-        found: set[str] = set()
+        names: set[str] = set()
         for members in self._groups.values():
             if not any(_is_join(self.program.node(m)) for m in members):
                 continue
-            found.update(members)
+            names.update(members)
             readers = {u for m in members for u in self.program.node(m).users}
-            found.update(r.name for r in readers if ops.is_weighted(r))
-        return found
+            names.update(r.name for r in readers if ops.is_weighted(r))
+        return names
 
     # -- deciding -----------------------------------------------------------------------------
 
@@ -135,8 +135,8 @@ class _Decision:
         """Takes one join out of the integers, that which costs a part the most; False for none."""
         worst: tuple[float, str, str] | None = None
         for members in self._groups.values():
-            for found in self._harms(members):
-                worst = found if worst is None else max(worst, found)
+            for harm in self._harms(members):
+                worst = harm if worst is None else max(worst, harm)
         if worst is None:
             return False
         _, join, reason = worst
@@ -176,16 +176,16 @@ class _Decision:
         if not len(ratios):
             return ""
         below = _moved_to(self.program.node(part.name), members)
-        told = (
+        text = (
             f"{part.name} of {part.low:.3g} to {part.high:.3g} would lie on a grid of "
             f"{shared.low:.3g} to {shared.high:.3g}"
         )
         if not self._outputs.isdisjoint(n.name for n in below) and float(ratios.min()) < OUTPUT_DB:
-            return f"{told}: {float(ratios.min()):.1f} dB in a channel of an output"
+            return f"{text}: {float(ratios.min()):.1f} dB in a channel of an output"
         readers = {u for n in below for u in n.users if u.op != "output" and u not in below}
         inner = min((self._inner_db(u, ratios, step) for u in readers), default=math.inf)
         if loss >= INNER_LOSS_DB and inner < INNER_DB:
-            return f"{told}: {inner:.1f} dB where it is read"
+            return f"{text}: {inner:.1f} dB where it is read"
         return ""
 
     @property
@@ -220,8 +220,8 @@ class _Decision:
         if fixed is not None:
             yield _Part(value.name, fixed.low, fixed.high)
         elif value.name in self._statistics:
-            held = self._statistics[value.name]
-            yield _Part(value.name, float(held.low.min()), float(held.high.max()))
+            statistics = self._statistics[value.name]
+            yield _Part(value.name, float(statistics.low.min()), float(statistics.high.max()))
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -253,10 +253,10 @@ class _Decision:
     def _can_round(self, anchor: torch.fx.Node) -> bool:
         """Whether one grid for all that ``anchor`` reads leaves its outputs right."""
         value, _, _ = ops.anchor_parts(anchor)
-        held = self._statistics.get(value.name)
-        if held is None:
+        statistics = self._statistics.get(value.name)
+        if statistics is None:
             return False
-        low, high = min(0.0, float(held.low.min())), max(0.0, float(held.high.max()))
+        low, high = min(0.0, float(statistics.low.min())), max(0.0, float(statistics.high.max()))
         if is_nothing(low) or is_nothing(high):
             return False
         none = torch.zeros(0)
@@ -284,13 +284,13 @@ def _statistics(
 ) -> dict[str, ChannelStatistics]:
     nodes = {name: program.node(name) for name in names}
     axes = {k: channel_axis(n) for k, n in nodes.items() if n.meta["val"].numel() > 0}
-    found = collect_statistics(program, samples, axes=axes)
+    statistics = collect_statistics(program, samples, axes=axes)
     for name in set(axes) & set(program.constants):
         rows = channel_rows(program.constants[name], axes[name])
-        found[name] = ChannelStatistics.empty(rows.shape[1])
-        found[name].add(rows)
-        found[name].mean.zero_()  # one row has no variance, and is worth as much all the same
-    return found
+        statistics[name] = ChannelStatistics.empty(rows.shape[1])
+        statistics[name].add(rows)
+        statistics[name].mean.zero_()  # one row has no variance, and is worth as much all the same
+    return statistics
 
 
 def _is_moved(node: torch.fx.Node) -> bool:
@@ -306,14 +306,14 @@ def _is_join(node: torch.fx.Node) -> bool:
 
 def _moved_to(node: torch.fx.Node, members: Sequence[str] | None = None) -> list[torch.fx.Node]:
     """Returns ``node`` and all that it is moved into, of ``members`` where given."""
-    found, waiting = {node: None}, [node]
+    nodes, waiting = {node: None}, [node]
     while waiting:
         for user in waiting.pop().users:
             inside = members is None or user.name in members
-            if inside and _is_moved(user) and user not in found:
-                found[user] = None
+            if inside and _is_moved(user) and user not in nodes:
+                nodes[user] = None
                 waiting.append(user)
-    return list(found)
+    return list(nodes)
 
 
 def _brings_prescribed(value: torch.fx.Node) -> bool:
@@ -346,13 +346,13 @@ def _anchor_db(
     _, weight, _ = ops.anchor_parts(reader)
     if weight.name not in program.constants:
         return math.inf
-    kept, axis = program.constants[weight.name], ops.output_channel_axis(reader)
-    gain = kept.square().sum(dim=[a for a in range(kept.ndim) if a != axis])
+    tensor, axis = program.constants[weight.name], ops.output_channel_axis(reader)
+    gain = tensor.square().sum(dim=[a for a in range(tensor.ndim) if a != axis])
     spread = statistics[reader.name].variance
     if gain.numel() != spread.numel():
         gain = gain.mean().expand(spread.numel())
-    found = _ratios(spread / gain.clamp_min(1e-30), step)
-    return float(found.median()) if len(found) else math.inf
+    channel_ratios = _ratios(spread / gain.clamp_min(1e-30), step)
+    return float(channel_ratios.median()) if len(channel_ratios) else math.inf
 
 
 def _ratios(spread: torch.Tensor, step: float) -> torch.Tensor:

@@ -140,13 +140,13 @@ class _Trace:
 
     def first_lost(self, node: torch.fx.Node) -> torch.fx.Node:
         """Returns the first lost value on the worst way back from ``node``."""
-        seen = {node}
+        path = {node}
         while True:
-            worse = [v for v in self._read(node) if self._is_lost(v) and v not in seen]
+            worse = [v for v in self._read(node) if self._is_lost(v) and v not in path]
             if not worse:
                 return node
             node = min(worse, key=lambda v: self.quality[v.name].worst_db)
-            seen.add(node)
+            path.add(node)
 
     def read_db(self, node: torch.fx.Node) -> float:
         """Returns the quality of the worst value that ``node`` reads."""
@@ -168,12 +168,12 @@ class _Trace:
 
     def _readers(self, node: torch.fx.Node) -> Iterator[str]:
         """Yields what is lost behind ``node``, up to the first anchors."""
-        waiting, seen = [node], {node}
+        waiting, nodes = [node], {node}
         while waiting:
             for user in waiting.pop().users:
-                if user in seen or not self._is_lost(user):
+                if user in nodes or not self._is_lost(user):
                     continue
-                seen.add(user)
+                nodes.add(user)
                 yield user.name
                 if not ops.is_weighted(user):
                     waiting.append(user)
@@ -183,15 +183,15 @@ class _Trace:
 
     def _makers(self, node: torch.fx.Node) -> Iterator[str]:
         """Yields what computes ``node``, back to integer anchors: their rounding is larger than it."""
-        waiting, seen = [node], {node}
+        waiting, nodes = [node], {node}
         while waiting:
             node = waiting.pop()
             if node.op != "call_function":
                 continue
             yield node.name
             if not ops.is_weighted(node) or node.name in self.kept:
-                new = [v for v in ops.activation_inputs(node) if v not in seen]
-                seen.update(new)
+                new = [v for v in ops.activation_inputs(node) if v not in nodes]
+                nodes.update(new)
                 waiting += new
 
 

@@ -106,55 +106,55 @@ class _Static:
 
     def run(self) -> Program:
         program = self._rescaled(self.program)
-        kept = (*kept_in_float(self.config, program), *readers_of_marks(program))
-        joined = join_parts(program, self.samples, keep_float=kept)
-        made = self._walked(joined.program, joined.kept, {})
+        float_names = (*kept_in_float(self.config, program), *readers_of_marks(program))
+        joined = join_parts(program, self.samples, keep_float=float_names)
+        result = self._walked(joined.program, joined.kept, {})
         for _ in range(MOST_RESCUES):
-            better = self._rescued(made)
+            better = self._rescued(result)
             if better is None:
                 break
-            made = better
-        return self._written(made)
+            result = better
+        return self._written(result)
 
     def _walked(self, program: Program, kept: tuple[str, ...], reasons: dict[str, str]) -> _Made:
         placement = place_grids(program, keep_float=kept)
         ranges = self._ranges(program, placement)
         overrides = overrides_by_value(self.config, self.program)
-        carried = self.samples.spread(_affordable(program, len(self.samples)))
-        walk = Walk(program, placement, ranges, carried, self.config, overrides)
-        found = walk.run(lambda done, total: self.progress("quantize", done, total))
-        return _Made(program, placement, found, kept, reasons, len(carried))
+        samples = self.samples.spread(_affordable(program, len(self.samples)))
+        walk = Walk(program, placement, ranges, samples, self.config, overrides)
+        result = walk.run(lambda done, total: self.progress("quantize", done, total))
+        return _Made(program, placement, result, kept, reasons, len(samples))
 
     def _rescued(self, made: _Made) -> _Made | None:
         """Returns the program with what loses an output in float, None where that helps nothing."""
         loss = find_loss(made.program, made.found.quality, made.kept)
         if loss is None:
             return None
-        kept = tuple(dict.fromkeys((*made.kept, *loss.keep)))
-        again = self._walked(made.program, kept, {**made.reasons, loss.value: loss.reason})
+        float_names = tuple(dict.fromkeys((*made.kept, *loss.keep)))
+        again = self._walked(made.program, float_names, {**made.reasons, loss.value: loss.reason})
         before = lost_outputs(made.program, made.found.quality)
         gains = [again.found.quality[name].worst_db - was for name, was in before.items()]
         return again if max(gains) >= LEAST_GAIN_DB else None
 
     def _written(self, made: _Made) -> Program:
         step = Step("quantize", self._settings(), made.effect())
-        found = made.found
+        result = made.found
         return separate_ties(
             build_quantized(
-                made.program, made.placement, found.grids, found.weights, found.biases, step
+                made.program, made.placement, result.grids, result.weights, result.biases, step
             )
         )
 
     def _rescaled(self, program: Program) -> Program:
-        wanted = {False: self.config.equalization != "off", True: self.config.smoothing != "off"}
-        spaces = [s for s in channel_spaces(program) if wanted[s.smoothing]]
+        switches = {False: self.config.equalization != "off", True: self.config.smoothing != "off"}
+        spaces = [s for s in channel_spaces(program) if switches[s.smoothing]]
         if not spaces:
             return program
         statistics = collect_statistics(
             program, self.samples, axes=channel_axes(spaces), progress=self._calibrated
         )
         for smoothing in (False, True):
-            if wanted[smoothing]:
+            if switches[smoothing]:
                 program = equalize(program, statistics, smoothing=smoothing)
         return program
 
@@ -162,19 +162,19 @@ class _Static:
         self.progress("calibrate", done, len(self.samples))
 
     def _ranges(self, program: Program, placement: Placement) -> dict[str, tuple[float, float]]:
-        found: dict[str, tuple[float, float]] = {}
+        ranges: dict[str, tuple[float, float]] = {}
 
         def observe(node: torch.fx.Node, value: Any) -> None:
             if node.name in placement.group and node.name not in program.constants:
                 low, high = torch.aminmax(value)
-                was = found.get(node.name, (float("inf"), float("-inf")))
-                found[node.name] = (min(was[0], float(low)), max(was[1], float(high)))
+                was = ranges.get(node.name, (float("inf"), float("-inf")))
+                ranges[node.name] = (min(was[0], float(low)), max(was[1], float(high)))
 
         simulation = Simulation(program, observe=observe, exact=False)
         for index, sample in enumerate(self.samples):
             simulation.outputs(sample)
             self._calibrated(index + 1)
-        return found
+        return ranges
 
     def _settings(self) -> dict[str, Any]:
         settings = {**msgspec.to_builtins(self.config), "weight_bits": self.config.bits}
@@ -212,15 +212,15 @@ def _affordable(program: Program, count: int) -> int:
     """Returns how many samples' values fit into memory side by side, both in float and rounded."""
     alive: dict[str, int] = {}
     peak = 1
-    left = {n.name: len(n.users) for n in program.graph.nodes}
+    uses = {n.name: len(n.users) for n in program.graph.nodes}
     for node in program.graph.nodes:
         value = node.meta.get("val")
         if isinstance(value, torch.Tensor) and node.name not in program.constants:
             alive[node.name] = value.numel() * 4
         peak = max(peak, sum(alive.values()))
         for used in node.all_input_nodes:
-            left[used.name] -= 1
-            if left[used.name] == 0:
+            uses[used.name] -= 1
+            if uses[used.name] == 0:
                 alive.pop(used.name, None)
     return max(1, min(count, MOST_WALKED, WALK_BYTES // (2 * peak)))
 
@@ -242,10 +242,10 @@ def _halved(program: Program) -> Program:
 def _weights_only(program: Program, config: QuantizationConfig) -> Program:
     """Rounds the weights of all anchors to int8; activations stay in float."""
     editor = Editor(program)
-    kept = frozenset(kept_in_float(config, program))
+    names = frozenset(kept_in_float(config, program))
     for node in editor.calls(*WEIGHTED):
         _, weight, _ = ops.anchor_parts(node)
-        if node.name in kept or not editor.is_constant(weight) or weight.name in editor.quant:
+        if node.name in names or not editor.is_constant(weight) or weight.name in editor.quant:
             continue
         tensor = editor.tensor(weight)
         spec = weight_spec(tensor, ops.output_channel_axis(node), bits=config.bits)

@@ -55,11 +55,11 @@ def place_grids(program: Program, *, keep_float: Iterable[str] = ()) -> Placemen
         program: In canonical form (`edgeopt.passes.run_core`).
         keep_float: Names of nodes whose operator shall stay in float.
     """
-    kept = frozenset(keep_float)
-    kept_weights = {_weight(n) for n in program.graph.nodes if n.name in kept} - {None}
+    float_names = frozenset(keep_float)
+    kept_weights = {_weight(n) for n in program.graph.nodes if n.name in float_names} - {None}
     nodes = [n for n in program.graph.nodes if n.op in ("placeholder", "call_function")]
     anchors = [n for n in nodes if _is_anchor(program, n) and _weight(n) not in kept_weights]
-    on_grid = _spread(program, nodes, anchors, kept)
+    on_grid = _spread(program, nodes, anchors, float_names)
     constants = {n for n in on_grid if n.name in program.constants}
     values = [n for n in nodes if n in on_grid and n not in constants]
     return Placement(

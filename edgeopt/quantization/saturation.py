@@ -50,13 +50,13 @@ def useful_range(node: torch.fx.Node, low: float, high: float) -> tuple[float, f
 
 def _readers(node: torch.fx.Node) -> list[object]:
     """Returns the operators that read ``node``; silu is told by its product, None is unknown."""
-    found: list[object] = []
+    operators: list[object] = []
     for user in node.users:
         if user.target is aten.mul.Tensor:
-            found.append(user.target if _is_silu(user, node) else None)
+            operators.append(user.target if _is_silu(user, node) else None)
         elif not user.users or not all(_is_silu(reader, node) for reader in user.users):
-            found.append(user.target)
-    return found
+            operators.append(user.target)
+    return operators
 
 
 def _is_silu(product: torch.fx.Node, node: torch.fx.Node) -> bool:

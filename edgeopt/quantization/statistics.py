@@ -101,17 +101,17 @@ def collect_statistics(
         axes: Name of each value to watch, and the axis of its channels.
         progress: Called with the number of samples done.
     """
-    found: dict[str, ChannelStatistics] = {}
+    statistics: dict[str, ChannelStatistics] = {}
 
     def observe(node: torch.fx.Node, value: Any) -> None:
         if node.name not in axes:
             return
         rows = channel_rows(value, axes[node.name])
-        found.setdefault(node.name, ChannelStatistics.empty(rows.shape[1])).add(rows)
+        statistics.setdefault(node.name, ChannelStatistics.empty(rows.shape[1])).add(rows)
 
     simulation = Simulation(program, observe=observe, exact=False)
     for index, sample in enumerate(samples):
         simulation.outputs(sample)
         if progress is not None:
             progress(index + 1)
-    return found
+    return statistics

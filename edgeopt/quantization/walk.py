@@ -94,14 +94,14 @@ class Walk:
     def run(self, progress: Callable[[int, int], None] | None = None) -> Walked:
         """Returns grids, weights and biases for the whole program."""
         nodes = [n for n in self.program.graph.nodes if n.op != "output"]
-        left = {n.name: len(n.users) for n in nodes}
+        uses = {n.name: len(n.users) for n in nodes}
         with torch.no_grad():
             for name in self.placement.constants:
                 self._decide(name)
             for index, node in enumerate(nodes):
                 if node.name not in self.program.constants:
                     self._visit(node)
-                self._forget(node, left)
+                self._forget(node, uses)
                 if progress is not None:
                     progress(index + 1, len(nodes))
         return self.found
@@ -136,12 +136,12 @@ class Walk:
     def _run(
         self, node: torch.fx.Node, env: dict[str, list[Any]], instead: Mapping[str, torch.Tensor]
     ) -> list[Any]:
-        held = {**self.program.constants, **instead} if instead else self.program.constants
+        constants = {**self.program.constants, **instead} if instead else self.program.constants
         results = []
         for index in range(len(self.samples)):
 
             def value(n: torch.fx.Node, index: int = index) -> Any:
-                return env[n.name][index] if n.name in env else held[n.name]
+                return env[n.name][index] if n.name in env else constants[n.name]
 
             args, kwargs = map_arg((node.args, dict(node.kwargs)), value)
             results.append(node.target(*args, **kwargs))  # type: ignore[operator]
@@ -150,9 +150,9 @@ class Walk:
     def _anchor(self, node: torch.fx.Node) -> None:
         """Rounds the weight, corrects the bias, and computes the integer program's output."""
         x, weight, bias = ops.anchor_parts(node)
-        kept = self.program.constants[weight.name]
+        tensor = self.program.constants[weight.name]
         if weight.name not in self.found.weights:
-            self.found.weights[weight.name] = self._rounded(node, x, kept, bias)
+            self.found.weights[weight.name] = self._rounded(node, x, tensor, bias)
         instead = {weight.name: self.found.weights[weight.name][0]}
         result = self._run(node, self._integer, instead)
         if bias is not None and self.config.bias_correction != "off":
@@ -176,8 +176,8 @@ class Walk:
             value=self.found.grids[self.placement.group[x.name]],
         )
         taps = kept[0].numel()
-        wanted = self.config.rounding
-        if wanted == "nearest" or axis != 0 or (wanted == "auto" and taps > MOST_TAPS):
+        rounding = self.config.rounding
+        if rounding == "nearest" or axis != 0 or (rounding == "auto" and taps > MOST_TAPS):
             return spec.fake(kept), spec
         moments = input_moments(node, self._integer[x.name])
         return round_adaptively(kept, spec, moments), spec
@@ -189,9 +189,9 @@ class Walk:
             return
         members = self._members[group]
         sources = [m for m in members if self._is_source(m)] or members
-        given = self._given(members) or self._prescribed(sources)
-        if given is not None:
-            self.found.grids[group] = given
+        grid = self._given(members) or self._prescribed(sources)
+        if grid is not None:
+            self.found.grids[group] = grid
             return
         low, high = self._extremes(members, sources)
         method = self._method(members)
@@ -219,8 +219,8 @@ class Walk:
         return None if others else fixed_spec(target)
 
     def _method(self, members: list[str]) -> str:
-        given = [self.overrides[m].ranges for m in members if m in self.overrides]
-        return next((g for g in given if g is not None), self.config.ranges)
+        methods = [self.overrides[m].ranges for m in members if m in self.overrides]
+        return next((g for g in methods if g is not None), self.config.ranges)
 
     def _is_source(self, name: str) -> bool:
         """Whether a value is computed, not only moved or chosen from others of its group."""
@@ -242,8 +242,8 @@ class Walk:
 
     def _extreme(self, name: str) -> Range:
         if name in self.program.constants:
-            held = self.program.constants[name]
-            return float(held.min()), float(held.max())
+            tensor = self.program.constants[name]
+            return float(tensor.min()), float(tensor.max())
         return self.ranges[name]
 
     def _quality(self, name: str, unrounded_db: float = math.inf) -> Quality:

@@ -90,7 +90,7 @@ def carry_out(place: int, step: AnyStep, state: State, given: Given, scratch: Sc
 
 def _prune(step: Prune, state: State, given: Given, scratch: Scratch) -> State:
     data = given.data if step.importance == "taylor" else given.inputs()
-    made = prune(
+    result = prune(
         _module(state),
         given.example_inputs,
         own_options(step, PruningOptions),
@@ -101,8 +101,8 @@ def _prune(step: Prune, state: State, given: Given, scratch: Scratch) -> State:
         rounds=scratch.rounds,
     )
     if step.finetune is not None:
-        amend_step(made.module, finetune=plain(step.finetune))
-    return replace(state, module=made.module)
+        amend_step(result.module, finetune=plain(step.finetune))
+    return replace(state, module=result.module)
 
 
 def _between(
@@ -133,8 +133,8 @@ def _taylor(loss: Any) -> Callable[[torch.nn.Module, Any], Any] | None:
 
 
 def _sparsify(step: Sparsify, state: State, _given: Given, _scratch: Scratch) -> State:
-    made = sparsify(_module(state), ratio=step.ratio, pattern=step.pattern, keep=step.keep)
-    return replace(state, module=made)
+    module = sparsify(_module(state), ratio=step.ratio, pattern=step.pattern, keep=step.keep)
+    return replace(state, module=module)
 
 
 def _finetune(step: Finetune, state: State, given: Given, scratch: Scratch) -> State:
@@ -164,8 +164,8 @@ def _taught(
 def _quantize(step: Quantize, state: State, given: Given, _scratch: Scratch) -> State:
     program = state.as_program(given.example_inputs)
     config = for_target(step, given.target)
-    made = quantize_program(program, given.inputs(), config, progress=given.progress)
-    return replace(state, program=made)
+    result = quantize_program(program, given.inputs(), config, progress=given.progress)
+    return replace(state, program=result)
 
 
 def _train_quantized(step: TrainQuantized, state: State, given: Given, scratch: Scratch) -> State:
@@ -183,8 +183,8 @@ def _train_quantized(step: TrainQuantized, state: State, given: Given, scratch: 
     )
     options = step.replace(quantization=for_target(step.quantization, given.target))
     program = state.as_program(given.example_inputs)
-    made = train_program(program, data, loss, options, training, given.inputs())  # type: ignore[arg-type]
-    return replace(state, program=made)
+    result = train_program(program, data, loss, options, training, given.inputs())  # type: ignore[arg-type]
+    return replace(state, program=result)
 
 
 def _module(state: State) -> torch.nn.Module:

@@ -52,8 +52,8 @@ def compress_model(
     if teacher is None and is_module:
         given = replace(given, teacher=copy.deepcopy(start.module))
     target = "" if given.target is None else given.target.name
-    held = model if is_module else start.program
-    folder = work and Work(work, recipe, held, target=target, teacher=teacher)
+    source = model if is_module else start.program
+    folder = work and Work(work, recipe, source, target=target, teacher=teacher)
     run = _Run(recipe, given, folder or None)
     with folder.held(resume=resume) if folder else nullcontext():
         records = run.all(start)
@@ -115,19 +115,19 @@ class _Run:
         return record_sparsity(program) if sparse else program
 
     def _first(self) -> Figures:
-        held = self.work.start() if self.work else None
-        if held is not None:
-            return held
-        found = figures(self.state, self.given)
+        record = self.work.start() if self.work else None
+        if record is not None:
+            return record
+        result = figures(self.state, self.given)
         if self.work:
-            self.work.keep_start(found)
-        return found
+            self.work.keep_start(result)
+        return result
 
     def _finished(self, place: int) -> StepRecord | None:
-        found = self.work.finished(place, self.state) if self.work else None
-        if found is None:
+        result = self.work.finished(place, self.state) if self.work else None
+        if result is None:
             return None
-        self.state, record = found
+        self.state, record = result
         self._progress(place + 1)
         return record
 

@@ -38,8 +38,8 @@ def builtin_text(name: str) -> str:
     Raises:
         InputError: There is none of that name; the nearest are suggested.
     """
-    for known, text in _texts().items():
-        if canonical(known) == canonical(name):
+    for candidate, text in _texts().items():
+        if canonical(candidate) == canonical(name):
             return text
     near = did_you_mean(name, list(_texts()))
     every = f"recipes: {', '.join(_texts())}; or the path of a .toml file"
@@ -81,31 +81,31 @@ def with_overrides(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
     """
     if not overrides:
         return recipe
-    held = plain(recipe)
+    table = plain(recipe)
     for key, value in overrides.items():
-        _set(held["steps"], key, value)
-    return parse_recipe(held, file=f"recipe {recipe.name} with overrides".replace("  ", " "))
+        _set(table["steps"], key, value)
+    return parse_recipe(table, file=f"recipe {recipe.name} with overrides".replace("  ", " "))
 
 
 def _set(steps: list[dict[str, Any]], key: str, value: Any) -> None:
-    found = _KEY.fullmatch(key)
-    if found is None:
+    match = _KEY.fullmatch(key)
+    if match is None:
         hint = "STEP.OPTION, steps[0].OPTION or *.OPTION, for example prune.macs"
         raise InputError("expected a step and its option", where=f'override "{key}"', hint=hint)
-    who, number, path = found[1], found[2], found[3].split(".")
+    who, number, path = match[1], match[2], match[3].split(".")
     everywhere = who == "*"
-    chosen = [
+    targets = [
         step
         for place, step in enumerate(steps)
         if everywhere or step["step"] == who or (number is not None and int(number) == place)
     ]
-    if not chosen:
+    if not targets:
         names = ", ".join(step["step"] for step in steps)
         near = did_you_mean(who, [step["step"] for step in steps])
         hint = near or f"its steps: {names}"
         raise InputError("the recipe has no such step", where=f'override "{key}"', hint=hint)
-    done = [_put(step, path, value, only_there=everywhere) for step in chosen]
-    if not any(done):
+    changes = [_put(step, path, value, only_there=everywhere) for step in targets]
+    if not any(changes):
         where = f'override "{key}"'
         raise InputError("no step has such an option", where=where, hint="see `edgeopt recipes`")
 
@@ -119,14 +119,14 @@ def _put(table: dict[str, Any], path: list[str], value: Any, *, only_there: bool
             return False
         inner[name] = dict(inner.get(name) or {})
         inner = inner[name]
-    done = False
+    success = False
     if not only_there or last in inner:
         inner[last] = value
-        done = True
+        success = True
     if only_there and isinstance(table.get("finetune"), dict) and last in table["finetune"]:
         table["finetune"] = {**table["finetune"], last: value}
-        done = True
-    return done
+        success = True
+    return success
 
 
 @cache

@@ -29,8 +29,8 @@ def imitating(
         with torch.no_grad():
             taught = call_model(teacher.eval(), inputs, named=teacher)
         teacher.train(was)
-        student, wanted = find_logits(output, "student"), find_logits(taught, "teacher")
-        return hinton_loss(student, wanted, TEMPERATURE, axis=class_axis(student), mask=None)
+        student, target = find_logits(output, "student"), find_logits(taught, "teacher")
+        return hinton_loss(student, target, TEMPERATURE, axis=class_axis(student), mask=None)
 
     return _Paired(data), loss
 

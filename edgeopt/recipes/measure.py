@@ -35,9 +35,9 @@ def figures(state: State, given: Given) -> Figures:
     if module is None:
         raise TypeError("neither module nor program")
     costs = layer_costs(module, as_call(given.example_inputs))
-    held = {id(t): t for t in (*module.parameters(), *module.buffers())}
+    tensors = {id(t): t for t in (*module.parameters(), *module.buffers())}
     return Figures(
-        size_bytes=sum(t.numel() * t.element_size() for t in held.values()),
+        size_bytes=sum(t.numel() * t.element_size() for t in tensors.values()),
         macs=round(sum(cost.macs for cost in costs.values())),
         parameters=parameter_count(module),
         score=_score(float_model(module), given),

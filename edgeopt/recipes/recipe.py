@@ -59,9 +59,9 @@ class Recipe(Options, frozen=True):
 
     def to_toml(self) -> str:
         """Returns the recipe as the text of a TOML file."""
-        held = self.to_dict()
-        steps = held.pop("steps")
-        lines = [f"{key} = {_toml(value)}" for key, value in held.items()]
+        table = self.to_dict()
+        steps = table.pop("steps")
+        lines = [f"{key} = {_toml(value)}" for key, value in table.items()]
         for step in steps:
             lines += ["", "[[steps]]", *(f"{_key(k)} = {_toml(v)}" for k, v in step.items())]
         return "\n".join(lines) + "\n"

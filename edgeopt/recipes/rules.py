@@ -38,19 +38,19 @@ def _head(table: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(name, what, did_you_mean(name, FIELDS))
     steps = table.get("steps")
     if not isinstance(steps, list | tuple) or not steps:
-        got = "nothing" if not steps else shown(steps)
+        actual = "nothing" if not steps else shown(steps)
         hint = '[[steps]] begins one; its first line is step = "prune", for example'
-        yield Problem("steps", f"expected at least one step, got {got}", hint)
+        yield Problem("steps", f"expected at least one step, got {actual}", hint)
 
 
 def _steps(steps: Sequence[Any]) -> Iterator[Problem]:
-    found = False
+    has_problems = False
     for place, step in enumerate(steps):
         for problem in _step(step):
-            found = True
+            has_problems = True
             path = f"steps[{place}]{f'.{problem.path}' if problem.path else ''}"
             yield problem._replace(path=path)
-    if not found:
+    if not has_problems:
         yield from _order([str(step["step"]) for step in steps])
 
 
@@ -60,9 +60,9 @@ def _step(step: Any) -> Iterator[Problem]:
         return
     name, every = step.get("step"), ", ".join(STEPS)
     if not isinstance(name, str) or name not in STEPS:
-        got = "nothing" if name is None else shown(name)
+        actual = "nothing" if name is None else shown(name)
         near = did_you_mean(name, list(STEPS)) if isinstance(name, str) else None
-        yield Problem("step", f"expected one of {every}, got {got}", near)
+        yield Problem("step", f"expected one of {every}, got {actual}", near)
         return
     try:
         STEPS[name].from_dict({k: v for k, v in step.items() if k != "step"})

@@ -90,8 +90,8 @@ class Work:
         where = str(self.path)
         if self.path.exists() and not self.path.is_dir():
             raise InputError("there is a file", where=where, hint="name a folder as work")
-        known = (self.path / "run.json").exists()
-        if self.path.exists() and any(self.path.iterdir()) and not known:
+        has_run_file = (self.path / "run.json").exists()
+        if self.path.exists() and any(self.path.iterdir()) and not has_run_file:
             raise InputError("holds something else", where=where, hint="name an empty folder")
         self.path.mkdir(parents=True, exist_ok=True)
         try:
@@ -120,10 +120,10 @@ class Work:
         folder = self._folder(place)
         if not folder.is_dir():
             return None
-        done = self._read(folder / "record.json", _Done)
-        for name, digest in done.sha256.items():
-            held = folder / name
-            if ".." in Path(name).parts or not held.is_file() or _digest(held) != digest:
+        entry = self._read(folder / "record.json", _Done)
+        for name, digest in entry.sha256.items():
+            file = folder / name
+            if ".." in Path(name).parts or not file.is_file() or _digest(file) != digest:
                 raise _damaged(folder, f"{name} has changed")
         try:
             if (folder / "program.zip").is_file():
@@ -133,7 +133,7 @@ class Work:
         except EdgeoptError as error:
             raise _damaged(folder, error.what) from error
         shutil.rmtree(self._draft(place), ignore_errors=True)  # killed between naming and clearing
-        return state, msgspec.structs.replace(done.record, resumed=True)
+        return state, msgspec.structs.replace(entry.record, resumed=True)
 
     def scratch(self, place: int, module: torch.nn.Module | None) -> Scratch:
         """Returns where the step at ``place`` keeps what it needs to go on."""
@@ -158,9 +158,9 @@ class Work:
     def _begin(self, *, resume: bool) -> None:
         file = self.path / "run.json"
         if file.exists() and resume:
-            held = self._read(file, _Run)
-            _require_same(held, self.run, str(self.path))
-            self.run = held
+            run = self._read(file, _Run)
+            _require_same(run, self.run, str(self.path))
+            self.run = run
             return
         shutil.rmtree(self.path / "steps", ignore_errors=True)
         _write(file, self.run)
@@ -186,10 +186,10 @@ class _Rounds:
         self._folder, self._module = folder, module
 
     def start(self) -> tuple[int, torch.nn.Module] | None:
-        found = [p for p in self._folder.glob("after-*") if p.name[6:].isdigit()]
-        if not found:
+        folders = [p for p in self._folder.glob("after-*") if p.name[6:].isdigit()]
+        if not folders:
             return None
-        last = max(found, key=lambda p: int(p.name[6:]))
+        last = max(folders, key=lambda p: int(p.name[6:]))
         return int(last.name[6:]), load_pruned(last, self._module)
 
     def keep(self, module: torch.nn.Module, step: int) -> None:

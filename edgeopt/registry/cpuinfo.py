@@ -154,8 +154,8 @@ def _riscv_core(isa: tuple[str, ...]) -> str:
 def _arm_core(fields: dict[str, list[str]], arch: Arch) -> str:
     parts = {part.lower() for part in fields.get("CPU part", ())}
     arm = set(fields.get("CPU implementer", ())) == {"0x41"}
-    known = [core for part, core in ARM_PARTS.items() if part in parts]
-    return known[-1] if arm and known else _GENERIC[arch]
+    cores = [core for part, core in ARM_PARTS.items() if part in parts]
+    return cores[-1] if arm and cores else _GENERIC[arch]
 
 
 def _without_proc(arch: Arch) -> Processor:

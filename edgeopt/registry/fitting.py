@@ -19,8 +19,8 @@ _LARGEST = 2**63 - 1  # what a file, and every library below, holds as a whole n
 def fits(kind: schema.Type, value: Any, extra: Mapping[str, Any]) -> bool:
     """Returns whether a field of ``kind`` may hold ``value``."""
     if (special := extra.get("kind")) is not None:
-        known = isinstance(value, str) and value in special.choices
-        return known or bool(special.fits(value))
+        is_choice = isinstance(value, str) and value in special.choices
+        return is_choice or bool(special.fits(value))
     test = _TESTS.get(type(kind))
     return test is not None and test(kind, value)
 
@@ -110,8 +110,8 @@ def chosen(kind: schema.Type, value: Any) -> tuple[schema.Type, dict[str, Any]]:
         return plain_type(members[0])
     fitting = [one for one in members if fits(*_swap(one, value))]
     likely = [one for one in members if _alike(plain_type(one)[0], value)]
-    found = next(iter([*fitting, *_tagged(members, value), *likely]), None)
-    return (schema.UnionType(tuple(members)), {}) if found is None else plain_type(found)
+    member = next(iter([*fitting, *_tagged(members, value), *likely]), None)
+    return (schema.UnionType(tuple(members)), {}) if member is None else plain_type(member)
 
 
 def _tagged(members: list[schema.Type], value: Any) -> list[schema.Type]:

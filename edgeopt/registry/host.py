@@ -142,27 +142,27 @@ def _quantization(cpu: Cpu) -> Quantization:
 
 
 def _sources(facts: MachineFacts) -> dict[str, str]:
-    known = {
+    sources = {
         "cpu.model": facts.processor.source,
         "cpu.isa": facts.processor.source,
         "cpu.cores": "the cores this process may run on",
         "os.python": "sys.version_info",
     }
     if facts.memory_mb:
-        known["memory_mb"] = "the memory this process may use"
+        sources["memory_mb"] = "the memory this process may use"
     if facts.max_mhz:
-        known["cpu.max_mhz"] = "cpufreq/cpuinfo_max_freq"
+        sources["cpu.max_mhz"] = "cpufreq/cpuinfo_max_freq"
     if facts.glibc:
-        known["os.glibc"] = "platform.libc_ver()"
-    return known
+        sources["os.glibc"] = "platform.libc_ver()"
+    return sources
 
 
 def _arch(machine: str, *, bits: int) -> Arch:
     arch = _ARCHS.get(machine.lower())
     if arch is None:
-        known = ", ".join(sorted(_ARCHS))
+        families = ", ".join(sorted(_ARCHS))
         what = f"this machine's processor is of the family {machine!r}, which edgeopt does not know"
-        raise TargetError(what, where="host", hint=f"known families: {known}")
+        raise TargetError(what, where="host", hint=f"known families: {families}")
     return "armv7" if arch == "aarch64" and bits == 32 else arch  # noqa: PLR2004 (32-bit Python)
 
 

@@ -58,9 +58,9 @@ _VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 
 def from_kernel(flags: Iterable[str], arch: str) -> tuple[str, ...]:
     """Returns the features of ``/proc/cpuinfo`` that matter, in our spelling and its order."""
-    known = FEATURES[arch]
+    features = FEATURES[arch]
     ours = (_KERNEL.get(flag, flag) for flag in flags)
-    return tuple(dict.fromkeys(flag for flag in ours if flag in known))
+    return tuple(dict.fromkeys(flag for flag in ours if flag in features))
 
 
 def misspelt(feature: str, arch: str) -> str | None:
@@ -68,13 +68,13 @@ def misspelt(feature: str, arch: str) -> str | None:
 
     A name that resembles nothing is fine: tomorrow's features can be named today.
     """
-    known = FEATURES[arch]
-    if feature in known:
+    features = FEATURES[arch]
+    if feature in features:
         return None
     kernel = _KERNEL.get(feature.casefold())
-    if kernel in known:
+    if kernel in features:
         return kernel
-    by_key = {canonical(name): name for name in sorted(known)}
+    by_key = {canonical(name): name for name in sorted(features)}
     close = difflib.get_close_matches(canonical(feature), by_key, n=1, cutoff=0.85)
     return by_key[close[0]] if close else None
 

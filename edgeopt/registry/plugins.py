@@ -65,8 +65,8 @@ def backends() -> Mapping[str, BackendInfo]:
     Raises:
         PluginError: Two packages claim one name; both are named.
     """
-    found = _scan()
-    return {name: _only(name, claims) for name, claims in sorted(found.items())}
+    plugins = _scan()
+    return {name: _only(name, claims) for name, claims in sorted(plugins.items())}
 
 
 def find_backend(name: str) -> Backend:
@@ -76,21 +76,21 @@ def find_backend(name: str) -> Backend:
         PluginError: It is not installed (with what to type, or the nearest name), two packages
             claim it, or it does not work.
     """
-    found = _scan()
+    plugins = _scan()
     key = canonical(name)
-    claims = next((found[known] for known in found if canonical(known) == key), None)
+    claims = next((plugins[plugin] for plugin in plugins if canonical(plugin) == key), None)
     if claims is None:
-        raise _unknown(name, found)
+        raise _unknown(name, plugins)
     return _only(claims[0].name, claims).load()
 
 
 def _scan() -> dict[str, list[BackendInfo]]:
-    found: dict[str, list[BackendInfo]] = {}
+    plugins: dict[str, list[BackendInfo]] = {}
     for entry in metadata.entry_points(group=DEFAULT_GROUP):
         package = entry.dist.name if entry.dist else entry.module
         version = entry.dist.version if entry.dist else ""
-        found.setdefault(entry.name, []).append(BackendInfo(entry.name, package, version, entry))
-    return found
+        plugins.setdefault(entry.name, []).append(BackendInfo(entry.name, package, version, entry))
+    return plugins
 
 
 def _only(name: str, claims: list[BackendInfo]) -> BackendInfo:

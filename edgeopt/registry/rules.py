@@ -38,13 +38,13 @@ def _names(target: Target) -> Iterator[Problem]:
     if not _NAME.fullmatch(target.name):
         what = f"expected lower-case words joined by hyphens, got {shown(target.name)}"
         yield Problem("name", what)
-    seen = {canonical(target.name)}
+    keys = {canonical(target.name)}
     for place, alias in enumerate(target.aliases):
         key = canonical(alias)
-        if not key or key in seen:
+        if not key or key in keys:
             what = f"expected a name that differs from the others, got {shown(alias)}"
             yield Problem(f"aliases[{place}]", what, "case and punctuation make no difference")
-        seen.add(key)
+        keys.add(key)
 
 
 def _counts(target: Target) -> Iterator[Problem]:
@@ -79,7 +79,7 @@ def _isa(target: Target) -> Iterator[Problem]:
             what = f"expected a feature of {target.cpu.arch}, got {shown(feature)}"
             yield Problem(f"cpu.isa[{place}]", what, f'did you mean "{meant}"?')
             continue
-        others = [arch for arch, known in FEATURES.items() if feature in known]
+        others = [arch for arch, features in FEATURES.items() if feature in features]
         if others and target.cpu.arch not in others:
             what = f"expected a feature of {target.cpu.arch}, got {shown(feature)}"
             yield Problem(f"cpu.isa[{place}]", what, f"that is a feature of {' and '.join(others)}")
@@ -107,16 +107,16 @@ def _saturation(target: Target) -> Iterator[Problem]:
 
 
 def _rates(target: Target) -> Iterator[Problem]:
-    seen: set[str] = set()
+    names: set[str] = set()
     for place, rate in enumerate(target.rates):
         path = f"rates[{place}]"
         if not (math.isfinite(rate.value) and rate.value > 0):
             yield Problem(f"{path}.value", f"expected a number above 0, got {rate.value}")
         if not rate.source.strip():
             yield Problem(f"{path}.source", 'expected where the rate comes from, got ""')
-        if rate.what in seen:
+        if rate.what in names:
             yield Problem(f"{path}.what", f"expected each rate once, got {shown(rate.what)} again")
-        seen.add(rate.what)
+        names.add(rate.what)
 
 
 def _sources(target: Target) -> Iterator[Problem]:

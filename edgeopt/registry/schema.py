@@ -130,10 +130,10 @@ def _take(kind: schema.Type, value: Any, path: str, wrong: list[Problem]) -> Any
     kind, extra = chosen(kind, value)
     if isinstance(kind, schema.StructType) and isinstance(value, Mapping):
         return _struct(kind, value, path, wrong)
-    if isinstance(kind, schema.VarTupleType) and (given := listed(value, extra)) is not None:
-        if not counted(kind, len(given)):
+    if isinstance(kind, schema.VarTupleType) and (elements := listed(value, extra)) is not None:
+        if not counted(kind, len(elements)):
             wrong.append(Problem(path, f"expected {named(kind, extra)}, got {shown(value)}"))
-        items = [_take(kind.item_type, v, f"{path}[{n}]", wrong) for n, v in enumerate(given)]
+        items = [_take(kind.item_type, v, f"{path}[{n}]", wrong) for n, v in enumerate(elements)]
         return tuple(items)
     if isinstance(kind, schema.DictType) and isinstance(value, Mapping):
         return {k: _entry(kind, k, v, path, wrong) for k, v in value.items()}
@@ -172,17 +172,17 @@ def _fields(
     kind: schema.StructType, value: Mapping[str, Any], prefix: str, wrong: list[Problem]
 ) -> dict[str, Any]:
     fields = {field.name: field for field in kind.fields}
-    taken = {}
+    values = {}
     for name, field in fields.items():
         if name in value:
-            taken[name] = _take(field.type, value[name], prefix + name, wrong)
+            values[name] = _take(field.type, value[name], prefix + name, wrong)
         elif field.required:
             wrong.append(Problem(prefix + name, f"expected {named(field.type)}, got nothing"))
     for name in value:
         if name not in fields and name != kind.tag_field:
             problem = unknown_field(str(name), list(fields))
             wrong.append(problem._replace(path=prefix + problem.path))
-    return taken
+    return values
 
 
 def _entry(kind: schema.DictType, key: Any, value: Any, path: str, wrong: list[Problem]) -> Any:
@@ -191,9 +191,9 @@ def _entry(kind: schema.DictType, key: Any, value: Any, path: str, wrong: list[P
         wrong.append(Problem(path, f"expected {named(kind.key_type)} as a key, got {shown(key)}"))
         return value
     inside: list[Problem] = []
-    taken = _take(kind.value_type, value, f'{path}."{key}"', inside)
+    entry = _take(kind.value_type, value, f'{path}."{key}"', inside)
     inner = next(iter(value), None) if isinstance(value, Mapping) else None
     dotted = isinstance(plain_type(kind.value_type)[0], schema.StrType) and inner
     hint = f'put the key in quotes: "{key}.{inner}" = …' if dotted else None
     wrong += [one._replace(hint=hint or one.hint) for one in inside]
-    return taken
+    return entry

@@ -139,8 +139,8 @@ def _plugin_folders() -> Iterator[Path]:
     for entry in metadata.entry_points(group=DEFAULT_GROUP):
         package = entry.dist.name if entry.dist else entry.value
         try:
-            given = entry.load()
-            folder = Path(given() if callable(given) else given)
+            provider = entry.load()
+            folder = Path(provider() if callable(provider) else provider)
         except Exception as error:
             what = f"the targets of the package {package} cannot be found: {error!r}"
             hint = f"reinstall {package}, or uninstall it"
@@ -155,8 +155,8 @@ def _names(path: Path) -> tuple[str, ...]:
     except TargetError:
         return (path.stem,)
     name, aliases = table.get("name"), table.get("aliases", ())
-    found = [name, *aliases] if isinstance(aliases, list | tuple) else [name]
-    names = tuple(one for one in found if isinstance(one, str) and one)
+    values = [name, *aliases] if isinstance(aliases, list | tuple) else [name]
+    names = tuple(one for one in values if isinstance(one, str) and one)
     return names if isinstance(name, str) and name else (path.stem, *names)
 
 

@@ -40,8 +40,8 @@ def bounds(kind: schema.Type, extra: Mapping[str, Any]) -> str:
     """Returns what a field may be in words, for a help text; empty where its type says it."""
     if isinstance(kind, schema.LiteralType) or ("kind" in extra and extra["kind"].choices):
         return f" {named(kind, extra).capitalize()}.".replace('"', "")
-    said = _range(kind)
-    return f" A number{said}." if said else ""
+    interval = _range(kind)
+    return f" A number{interval}." if interval else ""
 
 
 def plain_type(kind: schema.Type) -> tuple[schema.Type, dict[str, Any]]:

@@ -61,9 +61,9 @@ class Bench:
         The study remembers them, so that all its workers mean the same by "the worst six".
         """
         if pruned not in self._harms:
-            known = self.study.remember(f"sensitivity {pruned:g}", lambda: self._found(pruned))
+            value = self.study.remember(f"sensitivity {pruned:g}", lambda: self._found(pruned))
             self._harms[pruned] = convert(
-                known, tuple[Harm, ...], where="the study's sensitivities"
+                value, tuple[Harm, ...], where="the study's sensitivities"
             )
         return self._harms[pruned]
 
@@ -87,14 +87,14 @@ class Bench:
             number, measured = before
             seconds = time.monotonic() - began
             return msgspec.structs.replace(measured, same_as=number, seconds=seconds)
-        made = deploy_job(job, source, self.baseline)
-        return _measured(made, digest, time.monotonic() - began)
+        deployment = deploy_job(job, source, self.baseline)
+        return _measured(deployment, digest, time.monotonic() - began)
 
     def deploy(self, one: Configuration, request: Request) -> Deployment:
         """Returns the deployment of ``one``, through the whole gate, as ``request`` asks."""
         job, source = self._prepared(one)
         own = job.request
-        wanted = request.replace(
+        final_request = request.replace(
             precision=own.precision,
             backend=own.backend,
             quantization=own.quantization,
@@ -102,8 +102,8 @@ class Bench:
             evaluate=own.evaluate,
             example_inputs=own.example_inputs,
         )
-        wanted.check()
-        job = steps.Job.of(wanted, self.target, source.program)
+        final_request.check()
+        job = steps.Job.of(final_request, self.target, source.program)
         return deploy_job(job, source, self.baseline)
 
     def _prepared(self, one: Configuration) -> tuple[steps.Job, Source]:

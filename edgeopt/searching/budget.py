@@ -43,15 +43,15 @@ class Budget(msgspec.Struct, frozen=True):
         Of the score it is relative to ``max_drop``, or a hundredth of the float model's score where
         that is more.
         """
-        found: dict[str, float] = {}
+        overruns: dict[str, float] = {}
         if self.max_drop is not None:
             beyond = self.float_score - one.score - self.max_drop
-            found["max_drop"] = beyond / max(self.max_drop, 0.01 * abs(self.float_score), 1e-9)
+            overruns["max_drop"] = beyond / max(self.max_drop, 0.01 * abs(self.float_score), 1e-9)
         if self.max_latency_ms is not None and one.latency_ms is not None:
-            found["max_latency_ms"] = one.latency_ms / self.max_latency_ms - 1
+            overruns["max_latency_ms"] = one.latency_ms / self.max_latency_ms - 1
         if self.max_size_mb is not None:
-            found["max_size_mb"] = one.size_bytes / _MB / self.max_size_mb - 1
-        return {name: value if value > _ROOM else 0.0 for name, value in found.items()}
+            overruns["max_size_mb"] = one.size_bytes / _MB / self.max_size_mb - 1
+        return {name: value if value > _ROOM else 0.0 for name, value in overruns.items()}
 
     def within(self, one: Measured) -> bool:
         """Returns whether ``one`` keeps to every limit."""
@@ -77,12 +77,12 @@ def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
 
     Of trials that measured the same, the first is taken.
     """
-    done = [(t, objectives(t.measured)) for t in trials if t.measured is not None]
+    candidates = [(t, objectives(t.measured)) for t in trials if t.measured is not None]
     front: dict[tuple[float, ...], Trial] = {}
-    for trial, mine in done:
+    for trial, mine in candidates:
         beaten = any(
             other != mine and all(a <= b for a, b in zip(other, mine, strict=True))
-            for _, other in done
+            for _, other in candidates
         )
         if not beaten:
             front.setdefault(mine, trial)
@@ -91,8 +91,8 @@ def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
 
 def best_of(trials: Sequence[Trial], budget: Budget) -> Trial | None:
     """Returns the best trial within the budget, None where no trial is."""
-    found = [t for t in trials if t.measured is not None and budget.within(t.measured)]
-    return min(found, key=lambda t: _rank(t.measured, budget.prefer), default=None)
+    candidates = [t for t in trials if t.measured is not None and budget.within(t.measured)]
+    return min(candidates, key=lambda t: _rank(t.measured, budget.prefer), default=None)
 
 
 def _rank(one: Any, prefer: str) -> tuple[float, ...]:
@@ -104,5 +104,5 @@ def _rank(one: Any, prefer: str) -> tuple[float, ...]:
 
 def nearest_to(trials: Sequence[Trial], budget: Budget) -> Trial | None:
     """Returns the trial that exceeds the budget least, relative to its limits."""
-    found = [t for t in trials if t.measured is not None]
-    return min(found, key=lambda t: sum(budget.excess(t.measured).values()), default=None)  # type: ignore[arg-type]
+    candidates = [t for t in trials if t.measured is not None]
+    return min(candidates, key=lambda t: sum(budget.excess(t.measured).values()), default=None)  # type: ignore[arg-type]

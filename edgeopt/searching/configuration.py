@@ -65,9 +65,9 @@ class Configuration(msgspec.Struct, frozen=True):
         """
         if not Precision(self.precision).is_integer:
             return {k: v for k, v in given.items() if k in {"weight_bits", "max_samples"}}
-        kept = kept_names(harms, self.floats, given.get("keep_float", ()))
-        found = {name: getattr(self, name) for name in SWITCHES}
-        return {**given, **found, **({"keep_float": kept} if kept else {})}
+        names = kept_names(harms, self.floats, given.get("keep_float", ()))
+        switches = {name: getattr(self, name) for name in SWITCHES}
+        return {**given, **switches, **({"keep_float": names} if names else {})}
 
     def __str__(self) -> str:
         parts = [f"{self.backend} {self.precision}"]

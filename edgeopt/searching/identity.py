@@ -56,9 +56,9 @@ def function_name(function: Callable[..., Any] | None) -> str:
     """Returns the name under which a function is known; empty for None."""
     if function is None:
         return ""
-    held = getattr(function, "func", function)  # functools.partial
-    name = getattr(held, "__qualname__", None) or type(held).__qualname__
-    return f"{getattr(held, '__module__', '')}:{name}"
+    target = getattr(function, "func", function)  # functools.partial
+    name = getattr(target, "__qualname__", None) or type(target).__qualname__
+    return f"{getattr(target, '__module__', '')}:{name}"
 
 
 def digest_of(value: Any) -> str:

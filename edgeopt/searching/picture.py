@@ -54,9 +54,9 @@ def front_svg(
         most: The budget's upper end of the latency, or of the size in millions of bytes where no
             latency was measured.
     """
-    done = [t for t in trials if t.measured is not None]
-    timed = any(t.measured.latency_ms is not None for t in done if t.measured)
-    points = {t.number: _point(t, timed=timed) for t in done}
+    measured_trials = [t for t in trials if t.measured is not None]
+    timed = any(t.measured.latency_ms is not None for t in measured_trials if t.measured)
+    points = {t.number: _point(t, timed=timed) for t in measured_trials}
     body = ["<text x='20' y='60'>no trial measured anything</text>"]
     if points:
         xs = [p[0] for p in points.values()] + ([most] if most is not None else [])
@@ -68,7 +68,7 @@ def front_svg(
         body += _line([points[t.number] for t in front], across, up)
         body += [
             _dot(t, points[t.number], across, up, _colour(t, front, best), large=t is best)
-            for t in done
+            for t in measured_trials
         ]
     box = f'viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {box}>'
@@ -77,11 +77,11 @@ def front_svg(
 
 
 def _point(trial: Trial, *, timed: bool) -> tuple[float, float]:
-    held = trial.measured
-    if held is None:  # not asked for
+    result = trial.measured
+    if result is None:  # not asked for
         return (0.0, 0.0)
-    latency = held.latency_ms if timed else None
-    return (held.size_bytes / 1e6 if latency is None else latency, held.score)
+    latency = result.latency_ms if timed else None
+    return (result.size_bytes / 1e6 if latency is None else latency, result.score)
 
 
 def _frame(across: _Axis, up: _Axis, what: str) -> list[str]:
@@ -140,6 +140,6 @@ def _colour(trial: Trial, front: Sequence[Trial], best: Trial | None) -> str:
 
 
 def _legend(best: Trial | None) -> list[str]:
-    chosen = "" if best is None else f"   best: {best.number}, {best.configuration}"
-    text = escape(f"grey: tried   blue: no other beats it{chosen}")
+    label = "" if best is None else f"   best: {best.number}, {best.configuration}"
+    text = escape(f"grey: tried   blue: no other beats it{label}")
     return [f'<text x="{LEFT}" y="20">{text}</text>']

@@ -70,7 +70,7 @@ class Proposer(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Returns places on the axes that make a new configuration, while there is one."""
-        first, taken = self._open_ones(trial.number)
+        first, digests = self._open_ones(trial.number)
         if first:
             return self._space.places(first[0])
         mixed = hashlib.sha256(f"{self._seed}/{trial.number}".encode()).digest()
@@ -80,9 +80,9 @@ class Proposer(BaseSampler):
         for _ in range(_TRIES):
             proposed = {k: noise.randrange(n) for k, n in self._space.axes().items()}
             proposed |= inner.sample_relative(study, trial, search_space)
-            if self._new(proposed, taken):
+            if self._new(proposed, digests):
                 return proposed
-        return self._beside(proposed, taken, noise)
+        return self._beside(proposed, digests, noise)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
@@ -104,5 +104,5 @@ class Proposer(BaseSampler):
             walked[name] = noise.randrange(axes[name])
             if self._new(walked, taken):
                 return walked
-        left = [one for one in self._space.all() if one.digest not in taken]
-        return self._space.places(noise.choice(left)) if left else places
+        candidates = [one for one in self._space.all() if one.digest not in taken]
+        return self._space.places(noise.choice(candidates)) if candidates else places

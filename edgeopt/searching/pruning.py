@@ -29,10 +29,10 @@ def read_pruning(given: Any, *, finetune: object) -> tuple[tuple[float, ...], di
         given: As `edgeopt.options.SearchOptions` holds it.
         finetune: The user's fine-tuning step: with one, usual shares are tried.
     """
-    asked = finetune is not None if given is None else given
-    if isinstance(asked, bool):
-        return (RATIOS if asked else ()), {}
-    options = dict(asked)
+    choice = finetune is not None if given is None else given
+    if isinstance(choice, bool):
+        return (RATIOS if choice else ()), {}
+    options = dict(choice)
     return tuple(sorted({one for one in options.pop("ratios") if one})), options
 
 

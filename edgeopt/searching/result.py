@@ -93,13 +93,13 @@ class SearchResult:
             InputError: There is no such trial, it failed, or an option is wrong.
             EdgeoptError: As `edgeopt.deploy`.
         """
-        chosen = self._chosen(trial)
+        selection = self._chosen(trial)
         if self._bench is None:
             raise InputError("this result has been read, not searched", where="deploy")
         refuse_unknown(options, _OPTIONS, "deploy")
         usual = {"max_drop": self.budget.max_drop, "device": self._bench.device}
         request = Request(**{**usual, **options, "output": output})
-        return self._bench.deploy(chosen.configuration, request)
+        return self._bench.deploy(selection.configuration, request)
 
     def _chosen(self, trial: int | Trial | None) -> Trial:
         if isinstance(trial, Trial):
@@ -108,21 +108,21 @@ class SearchResult:
             if self.best is None:
                 raise InputError("no trial keeps to the budget", where="deploy", hint="name one")
             return self.best
-        found = next((t for t in self.trials if t.number == trial), None)
-        if found is None:
+        match = next((t for t in self.trials if t.number == trial), None)
+        if match is None:
             raise InputError(f"there is no trial {trial}", where="deploy")
-        if found.measured is None:
-            raise InputError(f"trial {trial} failed: {found.reason}", where="deploy")
-        return found
+        if match.measured is None:
+            raise InputError(f"trial {trial} failed: {match.reason}", where="deploy")
+        return match
 
     def rows(self) -> list[tuple[str, str]]:
         """Returns what was found as (what, value) rows."""
-        made = f"{len(self.trials)} trials, {self.new} of this run, stopped by {self.stopped}"
+        summary = f"{len(self.trials)} trials, {self.new} of this run, stopped by {self.stopped}"
         rows = [
             ("target", self.target),
             ("budget", str(self.budget)),
             ("float score", f"{self.budget.float_score:.4f}"),
-            ("trials", made),
+            ("trials", summary),
         ]
         rows += [("study", self.study)] if self.study != "none" else []
         label = "best" if self.best is not None else "nearest"
@@ -148,18 +148,18 @@ class SearchResult:
 
     def cells(self, trial: Trial) -> tuple[str, ...]:
         """Returns the cells of a trial in `table`."""
-        held = trial.measured
-        if held is None:
+        result = trial.measured
+        if result is None:
             return (str(trial.number), str(trial.configuration), "", "", "", trial.reason)
-        drop = self.budget.float_score - held.score
-        latency = "" if held.latency_ms is None else f"{held.latency_ms:.3g} ms"
+        drop = self.budget.float_score - result.score
+        latency = "" if result.latency_ms is None else f"{result.latency_ms:.3g} ms"
         return (
             str(trial.number),
             str(trial.configuration),
-            f"{held.score:.4f}",
+            f"{result.score:.4f}",
             f"{drop:+.4f}",
             latency,
-            shown_bytes(held.size_bytes),
+            shown_bytes(result.size_bytes),
         )
 
     def __str__(self) -> str:

@@ -57,12 +57,12 @@ _SAME_SCORE = 1e-3
 def run_search(model: Any, target: str | Path | Target, options: SearchOptions) -> SearchResult:
     """Returns what came of a search; `edgeopt.search` documents the arguments."""
     options.check()
-    found = find_target(target)
+    descriptor = find_target(target)
     # Read by the calibration and by each pruning.
     data = rereadable(options.calibration_data, "calibration_data")
     options = options.replace(calibration_data=data)
-    with timed_device(found, options) as (device, notes):
-        return _Search(model, found, options, device, notes).run()
+    with timed_device(descriptor, options) as (device, notes):
+        return _Search(model, descriptor, options, device, notes).run()
 
 
 @dataclass
@@ -128,14 +128,14 @@ class _Search:
     def _float_score(self, baseline: Baseline, study: Study) -> float:
         """Returns the float model's score; refuses a study that remembers another."""
         score = 1.0 if self.options.evaluate is None else baseline.score
-        known = float(study.remember("float score", lambda: score))
-        if abs(known - score) > _SAME_SCORE * max(1.0, abs(known)):
+        stored_score = float(study.remember("float score", lambda: score))
+        if abs(stored_score - score) > _SAME_SCORE * max(1.0, abs(stored_score)):
             raise InputError(
-                f"the float model scored {known:g} there, and scores {score:g} now",
+                f"the float model scored {stored_score:g} there, and scores {score:g} now",
                 where=f"study {study.url}",
                 hint="evaluate must give one model one score; for other data name another study",
             )
-        return known
+        return stored_score
 
     def _pruner(self, study: Study, pruning: dict[str, Any]) -> Pruner:
 
@@ -208,9 +208,9 @@ class _Search:
     def _try(self, claim: Claim, bench: Bench, study: Study) -> None:
         def known(program: str) -> tuple[int, Measured] | None:
             for trial in study.trials():
-                held = trial.measured
-                if held is not None and held.same_as is None and held.program == program:
-                    return trial.number, held
+                result = trial.measured
+                if result is not None and result.same_as is None and result.program == program:
+                    return trial.number, result
             return None
 
         try:
@@ -235,12 +235,12 @@ class _Search:
         if options.watch is None or last is None:
             return
         spent = time.monotonic() - began
-        made = max(1, sum(t.new for t in trials))
-        left = [spent / made * max(0, options.trials - len(trials))] if options.trials else []
-        left += [max(0.0, 60 * options.minutes - spent)] if options.minutes else []
+        count = max(1, sum(t.new for t in trials))
+        estimates = [spent / count * max(0, options.trials - len(trials))] if options.trials else []
+        estimates += [max(0.0, 60 * options.minutes - spent)] if options.minutes else []
         failed = sum(t.state == "failed" for t in trials)
         best = best_of(trials, budget)
-        options.watch(SearchEvent(len(trials), options.trials, last, best, min(left), failed))
+        options.watch(SearchEvent(len(trials), options.trials, last, best, min(estimates), failed))
 
     def _result(self, bench: Bench, study: Study, budget: Budget, stopped: str) -> SearchResult:
         trials = study.trials()

@@ -39,12 +39,12 @@ def timed_device(
     """
     from edgeopt.deployment.on_device import opened  # noqa: PLC0415 (only with a device)
 
-    wanted = options.device
-    if wanted is None and target.name == detect_host().name:
-        wanted = "local"
+    choice = options.device
+    if choice is None and target.name == detect_host().name:
+        choice = "local"
     why = f"{target.name} is not this machine, and no device was given"
-    if wanted is not None:
-        with opened(wanted, target) as device:
+    if choice is not None:
+        with opened(choice, target) as device:
             if not getattr(device, "emulated", False):
                 yield device, ()
                 return
@@ -83,7 +83,7 @@ def engines_of(
         InputError: No backend compiles a precision that was asked for, or int8 has no data.
         EdgeoptError: No backend can be used, or one that was named cannot.
     """
-    known, refused = _backends(program, target, options)
+    backends, refused = _backends(program, target, options)
     notes = [f"without {name}: {error.what}" for name, error in refused.items()]
     calibrated = options.calibration_data is not None
     if not calibrated and Precision.INT8 in (options.precisions or ()):
@@ -91,19 +91,19 @@ def engines_of(
         raise InputError("int8 needs to see real inputs", where="calibration_data", hint=hint)
     if not calibrated:
         notes.append("without int8: it needs calibration_data")
-    wanted = [p for p in options.precisions or PRECISIONS if p != Precision.INT8 or calibrated]
-    found = tuple((name, p) for p in wanted for name, can in known.items() if p in can)
-    if not found:
-        says = "; ".join(f"{name} compiles {', '.join(can)}" for name, can in known.items())
+    precisions = [p for p in options.precisions or PRECISIONS if p != Precision.INT8 or calibrated]
+    engines = tuple((name, p) for p in precisions for name, can in backends.items() if p in can)
+    if not engines:
+        says = "; ".join(f"{name} compiles {', '.join(can)}" for name, can in backends.items())
         raise InputError("no backend compiles any of them", where="precisions", hint=says)
-    return found, tuple(notes)
+    return engines, tuple(notes)
 
 
 def _backends(
     program: Program, target: Target, options: SearchOptions
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, EdgeoptError]]:
     """Returns backend to what it compiles, and those of the target that cannot be used."""
-    known: dict[str, tuple[str, ...]] = {}
+    backends: dict[str, tuple[str, ...]] = {}
     refused: dict[str, EdgeoptError] = {}
     for name in dict.fromkeys(options.backends or considered_backends(target)):
         try:
@@ -113,23 +113,23 @@ def _backends(
                 raise
             refused[name] = error
         else:
-            known[name] = tuple(choice.backend.precisions(target))
-    if not known:
+            backends[name] = tuple(choice.backend.precisions(target))
+    if not backends:
         choose_backend(target, program=program)  # says of each why it cannot be used
-    return known, refused
+    return backends, refused
 
 
 def switches_of(program: Program, options: SearchOptions) -> dict[str, tuple[str, ...]]:
     """Returns what the switches of the quantization may be for this model."""
     spaces = channel_spaces(program)
-    known: dict[str, tuple[str, ...]] = {
+    choices: dict[str, tuple[str, ...]] = {
         "ranges": ("auto", "minmax", "percentile", "mse"),
         "equalization": ("auto", *["off" for one in spaces if not one.smoothing][:1]),
         "smoothing": ("auto", *["off" for one in spaces if one.smoothing][:1]),
         "rounding": ("auto", "nearest"),
     }
     fixed = options.fixed()
-    return {name: (fixed[name],) if name in fixed else known[name] for name in SWITCHES}
+    return {name: (fixed[name],) if name in fixed else choices[name] for name in SWITCHES}
 
 
 def parts_of(

@@ -49,11 +49,11 @@ class Space(msgspec.Struct, frozen=True):
 
     def configuration(self, places: Mapping[str, int]) -> Configuration:
         """Returns the configuration with these places on the axes, in canonical form."""
-        taken: dict[str, Any] = {
+        fields: dict[str, Any] = {
             name: getattr(self, name)[places.get(name, 0)] for name in self.__struct_fields__
         }
-        backend, precision = taken.pop("engines")
-        return Configuration(backend, precision, **taken).canonical()
+        backend, precision = fields.pop("engines")
+        return Configuration(backend, precision, **fields).canonical()
 
     def places(self, one: Configuration) -> dict[str, int]:
         """Returns the places of ``one`` on the axes."""
@@ -66,12 +66,12 @@ class Space(msgspec.Struct, frozen=True):
 
     def all(self) -> Iterator[Configuration]:
         """Yields every configuration once."""
-        axes, seen = self.axes(), set()
+        axes, configurations = self.axes(), set()
         for row in itertools.product(*(range(count) for count in axes.values())):
-            found = self.configuration(dict(zip(axes, row, strict=True)))
-            if found not in seen:
-                seen.add(found)
-                yield found
+            configuration = self.configuration(dict(zip(axes, row, strict=True)))
+            if configuration not in configurations:
+                configurations.add(configuration)
+                yield configuration
 
     def first(self, fastest: str = "") -> Iterator[Configuration]:
         """Yields what is tried first: each engine as it is, then values kept in float and pruning.
@@ -85,8 +85,8 @@ class Space(msgspec.Struct, frozen=True):
         plain = [self.configuration({"engines": place}) for place in range(len(self.engines))]
         yield from plain
         integer = [one for one in plain if Precision(one.precision).is_integer] or plain[:1]
-        chosen = next((one for one in integer if one.backend == fastest), integer[0])
+        base = next((one for one in integer if one.backend == fastest), integer[0])
         for count in self.floats[1:]:
-            yield msgspec.structs.replace(chosen, floats=count)
+            yield msgspec.structs.replace(base, floats=count)
         for share in self.pruned[1:]:
-            yield msgspec.structs.replace(chosen, pruned=share)
+            yield msgspec.structs.replace(base, pruned=share)

@@ -81,16 +81,16 @@ class Study:
         Raises:
             InputError: It is of another search; says what differs.
         """
-        known = self._held.user_attrs.get(_IDENTITY)
-        if known is None:
+        record = self._held.user_attrs.get(_IDENTITY)
+        if record is None:
             if self._held.get_trials(deepcopy=False):
                 self._refuse("it holds trials that are not of edgeopt")
             self._held.set_user_attr(_IDENTITY, dict(identity))
             return
-        other = [k for k in (*identity, *known) if identity.get(k) != known.get(k)]
+        other = [k for k in (*identity, *record) if identity.get(k) != record.get(k)]
         if other:
-            said = ", ".join(dict.fromkeys(other))
-            self._refuse(f"it is of another search: not the same {said}")
+            names = ", ".join(dict.fromkeys(other))
+            self._refuse(f"it is of another search: not the same {names}")
 
     def _refuse(self, what: str) -> None:
         hint = "name another study, or leave it out: each search then has its own"
@@ -98,19 +98,19 @@ class Study:
 
     def remember(self, name: str, make: Any) -> Any:
         """Returns what the study holds as ``name``; what ``make`` makes where it holds nothing."""
-        known = self._held.user_attrs.get(name)
-        if known is None:
-            known = make()
-            self._held.set_user_attr(name, known)
-        return known
+        value = self._held.user_attrs.get(name)
+        if value is None:
+            value = make()
+            self._held.set_user_attr(name, value)
+        return value
 
     def propose_from(self, space: Space, seed: int, budget: Budget) -> None:
         """Has proposals come from ``space``."""
 
         def open_ones(number: int) -> tuple[list[Configuration], set[str]]:
-            taken = self.taken(but=number)
+            digests = self.taken(but=number)
             first = space.first(self._fastest())
-            return [one for one in first if one.digest not in taken], taken
+            return [one for one in first if one.digest not in digests], digests
 
         self._space, self._budget = space, budget
         self._held.sampler = Proposer(space, seed, open_ones)
@@ -120,18 +120,18 @@ class Study:
         with _quiet():
             trial = self._held.ask(distributions(self._space))
         try:
-            chosen = self._space.configuration(trial.params)
+            configuration = self._space.configuration(trial.params)
             with self._beating(trial):  # before anybody counts it: what is counted can grow stale
                 pass
-            trial.set_user_attr("configuration", msgspec.to_builtins(chosen))
-            if chosen.digest in self.taken(but=trial.number):
+            trial.set_user_attr("configuration", msgspec.to_builtins(configuration))
+            if configuration.digest in self.taken(but=trial.number):
                 self._fail(trial, _WITHDRAWN, "another worker tries it")
                 return None
         except BaseException:  # an interrupt, too: nobody shall wait for this trial
             self._fail(trial, _WITHDRAWN, "it was not begun")
             raise
         self._mine.add(trial.number)
-        return Claim(trial.number, chosen, trial)
+        return Claim(trial.number, configuration, trial)
 
     def done(self, claim: Claim, measured: Measured) -> None:
         """Notes what was measured."""
@@ -186,21 +186,21 @@ class Study:
 
     def trials(self) -> tuple[Trial, ...]:
         """Returns every configuration that was tried to an end, once, in the order of the trials."""
-        found, hopeless = [], self._hopeless()
+        results, hopeless = [], self._hopeless()
         for number, one, state, attrs in self._rows():
             new = number in self._mine
             if state == TrialState.COMPLETE:
                 measured = convert(
                     attrs.get("measured"), Measured, where=f"trial {number} of the study"
                 )
-                found.append(Trial(number, one, measured, new=new))
+                results.append(Trial(number, one, measured, new=new))
             elif state == TrialState.FAIL and "reason" in attrs:
-                found.append(Trial(number, one, None, attrs["reason"], new=new))
+                results.append(Trial(number, one, None, attrs["reason"], new=new))
             elif state == TrialState.FAIL and one.digest in hopeless and _WITHDRAWN not in attrs:
                 why = attrs.get(_LOST, "its process died")
-                found.append(Trial(number, one, None, f"given up: {why}", new=new))
+                results.append(Trial(number, one, None, f"given up: {why}", new=new))
                 hopeless.discard(one.digest)
-        return tuple(found)
+        return tuple(results)
 
     def running(self) -> int:
         """Returns how many trials other workers are at."""
@@ -236,10 +236,10 @@ class Study:
     def _rows(self) -> Iterator[tuple[int, Configuration, Any, dict[str, Any]]]:
         """Yields number, configuration, state and notes of the trials that have a configuration."""
         for one in self._held.get_trials(deepcopy=False):
-            told = one.user_attrs.get("configuration")
-            if told is not None:
+            content = one.user_attrs.get("configuration")
+            if content is not None:
                 where = f"trial {one.number} of the study"
-                configuration = convert(told, Configuration, where=where)
+                configuration = convert(content, Configuration, where=where)
                 yield one.number, configuration, one.state, one.user_attrs
 
 

@@ -19,19 +19,19 @@ def unmet(result: SearchResult) -> BudgetError:
         why = result.failed[0].reason if result.failed else "there was no time for any"
         what = f"no trial of {len(result.trials)} could be measured: {why}"
         return BudgetError(what, where="search", result=result)
-    held = near.measured
+    figures = near.measured
     reached = {
-        "max_drop": max(0.0, budget.float_score - held.score),
-        "max_latency_ms": held.latency_ms or 0.0,
-        "max_size_mb": held.size_bytes / 1e6,
+        "max_drop": max(0.0, budget.float_score - figures.score),
+        "max_latency_ms": figures.latency_ms or 0.0,
+        "max_size_mb": figures.size_bytes / 1e6,
     }
-    beyond = [name for name, value in budget.excess(held).items() if value]
-    asked = ", ".join(f"{name} {getattr(budget, name):g}" for name in beyond)
+    beyond = [name for name, value in budget.excess(figures).items() if value]
+    limits = ", ".join(f"{name} {getattr(budget, name):g}" for name in beyond)
     needs = ", ".join(f"{name}={_rounded_up(reached[name])}" for name in beyond)
     count = len(result.trials)
     tried = "the only trial does not keep" if count == 1 else f"none of {count} trials keeps"
     return BudgetError(
-        f"{tried} to the budget; the nearest is {result.told(near)}, beyond {asked}",
+        f"{tried} to the budget; the nearest is {result.told(near)}, beyond {limits}",
         where="budget",
         hint=f"it would do with {needs}; or try more trials, pruning=, or a finetune step",
         result=result,

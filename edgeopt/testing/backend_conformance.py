@@ -138,11 +138,11 @@ class BackendConformance(ConformanceCases):
         report = backend.lower(program, target).support
         for node in report.nodes:
             self._require_agreement(program, node)
-        kept = [
+        convolutions = [
             n for n in report.nodes if n.module.startswith("depthwise") and "conv" in n.operator
         ]
-        assert [n.verdict for n in kept] == ["float"]
-        assert "keep_float='depthwise'" in kept[0].reason
+        assert [n.verdict for n in convolutions] == ["float"]
+        assert "keep_float='depthwise'" in convolutions[0].reason
 
     @cases(names=("residual",), refused_too=True)
     def test_support_names_source_lines(self, backend: Backend, target: Target) -> None:
@@ -156,8 +156,8 @@ class BackendConformance(ConformanceCases):
     def test_refuses_an_unknown_operator_before_compiling(
         self, backend: Backend, target: Target
     ) -> None:
-        held = unsupported_model()
-        program = capture(held.model, held.example)
+        case = unsupported_model()
+        program = capture(case.model, case.example)
         lowered = backend.lower(program, target)
         report = lowered.support
         assert not report.ok
@@ -199,24 +199,24 @@ class BackendConformance(ConformanceCases):
     def test_same_program_same_bytes(
         self, backend: Backend, target: Target, precision: str
     ) -> None:
-        made = self._compiled(backend, target, "residual", precision)
+        build = self._compiled(backend, target, "residual", precision)
         lowered_again = backend.lower(program_of("residual", precision), target)
-        for lowered in (made.lowered, lowered_again):
+        for lowered in (build.lowered, lowered_again):
             again = backend.compile(lowered, CompileOptions())
-            assert again.files == made.artifact.files
-            assert again.metadata == made.artifact.metadata
+            assert again.files == build.artifact.files
+            assert again.metadata == build.artifact.metadata
 
     @cases(names=("residual",), precisions=("int8",))
     def test_artifact_says_what_it_is(self, backend: Backend, target: Target) -> None:
-        made = self._compiled(backend, target, "residual", "int8")
-        artifact = made.artifact
+        build = self._compiled(backend, target, "residual", "int8")
+        artifact = build.artifact
         assert isinstance(artifact, Artifact)
         assert (artifact.backend, artifact.target) == (backend.name, target.name)
         assert artifact.precision == Precision.INT8
-        assert artifact.signature == made.program.signature
+        assert artifact.signature == build.program.signature
         assert artifact.entry in artifact.files
         assert artifact.size_bytes > 0
-        assert artifact.program_digest == made.lowered.program.digest
+        assert artifact.program_digest == build.lowered.program.digest
         assert artifact.tools
         assert sum(artifact.operators.values()) > 0
 
@@ -229,15 +229,15 @@ class BackendConformance(ConformanceCases):
 
     @cases(names=("perceptron",), precisions=("float32",))
     def test_reports_progress(self, backend: Backend, target: Target) -> None:
-        seen: list[tuple[str, float, float]] = []
+        events: list[tuple[str, float, float]] = []
 
         def note(stage: str, done: float, total: float) -> None:
-            seen.append((stage, done, total))
+            events.append((stage, done, total))
 
         lowered = backend.lower(program_of("perceptron", "float32"), target, note)
         backend.compile(lowered, CompileOptions(), note)
-        assert seen
-        assert all(stage and 0 <= done <= total for stage, done, total in seen)
+        assert events
+        assert all(stage and 0 <= done <= total for stage, done, total in events)
 
     # --- its runner -------------------------------------------------------------------------------
 
@@ -245,29 +245,29 @@ class BackendConformance(ConformanceCases):
     def test_runner_keeps_shapes_and_dtypes(
         self, backend: Backend, target: Target, name: str
     ) -> None:
-        made = self._compiled(backend, target, name, "int8")
+        build = self._compiled(backend, target, name, "int8")
         inputs = [t.numpy().copy() for t in specimen(name).example]
         before = [array.copy() for array in inputs]
-        result = made.runner(*inputs)
-        outputs = made.program.signature.outputs
+        result = build.runner(*inputs)
+        outputs = build.program.signature.outputs
         assert isinstance(result, tuple) == (len(outputs) > 1)
-        got = result if isinstance(result, tuple) else (result,)
-        assert [(a.shape, str(a.dtype)) for a in got] == [(s.shape, s.dtype) for s in outputs]
+        arrays = result if isinstance(result, tuple) else (result,)
+        assert [(a.shape, str(a.dtype)) for a in arrays] == [(s.shape, s.dtype) for s in outputs]
         for array, was in zip(inputs, before, strict=True):
             np.testing.assert_array_equal(array, was)
-        again = made.runner(*inputs)
+        again = build.runner(*inputs)
         again = again if isinstance(again, tuple) else (again,)
-        for first, second in zip(got, again, strict=True):
+        for first, second in zip(arrays, again, strict=True):
             np.testing.assert_array_equal(first, second)
 
     @cases(names=("perceptron",), precisions=("int8",))
     def test_earlier_outputs_stay_as_they_were(self, backend: Backend, target: Target) -> None:
-        made = self._compiled(backend, target, "perceptron", "int8")
+        build = self._compiled(backend, target, "perceptron", "int8")
         first, second = (s[0].numpy() for s in specimen("perceptron").samples[:2])
-        held = made.runner(first)
-        was = np.array(held)
-        made.runner(second)
-        np.testing.assert_array_equal(held, was)
+        output = build.runner(first)
+        was = np.array(output)
+        build.runner(second)
+        np.testing.assert_array_equal(output, was)
 
     @cases(names=("perceptron",), precisions=("int8",))
     def test_runner_refuses_what_does_not_fit(self, backend: Backend, target: Target) -> None:
@@ -284,8 +284,8 @@ class BackendConformance(ConformanceCases):
 
     @cases(names=("perceptron",), precisions=("int8",))
     def test_runner_tells_facts_and_closes_twice(self, backend: Backend, target: Target) -> None:
-        made = self._compiled(backend, target, "perceptron", "int8")
-        runner = backend.load(made.artifact, threads=1)
+        build = self._compiled(backend, target, "perceptron", "int8")
+        runner = backend.load(build.artifact, threads=1)
         assert runner.facts()
         runner.close()
         runner.close()
@@ -331,11 +331,11 @@ class BackendConformance(ConformanceCases):
     def test_bundle_gives_the_same_numbers(
         self, backend: Backend, target: Target, name: str, tmp_path: Path
     ) -> None:
-        made = self._compiled(backend, target, name, "int8")
-        bundle = self._bundle(made, backend, target, name, tmp_path / "bundle")
+        build = self._compiled(backend, target, name, "int8")
+        bundle = self._bundle(build, backend, target, name, tmp_path / "bundle")
         inputs = [t.numpy() for t in specimen(name).example]
         runner = load(bundle.path)
-        for one, other in zip(_tuple(runner(*inputs)), _tuple(made.runner(*inputs)), strict=True):
+        for one, other in zip(_tuple(runner(*inputs)), _tuple(build.runner(*inputs)), strict=True):
             np.testing.assert_array_equal(one, other)
         runner.close()
 
@@ -343,40 +343,40 @@ class BackendConformance(ConformanceCases):
     def test_bundle_runs_from_a_shell(
         self, backend: Backend, target: Target, tmp_path: Path
     ) -> None:
-        made = self._compiled(backend, target, "two_by_two", "int8")
-        bundle = self._bundle(made, backend, target, "two_by_two", tmp_path / "bundle")
+        build = self._compiled(backend, target, "two_by_two", "int8")
+        bundle = self._bundle(build, backend, target, "two_by_two", tmp_path / "bundle")
         command = [sys.executable, str(bundle.path / "run.py"), "--verify"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert process.returncode == 0, process.stdout + process.stderr
 
     # --- helpers ----------------------------------------------------------------------------------
 
     def _require_agreement(self, program: Program, node: NodeSupport) -> None:
         """A backend says what the IR says of a node, or that it folds it, or why it cannot."""
-        known = program.node(node.node)
+        fx_node = program.node(node.node)
         if node.verdict == "unsupported":
             return
         if node.verdict == "folded":
-            assert not is_weighted(known), f"{node.node} costs time, and is said to be folded"
+            assert not is_weighted(fx_node), f"{node.node} costs time, and is said to be folded"
             return
-        wanted = kernel_kind(program, known)
-        if wanted.kind == "folded":  # written by itself: then as what it follows
-            wanted = kernel_kind(program, known.args[0])  # type: ignore[arg-type]
+        expected = kernel_kind(program, fx_node)
+        if expected.kind == "folded":  # written by itself: then as what it follows
+            expected = kernel_kind(program, fx_node.args[0])  # type: ignore[arg-type]
         reason = self.computed_in_float.get(node.operator)
-        if wanted.kind == "integer" and reason is not None:
+        if expected.kind == "integer" and reason is not None:
             assert (node.verdict, node.reason) == ("float", reason), node
         else:
-            assert (node.verdict, node.reason) == (wanted.kind, wanted.reason), node
+            assert (node.verdict, node.reason) == (expected.kind, expected.reason), node
 
     def _require_parity(
         self, backend: Backend, target: Target, name: str, precision: str, **settings: Any
     ) -> None:
-        made = self._compiled(backend, target, name, precision, **settings)
+        build = self._compiled(backend, target, name, precision, **settings)
         samples = [tuple(t.numpy() for t in sample) for sample in specimen(name).samples]
         changing = number_changes(backend.passes(target))
-        specified = run_passes(made.program, changing)  # a pass that errs must not judge itself
+        specified = run_passes(build.program, changing)  # a pass that errs must not judge itself
         reference = run_all(ReferenceRunner(specified), samples)
-        parity = check_parity(made.runner, specified, samples, reference)
+        parity = check_parity(build.runner, specified, samples, reference)
         assert parity.ok, f"{parity}: {'; '.join(parity.reasons)}"
 
     def _compiled(

@@ -91,11 +91,15 @@ class ConformanceCases:
         about: _Cases | None = getattr(metafunc.function, _MARK, None)
         if about is None:
             return
-        wanted = [(i, a) for i, a in enumerate(("name", "precision")) if a in metafunc.fixturenames]
-        if wanted:
-            rows = dict.fromkeys(tuple(pair[i] for i, _ in wanted) for pair in about.of(type(self)))
-            values: list[Any] = [row[0] if len(wanted) == 1 else row for row in rows]
-            metafunc.parametrize([a for _, a in wanted], list(rows), ids=map(_shown, values))
+        arguments = [
+            (i, a) for i, a in enumerate(("name", "precision")) if a in metafunc.fixturenames
+        ]
+        if arguments:
+            rows = dict.fromkeys(
+                tuple(pair[i] for i, _ in arguments) for pair in about.of(type(self))
+            )
+            values: list[Any] = [row[0] if len(arguments) == 1 else row for row in rows]
+            metafunc.parametrize([a for _, a in arguments], list(rows), ids=map(_shown, values))
 
 
 def _shown(value: Any) -> str:

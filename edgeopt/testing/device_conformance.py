@@ -107,8 +107,8 @@ class DeviceConformance:
         """Returns a folder on the device that this test has to itself."""
         name = hashlib.sha256(f"{request.node.nodeid}{time.time()}".encode()).hexdigest()[:12]
         folder = device.workdir() / f"conformance-{name}"
-        done = device.run(["python3", "-c", f"import os; os.makedirs({str(folder)!r})"])
-        assert done.returncode == 0, done.stderr
+        process = device.run(["python3", "-c", f"import os; os.makedirs({str(folder)!r})"])
+        assert process.returncode == 0, process.stderr
         return folder
 
     # --- what it says of itself -----------------------------------------------------------------
@@ -124,8 +124,8 @@ class DeviceConformance:
         assert json.loads(json.dumps(facts)) == facts
         assert not [name for name in FACTS if name not in facts]
         assert not [name for name, value in facts.items() if value in ("", {})]
-        said = device.run(["python3", "-c", "import platform; print(platform.python_version())"])
-        assert facts["python"] == said.stdout.strip()
+        process = device.run(["python3", "-c", "import platform; print(platform.python_version())"])
+        assert facts["python"] == process.stdout.strip()
         assert facts["emulated"] == device.emulated
         assert facts["cores"] >= 1
 
@@ -241,10 +241,10 @@ class DeviceConformance:
 
     def test_run_returns_what_a_program_says(self, device: Device) -> None:
         code = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(7)"
-        done = device.run(["python3", "-c", code])
-        assert isinstance(done, Completed)
-        assert (done.returncode, done.stdout, done.stderr) == (7, "out\n", "err\n")
-        assert 0 < done.wall_s < 60  # noqa: PLR2004
+        process = device.run(["python3", "-c", code])
+        assert isinstance(process, Completed)
+        assert (process.returncode, process.stdout, process.stderr) == (7, "out\n", "err\n")
+        assert 0 < process.wall_s < 60  # noqa: PLR2004
 
     def test_output_that_is_no_text_is_replaced(self, device: Device) -> None:
         code = r"import sys; sys.stdout.buffer.write(b'a\xffb \xe2\x9c\x93')"
@@ -252,8 +252,8 @@ class DeviceConformance:
 
     def test_much_output_does_not_block(self, device: Device) -> None:
         code = "import sys; sys.stderr.write('e' * 300000); sys.stdout.write('o' * 300000)"
-        done = device.run(["python3", "-c", code], timeout_s=120)
-        assert (len(done.stdout), len(done.stderr)) == (300000, 300000)
+        process = device.run(["python3", "-c", code], timeout_s=120)
+        assert (len(process.stdout), len(process.stderr)) == (300000, 300000)
 
     def test_there_is_no_input(self, device: Device) -> None:
         code = "import sys; print(repr(sys.stdin.read()))"
@@ -264,25 +264,25 @@ class DeviceConformance:
         assert device.run(["python3", "-c", code]).returncode == -15  # noqa: PLR2004
 
     def test_arguments_arrive_as_they_are(self, device: Device, room: PurePosixPath) -> None:
-        done = device.run([*ECHO, *HOSTILE], cwd=room)
-        assert json.loads(done.stdout) == list(HOSTILE)
+        process = device.run([*ECHO, *HOSTILE], cwd=room)
+        assert json.loads(process.stdout) == list(HOSTILE)
         assert _names(device, room) == []
 
     def test_cwd_and_variables_arrive(self, device: Device, room: PurePosixPath) -> None:
         nasty = "a b'c\"d;$(touch owned)\n$HOME ü"
         code = "import json, os; print(json.dumps([os.getcwd(), os.environ['NASTY']]))"
-        done = device.run(["python3", "-c", code], cwd=room, env={"NASTY": nasty})
-        assert json.loads(done.stdout) == [str(room), nasty]
+        process = device.run(["python3", "-c", code], cwd=room, env={"NASTY": nasty})
+        assert json.loads(process.stdout) == [str(room), nasty]
         assert _names(device, room) == []
 
     def test_pythonpath_is_heard(self, device: Device, room: PurePosixPath, tmp_path: Path) -> None:
         (tmp_path / "edgeopt_there.py").write_text("VALUE = 42\n")
         device.push(tmp_path / "edgeopt_there.py", room / "site" / "edgeopt_there.py")
-        done = device.run(
+        process = device.run(
             ["python3", "-c", "import edgeopt_there; print(edgeopt_there.VALUE)"],
             env={"PYTHONPATH": str(room / "site")},
         )
-        assert done.stdout == "42\n", done.stderr
+        assert process.stdout == "42\n", process.stderr
 
     def test_a_missing_folder_to_run_in_is_an_error(
         self, device: Device, room: PurePosixPath
@@ -318,8 +318,8 @@ class DeviceConformance:
     ) -> None:
         code = "import os, time; os.fork() or time.sleep(600); print('done')"
         begun = time.perf_counter()
-        done = device.run(["python3", "-c", code], cwd=room, timeout_s=60)
-        assert "done" in done.stdout
+        process = device.run(["python3", "-c", code], cwd=room, timeout_s=60)
+        assert "done" in process.stdout
         assert time.perf_counter() - begun < 30  # noqa: PLR2004
 
     @staticmethod
@@ -402,9 +402,9 @@ def _content(folder: Path) -> dict[str, bytes]:
 def _names(device: Device, folder: PurePosixPath) -> list[str]:
     """Returns what lies in a folder of the device, hidden names too."""
     code = "import json, os, sys; print(json.dumps(sorted(os.listdir(sys.argv[1]))))"
-    done = device.run(["python3", "-c", code, str(folder)])
-    assert done.returncode == 0, done.stderr
-    names: list[Any] = json.loads(done.stdout)
+    process = device.run(["python3", "-c", code, str(folder)])
+    assert process.returncode == 0, process.stderr
+    names: list[Any] = json.loads(process.stdout)
     return [name for name in names if name != "__pycache__"]
 
 
@@ -415,6 +415,6 @@ def _read(device: Device, remote: PurePosixPath, tmp_path: Path) -> bytes:
 
 def _version(device: Device, site: PurePosixPath, name: str = "edgeopt_probe") -> str:
     code = f"import {name}; print({name}.VERSION)"
-    done = device.run(["python3", "-c", code], env={"PYTHONPATH": str(site)})
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    process = device.run(["python3", "-c", code], env={"PYTHONPATH": str(site)})
+    assert process.returncode == 0, process.stderr
+    return process.stdout

@@ -41,8 +41,8 @@ class _Answer(msgspec.Struct, frozen=True):
 
     def fits(self, command: Sequence[str]) -> bool:
         return len(command) >= len(self.pattern) and all(
-            fnmatch.fnmatchcase(word, wanted)
-            for word, wanted in zip(command, self.pattern, strict=False)
+            fnmatch.fnmatchcase(word, pattern)
+            for word, pattern in zip(command, self.pattern, strict=False)
         )
 
 
@@ -138,10 +138,12 @@ class ScriptedDevice:
             DeviceError: It is missing.
         """
         remote = self._absolute(remote)
-        found = {path: data for path, data in self.files.items() if remote in {path, *path.parents}}
-        if not found:
+        matches = {
+            path: data for path, data in self.files.items() if remote in {path, *path.parents}
+        }
+        if not matches:
             raise DeviceError("there is no such file or folder", where=str(remote))
-        for path, data in found.items():
+        for path, data in matches.items():
             target = Path(local) / path.relative_to(remote)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)

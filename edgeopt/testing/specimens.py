@@ -251,11 +251,11 @@ SPECIMENS: dict[str, tuple[type[nn.Module], tuple[Any, ...]]] = {
 @cache
 def specimen(name: str) -> Specimen:
     """Returns the specimen called ``name``: the same weights and inputs every time."""
-    made, inputs = SPECIMENS[name]
+    factory, inputs = SPECIMENS[name]
     generator = torch.Generator().manual_seed(0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = made().eval()
+        model = factory().eval()
         _settle(model)
     samples = tuple(tuple(one(generator) for one in inputs) for _ in range(SAMPLES))
     return Specimen(model, samples)
@@ -290,8 +290,8 @@ def _settle(model: nn.Module) -> None:
 @cache
 def float_program(name: str) -> Program:
     """Returns the float program of a specimen."""
-    held = specimen(name)
-    return capture(held.model, held.example)
+    example = specimen(name)
+    return capture(example.model, example.example)
 
 
 @cache

@@ -50,12 +50,12 @@ def toy_artifact(
 ) -> Artifact:
     """Returns an artefact for `toy_runtime`: ``y0 = factor * x0``, ``y1`` the sum of ``x0``."""
     specs = tuple(TensorSpec(f"x{i}", (1, 4), "float32") for i in range(inputs))
-    made = (TensorSpec("y0", (1, 4), "float32"), TensorSpec("y1", (1, 1), "float32"))
+    output_specs = (TensorSpec("y0", (1, 4), "float32"), TensorSpec("y1", (1, 1), "float32"))
     return Artifact(
         backend="toy",
         target=target,
         precision="float32",
-        signature=Signature(specs, made[:outputs]),
+        signature=Signature(specs, output_specs[:outputs]),
         files={
             "model.json": json.dumps({"factor": factor}).encode(),
             "weights/part.bin": bytes(range(256)),
@@ -80,7 +80,7 @@ def toy_golden(artifact: Artifact, *, samples: int = 2, wrong: float = 0.0) -> G
 
     noise = np.random.default_rng(7)
     shapes = [spec.shape for spec in artifact.signature.inputs]
-    held = [[noise.random(shape, np.float32) for shape in shapes] for _ in range(samples)]
+    inputs = [[noise.random(shape, np.float32) for shape in shapes] for _ in range(samples)]
     count = len(artifact.signature.outputs)
-    wanted = [[x[0] * 2 + np.float32(wrong), x[0].sum(keepdims=True)][:count] for x in held]
-    return GoldenSamples.of(held, wanted, Tolerance(atol=1e-6, min_cosine=0.999))
+    outputs = [[x[0] * 2 + np.float32(wrong), x[0].sum(keepdims=True)][:count] for x in inputs]
+    return GoldenSamples.of(inputs, outputs, Tolerance(atol=1e-6, min_cosine=0.999))

@@ -174,16 +174,16 @@ def _digest(path: Path) -> str:
 
 def optimizer_state(optimizer: Any) -> tuple[Tensors, dict[str, Any]]:
     """Returns an optimizer's state as named tensors and as values that JSON holds."""
-    held = optimizer.state_dict()
+    state_dict = optimizer.state_dict()
     tensors: Tensors = {}
     plain: dict[str, dict[str, Any]] = {}
-    for index, entries in held["state"].items():
+    for index, entries in state_dict["state"].items():
         for name, value in entries.items():
             if isinstance(value, torch.Tensor):
                 tensors[f"{index}.{name}"] = value
             else:
                 plain.setdefault(str(index), {})[name] = value
-    state = {"groups": held["param_groups"], "plain": plain}
+    state = {"groups": state_dict["param_groups"], "plain": plain}
     try:
         return tensors, json.loads(json.dumps(state))
     except TypeError as error:

@@ -56,14 +56,14 @@ class History(msgspec.Struct, frozen=True):
     def curves(self) -> dict[str, list[float]]:
         """Returns name to one value an epoch: each loss, and ``score`` where there is one."""
         names = sorted({n for e in self.epochs for n in e.losses})
-        found = {n: [e.losses.get(n, float("nan")) for e in self.epochs] for n in names}
+        losses = {n: [e.losses.get(n, float("nan")) for e in self.epochs] for n in names}
         scores = [e.score for e in self.epochs if e.score is not None]
-        return {**found, "score": scores} if len(scores) == len(self.epochs) else found
+        return {**losses, "score": scores} if len(scores) == len(self.epochs) else losses
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the history as values that JSON holds."""
-        held: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
-        return held
+        values: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
+        return values
 
     def svg(self) -> str:
         """Returns the curves as an SVG picture; each is scaled to its own extremes."""

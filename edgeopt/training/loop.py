@@ -131,8 +131,8 @@ class _Run:
         self.best = self._weights()
 
     def _weights(self) -> dict[str, torch.Tensor]:
-        held = self.job.model.state_dict()
-        return {name: tensor.detach().cpu().clone() for name, tensor in held.items()}
+        state = self.job.model.state_dict()
+        return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
 
     def _epoch(self) -> None:
         seed_epoch(self.options.seed, self.epoch, self.accelerator.process_index, self.loader)
@@ -186,13 +186,13 @@ class _Run:
         if not bad:
             return
         folder = self.options.folder
-        kept = folder if folder is not None and (folder / "latest.json").is_file() else None
+        path = folder if folder is not None and (folder / "latest.json").is_file() else None
         raise TrainingError(
             f"{bad[0]} is not finite in epoch {self.epoch}, batch {self.done} (from 0)",
             where=self.job.kind,
             hint="check the data, or take a lower learning_rate; "
-            + (f"the last good checkpoint is in {kept}" if kept else "no checkpoint was written"),
-            checkpoint=kept,
+            + (f"the last good checkpoint is in {path}" if path else "no checkpoint was written"),
+            checkpoint=path,
             history=self.history,
         )
 
@@ -217,8 +217,8 @@ class _Run:
     def _mean(self, value: float) -> float:
         if self.accelerator.num_processes == 1:
             return value
-        held = torch.tensor(value, device=self.accelerator.device)
-        return float(self.accelerator.reduce(held, reduction="mean"))
+        tensor = torch.tensor(value, device=self.accelerator.device)
+        return float(self.accelerator.reduce(tensor, reduction="mean"))
 
     def _score(self, evaluated: Callable[[Any], Any]) -> float | None:
         """Asks the user's metric; what it draws at random changes nothing in training."""
@@ -246,9 +246,9 @@ class _Run:
         if self.accelerator.is_main_process:
             random, plain = random_state()
             tensors, numbers = optimizer_state(self.optimizer)
-            held = {"model": dict(_untied(self.job.model)), "optimizer": tensors, "random": random}
+            parts = {"model": dict(_untied(self.job.model)), "optimizer": tensors, "random": random}
             if self.best is not None:
-                held["best"] = self.best
+                parts["best"] = self.best
             state = {
                 "identity": self.job.identity,
                 "epoch": self.epoch,
@@ -259,18 +259,18 @@ class _Run:
                 "optimizer": numbers,
                 "history": self.history.to_dict(),
             }
-            write_checkpoint(folder, f"{self.step:09d}-{self.epoch}", Checkpoint(state, held))
+            write_checkpoint(folder, f"{self.step:09d}-{self.epoch}", Checkpoint(state, parts))
         self.accelerator.wait_for_everyone()
 
     def _resume(self) -> None:
         folder = self.options.folder
         if folder is None or not self.options.resume:
             return
-        held = read_checkpoint(folder)
-        if held is None:
+        checkpoint = read_checkpoint(folder)
+        if checkpoint is None:
             return
         try:
-            self._take_up(held, str(folder))
+            self._take_up(checkpoint, str(folder))
         except InputError:
             raise
         except Exception as error:  # torch's own, where facts do not fit the model or each other
@@ -296,7 +296,7 @@ class _Run:
 
 
 def _optimizer(groups: Sequence[dict[str, Any]], options: TrainingOptions) -> Any:
-    made = [
+    param_groups = [
         {
             "params": list(group["params"]),
             "lr": options.learning_rate * group.get("factor", 1.0),
@@ -305,13 +305,13 @@ def _optimizer(groups: Sequence[dict[str, Any]], options: TrainingOptions) -> An
         for group in groups
         if group["params"]
     ]
-    if not made:
+    if not param_groups:
         raise InputError("it has no parameters that could be trained", where="model")
     if not isinstance(options.optimizer, str):
-        return options.optimizer(made)
+        return options.optimizer(param_groups)
     if options.optimizer == "sgd":
-        return torch.optim.SGD(made, lr=options.learning_rate, momentum=0.9)
-    return torch.optim.AdamW(made, lr=options.learning_rate)
+        return torch.optim.SGD(param_groups, lr=options.learning_rate, momentum=0.9)
+    return torch.optim.AdamW(param_groups, lr=options.learning_rate)
 
 
 def _prepared(data: Any, options: TrainingOptions, accelerator: Any) -> Any:

@@ -21,8 +21,8 @@ def seed_epoch(seed: int, epoch: int, process: int, loader: Any) -> None:
     The order of an epoch then depends on seed and epoch alone, however the run came there.
     """
     shared = _mixed(seed, epoch, 0)
-    for held in (loader, *(getattr(loader, n, None) for n in ("sampler", "batch_sampler"))):
-        for owner in (held, getattr(held, "sampler", None)):
+    for part in (loader, *(getattr(loader, n, None) for n in ("sampler", "batch_sampler"))):
+        for owner in (part, getattr(part, "sampler", None)):
             generator = getattr(owner, "generator", None)
             if isinstance(generator, torch.Generator):
                 generator.manual_seed(shared)

@@ -178,8 +178,8 @@ class TuningDatabase:
         Raises:
             InputError: The database is damaged.
         """
-        asked = f"{_OF_KEY} AND status = 'ok' AND gain > 1 ORDER BY gain DESC, choices LIMIT 1"
-        return next(self._select(asked, _parts(key)), None)
+        clause = f"{_OF_KEY} AND status = 'ok' AND gain > 1 ORDER BY gain DESC, choices LIMIT 1"
+        return next(self._select(clause, _parts(key)), None)
 
     def records(self) -> Iterator[Record]:
         """Yields every trial.

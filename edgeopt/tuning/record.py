@@ -72,8 +72,8 @@ def parse_record(plain: Any, *, where: str) -> Record:
         record = convert(plain, Record, where=where)
         _check(record)
     except (ValueError, InputError) as error:
-        said = error.what if isinstance(error, InputError) else error
-        what = f"a record of a trial is damaged: {said}"
+        reason = error.what if isinstance(error, InputError) else error
+        what = f"a record of a trial is damaged: {reason}"
         raise InputError(what, where=where, hint="take the file from where it was made") from error
     return record
 

@@ -68,10 +68,10 @@ def _metadata(program: Program) -> dict[str, Any]:
 
 def _origins(program: Program, model: ov.Model) -> dict[str, str]:
     names = {node.name for node in program.graph.nodes}
-    found = {}
+    origins = {}
     for operator in model.get_ordered_ops():
         name = operator.get_friendly_name()
         origin = name.split(".", 1)[0]
         if origin in names:
-            found[name] = origin
-    return found
+            origins[name] = origin
+    return origins

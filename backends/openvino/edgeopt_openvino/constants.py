@@ -54,8 +54,8 @@ def numbers(values: Any) -> Any:
 
 def array(tensor: torch.Tensor) -> np.ndarray:
     """Returns a contiguous numpy array of ``tensor``."""
-    held: np.ndarray = tensor.detach().cpu().contiguous().numpy()
-    return held
+    values: np.ndarray = tensor.detach().cpu().contiguous().numpy()
+    return values
 
 
 def constant(program: Program, name: str, view: View | None = None) -> Any:

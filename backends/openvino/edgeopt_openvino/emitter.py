@@ -49,9 +49,9 @@ class Emitter(lowering.Emitter):
 
     def add_input(self, node: torch.fx.Node) -> Value:
         """Returns the value of an input, on its grid by `finished`."""
-        held = node.meta["val"]
-        kind = constants.element_type(held.dtype)
-        parameter = op.parameter([int(d) for d in held.shape], kind, name=node.name)
+        tensor = node.meta["val"]
+        kind = constants.element_type(tensor.dtype)
+        parameter = op.parameter([int(d) for d in tensor.shape], kind, name=node.name)
         self._parameters.append(parameter)
         return parameter.output(0)
 
@@ -73,8 +73,8 @@ class Emitter(lowering.Emitter):
 
     def parts(self, node: Any) -> tuple[Value, ...]:
         """Returns the values of a node that makes several."""
-        held: tuple[Value, ...] = self._values[node.name]
-        return held
+        values: tuple[Value, ...] = self._values[node.name]
+        return values
 
     def number(self, node: Any, value: float) -> Value:
         """Returns a scalar of the dtype that ``node`` has."""
@@ -82,8 +82,8 @@ class Emitter(lowering.Emitter):
 
     def cast(self, value: Value, dtype: torch.dtype) -> Value:
         """Returns ``value`` as ``dtype``."""
-        wanted = constants.element_type(dtype)
-        return value if value.element_type == wanted else op.convert(value, wanted).output(0)
+        kind = constants.element_type(dtype)
+        return value if value.element_type == kind else op.convert(value, kind).output(0)
 
     def finish(self) -> None:
         """Makes the model."""

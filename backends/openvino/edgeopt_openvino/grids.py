@@ -85,15 +85,15 @@ def moves_on_grid(program: Program, node: torch.fx.Node) -> bool:
         return False
     if node.target is aten.constant_pad_nd.default and node.args[2] != 0:
         return False
-    held = [program.quant.get(v.name) for v in ops.activation_inputs(node)]
-    return all(h is not None and h.same_grid(spec) for h in held)
+    specs = [program.quant.get(v.name) for v in ops.activation_inputs(node)]
+    return all(h is not None and h.same_grid(spec) for h in specs)
 
 
 def _passes_integers_on(node: torch.fx.Node) -> bool:
     """Whether an operator makes no new number (a pad with zero, which every grid holds)."""
     traits = traits_of(node)
-    known = node.target not in _STARTS_ANEW
-    return known and traits.keeps_parameters and traits.integer_kernel != "averages"
+    keeps_grid = node.target not in _STARTS_ANEW
+    return keeps_grid and traits.keeps_parameters and traits.integer_kernel != "averages"
 
 
 def clips_alike(spec: QuantSpec | None, low: float | None, high: float | None) -> bool:

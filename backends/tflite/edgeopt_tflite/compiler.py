@@ -46,28 +46,28 @@ def _inputs(e: Emitter) -> tuple[list[tuple[str, Tensor]], list[dict[str, Any]]]
     names = zip(e.program.input_names, e.program.signature.inputs, strict=True)
     for name, spec in names:
         node = e.program.node(name)
-        held = e.input(node)
-        note = _note(e, node, held, None if held is None else len(used))
+        port = e.input(node)
+        note = _note(e, node, port, None if port is None else len(used))
         notes.append(note)
-        if held is not None:
-            used.append((spec.name, held.tensor))
+        if port is not None:
+            used.append((spec.name, port.tensor))
     return used, notes
 
 
 def _outputs(e: Emitter) -> tuple[list[tuple[str, Tensor]], list[dict[str, Any]]]:
     """Returns the tensors that are returned, each once, and a note for each output."""
-    made: list[tuple[str, Tensor]] = []
+    tensors: list[tuple[str, Tensor]] = []
     places: dict[int, int] = {}
     notes = []
     names = zip(e.program.output_names, e.program.signature.outputs, strict=True)
     for name, spec in names:
         node = e.program.node(name)
-        held = e.outputs[name]
-        place = places.setdefault(held.tensor.index, len(made))
-        if place == len(made):
-            made.append((spec.name, held.tensor))
-        notes.append(_note(e, node, held, place))
-    return made, notes
+        port = e.outputs[name]
+        place = places.setdefault(port.tensor.index, len(tensors))
+        if place == len(tensors):
+            tensors.append((spec.name, port.tensor))
+        notes.append(_note(e, node, port, place))
+    return tensors, notes
 
 
 def _note(e: Emitter, node: torch.fx.Node, held: Held | None, place: int | None) -> dict[str, Any]:

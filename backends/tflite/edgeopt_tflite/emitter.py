@@ -57,8 +57,8 @@ class Emitter(Storage):
 
     def operand(self, node: torch.fx.Node, index: int = 0) -> Value:
         """Returns the value of the argument ``index`` of ``node``, which is a node."""
-        given: Any = node.args[index]
-        return self.value(given)
+        argument: Any = node.args[index]
+        return self.value(argument)
 
     def is_constant(self, node: torch.fx.Node) -> bool:
         """Returns whether ``node`` is a parameter, buffer or lifted constant."""
@@ -115,8 +115,8 @@ class Emitter(Storage):
             return Value(node.name, (), "float32")
         kind = self.dtype(node)
         tensor = self.model.tensor(node.name, self.shape(node), kind if kind in _TYPES else "int32")
-        held = Held(tensor, orders.identity(len(tensor.shape)))
-        return Value(node.name, self.shape(node), kind, [held])
+        copy = Held(tensor, orders.identity(len(tensor.shape)))
+        return Value(node.name, self.shape(node), kind, [copy])
 
     def runs_as(self, node: torch.fx.Node, kind: KernelKind) -> KernelKind:
         """Returns how LiteRT runs ``node``, from the operators that were emitted for it."""
@@ -136,17 +136,17 @@ class Emitter(Storage):
     def _output(self, node: torch.fx.Node) -> Held:
         """Returns what is returned as the value of ``node``; an input or constant is copied."""
         value = self.value(node)
-        held = value.held[0] if value.held else self.read(value)
-        given = {h.tensor.index for h in self._inputs.values()}
-        if not held.tensor.constant and held.tensor.index not in given:
-            return held
+        port = value.held[0] if value.held else self.read(value)
+        indices = {h.tensor.index for h in self._inputs.values()}
+        if not port.tensor.constant and port.tensor.index not in indices:
+            return port
         with self.writing(node.name):
-            shape = held.tensor.shape
+            shape = port.tensor.shape
             copy = self.emit(
-                "RESHAPE", [held.tensor, self.integers(shape)], shape, "Reshape",
-                dtype=held.tensor.dtype, grid=held.tensor.grid, newShape=np.array(shape, np.int32),
+                "RESHAPE", [port.tensor, self.integers(shape)], shape, "Reshape",
+                dtype=port.tensor.dtype, grid=port.tensor.grid, newShape=np.array(shape, np.int32),
             )  # fmt: skip
-        return Held(copy, held.order)
+        return Held(copy, port.order)
 
     # -- writing values -----------------------------------------------------------------------
 
@@ -163,9 +163,9 @@ class Emitter(Storage):
         """
         logical = self.shape(node)
         if shape is not None and shape != logical:
-            found = orders.reshaped(shape, order, logical)
-            assert found is not None  # noqa: S101 (lowerings add and drop dimensions of size 1)
-            order = found
+            new_order = orders.reshaped(shape, order, logical)
+            assert new_order is not None  # noqa: S101 (lowerings add and drop dimensions of size 1)
+            order = new_order
         grid = self.grid(node)
         if grid is not None and (tensor.grid is None or not tensor.grid.same_grid(grid)):
             tensor = requantized(self, tensor, grid)
@@ -178,8 +178,8 @@ class Emitter(Storage):
         """Says that the value of ``node`` is ``value``, which other nodes made."""
         grid = self.grid(node)
         first = value.held[0] if value.held else self.read(value)
-        held = first.tensor.grid
-        if grid is not None and (held is None or not held.same_grid(grid)):
+        stored_grid = first.tensor.grid
+        if grid is not None and (stored_grid is None or not stored_grid.same_grid(grid)):
             tensor = requantized(self, first.tensor, grid)
             value = Value(node.name, value.shape, value.dtype, [Held(tensor, first.order)])
         self._values[node.name] = replace(value, name=node.name)

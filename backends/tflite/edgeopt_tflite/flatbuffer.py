@@ -125,17 +125,17 @@ class ModelBuilder:
             options: The name of its options without the ending, for example ``Conv2D``.
             **values: The options.
         """
-        taken = tuple(t for t in inputs if t is not None)
-        made = schema.OperatorT(
-            opcodeIndex=self._code(code, taken, tuple(outputs), values),
+        operands = tuple(t for t in inputs if t is not None)
+        table = schema.OperatorT(
+            opcodeIndex=self._code(code, operands, tuple(outputs), values),
             inputs=np.array([-1 if t is None else t.index for t in inputs], np.int32),
             outputs=np.array([t.index for t in outputs], np.int32),
         )
         if options:
-            made.builtinOptionsType = getattr(schema.BuiltinOptions, f"{options}Options")
-            made.builtinOptions = getattr(schema, f"{options}OptionsT")(**values)
-        self._packed.append(made)
-        self.operators.append((code, taken, tuple(outputs)))
+            table.builtinOptionsType = getattr(schema.BuiltinOptions, f"{options}Options")
+            table.builtinOptions = getattr(schema, f"{options}OptionsT")(**values)
+        self._packed.append(table)
+        self.operators.append((code, operands, tuple(outputs)))
 
     def finish(
         self,
@@ -192,7 +192,7 @@ class ModelBuilder:
             count += 1
             unique = f"{name}:{count}"
         self._names.add(unique)
-        made = schema.TensorT(
+        table = schema.TensorT(
             shape=np.array(shape, np.int32),
             type=_TYPES[dtype],
             buffer=buffer,
@@ -200,7 +200,7 @@ class ModelBuilder:
             quantization=_quantization(grid, axis) if grid is not None else None,
             hasRank=True,
         )
-        self._tensors.append(made)
+        self._tensors.append(table)
         return Tensor(len(self._tensors) - 1, shape, dtype, grid, buffer != 0)
 
     def _buffer(self, content: np.ndarray) -> int:

@@ -29,15 +29,15 @@ def _wanted(node: torch.fx.Node, rank: int, left: int) -> Order | None:
     if left == 0:
         return None
     for user in node.users:
-        found = _wanted_by(user, node, rank, left)
-        if found is not None:
-            return found
+        order = _wanted_by(user, node, rank, left)
+        if order is not None:
+            return order
     return None
 
 
 def _wanted_by(user: torch.fx.Node, node: torch.fx.Node, rank: int, left: int) -> Order | None:
-    made = user.meta.get("val")
-    if not isinstance(made, torch.Tensor) or made.ndim != rank:
+    output = user.meta.get("val")
+    if not isinstance(output, torch.Tensor) or output.ndim != rank:
         return None
     layout = traits_of(user).layout
     if layout == "channels-last" and user.args[0] is node:
@@ -46,6 +46,6 @@ def _wanted_by(user: torch.fx.Node, node: torch.fx.Node, rank: int, left: int) -
         return _wanted(user, rank, left - 1)
     if layout == "permutes":
         axes = [int(a) % rank for a in user.args[1]]  # type: ignore[union-attr,arg-type]
-        found = _wanted(user, rank, left - 1)
-        return tuple(axes[d] for d in found) if found is not None else None
+        order = _wanted(user, rank, left - 1)
+        return tuple(axes[d] for d in order) if order is not None else None
     return None

@@ -60,17 +60,17 @@ def round_linear_inputs(program: Program) -> Program:
     if program.precision is not Precision.INT8_DYNAMIC:
         return program
     editor = Editor(program)
-    made: dict[str, torch.fx.Node] = {}
+    rounds: dict[str, torch.fx.Node] = {}
     for node in list(_linears(editor)):
         value: Any = node.args[0]
         if value.target is ROUND_ROWS:  # a second run finds nothing to do
             continue
-        if value.name not in made:
-            made[value.name] = editor.call(ROUND_ROWS, (value,), before=node, like=node)
-        node.args = (made[value.name], *node.args[1:])
-    if not made:
+        if value.name not in rounds:
+            rounds[value.name] = editor.call(ROUND_ROWS, (value,), before=node, like=node)
+        node.args = (rounds[value.name], *node.args[1:])
+    if not rounds:
         return program
-    return editor.finish(Step("round_linear_inputs", {}, {"inputs": len(made)}))
+    return editor.finish(Step("round_linear_inputs", {}, {"inputs": len(rounds)}))
 
 
 def _linears(editor: Editor) -> Iterator[torch.fx.Node]:

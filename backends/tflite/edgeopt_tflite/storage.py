@@ -77,10 +77,10 @@ class Storage(Emitter):
             **values: Its options.
         """
         kind = grid.dtype if grid is not None else dtype
-        made = self.model.tensor(f"{self._current}/{code.lower()}", shape, kind, grid)
-        self.origins[made.index] = self._current
-        self._operator(code, inputs, made, options, **values)
-        return made
+        output = self.model.tensor(f"{self._current}/{code.lower()}", shape, kind, grid)
+        self.origins[output.index] = self._current
+        self._operator(code, inputs, output, options, **values)
+        return output
 
     def _operator(
         self, code: str, inputs: Sequence[Tensor | None], made: Tensor, options: str, **values: Any
@@ -120,20 +120,22 @@ class Storage(Emitter):
             return replace(value, shape=shape, array=value.array.reshape(shape))
         if value.shape == shape:
             return value
-        found = [orders.reshaped(value.shape, held.order, shape) for held in value.held]
-        if found[0] is None and not any(o is not None for o in found):
+        new_orders = [orders.reshaped(value.shape, storage.order, shape) for storage in value.held]
+        if new_orders[0] is None and not any(o is not None for o in new_orders):
             self.read(value, orders.identity(len(value.shape)), integer=True)
             return self.view(value, shape)
-        held = [Held(h.tensor, o) for h, o in zip(value.held, found, strict=True) if o is not None]
-        return Value(value.name, shape, value.dtype, held)
+        storage = [
+            Held(h.tensor, o) for h, o in zip(value.held, new_orders, strict=True) if o is not None
+        ]
+        return Value(value.name, shape, value.dtype, storage)
 
     def permuted(self, value: Value, axes: Sequence[int]) -> Value:
         """Returns ``value`` with its dimensions in the sequence ``axes``, without an operator."""
         shape = tuple(value.shape[a] for a in axes)
         if value.array is not None:
             return replace(value, shape=shape, array=value.array.transpose(axes))
-        held = [Held(h.tensor, orders.permuted(h.order, axes)) for h in value.held]
-        return Value(value.name, shape, value.dtype, held)
+        copies = [Held(h.tensor, orders.permuted(h.order, axes)) for h in value.held]
+        return Value(value.name, shape, value.dtype, copies)
 
     def read(
         self,
@@ -155,20 +157,20 @@ class Storage(Emitter):
             return self._read_constant(value, order, last, integer=integer)
         if order is None:
             order = _order_with_last(value, last)
-        held = self._arranged(value, order)
-        if integer or held.tensor.grid is None:
-            return held
-        return self._dequantized(value, held)
+        copy = self._arranged(value, order)
+        if integer or copy.tensor.grid is None:
+            return copy
+        return self._dequantized(value, copy)
 
     def _arranged(self, value: Value, order: Order) -> Held:
         """Returns a tensor in ``order``, with integers where the value is made of integers."""
-        made = [h for h in value.held if h.tensor.dtype == value.held[0].tensor.dtype]
+        originals = [h for h in value.held if h.tensor.dtype == value.held[0].tensor.dtype]
         shape = orders.stored_shape(value.shape, order)
-        alike = [h for h in made if orders.same_memory(value.shape, h.order, order)]
-        for held in alike:
-            if held.tensor.shape == shape:
-                return Held(held.tensor, order)
-        tensor = alike[0].tensor if alike else self._transposed(value, made[0], order)
+        alike = [h for h in originals if orders.same_memory(value.shape, h.order, order)]
+        for copy in alike:
+            if copy.tensor.shape == shape:
+                return Held(copy.tensor, order)
+        tensor = alike[0].tensor if alike else self._transposed(value, originals[0], order)
         if tensor.shape != shape:
             tensor = self._reshaped(value, tensor, shape)
         value.held.append(Held(tensor, order))
@@ -184,36 +186,36 @@ class Storage(Emitter):
             if tensor.shape != shape:
                 tensor = self._reshaped(value, tensor, shape)
         out = tuple(shape[a] for a in axes)
-        made = self._like(value, f"{value.name}/transposed", out, tensor)
-        self._operator("TRANSPOSE", [tensor, self.integers(axes)], made, "Transpose")
-        return made
+        output = self._like(value, f"{value.name}/transposed", out, tensor)
+        self._operator("TRANSPOSE", [tensor, self.integers(axes)], output, "Transpose")
+        return output
 
     def _reshaped(self, value: Value, tensor: Tensor, shape: Shape) -> Tensor:
-        made = self._like(value, f"{value.name}/reshaped", shape, tensor)
+        output = self._like(value, f"{value.name}/reshaped", shape, tensor)
         self._operator(
             "RESHAPE",
             [tensor, self.integers(shape)],
-            made,
+            output,
             "Reshape",
             newShape=np.array(shape, np.int32),
         )
-        return made
+        return output
 
     def _dequantized(self, value: Value, held: Held) -> Held:
         for other in value.held:
             same = orders.same_memory(value.shape, other.order, held.order)
             if other.tensor.dtype == "float32" and same and other.tensor.shape == held.tensor.shape:
                 return Held(other.tensor, held.order)
-        made = self.model.tensor(f"{value.name}/real", held.tensor.shape, "float32")
-        self.origins[made.index] = value.name
-        self._operator("DEQUANTIZE", [held.tensor], made, "Dequantize")
-        value.held.append(Held(made, held.order))
+        output = self.model.tensor(f"{value.name}/real", held.tensor.shape, "float32")
+        self.origins[output.index] = value.name
+        self._operator("DEQUANTIZE", [held.tensor], output, "Dequantize")
+        value.held.append(Held(output, held.order))
         return value.held[-1]
 
     def _like(self, value: Value, name: str, shape: Shape, tensor: Tensor) -> Tensor:
-        made = self.model.tensor(name, shape, tensor.dtype, tensor.grid)
-        self.origins[made.index] = value.name
-        return made
+        output = self.model.tensor(name, shape, tensor.dtype, tensor.grid)
+        self.origins[output.index] = value.name
+        return output
 
     def _read_constant(
         self, value: Value, order: Order | None, last: int | None, *, integer: bool
@@ -249,17 +251,17 @@ class Storage(Emitter):
     def _constant(
         self, value: Value, array: np.ndarray, spec: QuantSpec | None = None, axis: int = 0
     ) -> Tensor:
-        made = self.model.constant(value.name, array, spec, axis)
-        self.origins.setdefault(made.index, value.name)
-        return made
+        tensor = self.model.constant(value.name, array, spec, axis)
+        self.origins.setdefault(tensor.index, value.name)
+        return tensor
 
     def _expanded(self, value: Value, tensor: Tensor) -> Tensor:
         """Returns a constant as float32, which the runtime computes once, when it is loaded."""
         if tensor.index not in self._expansions:
-            made = self.model.tensor(f"{value.name}/real", tensor.shape, "float32")
-            self.origins[made.index] = value.name
-            self._operator("DEQUANTIZE", [tensor], made, "Dequantize")
-            self._expansions[tensor.index] = made
+            output = self.model.tensor(f"{value.name}/real", tensor.shape, "float32")
+            self.origins[output.index] = value.name
+            self._operator("DEQUANTIZE", [tensor], output, "Dequantize")
+            self._expansions[tensor.index] = output
         return self._expansions[tensor.index]
 
     def reshaped(self, tensor: Tensor, shape: Shape) -> Tensor:

@@ -92,11 +92,11 @@ class Emitter(Storage):
 
     def stand_in(self, node: torch.fx.Node) -> Any:
         """Puts zeros in place of a node that cannot be written."""
-        made = node.meta["val"]
-        if isinstance(made, (tuple, list)):
-            self.put_parts(node, [_zeros(self.builder, part) for part in made])
+        example = node.meta["val"]
+        if isinstance(example, (tuple, list)):
+            self.put_parts(node, [_zeros(self.builder, part) for part in example])
         else:
-            self.put(node, _zeros(self.builder, made))
+            self.put(node, _zeros(self.builder, example))
         return self._values[node.name]
 
     def finish(self) -> None:
@@ -119,18 +119,18 @@ class Emitter(Storage):
 
     def _results(self) -> list[Any]:
         """Returns what is returned: memory of its own for each output, in the program's shape."""
-        given = {v.name for v in self.inputs()}
+        names = {v.name for v in self.inputs()}
         results = []
         for name in self.program.output_names:
             node = self.program.node(name)
             self.builder.origin = name
             plain = orders.identity(len(self.shape(node)))
-            held = self.read(self.value(node), plain, real=True)
-            made = self.shaped(held.expr, self.shape(node))
-            if isinstance(made, relax.Constant) or self.root(made).name in given:
-                made = self.copied(made)
-            given.add(self.root(made).name)
-            results.append(made)
+            source = self.read(self.value(node), plain, real=True)
+            result = self.shaped(source.expr, self.shape(node))
+            if isinstance(result, relax.Constant) or self.root(result).name in names:
+                result = self.copied(result)
+            names.add(self.root(result).name)
+            results.append(result)
         return results
 
 

@@ -91,9 +91,10 @@ class _Flat:
                 f"TVM left {name} in the program",
                 hint="this is a defect of the TVM backend, not of your model; please report it",
             )
-        kernel, given = call.args[0].name_hint, call.args[1]
+        kernel, operands = call.args[0].name_hint, call.args[1]
         read = [
-            self._read(a) for a in (given.fields if isinstance(given, relax.Tuple) else [given])
+            self._read(a)
+            for a in (operands.fields if isinstance(operands, relax.Tuple) else [operands])
         ]
         kinds = call.ty_args[0]
         own = identity(binding.var)
@@ -132,10 +133,10 @@ class _Flat:
 
     def _view(self, own: Identity, call: Any) -> None:
         source = self._read(call.args[0])
-        held = self.buffers[source]
-        root = source if held.alias < 0 else held.alias
+        buffer = self.buffers[source]
+        root = source if buffer.alias < 0 else buffer.alias
         shape = tuple(int(d) for d in call.ty.shape)
-        self.add(own, Buffer(f"view_{len(self.buffers)}", shape, held.dtype, "temporary", root))
+        self.add(own, Buffer(f"view_{len(self.buffers)}", shape, buffer.dtype, "temporary", root))
 
     def _read(self, value: Any) -> int:
         if isinstance(value, relax.Constant):
@@ -180,12 +181,12 @@ def _dtype(variable: Any) -> str:
 
 def _returned(main: Any) -> list[tuple[list[Identity], Any]]:
     """Returns each output's variable, and all variables that are its memory."""
-    known = {identity(b.var): b.value for b in bindings(main)}
+    values = {identity(b.var): b.value for b in bindings(main)}
     body = main.body.body
-    if isinstance(body, relax.Var) and isinstance(known.get(identity(body)), relax.Tuple):
-        body = known[identity(body)]
+    if isinstance(body, relax.Var) and isinstance(values.get(identity(body)), relax.Tuple):
+        body = values[identity(body)]
     fields = list(body.fields) if isinstance(body, relax.Tuple) else [body]
-    return [(_chain(field, known), field) for field in fields]
+    return [(_chain(field, values), field) for field in fields]
 
 
 def _chain(variable: Any, known: dict[Identity, Any]) -> list[Identity]:

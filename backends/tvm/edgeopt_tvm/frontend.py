@@ -43,16 +43,16 @@ def convert_node(e: Emitter, node: torch.fx.Node) -> None:
     module, inputs = e.importer(e.program, node)
     part = module["main"].without_attr("global_symbol")
     name = e.builder.add_func(part, f"frontend_{node.name}")
-    given = []
+    operands = []
     for source in inputs:
         value = e.value(source)
-        given.append(e.read(value, orders.identity(len(value.shape)), real=True).expr)
-    made = e.builder.emit(relax.Call(name, given))
+        operands.append(e.read(value, orders.identity(len(value.shape)), real=True).expr)
+    output = e.builder.emit(relax.Call(name, operands))
     if isinstance(node.meta["val"], (tuple, list)):
         count = len(node.meta["val"])
-        e.put_parts(node, [e.builder.emit(relax.TupleGetItem(made, i)) for i in range(count)])
+        e.put_parts(node, [e.builder.emit(relax.TupleGetItem(output, i)) for i in range(count)])
     else:
-        e.put(node, made)
+        e.put(node, output)
 
 
 def _require_same(one: SingleOperator, module: Any) -> None:
@@ -62,29 +62,32 @@ def _require_same(one: SingleOperator, module: Any) -> None:
         NoRuleError: They differ, or TVM has no kernel for what it made.
     """
     generator = torch.Generator().manual_seed(0)
-    given = one.examples(lambda shape: torch.randn(shape, generator=generator))
+    inputs = one.examples(lambda shape: torch.randn(shape, generator=generator))
     try:
         with torch.no_grad():
-            wanted = one(*given)
+            expected = one(*inputs)
     except (RuntimeError, IndexError):  # an index out of range
-        given = one.examples()
+        inputs = one.examples()
         with torch.no_grad():
-            wanted = one(*given)
-    wanted = list(wanted) if isinstance(wanted, (tuple, list)) else [wanted]
-    names = [f"input_{i}" for i in range(len(given))], [f"output_{i}" for i in range(len(wanted))]
+            expected = one(*inputs)
+    expected = list(expected) if isinstance(expected, (tuple, list)) else [expected]
+    names = (
+        [f"input_{i}" for i in range(len(inputs))],
+        [f"output_{i}" for i in range(len(expected))],
+    )
     try:
         executable = lower_module(module, here(), *names)
         run = Interpreter(executable, here())
-        got = run(*(g.numpy() for g in given))
+        actual = run(*(g.numpy() for g in inputs))
     except Exception as error:  # TVM raises errors of many kinds
         raise NoRuleError(f"TVM has no kernel for it: {_reason(error)}") from error
-    for one_wanted, one_got in zip(wanted, got, strict=True):
+    for one_wanted, one_got in zip(expected, actual, strict=True):
         if not np.allclose(one_wanted.numpy(), one_got, rtol=1e-3, atol=1e-4, equal_nan=True):
             raise NoRuleError("TVM's rule for it computes something else")
 
 
 def _reason(error: Exception) -> str:
-    said = error.what if isinstance(error, EdgeoptError) else str(error)
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    message = error.what if isinstance(error, EdgeoptError) else str(error)
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
     named = [line for line in lines if "nsupported" in line]
     return (named or lines or [type(error).__name__])[-1]

@@ -53,8 +53,8 @@ class Grid:
         """Returns the integers that stand for ``values``, as `QuantSpec.quantize` finds them."""
         scale = torch.tensor(self.scale)
         integers = round_and_clip(values.float(), scale, self.zero, self.low, self.high)
-        found: np.ndarray = integers.to(getattr(torch, self.dtype)).contiguous().numpy()
-        return found
+        array: np.ndarray = integers.to(getattr(torch, self.dtype)).contiguous().numpy()
+        return array
 
     def reals(self) -> torch.Tensor:
         """Returns what each of the 256 integers that fit the dtype stands for, smallest first."""

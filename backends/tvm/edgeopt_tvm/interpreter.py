@@ -28,32 +28,32 @@ class Interpreter:
     def __init__(self, executable: Executable, machine: Machine, *, schedule: bool = True) -> None:
         functions = {}
         for name, function in executable.module.functions.items():
-            made = kernels.scheduled(function, machine) if schedule else function
-            functions[name.name_hint] = made.with_attr("global_symbol", name.name_hint)
+            kernel = kernels.scheduled(function, machine) if schedule else function
+            functions[name.name_hint] = kernel.with_attr("global_symbol", name.name_hint)
         self._executable = executable
         self._module = tvm.compile(tvm.IRModule(functions), target=machine.tvm_target())
         self._held = self._arrays()
 
     def _arrays(self) -> list[Any]:
-        held: list[Any] = []
+        tensors: list[Any] = []
         constants = self._executable.constants
         for index, buffer in enumerate(self._executable.buffers):
             content = constants.get(index)
             array = np.zeros(buffer.shape, buffer.dtype) if content is None else content
-            held.append(
+            tensors.append(
                 tvm.runtime.tensor(np.asarray(array, order="C")) if buffer.alias < 0 else None
             )
         return [
-            tensor if tensor is not None else _viewed(held[buffer.alias], buffer.shape)
-            for tensor, buffer in zip(held, self._executable.buffers, strict=True)
+            tensor if tensor is not None else _viewed(tensors[buffer.alias], buffer.shape)
+            for tensor, buffer in zip(tensors, self._executable.buffers, strict=True)
         ]
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """Returns the outputs."""
-        left = iter(inputs)
+        arrays = iter(inputs)
         for tensor, buffer in zip(self._held, self._executable.buffers, strict=True):
             if buffer.kind == "input":
-                tensor.copyfrom(np.asarray(next(left), order="C"))
+                tensor.copyfrom(np.asarray(next(arrays), order="C"))
         for step in self._executable.steps:
             self._module[step.kernel](*(self._held[i] for i in step.args))
         return [

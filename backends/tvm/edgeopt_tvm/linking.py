@@ -100,11 +100,11 @@ def zig_target(machine: Machine, *, static: bool = False) -> str:
     Raises:
         TargetError: zig has no C library for the machine.
     """
-    known = _LIBC.get(machine.arch)
-    if known is None or "linux" not in machine.triple:
+    versions = _LIBC.get(machine.arch)
+    if versions is None or "linux" not in machine.triple:
         what = f"there is no compiler for {machine.triple}"
         raise TargetError(what, where=machine.arch, hint=f"there are some for {', '.join(_LIBC)}")
-    glibc, musl, oldest = known
+    glibc, musl, oldest = versions
     if static or not machine.glibc:
         return musl
     version = tuple(int(part) for part in machine.glibc.split(".")[:2])
@@ -134,8 +134,8 @@ def _link(files: dict[str, bytes], target: str, words: Sequence[str], name: str)
 
 
 def _sources() -> dict[str, bytes]:
-    found = resources.files("edgeopt_tvm.native").iterdir()
-    return {file.name: file.read_bytes() for file in found if file.is_file()}
+    entries = resources.files("edgeopt_tvm.native").iterdir()
+    return {file.name: file.read_bytes() for file in entries if file.is_file()}
 
 
 def _zig() -> str:
@@ -152,7 +152,7 @@ def _run(command: Sequence[str], folder: Path, target: str) -> None:
     env = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache)}
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             cwd=folder,
             env=env,
@@ -163,6 +163,6 @@ def _run(command: Sequence[str], folder: Path, target: str) -> None:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CompileError(f"zig could not be run: {error}", where=target) from error
-    if done.returncode != 0:
-        said = done.stderr.strip()[-2000:] or f"status {done.returncode}"
-        raise CompileError(f"the model cannot be linked: {said}", where=target)
+    if process.returncode != 0:
+        message = process.stderr.strip()[-2000:] or f"status {process.returncode}"
+        raise CompileError(f"the model cannot be linked: {message}", where=target)

@@ -82,7 +82,7 @@ class Machine:
         """Returns TVM's description of it."""
         import tvm  # noqa: PLC0415 (the toolchain)
 
-        told = {
+        fields = {
             "kind": "llvm",
             "mtriple": self.triple,
             "mcpu": self.mcpu,
@@ -90,8 +90,8 @@ class Machine:
             "num-cores": self.cores,
         }
         if self.arch == "armv7":  # else TVM gives numbers to libm in the wrong registers
-            told["mfloat-abi"] = "hard" if self.triple.endswith("hf") else "soft"
-        return tvm.target.Target(told)
+            fields["mfloat-abi"] = "hard" if self.triple.endswith("hf") else "soft"
+        return tvm.target.Target(fields)
 
 
 def machine_of(target: Target) -> Machine:
@@ -128,8 +128,8 @@ def _registers(arch: str, vector_bits: int) -> int:
 
 
 def _dot(isa: tuple[str, ...]) -> Dot:
-    known: tuple[Dot, ...] = ("avx512_vnni", "avx_vnni", "dotprod")
-    for name in known:
+    extensions: tuple[Dot, ...] = ("avx512_vnni", "avx_vnni", "dotprod")
+    for name in extensions:
         if name in isa:
             return name
     return "none"

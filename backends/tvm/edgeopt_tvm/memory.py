@@ -55,8 +55,10 @@ def plan_arena(executable: Executable) -> Arena:
     """
     placed: list[tuple[int, _Life]] = []
     for life in sorted(_lives(executable), key=lambda life: (-life.room, life.first, life.index)):
-        taken = sorted((start, start + held.room) for start, held in placed if held.meets(life))
-        placed.append((_gap(taken, life.room), life))
+        intervals = sorted(
+            (start, start + other.room) for start, other in placed if other.meets(life)
+        )
+        placed.append((_gap(intervals, life.room), life))
     size = max((start + life.room for start, life in placed), default=0)
     return Arena({life.index: start for start, life in placed}, size)
 

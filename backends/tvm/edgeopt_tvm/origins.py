@@ -59,16 +59,16 @@ class _Trace:
     def groups(self) -> list[tuple[str, ...]]:
         """Returns the nodes of each call of main."""
         same: dict[Identity, Identity] = {}
-        found = []
+        origins = []
         for binding in bindings(self._joined["main"]):
             _follow(same, binding)
             if is_call(binding.value):
-                made = self._made(binding.value, same)
-                if made:
-                    same[identity(binding.var)] = made[-1]
-                nodes = (self._nodes.get(value, "") for value in made)
-                found.append(tuple(dict.fromkeys(n for n in nodes if n)))
-        return found
+                calls = self._made(binding.value, same)
+                if calls:
+                    same[identity(binding.var)] = calls[-1]
+                nodes = (self._nodes.get(value, "") for value in calls)
+                origins.append(tuple(dict.fromkeys(n for n in nodes if n)))
+        return origins
 
     def _made(self, call: Any, same: dict[Identity, Identity]) -> list[Identity]:
         """Returns what the calls inside a call of main made before grouping, in order."""
@@ -76,21 +76,21 @@ class _Trace:
             return self._taken(_key(call, same))
         function = self._joined[call.op]
         inner: dict[Identity, Identity] = {}
-        for parameter, given in zip(function.params, call.args, strict=True):
-            inner[identity(parameter)] = _value(given, same)
-        made = []
+        for parameter, argument in zip(function.params, call.args, strict=True):
+            inner[identity(parameter)] = _value(argument, same)
+        calls = []
         for binding in bindings(function):
             _follow(inner, binding)
             if is_call(binding.value):
-                found = self._taken(_key(binding.value, inner))
-                inner[identity(binding.var)] = found[0] if found else identity(binding.var)
-                made += found
-        return made
+                matches = self._taken(_key(binding.value, inner))
+                inner[identity(binding.var)] = matches[0] if matches else identity(binding.var)
+                calls += matches
+        return calls
 
     def _taken(self, key: Key) -> list[Identity]:
         """Returns the first call like that which no group has yet."""
-        left = self._calls.get(key)
-        return [left.pop(0)] if left else []
+        calls = self._calls.get(key)
+        return [calls.pop(0)] if calls else []
 
 
 def _follow(same: dict[Identity, Identity], binding: Any) -> None:
@@ -103,13 +103,13 @@ def _follow(same: dict[Identity, Identity], binding: Any) -> None:
 
 
 def _key(call: Any, same: dict[Identity, Identity]) -> Key:
-    given: Iterable[Any] = call.args
+    operands: Iterable[Any] = call.args
     called = str(call.op)
     if call.op == tvm.ir.Op.get("relax.call_tir"):
         called = call.args[0].name_hint
-        held = call.args[1]
-        given = held.fields if isinstance(held, relax.Tuple) else [held]
-    return called, tuple(_value(value, same) for value in given)
+        argument = call.args[1]
+        operands = argument.fields if isinstance(argument, relax.Tuple) else [argument]
+    return called, tuple(_value(value, same) for value in operands)
 
 
 def _value(value: Any, same: dict[Identity, Identity]) -> Identity:

@@ -72,13 +72,13 @@ def prove(executable: Executable, scheduled: Mapping[str, Any], machine: Machine
     """
     marks = {name: _mark(function, machine) for name, function in scheduled.items()}
     unknown = [name for name in sorted(marks) if not marks[name].exists()]
-    known = len(marks) - len(unknown)
+    count = len(marks) - len(unknown)
     if not unknown:
-        return Proof(known=known)
+        return Proof(known=count)
     try:
         launcher = _launcher(machine)
     except DeviceError as error:
-        return Proof(known=known, unchecked=str(error))
+        return Proof(known=count, unchecked=str(error))
     outputs = {step.kernel: step.outputs for step in executable.steps}
     wrong: dict[str, str] = {}
     for first in range(0, len(unknown), _AT_ONCE):
@@ -89,13 +89,13 @@ def prove(executable: Executable, scheduled: Mapping[str, Any], machine: Machine
         if name not in wrong:
             marks[name].parent.mkdir(parents=True, exist_ok=True)
             marks[name].touch()
-    return Proof(len(unknown) - len(wrong), known, wrong)
+    return Proof(len(unknown) - len(wrong), count, wrong)
 
 
 def _mark(function: Any, machine: Machine) -> Path:
     """Returns the file that says that this code was right."""
-    said = (machine_text(machine), metadata.version("apache-tvm"), tvm.ir.save_json(function))
-    digest = hashlib.sha256("\n".join(said).encode()).hexdigest()
+    parts = (machine_text(machine), metadata.version("apache-tvm"), tvm.ir.save_json(function))
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return cache_folder() / "tvm-proofs" / digest[:2] / digest[2:]
 
 
@@ -135,7 +135,7 @@ def _tried(
     launcher: list[str],
 ) -> dict[str, str]:
     """Returns what was wrong with which kernel."""
-    every = [(name, case) for name, held in cases.items() for case in held]
+    every = [(name, case) for name, entry in cases.items() for case in entry]
     program = build_program(_program_of(every, scheduled), machine)
     with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
         path = Path(folder) / "kernels"
@@ -147,14 +147,14 @@ def _tried(
             return _one_by_one(cases, scheduled, machine, launcher, failed)
         results = iter(files)
         for _, case in every:
-            for held in case.outputs:
-                held.array[...] = np.load(next(results), allow_pickle=False)
-    found: dict[str, str] = {}
+            for entry in case.outputs:
+                entry.array[...] = np.load(next(results), allow_pickle=False)
+    faults: dict[str, str] = {}
     for name, case in every:
         fault = differs(case)
         if fault:
-            found.setdefault(name, fault)
-    return found
+            faults.setdefault(name, fault)
+    return faults
 
 
 def _one_by_one(
@@ -167,22 +167,26 @@ def _one_by_one(
     """Returns which kernels end the program, tried alone."""
     if len(cases) == 1:
         return {next(iter(cases)): failed}
-    found: dict[str, str] = {}
-    for name, held in cases.items():
-        found |= _tried({name: held}, scheduled, machine, launcher)
-    return found
+    faults: dict[str, str] = {}
+    for name, group in cases.items():
+        faults |= _tried({name: group}, scheduled, machine, launcher)
+    return faults
 
 
 def _run(command: list[str]) -> str:
     """Returns what went wrong, empty where nothing did."""
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_LIMIT_S, check=False)
+        process = subprocess.run(command, capture_output=True, timeout=_LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
         return f"it took longer than {_LIMIT_S:g} s and was ended"
-    if done.returncode == 0:
+    if process.returncode == 0:
         return ""
-    last = done.stderr.decode("utf-8", "replace").strip()[-300:]
-    how = f"signal {-done.returncode}" if done.returncode < 0 else f"status {done.returncode}"
+    last = process.stderr.decode("utf-8", "replace").strip()[-300:]
+    how = (
+        f"signal {-process.returncode}"
+        if process.returncode < 0
+        else f"status {process.returncode}"
+    )
     return f"it ended with {how}{': ' + last if last else ''}"
 
 
@@ -193,13 +197,13 @@ def _program_of(cases: list[tuple[str, Case]], scheduled: Mapping[str, Any]) -> 
     steps = []
     for number, (name, case) in enumerate(cases):
         args = []
-        for held in case.inputs:
-            constants[len(buffers)] = held.array
+        for argument in case.inputs:
+            constants[len(buffers)] = argument.array
             args.append(len(buffers))
-            buffers.append(_buffer(f"in{len(buffers)}", held.array, "constant"))
-        for held in case.outputs:
+            buffers.append(_buffer(f"in{len(buffers)}", argument.array, "constant"))
+        for argument in case.outputs:
             args.append(len(buffers))
-            buffers.append(_buffer(f"out{len(buffers)}", held.array, "output"))
+            buffers.append(_buffer(f"out{len(buffers)}", argument.array, "output"))
         steps.append(Step(name, tuple(args), len(case.outputs), (str(number),)))
     module = tvm.IRModule({name: scheduled[name] for name, _ in cases})
     return Executable(module, tuple(buffers), tuple(steps), constants)

@@ -32,8 +32,8 @@ Scalar = Any
 
 def kind_of(x: Scalar) -> str:
     """Returns the dtype of an expression, numpy's name."""
-    held = getattr(x, "dtype", None)
-    return str(held if held is not None else x.ty.dtype)
+    dtype = getattr(x, "dtype", None)
+    return str(dtype if dtype is not None else x.ty.dtype)
 
 
 def number(value: float, dtype: str) -> Scalar:

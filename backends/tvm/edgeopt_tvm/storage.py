@@ -114,12 +114,12 @@ class Storage(Emitter):
     def put_input(self, node: torch.fx.Node, expr: Any) -> None:
         """Says that ``expr`` is what is given for an input."""
         self._inputs.append(expr)
-        held = Held(expr, orders.identity(len(self.shape(node))))
+        storage = Held(expr, orders.identity(len(self.shape(node))))
         value = Value(node.name, self.shape(node), self.dtype(node), self.grid(node))
         if value.grid is None:
-            value.held.append(held)
+            value.held.append(storage)
         else:
-            value.source = held
+            value.source = storage
         self._values[node.name] = value
 
     def put(
@@ -133,32 +133,32 @@ class Storage(Emitter):
             order: The order of its memory; the program's by default.
             grid: What its integers stand for.
         """
-        held = Held(expr, order or orders.identity(len(self.shape(node))), grid)
-        wanted = self.grid(node)
-        value = Value(node.name, self.shape(node), self.dtype(node), wanted, [held])
-        if grid != wanted:
-            value.held = [self._moved(value, held, held.order, wanted)]
+        storage = Held(expr, order or orders.identity(len(self.shape(node))), grid)
+        node_grid = self.grid(node)
+        value = Value(node.name, self.shape(node), self.dtype(node), node_grid, [storage])
+        if grid != node_grid:
+            value.held = [self._moved(value, storage, storage.order, node_grid)]
         self._values[node.name] = value
 
     def put_value(self, node: Any, value: Value) -> None:
         """Says that the value of ``node`` is one that other nodes made, perhaps on its own grid."""
-        wanted = self.grid(node)
-        if value.grid != wanted:
-            first = self.read(value, real=wanted is None)
+        node_grid = self.grid(node)
+        if value.grid != node_grid:
+            first = self.read(value, real=node_grid is None)
             self.put(node, first.expr, first.order, first.grid)
             return
         self._values[node.name] = replace(value, name=node.name)
 
     def put_parts(self, node: Any, exprs: Iterable[Any]) -> None:
         """Says that ``exprs`` are the values of a node that makes several, in the program's order."""
-        made = []
-        for expr, held in zip(exprs, node.meta["val"], strict=True):
-            shape = tuple(int(d) for d in held.shape)
-            kind = str(held.dtype).removeprefix("torch.")
-            made.append(
+        values = []
+        for expr, example in zip(exprs, node.meta["val"], strict=True):
+            shape = tuple(int(d) for d in example.shape)
+            kind = str(example.dtype).removeprefix("torch.")
+            values.append(
                 Value(node.name, shape, kind, held=[Held(expr, orders.identity(len(shape)))])
             )
-        self._parts[node.name] = made
+        self._parts[node.name] = values
         self._values[node.name] = Value(node.name, (), "float32")
 
     # -- reading values -------------------------------------------------------------------------
@@ -176,13 +176,13 @@ class Storage(Emitter):
             return self._stored_constant(value, order or orders.identity(len(value.shape)))
         fitting = [h for h in value.held if h.grid == grid and self._fits(value, h, order)]
         if fitting:
-            found = fitting[0]
+            storage = fitting[0]
         else:
             source = self._nearest(value, order)
-            found = self._moved(value, source, order or source.order, grid)
-            value.held.append(found)
-        order = order or found.order
-        return Held(self.shaped(found.expr, orders.stored_shape(value.shape, order)), order, grid)
+            storage = self._moved(value, source, order or source.order, grid)
+            value.held.append(storage)
+        order = order or storage.order
+        return Held(self.shaped(storage.expr, orders.stored_shape(value.shape, order)), order, grid)
 
     def has(self, value: Value, order: Order) -> bool:
         """Returns whether ``value`` lies in memory in ``order`` already, as `read` would give it."""
@@ -240,15 +240,15 @@ class Storage(Emitter):
             dtype: What to compute with; the value's own by default.
             apart: Whether products must not be joined with a sum (see `scalars.real`).
         """
-        held = self.read(value, order)
+        storage = self.read(value, order)
         kind = dtype or value.dtype
 
         def convert(x: Any) -> Any:
-            if held.grid is not None:
-                return scalars.widened(scalars.real(x, held.grid, apart=apart), kind)
+            if storage.grid is not None:
+                return scalars.widened(scalars.real(x, storage.grid, apart=apart), kind)
             return scalars.widened(x, kind)
 
-        return Operand(held, convert)
+        return Operand(storage, convert)
 
     # -- writing expressions --------------------------------------------------------------------
 
@@ -276,9 +276,9 @@ class Storage(Emitter):
             return expr
         if isinstance(expr, relax.Constant):
             return relax.const(expr.data.numpy().reshape(shape))
-        made = self.builder.emit(relax.op.reshape(self.root(expr), shape))
-        self._roots[made.name] = self.root(expr)
-        return made
+        view = self.builder.emit(relax.op.reshape(self.root(expr), shape))
+        self._roots[view.name] = self.root(expr)
+        return view
 
     def root(self, expr: Any) -> Any:
         """Returns the variable whose memory ``expr`` is."""
@@ -287,9 +287,9 @@ class Storage(Emitter):
     def copied(self, expr: Any) -> Any:
         """Returns memory of its own with the same content."""
         shape = tuple(int(d) for d in expr.ty.shape)
-        held = self.shaped(expr, shape or (1,))
-        made = self.te("copy", lambda t: te.compute(t.shape, t, name="copied"), held)
-        return self.shaped(made, shape)
+        source = self.shaped(expr, shape or (1,))
+        copy = self.te("copy", lambda t: te.compute(t.shape, t, name="copied"), source)
+        return self.shaped(copy, shape)
 
     def size(self, shape: Sequence[int]) -> int:
         """Returns the number of elements."""

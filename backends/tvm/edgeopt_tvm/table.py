@@ -22,13 +22,13 @@ _KINDS = {"input": "INPUT", "output": "OUTPUT", "constant": "CONSTANT", "tempora
 
 def constants_blob(executable: Executable) -> tuple[bytes, dict[int, int]]:
     """Returns all constants, equal ones once, and where each buffer's starts."""
-    blob, known, offsets = bytearray(), {}, {}
+    blob, places, offsets = bytearray(), {}, {}
     for index in sorted(executable.constants):
         content = np.ascontiguousarray(executable.constants[index]).tobytes()
-        if content not in known:
-            known[content] = len(blob)
+        if content not in places:
+            places[content] = len(blob)
             blob += content + bytes(-len(content) % ALIGNMENT)
-        offsets[index] = known[content]
+        offsets[index] = places[content]
     return bytes(blob), offsets
 
 
@@ -64,7 +64,7 @@ def table_source(executable: Executable, machine: Machine, constants: dict[int, 
             *_steps(executable),
             "{0}};",
             _array("args", args),
-            *(_array(f"{kind}s", [number[i] for i in held]) for kind, held in ports.items()),
+            *(_array(f"{kind}s", [number[i] for i in indices]) for kind, indices in ports.items()),
             "const struct table model_table = {buffers, steps, args, inputs, outputs,",
             f"{len(own)}, {len(executable.steps)}, {len(args)},",
             f"{len(ports['input'])}, {len(ports['output'])}, {machine.cores},",

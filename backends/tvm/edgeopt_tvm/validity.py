@@ -27,26 +27,26 @@ def check_executable(executable: Executable) -> None:
     _check_constants(executable)
     _check_views(executable)
     functions = {v.name_hint: f for v, f in executable.module.functions.items()}
-    made = {i for i, b in enumerate(executable.buffers) if b.kind in ("input", "constant")}
+    indices = {i for i, b in enumerate(executable.buffers) if b.kind in ("input", "constant")}
     for number, step in enumerate(executable.steps):
         where = f"step {number}, kernel {step.kernel}"
         if step.kernel not in functions or not _NAME.fullmatch(step.kernel):
             raise CompileError("there is no such kernel", where=where)
-        _check_order(executable, step, made, where)
+        _check_order(executable, step, indices, where)
         _check_args(executable, step, functions[step.kernel], where)
     for index, buffer in enumerate(executable.buffers):
-        if buffer.kind == "output" and index not in made:
+        if buffer.kind == "output" and index not in indices:
             raise CompileError("no step writes this output", where=f"buffer {buffer.name}")
 
 
 def _check_constants(executable: Executable) -> None:
     for index, buffer in enumerate(executable.buffers):
         where = f"buffer {buffer.name}"
-        held = executable.constants.get(index)
-        if (held is not None) != (buffer.kind == "constant"):
+        content = executable.constants.get(index)
+        if (content is not None) != (buffer.kind == "constant"):
             raise CompileError("a constant without content, or content of no constant", where=where)
-        if held is not None and (held.shape != buffer.shape or held.dtype != buffer.dtype):
-            what = f"its content is {held.dtype}{list(held.shape)}"
+        if content is not None and (content.shape != buffer.shape or content.dtype != buffer.dtype):
+            what = f"its content is {content.dtype}{list(content.shape)}"
             raise CompileError(f"{what}, not {_described(buffer)}", where=where)
 
 
@@ -80,12 +80,12 @@ def _check_args(executable: Executable, step: Step, function: object, where: str
     params = list(function.params)  # type: ignore[attr-defined]
     if len(params) != len(step.args):
         raise CompileError(f"{len(step.args)} arguments for {len(params)}", where=where)
-    for index, wanted in zip(step.args, params, strict=True):
+    for index, parameter in zip(step.args, params, strict=True):
         buffer = executable.buffers[index]
-        shape = tuple(int(dimension) for dimension in wanted.shape)
-        if shape != buffer.shape or str(wanted.dtype) != np.dtype(buffer.dtype).name:
+        shape = tuple(int(dimension) for dimension in parameter.shape)
+        if shape != buffer.shape or str(parameter.dtype) != np.dtype(buffer.dtype).name:
             what = f"{buffer.name} is {_described(buffer)}"
-            raise CompileError(f"{what}, it takes {wanted.dtype}{list(shape)}", where=where)
+            raise CompileError(f"{what}, it takes {parameter.dtype}{list(shape)}", where=where)
 
 
 def _described(buffer: Buffer) -> str:

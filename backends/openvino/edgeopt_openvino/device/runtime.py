@@ -33,8 +33,8 @@ class Model:
         self._core = ov.Core()
         # Reading into memory lets the files go; a mapped file would have to stay.
         self._core.set_property({"ENABLE_MMAP": False})
-        known = self._core.get_property("CPU", "SUPPORTED_PROPERTIES")
-        self._config = {name: value for name, value in config.items() if name in known}
+        properties = self._core.get_property("CPU", "SUPPORTED_PROPERTIES")
+        self._config = {name: value for name, value in config.items() if name in properties}
         self._model = self._core.read_model(path)
         compiled = self._core.compile_model(self._model, "CPU", self._config)
         self._threads = threads
@@ -72,10 +72,10 @@ class Model:
         nodes = {n.get_friendly_name(): n for n in compiled.get_runtime_model().get_ops()}
         steps = []
         for name, mean in _means(request).items():
-            told = _told(name, nodes.get(name))
+            facts = _told(name, nodes.get(name))
             spent = (_SETTLING + runs) * mean - _SETTLING * before.get(name, 0.0)
-            if told["kind"].partition(" ")[0] not in _NO_WORK:
-                steps.append({**told, "ns": max(0.0, spent) / runs})
+            if facts["kind"].partition(" ")[0] not in _NO_WORK:
+                steps.append({**facts, "ns": max(0.0, spent) / runs})
         return {"statistic": "mean", "steps": steps, "whole_ns": passed / runs}
 
     def _fill(self, request: Any, inputs: tuple[np.ndarray, ...]) -> None:
@@ -103,18 +103,18 @@ def _means(request: Any) -> dict[str, float]:
 def _told(name: str, node: Any) -> dict[str, Any]:
     """Returns what the runtime says of an operator of its own, and of which of ours it is made."""
     notes = {} if node is None else node.get_rt_info()
-    held = {key: str(notes[key].value) if key in notes else "" for key in _NOTES}
+    fields = {key: str(notes[key].value) if key in notes else "" for key in _NOTES}
     # What holds a slash belongs to the operator before it, and was moved here.
     layers = [
-        layer for layer in held["originalLayersNames"].split(",") if layer and "/" not in layer
+        layer for layer in fields["originalLayersNames"].split(",") if layer and "/" not in layer
     ]
     grids = bool(layers) and all(layer.endswith(".grid") for layer in layers)
     return {
         "name": name,
-        "kind": " ".join(word for word in (held["layerType"], held["primitiveType"]) if word),
+        "kind": " ".join(word for word in (fields["layerType"], fields["primitiveType"]) if word),
         "layers": list(dict.fromkeys(layers)),
-        "type": _TYPES.get(held["runtimePrecision"], held["runtimePrecision"]),
-        "role": "conversion" if grids else "layout" if held["layerType"] == "Reorder" else "",
+        "type": _TYPES.get(fields["runtimePrecision"], fields["runtimePrecision"]),
+        "role": "conversion" if grids else "layout" if fields["layerType"] == "Reorder" else "",
     }
 
 

@@ -41,11 +41,11 @@ def transposed_convolution(e: Emitter, node: Any) -> Any:
         "output_padding": extra,
     }
     if groups == 1:
-        made = op.convolution_backprop_data(e.value(x), e.value(weight), **window)
+        output = op.convolution_backprop_data(e.value(x), e.value(weight), **window)
     else:
         kernel = _grouped(e, weight, int(groups))
-        made = op.group_convolution_backprop_data(e.value(x), kernel, **window)
-    return _biased(e, node, made, bias)
+        output = op.group_convolution_backprop_data(e.value(x), kernel, **window)
+    return _biased(e, node, output, bias)
 
 
 def _grouped(e: Emitter, weight: Any, groups: int) -> Any:

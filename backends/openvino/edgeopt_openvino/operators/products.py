@@ -28,8 +28,8 @@ _LOWEST = np.finfo(np.float32).min
 def linear(e: Emitter, node: Any) -> Any:
     """X times the transposed weight, plus the bias."""
     x, weight, bias = (*node.args, None)[:3]
-    made = op.matmul(e.value(x), e.value(weight), False, True)  # noqa: FBT003 (transposes)
-    return made if bias is None else op.add(made, e.value(bias))
+    product = op.matmul(e.value(x), e.value(weight), False, True)  # noqa: FBT003 (transposes)
+    return product if bias is None else op.add(product, e.value(bias))
 
 
 @rule(aten.matmul.default, aten.bmm.default)
@@ -43,22 +43,22 @@ def matmul(e: Emitter, node: Any) -> Any:
 def attention(e: Emitter, node: Any) -> Any:
     """softmax(q k^T * scale + mask) v."""
     names = ("attn_mask", "dropout_p", "is_causal")
-    given = {**dict(zip(names, node.args[3:], strict=False)), **node.kwargs}
-    if given.get("dropout_p"):
+    arguments = {**dict(zip(names, node.args[3:], strict=False)), **node.kwargs}
+    if arguments.get("dropout_p"):
         raise NoRuleError("attention with dropout")
     query, key, value = (e.value(a) for a in node.args[:3])
-    if given.get("enable_gqa"):
+    if arguments.get("enable_gqa"):
         raise NoRuleError("attention with grouped heads; the pass decompose_attention spells it")
-    mask = given.get("attn_mask")
-    scale = given.get("scale")
-    seen, hidden = (None, None) if mask is None else _seen(e, mask)
+    mask = arguments.get("attn_mask")
+    scale = arguments.get("scale")
+    visible_mask, hidden = (None, None) if mask is None else _seen(e, mask)
     mixed = op.scaled_dot_product_attention(
         query,
         key,
         value,
-        attention_mask=seen,
+        attention_mask=visible_mask,
         scale=None if scale is None else op.constant(scale, constants.element_type(torch.float32)),
-        causal=bool(given.get("is_causal")),
+        causal=bool(arguments.get("is_causal")),
     )
     return mixed if hidden is None else op.select(hidden, constants.array(torch.zeros(1)), mixed)
 

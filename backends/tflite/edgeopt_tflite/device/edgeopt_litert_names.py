@@ -99,8 +99,8 @@ def aligned(ours: list[str], theirs: list[str]) -> list[Any]:
     for i in range(len(ours) - 1, -1, -1):
         for j in range(len(theirs) - 1, -1, -1):
             both = _likeness(ours[i], theirs[j])
-            taken = both + best[i + 1][j + 1] if both else 0
-            best[i][j] = max(best[i + 1][j], best[i][j + 1], taken)
+            match = both + best[i + 1][j + 1] if both else 0
+            best[i][j] = max(best[i + 1][j], best[i][j + 1], match)
     return _walked(ours, theirs, best)
 
 

@@ -76,9 +76,11 @@ class LiteRTProfiler:
             raise RuntimeError("this LiteRT has no profiler") from error
         with _silent():  # it lists on standard error which accelerators it lacks
             self._environment = self._make("Environment", 0, None)
-            held = self._make("ModelFromFile", self._environment, os.fsencode(model), kind="Model")
+            model_handle = self._make(
+                "ModelFromFile", self._environment, os.fsencode(model), kind="Model"
+            )
             options = self._options(threads)
-            self._model = self._make("CompiledModel", self._environment, held, options)
+            self._model = self._make("CompiledModel", self._environment, model_handle, options)
         self._profiler = _Handle()
         self._call("LiteRtCompiledModelGetProfiler", self._model, ctypes.byref(self._profiler))
         self._inputs = [self._buffer("Input", i, d) for i, d in enumerate(details[0])]
@@ -86,18 +88,18 @@ class LiteRTProfiler:
 
     def fill(self, index: int, array: np.ndarray) -> None:
         """Writes an input."""
-        memory, held = _Handle(), np.ascontiguousarray(array)
+        memory, values = _Handle(), np.ascontiguousarray(array)
         self._call("LiteRtLockTensorBuffer", self._inputs[index], ctypes.byref(memory), _WRITE)
-        ctypes.memmove(memory, held.ctypes.data, held.nbytes)
+        ctypes.memmove(memory, values.ctypes.data, values.nbytes)
         self._call("LiteRtUnlockTensorBuffer", self._inputs[index])
 
     def run(self) -> None:
         """Runs it once."""
-        given = (_Handle * len(self._inputs))(*self._inputs)
-        made = (_Handle * len(self._outputs))(*self._outputs)
+        inputs = (_Handle * len(self._inputs))(*self._inputs)
+        outputs = (_Handle * len(self._outputs))(*self._outputs)
         self._call(
             "LiteRtRunCompiledModel", self._model, ctypes.c_size_t(0),
-            ctypes.c_size_t(len(given)), given, ctypes.c_size_t(len(made)), made,
+            ctypes.c_size_t(len(inputs)), inputs, ctypes.c_size_t(len(outputs)), outputs,
         )  # fmt: skip
 
     def events(self, runs: int) -> list[tuple[int, list[tuple[str, int, int, int]]]]:
@@ -106,7 +108,7 @@ class LiteRTProfiler:
         An operator is (its name, whether a delegate ran it, its number, its time in ns). The time
         of a run is that of the interpreter alone.
         """
-        found = []
+        results = []
         for _ in range(runs):
             self._call("LiteRtStartProfiler", self._profiler)
             started = time.perf_counter_ns()
@@ -121,8 +123,8 @@ class LiteRTProfiler:
                 for e in events
                 if e.kind in (_OPERATOR, _DELEGATED, 2 * _DELEGATED)
             ]  # fmt: skip
-            found.append((int(alone[0]) * 1000 if alone else passed, operators))
-        return found
+            results.append((int(alone[0]) * 1000 if alone else passed, operators))
+        return results
 
     def close(self) -> None:
         """Frees all that was made. A second call does nothing."""
@@ -150,20 +152,26 @@ class LiteRTProfiler:
         for name, text in notes:
             payload, one = ctypes.create_string_buffer(text.encode()), _Handle()
             self._kept.append(payload)
-            given = ctypes.cast(payload, _Handle)
-            self._call("LiteRtCreateOpaqueOptions", name, given, nothing, ctypes.byref(one))
+            handle = ctypes.cast(payload, _Handle)
+            self._call("LiteRtCreateOpaqueOptions", name, handle, nothing, ctypes.byref(one))
             self._call("LiteRtAddOpaqueOptions", options, one)
         return options
 
     def _buffer(self, kind: str, index: int, detail: dict[str, Any]) -> Any:
-        wanted, shape = _Handle(), [int(d) for d in detail["shape"]]
-        asked = f"LiteRtGetCompiledModel{kind}BufferRequirements"
+        requirements, shape = _Handle(), [int(d) for d in detail["shape"]]
+        function = f"LiteRtGetCompiledModel{kind}BufferRequirements"
         first, place = ctypes.c_size_t(0), ctypes.c_size_t(index)
-        self._call(asked, self._model, first, place, ctypes.byref(wanted))
-        held = _TensorType(_TYPES[np.dtype(detail["dtype"]).name], _Layout(len(shape)))
-        held.layout.dimensions[: len(shape)] = shape
-        made = "ManagedTensorBufferFromRequirements"
-        return self._make(made, self._environment, ctypes.byref(held), wanted, kind="TensorBuffer")
+        self._call(function, self._model, first, place, ctypes.byref(requirements))
+        tensor_type = _TensorType(_TYPES[np.dtype(detail["dtype"]).name], _Layout(len(shape)))
+        tensor_type.layout.dimensions[: len(shape)] = shape
+        constructor = "ManagedTensorBufferFromRequirements"
+        return self._make(
+            constructor,
+            self._environment,
+            ctypes.byref(tensor_type),
+            requirements,
+            kind="TensorBuffer",
+        )
 
     def _make(self, name: str, *given: Any, kind: str = "") -> Any:
         handle = _Handle()
@@ -180,11 +188,11 @@ class LiteRTProfiler:
 @contextmanager
 def _silent() -> Any:
     """Sends what C code writes to standard error nowhere."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
         os.close(nowhere)

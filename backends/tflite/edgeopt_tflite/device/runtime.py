@@ -53,8 +53,8 @@ class Model:
         """Returns the outputs in the float model's shapes and types."""
         self._fill(inputs)
         self._interpreter.invoke()
-        made = [port for port in self._outputs if port is not None]
-        return [port.read(self._interpreter.get_tensor(port.index)) for port in made]
+        ports = [port for port in self._outputs if port is not None]
+        return [port.read(self._interpreter.get_tensor(port.index)) for port in ports]
 
     def invoke(self) -> None:
         """Runs the model on what its inputs hold: the runtime alone, for measuring."""
@@ -72,12 +72,14 @@ class Model:
             for place, detail in enumerate(self._interpreter.get_input_details()):
                 profiler.fill(place, self._interpreter.get_tensor(detail["index"]))
             profiler.events(_SETTLING)
-            found = profiler.events(runs)
+            events = profiler.events(runs)
         finally:
             profiler.close()
-        known = [d for d in _operators(self._interpreter) if "delegate" not in d["op_name"].lower()]
+        details = [
+            d for d in _operators(self._interpreter) if "delegate" not in d["op_name"].lower()
+        ]
         names = {d["index"]: d["name"] for d in self._interpreter.get_tensor_details()}
-        return _profile(found, [(d["op_name"], names.get(_made(d), "")) for d in known])
+        return _profile(events, [(d["op_name"], names.get(_made(d), "")) for d in details])
 
     def _profiler(self) -> Any:
         library = os.path.join(os.path.dirname(self._module.__file__), "libLiteRt.so")
@@ -140,8 +142,8 @@ def _profile(
     notes = [f"{lost} of XNNPACK's operators could not be told apart"] if lost else []
     whole = _middle([passed for passed, _ in found])
     total = _middle([sum(operator[3] for operator in row) for row in ran])
-    made = {"statistic": "midmean", "steps": steps, "notes": notes}
-    return {**made, "whole_ns": whole, "sum_ns": total}
+    profile = {"statistic": "midmean", "steps": steps, "notes": notes}
+    return {**profile, "whole_ns": whole, "sum_ns": total}
 
 
 def _helper(name: str) -> Any:
@@ -160,7 +162,7 @@ def _told(kind: str, layers: list[str]) -> dict[str, Any]:
         "name": layers[0] if layers else "",
         "kind": kind,
         "layers": layers,
-        "type": next((held for mark, held in _KERNELS if mark in kind), ""),
+        "type": next((dtype for mark, dtype in _KERNELS if mark in kind), ""),
         "role": "layout" if moves else "conversion" if converts else "",
     }
 
@@ -168,8 +170,8 @@ def _told(kind: str, layers: list[str]) -> dict[str, Any]:
 def _middle(times: list[int]) -> float:
     """Returns the mean of the middle half: finer than a median of whole microseconds."""
     quarter = len(times) // 4
-    held = sorted(times)[quarter : len(times) - quarter]
-    return sum(held) / len(held)
+    middle = sorted(times)[quarter : len(times) - quarter]
+    return sum(middle) / len(middle)
 
 
 def _made(operator: dict[str, Any]) -> int:
@@ -231,10 +233,10 @@ def _import_runtime() -> tuple[str, str, Any]:
 def _operators(interpreter: Any) -> list[dict[str, Any]]:
     """Returns what the runtime says of its operators; it has no public way to ask."""
     try:
-        found: list[dict[str, Any]] = interpreter._get_ops_details()  # noqa: SLF001
+        details: list[dict[str, Any]] = interpreter._get_ops_details()  # noqa: SLF001
     except Exception:  # noqa: BLE001 (a private function may be gone)
         return []
-    return found
+    return details
 
 
 def _version(distribution: str) -> str:

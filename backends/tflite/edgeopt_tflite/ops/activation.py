@@ -54,24 +54,24 @@ def unary(
     **values: Any,
 ) -> None:
     """Writes ``node`` as an operator with one input and an output of the same shape."""
-    held = e.read(e.operand(node), integer=integer)
+    operand = e.read(e.operand(node), integer=integer)
     grid = e.grid(node) if integer else None
-    tensor = held.tensor
-    made = e.emit(code, [tensor], tensor.shape, options, dtype=e.dtype(node), grid=grid, **values)
-    e.write(node, made, held.order)
+    tensor = operand.tensor
+    output = e.emit(code, [tensor], tensor.shape, options, dtype=e.dtype(node), grid=grid, **values)
+    e.write(node, output, operand.order)
 
 
 @lowers(aten.relu.default, aten.clamp.default)
 def _limit(e: Emitter, node: torch.fx.Node) -> None:
     """On a grid: rounds to the grid of the result first, whose ends often are the limits."""
     integer = e.is_integer(node)
-    held = e.read(e.operand(node), integer=integer)
-    tensor, limits, grid = held.tensor, bounds(node), e.grid(node)
+    operand = e.read(e.operand(node), integer=integer)
+    tensor, limits, grid = operand.tensor, bounds(node), e.grid(node)
     if integer and grid is not None and tensor.grid is not None:
         limits = unreached(grid, limits)
         if not tensor.grid.same_grid(grid):
             tensor = requantized(e, tensor, grid)
-    e.write(node, _kept_within(e, tensor, limits), held.order)
+    e.write(node, _kept_within(e, tensor, limits), operand.order)
 
 
 def _kept_within(e: Emitter, tensor: Tensor, limits: tuple[float, float]) -> Tensor:
@@ -145,21 +145,21 @@ def _plain(e: Emitter, node: torch.fx.Node) -> None:
 
 @lowers(aten.reciprocal.default)
 def _reciprocal(e: Emitter, node: torch.fx.Node) -> None:
-    held = e.read(e.operand(node))
+    operand = e.read(e.operand(node))
     one = e.scalar(1.0, "float32")
-    e.write(node, e.emit("DIV", [one, held.tensor], held.tensor.shape, "Div"), held.order)
+    e.write(node, e.emit("DIV", [one, operand.tensor], operand.tensor.shape, "Div"), operand.order)
 
 
 @lowers(aten.prelu.default)
 def _prelu(e: Emitter, node: torch.fx.Node) -> None:
     """The slopes belong to dimension 1, wherever it is in memory."""
-    held = e.read(e.operand(node))
+    operand = e.read(e.operand(node))
     slopes = e.operand(node, 1)
-    rank = len(held.order)
+    rank = len(operand.order)
     shape = [1] * rank
     shape[min(1, rank - 1)] = slopes.size
     slopes = e.view(slopes, tuple(shape))
-    tensor = e.read(slopes, held.order).tensor
-    flat = orders.stored_shape(slopes.shape, held.order)[1:]
-    made = e.emit("PRELU", [held.tensor, e.reshaped(tensor, flat)], held.tensor.shape)
-    e.write(node, made, held.order)
+    tensor = e.read(slopes, operand.order).tensor
+    flat = orders.stored_shape(slopes.shape, operand.order)[1:]
+    output = e.emit("PRELU", [operand.tensor, e.reshaped(tensor, flat)], operand.tensor.shape)
+    e.write(node, output, operand.order)

@@ -51,12 +51,12 @@ def _with_integer_kernel(e: Emitter, node: torch.fx.Node) -> None:
     tensors, order = aligned(e, node.args[:2], shape, integer=integer, dtype=dtype)
     if not integer:
         tensors = [cast(e, t, dtype) for t in tensors]
-    made = e.emit(
+    output = e.emit(
         code, tensors, orders.stored_shape(shape, order), options,
         dtype=dtype, grid=e.grid(fusion.result) if integer else None,
         fusedActivationFunction=fusion.code,
     )  # fmt: skip
-    e.write(fusion.result, limited(e, made, fusion.limits), order)
+    e.write(fusion.result, limited(e, output, fusion.limits), order)
 
 
 @lowers(*_FLOAT, refusal=_check)
@@ -68,5 +68,5 @@ def _float_only(e: Emitter, node: torch.fx.Node) -> None:
     fused: dict[str, Any] = (
         {"fusedActivationFunction": ActivationFunctionType.NONE} if code == "DIV" else {}
     )
-    made = e.emit(code, tensors, orders.stored_shape(shape, order), options, dtype=dtype, **fused)
-    e.write(node, made, order)
+    output = e.emit(code, tensors, orders.stored_shape(shape, order), options, dtype=dtype, **fused)
+    e.write(node, output, order)

@@ -26,36 +26,36 @@ _SPREAD = (aten.var.dim, aten.var.correction, aten.std.dim, aten.std.correction)
 @lowers(*_SPREAD)
 def _spread(e: Emitter, node: torch.fx.Node) -> None:
     """Variance and standard deviation: the mean square of what is left without the mean."""
-    held = e.read(e.operand(node))
-    axes = _axes(node, len(held.order))
+    operand = e.read(e.operand(node))
+    axes = _axes(node, len(operand.order))
     keep = bool(_argument(node, 3, "keepdim", default=False))
-    mean = reduce_held(e, "MEAN", held, axes, keep=True)
-    centred = _binary(e, "SUB", held.tensor, mean)
+    mean = reduce_held(e, "MEAN", operand, axes, keep=True)
+    centred = _binary(e, "SUB", operand.tensor, mean)
     squares = e.emit("SQUARE", [centred], centred.shape, "Square")
-    total = reduce_held(e, "SUM", Held(squares, held.order), axes, keep=keep)
-    count = math.prod(held.tensor.shape[held.order.index(a)] for a in axes)
-    made = _binary(e, "MUL", total, e.scalar(1 / max(count - _correction(node), 0.0), "float32"))
+    total = reduce_held(e, "SUM", Held(squares, operand.order), axes, keep=keep)
+    count = math.prod(operand.tensor.shape[operand.order.index(a)] for a in axes)
+    output = _binary(e, "MUL", total, e.scalar(1 / max(count - _correction(node), 0.0), "float32"))
     if node.target in (aten.std.dim, aten.std.correction):
-        made = e.emit("SQRT", [made], made.shape)
-    e.write(node, made, held.order if keep else orders.reduced(held.order, axes))
+        output = e.emit("SQRT", [output], output.shape)
+    e.write(node, output, operand.order if keep else orders.reduced(operand.order, axes))
 
 
 def _correction(node: torch.fx.Node) -> float:
     if node.target in (aten.var.dim, aten.std.dim):
         return float(bool(_argument(node, 2, "unbiased", default=True)))
-    given = node.kwargs.get("correction")
-    return 1.0 if given is None else float(given)  # type: ignore[arg-type]
+    correction = node.kwargs.get("correction")
+    return 1.0 if correction is None else float(correction)  # type: ignore[arg-type]
 
 
 def _axes(node: torch.fx.Node, rank: int, at: int = 1) -> list[int]:
-    given: Any = _argument(node, at, "dim", default=None)
-    listed = [given] if isinstance(given, int) else list(given or range(rank))
+    argument: Any = _argument(node, at, "dim", default=None)
+    listed = [argument] if isinstance(argument, int) else list(argument or range(rank))
     return [int(a) % rank for a in listed]
 
 
 def _argument(node: torch.fx.Node, index: int, name: str, *, default: Any) -> Any:
-    given = node.args[index] if len(node.args) > index else node.kwargs.get(name, default)
-    return default if given is None else given
+    value = node.args[index] if len(node.args) > index else node.kwargs.get(name, default)
+    return default if value is None else value
 
 
 def _norm_check(_: Emitter, node: torch.fx.Node) -> str:
@@ -65,16 +65,16 @@ def _norm_check(_: Emitter, node: torch.fx.Node) -> str:
 
 @lowers(aten.linalg_vector_norm.default, refusal=_norm_check)
 def _norm(e: Emitter, node: torch.fx.Node) -> None:
-    held = e.read(e.operand(node))
-    axes = _axes(node, len(held.order), at=2)
+    operand = e.read(e.operand(node))
+    axes = _axes(node, len(operand.order), at=2)
     keep = bool(_argument(node, 3, "keepdim", default=False))
     plain = _argument(node, 1, "ord", default=2) == 1
     code, options = ("ABS", "Abs") if plain else ("SQUARE", "Square")
-    raised = e.emit(code, [held.tensor], held.tensor.shape, options)
-    made = reduce_held(e, "SUM", Held(raised, held.order), axes, keep=keep)
+    raised = e.emit(code, [operand.tensor], operand.tensor.shape, options)
+    output = reduce_held(e, "SUM", Held(raised, operand.order), axes, keep=keep)
     if not plain:
-        made = e.emit("SQRT", [made], made.shape)
-    e.write(node, made, held.order if keep else orders.reduced(held.order, axes))
+        output = e.emit("SQRT", [output], output.shape)
+    e.write(node, output, operand.order if keep else orders.reduced(operand.order, axes))
 
 
 @lowers(aten.glu.default)
@@ -82,37 +82,39 @@ def _gated(e: Emitter, node: torch.fx.Node) -> None:
     """The first half times the sigmoid of the second."""
     value = e.operand(node)
     axis = int(_argument(node, 1, "dim", default=-1)) % len(value.shape)
-    held = e.read(value)
-    at, size = held.order.index(axis), list(held.tensor.shape)
+    operand = e.read(value)
+    at, size = operand.order.index(axis), list(operand.tensor.shape)
     size[at] //= 2
     halves = []
     for start in (0, size[at]):
         begin = [0] * len(size)
         begin[at] = start
         halves.append(
-            e.emit("SLICE", [held.tensor, e.integers(begin), e.integers(size)], size, "Slice")
+            e.emit("SLICE", [operand.tensor, e.integers(begin), e.integers(size)], size, "Slice")
         )
     gate = e.emit("LOGISTIC", [halves[1]], size)
-    e.write(node, _binary(e, "MUL", halves[0], gate), held.order)
+    e.write(node, _binary(e, "MUL", halves[0], gate), operand.order)
 
 
 @lowers(aten.log1p.default)
 def _log_of_one_more(e: Emitter, node: torch.fx.Node) -> None:
-    held = e.read(e.operand(node))
-    raised = _binary(e, "ADD", held.tensor, e.scalar(1.0, "float32"))
-    e.write(node, e.emit("LOG", [raised], raised.shape), held.order)
+    operand = e.read(e.operand(node))
+    raised = _binary(e, "ADD", operand.tensor, e.scalar(1.0, "float32"))
+    e.write(node, e.emit("LOG", [raised], raised.shape), operand.order)
 
 
 @lowers(aten.cumsum.default)
 def _running_sum(e: Emitter, node: torch.fx.Node) -> None:
     value = e.operand(node)
-    held = e.read(value)
-    at = e.integers([held.order.index(int(_argument(node, 1, "dim", default=0)) % len(held.order))])
-    made = e.emit(
-        "CUMSUM", [held.tensor, at], held.tensor.shape, "Cumsum", dtype=held.tensor.dtype,
+    operand = e.read(value)
+    at = e.integers(
+        [operand.order.index(int(_argument(node, 1, "dim", default=0)) % len(operand.order))]
+    )
+    output = e.emit(
+        "CUMSUM", [operand.tensor, at], operand.tensor.shape, "Cumsum", dtype=operand.tensor.dtype,
         exclusive=False, reverse=False,
     )  # fmt: skip
-    e.write(node, made, held.order)
+    e.write(node, output, operand.order)
 
 
 def _binary(e: Emitter, code: str, a: Tensor, b: Tensor) -> Tensor:

@@ -41,10 +41,10 @@ def _linear(e: Emitter, node: torch.fx.Node) -> None:
     value = e.operand(node)
     value = e.view(value, (1, *value.shape)) if len(value.shape) == 1 else value
     weight = e.operand(node, 1)
-    held = _rows(e, value, integer=integer)
-    made = _fully_connected(e, node, held.tensor, weight, fusion)
+    operand = _rows(e, value, integer=integer)
+    output = _fully_connected(e, node, operand.tensor, weight, fusion)
     shape = (*value.shape[:-1], weight.shape[0])
-    e.write(fusion.result, limited(e, made, fusion.limits), held.order, shape)
+    e.write(fusion.result, limited(e, output, fusion.limits), operand.order, shape)
 
 
 def _product(e: Emitter, node: torch.fx.Node) -> None:
@@ -55,12 +55,12 @@ def _product(e: Emitter, node: torch.fx.Node) -> None:
     weight = e.view(weight, (1,) * (rank - 2) + weight.shape)
     shape = (*value.shape[:-1], weight.shape[-2])
     pair = [e.read(v, orders.identity(rank)).tensor for v in (value, weight)]
-    made = e.emit("BATCH_MATMUL", pair, shape, "BatchMatMul", adjX=False, adjY=True)
+    output = e.emit("BATCH_MATMUL", pair, shape, "BatchMatMul", adjX=False, adjY=True)
     bias = anchor_parts(node)[2]
     if bias is not None:
         added = e.read(e.value(bias)).tensor
-        made = e.emit("ADD", [made, added], shape, "Add", fusedActivationFunction=0)
-    e.write(node, made, orders.identity(rank), shape)
+        output = e.emit("ADD", [output, added], shape, "Add", fusedActivationFunction=0)
+    e.write(node, output, orders.identity(rank), shape)
 
 
 def _rows(e: Emitter, value: Value, *, integer: bool) -> Held:
@@ -70,11 +70,11 @@ def _rows(e: Emitter, value: Value, *, integer: bool) -> Held:
     """
     if len(value.shape) == 2 and value.array is None:  # noqa: PLR2004 (a matrix)
         rows = orders.identity(2)
-        for held in value.held:
-            flat = orders.same_memory(value.shape, held.order, rows)
-            fits = bool(held.tensor.shape) and held.tensor.shape[-1] == value.shape[1]
-            if flat and fits and (held.tensor.grid is not None) == integer:
-                return Held(held.tensor, rows)
+        for copy in value.held:
+            flat = orders.same_memory(value.shape, copy.order, rows)
+            fits = bool(copy.tensor.shape) and copy.tensor.shape[-1] == value.shape[1]
+            if flat and fits and (copy.tensor.grid is not None) == integer:
+                return Held(copy.tensor, rows)
     return e.read(value, last=len(value.shape) - 1, integer=integer)
 
 

@@ -67,9 +67,11 @@ def _logic(e: Emitter, node: torch.fx.Node) -> None:
 
 @lowers(*_NOT, refusal=_only_bool)
 def _not(e: Emitter, node: torch.fx.Node) -> None:
-    held = e.read(e.operand(node))
-    made = e.emit("LOGICAL_NOT", [held.tensor], held.tensor.shape, "LogicalNot", dtype="bool")
-    e.write(node, made, held.order)
+    operand = e.read(e.operand(node))
+    output = e.emit(
+        "LOGICAL_NOT", [operand.tensor], operand.tensor.shape, "LogicalNot", dtype="bool"
+    )
+    e.write(node, output, operand.order)
 
 
 def _binary(e: Emitter, node: torch.fx.Node, codes: tuple[str, str], kind: str) -> None:
@@ -84,6 +86,6 @@ def _binary(e: Emitter, node: torch.fx.Node, codes: tuple[str, str], kind: str) 
 def _where(e: Emitter, node: torch.fx.Node) -> None:
     shape, dtype = e.shape(node), e.dtype(node)
     tensors, order = aligned(e, node.args[:3], shape, dtype=dtype)
-    mask, chosen = cast(e, tensors[0], "bool"), [cast(e, t, dtype) for t in tensors[1:]]
+    mask, branches = cast(e, tensors[0], "bool"), [cast(e, t, dtype) for t in tensors[1:]]
     stored = orders.stored_shape(shape, order)
-    e.write(node, e.emit("SELECT_V2", [mask, *chosen], stored, "SelectV2", dtype=dtype), order)
+    e.write(node, e.emit("SELECT_V2", [mask, *branches], stored, "SelectV2", dtype=dtype), order)

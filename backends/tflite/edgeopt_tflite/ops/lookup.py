@@ -33,8 +33,8 @@ def _index_select(e: Emitter, node: torch.fx.Node) -> None:
 
 def _one_index(_: Emitter, node: torch.fx.Node) -> str:
     indices: Any = node.args[1]
-    given = [i for i in indices if i is not None]
-    if len(given) != 1 or given[0].meta["val"].dtype is torch.bool:
+    tensors = [i for i in indices if i is not None]
+    if len(tensors) != 1 or tensors[0].meta["val"].dtype is torch.bool:
         return "it indexes with several tensors, or with a mask"
     return ""
 
@@ -55,17 +55,17 @@ def _gather(e: Emitter, node: torch.fx.Node, table: Any, index: Any, axis: int) 
     integer = e.is_integer(node)  # a table on the grid of what is read stays integers
     rows = e.read(value, orders.identity(len(value.shape)), integer=integer).tensor
     where = e.read(places, orders.identity(len(places.shape))).tensor
-    made = e.emit(
+    output = e.emit(
         "GATHER", [rows, where], e.shape(node), "Gather",
         dtype=rows.dtype, grid=rows.grid, axis=axis, batchDims=0,
     )  # fmt: skip
-    e.write(node, made, orders.identity(len(e.shape(node))))
+    e.write(node, output, orders.identity(len(e.shape(node))))
 
 
 @lowers(aten._to_copy.default, aten.to.dtype)  # noqa: SLF001 (an operator's name)
 def _cast(e: Emitter, node: torch.fx.Node) -> None:
-    held = e.read(e.operand(node))
-    e.write(node, cast(e, held.tensor, e.dtype(node)), held.order)
+    operand = e.read(e.operand(node))
+    e.write(node, cast(e, operand.tensor, e.dtype(node)), operand.order)
 
 
 _FILLS: dict[Any, Any] = {

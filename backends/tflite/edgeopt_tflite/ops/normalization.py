@@ -31,11 +31,11 @@ def _layer_norm(e: Emitter, node: torch.fx.Node) -> None:
     weight, bias, eps = ([*node.args[2:5], None, None, 1e-5][i] for i in range(3))
     eps = node.args[4] if len(node.args) > 4 else 1e-5  # noqa: PLR2004
     rank = len(value.shape)
-    held = e.read(value)
-    made = _normalized(e, held, range(rank - width, rank), float(eps))  # type: ignore[arg-type]
+    operand = e.read(value)
+    output = _normalized(e, operand, range(rank - width, rank), float(eps))  # type: ignore[arg-type]
     shape = (1,) * (rank - width) + value.shape[rank - width :]
-    made = _scaled(e, made, (weight, bias), shape, held.order)
-    e.write(node, made, held.order)
+    output = _scaled(e, output, (weight, bias), shape, operand.order)
+    e.write(node, output, operand.order)
 
 
 @lowers(aten.rms_norm.default)
@@ -46,10 +46,10 @@ def _rms_norm(e: Emitter, node: torch.fx.Node) -> None:
     eps = node.args[3] if len(node.args) > 3 else None  # noqa: PLR2004
     eps = torch.finfo(torch.float32).eps if eps is None else float(eps)  # type: ignore[arg-type]
     rank = len(value.shape)
-    held = e.read(value)
-    made = _divided(e, held.tensor, held, range(rank - width, rank), eps)
+    operand = e.read(value)
+    output = _divided(e, operand.tensor, operand, range(rank - width, rank), eps)
     shape = (1,) * (rank - width) + value.shape[rank - width :]
-    e.write(node, _scaled(e, made, (weight, None), shape, held.order), held.order)
+    e.write(node, _scaled(e, output, (weight, None), shape, operand.order), operand.order)
 
 
 @lowers(aten.group_norm.default)
@@ -60,15 +60,15 @@ def _group_norm(e: Emitter, node: torch.fx.Node) -> None:
     rest = [*node.args[2:], *[None, None, 1e-5][len(node.args) - 2 :]]
     n, c, *space = value.shape
     split = (n, groups, c // groups, math.prod(space))
-    held = e.read(e.view(value, split))
-    made = _normalized(e, held, (2, 3), float(rest[2]))  # type: ignore[arg-type]
-    back = orders.reshaped(split, held.order, (n, c, math.prod(space)))
+    operand = e.read(e.view(value, split))
+    output = _normalized(e, operand, (2, 3), float(rest[2]))  # type: ignore[arg-type]
+    back = orders.reshaped(split, operand.order, (n, c, math.prod(space)))
     if back is None:
         back = orders.identity(3)
-        made = _moved(e, made, held.order, split)
-    made = e.reshaped(made, orders.stored_shape((n, c, math.prod(space)), back))
-    made = _scaled(e, made, (rest[0], rest[1]), (1, c, 1), back)
-    e.write(node, made, back, (n, c, math.prod(space)))
+        output = _moved(e, output, operand.order, split)
+    output = e.reshaped(output, orders.stored_shape((n, c, math.prod(space)), back))
+    output = _scaled(e, output, (rest[0], rest[1]), (1, c, 1), back)
+    e.write(node, output, back, (n, c, math.prod(space)))
 
 
 def _moved(e: Emitter, tensor: Tensor, order: Order, shape: Shape) -> Tensor:

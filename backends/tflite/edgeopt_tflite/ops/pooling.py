@@ -53,10 +53,10 @@ def _largest_of_taps(e: Emitter, tensor: Tensor, at: int, axis: Axis) -> Tensor:
     largest: Tensor | None = None
     for tap in range(axis.kernel):
         start, steps = tap * axis.dilation, axis.out
-        taken = strided(e, tensor, at, start, axis.stride, steps)
-        largest = taken if largest is None else e.emit(
-            "MAXIMUM", [largest, taken], taken.shape, "MaximumMinimum",
-            dtype=taken.dtype, grid=taken.grid,
+        elements = strided(e, tensor, at, start, axis.stride, steps)
+        largest = elements if largest is None else e.emit(
+            "MAXIMUM", [largest, elements], elements.shape, "MaximumMinimum",
+            dtype=elements.dtype, grid=elements.grid,
         )  # fmt: skip
     assert largest is not None  # noqa: S101 (a window has at least one tap)
     return largest
@@ -94,9 +94,9 @@ def _average_pool(e: Emitter, node: torch.fx.Node) -> None:
         _average_by_convolution(e, node, tensor, axes)
         return
     if _covers_all(axes):
-        held, shape = Held(tensor, NHWC), (tensor.shape[0], tensor.shape[3], 1, 1)
-        made = reduce_held(e, "MEAN", held, (2, 3), keep=True, grid=tensor.grid)
-        e.write(node, made, NHWC, shape)
+        operand, shape = Held(tensor, NHWC), (tensor.shape[0], tensor.shape[3], 1, 1)
+        output = reduce_held(e, "MEAN", operand, (2, 3), keep=True, grid=tensor.grid)
+        e.write(node, output, NHWC, shape)
         return
     padding = plan_padding(axes)
     amounts = tuple((a.before, max(a.after, 0)) for a in axes)
@@ -206,7 +206,7 @@ def _average_by_convolution(
     if padding.amounts:
         tensor = pad_channels_last(e, tensor, padding.amounts)
     full = _full(e.shape(node))
-    made = e.emit(
+    output = e.emit(
         "DEPTHWISE_CONV_2D",
         [tensor, filters, e.model.constant("no_bias", np.zeros(channels, np.int32), bias)],
         [full[d] for d in NHWC], "DepthwiseConv2D",
@@ -215,7 +215,7 @@ def _average_by_convolution(
         strideH=axes[0].stride, strideW=axes[1].stride, depthMultiplier=1,
         dilationHFactor=1, dilationWFactor=1,
     )  # fmt: skip
-    e.write(node, made, NHWC, full)
+    e.write(node, output, NHWC, full)
 
 
 def _full(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -242,10 +242,10 @@ def _pool(e: Emitter, node: torch.fx.Node, code: str, tensor: Tensor, *, same: b
     arguments: Any = node.args
     kernel, stride = arguments[1:3]
     full = _full(e.shape(node))
-    made = e.emit(
+    output = e.emit(
         code, [tensor], [full[d] for d in NHWC], "Pool2D",
         grid=tensor.grid,
         padding=PaddingCode.SAME if same else PaddingCode.VALID,
         strideH=stride[0], strideW=stride[1], filterHeight=kernel[0], filterWidth=kernel[1],
     )  # fmt: skip
-    e.write(node, made, NHWC, full)
+    e.write(node, output, NHWC, full)

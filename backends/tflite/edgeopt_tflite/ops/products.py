@@ -33,11 +33,11 @@ def _product(e: Emitter, node: torch.fx.Node) -> None:
     b, transposed = _second(e, right, rank)
     batch = [max(x, y) for x, y in zip(left.shape[:-2], right.shape[:-2], strict=True)]
     shape = (*batch, left.shape[-2], right.shape[-1])
-    made = e.emit(
+    output = e.emit(
         "BATCH_MATMUL", [a, b], shape, "BatchMatMul",
         adjX=False, adjY=transposed, asymmetricQuantizeInputs=False,
     )  # fmt: skip
-    e.write(node, made, orders.identity(rank), shape)
+    e.write(node, output, orders.identity(rank), shape)
 
 
 def _second(e: Emitter, value: Value, rank: int) -> tuple[Tensor, bool]:
@@ -63,9 +63,9 @@ def _nearer(value: Value, swapped: orders.Order) -> bool:
 def _softmax(e: Emitter, node: torch.fx.Node) -> None:
     value = e.operand(node)
     axis = int(node.args[1]) % len(value.shape)  # type: ignore[arg-type]
-    held = e.read(value, last=axis)
+    operand = e.read(value, last=axis)
     if node.target is aten.log_softmax.int:
-        made = e.emit("LOG_SOFTMAX", [held.tensor], held.tensor.shape, "LogSoftmax")
+        output = e.emit("LOG_SOFTMAX", [operand.tensor], operand.tensor.shape, "LogSoftmax")
     else:
-        made = e.emit("SOFTMAX", [held.tensor], held.tensor.shape, "Softmax", beta=1.0)
-    e.write(node, made, held.order)
+        output = e.emit("SOFTMAX", [operand.tensor], operand.tensor.shape, "Softmax", beta=1.0)
+    e.write(node, output, operand.order)

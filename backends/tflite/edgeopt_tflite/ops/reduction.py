@@ -39,13 +39,13 @@ def _reduce(e: Emitter, node: torch.fx.Node) -> None:
     code = _CODES[node.target]
     integer = code == "MEAN" and e.is_integer(node)
     value = e.operand(node)
-    held = e.read(value, integer=integer)
+    operand = e.read(value, integer=integer)
     axes, keep = _arguments(node, len(value.shape))
     if not integer:
-        held = Held(cast(e, held.tensor, e.dtype(node)), held.order)
+        operand = Held(cast(e, operand.tensor, e.dtype(node)), operand.order)
     grid = e.grid(node) if integer else None
-    tensor = reduce_held(e, code, held, axes, keep=keep, grid=grid)
-    order = held.order if keep else orders.reduced(held.order, axes)
+    tensor = reduce_held(e, code, operand, axes, keep=keep, grid=grid)
+    order = operand.order if keep else orders.reduced(operand.order, axes)
     e.write(node, tensor, order)
 
 
@@ -93,17 +93,17 @@ def _position(e: Emitter, node: torch.fx.Node) -> None:
     if axis is None:
         value, axis = e.view(value, (value.size,)), 0
     axis = int(axis) % len(value.shape)
-    held = e.read(value)
+    operand = e.read(value)
     kind = "Max" if node.target is aten.argmax.default else "Min"
-    order = orders.reduced(held.order, [axis])
-    shape = [n for d, n in zip(held.order, held.tensor.shape, strict=True) if d != axis]
-    place = e.integers([held.order.index(axis)])
-    made = e.emit(
-        f"ARG_{kind.upper()}", [held.tensor, place], shape, f"Arg{kind}",
+    order = orders.reduced(operand.order, [axis])
+    shape = [n for d, n in zip(operand.order, operand.tensor.shape, strict=True) if d != axis]
+    place = e.integers([operand.order.index(axis)])
+    output = e.emit(
+        f"ARG_{kind.upper()}", [operand.tensor, place], shape, f"Arg{kind}",
         dtype="int64", outputType=_INT64,
     )  # fmt: skip
-    left = tuple(n for d, n in enumerate(value.shape) if d != axis)
-    e.write(node, made, order, left)
+    logical = tuple(n for d, n in enumerate(value.shape) if d != axis)
+    e.write(node, output, order, logical)
 
 
 _INT64 = 4

@@ -23,8 +23,8 @@ def _exact_factor(_: Emitter, node: torch.fx.Node) -> str:
     if not isinstance(factors, (list, tuple)) or node.args[1] is not None:
         return ""
     size = node.args[0].meta["val"].shape[-2:]  # type: ignore[union-attr]
-    made = node.meta["val"].shape[-2:]
-    if any(s * f != m for s, f, m in zip(size, factors, made, strict=True)):
+    output_size = node.meta["val"].shape[-2:]
+    if any(s * f != m for s, f, m in zip(size, factors, output_size, strict=True)):
         return f"its factors {list(factors)} do not give whole sizes"
     return ""
 
@@ -34,11 +34,11 @@ def _bilinear(e: Emitter, node: torch.fx.Node) -> None:
     align = bool(node.args[2])
     tensor = e.read(e.operand(node), NHWC).tensor
     shape = e.shape(node)
-    made = e.emit(
+    output = e.emit(
         "RESIZE_BILINEAR", [tensor, e.integers(shape[2:])], [shape[d] for d in NHWC],
         "ResizeBilinear", alignCorners=align, halfPixelCenters=not align,
     )  # fmt: skip
-    e.write(node, made, NHWC)
+    e.write(node, output, NHWC)
 
 
 @lowers(aten.upsample_nearest2d.vec, refusal=_exact_factor)
@@ -46,8 +46,8 @@ def _nearest(e: Emitter, node: torch.fx.Node) -> None:
     integer = e.is_integer(node)
     tensor = e.read(e.operand(node), NHWC, integer=integer).tensor
     shape = e.shape(node)
-    made = e.emit(
+    output = e.emit(
         "RESIZE_NEAREST_NEIGHBOR", [tensor, e.integers(shape[2:])], [shape[d] for d in NHWC],
         "ResizeNearestNeighbor", grid=tensor.grid, alignCorners=False, halfPixelCenters=False,
     )  # fmt: skip
-    e.write(node, made, NHWC)
+    e.write(node, output, NHWC)

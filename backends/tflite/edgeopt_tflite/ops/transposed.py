@@ -40,13 +40,15 @@ def _transposed_convolution(e: Emitter, node: torch.fx.Node) -> None:
     tensor = e.read(e.operand(node), NHWC, integer=integer).tensor
     count = int(node.args[6])  # type: ignore[arg-type]
     parts = [_one_group(e, node, tensor, (i, count), grid) for i in range(count)]
-    made = parts[0]
+    output = parts[0]
     if count > 1:
-        shape = [*made.shape[:3], e.shape(node)[1]]
-        made = e.emit("CONCATENATION", parts, shape, "Concatenation", grid=grid, axis=3)
+        shape = [*output.shape[:3], e.shape(node)[1]]
+        output = e.emit("CONCATENATION", parts, shape, "Concatenation", grid=grid, axis=3)
     if fusion.result is not node:
-        made = limited(e, made, fusion.limits or (bounds(fusion.result) if fusion.code else None))
-    e.write(fusion.result, made, NHWC)
+        output = limited(
+            e, output, fusion.limits or (bounds(fusion.result) if fusion.code else None)
+        )
+    e.write(fusion.result, output, NHWC)
 
 
 def _one_group(
@@ -65,14 +67,14 @@ def _one_group(
     if count > 1:
         tensor = slice_of(e, tensor, [0, 0, 0, index * width], [*tensor.shape[:3], width])
     whole = [(tensor.shape[i + 1] - 1) * stride[i] + filters.shape[i + 1] for i in range(2)]
-    wanted = [whole[i] - 2 * padding[i] + extra[i] for i in range(2)]
+    size = [whole[i] - 2 * padding[i] + extra[i] for i in range(2)]
     same = all(
-        -(-wanted[i] // stride[i]) == tensor.shape[i + 1]
-        and max(whole[i] - wanted[i], 0) // 2 == padding[i]
+        -(-size[i] // stride[i]) == tensor.shape[i + 1]
+        and max(whole[i] - size[i], 0) // 2 == padding[i]
         for i in range(2)
     )
-    made = wanted if same else whole
-    shape = [tensor.shape[0], *made, filters.shape[0]]
+    extent = size if same else whole
+    shape = [tensor.shape[0], *extent, filters.shape[0]]
     result = e.emit(
         "TRANSPOSE_CONV",
         [e.integers(shape), filters, tensor, _bias(e, node, group, integer=integer)],
@@ -83,9 +85,9 @@ def _one_group(
         strideH=stride[0],
         strideW=stride[1],
     )
-    if same or wanted == whole:
+    if same or size == whole:
         return result
-    return slice_of(e, result, [0, *padding, 0], [shape[0], *wanted, shape[3]])
+    return slice_of(e, result, [0, *padding, 0], [shape[0], *size, shape[3]])
 
 
 def _filters(e: Emitter, node: torch.fx.Node, group: tuple[int, int], *, integer: bool) -> Tensor:

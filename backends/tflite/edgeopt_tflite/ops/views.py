@@ -41,15 +41,15 @@ def _slice(e: Emitter, node: torch.fx.Node) -> None:
     source: Any
     source, axis, start, _, step = node.args
     value = e.value(source)
-    held = e.read(value, integer=e.is_integer(node))
-    at = held.order.index(int(axis))  # type: ignore[arg-type]
-    size = list(orders.stored_shape(e.shape(node), held.order))
+    operand = e.read(value, integer=e.is_integer(node))
+    at = operand.order.index(int(axis))  # type: ignore[arg-type]
+    size = list(orders.stored_shape(e.shape(node), operand.order))
     begin = [0] * len(size)
     begin[at] = int(start)  # type: ignore[arg-type]
     if step == 1:
-        e.write(node, slice_of(e, held.tensor, begin, size), held.order)
+        e.write(node, slice_of(e, operand.tensor, begin, size), operand.order)
         return
-    e.write(node, strided(e, held.tensor, at, begin[at], int(step), size[at]), held.order)  # type: ignore[arg-type]
+    e.write(node, strided(e, operand.tensor, at, begin[at], int(step), size[at]), operand.order)  # type: ignore[arg-type]
 
 
 def strided(e: Emitter, tensor: Tensor, at: int, start: int, step: int, count: int) -> Tensor:
@@ -90,11 +90,11 @@ def _concatenate(e: Emitter, node: torch.fx.Node) -> None:
     integer = e.is_integer(node)
     tensors, order = aligned(e, nodes, shape, integer=integer)
     grid = e.grid(node) if integer else None
-    made = e.emit(
+    output = e.emit(
         "CONCATENATION", tensors, orders.stored_shape(shape, order), "Concatenation",
         dtype=e.dtype(node), grid=grid, axis=order.index(axis),
     )  # fmt: skip
-    e.write(node, made, order)
+    e.write(node, output, order)
 
 
 def _pad_check(_: Emitter, node: torch.fx.Node) -> str:
@@ -110,11 +110,11 @@ def _pad(e: Emitter, node: torch.fx.Node) -> None:
 
     def make() -> None:
         integer = e.is_integer(node)
-        held = e.read(e.operand(node), integer=integer)
+        operand = e.read(e.operand(node), integer=integer)
         pads = _pairs(node)
-        amounts = [pads[d] for d in held.order]
+        amounts = [pads[d] for d in operand.order]
         fill = float(node.args[2]) if len(node.args) > 2 else 0.0  # type: ignore[arg-type]  # noqa: PLR2004
-        e.write(node, padded(e, held.tensor, amounts, fill), held.order)
+        e.write(node, padded(e, operand.tensor, amounts, fill), operand.order)
 
     e.put_off(node, make)
 
@@ -123,8 +123,8 @@ def _pairs(node: torch.fx.Node) -> list[tuple[int, int]]:
     """Returns what is added before and after each dimension; torch names the last one first."""
     flat: Any = node.args[1]
     rank = node.meta["val"].ndim
-    given = [(int(flat[i]), int(flat[i + 1])) for i in range(0, len(flat), 2)]
-    return [(0, 0)] * (rank - len(given)) + given[::-1]
+    pairs = [(int(flat[i]), int(flat[i + 1])) for i in range(0, len(flat), 2)]
+    return [(0, 0)] * (rank - len(pairs)) + pairs[::-1]
 
 
 def spatial_pads(e: Emitter, node: torch.fx.Node) -> list[tuple[int, int]] | None:
@@ -180,19 +180,19 @@ def _mirror_check(_: Emitter, node: torch.fx.Node) -> str:
 @lowers(aten.pad.default, refusal=_mirror_check)
 @lowers(aten.reflection_pad1d.default, aten.reflection_pad2d.default)
 def _mirror(e: Emitter, node: torch.fx.Node) -> None:
-    held = e.read(e.operand(node), integer=e.is_integer(node))
-    amounts = [_pairs(node)[d] for d in held.order]
-    shape = orders.stored_shape(e.shape(node), held.order)
-    made = e.emit(
+    operand = e.read(e.operand(node), integer=e.is_integer(node))
+    amounts = [_pairs(node)[d] for d in operand.order]
+    shape = orders.stored_shape(e.shape(node), operand.order)
+    output = e.emit(
         "MIRROR_PAD",
-        [held.tensor, e.model.constant("integers", np.array(amounts, np.int32))],
+        [operand.tensor, e.model.constant("integers", np.array(amounts, np.int32))],
         shape,
         "MirrorPad",
-        dtype=held.tensor.dtype,
-        grid=held.tensor.grid,
+        dtype=operand.tensor.dtype,
+        grid=operand.tensor.grid,
         mode=0,
     )
-    e.write(node, made, held.order)
+    e.write(node, output, operand.order)
 
 
 @lowers(aten.expand.default)
@@ -200,8 +200,8 @@ def _expand(e: Emitter, node: torch.fx.Node) -> None:
     shape = e.shape(node)
     tensors, order = aligned(e, [node.args[0]], shape, integer=e.is_integer(node))
     stored = orders.stored_shape(shape, order)
-    made = _moved(e, "BROADCAST_TO", tensors[0], [stored], stored, "BroadcastTo")
-    e.write(node, made, order)
+    output = _moved(e, "BROADCAST_TO", tensors[0], [stored], stored, "BroadcastTo")
+    e.write(node, output, order)
 
 
 @lowers(aten.roll.default)
@@ -212,11 +212,11 @@ def _roll(e: Emitter, node: torch.fx.Node) -> None:
     shifts, axes = _listed(node.args[1]), _listed(node.args[2] if len(node.args) > 2 else [])  # noqa: PLR2004
     if not axes:
         value, axes = e.view(value, (value.size,)), [0]
-    held = e.read(value, integer=e.is_integer(node))
-    tensor = held.tensor
+    operand = e.read(value, integer=e.is_integer(node))
+    tensor = operand.tensor
     for shift, axis in zip(shifts, axes, strict=True):
-        tensor = _rolled(e, tensor, held.order.index(axis % len(held.order)), shift)
-    e.write(node, tensor, held.order, value.shape if value.shape != shape else None)
+        tensor = _rolled(e, tensor, operand.order.index(axis % len(operand.order)), shift)
+    e.write(node, tensor, operand.order, value.shape if value.shape != shape else None)
 
 
 def _rolled(e: Emitter, tensor: Tensor, at: int, shift: int) -> Tensor:
@@ -237,12 +237,12 @@ def _rolled(e: Emitter, tensor: Tensor, at: int, shift: int) -> Tensor:
 
 @lowers(aten.flip.default)
 def _flip(e: Emitter, node: torch.fx.Node) -> None:
-    held = e.read(e.operand(node), integer=e.is_integer(node))
-    tensor = held.tensor
+    operand = e.read(e.operand(node), integer=e.is_integer(node))
+    tensor = operand.tensor
     for axis in _listed(node.args[1]):
-        at = held.order.index(axis % len(held.order))
+        at = operand.order.index(axis % len(operand.order))
         tensor = _moved(e, "REVERSE_V2", tensor, [[at]], tensor.shape, "ReverseV2")
-    e.write(node, tensor, held.order)
+    e.write(node, tensor, operand.order)
 
 
 def _listed(value: Any) -> list[int]:
@@ -268,7 +268,7 @@ def _repeat(e: Emitter, node: torch.fx.Node) -> None:
     value = e.operand(node)
     times = _listed(node.args[1])
     wide = e.view(value, (1,) * (len(times) - len(value.shape)) + value.shape)
-    held = e.read(wide, integer=e.is_integer(node))
-    shape = orders.stored_shape(e.shape(node), held.order)
-    made = _moved(e, "TILE", held.tensor, [[times[d] for d in held.order]], shape, "Tile")
-    e.write(node, made, held.order)
+    operand = e.read(wide, integer=e.is_integer(node))
+    shape = orders.stored_shape(e.shape(node), operand.order)
+    output = _moved(e, "TILE", operand.tensor, [[times[d] for d in operand.order]], shape, "Tile")
+    e.write(node, output, operand.order)

@@ -72,8 +72,8 @@ class Model:
             for number, step in enumerate(self.steps())
         ]
         sums = _middle([sum(row) for row in times])
-        made = {"statistic": "midmean", "steps": steps}
-        return {**made, "whole_ns": _middle(whole), "sum_ns": sums}
+        profile = {"statistic": "midmean", "steps": steps}
+        return {**profile, "whole_ns": _middle(whole), "sum_ns": sums}
 
     def steps(self) -> list[dict[str, Any]]:
         """Returns kernel and origins (names of the program's values) of each step."""
@@ -108,11 +108,11 @@ class Model:
             raise RuntimeError("the model is closed")
         if len(inputs) != len(self._inputs):
             raise ValueError(f"{len(inputs)} inputs, {len(self._inputs)} expected")
-        held = [port.checked(array) for port, array in zip(self._inputs, inputs)]
+        arrays = [port.checked(array) for port, array in zip(self._inputs, inputs)]
         outputs = [port.empty() for port in self._outputs]
-        given = (ctypes.c_void_p * len(held))(*(a.ctypes.data for a in held))
-        made = (ctypes.c_void_p * len(outputs))(*(a.ctypes.data for a in outputs))
-        if self._library.edgeopt_profile(self._handle, given, made, times):
+        input_pointers = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
+        output_pointers = (ctypes.c_void_p * len(outputs))(*(a.ctypes.data for a in outputs))
+        if self._library.edgeopt_profile(self._handle, input_pointers, output_pointers, times):
             raise RuntimeError(_text(self._library.edgeopt_error(self._handle)))
         return outputs
 
@@ -153,8 +153,8 @@ def _told(number: int, step: dict[str, Any]) -> dict[str, Any]:
 def _middle(times: list[int]) -> float:
     """Returns the mean of the middle half."""
     quarter = len(times) // 4
-    held = sorted(times)[quarter : len(times) - quarter]
-    return sum(held) / len(held)
+    middle = sorted(times)[quarter : len(times) - quarter]
+    return sum(middle) / len(middle)
 
 
 def _load(path: str) -> Any:

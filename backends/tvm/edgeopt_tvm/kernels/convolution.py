@@ -76,13 +76,13 @@ def convolution(
     out, _, _, of_group = (int(d) for d in weight.shape)
     if window.groups == 1:
         packing = packing_of(weight, machine, str(x.ty.dtype))
-        held, compute = packing.pack(weight), _direct(window, fill, out)
+        values, compute = packing.pack(weight), _direct(window, fill, out)
     elif of_group == 1 and out == window.groups:
         wide = "int32" if machine.arch == "x86_64" else "int16"  # what is multiplied at once
-        held, compute = weight[..., 0].transpose(1, 2, 0), _depthwise(window, fill, wide)
+        values, compute = weight[..., 0].transpose(1, 2, 0), _depthwise(window, fill, wide)
     else:
-        held, compute = weight.transpose(1, 2, 3, 0), _grouped(window, fill)
-    constant = relax.const(np.ascontiguousarray(held))
+        values, compute = weight.transpose(1, 2, 3, 0), _grouped(window, fill)
+    constant = relax.const(np.ascontiguousarray(values))
     return bb.emit_te(compute, x, constant, primfunc_name_hint="convolution")
 
 

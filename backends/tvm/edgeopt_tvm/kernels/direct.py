@@ -125,13 +125,13 @@ def apply(sch: Schedule, anatomy: Anatomy, machine: Machine, config: dict[str, A
         and _product([*shape.pixels, shape.blocks * shape.lanes, shape.depth]) >= PARALLEL_FROM
     ):
         sch.parallel(fused)
-    found = instruction(machine, shape.lanes) if shape.group > 1 else None
-    if found is None:
+    intrinsic = instruction(machine, shape.lanes) if shape.group > 1 else None
+    if intrinsic is None:
         sch.vectorize(tile.lane)
     start = sch.decompose_reduction(anchor, tile.reduced)
-    if found is not None:
+    if intrinsic is not None:
         sch.vectorize(sch.get_loops(start)[-1])
-        sch.tensorize(tile.lane, found.name)
+        sch.tensorize(tile.lane, intrinsic.name)
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,8 @@ def packing_of(weight: np.ndarray, machine: Machine, data: str) -> Packing:
     """
     lanes = lanes_of(int(weight.shape[0]), machine)
     whole = weight.dtype == np.int8 and data == machine.activations
-    found = instruction(machine, lanes) if whole else None
-    return Packing(lanes, found.group if found else 1)
+    intrinsic = instruction(machine, lanes) if whole else None
+    return Packing(lanes, intrinsic.group if intrinsic else 1)
 
 
 def lanes_of(out: int, machine: Machine) -> int:

@@ -77,10 +77,10 @@ def _reduced(sch: Schedule, name: str, machine: Machine) -> None:
 
 def _results_are_neighbours(sch: Schedule, block: Any) -> bool:
     """Returns whether the last axis of what is read is an axis of the result."""
-    held = sch.get(block)
-    spatial = [v.var for v in held.iter_vars if v.iter_type == IterVar.DataPar]
-    written = held.writes[0].region[-1].min
-    read = [r.region[-1].min for r in held.reads if len(r.region)]
+    statement = sch.get(block)
+    spatial = [v.var for v in statement.iter_vars if v.iter_type == IterVar.DataPar]
+    written = statement.writes[0].region[-1].min
+    read = [r.region[-1].min for r in statement.reads if len(r.region)]
     return any(written.same_as(v) for v in spatial) and any(r.same_as(written) for r in read)
 
 
@@ -96,13 +96,13 @@ def share_out(sch: Schedule, loops: list[Any], name: str) -> None:
     """Runs the outermost of ``loops`` in parallel, as few as give each core enough tasks."""
     if _work(sch, name) < _PARALLEL_FROM:
         return
-    taken, tasks = [], 1
+    outer_loops, tasks = [], 1
     for loop in loops:
         if tasks >= _TASKS:
             break
-        taken.append(loop)
+        outer_loops.append(loop)
         tasks *= int(sch.get(loop).extent)
-    sch.parallel(sch.fuse(*taken) if len(taken) > 1 else taken[0])
+    sch.parallel(sch.fuse(*outer_loops) if len(outer_loops) > 1 else outer_loops[0])
 
 
 def _work(sch: Schedule, name: str) -> int:

@@ -47,16 +47,16 @@ def _dense(data: te.Tensor, packed: te.Tensor, out: int) -> te.Tensor:
     rows, features = (int(d) for d in data.shape)
     even, kind = _even_rows(rows), accumulator(data)
     rc = te.reduce_axis((0, groups * group), name="rc")
-    held = data
+    source = data
     if groups * group != features:
-        held = te.compute(
+        source = te.compute(
             (rows, groups * group),
             lambda m, k: tirx.if_then_else(k < features, data[m, k], tirx.const(0, data.dtype)),
             name="pad",
         )
 
     def at(m: Any, n: Any) -> Any:
-        value = held[m if even == rows else tirx.min(m, rows - 1), rc]
+        value = source[m if even == rows else tirx.min(m, rows - 1), rc]
         weight = packed[n // lanes, rc // group, n % lanes, rc % group]
         if group > 1:  # as the instruction is described
             return te.sum(value.astype(kind) * weight.astype(kind), axis=rc)

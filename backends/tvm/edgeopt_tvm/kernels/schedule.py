@@ -48,8 +48,8 @@ def scheduled(function: Any, machine: Machine, config: Configuration | None = No
     sch = open_schedule(spelt_out(function))
     template, anatomy = _template(sch)
     if template is not None:
-        chosen = config or next(iter(template.configurations(sch, anatomy, machine)))
-        template.apply(sch, anatomy, machine, chosen)
+        configuration = config or next(iter(template.configurations(sch, anatomy, machine)))
+        template.apply(sch, anatomy, machine, configuration)
         return sch.mod["main"]
     if rows.reduces_rows(sch, anatomy):
         try:
@@ -64,5 +64,5 @@ def scheduled(function: Any, machine: Machine, config: Configuration | None = No
 def _template(sch: Schedule) -> tuple[Any, Anatomy]:
     anatomy = dissected(sch)
     kind = (anatomy.anchor or "").split("_")[0]
-    found = {"direct": direct, "depthwise": depthwise}.get(kind)
-    return (found if found and plain.follows(sch, anatomy) else None), anatomy
+    template = {"direct": direct, "depthwise": depthwise}.get(kind)
+    return (template if template and plain.follows(sch, anatomy) else None), anatomy

@@ -77,15 +77,15 @@ class Anchor:
             return
 
         def at(total: Any, *factors: Any) -> Any:
-            left = iter(factors)
+            values = iter(factors)
             if scale is not None:
-                total *= next(left)
+                total *= next(values)
             if bias is not None:
-                total += next(left)
+                total += next(values)
             return scalars.converted(total, None, grid, "float32")
 
-        made = _by_channel(e, at, sums, [a for a in (scale, bias) if a is not None])
-        e.put(self.node, made, order, grid)
+        output = _by_channel(e, at, sums, [a for a in (scale, bias) if a is not None])
+        e.put(self.node, output, order, grid)
 
     # -- integers -------------------------------------------------------------------------------
 
@@ -98,13 +98,13 @@ class Anchor:
         grid = e.grid(node)
         if grid is None:
             factor = step.double().numpy()
-            made = _by_channel(
+            output = _by_channel(
                 e,
                 lambda total, add, by: ((total + add).astype("float64") * by).astype("float32"),
                 sums,
                 [offset, factor],
             )
-            e.put(self.node, made, order)
+            e.put(self.node, output, order)
             return
         factor = (step / torch.tensor([grid.scale])).numpy()
         bounds = _bounds(node, grid) if node is not self.node else None
@@ -113,8 +113,8 @@ class Anchor:
             steps = (total + add).astype("float32") * by
             return scalars.on_grid(steps, grid, bounds)
 
-        made = _by_channel(e, at, sums, [offset, factor])
-        e.put(node, made, order, grid)
+        output = _by_channel(e, at, sums, [offset, factor])
+        e.put(node, output, order, grid)
         if node is not self.node:
             e.absorbed(self.node, into=node)
 

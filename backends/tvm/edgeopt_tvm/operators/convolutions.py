@@ -47,18 +47,18 @@ def _convolved(
 
 def _pair(values: Sequence[int]) -> tuple[int, int]:
     """Returns two numbers; a convolution of one dimension has one row."""
-    found = [int(v) for v in values]
-    return (found[0], found[1]) if len(found) == 2 else (1, found[0])  # noqa: PLR2004
+    sizes = [int(v) for v in values]
+    return (sizes[0], sizes[1]) if len(sizes) == 2 else (1, sizes[0])  # noqa: PLR2004
 
 
 def _input(e: Emitter, anchor: Anchor, source: Any) -> Any:
     """Returns an anchor's input: (batch, rows, columns, channels)."""
     value = e.value(source)
     order = orders.channels_last(len(value.shape))
-    held = e.read(value, order, real=anchor.grid is None)
+    storage = e.read(value, order, real=anchor.grid is None)
     n, *spatial, c = orders.stored_shape(value.shape, order)
     rows = [1] * (2 - len(spatial)) + list(spatial)
-    return e.shaped(held.expr, (n, *rows, c))
+    return e.shaped(storage.expr, (n, *rows, c))
 
 
 def _weight(weight: np.ndarray) -> np.ndarray:

@@ -55,14 +55,14 @@ def elementwise(  # noqa: PLR0913 (an expression, and how to compute it)
 
     def compute(*given: te.Tensor) -> te.Tensor:
         def at(*index: Any) -> Any:
-            left = iter(given)
-            numbers = [r.read(None if r.expr is None else next(left), index) for r in readers]
+            elements = iter(given)
+            numbers = [r.read(None if r.expr is None else next(elements), index) for r in readers]
             return scalars.converted(function(*numbers), None, grid, own)
 
         return te.compute(stored, at, name="elementwise")
 
-    made = e.te(name or operator_name(node), compute, *tensors, pattern=_pattern(readers))
-    e.put(node, made, order, grid)
+    output = e.te(name or operator_name(node), compute, *tensors, pattern=_pattern(readers))
+    e.put(node, output, order, grid)
 
 
 def _pattern(readers: Sequence[_Reader]) -> Pattern:
@@ -78,13 +78,13 @@ def operator_name(node: Any) -> str:
 
 def _order(e: Emitter, values: Sequence[Any], shape: Shape) -> Order:
     """Returns the order in which most arguments as large as the result lie, the first's of equals."""
-    held = [v for v in values if isinstance(v, Value) and v.array is None and v.held]
-    whole = [v for v in held if e.size(v.shape) == e.size(shape)]
+    variables = [v for v in values if isinstance(v, Value) and v.array is None and v.held]
+    whole = [v for v in variables if e.size(v.shape) == e.size(shape)]
     if not whole:  # what broadcasts, and inputs that nobody has read yet
-        alike = [v.held[0].order for v in held if len(v.shape) == len(shape)]
+        alike = [v.held[0].order for v in variables if len(v.shape) == len(shape)]
         return alike[0] if alike else orders.identity(len(shape))
-    found = [_spread(h.order, len(v.shape), len(shape)) for v in whole for h in v.held]
-    return max(found, key=lambda order: sum(e.has(v, _own(order, v, shape)) for v in whole))
+    candidates = [_spread(h.order, len(v.shape), len(shape)) for v in whole for h in v.held]
+    return max(candidates, key=lambda order: sum(e.has(v, _own(order, v, shape)) for v in whole))
 
 
 def _own(order: Order, value: Value, shape: Shape) -> Order:
@@ -125,9 +125,9 @@ class _Reader:
     def _held(
         e: Emitter, value: Value, padded: Shape, order: Order, *, apart: bool
     ) -> tuple[Any, Order]:
-        wanted = _own(order, value, padded)
-        here = value.array is not None or e.has(value, wanted)
-        operand = e.operand(value, wanted if here else None, apart=apart)
+        own_order = _own(order, value, padded)
+        here = value.array is not None or e.has(value, own_order)
+        operand = e.operand(value, own_order if here else None, apart=apart)
         own = _spread(operand.order, len(value.shape), len(padded))
         if orders.same_memory(padded, own, order):
             own = order

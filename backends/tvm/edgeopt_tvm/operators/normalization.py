@@ -34,8 +34,8 @@ def softmax(e: Emitter, node: Any) -> None:
     operand = e.operand(value, order, dtype="float32")
     n = value.shape[order[-1]]
     data = e.shaped(operand.expr, (1, e.size(value.shape) // n, n))
-    made = softmax_of(e, data, operand, e.grid(node))
-    e.put(node, e.shaped(made, orders.stored_shape(value.shape, order)), order, e.grid(node))
+    output = softmax_of(e, data, operand, e.grid(node))
+    e.put(node, e.shaped(output, orders.stored_shape(value.shape, order)), order, e.grid(node))
 
 
 def softmax_of(
@@ -75,8 +75,8 @@ def layer_norm(e: Emitter, node: Any) -> None:
     n = math.prod(int(s) for s in sizes)
     rows = e.size(value.shape) // n
     factors = [(n,), _flat(e, weight), _flat(e, bias)]
-    made = _normalized(e, node, operand, (rows, 1, 1, n), float(epsilon), factors)
-    e.put(node, e.shaped(made, orders.stored_shape(value.shape, order)), order, e.grid(node))
+    output = _normalized(e, node, operand, (rows, 1, 1, n), float(epsilon), factors)
+    e.put(node, e.shaped(output, orders.stored_shape(value.shape, order)), order, e.grid(node))
 
 
 @rule(aten.group_norm.default)
@@ -90,8 +90,8 @@ def group_norm(e: Emitter, node: Any) -> None:
     of_group = c // int(groups)
     factors = [(int(groups), of_group), _flat(e, weight), _flat(e, bias)]
     shape = (n, math.prod(spatial), int(groups), of_group)
-    made = _normalized(e, node, operand, shape, float(epsilon), factors)
-    e.put(node, e.shaped(made, orders.stored_shape(value.shape, order)), order, e.grid(node))
+    output = _normalized(e, node, operand, shape, float(epsilon), factors)
+    e.put(node, e.shaped(output, orders.stored_shape(value.shape, order)), order, e.grid(node))
 
 
 def _flat(e: Emitter, node: Any) -> Any:
@@ -107,7 +107,7 @@ def _normalized(
     """Returns (rows, places, groups, members) with mean 0 over places and members of each group."""
     rows, places, groups, members = shape
     data = e.shaped(operand.expr, shape)
-    held = [e.shaped(f, (groups, members)) for f in factors[1:] if f is not None]
+    parameters = [e.shaped(f, (groups, members)) for f in factors[1:] if f is not None]
     scaled, shifted = (f is not None for f in factors[1:])
     grid, count = e.grid(node), scalars.f32(1.0 / (places * members))
 
@@ -135,14 +135,14 @@ def _normalized(
         )
 
         def at(b: Any, s: Any, g: Any, i: Any) -> Any:
-            left = iter(given)
+            elements = iter(given)
             result = (operand.stored(tensor, b, s, g, i) - mean(b, g)) * factor(b, g)
             if scaled:
-                result *= scalars.widened(next(left)(g, i), "float32")
+                result *= scalars.widened(next(elements)(g, i), "float32")
             if shifted:
-                result += scalars.widened(next(left)(g, i), "float32")
+                result += scalars.widened(next(elements)(g, i), "float32")
             return scalars.converted(result, None, grid, "float32")
 
         return te.compute(shape, at, name="normalized")
 
-    return e.te("normalize", compute, data, *held)
+    return e.te("normalize", compute, data, *parameters)

@@ -39,7 +39,7 @@ def _pooled(  # noqa: PLR0913, PLR0917
     value, shape = e.value(node.args[0]), e.shape(node)
     if len(shape) != 4:  # noqa: PLR2004
         raise NoRuleError("pooling without a batch")
-    held = e.read(value, orders.NHWC)
+    storage = e.read(value, orders.NHWC)
     h, w = value.shape[2:]
     (top, left), (sh, sw), (dh, dw) = padding, stride, dilation
     cut = _is_cut(value.shape[2:], shape[2:], node, dilation)
@@ -68,8 +68,8 @@ def _pooled(  # noqa: PLR0913, PLR0917
             name="pooled",
         )
 
-    made = e.te(str(node.target.__name__).split(".")[0], compute, held.expr, *factors)
-    e.put(node, made, orders.NHWC, e.grid(node))
+    output = e.te(str(node.target.__name__).split(".")[0], compute, storage.expr, *factors)
+    e.put(node, output, orders.NHWC, e.grid(node))
 
 
 def _useful(
@@ -134,8 +134,8 @@ def _counts(node: Any) -> np.ndarray:
     if divisor is None:
         share = torch.nn.functional.avg_pool2d(ones, *args, count_include_pad=bool(count_padding))
         inside = torch.nn.functional.avg_pool2d(ones, *args, divisor_override=1)
-        found = torch.round(inside / share)
+        counts = torch.round(inside / share)
     else:
         rows, columns = (int(d) for d in node.meta["val"].shape[2:])
-        found = torch.full((rows, columns), float(divisor), dtype=torch.float64)
-    return np.ascontiguousarray(found.reshape(found.shape[-2:]).numpy())
+        counts = torch.full((rows, columns), float(divisor), dtype=torch.float64)
+    return np.ascontiguousarray(counts.reshape(counts.shape[-2:]).numpy())

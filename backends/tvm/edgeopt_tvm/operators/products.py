@@ -36,8 +36,8 @@ def linear(e: Emitter, node: Any) -> None:
     last = len(value.shape) - 1
     order = e.read(value, real=anchor.grid is None).order
     order = orders.with_last(order, last)
-    held = e.read(value, order, real=anchor.grid is None)
-    data = e.shaped(held.expr, (math.prod(value.shape[:-1]), value.shape[-1]))
+    storage = e.read(value, order, real=anchor.grid is None)
+    data = e.shaped(storage.expr, (math.prod(value.shape[:-1]), value.shape[-1]))
     sums = kernels.dense(e.builder, data, anchor.weight, e.machine)
     anchor.finish(e, sums, order)
 
@@ -49,8 +49,8 @@ def matmul(e: Emitter, node: Any) -> None:
     shape = e.shape(node)
     if min(len(left.shape), len(right.shape)) < 2 or e.dtype(node) != "float32":  # noqa: PLR2004
         raise NoRuleError("a product of vectors, or of another dtype than float32")
-    made = _product(e, left, right, shape)
-    e.put(node, e.shaped(made, shape))
+    product = _product(e, left, right, shape)
+    e.put(node, e.shaped(product, shape))
 
 
 def _product(e: Emitter, left: Value, right: Value, shape: Shape) -> Any:
@@ -64,12 +64,12 @@ def _product(e: Emitter, left: Value, right: Value, shape: Shape) -> Any:
 
 def _spread(e: Emitter, value: Value, batch: Shape) -> Any:
     """Returns a matrix of real numbers for each place of ``batch``."""
-    held = e.read(value, orders.identity(len(value.shape)), real=True).expr
+    matrix = e.read(value, orders.identity(len(value.shape)), real=True).expr
     own, tail = value.shape[:-2], value.shape[-2:]
     if math.prod(own) == math.prod(batch):
-        return held
+        return matrix
     own = (1,) * (len(batch) - len(own)) + own
-    held = e.shaped(held, (*own, *tail))
+    matrix = e.shaped(matrix, (*own, *tail))
 
     def compute(tensor: te.Tensor) -> te.Tensor:
         return te.compute(
@@ -80,15 +80,15 @@ def _spread(e: Emitter, value: Value, batch: Shape) -> Any:
             name="spread",
         )
 
-    return e.te("expand", compute, held)
+    return e.te("expand", compute, matrix)
 
 
 @rule(aten.scaled_dot_product_attention.default)
 def attention(e: Emitter, node: Any) -> None:
     """softmax(q k^T * scale + mask) v."""
     names = ("attn_mask", "dropout_p", "is_causal")
-    given = {**dict(zip(names, node.args[3:], strict=False)), **node.kwargs}
-    if given.get("dropout_p"):
+    arguments = {**dict(zip(names, node.args[3:], strict=False)), **node.kwargs}
+    if arguments.get("dropout_p"):
         raise NoRuleError("attention with dropout")
     query, key, value = (e.value(a) for a in node.args[:3])
     same = query.shape[:-2] == key.shape[:-2] == value.shape[:-2]
@@ -101,42 +101,42 @@ def attention(e: Emitter, node: Any) -> None:
     a = e.shaped(e.read(query, orders.identity(rank), real=True).expr, (count, rows, inner))
     b = e.shaped(e.read(key, turned, real=True).expr, (count, inner, columns))
     scores = kernels.matmul(e.builder, a, b, e.machine)
-    scale = given.get("scale") or 1 / math.sqrt(inner)
-    scores = _masked(e, e.shaped(scores, (*batch, rows, columns)), given, float(scale))
+    scale = arguments.get("scale") or 1 / math.sqrt(inner)
+    scores = _masked(e, e.shaped(scores, (*batch, rows, columns)), arguments, float(scale))
     scores = e.shaped(scores, (count, rows, columns))
     weights = softmax_of(e, scores)
-    mask = given.get("attn_mask")
+    mask = arguments.get("attn_mask")
     if mask is not None and may_hide_rows(mask, e.program.constants):
         weights = _without_unseen(e, weights, scores)
     last = e.read(value, orders.identity(rank), real=True).expr
-    made = kernels.matmul(
+    output = kernels.matmul(
         e.builder, weights, e.shaped(last, (count, columns, value.shape[-1])), e.machine
     )
-    e.put(node, e.shaped(made, e.shape(node)))
+    e.put(node, e.shaped(output, e.shape(node)))
 
 
 def _masked(e: Emitter, scores: Any, given: dict[str, Any], scale: float) -> Any:
     """Writes the scores times ``scale``, with what no query may see taken out."""
     mask, causal = given.get("attn_mask"), bool(given.get("is_causal"))
     shape = tuple(int(d) for d in scores.ty.shape)
-    held = [] if mask is None else [_mask(e, e.value(mask), len(shape))]
+    operands = [] if mask is None else [_mask(e, e.value(mask), len(shape))]
 
     def compute(tensor: te.Tensor, *masks: te.Tensor) -> te.Tensor:
         def at(*index: Any) -> Any:
             score = tensor(*index) * scalars.f32(scale)
-            for seen in masks:
-                places = zip(index, seen.shape, shape, strict=True)
-                score = _seen(score, seen(*(0 if int(n) == 1 != m else i for i, n, m in places)))
+            for operand in masks:
+                places = zip(index, operand.shape, shape, strict=True)
+                score = _seen(score, operand(*(0 if int(n) == 1 != m else i for i, n, m in places)))
             return tirx.Select(index[-1] <= index[-2], score, _unseen()) if causal else score
 
         return te.compute(shape, at, name="masked")
 
-    return e.te("mask", compute, scores, *held, pattern="elementwise")
+    return e.te("mask", compute, scores, *operands, pattern="elementwise")
 
 
 def _mask(e: Emitter, value: Value, rank: int) -> Any:
-    held = e.read(value, orders.identity(len(value.shape)), real=True)
-    return e.shaped(held.expr, (1,) * (rank - len(value.shape)) + value.shape)
+    storage = e.read(value, orders.identity(len(value.shape)), real=True)
+    return e.shaped(storage.expr, (1,) * (rank - len(value.shape)) + value.shape)
 
 
 def _seen(score: Any, mask: Any) -> Any:

@@ -36,9 +36,9 @@ def moved(
         fill: A real number.
     """
     value, shape = e.value(node.args[0]), e.shape(node)
-    held = e.read(value)
+    storage = e.read(value)
     more = len(shape) - len(value.shape)
-    order = (*range(more), *(d + more for d in held.order))
+    order = (*range(more), *(d + more for d in storage.order))
     grid, kind = e.grid(node), e.dtype(node)
     filler = (
         scalars.number(fill, kind) if grid is None else tirx.const(grid.integer(fill), grid.dtype)
@@ -50,11 +50,11 @@ def moved(
             for place, dimension in enumerate(order):
                 logical[dimension] = index[place]
             source = at(logical)
-            found = tensor(*(source[d] for d in held.order))
-            found = scalars.converted(found, held.grid, grid, kind)
-            return found if inside is None else tirx.if_then_else(inside(source), found, filler)
+            element = tensor(*(source[d] for d in storage.order))
+            element = scalars.converted(element, storage.grid, grid, kind)
+            return element if inside is None else tirx.if_then_else(inside(source), element, filler)
 
         return te.compute(orders.stored_shape(shape, order) or (1,), one, name="taken")
 
-    source = e.shaped(held.expr, orders.stored_shape(value.shape, held.order))
+    source = e.shaped(storage.expr, orders.stored_shape(value.shape, storage.order))
     e.put(node, e.te(operator_name(node), compute, source), order, grid)

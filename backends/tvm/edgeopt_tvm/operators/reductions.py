@@ -22,9 +22,9 @@ aten = torch.ops.aten
 
 
 def _axes(node: Any, rank: int) -> list[int]:
-    given: Any = node.args[1] if len(node.args) > 1 else None
-    given = [given] if isinstance(given, int) else (given or range(rank))
-    return sorted({int(a) % rank for a in given}) if rank else []
+    axes: Any = node.args[1] if len(node.args) > 1 else None
+    axes = [axes] if isinstance(axes, int) else (axes or range(rank))
+    return sorted({int(a) % rank for a in axes}) if rank else []
 
 
 def _reduced(
@@ -47,24 +47,24 @@ def _reduced(
     axes = _axes(node, len(value.shape))
     operand = e.operand(value, dtype=e.dtype(node))
     order = operand.order
-    kept = [d for d in order if d not in axes]
-    shape = tuple(value.shape[d] for d in kept) or (1,)
+    free_axes = [d for d in order if d not in axes]
+    shape = tuple(value.shape[d] for d in free_axes) or (1,)
 
     def compute(tensor: te.Tensor) -> te.Tensor:
         over = {d: te.reduce_axis((0, value.shape[d]), name=f"r{d}") for d in axes}
 
         def at(*index: Any) -> Any:
-            place = {**dict(zip(kept, index, strict=False)), **over}
-            found = [place[d] for d in order]
-            number = load(tensor(*found)) if load else operand.stored(tensor, *found)
+            place = {**dict(zip(free_axes, index, strict=False)), **over}
+            indices = [place[d] for d in order]
+            number = load(tensor(*indices)) if load else operand.stored(tensor, *indices)
             return combine(number, axis=list(over.values()))
 
         sums = te.compute(shape, at, name="combined")
         return te.compute(shape, lambda *i: finish(sums(*i)), name="reduced")
 
-    made = e.te(str(node.target.__name__).split(".")[0], compute, operand.expr)
+    output = e.te(str(node.target.__name__).split(".")[0], compute, operand.expr)
     keeps = len(e.shape(node)) == len(value.shape)
-    e.put(node, made, order if keeps else orders.reduced(order, axes), e.grid(node))
+    e.put(node, output, order if keeps else orders.reduced(order, axes), e.grid(node))
 
 
 @rule(aten.mean.dim)

@@ -24,7 +24,7 @@ aten = torch.ops.aten
 def upsample_nearest(e: Emitter, node: Any) -> None:
     """Resizes by repeating the nearest value."""
     value, shape, grid, kind = e.value(node.args[0]), e.shape(node), e.grid(node), e.dtype(node)
-    held = e.read(value, orders.NHWC)
+    storage = e.read(value, orders.NHWC)
     rows, columns = (
         _nearest(value.shape[a], shape[a], f)
         for a, f in zip((2, 3), node.args[2] or (None, None), strict=True)
@@ -38,11 +38,11 @@ def upsample_nearest(e: Emitter, node: Any) -> None:
                 y, x = at[0](y), at[1](x)
             else:
                 y, x = tirx.floordiv(y, whole[0]), tirx.floordiv(x, whole[1])
-            return scalars.converted(tensor(b, y, x, c), held.grid, grid, kind)
+            return scalars.converted(tensor(b, y, x, c), storage.grid, grid, kind)
 
         return te.compute(orders.stored_shape(shape, orders.NHWC), one, name="nearest")
 
-    e.put(node, e.te("upsample", compute, held.expr, *places), orders.NHWC, grid)
+    e.put(node, e.te("upsample", compute, storage.expr, *places), orders.NHWC, grid)
 
 
 def _nearest(size: int, out: int, factor: float | None) -> np.ndarray:

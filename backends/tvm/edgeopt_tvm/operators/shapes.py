@@ -44,11 +44,11 @@ def reshape(e: Emitter, node: Any) -> None:
         e.put_value(node, _constant(value, value.array.reshape(shape)))
         return
     first = e.read(value)
-    found = orders.reshaped(value.shape, first.order, shape)
-    if found is None:
+    order = orders.reshaped(value.shape, first.order, shape)
+    if order is None:
         first = e.read(value, orders.identity(len(value.shape)))
-        found = orders.identity(len(shape))
-    e.put_value(node, Value(node.name, shape, value.dtype, value.grid, [_as(first, found)]))
+        order = orders.identity(len(shape))
+    e.put_value(node, Value(node.name, shape, value.dtype, value.grid, [_as(first, order)]))
 
 
 def _as(held: Held, order: orders.Order) -> Held:
@@ -68,8 +68,8 @@ def permute(e: Emitter, node: Any) -> None:
         e.put_value(node, _constant(value, value.array.transpose(axes)))
         return
     first = e.read(value)
-    held = _as(first, orders.permuted(first.order, axes))
-    e.put_value(node, Value(node.name, shape, value.dtype, value.grid, [held]))
+    storage = _as(first, orders.permuted(first.order, axes))
+    e.put_value(node, Value(node.name, shape, value.dtype, value.grid, [storage]))
 
 
 @rule(aten.slice.Tensor)
@@ -138,10 +138,10 @@ def _listed(value: Any) -> list[int]:
 def concatenate(e: Emitter, node: Any) -> None:
     """Several values one behind another; torch drops those of shape (0,)."""
     shape = e.shape(node)
-    given: Any = [a for a in node.args[0] if e.size(e.shape(a)) or len(e.shape(a)) == len(shape)]
+    nodes: Any = [a for a in node.args[0] if e.size(e.shape(a)) or len(e.shape(a)) == len(shape)]
     axis = int(node.args[1]) if len(node.args) > 1 else 0
     axis %= len(shape)
-    values = [e.value(a) for a in given]
+    values = [e.value(a) for a in nodes]
     largest = max(values, key=lambda v: (bool(v.held), e.size(v.shape)))
     order = largest.held[0].order if largest.held else orders.identity(len(shape))
     helds = [e.read(v, order) for v in values]
@@ -151,11 +151,11 @@ def concatenate(e: Emitter, node: Any) -> None:
     def compute(*tensors: te.Tensor) -> te.Tensor:
         def one(*index: Any) -> Any:
             result, start = None, sum(widths)
-            for tensor, held, width in list(zip(tensors, helds, widths, strict=True))[::-1]:
+            for tensor, storage, width in list(zip(tensors, helds, widths, strict=True))[::-1]:
                 start -= width
                 place = list(index)
                 place[at] = index[at] - start
-                value = scalars.converted(tensor(*place), held.grid, grid, kind)
+                value = scalars.converted(tensor(*place), storage.grid, grid, kind)
                 result = (
                     value if result is None else _choose(index[at], start + width, value, result)
                 )
@@ -190,9 +190,9 @@ def _rows(e: Emitter, node: Any, source: Any, axis: int, chosen: Any) -> None:
     rank = len(value.shape)
     if value.array is not None and grid is not None:  # the table is put on the grid beforehand
         integers = grid.quantized(torch.from_numpy(value.array.copy()))
-        held = Held(relax.const(integers), orders.identity(rank), grid)
+        storage = Held(relax.const(integers), orders.identity(rank), grid)
     else:
-        held = e.read(value, orders.identity(rank))
+        storage = e.read(value, orders.identity(rank))
     places = e.read(index, orders.identity(count), real=True)
 
     def compute(table: te.Tensor, where: te.Tensor) -> te.Tensor:
@@ -200,14 +200,14 @@ def _rows(e: Emitter, node: Any, source: Any, axis: int, chosen: Any) -> None:
             row = where(*i[axis : axis + count]) if count else where(0)
             last = int(table.shape[axis]) - 1  # whatever is asked for, nothing else is read
             row = tirx.max(tirx.min(row.astype("int64"), last), 0)
-            found = table(*i[:axis], row.astype("int32"), *i[axis + count :])
-            return scalars.converted(found, held.grid, grid, e.dtype(node))
+            element = table(*i[:axis], row.astype("int32"), *i[axis + count :])
+            return scalars.converted(element, storage.grid, grid, e.dtype(node))
 
         return te.compute(shape, at, name="rows")
 
     e.put(
         node,
-        e.te("rows", compute, held.expr, e.shaped(places.expr, index.shape or (1,))),
+        e.te("rows", compute, storage.expr, e.shaped(places.expr, index.shape or (1,))),
         None,
         grid,
     )

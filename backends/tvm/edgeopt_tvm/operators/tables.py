@@ -34,10 +34,10 @@ def table(e: Emitter, node: Any) -> bool:
     (root,) = roots.values()
     if root.shape != e.shape(node):
         return False
-    known = {n: f[1] for n, f in functions.items() if f is not None}
-    args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), known.get)
+    tensors = {n: f[1] for n, f in functions.items() if f is not None}
+    args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), tensors.get)
     integers = goal.quantized(node.target(*args, **kwargs))
-    held, first = e.read(root), root.grid.first if root.grid is not None else 0
+    storage, first = e.read(root), root.grid.first if root.grid is not None else 0
 
     def compute(tensor: te.Tensor, entries: te.Tensor) -> te.Tensor:
         return te.compute(
@@ -46,10 +46,10 @@ def table(e: Emitter, node: Any) -> bool:
             name="looked_up",
         )
 
-    made = e.te(
-        operator_name(node), compute, held.expr, relax.const(integers), pattern="elementwise"
+    output = e.te(
+        operator_name(node), compute, storage.expr, relax.const(integers), pattern="elementwise"
     )
-    e.put(node, made, held.order, goal)
+    e.put(node, output, storage.order, goal)
     reals = (torch.from_numpy(integers).float() - goal.zero) * torch.tensor(goal.scale)
     e.value(node).function = (root, reals)
     return True

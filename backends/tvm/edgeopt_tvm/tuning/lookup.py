@@ -66,24 +66,24 @@ class Chooser:
 
     def __call__(self, function: Any, machine: Machine | None = None) -> Any:
         """Returns ``function``, a PrimFunc as fusion leaves it, ready for code generation."""
-        held = machine or self.machine
+        target = machine or self.machine
         if not self.templates.tunable(function):
-            return self.templates.scheduled(function, held)
-        found = None
+            return self.templates.scheduled(function, target)
+        hit = None
         if self.database is not None:
             try:
-                found = best(function, held, self.database, self.templates)
+                hit = best(function, target, self.database, self.templates)
             except Exception as error:
                 from edgeopt.errors import EdgeoptError  # noqa: PLC0415 (only where one failed)
 
                 if isinstance(error, EdgeoptError):
                     raise
                 self.notes.append(f"a record of the tuning database did not apply: {error}")
-        if found is None:
+        if hit is None:
             self.untuned += 1
-            return self.templates.scheduled(function, held)
+            return self.templates.scheduled(function, target)
         self.tuned += 1
-        return found[0]
+        return hit[0]
 
     def plain(self, function: Any) -> Any:
         """Returns ``function`` scheduled as it is without tuning."""

@@ -69,8 +69,8 @@ def serving(device: Device) -> Iterator[Place]:
 def _install(device: Device) -> None:
     version = metadata.version("apache-tvm")
     test = "import tvm.rpc, importlib.metadata as m; print(m.version('apache-tvm'))"
-    found = device.run(["python3", "-c", test], env=_environment(device), timeout_s=_START_S)
-    if found.returncode != 0 or found.stdout.strip() != version:
+    process = device.run(["python3", "-c", test], env=_environment(device), timeout_s=_START_S)
+    if process.returncode != 0 or process.stdout.strip() != version:
         interface = metadata.version("apache-tvm-ffi")  # another one may not fit
         device.install([f"apache-tvm=={version}", f"apache-tvm-ffi=={interface}"], _PACKAGES)
 
@@ -104,8 +104,10 @@ class _Running:
     def _serve(self) -> None:
         command = ["python3", str(self._folder / "server.py"), str(self._folder), self._key]
         try:
-            done = self._device.run(command, env=_environment(self._device), timeout_s=_A_DAY_S)
-            self._said = done.stderr.strip()[-400:] or f"it ended with status {done.returncode}"
+            process = self._device.run(command, env=_environment(self._device), timeout_s=_A_DAY_S)
+            self._said = (
+                process.stderr.strip()[-400:] or f"it ended with status {process.returncode}"
+            )
         except DeviceError as error:
             self._said = str(error)
 

@@ -69,25 +69,25 @@ class Search:
         open_points = [i for i in range(len(self._points)) if i not in self._tried]
         if not open_points:
             return None
-        known = [r for r in self._tried.values() if r is not None]
+        times = [r for r in self._tried.values() if r is not None]
         if len(self._tried) < _FIRST:
             return self._points[open_points[0]]
-        if len(self._tried) == _FIRST or len(known) < _FIRST or self._rng.random() < _BY_LOT:
+        if len(self._tried) == _FIRST or len(times) < _FIRST or self._rng.random() < _BY_LOT:
             return self._points[self._rng.choice(open_points)]
         return self._points[open_points[int(np.argmax(self._expected(open_points)))]]
 
     def _expected(self, open_points: list[int]) -> np.ndarray:
         """Returns for each point by how much it is expected to beat the best, in log time."""
-        seen = sorted(self._tried)
-        known = [r for r in self._tried.values() if r is not None]
-        worst = math.log(max(known)) + _FAILED
-        logs = np.array([worst if (r := self._tried[i]) is None else math.log(r) for i in seen])
+        trials = sorted(self._tried)
+        times = [r for r in self._tried.values() if r is not None]
+        worst = math.log(max(times)) + _FAILED
+        logs = np.array([worst if (r := self._tried[i]) is None else math.log(r) for i in trials])
         logs = np.minimum(logs, 2.0)  # how bad the bad ones are does not matter
         mean, spread = logs.mean(), max(float(logs.std()), 0.05)
         y = (logs - mean) / spread
-        train = _kernel(self._features[seen], self._features[seen])
-        cross = _kernel(self._features[open_points], self._features[seen])
-        factor = np.linalg.cholesky(train + _NOISE * np.eye(len(seen)))
+        train = _kernel(self._features[trials], self._features[trials])
+        cross = _kernel(self._features[open_points], self._features[trials])
+        factor = np.linalg.cholesky(train + _NOISE * np.eye(len(trials)))
         alpha = np.linalg.solve(factor.T, np.linalg.solve(factor, y))
         middle = cross @ alpha
         half = np.linalg.solve(factor, cross.T)

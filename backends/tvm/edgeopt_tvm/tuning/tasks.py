@@ -56,14 +56,14 @@ def tasks_of(
     executable: Executable, machine: Machine, templates: Templates, *, device: str = ""
 ) -> list[Task]:
     """Returns one task for each kernel that can be tuned; those that differ in constants are one."""
-    found: dict[str, Task] = {}
-    held = {variable.name_hint: f for variable, f in executable.module.functions.items()}
-    made: dict[str, Task | None] = {}
+    tasks: dict[str, Task] = {}
+    functions = {variable.name_hint: f for variable, f in executable.module.functions.items()}
+    by_kernel: dict[str, Task | None] = {}
     for step in executable.steps:
-        if step.kernel not in made:
-            function = held[step.kernel]
+        if step.kernel not in by_kernel:
+            function = functions[step.kernel]
             fit = templates.tunable(function)
-            made[step.kernel] = (
+            by_kernel[step.kernel] = (
                 task_of(
                     function,
                     machine,
@@ -75,9 +75,9 @@ def tasks_of(
                 if fit
                 else None
             )
-        task = made[step.kernel]
+        task = by_kernel[step.kernel]
         if task is not None:
-            known = found.get(task.key.workload, task)
-            count = known.count + 1 if task.key.workload in found else 1
-            found[task.key.workload] = Task(known.key, known.name, known.text, known.outputs, count)
-    return list(found.values())
+            entry = tasks.get(task.key.workload, task)
+            count = entry.count + 1 if task.key.workload in tasks else 1
+            tasks[task.key.workload] = Task(entry.key, entry.name, entry.text, entry.outputs, count)
+    return list(tasks.values())

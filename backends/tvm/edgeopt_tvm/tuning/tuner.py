@@ -122,16 +122,16 @@ class Tuner:
     def _open(self) -> None:
         for done, task in enumerate(self.tasks):
             self._tell("measure kernels", done, len(self.tasks))
-            found = self.workshop.open(task)
+            answer = self.workshop.open(task)
             self.states.append(
-                opened_state(task, found, self.database.find(task.key), self.options.seed)
+                opened_state(task, answer, self.database.find(task.key), self.options.seed)
             )
-            if found["status"] == "ok":
-                self._keep(task, DEFAULT, {"gain": 1.0, **found})
-            elif found["status"] == "lost":
-                raise _GoneError(found.get("detail", ""))
+            if answer["status"] == "ok":
+                self._keep(task, DEFAULT, {"gain": 1.0, **answer})
+            elif answer["status"] == "lost":
+                raise _GoneError(answer.get("detail", ""))
             else:
-                self.failures[found["status"]] += 1
+                self.failures[answer["status"]] += 1
         self._tell("measure kernels", len(self.tasks), len(self.tasks))
 
     def _search(self) -> str:
@@ -187,8 +187,8 @@ class Tuner:
         self._tell("measure the best again", len(fresh), len(fresh))
 
     def _confirm_one(self, state: State) -> None:
-        known = [r for r in self.database.find(state.task.key) if r.choices != DEFAULT]
-        won = sorted((r for r in known if r.status == "ok"), key=lambda r: -r.gain)[:FINALISTS]
+        records = [r for r in self.database.find(state.task.key) if r.choices != DEFAULT]
+        won = sorted((r for r in records if r.status == "ok"), key=lambda r: -r.gain)[:FINALISTS]
         answer = self.workshop.confirm(state.task, [json.loads(r.choices) for r in won])
         if answer["status"] != "ok":
             return

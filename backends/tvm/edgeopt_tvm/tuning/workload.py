@@ -65,17 +65,17 @@ def workload_of(function: Any) -> str:
 
 def bare(function: Any) -> Any:
     """Returns ``function`` under the name ``main``, without what fusion noted on it."""
-    held = function
+    result = function
     for name in dict(function.attrs or {}):
         if name != "tirx.noalias":
-            held = held.without_attr(name)
-    return held.with_attr("global_symbol", "main")
+            result = result.without_attr(name)
+    return result.with_attr("global_symbol", "main")
 
 
 def abstracted(function: Any) -> Any:
     """Returns ``function`` with 1 for every constant that is not part of an index or a condition."""
-    held = bare(function)
-    return held.with_body(_Abstraction().visit_stmt(held.body))
+    plain = bare(function)
+    return plain.with_body(_Abstraction().visit_stmt(plain.body))
 
 
 class _Abstraction(StmtExprMutator):  # type: ignore[misc]
@@ -114,14 +114,14 @@ class _Abstraction(StmtExprMutator):  # type: ignore[misc]
 
 def _blocks(function: Any) -> list[str]:
     """Returns the names of the blocks: templates find their way by them."""
-    found: list[str] = []
+    names: list[str] = []
 
     def see(node: Any) -> None:
         if isinstance(node, tvm.tirx.SBlock):
-            found.append(str(node.name_hint))
+            names.append(str(node.name_hint))
 
     tvm.tirx.stmt_functor.post_order_visit(function.body, see)
-    return found
+    return names
 
 
 def _types(function: Any) -> list[str]:

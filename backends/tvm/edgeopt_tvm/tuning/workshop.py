@@ -64,10 +64,10 @@ class Workshop:
     def open(self, task: Task) -> dict[str, Any]:
         """Returns what is known of the kernel of ``task``: its candidates and the default's time."""
         request = {"do": "open", "task": task.key.workload, "function": task.text}
-        found = self._ask({**request, "outputs": task.outputs})
-        if found["status"] == "ok":
+        answer = self._ask({**request, "outputs": task.outputs})
+        if answer["status"] == "ok":
             self._open.add(task.key.workload)
-        return found
+        return answer
 
     def attempt(self, task: Task, config: dict[str, Any], best: str) -> dict[str, Any]:
         """Returns what came of one candidate: ``status``, and ``seconds``, ``gain``, ``detail``."""
@@ -162,8 +162,8 @@ class Workshop:
         pipe = self._process.stdout.fileno()  # type: ignore[union-attr]
         end = time.monotonic() + limit_s
         while b"\n" not in self._pending:
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([pipe], [], [], left)[0]:
+            seconds = end - time.monotonic()
+            if seconds <= 0 or not select.select([pipe], [], [], seconds)[0]:
                 return None
             piece = os.read(pipe, 1 << 16)
             if not piece:
@@ -178,5 +178,5 @@ class Workshop:
             code = self._process.wait(5)  # type: ignore[union-attr]
         how = f"signal {-code}" if code is not None and code < 0 else f"status {code}"
         self._errors.seek(0)  # type: ignore[union-attr]
-        said = self._errors.read()[-_LAST_WORDS:].decode("utf-8", "replace").strip()  # type: ignore[union-attr]
-        return f"the process ended with {how}{': ' + said if said else ''}"
+        message = self._errors.read()[-_LAST_WORDS:].decode("utf-8", "replace").strip()  # type: ignore[union-attr]
+        return f"the process ended with {how}{': ' + message if message else ''}"

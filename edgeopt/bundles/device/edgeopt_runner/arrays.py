@@ -26,11 +26,11 @@ __all__ = [
 def read_arrays(path: str) -> dict[str, Any]:
     """Returns the arrays of a .npy (under the name '') or .npz file. Nothing is unpickled."""
     try:
-        held = np.load(path, allow_pickle=False, mmap_mode="r")
-        if not hasattr(held, "files"):
-            return {"": held}
-        with held:
-            return {name: held[name] for name in held.files}
+        archive = np.load(path, allow_pickle=False, mmap_mode="r")
+        if not hasattr(archive, "files"):
+            return {"": archive}
+        with archive:
+            return {name: archive[name] for name in archive.files}
     except Exception as error:  # numpy raises many kinds here: zip, header, memory, value
         raise Stop(USAGE, f"{path}: not a .npy or .npz file: {error}") from error
 
@@ -44,23 +44,23 @@ def read_inputs(given: list[str], image: str | None, manifest: dict[str, Any]) -
         manifest: The bundle's manifest.
     """
     names = [spec["name"] for spec in manifest["signature"]["inputs"]]
-    found = dict([read_image(image, manifest)]) if image is not None else {}
+    arrays = dict([read_image(image, manifest)]) if image is not None else {}
     unnamed = []
     for word in given:
         for key, array in _named_arrays(word, names):
-            if key in names and key not in found:
-                found[key] = array
+            if key in names and key not in arrays:
+                arrays[key] = array
             elif key == "" or key.startswith("arr_"):  # numpy's own names for arrays without one
                 unnamed.append(array)
             else:
                 wrong = f"{word}: input {key!r} is unknown, or given twice"
                 raise Stop(USAGE, wrong, f"the inputs are: {', '.join(names)}")
-    rest = [name for name in names if name not in found]
+    rest = [name for name in names if name not in arrays]
     if len(unnamed) != len(rest):
-        wrong = f"{len(found) + len(unnamed)} inputs given, {len(names)} needed"
+        wrong = f"{len(arrays) + len(unnamed)} inputs given, {len(names)} needed"
         raise Stop(USAGE, wrong, f"the inputs are: {', '.join(names)}")
-    found.update(zip(rest, unnamed))
-    return [found[name] for name in names]
+    arrays.update(zip(rest, unnamed))
+    return [arrays[name] for name in names]
 
 
 def _named_arrays(word: str, names: list[str]) -> list[tuple[str, Any]]:
@@ -111,10 +111,10 @@ def call(model: Any, inputs: list[Any], manifest: dict[str, Any]) -> list[Any]:
     several = isinstance(outputs, (list, tuple))
     outputs = [np.asarray(output) for output in (outputs if several else [outputs])]
     specs = manifest["signature"]["outputs"]
-    got = [(tuple(out.shape), str(out.dtype)) for out in outputs]
+    actual = [(tuple(out.shape), str(out.dtype)) for out in outputs]
     want = [(tuple(spec["shape"]), spec["dtype"]) for spec in specs]
-    if got != want:
-        raise Stop(WRONG, f"the model returned {got}, expected {want}")
+    if actual != want:
+        raise Stop(WRONG, f"the model returned {actual}, expected {want}")
     return outputs
 
 

@@ -194,11 +194,11 @@ def check_file(root: str, manifest: dict[str, Any], name: str) -> None:
 
 def check_extra(root: str, manifest: dict[str, Any]) -> None:
     """Raises Stop for a file that the manifest does not list."""
-    known = set(manifest["files"]) | {"manifest.json"}
+    entries = set(manifest["files"]) | {"manifest.json"}
     for folder, _, names in os.walk(root):
         for name in names:
             path = os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/")
-            if path not in known:
+            if path not in entries:
                 raise Stop(WRONG, f"{path}: not in the manifest", "remove it")
 
 
@@ -247,8 +247,8 @@ def load_model(root: str, manifest: dict[str, Any], threads: int) -> tuple[Any, 
 def install_hint(manifest: dict[str, Any]) -> str:
     """Returns what to type, and which Python versions have the wheels."""
     pythons, here = manifest["pythons"], platform.python_version()
-    held = any(name.startswith("lib/wheels/") for name in manifest["files"])
-    install = INSTALL + (" --no-index --find-links lib/wheels" if held else "")
+    has_wheels = any(name.startswith("lib/wheels/") for name in manifest["files"])
+    install = INSTALL + (" --no-index --find-links lib/wheels" if has_wheels else "")
     if pythons and here.rpartition(".")[0] not in pythons:
         return f"{install}   (wheels exist for Python {', '.join(pythons)}; this is {here})"
     return install
@@ -258,15 +258,15 @@ def installed(manifest: dict[str, Any]) -> dict[str, dict[str, str]]:
     """Returns, for each pinned requirement, the version wanted and the one installed."""
     from importlib import metadata
 
-    found = {}
+    versions = {}
     for line in manifest["requirements"]:
-        name, _, wanted = line.partition("==")
+        name, _, pin = line.partition("==")
         try:
             version = metadata.version(name)
         except metadata.PackageNotFoundError:
             version = ""
-        found[name] = {"wanted": wanted, "installed": version}
-    return found
+        versions[name] = {"wanted": pin, "installed": version}
+    return versions
 
 
 def shown(text: Any) -> str:

@@ -27,9 +27,9 @@ def verify(root: str, manifest: dict[str, Any], threads: int) -> int:
     failed = 0
     for number, sample in enumerate(golden["samples"]):
         inputs = fit_inputs(golden_arrays(root, sample["inputs"]), manifest)
-        wanted = golden_arrays(root, sample["outputs"])
-        for index, got in enumerate(call(model, inputs, manifest)):
-            text = difference(got, wanted[index], golden["tolerances"][index])
+        expected = golden_arrays(root, sample["outputs"])
+        for index, actual in enumerate(call(model, inputs, manifest)):
+            text = difference(actual, expected[index], golden["tolerances"][index])
             failed += bool(text)
             if text:
                 print(f"golden sample {number}, output {index}: {text}")

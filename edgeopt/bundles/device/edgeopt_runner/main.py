@@ -48,8 +48,8 @@ def _act(args: argparse.Namespace, root: str) -> int:
         return OK
     measures = args.benchmark or args.profile or args.against
     if not (args.verify or measures or args.output or args.top):
-        wanted = "--output FILE, --top K, --benchmark, --profile, --verify or --info"
-        raise Stop(USAGE, "nothing to do", wanted)
+        hint = "--output FILE, --top K, --benchmark, --profile, --verify or --info"
+        raise Stop(USAGE, "nothing to do", hint)
     _need_numpy()
     if not (args.no_check or args.verify):  # --verify checks more
         for name in filter(runs_from, sorted(manifest["files"])):

@@ -61,25 +61,25 @@ def _blocks(
     functions = {"model_ns": lambda: model(*inputs)}
     if hasattr(model, "invoke"):
         functions["runtime_ns"] = model.invoke
-    made: dict[str, Any] = {"steps": [], "notes": [], "steps_ns": []}
-    made.update(profiled_ns=[], profiled_sum_ns=[])
+    report: dict[str, Any] = {"steps": [], "notes": [], "steps_ns": []}
+    report.update(profiled_ns=[], profiled_sum_ns=[])
     samples: dict[str, list[int]] = {name: [] for name in functions}
     for block in range(_BLOCKS):
         share = args.max_seconds / _BLOCKS / 2
         part = interleaved(functions, runs=runs, max_time_s=share, seed=block, between=watch)
         for name, times in part.items():
             samples[name] += times
-        found = _profiled(model, runs, inputs)
-        steps = [{key: step[key] for key in step if key != "ns"} for step in found["steps"]]
-        if made["steps"] and _kinds(steps) != _kinds(made["steps"]):
+        block_profile = _profiled(model, runs, inputs)
+        steps = [{key: step[key] for key in step if key != "ns"} for step in block_profile["steps"]]
+        if report["steps"] and _kinds(steps) != _kinds(report["steps"]):
             raise Stop(WRONG, "the profiler names other operators each time it is asked")
-        made["steps"], made["statistic"] = made["steps"] or steps, found["statistic"]
-        made["notes"] = list(found.get("notes", []))
-        made["steps_ns"].append([step["ns"] for step in found["steps"]])
-        made["profiled_ns"].append(found["whole_ns"])
-        total = sum(step["ns"] for step in found["steps"])
-        made["profiled_sum_ns"].append(found.get("sum_ns", total))
-    return {**made, "runtime_ns": [], **samples}
+        report["steps"], report["statistic"] = report["steps"] or steps, block_profile["statistic"]
+        report["notes"] = list(block_profile.get("notes", []))
+        report["steps_ns"].append([step["ns"] for step in block_profile["steps"]])
+        report["profiled_ns"].append(block_profile["whole_ns"])
+        total = sum(step["ns"] for step in block_profile["steps"])
+        report["profiled_sum_ns"].append(block_profile.get("sum_ns", total))
+    return {**report, "runtime_ns": [], **samples}
 
 
 def _kinds(steps: list[dict[str, Any]]) -> list[str]:
@@ -90,9 +90,9 @@ def _profiled(model: Any, runs: int, inputs: list[Any]) -> dict[str, Any]:
     gc.collect()
     gc.disable()
     try:
-        found: dict[str, Any] = model.operators(runs, *inputs)
+        result: dict[str, Any] = model.operators(runs, *inputs)
     except Exception as error:
         raise Stop(WRONG, f"the runtime cannot time single operators: {error}") from error
     finally:
         gc.enable()
-    return found
+    return result

@@ -63,15 +63,15 @@ def compare(root: str, manifest: dict[str, Any], args: argparse.Namespace) -> di
             check_file(args.against, other, name)
     where = pinned(args)
     before = device_state()
-    functions, told = {}, {}
-    for key, place, held in (("a", root, manifest), ("b", args.against, other)):
-        inputs, kind = inputs_of(place, held, args)
-        model, load = load_model(place, held, args.threads)
-        first = timed(lambda m=model, x=inputs, h=held: call(m, x, h))  # type: ignore[misc]
+    functions, facts = {}, {}
+    for key, place, info in (("a", root, manifest), ("b", args.against, other)):
+        inputs, kind = inputs_of(place, info, args)
+        model, load = load_model(place, info, args.threads)
+        first = timed(lambda m=model, x=inputs, h=info: call(m, x, h))  # type: ignore[misc]
         functions[key] = lambda m=model, x=inputs: m(*x)
-        told[key] = {
-            "bundle": held["name"], "digest": held["digest"], "inputs": kind, **load,
-            "first_inference_ns": first, "runtime": model.facts(), "requirements": installed(held),
+        facts[key] = {
+            "bundle": info["name"], "digest": info["digest"], "inputs": kind, **load,
+            "first_inference_ns": first, "runtime": model.facts(), "requirements": installed(info),
         }  # fmt: skip
     for function in functions.values():
         _warm(function, args)
@@ -80,7 +80,7 @@ def compare(root: str, manifest: dict[str, Any], args: argparse.Namespace) -> di
     return {
         "format": 1,
         "threads": args.threads,
-        **{key: {**told[key], "samples_ns": samples[key]} for key in functions},
+        **{key: {**facts[key], "samples_ns": samples[key]} for key in functions},
         **where,
         **watch.told(),
         "device": device_facts(),
@@ -102,8 +102,8 @@ def inputs_of(
 ) -> tuple[list[Any], str]:
     """Returns the inputs given, else those of the first golden sample, else noise."""
     if args.input or args.image:
-        given = read_inputs(args.input, args.image, manifest)
-        return fit_inputs(given, manifest, cast=args.cast), "given"
+        arrays = read_inputs(args.input, args.image, manifest)
+        return fit_inputs(arrays, manifest, cast=args.cast), "given"
     if manifest["golden"]:
         names = manifest["golden"]["samples"][0]["inputs"]
         for name in names:

@@ -43,10 +43,10 @@ class Watch:
             used = sum(_since(before[key], after[key]) for key in before)
         slept = _slept_ns()
         asleep = None if slept is None or self._slept is None else slept - self._slept
-        held = [
+        readings = [
             r for r in self.readings if any(r[key] not in (None, "") for key in r.keys() - _RUN)
         ]
-        return {"readings": held, "energy_uj": used, "asleep_ns": asleep}
+        return {"readings": readings, "energy_uj": used, "asleep_ns": asleep}
 
 
 _RUN = {"run"}
@@ -54,15 +54,15 @@ _RUN = {"run"}
 
 def energy_uj(system: str = "/sys") -> dict[str, tuple[int, int]]:
     """Returns count and range of each processor package's energy counter, in microjoules."""
-    folder, found = f"{system}/class/powercap", {}
+    folder, counters = f"{system}/class/powercap", {}
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         if name.count(":") != 1:  # its parts: they are counted in it already
             continue
         count = read_text(f"{folder}/{name}/energy_uj")
         most = read_text(f"{folder}/{name}/max_energy_range_uj")
         if count.isdigit() and read_text(f"{folder}/{name}/name").startswith("package"):
-            found[name] = (int(count), int(most) if most.isdigit() else 0)
-    return found
+            counters[name] = (int(count), int(most) if most.isdigit() else 0)
+    return counters
 
 
 def parse_cores(text: str) -> set[int]:
@@ -71,14 +71,14 @@ def parse_cores(text: str) -> set[int]:
     Raises:
         ValueError: It is no such list.
     """
-    found: set[int] = set()
+    cores: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.partition("-")
         ends = range(int(first), int(last if dash else first) + 1)
         if not ends:
             raise ValueError(f"{part}: the first is above the last")
-        found.update(ends)
-    return found
+        cores.update(ends)
+    return cores
 
 
 def pin(cores: set[int] | None) -> dict[str, Any]:
@@ -91,8 +91,8 @@ def pin(cores: set[int] | None) -> dict[str, Any]:
             why = f"not allowed: {error.strerror}"
     elif cores:
         why = "this system cannot pin processes"
-    held = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    return {"cores": held, "pinned": bool(cores) and not why, "why_not_pinned": why}
+    affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return {"cores": affinity, "pinned": bool(cores) and not why, "why_not_pinned": why}
 
 
 def _reading(system: str) -> dict[str, Any]:

@@ -35,13 +35,13 @@ def main(folder: str, key: str) -> None:
     listening.listen(4)
     listening.settimeout(0.5)
     _announce(folder, listening.getsockname()[1])
-    asked = time.monotonic()
-    while not os.path.exists(os.path.join(folder, "stop")) and time.monotonic() - asked < _IDLE_S:
+    contact = time.monotonic()
+    while not os.path.exists(os.path.join(folder, "stop")) and time.monotonic() - contact < _IDLE_S:
         try:
             connection, address = listening.accept()
         except socket.timeout:  # noqa: UP041 (another one before Python 3.10)
             continue
-        asked = time.monotonic()
+        contact = time.monotonic()
         try:
             connection.settimeout(10)
             options = _greeted(connection, key, base)
@@ -70,14 +70,14 @@ def _greeted(connection: socket.socket, key: str, base: Any) -> list[str] | None
     length = struct.unpack("<i", base.recvall(connection, 4))[0]
     if not 0 < length <= _KEY_BYTES:
         return None
-    said = base.recvall(connection, length).decode("utf-8").split()
-    if said[:1] != ["client:" + key]:
+    words = base.recvall(connection, length).decode("utf-8").split()
+    if words[:1] != ["client:" + key]:
         connection.sendall(struct.pack("<i", base.RPC_CODE_MISMATCH))
         return None
     answer = ("server:" + key).encode("utf-8")
     connection.sendall(struct.pack("<i", base.RPC_CODE_SUCCESS))
     connection.sendall(struct.pack("<i", len(answer)) + answer)
-    return [str(word) for word in said[1:]]
+    return [str(word) for word in words[1:]]
 
 
 if __name__ == "__main__":

@@ -82,11 +82,11 @@ class _Server:
         function = self._load(request["function"])
         try:
             bench = Bench(function, self._machine, self._templates, self._place)
-            found = bench.open(request["outputs"])
+            answer = bench.open(request["outputs"])
         except Exception as error:  # noqa: BLE001 (told to who asked)
             return {"status": "invalid", "detail": f"{type(error).__name__}: {error}"[-500:]}
         self._benches[request["task"]] = bench
-        return found
+        return answer
 
 
 def _claim_output() -> Any:

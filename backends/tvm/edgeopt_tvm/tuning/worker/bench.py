@@ -101,11 +101,11 @@ class Bench:
         base = self._timed(DEFAULT)
         measured(2 * _ROUNDS, base, *every)
         gains = [1 / ratio(one, base) for one in every]
-        found = [
+        results = [
             {"status": "ok" if g > 1 + NOISE else "slower", "gain": g, "seconds": t.seconds}
             for g, t in zip(gains, every, strict=True)
         ]
-        return {"status": "ok", "found": found, "seconds": base.seconds}
+        return {"status": "ok", "found": results, "seconds": base.seconds}
 
     def _timed(self, name: str) -> Timed:
         module, device = self.place.load(self._build(name)), self.place.device()

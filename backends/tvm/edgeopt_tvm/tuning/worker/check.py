@@ -68,11 +68,11 @@ def make_cases(function: Any, plain: Callable[..., Any], outputs: int, seed: int
             arrays = random_inputs(read, rng, extreme=extreme, scale=scale)
             if places:  # only the first element is sure to be there
                 arrays = [a if a.itemsize < 4 or a.dtype.kind == "f" else a * 0 for a in arrays]  # noqa: PLR2004 (bytes)
-            held = [Guarded(p, a) for p, a in zip(read, arrays, strict=True)]
-            made = Case(held, [Guarded(p) for p in written], [], exact)
-            call(plain, made)
-            made.wanted = [g.array.copy() for g in made.outputs]
-            return made
+            inputs = [Guarded(p, a) for p, a in zip(read, arrays, strict=True)]
+            example = Case(inputs, [Guarded(p) for p in written], [], exact)
+            call(plain, example)
+            example.wanted = [g.array.copy() for g in example.outputs]
+            return example
 
         if any(p.dtype.startswith("float") for p in read) and written[0].dtype in ("int8", "uint8"):
             scale = _widest(lambda s: _spread(case(s).wanted[0]))
@@ -84,43 +84,43 @@ def _widest(spread: Callable[[float], float]) -> float:
     """Returns the scale whose results are spread widest; past it they only become fewer."""
     best, most = _SCALES[0], 0.0
     for scale in _SCALES:
-        found = spread(scale)
-        if found < most:
+        width = spread(scale)
+        if width < most:
             break
-        best, most = scale, found
+        best, most = scale, width
     return best
 
 
 def _spread(values: np.ndarray) -> float:
     """Returns how much of its range an 8-bit result uses: saturated numbers would hide errors."""
-    found, counts = np.unique(values, return_counts=True)
+    levels, counts = np.unique(values, return_counts=True)
     shares = counts / counts.sum()
-    return float(-(shares * np.log(shares)).sum()) if len(found) > 1 else 0.0
+    return float(-(shares * np.log(shares)).sum()) if len(levels) > 1 else 0.0
 
 
 def call(kernel: Callable[..., Any], case: Case, device: Any = None) -> None:
     """Runs ``kernel`` on ``case``; what its outputs held before is gone."""
-    for held in case.outputs:
-        held.mark()
+    for output in case.outputs:
+        output.mark()
     tensors = case.tensors(device)
     kernel(*tensors)
     if device is not None:
-        for held, tensor in zip(case.outputs, tensors[len(case.inputs) :], strict=True):
-            held.array[...] = tensor.numpy()
+        for output, tensor in zip(case.outputs, tensors[len(case.inputs) :], strict=True):
+            output.array[...] = tensor.numpy()
 
 
 def differs(case: Case) -> str:
     """Returns how the outputs differ from what is wanted; empty where they do not."""
     if not all(g.intact() for g in (*case.inputs, *case.outputs)):
         return "it wrote beside its arrays"
-    for held, wanted in zip(case.outputs, case.wanted, strict=True):
-        bad = _bad(held.array, wanted, exact=case.exact)
+    for output, expected in zip(case.outputs, case.wanted, strict=True):
+        bad = _bad(output.array, expected, exact=case.exact)
         count = int(bad.sum())
         if count:
             at = tuple(int(i) for i in np.argwhere(bad)[0])
             share = 100 * count / bad.size
-            got, right = held.array[at], wanted[at]
-            return f"{count} of {bad.size} elements ({share:.1f} %) are wrong, first {got} for {right} at {at}"
+            actual, right = output.array[at], expected[at]
+            return f"{count} of {bad.size} elements ({share:.1f} %) are wrong, first {actual} for {right} at {at}"
     return ""
 
 

@@ -134,11 +134,11 @@ class There:
             _code(function, self._machine).mod.write_to_file(str(folder / "kernel.o"), "o")
             zig = [sys.executable, "-m", "ziglang", "cc", "-target", zig_target(self._machine)]
             command = [*zig, "-shared", "-o", "kernel.so", "kernel.o", "-lm"]
-            done = subprocess.run(
+            process = subprocess.run(
                 command, cwd=folder, capture_output=True, timeout=_LINK_S, check=False
             )
-            if done.returncode != 0:
-                raise RuntimeError(done.stderr.decode("utf-8", "replace")[-500:])
+            if process.returncode != 0:
+                raise RuntimeError(process.stderr.decode("utf-8", "replace")[-500:])
             return (folder / "kernel.so").read_bytes()
 
     def load(self, built: Any) -> Any:
