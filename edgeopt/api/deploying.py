@@ -95,8 +95,8 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
         BundleError: The bundle cannot be written; nothing half-written is left.
     """
     from edgeopt.deployment.deploy import run_deployment  # noqa: PLC0415 (torch)
+    from edgeopt.deployment.recipe_deployment import deploy_with_recipe, recipe_run  # noqa: PLC0415
     from edgeopt.deployment.request import Request, silent  # noqa: PLC0415
-    from edgeopt.deployment.with_recipe import deploy_with_recipe, recipe_run  # noqa: PLC0415
     from edgeopt.options import GROUPS, refuse_unknown  # noqa: PLC0415
 
     own = set(inspect.signature(deploy).parameters) - {"groups"}

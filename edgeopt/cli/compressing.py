@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgeopt.cli.sources import Source as Loaded
-    from edgeopt.deployment.with_recipe import RecipeRun
+    from edgeopt.deployment.recipe_deployment import RecipeRun
     from edgeopt.recipes import Compressed, Recipe
 
 __all__ = ["compress", "recipe_of", "recipes", "with_source"]
@@ -119,7 +119,7 @@ def recipe_of(recipe: str | None, train_data: str | None, answers: Answers) -> R
         InputError: Something is wrong, or is given without a recipe.
     """
     from edgeopt.cli.sources import load_data  # noqa: PLC0415
-    from edgeopt.deployment.with_recipe import RecipeRun  # noqa: PLC0415 (torch)
+    from edgeopt.deployment.recipe_deployment import RecipeRun  # noqa: PLC0415 (torch)
     from edgeopt.errors import InputError  # noqa: PLC0415
 
     training = answers.loaded().get("training", {}) if recipe else {}

@@ -14,8 +14,8 @@ from edgeopt.options import DeployOptions, RecipeTraining
 
 if TYPE_CHECKING:
     from edgeopt.cli.sources import Source as Loaded
+    from edgeopt.deployment.recipe_deployment import RecipeRun
     from edgeopt.deployment.request import Request
-    from edgeopt.deployment.with_recipe import RecipeRun
 
 __all__ = ["NAMES", "check_options", "deploy", "make_request", "plan"]
 
@@ -67,7 +67,7 @@ def deploy(
             result = run_deployment(source.model, target, request)
         else:
             from edgeopt.cli.compressing import with_source  # noqa: PLC0415
-            from edgeopt.deployment.with_recipe import deploy_with_recipe  # noqa: PLC0415 (torch)
+            from edgeopt.deployment.recipe_deployment import deploy_with_recipe  # noqa: PLC0415 (torch)
 
             result = deploy_with_recipe(source.model, target, request, with_source(run, source))
     if json:

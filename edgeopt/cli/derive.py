@@ -97,7 +97,7 @@ class _Flag:
     def parameter(self) -> inspect.Parameter:
         usual = f" Default: {self.default}." if self.default else ""
         option = typer.Option(
-            *_spelled(self),
+            *_decomposed(self),
             help=f"{self.help}{usual}",
             show_default=False,
             rich_help_panel=self.panel,
@@ -249,7 +249,7 @@ _PYTHON: dict[type[schema.Type], type] = {
 }
 
 
-def _spelled(flag: _Flag) -> list[str]:
+def _decomposed(flag: _Flag) -> list[str]:
     short = [SHORT[flag.name]] if flag.name in SHORT else []
     if flag.form.type is bool:
         return [f"--{flag.name}/--no-{flag.name}"]

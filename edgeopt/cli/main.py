@@ -14,8 +14,8 @@ from edgeopt.cli.devices import devices
 from edgeopt.cli.doctor import doctor
 from edgeopt.cli.exporting import export
 from edgeopt.cli.guard import DEBUG, EXIT_CODES, guarded
+from edgeopt.cli.inspecting import inspect, verify
 from edgeopt.cli.listing import backends, targets
-from edgeopt.cli.looking import inspect, verify
 from edgeopt.cli.measuring import profile
 from edgeopt.cli.running import run_bundle
 from edgeopt.cli.searching import search

@@ -76,7 +76,7 @@ def _gain(report: TuningReport) -> float:
 
 
 def _rows(report: TuningReport) -> list[tuple[str, str]]:
-    from edgeopt.deployment.table import tuning_lines  # noqa: PLC0415 (only here)
+    from edgeopt.deployment.result_text import tuning_lines  # noqa: PLC0415 (only here)
 
     head = [("target", report.target), ("backend", report.backend)]
     kernels = [

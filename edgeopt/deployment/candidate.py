@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts.storage import Precision
-from edgeopt.deployment.attempts import HARM_SAMPLES, HARM_TRIES
 from edgeopt.deployment.build import quantized
+from edgeopt.deployment.fallbacks import SENSITIVITY_SAMPLES, SENSITIVITY_TRIES
 from edgeopt.deployment.request import silent
-from edgeopt.gate.harm import harmful_values
+from edgeopt.gate.sensitivity import sensitive_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgeopt.contracts import Progress
     from edgeopt.data.dataset import Dataset
-    from edgeopt.gate.harm import Harm
+    from edgeopt.gate.sensitivity import Sensitivity
     from edgeopt.ir import Program
 
 __all__ = ["Candidate", "Source"]
@@ -77,7 +77,9 @@ class Source:
             )
         return Candidate(self._programs[key], precision, settings)
 
-    def harms(self, candidate: Candidate, progress: Progress = silent) -> tuple[Harm, ...]:
+    def sensitivities(
+        self, candidate: Candidate, progress: Progress = silent
+    ) -> tuple[Sensitivity, ...]:
         """Returns the values whose rounding harms ``candidate`` most, the worst first.
 
         None are known where the candidate is not in int8, or came as it is, or was not calibrated.
@@ -87,9 +89,9 @@ class Source:
         progress("find what does harm", 0, 1)
         rescale = {**candidate.settings, "keep_float": ["*"]}  # rescaled as it was, not rounded
         rescaled = quantized(self.program, self.calibration, rescale, progress=silent)
-        samples = self.calibration[:HARM_SAMPLES]
-        harms = harmful_values(
-            rescaled, candidate.program, samples, limit=HARM_TRIES, try_out=HARM_TRIES
+        samples = self.calibration[:SENSITIVITY_SAMPLES]
+        sensitivities = sensitive_values(
+            rescaled, candidate.program, samples, limit=SENSITIVITY_TRIES, try_out=SENSITIVITY_TRIES
         )
         progress("find what does harm", 1, 1)
-        return harms
+        return sensitivities

@@ -160,7 +160,7 @@ def linear_share(program: Program) -> float:
     linear = total = 0
     for node in program.graph.nodes:
         if ops.is_weighted(node):
-            weight = program.constants.get(ops.anchor_parts(node)[1].name)
+            weight = program.constants.get(ops.weighted_parts(node)[1].name)
             size = 0 if weight is None else weight.numel()
             total += size
             linear += size if node.target is ops.aten.linear.default else 0

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.deployment import steps
-from edgeopt.deployment.attempts import ways_out
 from edgeopt.deployment.auto import deploy_auto
+from edgeopt.deployment.fallbacks import fallbacks
 from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.deployment.result import Attempt, Deployment
 from edgeopt.deployment.tune import tuned
@@ -111,9 +111,11 @@ def _candidates(job: Job, source: Source) -> Iterator[Candidate]:
     yield first
     if job.request.precision != "auto" or source.is_quantized:
         return
-    harms = source.harms(first, job.request.progress)
+    sensitivities = source.sensitivities(first, job.request.progress)
     precisions = job.backend.precisions(job.target)
-    for precision, settings in ways_out(first.precision, first.settings, harms, precisions):
+    for precision, settings in fallbacks(
+        first.precision, first.settings, sensitivities, precisions
+    ):
         yield steps.quantize(job, source, precision, settings)
 
 
@@ -161,7 +163,7 @@ def _diagnosis(job: Job, source: Source, checked: Checked) -> Diagnosis:
         job.target,
         precision=checked.candidate.precision,
         support=checked.build.support,
-        harms=source.harms(checked.candidate, job.request.progress)[:SHOWN],
+        sensitivities=source.sensitivities(checked.candidate, job.request.progress)[:SHOWN],
         samples=len(source.calibration),
         tried=tuple(attempt.precision for attempt in checked.attempts),
     )

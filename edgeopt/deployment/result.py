@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgeopt.deployment.table import as_text, result_rows
+from edgeopt.deployment.result_text import as_text, result_rows
 from edgeopt.deployment.warn import speed_warnings
 
 if TYPE_CHECKING:

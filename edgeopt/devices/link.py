@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from edgeopt.devices.shell import Answer
 
-__all__ = ["ExchangeCap", "Link", "Said", "call", "hold", "patience_s"]
+__all__ = ["ExchangeCap", "Link", "ScriptResult", "call", "hold", "patience_s"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class ExchangeCap(msgspec.Struct, frozen=True):
         return None if math.isinf(self.timeout_s) else math.ceil(self.timeout_s) + _LATER_S
 
 
-class Said(msgspec.Struct, frozen=True):
+class ScriptResult(msgspec.Struct, frozen=True):
     """What a script answered.
 
     Attributes:
@@ -110,7 +110,7 @@ def call(
     limits: ExchangeCap | None = None,
     into: IO[bytes] | None = None,
     watches: bool = False,
-) -> Said:
+) -> ScriptResult:
     """Returns the answer of the script ``body``.
 
     The script's input stays open for as long as this machine waits for it, and ends when the
@@ -142,7 +142,7 @@ def call(
         stdout = b"" if into is not None else target.read()
     wall_s = time.perf_counter() - begun
     _LOG.debug("%s: %s %d in %.3f s", link.name, answer.word, answer.number, wall_s)
-    return Said(answer.word, answer.number, stdout, answer.stderr, wall_s)
+    return ScriptResult(answer.word, answer.number, stdout, answer.stderr, wall_s)
 
 
 def patience_s(size: int) -> float:
@@ -151,7 +151,7 @@ def patience_s(size: int) -> float:
 
 
 @contextmanager
-def hold(link: Link, body: str) -> Iterator[Said | None]:
+def hold(link: Link, body: str) -> Iterator[ScriptResult | None]:
     """Yields None while the script ``body`` holds something; it lets go when the block ends.
 
     The script says ``held`` when it does, and waits for the end of its input. One that ends before
@@ -181,7 +181,7 @@ def hold(link: Link, body: str) -> Iterator[Said | None]:
         answer = frame.read(head, _start(err, _MAX_STDERR))
         if not answer.word:
             raise _lost(link, answer, "")
-        yield Said(answer.word, answer.number, head[answer.stdout_at :], answer.stderr, 0.0)
+        yield ScriptResult(answer.word, answer.number, head[answer.stdout_at :], answer.stderr, 0.0)
 
 
 def _silent(waited_s: float) -> str:

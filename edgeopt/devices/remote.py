@@ -17,10 +17,10 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from edgeopt.contracts import Completed
 from edgeopt.devices.about import About, ask_about
-from edgeopt.devices.link import MOST_BYTES, ExchangeCap, Link, Said, call, patience_s
+from edgeopt.devices.link import MOST_BYTES, ExchangeCap, Link, ScriptResult, call, patience_s
 from edgeopt.devices.lock import hold_remote
 from edgeopt.devices.merge import merge_installed
-from edgeopt.devices.parcel import Content, held_there, scan, unpack, write_parcel
+from edgeopt.devices.payload import Content, remote_entries, scan, unpack, write_payload
 from edgeopt.devices.probe import facts_of, probe
 from edgeopt.devices.process import MAX_OUTPUT, words
 from edgeopt.devices.scripts import listing_script, pull_script, push_script, run_script
@@ -94,14 +94,14 @@ class RemoteDevice:
         path = self._path(remote)
         content = scan(Path(local))
         listed = call(self._link, listing_script(path), limits=ExchangeCap(LISTING_S, MOST_BYTES))
-        there = held_there(listed.stdout)
+        there = remote_entries(listed.stdout)
         if listed.word in {"file", "folder"} and there == content:
             return
         same = [
             name for name, entry in content.items() if entry.digest and there.get(name) == entry
         ]
         self._check_room(Path(local), content, same, listed.number)
-        feed = partial(write_parcel, source=Path(local), content=content, kept=same)
+        feed = partial(write_payload, source=Path(local), content=content, kept=same)
         script = push_script(path, secrets.token_hex(4))
         size = sum(_size(Path(local), name) for name in content.keys() - set(same))
         answer = call(
@@ -282,7 +282,7 @@ class RemoteDevice:
             raise DeviceError(what, where=self.name, hint=_MAKE_ROOM.format(self.workdir()))
 
     def _completed(
-        self, said: Said, command: Sequence[str], folder: PurePosixPath, timeout_s: float
+        self, said: ScriptResult, command: Sequence[str], folder: PurePosixPath, timeout_s: float
     ) -> Completed:
         if said.word == "folder":
             raise DeviceError(f"there is no folder {folder} to run in", where=self.name)

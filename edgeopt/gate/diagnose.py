@@ -8,7 +8,7 @@ import msgspec
 
 from edgeopt.contracts import NodeSupport
 from edgeopt.contracts.storage import Precision
-from edgeopt.gate.harm import Harm
+from edgeopt.gate.sensitivity import Sensitivity
 
 if TYPE_CHECKING:
     from edgeopt.contracts import SupportReport, Target
@@ -27,21 +27,24 @@ class Diagnosis(msgspec.Struct, frozen=True):
     """What is to blame, and what to try.
 
     Attributes:
-        harms: Values whose rounding costs most.
+        sensitivities: Values whose rounding costs most.
         in_float: Operators that stayed in float, each with its reason.
         missing_isa: What the target's processor lacks.
         advice: What to try next, the most promising first.
     """
 
-    harms: tuple[Harm, ...] = ()
+    sensitivities: tuple[Sensitivity, ...] = ()
     in_float: tuple[NodeSupport, ...] = ()
     missing_isa: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = []
-        if self.harms:
-            lines += ["most harmful values:", *(f"  {harm}" for harm in self.harms)]
+        if self.sensitivities:
+            lines += [
+                "most harmful values:",
+                *(f"  {sensitivity}" for sensitivity in self.sensitivities),
+            ]
         if self.in_float:
             lines.append(f"operators left in float ({len(self.in_float)}):")
             lines += [f"  {_place(node)}: {node.reason}" for node in self.in_float[:SHOWN]]
@@ -60,7 +63,7 @@ def diagnose(
     *,
     precision: str,
     support: SupportReport | None = None,
-    harms: tuple[Harm, ...] = (),
+    sensitivities: tuple[Sensitivity, ...] = (),
     samples: int = 0,
     tried: tuple[str, ...] = (),
 ) -> Diagnosis:
@@ -70,13 +73,15 @@ def diagnose(
         target: The device.
         precision: What was deployed.
         support: The backend's verdicts.
-        harms: The most harmful values, by `edgeopt.gate.harm.harmful_values`.
+        sensitivities: The most harmful values, by `edgeopt.gate.sensitivity.sensitive_values`.
         samples: How many samples were calibrated on.
         tried: Precisions that were tried already.
     """
     in_float = _in_float(support) if Precision(precision).is_integer else ()
     missing = missing_isa(target) if Precision(precision).has_integer_weights else ()
-    return Diagnosis(harms, in_float, missing, _advice(precision, harms, samples, tried))
+    return Diagnosis(
+        sensitivities, in_float, missing, _advice(precision, sensitivities, samples, tried)
+    )
 
 
 def missing_isa(target: Target) -> tuple[str, ...]:
@@ -134,14 +139,14 @@ def _place(node: NodeSupport) -> str:
 
 
 def _advice(
-    precision: str, harms: tuple[Harm, ...], samples: int, tried: tuple[str, ...]
+    precision: str, sensitivities: tuple[Sensitivity, ...], samples: int, tried: tuple[str, ...]
 ) -> tuple[str, ...]:
     advice = []
     stored = Precision(precision)
-    if stored.is_integer and harms:
-        names = ", ".join(repr(name) for name in harms[0].keep)
+    if stored.is_integer and sensitivities:
+        names = ", ".join(repr(name) for name in sensitivities[0].keep)
         advice.append(f"quantization={{'keep_float': [{names}]}} keeps the worst value in float")
-    clipped = [harm for harm in harms if harm.clipped > 0.001]  # noqa: PLR2004 (a thousandth)
+    clipped = [sensitivity for sensitivity in sensitivities if sensitivity.clipped > 0.001]  # noqa: PLR2004 (a thousandth)
     if clipped:
         advice.append(
             f"{clipped[0].value} is clipped: quantization={{'overrides': {{'{clipped[0].value}': "

@@ -25,13 +25,13 @@ __all__ = [
     "run_all",
 ]
 
-JITTERS = 32
+PERTURBATIONS = 32
 """How often the reference is run with other last bits on a doubtful sample. The sample is the worst
 of a hundred or two, so what happened to the artefact there may be a rare event, and must be given
 the chance to happen to the reference."""
 
 FARTHER = 4.0
-"""How many times as far from the reference as the farthest of `JITTERS` runs of itself, in terms of
+"""How many times as far from the reference as the farthest of `PERTURBATIONS` runs of itself, in terms of
 1 - cosine, an undecided sample may be: twice in amplitude."""
 
 
@@ -60,7 +60,7 @@ class Parity(msgspec.Struct, frozen=True):
         inputs: What the inputs were, for example ``calibration samples``.
         limits: What was asked for.
         where: What ran the artefact, for example ``tflite on this machine``.
-        undecided: Number of samples below ``min_cosine_sample`` that are not held against the
+        inconclusive: Number of samples below ``min_cosine_sample`` that are not held against the
             artefact: the reference is as far from itself there when the last bits of its float
             operators change. They count in the mean all the same.
         declared: What target passes change on purpose; None where all keep the numbers. The
@@ -72,7 +72,7 @@ class Parity(msgspec.Struct, frozen=True):
     inputs: str
     limits: ParityLimits = ParityLimits()
     where: str = "this machine"
-    undecided: int = 0
+    inconclusive: int = 0
     declared: DeclaredChange | None = None
 
     @property
@@ -109,8 +109,8 @@ class Parity(msgspec.Struct, frozen=True):
             parts.append(f"argmax equal {100 * self.argmax:.1f} %")
         if self.max_error_steps is not None:
             parts.append(f"at most {self.max_error_steps:.0f} steps off")
-        if self.undecided:
-            parts.append(f"{self.undecided} undecided")
+        if self.inconclusive:
+            parts.append(f"{self.inconclusive} undecided")
         if self.declared is not None:
             parts.append(f"{self.declared.what}: {self.declared.snr_db:.1f} dB")
         return f"{', '.join(parts)} ({self.samples} {self.inputs}, {self.where})"
@@ -168,13 +168,13 @@ def check_parity(  # noqa: PLR0913 (what is compared, and how it is called in re
     if all(o.off_grid >= limits.min_cosine_sample for o in outputs):
         return Parity(outputs, len(samples), inputs, limits, where)
     bench = _Bench(program, samples, reference, actual)
-    undecided = bench.undecided(limits)
-    cosines = [near for i, near in enumerate(bench.off_grid) if i not in undecided]
+    inconclusive = bench.inconclusive(limits)
+    cosines = [near for i, near in enumerate(bench.off_grid) if i not in inconclusive]
     outputs = tuple(
         msgspec.structs.replace(o, off_grid=min((near[at] for near in cosines), default=1.0))
         for at, o in enumerate(outputs)
     )
-    return Parity(outputs, len(samples), inputs, limits, where, len(undecided))
+    return Parity(outputs, len(samples), inputs, limits, where, len(inconclusive))
 
 
 class _Bench:
@@ -197,7 +197,7 @@ class _Bench:
         self._steps = output_steps(program)
         self.off_grid = [self._compared(at, outputs) for at, outputs in enumerate(got)]
 
-    def undecided(self, limits: ParityLimits) -> set[int]:
+    def inconclusive(self, limits: ParityLimits) -> set[int]:
         """Returns the samples that fall short where the reference does beside itself, too.
 
         Empty where there are more than few: then the artefact is to blame, or the model is so
@@ -208,14 +208,14 @@ class _Bench:
             for at, near in enumerate(self.off_grid)
             if min(near, default=1.0) < limits.min_cosine_sample
         ]
-        if len(low) > max(1, limits.max_undecided * len(self._samples)):
+        if len(low) > max(1, limits.max_inconclusive * len(self._samples)):
             return set()
-        return {at for at in low if self._is_undecided(at)}
+        return {at for at in low if self._is_inconclusive(at)}
 
-    def _is_undecided(self, at: int) -> bool:
-        from edgeopt.gate.jitter import jittered_outputs  # noqa: PLC0415 (needs torch; rare)
+    def _is_inconclusive(self, at: int) -> bool:
+        from edgeopt.gate.perturbed_reference import perturbed_outputs  # noqa: PLC0415 (needs torch; rare)
 
-        runs = jittered_outputs(self._program, self._samples[at], JITTERS)
+        runs = perturbed_outputs(self._program, self._samples[at], PERTURBATIONS)
         spread = [self._compared(at, run) for run in runs]
         return all(
             1 - near <= FARTHER * (1 - min(row[place] for row in spread))

@@ -83,7 +83,7 @@ def _translated(program: Program) -> Any:
             raise _explained(program, error) from error
     if onnx_program is None:
         raise CompileError("torch.onnx gave no model")
-    _spell_out_casts(onnx_program.model)
+    _decompose_casts(onnx_program.model)
     _lift_constants(onnx_program.model)
     return _without_traces(onnx_program.model_proto)
 
@@ -131,7 +131,7 @@ def _translations() -> dict[Any, Any]:
     }
 
 
-def _spell_out_casts(model: Any) -> None:
+def _decompose_casts(model: Any) -> None:
     """Replaces CastLike by Cast: runtimes fold a Cast of a constant, and few know CastLike."""
     import onnx_ir as ir  # noqa: PLC0415 (comes with onnxscript)
 

@@ -6,10 +6,10 @@ from edgeopt.ir.edit import Editor
 from edgeopt.ir.kernel_kind import KernelKind, kernel_kind, node_support
 from edgeopt.ir.operators import OperatorTraits, traits_of
 from edgeopt.ir.program import Program, Sparsity, Step
+from edgeopt.ir.program_rules import verify_program
 from edgeopt.ir.quant import QuantSpec
 from edgeopt.ir.record import record_step, recorded_steps
 from edgeopt.ir.reference import ReferenceRunner
-from edgeopt.ir.rules import verify_program
 
 __all__ = [
     "Editor",

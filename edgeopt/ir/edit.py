@@ -213,7 +213,7 @@ class Editor:
         Raises:
             ProgramError: The result breaks a rule of the IR; the step is named.
         """
-        from edgeopt.ir.rules import verify_program  # noqa: PLC0415 (it imports Program)
+        from edgeopt.ir.program_rules import verify_program  # noqa: PLC0415 (it imports Program)
 
         exported = self._program.exported
         if self._module is not None or self._must_rebuild():

@@ -132,7 +132,7 @@ def _why_float(program: Program, node: torch.fx.Node) -> str:
 def _without_parameters(program: Program, node: torch.fx.Node) -> Iterator[str]:
     """Yields what lacks quantization parameters: the weight, an input, the output."""
     if ops.is_weighted(node):
-        _, weight, _ = ops.anchor_parts(node)
+        _, weight, _ = ops.weighted_parts(node)
         spec = program.quant.get(weight.name)
         if spec is None or spec.storage != INT8:
             yield f"its weight {weight.name} has no quantization parameters"

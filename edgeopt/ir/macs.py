@@ -25,7 +25,7 @@ def node_macs(node: torch.fx.Node) -> int:
     """Returns the multiply-accumulates of a call: of weighted operators, products and attention; else 0."""
     if ops.is_weighted(node):
         elements = int(node.meta["val"].numel())
-        _, weight, _ = ops.anchor_parts(node)
+        _, weight, _ = ops.weighted_parts(node)
         shape = weight.meta["val"].shape
         if ops.is_transposed(node):  # each input value meets the kernel
             source = node.args[0].meta["val"]  # type: ignore[union-attr]

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "activation_inputs",
-    "anchor_parts",
     "fused_activation",
     "is_activation",
     "is_convolution",
@@ -23,6 +22,7 @@ __all__ = [
     "is_weighted",
     "output_channel_axis",
     "result_channel_axis",
+    "weighted_parts",
 ]
 
 aten = torch.ops.aten
@@ -56,7 +56,7 @@ def is_activation(node: Any) -> bool:
     return traits_of(node).activation
 
 
-def anchor_parts(
+def weighted_parts(
     node: torch.fx.Node,
 ) -> tuple[torch.fx.Node, torch.fx.Node, torch.fx.Node | None]:
     """Returns the input, weight and bias nodes of a weighted operator; the bias may be None."""

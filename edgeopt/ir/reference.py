@@ -99,7 +99,7 @@ class Simulation(torch.fx.Interpreter):
         return spec.quantize(self.env[n]).to(torch.float32) - spec.zero_point.to(torch.float32)
 
     def _weighted(self, n: torch.fx.Node) -> torch.Tensor:
-        x, weight, bias = ops.anchor_parts(n)
+        x, weight, bias = ops.weighted_parts(n)
         quant = self._program.quant
         total = sums(n, self._whole(x), *self._integer_weight(n, weight))
         return scaled_sums(

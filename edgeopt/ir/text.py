@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edgeopt.ir.program import Program
     from edgeopt.ir.quant import QuantSpec
 
-__all__ = ["grid_text", "program_text"]
+__all__ = ["parameters_text", "program_text"]
 
 
 def program_text(program: Program) -> str:
@@ -33,7 +33,7 @@ def program_text(program: Program) -> str:
 def _line(program: Program, node: torch.fx.Node) -> str:
     kind = _type(node.meta.get("val"))
     spec = program.quant.get(node.name)
-    grid = f" @ {grid_text(spec)}" if spec else ""
+    grid = f" @ {parameters_text(spec)}" if spec else ""
     if node.op == "placeholder":
         role = "constant" if node.name in program.constants else "input"
         return f"{role} {node.name}: {kind}{grid}"
@@ -53,7 +53,7 @@ def _type(value: Any) -> str:
     return f"{str(value.dtype).removeprefix('torch.')}[{shape}]"
 
 
-def grid_text(spec: QuantSpec) -> str:
+def parameters_text(spec: QuantSpec) -> str:
     """Returns a grid in one phrase, for example ``int8 scale=0.02 zero=-128``."""
     if spec.storage.floating:
         return spec.dtype

@@ -22,7 +22,7 @@ class ParityLimits(Options, frozen=True):
         min_cosine: Least mean cosine over the samples.
         min_cosine_sample: Least cosine of one sample, unless all its values are within one step
             of the output's grid, or the sample is undecided (see `Parity`).
-        max_undecided: Largest share of undecided samples; one is always allowed.
+        max_inconclusive: Largest share of undecided samples; one is always allowed.
         min_snr_db: Least signal-to-noise ratio over all samples, in dB, unless all are within one
             step: a cosine does not see an output that is a tenth too large.
     """
@@ -30,7 +30,7 @@ class ParityLimits(Options, frozen=True):
     min_argmax: Share = 0.995
     min_cosine: Cosine = 0.9999
     min_cosine_sample: Cosine = 0.999
-    max_undecided: Share = 0.01
+    max_inconclusive: Share = 0.01
     min_snr_db: float = 30.0
 
 

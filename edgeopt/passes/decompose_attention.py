@@ -40,14 +40,14 @@ def decompose_attention(program: Program) -> Program:
     editor = Editor(program)
     decomposed = 0
     for node in editor.scan(aten.scaled_dot_product_attention.default):
-        editor.replace(node, _spelled(editor, node))
+        editor.replace(node, _decomposed(editor, node))
         decomposed += 1
     if not decomposed:
         return program
     return editor.finish(Step("decompose_attention", {}, {"decomposed": decomposed}))
 
 
-def _spelled(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
+def _decomposed(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
     query, key, value, *rest = node.args
     names = ("attn_mask", "dropout_p", "is_causal")
     arguments = {**dict(zip(names, rest, strict=False)), **node.kwargs}

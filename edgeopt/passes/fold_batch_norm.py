@@ -38,7 +38,7 @@ def fold_batch_norm(program: Program) -> Program:
             new = source
             folded += 1
         else:
-            new = _spelled(editor, norm, scale, shift)
+            new = _decomposed(editor, norm, scale, shift)
             rewrites += 1
         for user in users:
             editor.replace(user, new)
@@ -70,13 +70,13 @@ def _affine(editor: Editor, norm: torch.fx.Node) -> tuple[torch.Tensor, torch.Te
 
 
 def _owns(editor: Editor, anchor: torch.fx.Node) -> bool:
-    _, weight, bias = ops.anchor_parts(anchor)
+    _, weight, bias = ops.weighted_parts(anchor)
     operands = [n for n in (weight, bias) if n is not None]
     return all(editor.is_constant(n) and len(n.users) == 1 for n in operands)
 
 
 def _fold(editor: Editor, anchor: torch.fx.Node, scale: torch.Tensor, shift: torch.Tensor) -> None:
-    _, weight, bias = ops.anchor_parts(anchor)
+    _, weight, bias = ops.weighted_parts(anchor)
     tensor = editor.tensor(weight)
     spread = [1] * tensor.ndim
     if ops.is_transposed(anchor):
@@ -96,7 +96,7 @@ def _fold(editor: Editor, anchor: torch.fx.Node, scale: torch.Tensor, shift: tor
     editor.update(anchor, (*anchor.args[:2], added, *anchor.args[3:]))
 
 
-def _spelled(
+def _decomposed(
     editor: Editor, norm: torch.fx.Node, scale: torch.Tensor, shift: torch.Tensor
 ) -> torch.fx.Node:
     value: Any = norm.args[0]

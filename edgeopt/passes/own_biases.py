@@ -23,7 +23,7 @@ def own_biases(program: Program) -> Program:
     editor = Editor(program)
     added = copied = 0
     for node in editor.scan(*WEIGHTED):
-        _, weight, bias = ops.anchor_parts(node)
+        _, weight, bias = ops.weighted_parts(node)
         if not editor.is_constant(weight) or (bias is not None and not editor.is_constant(bias)):
             continue
         if bias is not None and len(bias.users) == 1:

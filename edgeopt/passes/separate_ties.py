@@ -27,7 +27,7 @@ from edgeopt.passes.base import graph_pass
 if TYPE_CHECKING:
     from edgeopt.ir.quant import QuantSpec
 
-__all__ = ["TOLERANCE", "grid_groups", "odd_fraction", "separate_ties"]
+__all__ = ["TOLERANCE", "odd_fraction", "parameter_groups", "separate_ties"]
 
 aten = torch.ops.aten
 
@@ -50,7 +50,7 @@ def separate_ties(program: Program) -> Program:
     work = _Work(program)
     for node in list(work.editor.graph.nodes):
         work.elementwise(node)
-    work.write_grids()
+    work.write_parameters()
     for node in list(work.editor.calls(*WEIGHTED)):
         work.anchor(node)
     effect = {"kernels": work.done, "left": work.left, "largest_change": work.largest}
@@ -92,7 +92,7 @@ class _Work:
         self.editor = Editor(program)
         self.done = self.left = 0
         self.largest = 0.0
-        self._groups = grid_groups(program)
+        self._groups = parameter_groups(program)
         self._scale = {n: float(program.quant[n].scale[0]) for n in self._groups}
         self._fixed = {self._groups[n] for n in self._groups if program.quant[n].method == "fixed"}
 
@@ -142,7 +142,7 @@ class _Work:
         self._fixed.add(group)
         return True
 
-    def write_grids(self) -> None:
+    def write_parameters(self) -> None:
         """Puts the moved scales of activations into the table, and constants onto them."""
         for name, scale in self._scale.items():
             old = self.editor.quant[name]
@@ -154,7 +154,7 @@ class _Work:
 
     def anchor(self, node: torch.fx.Node) -> None:
         """Moves the weight's scales of one anchor, and rounds its bias to the new step."""
-        value, weight, bias = ops.anchor_parts(node)
+        value, weight, bias = ops.weighted_parts(node)
         quant = self.editor.quant
         if value.name not in quant or quant.get(weight.name) is None:
             return
@@ -198,7 +198,7 @@ def _averaged(node: torch.fx.Node) -> int:
     return int(value.meta["val"].numel() // node.meta["val"].numel())
 
 
-def grid_groups(program: Program) -> dict[str, str]:
+def parameter_groups(program: Program) -> dict[str, str]:
     """Returns for each value on a per-tensor grid the name that stands for all of its grid."""
     groups: dict[str, str] = {}
     for node in program.graph.nodes:

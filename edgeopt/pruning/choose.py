@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Chooser"]
 
-_WAYS_OUT = "raise max_ratio, keep fewer layers, or let widths be multiples of less (multiple=)"
+_FALLBACKS = "raise max_ratio, keep fewer layers, or let widths be multiples of less (multiple=)"
 
 _HALVINGS = 24
 
@@ -70,7 +70,7 @@ class Chooser:
         least = self.measure(goal, self._lenient(high), target)
         if least > budget:
             what = f"{budget:.6g} cannot be met; the nearest that can is {least:.6g}"
-            raise InputError(what, where=goal, hint=_WAYS_OUT)
+            raise InputError(what, where=goal, hint=_FALLBACKS)
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
             met = self.measure(goal, self._lenient(middle), target) <= budget

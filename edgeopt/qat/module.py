@@ -22,9 +22,9 @@ from edgeopt.ir.integer import average, largest_sum, scaled_sums, spread_along, 
 from edgeopt.ir.kernel_kind import kernel_kinds
 from edgeopt.ir.operators import WEIGHTED, traits_of
 from edgeopt.passes.separate_ties import separate_ties
-from edgeopt.qat.grids import Grids, RangeKind
-from edgeopt.qat.straight import straight_round
-from edgeopt.quantization.table import bias_spec
+from edgeopt.qat.quantizers import RangeKind, TrainableQuantizers
+from edgeopt.qat.straight_through import round_straight_through
+from edgeopt.quantization.quantized_program import bias_spec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ class QuantizedModule(nn.Module):
                 hint="quantize it to int8 or int8-dynamic first",
             )
         self.program = program
-        self.grids = Grids(program, ranges)
+        self.grids = TrainableQuantizers(program, ranges)
         self.trained = _trained(program)
         self.weights = nn.ParameterDict(
             {f"c:{n}": nn.Parameter(program.constants[n].clone()) for n in sorted(self.trained)}
@@ -103,7 +103,7 @@ class QuantizedModule(nn.Module):
                 node = editor.node(name)
                 editor.set_tensor(node, editor.quant[name].fake(editor.tensor(node)))
             for node in editor.calls(*WEIGHTED):
-                x, weight, bias = ops.anchor_parts(node)
+                x, weight, bias = ops.weighted_parts(node)
                 if bias is not None and bias.name in editor.quant:
                     spec = bias_spec(editor.quant[x.name], editor.quant[weight.name])
                     editor.quant[bias.name] = spec
@@ -176,7 +176,7 @@ class QuantizedModule(nn.Module):
             if traits_of(node).integer_kernel == "averages":
                 source: Any = node.args[0]
                 scale = self.grids.scale(source.name).detach()
-                return average(node, straight_round(env[source] / scale), scale)
+                return average(node, round_straight_through(env[source] / scale), scale)
         args, kwargs = map_arg((node.args, dict(node.kwargs)), env.__getitem__)
         return node.target(*args, **kwargs)  # type: ignore[operator]
 
@@ -186,11 +186,11 @@ class QuantizedModule(nn.Module):
         Their gradients come from where the values were put on their grids: what a weighted operator
         divides by, it multiplies by again.
         """
-        x, kernel, bias = ops.anchor_parts(node)
+        x, kernel, bias = ops.weighted_parts(node)
         s_x, s_w = (self.grids.scale(n.name).detach() for n in (x, kernel))
         s_w_spread = spread_along(s_w, ops.output_channel_axis(node), env[kernel].ndim)
-        weight = straight_round(env[kernel] / s_w_spread)
-        total = sums(node, straight_round(env[x] / s_x), weight, largest_sum(node, weight))
+        weight = round_straight_through(env[kernel] / s_w_spread)
+        total = sums(node, round_straight_through(env[x] / s_x), weight, largest_sum(node, weight))
         activation = ops.fused_activation(node)
         return scaled_sums(
             node,
@@ -198,7 +198,7 @@ class QuantizedModule(nn.Module):
             None if bias is None else _on_int32(env[bias], (s_x * s_w).double()),
             s_x * s_w,
             self.grids.scale((activation or node).name),
-            straight_round,
+            round_straight_through,
             narrow=_keeps_grid(activation),
         )
 
@@ -210,7 +210,7 @@ def _keeps_grid(activation: torch.fx.Node | None) -> bool:
 
 def _on_int32(bias: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
     """Returns a bias on its grid as the table stores it; the product is rounded to float32."""
-    return (straight_round(bias.double() / step) * step).to(torch.float32)
+    return (round_straight_through(bias.double() / step) * step).to(torch.float32)
 
 
 def _joined(output: torch.Tensor) -> torch.Tensor:

@@ -108,10 +108,10 @@ class _Finder:
         """Whether channels of the output can be scaled through the node's own constants."""
         if ops.is_convolution(node):
             plain = node.args[6] == 1 or is_depthwise(node)
-            return not self.last and plain and self._owns(ops.anchor_parts(node)[1:])
+            return not self.last and plain and self._owns(ops.weighted_parts(node)[1:])
         if node.target is aten.linear.default:
             fits = self.last or node.meta["val"].ndim == 2  # noqa: PLR2004
-            return fits and self._owns(ops.anchor_parts(node)[1:])
+            return fits and self._owns(ops.weighted_parts(node)[1:])
         return self.last and _is_affine_norm(node) and self._owns(node.args[2:4])
 
     def _reads(self, node: torch.fx.Node, value: torch.fx.Node) -> bool:
@@ -145,13 +145,13 @@ class _Finder:
                 space.makers.append(node.name)
                 space.smoothing |= node.target is aten.layer_norm.default
         for node in self.nodes:
-            space_read = spaces.get(self._find(node.args[0].name)) if _is_anchor(node) else None
+            space_read = spaces.get(self._find(node.args[0].name)) if _is_weighted(node) else None
             if space_read is not None:
                 space_read.readers.append(node.name)
         return list(spaces.values())
 
 
-def _is_anchor(node: torch.fx.Node) -> bool:
+def _is_weighted(node: torch.fx.Node) -> bool:
     return node.op == "call_function" and ops.is_weighted(node)
 
 

@@ -130,7 +130,7 @@ def _reader(
     editor: Editor, name: str, space: ChannelSpace, statistics: Mapping[str, ChannelStatistics]
 ) -> _Reader:
     node = editor.peek(name)
-    value, weight, _ = ops.anchor_parts(node)
+    value, weight, _ = ops.weighted_parts(node)
     tensor = editor.tensor(weight)
     taps = tensor.reshape(*tensor.shape[:2], -1)
     signal = float(statistics[name].variance.sum()) if name in statistics else 1.0
@@ -156,7 +156,7 @@ def _apply(editor: Editor, space: ChannelSpace, factors: torch.Tensor) -> None:
                 editor.set_tensor(operand, tensor * _along(factors, tensor.ndim, 0))  # type: ignore[arg-type]
     for name in space.readers:
         node = editor.peek(name)
-        _, weight, _ = ops.anchor_parts(node)
+        _, weight, _ = ops.weighted_parts(node)
         tensor = editor.tensor(weight)
         axis = 0 if is_depthwise(node) else 1
         editor.set_tensor(weight, tensor / _along(factors, tensor.ndim, axis))

@@ -23,14 +23,14 @@ from edgeopt.ir.edit import Editor
 from edgeopt.ir.operators import traits_of
 from edgeopt.ir.program import Program, Step
 from edgeopt.quantization.fills import fill_value, fills, is_nothing, reads_nothing_as_least
-from edgeopt.quantization.policy import place_grids
+from edgeopt.quantization.placement import place_quantizers
+from edgeopt.quantization.quantized_program import fixed_spec
 from edgeopt.quantization.statistics import (
     ChannelStatistics,
     channel_axis,
     channel_rows,
     collect_statistics,
 )
-from edgeopt.quantization.table import fixed_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -113,7 +113,7 @@ class _Decision:
         self._statistics = _statistics(program, samples, self._watched())
 
     def _place(self) -> None:
-        self._group = place_grids(self.program, keep_float=self.kept).group
+        self._group = place_quantizers(self.program, keep_float=self.kept).group
         self._groups: dict[str, list[str]] = {}
         for name in sorted(self._group):
             self._groups.setdefault(self._group[name], []).append(name)
@@ -135,8 +135,8 @@ class _Decision:
         """Takes one join out of the integers, that which costs a part the most; False for none."""
         worst: tuple[float, str, str] | None = None
         for members in self._groups.values():
-            for harm in self._harms(members):
-                worst = harm if worst is None else max(worst, harm)
+            for sensitivity in self._sensitivities(members):
+                worst = sensitivity if worst is None else max(worst, sensitivity)
         if worst is None:
             return False
         _, join, reason = worst
@@ -146,7 +146,7 @@ class _Decision:
         self._place()
         return True
 
-    def _harms(self, members: list[str]) -> Iterator[tuple[float, str, str]]:
+    def _sensitivities(self, members: list[str]) -> Iterator[tuple[float, str, str]]:
         nodes = [self.program.node(m) for m in members if m not in self.kept]
         joins = [n for n in nodes if _is_join(n)]
         for join in joins:
@@ -158,12 +158,12 @@ class _Decision:
             return
         shared = _Part("", min(p.low for p in parts), max(p.high for p in parts))
         for part in sorted(parts, key=lambda p: p.name):
-            reason = self._harm(part, shared, members)
+            reason = self._sensitivity(part, shared, members)
             if reason:
                 loss, join_name = max((self._ratio(j, part), j.name) for j in joins)
                 yield loss, join_name, reason
 
-    def _harm(self, part: _Part, shared: _Part, members: list[str]) -> str:
+    def _sensitivity(self, part: _Part, shared: _Part, members: list[str]) -> str:
         """Returns why ``part`` cannot have the grid of ``shared``, nothing where it can."""
         if is_nothing(part.low) or is_nothing(part.high):
             return f"{part.name} goes from {part.low:g} to {part.high:g}, which is on no grid"
@@ -252,7 +252,7 @@ class _Decision:
 
     def _can_round(self, anchor: torch.fx.Node) -> bool:
         """Whether one grid for all that ``anchor`` reads leaves its outputs right."""
-        value, _, _ = ops.anchor_parts(anchor)
+        value, _, _ = ops.weighted_parts(anchor)
         statistics = self._statistics.get(value.name)
         if statistics is None:
             return False
@@ -343,7 +343,7 @@ def _anchor_db(
     """
     if not ops.is_weighted(reader) or reader.name not in statistics:
         return float(ratios.median()) if len(ratios) else math.inf
-    _, weight, _ = ops.anchor_parts(reader)
+    _, weight, _ = ops.weighted_parts(reader)
     if weight.name not in program.constants:
         return math.inf
     tensor, axis = program.constants[weight.name], ops.output_channel_axis(reader)

@@ -26,12 +26,12 @@ from edgeopt.quantization.channels import channel_spaces
 from edgeopt.quantization.equalize import equalize
 from edgeopt.quantization.fills import readers_of_marks
 from edgeopt.quantization.joins import join_parts
+from edgeopt.quantization.layerwise import LayerwiseQuantizer, QuantizationResult
 from edgeopt.quantization.losses import find_loss, lost_outputs
 from edgeopt.quantization.patterns import kept_in_float, overrides_by_value
-from edgeopt.quantization.policy import Placement, place_grids
+from edgeopt.quantization.placement import QuantizerPlacement, place_quantizers
+from edgeopt.quantization.quantized_program import build_quantized, weight_spec
 from edgeopt.quantization.statistics import channel_axes, collect_statistics
-from edgeopt.quantization.table import build_quantized, weight_spec
-from edgeopt.quantization.walk import Walk, Walked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
 __all__ = ["quantize_program"]
 
-WALK_BYTES = 600 << 20
+SAMPLE_BYTES = 600 << 20
 """Memory that the values carried along may take."""
-MOST_WALKED = 64
+MOST_SAMPLES = 64
 WORST_SHOWN = 10
 MOST_RESCUES = 4
 """How many values are taken out of the integers because an output is lost, each for a walk."""
@@ -75,7 +75,7 @@ def quantize_program(
     if config.precision == Precision.FLOAT32.value:
         return program
     if config.precision == Precision.FLOAT16.value:
-        return _halved(program)
+        return _to_float16(program)
     if config.precision == Precision.INT8_DYNAMIC.value:
         return _weights_only(program, config)
     if calibration_data is None:
@@ -117,11 +117,11 @@ class _Static:
         return self._written(result)
 
     def _walked(self, program: Program, kept: tuple[str, ...], reasons: dict[str, str]) -> _Made:
-        placement = place_grids(program, keep_float=kept)
+        placement = place_quantizers(program, keep_float=kept)
         ranges = self._ranges(program, placement)
         overrides = overrides_by_value(self.config, self.program)
         samples = self.samples.spread(_affordable(program, len(self.samples)))
-        walk = Walk(program, placement, ranges, samples, self.config, overrides)
+        walk = LayerwiseQuantizer(program, placement, ranges, samples, self.config, overrides)
         result = walk.run(lambda done, total: self.progress("quantize", done, total))
         return _Made(program, placement, result, kept, reasons, len(samples))
 
@@ -161,7 +161,9 @@ class _Static:
     def _calibrated(self, done: int) -> None:
         self.progress("calibrate", done, len(self.samples))
 
-    def _ranges(self, program: Program, placement: Placement) -> dict[str, tuple[float, float]]:
+    def _ranges(
+        self, program: Program, placement: QuantizerPlacement
+    ) -> dict[str, tuple[float, float]]:
         ranges: dict[str, tuple[float, float]] = {}
 
         def observe(node: torch.fx.Node, value: Any) -> None:
@@ -186,8 +188,8 @@ class _Made:
     """What one walk has made of a program."""
 
     program: Program
-    placement: Placement
-    found: Walked
+    placement: QuantizerPlacement
+    found: QuantizationResult
     kept: tuple[str, ...]
     reasons: dict[str, str]
     carried: int
@@ -199,7 +201,7 @@ class _Made:
         worst = sorted((v, n) for n, v in snr_db.items() if math.isfinite(v))[:WORST_SHOWN]
         lost = lost_outputs(self.program, quality)
         return {
-            "anchors": len(self.placement.anchors),
+            "weighted_operators": len(self.placement.weighted_operators),
             "values": len(self.placement.values),
             "samples_walked": self.carried,
             "lowest_snr_db": {name: round(value, 2) for value, name in worst},
@@ -222,10 +224,10 @@ def _affordable(program: Program, count: int) -> int:
             uses[used.name] -= 1
             if uses[used.name] == 0:
                 alive.pop(used.name, None)
-    return max(1, min(count, MOST_WALKED, WALK_BYTES // (2 * peak)))
+    return max(1, min(count, MOST_SAMPLES, SAMPLE_BYTES // (2 * peak)))
 
 
-def _halved(program: Program) -> Program:
+def _to_float16(program: Program) -> Program:
     """Rounds every float constant to half precision."""
     editor = Editor(program)
     for name, tensor in program.constants.items():
@@ -244,7 +246,7 @@ def _weights_only(program: Program, config: QuantizationConfig) -> Program:
     editor = Editor(program)
     names = frozenset(kept_in_float(config, program))
     for node in editor.calls(*WEIGHTED):
-        _, weight, _ = ops.anchor_parts(node)
+        _, weight, _ = ops.weighted_parts(node)
         if node.name in names or not editor.is_constant(weight) or weight.name in editor.quant:
             continue
         tensor = editor.tensor(weight)

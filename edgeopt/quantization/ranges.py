@@ -8,7 +8,7 @@ import torch
 
 from edgeopt.ir.quant import QuantSpec
 
-__all__ = ["find_grid"]
+__all__ = ["find_parameters"]
 
 PERCENTILES = (0.9999, 0.999)
 SHRINKS = torch.linspace(1.0, 0.4, 25).tolist()
@@ -25,7 +25,7 @@ class _Candidate:
     method: str
 
 
-def find_grid(values: torch.Tensor, low: float, high: float, method: str) -> QuantSpec:
+def find_parameters(values: torch.Tensor, low: float, high: float, method: str) -> QuantSpec:
     """Returns the int8 grid of an activation.
 
     Args:

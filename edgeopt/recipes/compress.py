@@ -14,10 +14,10 @@ from edgeopt.data.batches import require_reiterable, rereadable
 from edgeopt.data.calls import infer_example_inputs
 from edgeopt.errors import InputError
 from edgeopt.pruning import record_sparsity
-from edgeopt.recipes.carry_out import Scratch, State, as_canonical, carry_out
-from edgeopt.recipes.given import Given, require_all
+from edgeopt.recipes.execute import Scratch, State, as_canonical, carry_out
 from edgeopt.recipes.measure import figures
 from edgeopt.recipes.result import Compressed, Figures, StepRecord
+from edgeopt.recipes.step_inputs import Given, require_all
 from edgeopt.recipes.steps import AnyStep, Sparsify, plain, step_name
 from edgeopt.recipes.work import Work
 from edgeopt.training.randomness import random_state, restore_random_state, seed_epoch

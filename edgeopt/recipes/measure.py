@@ -16,8 +16,8 @@ from edgeopt.recipes.result import Figures
 
 if TYPE_CHECKING:
     from edgeopt.ir import Program
-    from edgeopt.recipes.carry_out import State
-    from edgeopt.recipes.given import Given
+    from edgeopt.recipes.execute import State
+    from edgeopt.recipes.step_inputs import Given
 
 __all__ = ["figures"]
 

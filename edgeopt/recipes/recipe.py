@@ -11,7 +11,7 @@ import msgspec
 
 from edgeopt.errors import ConfigError, InputError
 from edgeopt.options import Options
-from edgeopt.recipes.rules import wrong_fields
+from edgeopt.recipes.recipe_errors import wrong_fields
 from edgeopt.recipes.steps import AnyStep, plain, step_name
 from edgeopt.registry.schema import raise_any, take
 from edgeopt.registry.toml_file import read_toml

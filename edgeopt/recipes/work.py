@@ -24,7 +24,7 @@ from edgeopt.errors import EdgeoptError, InputError
 from edgeopt.files import Busy, locked, replacing, write_file
 from edgeopt.ir import Program, load_program, save_program
 from edgeopt.pruning.structure import changes, load_pruned, save_module
-from edgeopt.recipes.carry_out import Scratch, State
+from edgeopt.recipes.execute import Scratch, State
 from edgeopt.recipes.result import Figures, StepRecord
 from edgeopt.recipes.steps import plain, step_name
 

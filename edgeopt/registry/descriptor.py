@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from edgeopt.boundary import convert
 from edgeopt.contracts.target import Target
 from edgeopt.errors import TargetError
-from edgeopt.registry.rules import broken_rules
+from edgeopt.registry.descriptor_rules import broken_rules
 from edgeopt.registry.schema import problems, raise_any
 from edgeopt.registry.toml_file import read_toml
 

@@ -14,7 +14,7 @@ from edgeopt.deployment.candidate import Source
 from edgeopt.deployment.deploy import deploy_job
 from edgeopt.deployment.plan import quantization_settings
 from edgeopt.errors import InputError
-from edgeopt.gate.harm import Harm
+from edgeopt.gate.sensitivity import Sensitivity
 from edgeopt.searching.trials import Measured
 
 if TYPE_CHECKING:
@@ -53,19 +53,19 @@ class Bench:
     study: Study
     device: Any = None
     _programs: dict[float, Program] = field(default_factory=dict)
-    _harms: dict[float, tuple[Harm, ...]] = field(default_factory=dict)
+    _sensitivities: dict[float, tuple[Sensitivity, ...]] = field(default_factory=dict)
 
-    def harms(self, pruned: float = 0.0) -> tuple[Harm, ...]:
+    def sensitivities(self, pruned: float = 0.0) -> tuple[Sensitivity, ...]:
         """Returns the values whose rounding to int8 does harm, the worst first.
 
         The study remembers them, so that all its workers mean the same by "the worst six".
         """
-        if pruned not in self._harms:
+        if pruned not in self._sensitivities:
             value = self.study.remember(f"sensitivity {pruned:g}", lambda: self._found(pruned))
-            self._harms[pruned] = convert(
-                value, tuple[Harm, ...], where="the study's sensitivities"
+            self._sensitivities[pruned] = convert(
+                value, tuple[Sensitivity, ...], where="the study's sensitivities"
             )
-        return self._harms[pruned]
+        return self._sensitivities[pruned]
 
     def measure(
         self, one: Configuration, known: Callable[[str], tuple[int, Measured] | None]
@@ -107,11 +107,11 @@ class Bench:
         return deploy_job(job, source, self.baseline)
 
     def _prepared(self, one: Configuration) -> tuple[steps.Job, Source]:
-        harms = self.harms(one.pruned) if one.floats else ()
+        sensitivities = self.sensitivities(one.pruned) if one.floats else ()
         request = self.request.replace(
             precision=one.precision,
             backend=one.backend,
-            quantization=one.settings(harms, self.given),
+            quantization=one.settings(sensitivities, self.given),
         )
         source = self._source(one.pruned)
         return steps.Job.of(request, self.target, source.program), source
@@ -131,7 +131,7 @@ class Bench:
         source = self._source(pruned)
         settings = quantization_settings("int8", self.given, self.target)
         candidate = source.candidate("int8", settings)
-        return msgspec.to_builtins(source.harms(candidate))
+        return msgspec.to_builtins(source.sensitivities(candidate))
 
 
 def _measured(made: Deployment, digest: str, seconds: float) -> Measured:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgeopt.contracts.storage import Precision
-from edgeopt.deployment.attempts import kept_names
+from edgeopt.deployment.fallbacks import kept_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edgeopt.gate.harm import Harm
+    from edgeopt.gate.sensitivity import Sensitivity
 
 __all__ = ["SWITCHES", "Configuration"]
 
@@ -56,16 +56,18 @@ class Configuration(msgspec.Struct, frozen=True):
         plain = msgspec.to_builtins(self.canonical())
         return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
 
-    def settings(self, harms: Sequence[Harm], given: Mapping[str, Any]) -> dict[str, Any]:
+    def settings(
+        self, sensitivities: Sequence[Sensitivity], given: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Returns the fields of a `QuantizationConfig`.
 
         Args:
-            harms: The harmful values, the worst first.
+            sensitivities: The harmful values, the worst first.
             given: Fields that the user chose.
         """
         if not Precision(self.precision).is_integer:
             return {k: v for k, v in given.items() if k in {"weight_bits", "max_samples"}}
-        names = kept_names(harms, self.floats, given.get("keep_float", ()))
+        names = kept_names(sensitivities, self.floats, given.get("keep_float", ()))
         switches = {name: getattr(self, name) for name in SWITCHES}
         return {**given, **switches, **({"keep_float": names} if names else {})}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgeopt.deployment.request import Request
-from edgeopt.deployment.table import as_text
+from edgeopt.deployment.result_text import as_text
 from edgeopt.errors import InputError
 from edgeopt.options import refuse_unknown
 from edgeopt.searching.budget import nearest_to, pareto_front
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeopt.deployment.result import Deployment
-    from edgeopt.gate.harm import Harm
+    from edgeopt.gate.sensitivity import Sensitivity
     from edgeopt.searching.bench import Bench
     from edgeopt.searching.budget import Budget
 
@@ -51,7 +51,7 @@ class SearchResult:
     budget: Budget
     trials: tuple[Trial, ...]
     best: Trial | None
-    sensitivity: tuple[Harm, ...]
+    sensitivity: tuple[Sensitivity, ...]
     study: str
     stopped: str
     device: str = ""
@@ -129,7 +129,7 @@ class SearchResult:
         if self.nearest is not None:
             rows.append((label, self.told(self.nearest)))
         rows += [("front", self.told(trial)) for trial in self.front]
-        rows += [("most harmful", str(harm)) for harm in self.sensitivity[:SHOWN]]
+        rows += [("most harmful", str(sensitivity)) for sensitivity in self.sensitivity[:SHOWN]]
         rows += [("failed", f"{t.configuration}: {t.reason}") for t in self.failed]
         rows += [("warning", text) for text in self.warnings]
         return rows

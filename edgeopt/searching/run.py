@@ -13,8 +13,8 @@ import torch
 
 from edgeopt.contracts.storage import Precision
 from edgeopt.data.batches import rereadable
-from edgeopt.deployment.attempts import keep_counts
 from edgeopt.deployment.baseline import Baseline
+from edgeopt.deployment.fallbacks import keep_counts
 from edgeopt.deployment.request import Request, silent
 from edgeopt.deployment.samples import collect_samples
 from edgeopt.deployment.steps import as_program
@@ -162,7 +162,7 @@ class _Search:
     def _floats(self, bench: Bench, engines: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
         if all(not Precision(precision).is_integer for _, precision in engines):
             return (0,)
-        return (0, *keep_counts(len(bench.harms())))
+        return (0, *keep_counts(len(bench.sensitivities())))
 
     def _budget(self, float_score: float) -> Budget:
         options = self.options
@@ -250,7 +250,7 @@ class _Search:
             budget=budget,
             trials=trials,
             best=best_of(trials, budget),
-            sensitivity=bench.harms() if integer else (),
+            sensitivity=bench.sensitivities() if integer else (),
             study=study.url,
             stopped=stopped,
             device="" if self.device is None else self.device.name,

@@ -56,7 +56,7 @@ def work_folder(path):
 def state(program=None):
     import torch
 
-    from edgeopt.recipes.carry_out import State
+    from edgeopt.recipes.execute import State
 
     return State(torch.nn.Identity(), program)
 

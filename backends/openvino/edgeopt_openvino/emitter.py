@@ -17,7 +17,7 @@ from edgeopt import lowering
 from edgeopt.lowering.frontend import OperatorImporter
 from edgeopt_openvino import constants, grids
 from edgeopt_openvino.frontend import convert_node, convert_operator
-from edgeopt_openvino.rules import rule
+from edgeopt_openvino.operator_rules import rule
 from edgeopt_openvino.support import plugin_kind
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ def integer_factor(program: Program, node: torch.fx.Node) -> float:
     scales = [float(program.quant[v.name].scale[0]) for v in ops.activation_inputs(node)]
     step = float(result.scale[0])
     if ops.is_weighted(node):
-        weight = program.quant.get(ops.anchor_parts(node)[1].name)
+        weight = program.quant.get(ops.weighted_parts(node)[1].name)
         return scales[0] * (float(weight.scale.max()) if weight is not None else 0.0) / step
     if node.target is aten.mul.Tensor:
         return scales[0] * scales[-1] / step

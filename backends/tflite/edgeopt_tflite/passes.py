@@ -75,7 +75,7 @@ def round_linear_inputs(program: Program) -> Program:
 
 def _linears(editor: Editor) -> Iterator[torch.fx.Node]:
     for node in editor.calls(torch.ops.aten.linear.default):
-        _, weight, _ = ops.anchor_parts(node)
+        _, weight, _ = ops.weighted_parts(node)
         spec = editor.quant.get(weight.name)
         if editor.is_constant(weight) and spec is not None and spec.storage == INT8:
             yield node

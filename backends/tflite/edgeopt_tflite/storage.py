@@ -19,7 +19,7 @@ from edgeopt.ir import orders
 from edgeopt.ir.rounding import round_and_clip
 from edgeopt.lowering import Emitter
 from edgeopt_tflite.flatbuffer import ModelBuilder, Tensor
-from edgeopt_tflite.values import Held, Value
+from edgeopt_tflite.values import FileEntry, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -125,7 +125,9 @@ class Storage(Emitter):
             self.read(value, orders.identity(len(value.shape)), integer=True)
             return self.view(value, shape)
         storage = [
-            Held(h.tensor, o) for h, o in zip(value.held, new_orders, strict=True) if o is not None
+            FileEntry(h.tensor, o)
+            for h, o in zip(value.held, new_orders, strict=True)
+            if o is not None
         ]
         return Value(value.name, shape, value.dtype, storage)
 
@@ -134,7 +136,7 @@ class Storage(Emitter):
         shape = tuple(value.shape[a] for a in axes)
         if value.array is not None:
             return replace(value, shape=shape, array=value.array.transpose(axes))
-        copies = [Held(h.tensor, orders.permuted(h.order, axes)) for h in value.held]
+        copies = [FileEntry(h.tensor, orders.permuted(h.order, axes)) for h in value.held]
         return Value(value.name, shape, value.dtype, copies)
 
     def read(
@@ -144,7 +146,7 @@ class Storage(Emitter):
         *,
         last: int | None = None,
         integer: bool = False,
-    ) -> Held:
+    ) -> FileEntry:
         """Returns a tensor that holds ``value``, of the shape that its order says.
 
         Args:
@@ -162,21 +164,21 @@ class Storage(Emitter):
             return copy
         return self._dequantized(value, copy)
 
-    def _arranged(self, value: Value, order: Order) -> Held:
+    def _arranged(self, value: Value, order: Order) -> FileEntry:
         """Returns a tensor in ``order``, with integers where the value is made of integers."""
         originals = [h for h in value.held if h.tensor.dtype == value.held[0].tensor.dtype]
         shape = orders.stored_shape(value.shape, order)
         alike = [h for h in originals if orders.same_memory(value.shape, h.order, order)]
         for copy in alike:
             if copy.tensor.shape == shape:
-                return Held(copy.tensor, order)
+                return FileEntry(copy.tensor, order)
         tensor = alike[0].tensor if alike else self._transposed(value, originals[0], order)
         if tensor.shape != shape:
             tensor = self._reshaped(value, tensor, shape)
-        value.held.append(Held(tensor, order))
+        value.held.append(FileEntry(tensor, order))
         return value.held[-1]
 
-    def _transposed(self, value: Value, held: Held, order: Order) -> Tensor:
+    def _transposed(self, value: Value, held: FileEntry, order: Order) -> Tensor:
         """Returns the memory in another order; the shape of the result is what came of it."""
         shape = orders.stored_shape(value.shape, held.order)
         axes = tuple(held.order.index(d) for d in order)
@@ -201,15 +203,15 @@ class Storage(Emitter):
         )
         return output
 
-    def _dequantized(self, value: Value, held: Held) -> Held:
+    def _dequantized(self, value: Value, held: FileEntry) -> FileEntry:
         for other in value.held:
             same = orders.same_memory(value.shape, other.order, held.order)
             if other.tensor.dtype == "float32" and same and other.tensor.shape == held.tensor.shape:
-                return Held(other.tensor, held.order)
+                return FileEntry(other.tensor, held.order)
         output = self.model.tensor(f"{value.name}/real", held.tensor.shape, "float32")
         self.origins[output.index] = value.name
         self._operator("DEQUANTIZE", [held.tensor], output, "Dequantize")
-        value.held.append(Held(output, held.order))
+        value.held.append(FileEntry(output, held.order))
         return value.held[-1]
 
     def _like(self, value: Value, name: str, shape: Shape, tensor: Tensor) -> Tensor:
@@ -219,13 +221,13 @@ class Storage(Emitter):
 
     def _read_constant(
         self, value: Value, order: Order | None, last: int | None, *, integer: bool
-    ) -> Held:
+    ) -> FileEntry:
         if order is None:
             order = orders.identity(len(value.shape))
             order = order if last is None else orders.with_last(order, last)
         array = value.array
         assert array is not None  # noqa: S101 (the caller looked)
-        return Held(self.stored(value, array.transpose(order), integer=integer), order)
+        return FileEntry(self.stored(value, array.transpose(order), integer=integer), order)
 
     def stored(
         self, value: Value, array: np.ndarray, *, integer: bool = False, axis: int = 0

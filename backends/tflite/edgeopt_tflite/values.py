@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from edgeopt.ir.orders import Order, Shape
     from edgeopt_tflite.flatbuffer import Tensor
 
-__all__ = ["Held", "Value"]
+__all__ = ["FileEntry", "Value"]
 
 
 @dataclass(frozen=True)
-class Held:
+class FileEntry:
     """A tensor that holds a value.
 
     Attributes:
@@ -48,7 +48,7 @@ class Value:
     name: str
     shape: Shape
     dtype: str
-    held: list[Held] = field(default_factory=list)
+    held: list[FileEntry] = field(default_factory=list)
     array: np.ndarray | None = None
     spec: QuantSpec | None = None
     make: Callable[[], None] | None = None

@@ -12,9 +12,9 @@ import tvm
 from edgeopt.errors import CompileError
 from edgeopt.lowering import ModelFiles
 from edgeopt_tvm.indices import with_limits
+from edgeopt_tvm.kernel_verification import verify_kernels
 from edgeopt_tvm.lowering import lower_emitted
 from edgeopt_tvm.packaging import entry_of, model_files
-from edgeopt_tvm.proof import prove
 from edgeopt_tvm.tuning import open_chooser
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from edgeopt.options import CompileOptions
     from edgeopt_tvm.emitter import Emitter
     from edgeopt_tvm.executable import Executable
+    from edgeopt_tvm.kernel_verification import KernelVerification
     from edgeopt_tvm.machine import Machine
-    from edgeopt_tvm.proof import Proof
     from edgeopt_tvm.tuning import Chooser
 
 __all__ = ["compile_emitted"]
@@ -41,7 +41,7 @@ def compile_emitted(
     machine = emitter.machine
     executable = with_limits(lower_emitted(emitter), emitter.program)
     with closing(open_chooser(machine, options.tuning_database)) as chooser:
-        ready, proof = _proven(executable, machine, chooser, progress)
+        ready, proof = _verified(executable, machine, chooser, progress)
     return ModelFiles(
         entry_of(target),
         model_files(ready, target, progress=progress),
@@ -51,9 +51,9 @@ def compile_emitted(
     )
 
 
-def _proven(
+def _verified(
     executable: Executable, machine: Machine, chooser: Chooser, progress: Progress | None
-) -> tuple[Executable, Proof]:
+) -> tuple[Executable, KernelVerification]:
     """Returns the executable with its kernels scheduled, each tried or known to be right.
 
     A tuned kernel that is wrong gives way to the one without tuning.
@@ -65,18 +65,18 @@ def _proven(
     scheduled = {name: chooser(function) for name, function in functions.items()}
     if progress is not None:
         progress("check kernels", 0, 1)
-    proof = prove(executable, scheduled, machine)
+    proof = verify_kernels(executable, scheduled, machine)
     if proof.wrong:
         chooser.reject(proof.wrong)
         for name in proof.wrong:
             scheduled[name] = chooser.plain(functions[name])
-        _require_right(executable, prove(executable, scheduled, machine))
+        _require_right(executable, verify_kernels(executable, scheduled, machine))
     if progress is not None:
         progress("check kernels", 1, 1)
     return replace(executable, module=tvm.IRModule(scheduled)), proof
 
 
-def _require_right(executable: Executable, proof: Proof) -> None:
+def _require_right(executable: Executable, proof: KernelVerification) -> None:
     for name, fault in proof.wrong.items():
         origins = next((s.origins for s in executable.steps if s.kernel == name), ())
         raise CompileError(
@@ -87,7 +87,7 @@ def _require_right(executable: Executable, proof: Proof) -> None:
 
 
 def _metadata(
-    executable: Executable, machine: Machine, chooser: Chooser, proof: Proof
+    executable: Executable, machine: Machine, chooser: Chooser, proof: KernelVerification
 ) -> dict[str, Any]:
     notes = list(chooser.notes)
     if proof.unchecked:

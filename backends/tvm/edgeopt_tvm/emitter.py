@@ -16,7 +16,7 @@ from edgeopt.ir import KernelKind, orders
 from edgeopt.ir.operators import traits_of
 from edgeopt.lowering.frontend import OperatorImporter
 from edgeopt_tvm.frontend import convert_node, convert_operator
-from edgeopt_tvm.rules import rule
+from edgeopt_tvm.operator_rules import rule
 from edgeopt_tvm.storage import Storage
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Emitter(Storage):
         """Names of nodes that have a value; what is left out is part of the operator behind it."""
         return frozenset(self._values)
 
-    def absorbed(self, node: torch.fx.Node, *, into: torch.fx.Node) -> None:
+    def fuse_into(self, node: torch.fx.Node, *, into: torch.fx.Node) -> None:
         """Says that ``node`` was written as part of ``into``: its own value never exists."""
         self._values[node.name] = self._values[into.name]
 

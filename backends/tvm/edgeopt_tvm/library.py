@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.errors import CompileError
+from edgeopt_tvm.c_tables import constants_blob, table_source
 from edgeopt_tvm.linking import Parts, link_library, link_program, zig_target
-from edgeopt_tvm.table import constants_blob, table_source
 from edgeopt_tvm.validity import check_executable
 
 if TYPE_CHECKING:

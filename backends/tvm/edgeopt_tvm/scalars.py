@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tvm import tirx
 
 if TYPE_CHECKING:
-    from edgeopt_tvm.grids import Grid
+    from edgeopt_tvm.parameters import Grid
 
 __all__ = [
     "clipped",

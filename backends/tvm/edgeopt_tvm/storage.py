@@ -12,8 +12,8 @@ from tvm import relax, te
 from edgeopt.ir import orders
 from edgeopt.lowering import Emitter
 from edgeopt_tvm import scalars
-from edgeopt_tvm.grids import grid_of
-from edgeopt_tvm.values import Held, Value
+from edgeopt_tvm.parameters import parameters_of
+from edgeopt_tvm.values import FileEntry, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from edgeopt.ir import Program
     from edgeopt.ir.orders import Order
-    from edgeopt_tvm.grids import Grid
     from edgeopt_tvm.machine import Machine
+    from edgeopt_tvm.parameters import Grid
 
 __all__ = ["Builder", "Operand", "Storage"]
 
@@ -53,7 +53,7 @@ class Operand:
         convert: From what is stored to what the expression computes with.
     """
 
-    def __init__(self, held: Held, convert: Callable[[Any], Any]) -> None:
+    def __init__(self, held: FileEntry, convert: Callable[[Any], Any]) -> None:
         self.held, self.expr, self.order = held, held.expr, held.order
         self._convert = convert
 
@@ -88,7 +88,7 @@ class Storage(Emitter):
         """Returns the grid of a node's value, None where it has none."""
         if node.name in self.program.constants:
             return None
-        return grid_of(self.program.quant.get(node.name), self.machine)
+        return parameters_of(self.program.quant.get(node.name), self.machine)
 
     def value(self, node: Any) -> Value:
         """Returns the value of a node."""
@@ -114,7 +114,7 @@ class Storage(Emitter):
     def put_input(self, node: torch.fx.Node, expr: Any) -> None:
         """Says that ``expr`` is what is given for an input."""
         self._inputs.append(expr)
-        storage = Held(expr, orders.identity(len(self.shape(node))))
+        storage = FileEntry(expr, orders.identity(len(self.shape(node))))
         value = Value(node.name, self.shape(node), self.dtype(node), self.grid(node))
         if value.grid is None:
             value.held.append(storage)
@@ -133,7 +133,7 @@ class Storage(Emitter):
             order: The order of its memory; the program's by default.
             grid: What its integers stand for.
         """
-        storage = Held(expr, order or orders.identity(len(self.shape(node))), grid)
+        storage = FileEntry(expr, order or orders.identity(len(self.shape(node))), grid)
         node_grid = self.grid(node)
         value = Value(node.name, self.shape(node), self.dtype(node), node_grid, [storage])
         if grid != node_grid:
@@ -156,14 +156,14 @@ class Storage(Emitter):
             shape = tuple(int(d) for d in example.shape)
             kind = str(example.dtype).removeprefix("torch.")
             values.append(
-                Value(node.name, shape, kind, held=[Held(expr, orders.identity(len(shape)))])
+                Value(node.name, shape, kind, held=[FileEntry(expr, orders.identity(len(shape)))])
             )
         self._parts[node.name] = values
         self._values[node.name] = Value(node.name, (), "float32")
 
     # -- reading values -------------------------------------------------------------------------
 
-    def read(self, value: Value, order: Order | None = None, *, real: bool = False) -> Held:
+    def read(self, value: Value, order: Order | None = None, *, real: bool = False) -> FileEntry:
         """Returns where ``value`` is: in ``order``, or in any; its memory has the shape of that.
 
         Args:
@@ -182,17 +182,19 @@ class Storage(Emitter):
             storage = self._moved(value, source, order or source.order, grid)
             value.held.append(storage)
         order = order or storage.order
-        return Held(self.shaped(storage.expr, orders.stored_shape(value.shape, order)), order, grid)
+        return FileEntry(
+            self.shaped(storage.expr, orders.stored_shape(value.shape, order)), order, grid
+        )
 
     def has(self, value: Value, order: Order) -> bool:
         """Returns whether ``value`` lies in memory in ``order`` already, as `read` would give it."""
         fitting = (h for h in value.held if self._fits(value, h, order))
         return any(h.grid == value.grid for h in fitting)
 
-    def _fits(self, value: Value, held: Held, order: Order | None) -> bool:
+    def _fits(self, value: Value, held: FileEntry, order: Order | None) -> bool:
         return order is None or orders.same_memory(value.shape, held.order, order)
 
-    def _nearest(self, value: Value, order: Order | None) -> Held:
+    def _nearest(self, value: Value, order: Order | None) -> FileEntry:
         """Returns what to make another form of ``value`` from."""
         if not value.held:
             assert value.source is not None  # noqa: S101 (an input has one)
@@ -200,10 +202,10 @@ class Storage(Emitter):
             value.held.append(first)
         return next((h for h in value.held if self._fits(value, h, order)), value.held[0])
 
-    def _moved(self, value: Value, held: Held, order: Order, grid: Grid | None) -> Held:
+    def _moved(self, value: Value, held: FileEntry, order: Order, grid: Grid | None) -> FileEntry:
         """Writes the value of ``held`` in another order, on another grid."""
         if held.grid == grid and orders.same_memory(value.shape, held.order, order):
-            return Held(held.expr, order, grid)
+            return FileEntry(held.expr, order, grid)
         source = self.shaped(held.expr, orders.stored_shape(value.shape, held.order))
         shape = orders.stored_shape(value.shape, order)
         place = {d: i for i, d in enumerate(order)}
@@ -218,16 +220,18 @@ class Storage(Emitter):
             )
 
         if held.order == order:
-            return Held(self.te("convert", compute, source, pattern="elementwise"), order, grid)
-        return Held(self.te("transpose", compute, source), order, grid)
+            return FileEntry(
+                self.te("convert", compute, source, pattern="elementwise"), order, grid
+            )
+        return FileEntry(self.te("transpose", compute, source), order, grid)
 
-    def _stored_constant(self, value: Value, order: Order) -> Held:
+    def _stored_constant(self, value: Value, order: Order) -> FileEntry:
         assert value.array is not None  # noqa: S101 (the caller asked)
         array = np.ascontiguousarray(value.array.transpose(order))
         spec = self.program.quant.get(value.name)
         if spec is not None and spec.storage.floating and value.dtype == "float32":
             array = array.astype(np.float16)
-        return Held(relax.const(array), order)
+        return FileEntry(relax.const(array), order)
 
     def operand(
         self, value: Value, order: Order | None = None, *, dtype: str = "", apart: bool = False

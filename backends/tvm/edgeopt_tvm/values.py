@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     import torch
 
     from edgeopt.ir.orders import Order, Shape
-    from edgeopt_tvm.grids import Grid
+    from edgeopt_tvm.parameters import Grid
 
-__all__ = ["Held", "Value"]
+__all__ = ["FileEntry", "Value"]
 
 
 @dataclass(frozen=True)
-class Held:
+class FileEntry:
     """A value in memory.
 
     Attributes:
@@ -50,7 +50,7 @@ class Value:
     shape: Shape
     dtype: str
     grid: Grid | None = None
-    held: list[Held] = field(default_factory=list)
-    source: Held | None = None
+    held: list[FileEntry] = field(default_factory=list)
+    source: FileEntry | None = None
     array: np.ndarray | None = None
     function: tuple[Value, torch.Tensor] | None = None

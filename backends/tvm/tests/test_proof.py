@@ -16,10 +16,10 @@ from edgeopt.passes import run_core
 from edgeopt.quantization import QuantizationConfig, quantize_program
 from edgeopt.registry.target_registry import find_target
 from edgeopt_tvm import TVMBackend, compiler, proof
+from edgeopt_tvm.kernel_verification import verify_kernels
 from edgeopt_tvm.kernels import scheduled
 from edgeopt_tvm.lowering import lower_program
 from edgeopt_tvm.machine import here, machine_of
-from edgeopt_tvm.proof import prove
 from edgeopt_tvm.tuning import Chooser
 
 
@@ -60,7 +60,7 @@ def _spoilt_kernel(executable, name):
 
 def test_right_kernels_are_remembered(program):
     executable, ready = _kernels(program, here())
-    first, second = (prove(executable, ready, here()) for _ in range(2))
+    first, second = (verify_kernels(executable, ready, here()) for _ in range(2))
     assert (first.right, first.known, first.wrong) == (len(ready), 0, {})
     assert (second.right, second.known) == (0, len(ready))
 
@@ -69,17 +69,17 @@ def test_a_wrong_kernel_is_found_and_named(program):
     executable, ready = _kernels(program, here())
     name = next(n for n in ready if LARGEST in executable.module[n].script())
     spoilt = {**ready, name: _spoilt_kernel(executable, name)}
-    found = prove(executable, spoilt, here())
+    found = verify_kernels(executable, spoilt, here())
     assert set(found.wrong) == {name}
     assert "elements" in found.wrong[name]
-    assert prove(executable, spoilt, here()).wrong  # not remembered
+    assert verify_kernels(executable, spoilt, here()).wrong  # not remembered
 
 
 def test_a_kernel_that_crashes_is_found_among_others(program):
     executable, ready = _kernels(program, here())
     name = min(ready)
     trap = tvm.tirx.Evaluate(tvm.tirx.call_extern("int32", "abort"))
-    found = prove(executable, {**ready, name: ready[name].with_body(trap)}, here())
+    found = verify_kernels(executable, {**ready, name: ready[name].with_body(trap)}, here())
     assert set(found.wrong) == {name}
     assert "signal 6" in found.wrong[name]
 
@@ -90,14 +90,14 @@ def test_a_kernel_that_crashes_is_found_among_others(program):
 def test_code_for_other_processors_is_tried_in_their_emulators(program, target):
     machine = machine_of(find_target(target))
     executable, ready = _kernels(program, machine)
-    found = prove(executable, ready, machine)
+    found = verify_kernels(executable, ready, machine)
     assert (found.right, found.wrong, found.unchecked) == (len(ready), {}, "")
 
 
 def test_code_that_cannot_run_here_says_why(program):
     machine = replace(here(), features=(*here().features, "+amx-imagined"))
     executable, ready = _kernels(program, here())
-    assert "amx-imagined" in prove(executable, ready, machine).unchecked
+    assert "amx-imagined" in verify_kernels(executable, ready, machine).unchecked
 
 
 def test_a_wrong_tuned_kernel_gives_way_to_the_one_without_tuning(program, monkeypatch):

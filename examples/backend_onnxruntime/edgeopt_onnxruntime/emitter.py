@@ -87,7 +87,7 @@ class Emitter(lowering.Emitter):
 
     def anchor(self, node, real, whole, axis, **attributes):
         """Writes ``real`` of real numbers, or ``whole`` of integers: their sum is scaled once."""
-        x, weight, bias = ops.anchor_parts(node)
+        x, weight, bias = ops.weighted_parts(node)
         quant = self.program.quant
         steps, goal = quant.get(weight.name), quant.get((ops.fused_activation(node) or node).name)
         tall = [-1, *[1] * (node.meta["val"].ndim - 1 - axis)]  # along the output's channels

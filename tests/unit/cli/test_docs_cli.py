@@ -9,7 +9,7 @@ from typer.main import get_command
 
 from edgeopt.cli.guard import EXIT_CODES
 from edgeopt.cli.main import app
-from edgeopt.deployment.attempts import FIRST, HARM_TRIES
+from edgeopt.deployment.fallbacks import FIRST, SENSITIVITY_TRIES
 from edgeopt.deployment.request import Request
 from edgeopt.deployment.warn import DROP, FEW_SAMPLES
 from edgeopt.gate.parity import ParityLimits
@@ -59,4 +59,4 @@ def test_the_figures_of_the_gate_are_those_of_the_code():
         assert figure in text, figure
     assert FIRST == 3
     assert "three most harmful" in text
-    assert f"at most {HARM_TRIES} that are tried out" in text
+    assert f"at most {SENSITIVITY_TRIES} that are tried out" in text

@@ -58,7 +58,7 @@ def test_one_that_fails_loses_no_other(bundle):
 
 
 def test_another_executor_may_run_them(bundle):
-    class Here:
+    class LocalExecutor:
         """What Ray's or anybody's executor looks like from here."""
 
         def submit(self, function, *arguments):
@@ -66,7 +66,7 @@ def test_another_executor_may_run_them(bundle):
             future.set_result(function(*arguments))
             return future
 
-    (one,) = profile_many(bundle, ["local"], executor=Here(), runs=3)
+    (one,) = profile_many(bundle, ["local"], executor=LocalExecutor(), runs=3)
     assert one.ok
 
 

@@ -103,7 +103,7 @@ def test_bad_data_is_named(collected, data, says):
         collected(data)
 
 
-def test_a_quarter_is_held_back_where_enough_are_left():
+def test_a_quarter_is_held_back_where_enough_are_left(collected):
     found = collected(rows(32), calibrate=128, check=16)
     assert (len(found.calibration), len(found.checks)) == (24, 8)
     assert found.kind == "samples not calibrated on"
@@ -111,6 +111,6 @@ def test_a_quarter_is_held_back_where_enough_are_left():
     assert not used & {float(check[0][0, 0]) for check in found.checks}
 
 
-def test_nothing_is_held_back_of_few():
+def test_nothing_is_held_back_of_few(collected):
     found = collected(rows(20), calibrate=128, check=16)
     assert (len(found.calibration), found.kind) == (20, "calibration samples")

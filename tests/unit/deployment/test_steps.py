@@ -104,7 +104,7 @@ def test_a_quantized_program_is_its_only_candidate(model, data, request_):
     program = edgeopt.quantize(model, data, example_inputs=data[0])
     job, baseline, source, candidate, checked = chained(program, request_)
     assert candidate.program is program
-    assert source.harms(candidate) == ()
+    assert source.sensitivities(candidate) == ()
     assert baseline.program.precision == "float32"
     assert not baseline.program.quant
     assert steps.report(job, checked, baseline).attempts == ()

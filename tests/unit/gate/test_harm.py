@@ -8,8 +8,8 @@ from torch import nn
 
 from edgeopt.api import capture
 from edgeopt.gate.diagnose import diagnose
-from edgeopt.gate.harm import harmful_values
 from edgeopt.gate.metrics import LikenessMeter
+from edgeopt.gate.sensitivity import sensitive_values
 from edgeopt.ir import ReferenceRunner
 from edgeopt.quantization import QuantizationConfig, quantize_program
 from edgeopt.registry import find_target
@@ -55,19 +55,19 @@ def snr(program, quantized, data):
 
 def test_the_worst_value_comes_first_with_its_place(spiky):
     _, data, program, quantized = spiky
-    harms = harmful_values(rescaled(program, data), quantized, [[x] for x in data[:4]])
-    assert harms
-    gains = [harm.gain_db for harm in harms]
+    sensitivities = sensitive_values(rescaled(program, data), quantized, [[x] for x in data[:4]])
+    assert sensitivities
+    gains = [sensitivity.gain_db for sensitivity in sensitivities]
     assert gains == sorted(gains, reverse=True)
-    assert harms[0].operator == "aten.mul.Tensor"
-    assert harms[0].source.startswith("test_harm.py:")
-    assert harms[0].gain_db > 5
-    assert harms[0].value in str(harms[0])
+    assert sensitivities[0].operator == "aten.mul.Tensor"
+    assert sensitivities[0].source.startswith("test_harm.py:")
+    assert sensitivities[0].gain_db > 5
+    assert sensitivities[0].value in str(sensitivities[0])
 
 
 def test_keeping_its_operators_in_float_gains_what_was_measured(spiky):
     _, data, program, quantized = spiky
-    worst = harmful_values(rescaled(program, data), quantized, [[x] for x in data[:4]])[0]
+    worst = sensitive_values(rescaled(program, data), quantized, [[x] for x in data[:4]])[0]
     config = QuantizationConfig(ranges="minmax", rounding="nearest", keep_float=worst.keep)
     kept = quantize_program(program, data, config)
     assert snr(program, kept, data) > snr(program, quantized, data) + 0.5 * worst.gain_db
@@ -75,11 +75,11 @@ def test_keeping_its_operators_in_float_gains_what_was_measured(spiky):
 
 def test_the_diagnosis_says_what_to_try(spiky):
     _, data, program, quantized = spiky
-    harms = harmful_values(rescaled(program, data), quantized, [[x] for x in data[:4]])
-    found = diagnose(find_target("rpi4"), precision="int8", harms=harms, samples=12)
+    sensitivities = sensitive_values(rescaled(program, data), quantized, [[x] for x in data[:4]])
+    found = diagnose(find_target("rpi4"), precision="int8", sensitivities=sensitivities, samples=12)
     text = str(found)
     assert "keep_float" in text
-    assert harms[0].keep[0] in text
+    assert sensitivities[0].keep[0] in text
     assert "more inputs than 12" in text
     assert "dotprod" in text
-    assert found.to_dict()["harms"][0]["value"] == harms[0].value
+    assert found.to_dict()["sensitivities"][0]["value"] == sensitivities[0].value

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from edgeopt.api import capture
-from edgeopt.gate.jitter import jittered_outputs
 from edgeopt.gate.metrics import cosine
 from edgeopt.gate.parity import check_parity, run_all
+from edgeopt.gate.perturbed_reference import perturbed_outputs
 from edgeopt.ir import ReferenceRunner
 from edgeopt.testing.specimens import program_of, specimen
 
@@ -63,21 +63,21 @@ def test_a_sample_that_nobody_can_decide_is_excused(far):
     found = parity(far, {6})
     assert found.outputs[0].cosine_min < 0.999
     assert found.ok, found.reasons
-    assert found.undecided == 1
+    assert found.inconclusive == 1
     assert "1 undecided" in str(found)
 
 
 def test_a_wrong_answer_where_the_reference_is_sure_is_not_excused(far):
     first = samples(set())[3][0]
     found = parity(far, set(), lambda x, y: -y if np.array_equal(x, first) else y)
-    assert found.undecided == 0
+    assert found.inconclusive == 0
     assert any("a sample with cosine -1" in reason for reason in found.reasons)
 
 
 def test_it_is_not_excused_beside_one_that_is(far):
     first = samples(set())[3][0]
     found = parity(far, {6}, lambda x, y: -y if np.array_equal(x, first) else y)
-    assert found.undecided == 1
+    assert found.inconclusive == 1
     assert any("a sample with cosine -1" in reason for reason in found.reasons)
 
 
@@ -90,20 +90,20 @@ def test_a_backend_that_errs_a_little_everywhere_fails(far):
     noise = np.random.default_rng(1)
     found = parity(far, set(), lambda _, y: y + noise.normal(0, 0.1, y.shape).astype(np.float32))
     assert not found.ok
-    assert found.undecided == 0
+    assert found.inconclusive == 0
 
 
 def test_many_undecided_samples_fail(far):
     found = parity(far, set(range(0, COUNT, 4)))
     assert not found.ok
-    assert found.undecided == 0
+    assert found.inconclusive == 0
 
 
 def test_integers_have_no_last_bits():
     program = program_of("residual", "int8")
     sample = tuple(t.numpy() for t in specimen("residual").samples[0])
     (wanted,) = run_all(ReferenceRunner(program), [sample])
-    for run in jittered_outputs(program, sample, 3):
+    for run in perturbed_outputs(program, sample, 3):
         assert all(np.array_equal(a, b) for a, b in zip(wanted, run, strict=True))
 
 
@@ -112,5 +112,5 @@ def test_last_bits_change_little_in_a_sound_model():
     for sample in specimen("attention").samples[:4]:
         arrays = tuple(t.numpy() for t in sample)
         (wanted,) = run_all(ReferenceRunner(program), [arrays])
-        runs = jittered_outputs(program, arrays, 3)
+        runs = perturbed_outputs(program, arrays, 3)
         assert all(cosine(wanted[0], run[0]) > 0.9999 for run in runs)

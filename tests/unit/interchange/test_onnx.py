@@ -128,9 +128,9 @@ def test_the_inserted_grids_give_the_same_numbers():
     program, samples = made("branches", "int8")
     expected = ReferenceRunner(program)(*samples[0])
     for unsigned in (False, True):
-        spelled = run_passes(program, (PassSpec("insert_quantize", {"unsigned": unsigned}),))
-        assert not spelled.quant
-        np.testing.assert_allclose(ReferenceRunner(spelled)(*samples[0]), expected, atol=1e-4)
+        decomposed = run_passes(program, (PassSpec("insert_quantize", {"unsigned": unsigned}),))
+        assert not decomposed.quant
+        np.testing.assert_allclose(ReferenceRunner(decomposed)(*samples[0]), expected, atol=1e-4)
 
 
 def test_an_operator_without_a_counterpart_is_refused(tmp_path):

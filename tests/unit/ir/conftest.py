@@ -29,7 +29,7 @@ def quantized(
     editor = Editor(program)
     editor.quant.update(grids)
     for node in editor.calls(*WEIGHTED):
-        value, weight, bias = ops.anchor_parts(node)
+        value, weight, bias = ops.weighted_parts(node)
         if value.name not in grids:
             continue
         spec = (weights or {}).get(weight.name) or symmetric(

@@ -67,7 +67,7 @@ def linear_int64(x, w):
 def parts(program):
     """Returns the only anchor of a program with the integers of its weight and bias."""
     (node,) = [n for n in program.graph.nodes if ops.is_weighted(n)]
-    value, weight, bias = ops.anchor_parts(node)
+    value, weight, bias = ops.weighted_parts(node)
     specs = [program.quant[n.name] for n in (value, weight, bias)]
     w = specs[1].quantize(program.constants[weight.name]).numpy()
     scale = specs[0].scale.double().numpy() * specs[1].scale.double().numpy()

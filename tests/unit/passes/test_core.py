@@ -142,7 +142,7 @@ def test_anchors_are_complete(case):
     for node in core.graph.nodes:
         if not ops.is_weighted(node):
             continue
-        _, weight, bias = ops.anchor_parts(node)
+        _, weight, bias = ops.weighted_parts(node)
         assert weight.name in core.constants
         assert bias.name in core.constants
         assert len(bias.users) == 1

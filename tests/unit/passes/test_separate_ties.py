@@ -67,7 +67,7 @@ def test_no_sum_of_an_anchor_lies_near_a_tie():
             )
             if not ops.is_weighted(node) or out is None:
                 continue
-            value, weight, _ = ops.anchor_parts(node)
+            value, weight, _ = ops.weighted_parts(node)
             factors = p.quant[value.name].scale.double() * p.quant[weight.name].scale.double()
             real = sums[:, None] * (factors / out.scale.double())
             gaps.append(float((real - torch.floor(real) - 0.5).abs().min()))
@@ -106,7 +106,7 @@ def test_float32_and_float64_round_alike_after_it_and_not_before():
             )
             if not ops.is_weighted(node) or out is None:
                 continue
-            value, weight, _ = ops.anchor_parts(node)
+            value, weight, _ = ops.weighted_parts(node)
             step, high = p.quant[value.name].scale * p.quant[weight.name].scale, out.scale
             single = torch.round(sums.float()[:, None] * (step / high))
             double = torch.round(sums[:, None] * step.double() / high.double())

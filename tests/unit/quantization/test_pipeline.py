@@ -26,7 +26,7 @@ def test_int8_is_close_and_every_anchor_is_integer(residual, images):
     assert snr_db(residual, quantized, images[16:]) > 25
     for node in quantized.graph.nodes:
         if ops.is_weighted(node):
-            value, weight, bias = ops.anchor_parts(node)
+            value, weight, bias = ops.weighted_parts(node)
             assert quantized.quant[value.name].dtype == "int8"
             assert quantized.quant[weight.name].axis == 0
             assert quantized.quant[bias.name].dtype == "int32"

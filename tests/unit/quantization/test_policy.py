@@ -8,7 +8,7 @@ from torch import nn
 from edgeopt.ir import ops
 from edgeopt.ir.reference import Simulation
 from edgeopt.quantization.pipeline import quantize_program
-from edgeopt.quantization.policy import place_grids
+from edgeopt.quantization.placement import place_quantizers
 
 
 def names_of(program, target):
@@ -16,8 +16,8 @@ def names_of(program, target):
 
 
 def test_every_anchor_of_a_convolutional_network_is_integer(residual):
-    placement = place_grids(residual)
-    assert len(placement.anchors) == 5
+    placement = place_quantizers(residual)
+    assert len(placement.weighted_operators) == 5
     float_values = {
         n.name
         for n in residual.graph.nodes
@@ -30,7 +30,7 @@ def test_every_anchor_of_a_convolutional_network_is_integer(residual):
 
 
 def test_an_add_before_an_activation_rounds_once(residual):
-    placement = place_grids(residual)
+    placement = place_quantizers(residual)
     (add,) = names_of(residual, torch.ops.aten.add.Tensor)
     assert add not in placement.values
     assert next(iter(residual.node(add).users)).name in placement.values
@@ -47,10 +47,10 @@ def test_the_residual_stream_of_a_transformer_stays_in_float(program):
             return self.norm(self.one(x) + self.two(x))
 
     captured = program(Block, torch.zeros(1, 4, 8))
-    placement = place_grids(captured)
+    placement = place_quantizers(captured)
     (add,) = names_of(captured, torch.ops.aten.add.Tensor)
     assert add not in placement.values
-    assert len(placement.anchors) == 2
+    assert len(placement.weighted_operators) == 2
 
 
 class ClassToken(nn.Module):
@@ -68,11 +68,11 @@ class ClassToken(nn.Module):
 
 def test_a_class_token_in_front_of_a_norm_stays_in_float(program):
     captured = program(ClassToken, torch.zeros(1, 3, 8, 8))
-    placement = place_grids(captured)
+    placement = place_quantizers(captured)
     (cat,) = names_of(captured, torch.ops.aten.cat.default)
     assert cat not in placement.values
     assert not placement.constants
-    assert len(placement.anchors) == 2
+    assert len(placement.weighted_operators) == 2
 
 
 def test_a_small_class_token_survives_quantization(program):
@@ -95,17 +95,17 @@ def test_concatenated_values_share_a_grid(program):
             return torch.cat([self.one(x), self.two(x)], 1)
 
     captured = program(Branches, torch.zeros(1, 3, 4, 4))
-    placement = place_grids(captured)
+    placement = place_quantizers(captured)
     groups = {placement.group[n] for n in placement.values if n != captured.input_names[0]}
     assert len(groups) == 1
 
 
 def test_a_node_that_is_kept_in_float_has_no_grid(residual):
     linear = names_of(residual, torch.ops.aten.linear.default)[0]
-    placement = place_grids(residual, keep_float=[linear])
-    assert linear not in placement.anchors
+    placement = place_quantizers(residual, keep_float=[linear])
+    assert linear not in placement.weighted_operators
     assert linear not in placement.values
-    assert len(placement.anchors) == 4
+    assert len(placement.weighted_operators) == 4
 
 
 class Words(nn.Module):
@@ -135,14 +135,14 @@ def test_a_table_of_embeddings_is_integers_of_the_grid_of_what_is_read(program):
 
 def test_a_table_that_is_a_weight_too_keeps_the_weight_s_grid(program):
     captured = program(lambda: Words(tied=True), torch.zeros(1, 6, dtype=torch.int64))
-    placement = place_grids(captured)
+    placement = place_quantizers(captured)
     (read,) = names_of(captured, torch.ops.aten.embedding.default)
     assert read not in placement.values
-    assert len(placement.anchors) == 1
+    assert len(placement.weighted_operators) == 1
 
 
 def test_an_embedding_may_be_kept_in_float(program):
     captured = program(lambda: Words(tied=False), torch.zeros(1, 6, dtype=torch.int64))
     (read,) = names_of(captured, torch.ops.aten.embedding.default)
-    assert read in place_grids(captured).values
-    assert read not in place_grids(captured, keep_float=[read]).values
+    assert read in place_quantizers(captured).values
+    assert read not in place_quantizers(captured, keep_float=[read]).values

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from edgeopt.quantization.ranges import find_grid
+from edgeopt.quantization.ranges import find_parameters
 
 
 @pytest.fixture
@@ -20,19 +20,20 @@ def error(values, grid):
 
 
 def test_minmax_spans_everything(long_tailed):
-    grid = find_grid(long_tailed, -4.0, 100.0, "minmax")
+    grid = find_parameters(long_tailed, -4.0, 100.0, "minmax")
     assert grid.high == pytest.approx(100.0, rel=0.01)
     assert grid.low == pytest.approx(-4.0, abs=float(grid.scale))
 
 
 def test_percentile_leaves_the_outlier_out(long_tailed):
-    grid = find_grid(long_tailed, -4.0, 100.0, "percentile")
+    grid = find_parameters(long_tailed, -4.0, 100.0, "percentile")
     assert grid.high < 10
 
 
 def test_least_squares_has_the_least_error(long_tailed):
     errors = {
-        m: error(long_tailed, find_grid(long_tailed, -4.0, 100.0, m)) for m in ("minmax", "mse")
+        m: error(long_tailed, find_parameters(long_tailed, -4.0, 100.0, m))
+        for m in ("minmax", "mse")
     }
     assert errors["mse"] < errors["minmax"]
 
@@ -40,18 +41,18 @@ def test_least_squares_has_the_least_error(long_tailed):
 def test_auto_clips_only_where_it_pays(long_tailed):
     moderate = long_tailed.clamp(max=12.0)
     even = torch.rand(200_000, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    assert find_grid(even, -1.0, 3.0, "auto").high < 1.5  # one sample elsewhere went to 3
+    assert find_parameters(even, -1.0, 3.0, "auto").high < 1.5  # one sample elsewhere went to 3
     short = moderate.clamp(-3.0, 3.0)
-    assert find_grid(short, -3.0, 3.0, "auto").method == "minmax"
+    assert find_parameters(short, -3.0, 3.0, "auto").method == "minmax"
 
 
 def test_zero_is_a_point_of_every_grid(long_tailed):
     for low, high in ((0.5, 3.0), (-3.0, -0.5), (-1.0, 2.7)):
-        grid = find_grid(long_tailed.clamp(low, high), low, high, "auto")
+        grid = find_parameters(long_tailed.clamp(low, high), low, high, "auto")
         assert float(grid.fake(torch.zeros(1))) == 0.0
 
 
 @pytest.mark.parametrize("constant", [0.0, 1.5, -2.0])
 def test_a_constant_activation_is_kept(constant):
-    grid = find_grid(torch.full((100,), constant), constant, constant, "auto")
+    grid = find_parameters(torch.full((100,), constant), constant, constant, "auto")
     assert float(grid.fake(torch.tensor([constant]))) == pytest.approx(constant, rel=1e-5)

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from edgeopt.ir import ops
+from edgeopt.quantization.quantized_program import weight_spec
 from edgeopt.quantization.rounding import input_moments, round_adaptively
-from edgeopt.quantization.table import weight_spec
 
 LAYERS = {
     "conv": (lambda: nn.Conv2d(8, 12, 3, padding=1), (1, 8, 10, 10)),

@@ -12,9 +12,9 @@ import pytest
 from edgeopt.errors import TargetError
 from edgeopt.registry import detect_host, find_target, targets
 from edgeopt.registry.cpuinfo import parse_cpuinfo
+from edgeopt.registry.descriptor_rules import broken_rules
 from edgeopt.registry.host import MachineFacts, _arch, host_target
 from edgeopt.registry.limits import fast_cores, max_mhz, memory_mb, usable_cores
-from edgeopt.registry.rules import broken_rules
 
 PI4 = """\
 processor\t: {n}

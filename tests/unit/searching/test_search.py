@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import edgeopt
-from edgeopt.deployment.attempts import keep_counts
+from edgeopt.deployment.fallbacks import keep_counts
 from edgeopt.errors import (
     BudgetError,
     CompileError,
@@ -89,7 +89,7 @@ def test_more_values_in_float_come_nearer_to_float(found):
 
 
 def test_the_sensitivity_is_ordered_by_what_it_gains(found):
-    gains = [harm.gain_db for harm in found[0].sensitivity]
+    gains = [sensitivity.gain_db for sensitivity in found[0].sensitivity]
     assert gains == sorted(gains, reverse=True)
     assert gains[0] > 1
 

@@ -9,8 +9,8 @@ import openvino.opset13 as op
 import torch
 
 from edgeopt.lowering import NoRuleError
-from edgeopt_openvino.grids import clips_alike
-from edgeopt_openvino.rules import rule
+from edgeopt_openvino.operator_rules import rule
+from edgeopt_openvino.parameters import clips_alike
 
 if TYPE_CHECKING:
     from edgeopt_openvino.emitter import Emitter

@@ -8,7 +8,7 @@ import openvino.opset13 as op
 import torch
 
 from edgeopt_openvino import constants
-from edgeopt_openvino.rules import rule
+from edgeopt_openvino.operator_rules import rule
 
 if TYPE_CHECKING:
     from edgeopt_openvino.emitter import Emitter

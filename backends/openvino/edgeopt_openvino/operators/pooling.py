@@ -11,7 +11,7 @@ from openvino import opset1
 from edgeopt.lowering import NoRuleError
 from edgeopt_openvino import grids
 from edgeopt_openvino.constants import array, numbers
-from edgeopt_openvino.rules import rule
+from edgeopt_openvino.operator_rules import rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import torch
 from edgeopt.ir.masks import may_hide_rows
 from edgeopt.lowering import NoRuleError
 from edgeopt_openvino import constants
-from edgeopt_openvino.rules import rule
+from edgeopt_openvino.operator_rules import rule
 
 if TYPE_CHECKING:
     from edgeopt_openvino.emitter import Emitter

@@ -10,7 +10,7 @@ import torch
 
 from edgeopt.lowering import NoRuleError
 from edgeopt_openvino.constants import numbers
-from edgeopt_openvino.rules import rule
+from edgeopt_openvino.operator_rules import rule
 
 if TYPE_CHECKING:
     from edgeopt_openvino.emitter import Emitter

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgeopt.ir import orders
-from edgeopt.quantization.table import fixed_spec
+from edgeopt.quantization.quantized_program import fixed_spec
+from edgeopt_tflite.operator_rules import lowers
 from edgeopt_tflite.ops.common import UNLIMITED, bounds, limited, unreached
 from edgeopt_tflite.ops.exact import exact_unary, requantized
-from edgeopt_tflite.rules import lowers
 
 if TYPE_CHECKING:
     from edgeopt_tflite.emitter import Emitter

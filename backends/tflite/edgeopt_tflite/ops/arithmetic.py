@@ -8,8 +8,8 @@ import torch
 from ai_edge_litert.schema_py_generated import ActivationFunctionType
 
 from edgeopt.ir import orders
+from edgeopt_tflite.operator_rules import lowers
 from edgeopt_tflite.ops.common import aligned, cast, fusion_of, limited
-from edgeopt_tflite.rules import lowers
 
 if TYPE_CHECKING:
     from edgeopt_tflite.emitter import Emitter

@@ -11,11 +11,11 @@ from ai_edge_litert.schema_py_generated import Padding as PaddingCode
 
 from edgeopt.ir import ops
 from edgeopt.ir.orders import NHWC
-from edgeopt.quantization.table import bias_spec
+from edgeopt.quantization.quantized_program import bias_spec
+from edgeopt_tflite.operator_rules import lowers
 from edgeopt_tflite.ops.common import fusion_of, limited
 from edgeopt_tflite.ops.views import pad_channels_last, spatial_pads
 from edgeopt_tflite.padding import Axis, Padding, plan_padding
-from edgeopt_tflite.rules import lowers
 
 if TYPE_CHECKING:
     from edgeopt_tflite.emitter import Emitter
@@ -142,7 +142,7 @@ def bias_of(
     e: Emitter, node: torch.fx.Node, filters: Tensor, tensor: Tensor, axis: int, *, integer: bool
 ) -> Tensor:
     """Returns the bias of an anchor: its own, or zeros."""
-    bias = ops.anchor_parts(node)[2]
+    bias = ops.weighted_parts(node)[2]
     if bias is not None:
         value = e.value(bias)
         assert value.array is not None  # noqa: S101 (checked before)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from edgeopt.ir import orders
-from edgeopt.ir.ops import anchor_parts
+from edgeopt.ir.ops import weighted_parts
+from edgeopt_tflite.operator_rules import lowers
 from edgeopt_tflite.ops.common import Fusion, fusion_of, limited
 from edgeopt_tflite.ops.convolution import bias_of, constant_weight
 from edgeopt_tflite.passes import ROUND_ROWS
-from edgeopt_tflite.rules import lowers
-from edgeopt_tflite.values import Held
+from edgeopt_tflite.values import FileEntry
 
 if TYPE_CHECKING:
     from edgeopt_tflite.emitter import Emitter
@@ -56,14 +56,14 @@ def _product(e: Emitter, node: torch.fx.Node) -> None:
     shape = (*value.shape[:-1], weight.shape[-2])
     pair = [e.read(v, orders.identity(rank)).tensor for v in (value, weight)]
     output = e.emit("BATCH_MATMUL", pair, shape, "BatchMatMul", adjX=False, adjY=True)
-    bias = anchor_parts(node)[2]
+    bias = weighted_parts(node)[2]
     if bias is not None:
         added = e.read(e.value(bias)).tensor
         output = e.emit("ADD", [output, added], shape, "Add", fusedActivationFunction=0)
     e.write(node, output, orders.identity(rank), shape)
 
 
-def _rows(e: Emitter, value: Value, *, integer: bool) -> Held:
+def _rows(e: Emitter, value: Value, *, integer: bool) -> FileEntry:
     """Returns the input with its last dimension last in memory.
 
     A matrix needs no RESHAPE: the kernel flattens what it is given.
@@ -74,7 +74,7 @@ def _rows(e: Emitter, value: Value, *, integer: bool) -> Held:
             flat = orders.same_memory(value.shape, copy.order, rows)
             fits = bool(copy.tensor.shape) and copy.tensor.shape[-1] == value.shape[1]
             if flat and fits and (copy.tensor.grid is not None) == integer:
-                return Held(copy.tensor, rows)
+                return FileEntry(copy.tensor, rows)
     return e.read(value, last=len(value.shape) - 1, integer=integer)
 
 

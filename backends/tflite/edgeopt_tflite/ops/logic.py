@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgeopt.ir import orders
+from edgeopt_tflite.operator_rules import lowers
 from edgeopt_tflite.ops.common import aligned, cast
-from edgeopt_tflite.rules import lowers
 
 if TYPE_CHECKING:
     from edgeopt_tflite.emitter import Emitter

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from edgeopt.ir import orders
+from edgeopt_tflite.operator_rules import lowers
 from edgeopt_tflite.ops.common import cast
-from edgeopt_tflite.rules import lowers
 from edgeopt_tflite.values import Value
 
 if TYPE_CHECKING:

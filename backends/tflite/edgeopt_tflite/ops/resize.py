@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgeopt.ir.orders import NHWC
-from edgeopt_tflite.rules import lowers
+from edgeopt_tflite.operator_rules import lowers
 
 if TYPE_CHECKING:
     from edgeopt_tflite.emitter import Emitter

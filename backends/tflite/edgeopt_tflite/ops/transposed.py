@@ -9,10 +9,10 @@ import torch
 from ai_edge_litert.schema_py_generated import Padding as PaddingCode
 
 from edgeopt.ir.orders import NHWC
+from edgeopt_tflite.operator_rules import lowers
 from edgeopt_tflite.ops.common import bounds, fusion_of, limited
 from edgeopt_tflite.ops.convolution import constant_weight
 from edgeopt_tflite.ops.views import slice_of
-from edgeopt_tflite.rules import lowers
 
 if TYPE_CHECKING:
     from edgeopt.ir import QuantSpec

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from edgeopt.ir import orders
+from edgeopt_tflite.operator_rules import lowers
 from edgeopt_tflite.ops.common import aligned
-from edgeopt_tflite.rules import lowers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +116,7 @@ def _pad(e: Emitter, node: torch.fx.Node) -> None:
         fill = float(node.args[2]) if len(node.args) > 2 else 0.0  # type: ignore[arg-type]  # noqa: PLR2004
         e.write(node, padded(e, operand.tensor, amounts, fill), operand.order)
 
-    e.put_off(node, make)
+    e.defer(node, make)
 
 
 def _pairs(node: torch.fx.Node) -> list[tuple[int, int]]:

@@ -12,9 +12,17 @@ from tvm.tirx import IterVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ANCHORS", "Anatomy", "axes", "dissected", "extents", "inlined", "open_schedule"]
+__all__ = [
+    "WEIGHTED_OPERATORS",
+    "Anatomy",
+    "axes",
+    "dissected",
+    "extents",
+    "inlined",
+    "open_schedule",
+]
 
-ANCHORS = ("direct", "depthwise", "grouped")
+WEIGHTED_OPERATORS = ("direct", "depthwise", "grouped")
 """Blocks that templates are made for."""
 
 
@@ -46,7 +54,7 @@ def open_schedule(function: Any) -> Schedule:
 def dissected(sch: Schedule) -> Anatomy:
     """Returns the parts of the schedule's kernel."""
     names = tuple(sch.get(b).name_hint for b in sch.get_child_blocks(sch.get_sblock("root")))
-    anchor = next((n for n in names if n.split("_")[0] in ANCHORS), None)
+    anchor = next((n for n in names if n.split("_")[0] in WEIGHTED_OPERATORS), None)
     if anchor is None:
         return Anatomy(None, None, (), names)
     at = names.index(anchor)

@@ -8,9 +8,9 @@ import torch
 from tvm import tirx
 
 from edgeopt_tvm import scalars
+from edgeopt_tvm.operator_rules import rule
 from edgeopt_tvm.operators.elementwise import elementwise
 from edgeopt_tvm.operators.tables import chained, table
-from edgeopt_tvm.rules import rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

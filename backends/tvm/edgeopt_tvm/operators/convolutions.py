@@ -11,15 +11,15 @@ from tvm import te, tirx
 
 from edgeopt.ir import orders
 from edgeopt_tvm import kernels
-from edgeopt_tvm.operators.anchors import anchor_of
+from edgeopt_tvm.operator_rules import rule
 from edgeopt_tvm.operators.padding import padded_source
-from edgeopt_tvm.rules import rule
+from edgeopt_tvm.operators.weighted import weighted_operator_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgeopt_tvm.emitter import Emitter
-    from edgeopt_tvm.operators.anchors import Anchor
+    from edgeopt_tvm.operators.weighted import WeightedOperator
 
 __all__: list[str] = []
 
@@ -30,7 +30,7 @@ aten = torch.ops.aten
 def convolution(e: Emitter, node: Any) -> None:
     """A convolution of one or two dimensions, grouped or not."""
     x, _, _, stride, padding, dilation, groups = node.args
-    anchor = anchor_of(e, node)
+    anchor = weighted_operator_of(e, node)
     source, around = padded_source(e, x)
     pads = [(p + before, p + behind) for p, (before, behind) in zip(padding, around, strict=True)]
     (top, bottom), (left, right) = pads if len(pads) == 2 else ((0, 0), pads[0])  # noqa: PLR2004
@@ -39,7 +39,7 @@ def convolution(e: Emitter, node: Any) -> None:
 
 
 def _convolved(
-    e: Emitter, anchor: Anchor, data: Any, weight: np.ndarray, window: kernels.Window
+    e: Emitter, anchor: WeightedOperator, data: Any, weight: np.ndarray, window: kernels.Window
 ) -> None:
     sums = kernels.convolution(e.builder, data, weight, e.machine, window, fill=anchor.fill)
     anchor.finish(e, sums, orders.channels_last(len(e.shape(anchor.node))))
@@ -51,7 +51,7 @@ def _pair(values: Sequence[int]) -> tuple[int, int]:
     return (sizes[0], sizes[1]) if len(sizes) == 2 else (1, sizes[0])  # noqa: PLR2004
 
 
-def _input(e: Emitter, anchor: Anchor, source: Any) -> Any:
+def _input(e: Emitter, anchor: WeightedOperator, source: Any) -> Any:
     """Returns an anchor's input: (batch, rows, columns, channels)."""
     value = e.value(source)
     order = orders.channels_last(len(value.shape))
@@ -72,7 +72,7 @@ def _weight(weight: np.ndarray) -> np.ndarray:
 def transposed_convolution(e: Emitter, node: Any) -> None:
     """A transposed convolution: zeros between the values, then a convolution of the turned weight."""
     x, _, _, stride, padding, extra, groups, dilation = node.args
-    anchor = _turned(anchor_of(e, node), int(groups))
+    anchor = _turned(weighted_operator_of(e, node), int(groups))
     size = [(k - 1) * d for k, d in zip(anchor.weight.shape[2:], dilation, strict=True)]
     before = [s - p for s, p in zip(size, padding, strict=True)]
     after = [b + o for b, o in zip(before, extra, strict=True)]
@@ -81,7 +81,7 @@ def transposed_convolution(e: Emitter, node: Any) -> None:
     _convolved(e, anchor, data, _weight(anchor.weight), window)
 
 
-def _turned(anchor: Anchor, groups: int) -> Anchor:
+def _turned(anchor: WeightedOperator, groups: int) -> WeightedOperator:
     """Returns the convolution that a transposed one is, on values with zeros in between."""
     scale = None if anchor.scale is None else anchor.scale.repeat(groups)
     return replace(anchor, weight=_turned_weight(anchor.weight, groups), scale=scale)

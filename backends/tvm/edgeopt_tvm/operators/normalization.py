@@ -11,11 +11,11 @@ from tvm import te, tirx
 from edgeopt.ir import orders
 from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import scalars
-from edgeopt_tvm.rules import rule
+from edgeopt_tvm.operator_rules import rule
 
 if TYPE_CHECKING:
     from edgeopt_tvm.emitter import Emitter
-    from edgeopt_tvm.grids import Grid
+    from edgeopt_tvm.parameters import Grid
     from edgeopt_tvm.storage import Operand
 
 __all__ = ["softmax_of"]

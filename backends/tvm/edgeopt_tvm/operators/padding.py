@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from tvm import tirx
 
 from edgeopt.ir import ops
+from edgeopt_tvm.operator_rules import rule
 from edgeopt_tvm.operators.reading import moved
-from edgeopt_tvm.rules import rule
 
 if TYPE_CHECKING:
     from edgeopt_tvm.emitter import Emitter

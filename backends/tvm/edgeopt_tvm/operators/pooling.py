@@ -11,8 +11,8 @@ from tvm import relax, te, tirx
 from edgeopt.ir import orders
 from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import scalars
+from edgeopt_tvm.operator_rules import rule
 from edgeopt_tvm.operators.reductions import exact_mean
-from edgeopt_tvm.rules import rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

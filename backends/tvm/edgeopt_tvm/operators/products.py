@@ -12,9 +12,9 @@ from edgeopt.ir import orders
 from edgeopt.ir.masks import may_hide_rows
 from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import kernels, scalars
-from edgeopt_tvm.operators.anchors import anchor_of
+from edgeopt_tvm.operator_rules import rule
 from edgeopt_tvm.operators.normalization import softmax_of
-from edgeopt_tvm.rules import rule
+from edgeopt_tvm.operators.weighted import weighted_operator_of
 
 if TYPE_CHECKING:
     from edgeopt.ir.orders import Shape
@@ -29,7 +29,7 @@ aten = torch.ops.aten
 @rule(aten.linear.default)
 def linear(e: Emitter, node: Any) -> None:
     """X times the transposed weight, plus the bias."""
-    anchor = anchor_of(e, node)
+    anchor = weighted_operator_of(e, node)
     value = e.value(node.args[0])
     if not value.shape:
         raise NoRuleError("a linear of a scalar")

@@ -9,7 +9,7 @@ from tvm import te
 
 from edgeopt.ir import orders
 from edgeopt_tvm import scalars
-from edgeopt_tvm.rules import rule
+from edgeopt_tvm.operator_rules import rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from tvm import relax, te, tirx
 
 from edgeopt.ir import orders
 from edgeopt_tvm import scalars
-from edgeopt_tvm.rules import rule
+from edgeopt_tvm.operator_rules import rule
 
 if TYPE_CHECKING:
     from edgeopt_tvm.emitter import Emitter

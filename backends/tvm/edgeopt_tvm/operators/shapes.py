@@ -11,9 +11,9 @@ from tvm import relax, te, tirx
 from edgeopt.ir import orders
 from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import scalars
+from edgeopt_tvm.operator_rules import rule
 from edgeopt_tvm.operators.reading import moved
-from edgeopt_tvm.rules import rule
-from edgeopt_tvm.values import Held, Value
+from edgeopt_tvm.values import FileEntry, Value
 
 if TYPE_CHECKING:
     from edgeopt_tvm.emitter import Emitter
@@ -51,8 +51,8 @@ def reshape(e: Emitter, node: Any) -> None:
     e.put_value(node, Value(node.name, shape, value.dtype, value.grid, [_as(first, order)]))
 
 
-def _as(held: Held, order: orders.Order) -> Held:
-    return Held(held.expr, order, held.grid)
+def _as(held: FileEntry, order: orders.Order) -> FileEntry:
+    return FileEntry(held.expr, order, held.grid)
 
 
 def _constant(value: Value, array: Any) -> Value:
@@ -190,7 +190,7 @@ def _rows(e: Emitter, node: Any, source: Any, axis: int, chosen: Any) -> None:
     rank = len(value.shape)
     if value.array is not None and grid is not None:  # the table is put on the grid beforehand
         integers = grid.quantized(torch.from_numpy(value.array.copy()))
-        storage = Held(relax.const(integers), orders.identity(rank), grid)
+        storage = FileEntry(relax.const(integers), orders.identity(rank), grid)
     else:
         storage = e.read(value, orders.identity(rank))
     places = e.read(index, orders.identity(count), real=True)

@@ -12,11 +12,11 @@ import msgspec
 from edgeopt.errors import TargetError
 from edgeopt.tuning import TuningDatabase, default_database
 from edgeopt_tvm.machine import Machine, machine_of
+from edgeopt_tvm.tuning.measurement_worker import MeasurementWorker
 from edgeopt_tvm.tuning.remote import serving
 from edgeopt_tvm.tuning.tasks import tasks_of
 from edgeopt_tvm.tuning.templates import KERNELS
 from edgeopt_tvm.tuning.tuner import Tuner, check_options
-from edgeopt_tvm.tuning.workshop import Workshop
 
 if TYPE_CHECKING:
     from edgeopt.contracts import Device, Progress, Target, TuningReport, Watch
@@ -53,8 +53,8 @@ def tune_program(
     with TuningDatabase(path) as database, ExitStack() as stack:
         tasks = tasks_of(lower_program(program, machine), machine, KERNELS, device=emulated)
         place = None if device is None else stack.enter_context(serving(device))
-        workshop = stack.enter_context(Workshop(machine, KERNELS, options, place))
-        report = Tuner(tasks, workshop, database, options, progress, watch).run(target=target.name)
+        worker = stack.enter_context(MeasurementWorker(machine, KERNELS, options, place))
+        report = Tuner(tasks, worker, database, options, progress, watch).run(target=target.name)
     if not emulated:
         return report
     note = f"measured under emulation ({emulated}): kept apart, and never used for a device"

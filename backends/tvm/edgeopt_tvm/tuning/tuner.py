@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from edgeopt.contracts import Progress, Watch
     from edgeopt.options import TuneOptions
+    from edgeopt_tvm.tuning.measurement_worker import MeasurementWorker
     from edgeopt_tvm.tuning.tasks import Task
-    from edgeopt_tvm.tuning.workshop import Workshop
 
 __all__ = ["Tuner", "check_options"]
 
@@ -63,7 +63,7 @@ class Tuner:
 
     Attributes:
         tasks: The kernels.
-        workshop: Where candidates are built and measured.
+        worker: Where candidates are built and measured.
         database: Where trials are kept.
         options: The budget.
         progress: Told how far it is.
@@ -72,7 +72,7 @@ class Tuner:
     """
 
     tasks: Sequence[Task]
-    workshop: Workshop
+    worker: MeasurementWorker
     database: TuningDatabase
     options: TuneOptions
     progress: Progress | None = None
@@ -122,7 +122,7 @@ class Tuner:
     def _open(self) -> None:
         for done, task in enumerate(self.tasks):
             self._tell("measure kernels", done, len(self.tasks))
-            answer = self.workshop.open(task)
+            answer = self.worker.open(task)
             self.states.append(
                 opened_state(task, answer, self.database.find(task.key), self.options.seed)
             )
@@ -153,7 +153,7 @@ class Tuner:
         if config is None:
             return
         name, rival = name_of(config), state.best
-        result = self.workshop.attempt(state.task, config, rival)
+        result = self.worker.attempt(state.task, config, rival)
         if result["status"] == "lost":
             self._lost(state, str(result.get("detail", "")))
             return
@@ -189,7 +189,7 @@ class Tuner:
     def _confirm_one(self, state: State) -> None:
         records = [r for r in self.database.find(state.task.key) if r.choices != DEFAULT]
         won = sorted((r for r in records if r.status == "ok"), key=lambda r: -r.gain)[:FINALISTS]
-        answer = self.workshop.confirm(state.task, [json.loads(r.choices) for r in won])
+        answer = self.worker.confirm(state.task, [json.loads(r.choices) for r in won])
         if answer["status"] != "ok":
             return
         state.default_s, state.best, state.gain = answer["seconds"], DEFAULT, 1.0

@@ -15,10 +15,10 @@ from tvm import te, tirx
 from tvm.s_tir import Schedule
 
 from edgeopt.registry.target_registry import find_target
+from edgeopt_tvm.c_tables import table_source
 from edgeopt_tvm.executable import Buffer, Executable, Step
 from edgeopt_tvm.linking import Parts, link_library, zig_target
 from edgeopt_tvm.machine import machine_of
-from edgeopt_tvm.table import table_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,10 +14,10 @@ from edgeopt.options import TuneOptions
 from edgeopt.registry import detect_host
 from edgeopt.tuning import TuningDatabase
 from edgeopt_tvm.machine import machine_of
+from edgeopt_tvm.tuning.measurement_worker import MeasurementWorker
 from edgeopt_tvm.tuning.tasks import task_of
 from edgeopt_tvm.tuning.templates import Templates
 from edgeopt_tvm.tuning.tuner import Tuner
-from edgeopt_tvm.tuning.workshop import Workshop
 
 HERE = Path(__file__).parent
 
@@ -93,12 +93,12 @@ def scripted():
 def tune(machine, templates, tmp_path):
     """Returns a function that tunes tasks into a database, in a real or a scripted workshop."""
 
-    def run(tasks, *, trials=6, path=None, workshop=None, watch=None, **limits):
+    def run(tasks, *, trials=6, path=None, worker=None, watch=None, **limits):
         options = TuneOptions(trials=trials, **{"limit_s": 20.0, **limits})
         with TuningDatabase(path or tmp_path / "t.sqlite") as database:
-            if workshop is not None:
-                return Tuner(tasks, workshop, database, options, watch=watch).run()
-            with Workshop(machine, templates, options) as real:
+            if worker is not None:
+                return Tuner(tasks, worker, database, options, watch=watch).run()
+            with MeasurementWorker(machine, templates, options) as real:
                 return Tuner(tasks, real, database, options, watch=watch).run()
 
     return run

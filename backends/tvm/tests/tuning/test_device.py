@@ -12,12 +12,12 @@ from edgeopt.testing.scripted_device import ScriptedDevice
 from edgeopt.tuning import TuningDatabase, open_database
 from edgeopt_tvm.machine import machine_of
 from edgeopt_tvm.tuning.lookup import best
+from edgeopt_tvm.tuning.measurement_worker import MeasurementWorker
 from edgeopt_tvm.tuning.remote import serving
 from edgeopt_tvm.tuning.run import check_measurable
 from edgeopt_tvm.tuning.search import name_of
 from edgeopt_tvm.tuning.tasks import task_of
 from edgeopt_tvm.tuning.tuner import LOST, Tuner
-from edgeopt_tvm.tuning.workshop import Workshop
 
 POINTS = [{"n": n} for n in range(1, 13)]
 ANSWERS = {name_of(p): 1 / p["n"] for p in POINTS}
@@ -86,7 +86,7 @@ def test_the_mechanism_on_an_emulated_device(toy, templates, tmp_path, monkeypat
     with EmulatedDevice("aarch64", "cortex-a72") as device, serving(device) as place:
         assert place.host == "127.0.0.1"
         task = task_of(function, machine, templates, device=device.name)
-        with Workshop(machine, templates, options, place) as shop:
+        with MeasurementWorker(machine, templates, options, place) as shop:
             wrong = shop.attempt(task, {"rows": 1, "columns": 16, "do": "lie"}, "default")
             assert wrong["status"] == "wrong", wrong
             with TuningDatabase(path) as database:

@@ -84,7 +84,7 @@ def test_a_scripted_run_is_reproducible(task, toy, scripted, tune, tmp_path):
 
 def _scripted_run(task, toy, scripted, tune, path, seed):
     shop = scripted(POINTS, ANSWERS)
-    report = tune([task(toy.product())], trials=25, path=path, workshop=shop, seed=seed)
+    report = tune([task(toy.product())], trials=25, path=path, worker=shop, seed=seed)
     best = min(ANSWERS[n] for n in shop.asked)
     assert report.best_ms == pytest.approx(1e3 * best)
     return shop.asked
@@ -93,7 +93,7 @@ def _scripted_run(task, toy, scripted, tune, path, seed):
 def test_time_goes_where_time_is(task, toy, scripted, tune):
     shop = scripted(POINTS, ANSWERS)
     small, large = task(toy.product(8), "small"), task(toy.product(16), "large", count=20)
-    report = tune([small, large], trials=40, workshop=shop)
+    report = tune([small, large], trials=40, worker=shop)
     trials = {k.name: k.trials for k in report.kernels}
     assert trials["small"] >= 6
     assert trials["large"] > 2 * trials["small"]
@@ -101,7 +101,7 @@ def test_time_goes_where_time_is(task, toy, scripted, tune):
 
 def test_events_say_how_far_it_is(task, toy, scripted, tune):
     events = []
-    tune([task(toy.product())], trials=10, workshop=scripted(POINTS, ANSWERS), watch=events.append)
+    tune([task(toy.product())], trials=10, worker=scripted(POINTS, ANSWERS), watch=events.append)
     assert [e.trial for e in events] == list(range(1, 11))
     assert all(e.trials == 10 for e in events)
     bests = [e.best_ms for e in events]

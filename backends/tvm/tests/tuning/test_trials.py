@@ -13,7 +13,7 @@ import pytest
 
 from edgeopt.options import TuneOptions
 from edgeopt.tuning import open_database
-from edgeopt_tvm.tuning.workshop import Workshop
+from edgeopt_tvm.tuning.measurement_worker import MeasurementWorker
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,9 @@ def bench(toy, task, machine, templates, monkeypatch):
     """Returns a workshop that is open on one kernel, and its task."""
     monkeypatch.setenv("TOY_BAD", "raise,abort,hang,hoard,lie")
     made = task(toy.product())
-    with Workshop(machine, templates, TuneOptions(trials=1, limit_s=4.0, memory_mb=2048)) as shop:
+    with MeasurementWorker(
+        machine, templates, TuneOptions(trials=1, limit_s=4.0, memory_mb=2048)
+    ) as shop:
         found = shop.open(made)
         assert found["status"] == "ok", found
         yield shop, made
@@ -101,7 +103,7 @@ def test_two_tunings_into_one_database(toy, task, tune, machine, templates, tmp_
         "from edgeopt_tvm.tuning.tasks import task_of\n"
         "from edgeopt_tvm.tuning.templates import Templates\n"
         "from edgeopt_tvm.tuning.tuner import Tuner\n"
-        "from edgeopt_tvm.tuning.workshop import Workshop\n"
+        "from edgeopt_tvm.tuning.measurement_worker import Workshop\n"
         "machine, templates = machine_of(detect_host()), Templates('toy_templates', (sys.argv[2],))\n"
         "options = TuneOptions(trials=int(sys.argv[4]))\n"
         "task = task_of(toy.product(int(sys.argv[3])), machine, templates)\n"
@@ -151,7 +153,7 @@ def test_a_worker_does_not_outlive_the_one_that_started_it(templates, machine, t
         "from edgeopt.registry import detect_host\n"
         "from edgeopt_tvm.machine import machine_of\n"
         "from edgeopt_tvm.tuning.templates import Templates\n"
-        "from edgeopt_tvm.tuning.workshop import Workshop\n"
+        "from edgeopt_tvm.tuning.measurement_worker import Workshop\n"
         "shop = Workshop(machine_of(detect_host()), Templates('toy_templates', (sys.argv[1],)),"
         " TuneOptions(trials=1))\n"
         "shop._start(); print(shop._process.pid, flush=True); time.sleep(600)\n"

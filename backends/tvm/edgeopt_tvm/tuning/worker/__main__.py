@@ -1,6 +1,6 @@
 """Reads requests, one JSON object a line, and answers each with one line; until input ends.
 
-It is started by `edgeopt_tvm.tuning.workshop`, which also ends it when it takes too long.
+It is started by `edgeopt_tvm.tuning.measurement_worker`, which also ends it when it takes too long.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgeopt_tvm.tuning.worker.bench import Bench
-    from edgeopt_tvm.tuning.worker.places import Place
+    from edgeopt_tvm.tuning.worker.executors import Place
 
 _DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _KEPT = 64
@@ -58,11 +58,11 @@ class _Server:
         self._place = self._found(setup)
 
     def _found(self, setup: dict[str, Any]) -> Place:
-        from edgeopt_tvm.tuning.worker.places import Here, There  # noqa: PLC0415 (TVM)
+        from edgeopt_tvm.tuning.worker.executors import LocalExecutor, RemoteExecutor  # noqa: PLC0415 (TVM)
 
         if setup["place"] is None:
-            return Here(self._machine)
-        return There(self._machine, setup["place"], setup["limit_s"])
+            return LocalExecutor(self._machine)
+        return RemoteExecutor(self._machine, setup["place"], setup["limit_s"])
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["do"] == "open":

@@ -12,7 +12,7 @@ from edgeopt_tvm.tuning.worker.timing import NOISE, Timed, evaluator, measured, 
 if TYPE_CHECKING:
     from edgeopt_tvm.machine import Machine
     from edgeopt_tvm.tuning.templates import Templates
-    from edgeopt_tvm.tuning.worker.places import Place
+    from edgeopt_tvm.tuning.worker.executors import Place
 
 __all__ = ["Bench"]
 

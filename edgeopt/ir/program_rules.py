@@ -114,13 +114,13 @@ def _constants_lie_on_their_grid(program: Program) -> Iterator[str]:
             yield f"constant {name} is {float(off):.3g} off its grid"
 
 
-def _integer_anchors_are_complete(program: Program) -> Iterator[str]:
+def _integer_weighted_operators_are_complete(program: Program) -> Iterator[str]:
     if not program.precision.is_integer:
         return
     for node in program.graph.nodes:
         if not ops.is_weighted(node) or node.args[0].name not in program.quant:
             continue
-        value, weight, bias = ops.anchor_parts(node)
+        value, weight, bias = ops.weighted_parts(node)
         if weight.name not in program.quant:
             continue  # kept in float: it reads the dequantized value
         if bias is not None:
@@ -159,6 +159,6 @@ RULES: tuple[Callable[[Program], Iterator[str]], ...] = (
     _quantized_values_are_float_tensors,
     _channels_fit_axis,
     _constants_lie_on_their_grid,
-    _integer_anchors_are_complete,
+    _integer_weighted_operators_are_complete,
     _moved_values_keep_their_grid,
 )

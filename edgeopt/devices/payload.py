@@ -18,13 +18,13 @@ from edgeopt.errors import DeviceError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Content", "Held", "held_there", "scan", "unpack", "write_parcel"]
+__all__ = ["Content", "FileEntry", "remote_entries", "scan", "unpack", "write_payload"]
 
 WHOLE = "whole"
 """The last member of a parcel: a device that has it has all."""
 
 
-class Held(msgspec.Struct, frozen=True):
+class FileEntry(msgspec.Struct, frozen=True):
     """A file or a folder, as far as two of them can differ.
 
     Attributes:
@@ -36,7 +36,7 @@ class Held(msgspec.Struct, frozen=True):
     program: bool = False
 
 
-Content = dict[str, Held]
+Content = dict[str, FileEntry]
 """Path to what it is; the path of the whole is empty."""
 
 
@@ -58,26 +58,26 @@ def scan(source: Path) -> Content:
 def _scan(source: Path) -> Content:
     if not source.is_dir():
         return {"": _file(source)}
-    content = {"": Held("")}
+    content = {"": FileEntry("")}
     for folder, folders, files in os.walk(source):
         here = Path(folder)
         for name in folders:
             if (here / name).is_symlink():  # it may lead round in a circle
                 raise OSError(f"{here / name} is a link to a folder")
-            content[(here / name).relative_to(source).as_posix()] = Held("")
+            content[(here / name).relative_to(source).as_posix()] = FileEntry("")
         for name in files:
             content[(here / name).relative_to(source).as_posix()] = _file(here / name)
     return content
 
 
-def _file(path: Path) -> Held:
+def _file(path: Path) -> FileEntry:
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         raise OSError(f"{path} is neither a file nor a folder")
-    return Held(file_digest(path), bool(mode & stat.S_IXUSR))
+    return FileEntry(file_digest(path), bool(mode & stat.S_IXUSR))
 
 
-def held_there(listing: bytes) -> Content:
+def remote_entries(listing: bytes) -> Content:
     """Returns what a device's listing says: lines ``d PATH``, ``x PATH`` and ``DIGEST  PATH``.
 
     A name that the listing cannot show as it is stands for none; its file counts as missing.
@@ -89,19 +89,19 @@ def held_there(listing: bytes) -> Content:
         name = os.fsdecode(path.removeprefix(b" ").removeprefix(b"."))
         name = name.removeprefix("/")
         if kind == b"d":
-            content[name] = Held("")
+            content[name] = FileEntry("")
         elif kind == b"x":
             programs.add(name)
         elif len(kind) == 64:  # noqa: PLR2004 (SHA-256 in hexadecimal)
-            content[name] = Held(kind.decode("ascii", "replace"))
+            content[name] = FileEntry(kind.decode("ascii", "replace"))
     return {
-        name: Held(entry.digest, bool(entry.digest) and name in programs)
+        name: FileEntry(entry.digest, bool(entry.digest) and name in programs)
         for name, entry in content.items()
     }
 
 
-def write_parcel(
-    stream: IO[bytes], source: Path, content: Mapping[str, Held], kept: Iterable[str]
+def write_payload(
+    stream: IO[bytes], source: Path, content: Mapping[str, FileEntry], kept: Iterable[str]
 ) -> None:
     """Writes a tar stream: ``new`` with what changed, ``kept`` (names), and ``whole``.
 
@@ -128,7 +128,7 @@ def _member(name: str) -> str:
     return f"new/{name}" if name else "new"
 
 
-def _add(parcel: tarfile.TarFile, path: Path, name: str, held: Held) -> None:
+def _add(parcel: tarfile.TarFile, path: Path, name: str, held: FileEntry) -> None:
     member = tarfile.TarInfo(name)
     try:
         state = path.stat()

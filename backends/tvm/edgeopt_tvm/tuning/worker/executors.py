@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Answer = dict[str, Any]
 
-__all__ = ["Here", "Place", "There", "compiled"]
+__all__ = ["LocalExecutor", "Place", "RemoteExecutor", "compiled"]
 
 _LINK_S = 120
 
@@ -59,7 +59,7 @@ def compiled(function: Any, machine: Machine) -> Any:
     return _code(function, machine).jit()
 
 
-class Here:
+class LocalExecutor:
     """This process."""
 
     def __init__(self, machine: Machine) -> None:
@@ -86,7 +86,7 @@ class Here:
         return built
 
 
-class There:
+class RemoteExecutor:
     """A device behind TVM's RPC. Each request has a session of its own, which the server can end.
 
     Args:

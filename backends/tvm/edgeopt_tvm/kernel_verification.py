@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from edgeopt_tvm.machine import Machine
     from edgeopt_tvm.tuning.worker.check import Case
 
-__all__ = ["Proof", "prove"]
+__all__ = ["KernelVerification", "verify_kernels"]
 
 _AT_ONCE = 24
 """Kernels in one program: their outputs are files on its command line."""
@@ -46,7 +46,7 @@ _CORES = {"aarch64": "max", "armv7": "max", "riscv64": "rv64"}
 
 
 @dataclass(frozen=True)
-class Proof:
+class KernelVerification:
     """What came of trying kernels.
 
     Attributes:
@@ -62,7 +62,9 @@ class Proof:
     unchecked: str = ""
 
 
-def prove(executable: Executable, scheduled: Mapping[str, Any], machine: Machine) -> Proof:
+def verify_kernels(
+    executable: Executable, scheduled: Mapping[str, Any], machine: Machine
+) -> KernelVerification:
     """Returns what came of trying all kernels of a model.
 
     Args:
@@ -74,11 +76,11 @@ def prove(executable: Executable, scheduled: Mapping[str, Any], machine: Machine
     unknown = [name for name in sorted(marks) if not marks[name].exists()]
     count = len(marks) - len(unknown)
     if not unknown:
-        return Proof(known=count)
+        return KernelVerification(known=count)
     try:
         launcher = _launcher(machine)
     except DeviceError as error:
-        return Proof(known=count, unchecked=str(error))
+        return KernelVerification(known=count, unchecked=str(error))
     outputs = {step.kernel: step.outputs for step in executable.steps}
     wrong: dict[str, str] = {}
     for first in range(0, len(unknown), _AT_ONCE):
@@ -89,7 +91,7 @@ def prove(executable: Executable, scheduled: Mapping[str, Any], machine: Machine
         if name not in wrong:
             marks[name].parent.mkdir(parents=True, exist_ok=True)
             marks[name].touch()
-    return Proof(len(unknown) - len(wrong), count, wrong)
+    return KernelVerification(len(unknown) - len(wrong), count, wrong)
 
 
 def _mark(function: Any, machine: Machine) -> Path:

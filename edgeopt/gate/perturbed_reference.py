@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from edgeopt.gate.metrics import Arrays
     from edgeopt.ir import Program
 
-__all__ = ["jittered_outputs"]
+__all__ = ["perturbed_outputs"]
 
 LAST_BITS = 2.0**-22
 """Standard deviation of the relative error: two units in the last place of float32, as runtimes'
 approximations of exp and erf and their orders of summation have it."""
 
 
-def jittered_outputs(program: Program, sample: Arrays, times: int) -> list[Arrays]:
+def perturbed_outputs(program: Program, sample: Arrays, times: int) -> list[Arrays]:
     """Returns the reference's outputs for one sample, with other last bits each time."""
-    simulation = _Jittered(program)
+    simulation = _PerturbedReference(program)
     inputs = [torch.from_numpy(a.copy()) for a in sample]
     return [tuple(y.numpy() for y in simulation.outputs(inputs)) for _ in range(times)]
 
 
-class _Jittered(Simulation):
+class _PerturbedReference(Simulation):
     """The reference, whose float operators err in their last bits."""
 
     def __init__(self, program: Program) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgeopt.ir.program import Program, Step
-    from edgeopt.quantization.policy import Placement
+    from edgeopt.quantization.placement import QuantizerPlacement
 
 __all__ = ["bias_spec", "build_quantized", "fixed_spec", "weight_spec"]
 
@@ -70,7 +70,7 @@ def fixed_spec(target: Any) -> QuantSpec | None:
 
 def build_quantized(
     program: Program,
-    placement: Placement,
+    placement: QuantizerPlacement,
     grids: Mapping[str, QuantSpec],
     weights: Mapping[str, tuple[torch.Tensor, QuantSpec]],
     biases: Mapping[str, torch.Tensor],
@@ -93,8 +93,8 @@ def build_quantized(
     for name in placement.constants:
         node = editor.node(name)
         editor.set_tensor(node, editor.quant[name].fake(editor.tensor(node)))
-    for name in placement.anchors:
-        value, weight, bias = ops.anchor_parts(editor.node(name))
+    for name in placement.weighted_operators:
+        value, weight, bias = ops.weighted_parts(editor.node(name))
         tensor, spec = weights[weight.name]
         editor.set_tensor(weight, tensor)
         editor.quant[weight.name] = spec

@@ -21,26 +21,26 @@ from edgeopt.ir.quant import QuantSpec
 from edgeopt.ir.source import source_line
 from edgeopt.quantization.fills import fills
 from edgeopt.quantization.losses import Quality, measure_quality
-from edgeopt.quantization.ranges import find_grid
+from edgeopt.quantization.quantized_program import fixed_spec, weight_spec
+from edgeopt.quantization.ranges import find_parameters
 from edgeopt.quantization.rounding import input_moments, round_adaptively
 from edgeopt.quantization.saturation import useful_range
-from edgeopt.quantization.table import fixed_spec, weight_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from edgeopt.ir.program import Program
     from edgeopt.options import Override, QuantizationConfig
-    from edgeopt.quantization.policy import Placement
+    from edgeopt.quantization.placement import QuantizerPlacement
 
-__all__ = ["Walk", "Walked"]
+__all__ = ["LayerwiseQuantizer", "QuantizationResult"]
 
 Range = tuple[float, float]
 MOST_TAPS = 4096
 
 
 @dataclass
-class Walked:
+class QuantizationResult:
     """What a walk found.
 
     Attributes:
@@ -56,7 +56,7 @@ class Walked:
     quality: dict[str, Quality] = field(default_factory=dict)
 
 
-class Walk:
+class LayerwiseQuantizer:
     """One walk through a program.
 
     Args:
@@ -71,7 +71,7 @@ class Walk:
     def __init__(
         self,
         program: Program,
-        placement: Placement,
+        placement: QuantizerPlacement,
         ranges: Mapping[str, Range],
         samples: Sequence[list[torch.Tensor]],
         config: QuantizationConfig,
@@ -83,15 +83,15 @@ class Walk:
         self.samples = samples
         self.config = config
         self.overrides = overrides
-        self.found = Walked()
-        self._anchors = frozenset(placement.anchors)
+        self.found = QuantizationResult()
+        self._weighted_names = frozenset(placement.weighted_operators)
         self._members: dict[str, list[str]] = {}
         for name, group in placement.group.items():
             self._members.setdefault(group, []).append(name)
         self._float: dict[str, list[Any]] = {}
         self._integer: dict[str, list[Any]] = {}
 
-    def run(self, progress: Callable[[int, int], None] | None = None) -> Walked:
+    def run(self, progress: Callable[[int, int], None] | None = None) -> QuantizationResult:
         """Returns grids, weights and biases for the whole program."""
         nodes = [n for n in self.program.graph.nodes if n.op != "output"]
         uses = {n.name: len(n.users) for n in nodes}
@@ -113,8 +113,8 @@ class Walk:
             self._integer[node.name] = list(self._float[node.name])
         else:
             self._float[node.name] = self._run(node, self._float, {})
-            if node.name in self._anchors:
-                self._anchor(node)
+            if node.name in self._weighted_names:
+                self._weighted(node)
             else:
                 self._integer[node.name] = self._run(node, self._integer, self._rounded_constants())
         if not ops.is_float_tensor(node):
@@ -147,9 +147,9 @@ class Walk:
             results.append(node.target(*args, **kwargs))  # type: ignore[operator]
         return results
 
-    def _anchor(self, node: torch.fx.Node) -> None:
+    def _weighted(self, node: torch.fx.Node) -> None:
         """Rounds the weight, corrects the bias, and computes the integer program's output."""
-        x, weight, bias = ops.anchor_parts(node)
+        x, weight, bias = ops.weighted_parts(node)
         tensor = self.program.constants[weight.name]
         if weight.name not in self.found.weights:
             self.found.weights[weight.name] = self._rounded(node, x, tensor, bias)
@@ -204,7 +204,7 @@ class Walk:
         if method == "auto" and len(members) == 1:
             low, high = useful_range(self.program.node(name), low, high)
             flat = flat.clamp(low, high)
-        self.found.grids[group] = find_grid(flat, low, high, method)
+        self.found.grids[group] = find_parameters(flat, low, high, method)
 
     def _given(self, members: list[str]) -> QuantSpec | None:
         """Returns the grid that the user gave for one of ``members``."""

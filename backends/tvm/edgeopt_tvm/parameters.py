@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edgeopt.ir import QuantSpec
     from edgeopt_tvm.machine import Machine
 
-__all__ = ["Grid", "grid_of"]
+__all__ = ["Grid", "parameters_of"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Grid:
         return storage_type(self.dtype).lowest
 
 
-def grid_of(spec: QuantSpec | None, machine: Machine) -> Grid | None:
+def parameters_of(spec: QuantSpec | None, machine: Machine) -> Grid | None:
     """Returns the grid of an activation, None for one that is float."""
     if spec is None or not spec.is_activation:
         return None

@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from edgeopt.ir import QuantSpec
     from edgeopt.ir.orders import Order
     from edgeopt_tvm.emitter import Emitter
-    from edgeopt_tvm.grids import Grid
+    from edgeopt_tvm.parameters import Grid
 
-__all__ = ["Anchor", "anchor_of"]
+__all__ = ["WeightedOperator", "weighted_operator_of"]
 
 aten = ops.aten
 _CEILING = 2**31 - 1
 
 
 @dataclass(frozen=True)
-class Anchor:
+class WeightedOperator:
     """A convolution or linear with a constant weight.
 
     Attributes:
@@ -116,7 +116,7 @@ class Anchor:
         output = _by_channel(e, at, sums, [offset, factor])
         e.put(node, output, order, grid)
         if node is not self.node:
-            e.absorbed(self.node, into=node)
+            e.fuse_into(self.node, into=node)
 
     def _offset(self, step: torch.Tensor) -> np.ndarray:
         """Returns the bias in steps, less what the input's zero point adds to each sum."""
@@ -160,13 +160,13 @@ def _by_channel(e: Emitter, at: Any, sums: Any, factors: list[np.ndarray]) -> An
     return e.te(name, compute, sums, *constants, pattern="elementwise")
 
 
-def anchor_of(e: Emitter, node: Any) -> Anchor:
+def weighted_operator_of(e: Emitter, node: Any) -> WeightedOperator:
     """Returns what is known of an anchor.
 
     Raises:
         NoRuleError: Its weight or bias is not a constant, or its dtype has no kernel.
     """
-    x, weight, bias = ops.anchor_parts(node)
+    x, weight, bias = ops.weighted_parts(node)
     program = e.program
     if weight.name not in program.constants:
         raise NoRuleError("a weight that is computed")
@@ -178,7 +178,7 @@ def anchor_of(e: Emitter, node: Any) -> Anchor:
     grid = e.grid(x) if program.precision.is_integer and _is_int8(spec) else None
     stored, scale = _stored(tensor, spec)
     held_bias = None if bias is None else program.constants[bias.name]
-    return Anchor(node, grid, stored, scale, held_bias)
+    return WeightedOperator(node, grid, stored, scale, held_bias)
 
 
 def _is_int8(spec: QuantSpec | None) -> bool:

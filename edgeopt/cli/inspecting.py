@@ -167,12 +167,12 @@ def _program_dict(program: Program) -> dict[str, Any]:
     import msgspec  # noqa: PLC0415
 
     from edgeopt.ir.source import operator_name  # noqa: PLC0415 (torch)
-    from edgeopt.ir.text import grid_text  # noqa: PLC0415
+    from edgeopt.ir.text import parameters_text  # noqa: PLC0415
 
     calls = Counter(operator_name(n) for n in program.graph.nodes if n.op == "call_function")
     kinds = Counter(spec.dtype for spec in program.quant.values())
     quant = {
-        name: f"{grid_text(spec)}{f', found by {spec.method}' if spec.method else ''}"
+        name: f"{parameters_text(spec)}{f', found by {spec.method}' if spec.method else ''}"
         for name, spec in program.quant.items()
     }
     return {

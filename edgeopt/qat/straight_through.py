@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["straight_round"]
+__all__ = ["round_straight_through"]
 
 
-def straight_round(x: torch.Tensor) -> torch.Tensor:
+def round_straight_through(x: torch.Tensor) -> torch.Tensor:
     """Returns ``x`` rounded to integers, ties to even; its gradient is that of ``x``.
 
     The sum is exact: round(x) − x is a float wherever x is (Sterbenz), and so is what it adds up to.

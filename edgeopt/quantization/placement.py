@@ -28,27 +28,27 @@ if TYPE_CHECKING:
 
     from edgeopt.ir.program import Program
 
-__all__ = ["Placement", "place_grids"]
+__all__ = ["QuantizerPlacement", "place_quantizers"]
 
 
 @dataclass(frozen=True)
-class Placement:
+class QuantizerPlacement:
     """Where grids go.
 
     Attributes:
-        anchors: Names of the nodes that run on integers, in the order of the graph.
+        weighted_operators: Names of the nodes that run on integers, in the order of the graph.
         values: Names of activations with a grid, in the order of the graph.
         group: Value name to the name that stands for all values of the same grid.
         constants: Names of float constants that need a grid (operands of add, mul, cat).
     """
 
-    anchors: tuple[str, ...]
+    weighted_operators: tuple[str, ...]
     values: tuple[str, ...]
     group: dict[str, str]
     constants: tuple[str, ...]
 
 
-def place_grids(program: Program, *, keep_float: Iterable[str] = ()) -> Placement:
+def place_quantizers(program: Program, *, keep_float: Iterable[str] = ()) -> QuantizerPlacement:
     """Returns where grids go in ``program``.
 
     Args:
@@ -58,12 +58,14 @@ def place_grids(program: Program, *, keep_float: Iterable[str] = ()) -> Placemen
     float_names = frozenset(keep_float)
     kept_weights = {_weight(n) for n in program.graph.nodes if n.name in float_names} - {None}
     nodes = [n for n in program.graph.nodes if n.op in ("placeholder", "call_function")]
-    anchors = [n for n in nodes if _is_anchor(program, n) and _weight(n) not in kept_weights]
-    on_grid = _spread(program, nodes, anchors, float_names)
+    weighted_operators = [
+        n for n in nodes if _is_weighted(program, n) and _weight(n) not in kept_weights
+    ]
+    on_grid = _spread(program, nodes, weighted_operators, float_names)
     constants = {n for n in on_grid if n.name in program.constants}
     values = [n for n in nodes if n in on_grid and n not in constants]
-    return Placement(
-        anchors=tuple(n.name for n in anchors),
+    return QuantizerPlacement(
+        weighted_operators=tuple(n.name for n in weighted_operators),
         values=tuple(n.name for n in values),
         group=_groups(on_grid),
         constants=tuple(n.name for n in nodes if n in constants),
@@ -72,13 +74,13 @@ def place_grids(program: Program, *, keep_float: Iterable[str] = ()) -> Placemen
 
 def _weight(node: torch.fx.Node) -> str | None:
     """Returns the name of an anchor's weight: calls that share one are all float, or all integer."""
-    return ops.anchor_parts(node)[1].name if ops.is_weighted(node) else None
+    return ops.weighted_parts(node)[1].name if ops.is_weighted(node) else None
 
 
-def _is_anchor(program: Program, node: torch.fx.Node) -> bool:
+def _is_weighted(program: Program, node: torch.fx.Node) -> bool:
     if not ops.is_weighted(node):
         return False
-    _, weight, _ = ops.anchor_parts(node)
+    _, weight, _ = ops.weighted_parts(node)
     if ops.is_transposed(node) and node.args[6] != 1:
         return False  # its weight's axis 1 counts the channels of one group only
     return weight.name in program.constants and ops.is_float_tensor(node)
@@ -87,16 +89,16 @@ def _is_anchor(program: Program, node: torch.fx.Node) -> bool:
 def _spread(
     program: Program,
     nodes: list[torch.fx.Node],
-    anchors: list[torch.fx.Node],
+    weighted_operators: list[torch.fx.Node],
     kept: frozenset[str],
 ) -> set[torch.fx.Node]:
     """Grows the set of values with a grid from the anchors until nothing changes."""
     on_grid: set[torch.fx.Node] = set()
-    for node in anchors:
+    for node in weighted_operators:
         on_grid.add(next(ops.activation_inputs(node)))
         on_grid.add(ops.fused_activation(node) or node)
     on_grid.update(_tables(program, nodes, kept))
-    inside = {n for n in anchors if ops.fused_activation(n) is not None}
+    inside = {n for n in weighted_operators if ops.fused_activation(n) is not None}
     size = -1
     while len(on_grid) != size:
         size = len(on_grid)

@@ -9,55 +9,60 @@ from edgeopt.contracts.storage import Precision
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from edgeopt.gate.harm import Harm
+    from edgeopt.gate.sensitivity import Sensitivity
 
-__all__ = ["HARM_SAMPLES", "HARM_TRIES", "keep_counts", "kept_names", "ways_out"]
+__all__ = ["SENSITIVITY_SAMPLES", "SENSITIVITY_TRIES", "fallbacks", "keep_counts", "kept_names"]
 
-HARM_SAMPLES = 4
+SENSITIVITY_SAMPLES = 4
 """How many samples the search for harmful values runs on."""
 
-HARM_TRIES = 48
+SENSITIVITY_TRIES = 48
 """How many values are put back to float, one by one, to see which of them do harm."""
 
 FIRST = 3
 """How many values are kept in float at first; then twice as many, until all harmful ones are."""
 
 
-def keep_counts(harmful: int) -> tuple[int, ...]:
-    """Returns how many of ``harmful`` values to keep in float, step by step: 3, 6, 12, … all."""
+def keep_counts(sensitive_count: int) -> tuple[int, ...]:
+    """Returns how many of ``sensitive_count`` values to keep in float, step by step: 3, 6, 12, … all."""
     counts = []
     count = FIRST
-    while count < harmful:
+    while count < sensitive_count:
         counts.append(count)
         count *= 2
-    return (*counts, harmful) if harmful else ()
+    return (*counts, sensitive_count) if sensitive_count else ()
 
 
-def kept_names(harms: Sequence[Harm], count: int, others: Sequence[str] = ()) -> list[str]:
+def kept_names(
+    sensitivities: Sequence[Sensitivity], count: int, others: Sequence[str] = ()
+) -> list[str]:
     """Returns what ``keep_float`` names to keep the ``count`` worst values in float.
 
     Args:
-        harms: The harmful values, the worst first.
+        sensitivities: The harmful values, the worst first.
         count: How many of them.
         others: What it names besides.
     """
-    return list(dict.fromkeys([*others, *(name for h in harms[:count] for name in h.keep)]))
+    return list(dict.fromkeys([*others, *(name for h in sensitivities[:count] for name in h.keep)]))
 
 
-def ways_out(
-    precision: str, settings: Mapping[str, Any], harms: Sequence[Harm], known: Sequence[str]
+def fallbacks(
+    precision: str,
+    settings: Mapping[str, Any],
+    sensitivities: Sequence[Sensitivity],
+    known: Sequence[str],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields precision and settings of the quantization, in the order in which they are tried.
 
     Args:
         precision: What lost too much.
         settings: Its settings.
-        harms: Its harmful values, the worst first.
+        sensitivities: Its harmful values, the worst first.
         known: What the backend can compile.
     """
     if Precision(precision).is_integer:
-        for count in keep_counts(len(harms)):
-            names = kept_names(harms, count, settings.get("keep_float", ()))
+        for count in keep_counts(len(sensitivities)):
+            names = kept_names(sensitivities, count, settings.get("keep_float", ()))
             yield "int8", {**settings, "keep_float": names}
     for other in ("float16", "float32"):
         if other in known and precision not in {other, "float32"}:

@@ -10,22 +10,22 @@ from torch import nn
 from edgeopt.contracts.storage import INT8
 from edgeopt.ir.quant import SMALLEST_STEP, QuantSpec
 from edgeopt.ir.rounding import on_integers
-from edgeopt.passes.separate_ties import grid_groups
-from edgeopt.qat.straight import straight_round
+from edgeopt.passes.separate_ties import parameter_groups
+from edgeopt.qat.straight_through import round_straight_through
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgeopt.ir.program import Program
 
-__all__ = ["Grids", "RangeKind"]
+__all__ = ["RangeKind", "TrainableQuantizers"]
 
 RangeKind = Literal["learned", "moving", "fixed"]
 MOMENTUM = 0.05
 """What one batch counts in a moving range."""
 
 
-class Grids(nn.Module):
+class TrainableQuantizers(nn.Module):
     """All int8 grids of a program, one for values that share theirs.
 
     A step is ``base · exp(stretch)``: where the stretch is 0 it is the table's, bit for bit, it
@@ -44,7 +44,7 @@ class Grids(nn.Module):
         self.specs: dict[str, QuantSpec] = {
             n: s for n, s in program.quant.items() if s.storage == INT8
         }
-        groups = grid_groups(program)
+        groups = parameter_groups(program)
         self.group = {n: groups.get(n, n) for n in self.specs}
         self.keys = {g: i for i, g in enumerate(sorted(set(self.group.values())))}
         self.ranges = ranges
@@ -94,7 +94,7 @@ class Grids(nn.Module):
             shape[spec.axis] = -1
             scale, zero = scale.reshape(shape), zero.reshape(shape)
         scale, zero = scale.to(x.dtype), zero.to(x.dtype)
-        return on_integers(x, scale, zero, spec.q_min, spec.q_max, straight_round)
+        return on_integers(x, scale, zero, spec.q_min, spec.q_max, round_straight_through)
 
     def table(self) -> dict[str, QuantSpec]:
         """Returns value name to its grid as it is now."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from edgeopt.errors import InputError
 
-__all__ = ["How"]
+__all__ = ["TimingOptions"]
 
 
 @dataclass(frozen=True)
-class How:
+class TimingOptions:
     """What a measurement may be told.
 
     Attributes:

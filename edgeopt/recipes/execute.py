@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import torch
 
     from edgeopt.pruning.run import Rounds
-    from edgeopt.recipes.given import Given
+    from edgeopt.recipes.step_inputs import Given
 
 __all__ = ["Scratch", "State", "as_canonical", "carry_out"]
 

@@ -13,7 +13,7 @@ from edgeopt.errors import InputError
 from edgeopt.gate.metrics import MAX_SNR_DB
 from edgeopt.options import Calibration, FidelityLimits, RecipeTraining, refuse
 from edgeopt.recipes import Compressed, find_recipe, with_overrides
-from edgeopt.recipes.given import Given
+from edgeopt.recipes.step_inputs import Given
 from edgeopt.registry import find_target
 from edgeopt.registry.schema import Problem
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from edgeopt.ir import Program
 
-__all__ = ["Harm", "harmful_values"]
+__all__ = ["Sensitivity", "sensitive_values"]
 
 CLEAN_DB = 60.0
 """What is as good as float, where a loss is looked for."""
@@ -28,7 +28,7 @@ RESCALED_DB = 6.0
 """Below this a weight differs by more than rounding: its channels were rescaled."""
 
 
-class Harm(msgspec.Struct, frozen=True):
+class Sensitivity(msgspec.Struct, frozen=True):
     """A value whose rounding costs accuracy.
 
     Attributes:
@@ -64,14 +64,14 @@ class Harm(msgspec.Struct, frozen=True):
         return f"{self.value} ({self.operator}{at}): SNR {self.snr_db:.1f} dB{clipped}, {gain}"
 
 
-def harmful_values(
+def sensitive_values(
     float_program: Program,
     program: Program,
     samples: Sequence[Sequence[torch.Tensor]],
     *,
     limit: int = 5,
     try_out: int = 12,
-) -> tuple[Harm, ...]:
+) -> tuple[Sensitivity, ...]:
     """Returns the values that cost most, the worst first.
 
     The ``try_out`` values at which the signal-to-noise ratio falls most are put back to float one by one, with the
@@ -93,13 +93,13 @@ def harmful_values(
     base = _output_snr(reference, _Freed(program, biases).all_outputs(samples))
     suspects = [_Suspect.of(program, names, originals) for names in _groups(program)]
     suspects.sort(key=lambda one: -noise.lost_db(one.shared))
-    harms = []
+    sensitivities = []
     for one in suspects[:try_out]:
         freed = _Freed(program, {**biases, **one.constants}, one.shared)
         gain = _output_snr(reference, freed.all_outputs(samples)) - base
-        harms.append(_harm(program, one, noise, gain))
-    harms.sort(key=lambda harm: -harm.gain_db)
-    return tuple(harm for harm in harms[:limit] if harm.gain_db > 0)
+        sensitivities.append(_sensitivity(program, one, noise, gain))
+    sensitivities.sort(key=lambda sensitivity: -sensitivity.gain_db)
+    return tuple(sensitivity for sensitivity in sensitivities[:limit] if sensitivity.gain_db > 0)
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class _Freed(Simulation):
 
 def _biases(program: Program, originals: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Returns the biases before they were corrected: a correction hides whom it corrects."""
-    parts = [ops.anchor_parts(n) for n in program.graph.nodes if ops.is_weighted(n)]
+    parts = [ops.weighted_parts(n) for n in program.graph.nodes if ops.is_weighted(n)]
     names = [bias.name for _, _, bias in parts if bias is not None]
     return {name: originals[name] for name in names if name in originals}
 
@@ -164,7 +164,7 @@ def _originals(float_program: Program, program: Program) -> dict[str, torch.Tens
             originals[name] = tensor
     for node in program.graph.nodes:
         if ops.is_weighted(node):
-            _, weight, bias = ops.anchor_parts(node)
+            _, weight, bias = ops.weighted_parts(node)
             if bias is not None and weight.name in originals:
                 originals[bias.name] = float_program.constants[bias.name]
             elif bias is not None:
@@ -228,8 +228,8 @@ class _Noise(Simulation):
         return max(self._lost_db(self._program.node(name)) for name in names)
 
     def _lost_db(self, node: torch.fx.Node) -> float:
-        anchors = [v for v in node.all_input_nodes if ops.fused_activation(v) is node]
-        read = [v for n in (anchors or [node]) for v in ops.activation_inputs(n)]
+        weighted_operators = [v for v in node.all_input_nodes if ops.fused_activation(v) is node]
+        read = [v for n in (weighted_operators or [node]) for v in ops.activation_inputs(n)]
         before = [self.snr_db(v.name) for v in read if v.name in self._signal]
         return min([CLEAN_DB, *before]) - self.snr_db(node.name)
 
@@ -270,10 +270,10 @@ def _output_snr(wanted: list[list[torch.Tensor]], got: list[list[torch.Tensor]])
     return min(ratios)
 
 
-def _harm(program: Program, suspect: _Suspect, noise: _Noise, gain_db: float) -> Harm:
+def _sensitivity(program: Program, suspect: _Suspect, noise: _Noise, gain_db: float) -> Sensitivity:
     name = min(suspect.shared, key=noise.snr_db)
     node = program.node(name)
-    return Harm(
+    return Sensitivity(
         value=name,
         operator=operator_name(node),
         module=module_path(node),
@@ -290,9 +290,9 @@ def _harm(program: Program, suspect: _Suspect, noise: _Noise, gain_db: float) ->
 def _around(program: Program, names: tuple[str, ...]) -> tuple[str, ...]:
     neighbours: dict[str, None] = {}
     for node in map(program.node, names):
-        anchors = [v for v in node.all_input_nodes if ops.fused_activation(v) is node]
+        weighted_operators = [v for v in node.all_input_nodes if ops.fused_activation(v) is node]
         readers = [user for user in node.users if ops.is_weighted(user)]
         added = node.target is ops.aten.alias.default  # by quantization: the model has no such node
         own = [node] if node.op == "call_function" and not added else []
-        neighbours.update(dict.fromkeys(n.name for n in (*anchors, *own, *readers)))
+        neighbours.update(dict.fromkeys(n.name for n in (*weighted_operators, *own, *readers)))
     return tuple(neighbours)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgeopt_tvm.tuning.tasks import Task
     from edgeopt_tvm.tuning.templates import Templates
 
-__all__ = ["Workshop"]
+__all__ = ["MeasurementWorker"]
 
 START_S = 120.0
 """Seconds that importing the toolchain may take on a busy machine."""
@@ -31,7 +31,7 @@ START_S = 120.0
 _LAST_WORDS = 400
 
 
-class Workshop:
+class MeasurementWorker:
     """One process that measures kernels of one machine. A context manager that ends it.
 
     A request never raises for what a candidate does: a process that dies or takes too long is one
