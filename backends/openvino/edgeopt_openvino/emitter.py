@@ -15,7 +15,7 @@ import openvino.opset13 as op
 import edgeopt_openvino.operators  # noqa: F401 (enters the rules)
 from edgeopt import lowering
 from edgeopt.lowering.frontend import OperatorImporter
-from edgeopt_openvino import constants, grids
+from edgeopt_openvino import constants, parameters
 from edgeopt_openvino.frontend import convert_node, convert_operator
 from edgeopt_openvino.operator_rules import rule
 from edgeopt_openvino.support import plugin_kind
@@ -101,7 +101,7 @@ class Emitter(lowering.Emitter):
         operator = output.get_node()
         if operator.get_friendly_name() == operator.get_name():  # else it is another value's
             operator.set_friendly_name(node.name)
-        return grids.on_grid(self.program, node, output)
+        return parameters.on_grid(self.program, node, output)
 
 
 def _parameter(held: Any) -> Any:

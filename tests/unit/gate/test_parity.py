@@ -87,7 +87,9 @@ def test_an_output_that_is_too_large_is_noticed_though_its_cosine_is_1(precision
 
 
 def test_limits_can_be_chosen():
-    limits = ParityLimits(0.0, -1.0, -1.0, min_snr_db=-300)
+    limits = ParityLimits(
+        min_argmax=0.0, min_cosine=-1.0, min_cosine_sample=-1.0, min_snr_db=-300.0
+    )
     assert parity("residual", "int8", lambda y: -y, limits=limits).ok
 
 

@@ -7,9 +7,10 @@ import re
 import pytest
 import torch
 
-from edgeopt.contracts import Backend, CompileOptions
+from edgeopt.contracts import Backend
 from edgeopt.errors import PluginError, UnsupportedError
 from edgeopt.lowering import NoRuleError
+from edgeopt.options import CompileOptions
 from edgeopt.registry import find_target
 
 aten = torch.ops.aten

@@ -9,7 +9,7 @@ import torch
 from openvino import opset1
 
 from edgeopt.lowering import NoRuleError
-from edgeopt_openvino import grids
+from edgeopt_openvino import parameters
 from edgeopt_openvino.constants import array, numbers
 from edgeopt_openvino.operator_rules import rule
 
@@ -82,7 +82,7 @@ def _whole_steps(e: Emitter, x: Any, node: Any) -> Any:
     The mean of an even number of integers often is a tie; of real numbers it is only nearly one.
     """
     spec = e.program.quant.get(node.name)
-    return e.value(x) if spec is None else grids.steps(spec, e.value(x))
+    return e.value(x) if spec is None else parameters.steps(spec, e.value(x))
 
 
 def _of_steps(e: Emitter, node: Any, pooled: Any) -> Any:

@@ -15,7 +15,7 @@ from edgeopt.options import CompileOptions
 from edgeopt.passes import run_core
 from edgeopt.quantization import QuantizationConfig, quantize_program
 from edgeopt.registry.target_registry import find_target
-from edgeopt_tvm import TVMBackend, compiler, proof
+from edgeopt_tvm import TVMBackend, compiler, kernel_verification
 from edgeopt_tvm.kernel_verification import verify_kernels
 from edgeopt_tvm.kernels import scheduled
 from edgeopt_tvm.lowering import lower_program
@@ -26,7 +26,7 @@ from edgeopt_tvm.tuning import Chooser
 @pytest.fixture(autouse=True)
 def forgetful(tmp_path, monkeypatch):
     """Nothing is remembered from before."""
-    monkeypatch.setattr(proof, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(kernel_verification, "cache_folder", lambda: tmp_path)
 
 
 @pytest.fixture(scope="module")
