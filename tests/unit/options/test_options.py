@@ -110,6 +110,8 @@ def test_nothing_that_is_called_options_is_left_out():
         if name.startswith("edgeopt."):
             for kind in vars(module).values():
                 if isinstance(kind, type) and kind.__module__.startswith("edgeopt."):
+                    if kind.__module__ == "edgeopt.ir.graph_schema":
+                        continue  # named as in torch's own files
                     named = kind.__name__.endswith(("Options", "Config", "Limits", "Checks"))
                     assert not named or issubclass(kind, Options), kind
 
