@@ -170,3 +170,33 @@ def test_average_pooling_counts_as_torch(make, settings, precision):
     else:
         for wanted, got in made.pairs():
             np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("last", [nn.Identity(), nn.Sigmoid()], ids=["bare", "sigmoid"])
+def test_a_linear_squeezed_to_no_axes_runs(make, last, precision):
+    class Score(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head, self.last = nn.Linear(8, 1), last
+
+        def forward(self, x):
+            return self.last(self.head(x).squeeze())
+
+    made = make(Score(), torch.randn(1, 8), precision=precision)
+    assert all(got.shape == () for _, got in made.pairs())
+    assert worst(made) < (1e-4 if precision == "float32" else 1.01)
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64], ids=str)
+def test_negative_integers_divide_as_torch(make, dtype):
+    class Divided(nn.Module):
+        def forward(self, x, y):
+            modes = [torch.div(x, y, rounding_mode=m) for m in ("floor", "trunc")]
+            return x // y, x // -3, x % y, torch.fmod(x, y), *modes
+
+    x = torch.tensor([-7, 7, -6, 6, -1, 5, 0, -8], dtype=dtype)
+    y = torch.tensor([2, -2, 3, -3, 3, -7, 2, -8], dtype=dtype)
+    runner = make(Divided(), x, y, precision="float32", count=0).runner
+    for wanted, got in zip(Divided()(x, y), runner(x.numpy(), y.numpy()), strict=True):
+        np.testing.assert_array_equal(got, wanted.numpy())

@@ -136,3 +136,8 @@ def test_bool_inputs_and_outputs(compiled):
         lambda x, mask: (torch.where(mask, x, 0.0), ~mask, mask & (x > 0)),
         torch.randn(2, 5), torch.zeros(2, 5, dtype=torch.bool),
     ).assert_close()  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64], ids=str)
+def test_an_input_of_no_axes_is_filled(compiled, dtype):
+    compiled(torch.add, torch.ones((), dtype=dtype), torch.ones(2, 3, dtype=dtype)).assert_close()

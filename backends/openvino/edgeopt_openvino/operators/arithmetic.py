@@ -97,6 +97,17 @@ rule(aten.ceil.default)(_unary(op.ceiling))
 rule(aten.round.default)(_unary(lambda x: op.round(x, "half_to_even")))
 
 
+@rule(aten.floor_divide.default, aten.div.Tensor_mode)
+def floor_divide(e: Emitter, node: Any) -> Any:
+    """The quotient, rounded down; of floats and of other modes as the frontend has it."""
+    dtype = node.meta["val"].dtype
+    if dtype.is_floating_point or node.kwargs.get("rounding_mode", "floor") != "floor":
+        return e.fallback(node)
+    a, b = _promoted(e, node, dtype)
+    # The runtime cuts integer quotients off toward zero; this numerator leaves nothing to cut.
+    return op.divide(op.subtract(a, op.floor_mod(a, b)), b)
+
+
 @rule(aten.reciprocal.default)
 def reciprocal(e: Emitter, node: Any) -> Any:
     """1 / x."""

@@ -40,6 +40,9 @@ def alias(e: Emitter, node: Any) -> Any:
 @rule(aten.reshape.default)
 def reshape(e: Emitter, node: Any) -> Any:
     """The same values in another shape."""
+    if not _shape(node):  # the plugin's compiler crashes on a linear reshaped to no axes
+        flat = op.reshape(e.value(node.args[0]), numbers([1]), False)  # noqa: FBT003
+        return op.squeeze(flat, numbers([0]))
     return op.reshape(e.value(node.args[0]), numbers(_shape(node)), False)  # noqa: FBT003
 
 

@@ -91,7 +91,12 @@ class Model:
         for port, array in zip(self._inputs, inputs):
             if port is not None:
                 memory = self._interpreter.tensor(port.index)()
-                port.fill(memory, array)
+                if isinstance(memory, np.generic):  # of no axes: a copy, as a number
+                    room = np.empty((), memory.dtype)
+                    port.fill(room, array)
+                    self._interpreter.set_tensor(port.index, room)
+                else:
+                    port.fill(memory, array)
                 del memory  # the runtime refuses to run while somebody holds its memory
 
     def facts(self) -> dict[str, Any]:
@@ -202,7 +207,8 @@ class _Port:
             np.add(room, self.zero, out=room)
             np.clip(room, -128, 127, out=room)
             array = room
-        np.copyto(memory.reshape(self.stored), array.transpose(self.order), casting="unsafe")
+        values = np.asarray(array).transpose(self.order)
+        np.copyto(memory.reshape(self.stored), values, casting="unsafe")
 
     def read(self, array: np.ndarray) -> np.ndarray:
         """Returns what the runtime made, as the float model has it."""
