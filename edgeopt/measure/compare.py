@@ -106,7 +106,7 @@ def compare_placed(
         a: The first.
         b: The second, on the same device.
         operators: Whether to measure operator by operator too (one after the other).
-        **how: Fields of `edgeopt.measure.timing_options.TimingOptions`.
+        **how: Fields of `edgeopt.measure.timing.Timing`.
 
     Raises:
         InputError: They lie on different devices.

@@ -22,7 +22,7 @@ from edgeopt.measure.fits import refuse_other_cpu
 from edgeopt.measure.native import NativeRunner, has_python, needs_native
 from edgeopt.measure.operators import OperatorProfile
 from edgeopt.measure.profile import Profile
-from edgeopt.measure.timing_options import TimingOptions
+from edgeopt.measure.timing import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,7 +113,7 @@ class PlacedBundle:
 
         With ``inputs``, it runs on these.
         """
-        settings = TimingOptions(**how)
+        settings = Timing(**how)
         words = ["--benchmark", *settings.words(native=self._native is not None)]
         with measuring(self.device), self._scratch() as (local, remote):
             text = self._benchmark(words, inputs, local, remote)
@@ -130,7 +130,7 @@ class PlacedBundle:
             DeviceError: The runtime there cannot time operators, or the device is emulated.
         """
         self._require_times("times of operators would say nothing of a device")
-        text = self._measured(["--profile", *TimingOptions(**how).words()])
+        text = self._measured(["--profile", *Timing(**how).words()])
         return OperatorProfile.from_json(text, device=self.device.name, bundle=self.bundle)
 
     def beside(self, other: PlacedBundle, **how: Any) -> bytes:
@@ -143,7 +143,7 @@ class PlacedBundle:
         """
         self._require_times("not even which of two models is faster can be seen there")
         self._site_of(other)
-        return self._measured(["--against", str(other._root), *TimingOptions(**how).words()])
+        return self._measured(["--against", str(other._root), *Timing(**how).words()])
 
     def _require_times(self, otherwise: str) -> None:
         name = self.device.name
@@ -294,7 +294,7 @@ def profile_bundle(
         bundle: The bundle.
         device: The device; the bundle's requirements are installed there if they are missing.
         timeout_s: End the program on the device then.
-        **how: Fields of `TimingOptions`: ``runs``, ``warmup``, ``threads``, ``max_seconds``, ``min_seconds``
+        **how: Fields of `Timing`: ``runs``, ``warmup``, ``threads``, ``max_seconds``, ``min_seconds``
             and ``cores``.
 
     Raises:

@@ -141,3 +141,17 @@ def test_bool_inputs_and_outputs(compiled):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.int64], ids=str)
 def test_an_input_of_no_axes_is_filled(compiled, dtype):
     compiled(torch.add, torch.ones((), dtype=dtype), torch.ones(2, 3, dtype=dtype)).assert_close()
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.int64])
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_mean_over_what_a_mask_leaves(compiled, kind, precision):
+    def forward(m, x, mask):
+        hidden, counted = m.a(x), mask.unsqueeze(-1)
+        return (hidden * counted).sum(1) / counted.sum(1).clamp(min=1)
+
+    case = compiled(
+        forward, torch.randn(2, 6, 4), torch.ones(2, 6, dtype=kind), precision=precision,
+        a=nn.Linear(4, 8),
+    )  # fmt: skip
+    case.assert_close(1e-5)

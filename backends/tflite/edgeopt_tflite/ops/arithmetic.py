@@ -8,6 +8,7 @@ import torch
 from ai_edge_litert.schema_py_generated import ActivationFunctionType
 
 from edgeopt.ir import orders
+from edgeopt.ir.ops import is_float_tensor
 from edgeopt_tflite.operator_rules import lowers
 from edgeopt_tflite.ops.common import aligned, cast, fusion_of, limited
 
@@ -44,7 +45,8 @@ def _check(_: Emitter, node: torch.fx.Node) -> str:
 
 @lowers(*_INTEGER, refusal=_check)
 def _with_integer_kernel(e: Emitter, node: torch.fx.Node) -> None:
-    integer = e.is_integer(node)
+    # A mask or a count beside a value has no quantization parameters: then both are read as float.
+    integer = e.is_integer(node) and all(is_float_tensor(value) for value in node.args[:2])
     fusion = fusion_of(e, node, integer=integer)
     code, options = _INTEGER[node.target]
     shape, dtype = e.shape(node), e.dtype(node)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from edgeopt.errors import InputError
 
-__all__ = ["TimingOptions"]
+__all__ = ["Timing"]
 
 
 @dataclass(frozen=True)
-class TimingOptions:
+class Timing:
     """What a measurement may be told.
 
     Attributes:
