@@ -186,6 +186,9 @@ def compile(  # noqa: A001, PLR0913 (the word that users know; choices of theirs
 ) -> Bundle:
     """Returns the bundle of ``program`` for ``target``. It is not put through the gate.
 
+    A warning in the log says so: neither parity nor accuracy is checked, even where the artefact
+    runs here and samples are given. `deploy` checks them.
+
     Args:
         program: In canonical form, quantized or not.
         target: As for `deploy`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["compile_bundle"]
 
 MAX_SAMPLES = 4
+
+_log = logging.getLogger(__name__)
 
 
 def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
@@ -60,6 +63,7 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
             progress=progress or silent,
         )
     golden = None if samples is None else _golden(lowered.program, samples)
+    _log.warning("compile: the bundle is not gated; edgeopt.deploy compares it with the model")
     report = {"values": value_rows(lowered.program, lowered.support)}
 
     def write(path: Path) -> Bundle:

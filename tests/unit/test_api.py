@@ -97,7 +97,7 @@ def test_quantize_without_data():
         edgeopt.quantize(program)
 
 
-def test_compile_and_load(tmp_path):
+def test_compile_and_load(tmp_path, caplog):
     held = specimen("two_by_two")
     bundle = edgeopt.compile(
         program_of("two_by_two", "int8"),
@@ -106,6 +106,7 @@ def test_compile_and_load(tmp_path):
         output=tmp_path / "bundle",
         samples=held.samples,
     )
+    assert "not gated" in caplog.text
     assert bundle.manifest.precision == "int8"
     assert len(bundle.golden().inputs) == 4
     runner = edgeopt.load(tmp_path / "bundle")

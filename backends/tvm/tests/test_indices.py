@@ -58,3 +58,20 @@ def test_a_computed_index_reads_nothing_else(runner):
     wanted = runner(ids(0, 1, 2), last)
     assert np.array_equal(wanted, runner(ids(0, 1, 2), beyond))
     assert np.array_equal(wanted, runner(ids(0, 1, 2), far))  # in 32 bits it would be 0
+
+
+class Nothing(nn.Module):
+    """Its output has no elements."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x * 2)[:, 4:]
+
+
+def test_an_output_of_no_elements_is_returned():
+    backend, program = TVMBackend(), edgeopt.capture(Nothing().eval(), torch.zeros(1, 4))
+    artifact = backend.compile(
+        backend.lower(program, find_target("host")), CompileOptions(tuning_database="none")
+    )
+    runner = backend.load(artifact, threads=1)
+    assert runner(np.zeros((1, 4), np.float32)).shape == (1, 0)
+    runner.close()

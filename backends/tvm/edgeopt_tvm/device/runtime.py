@@ -137,6 +137,8 @@ class _Port:
         """Returns room that the library can write to without a copy."""
         room = np.empty(self.size + ALIGNMENT, np.uint8)
         start = -room.ctypes.data % ALIGNMENT
+        if not self.size:  # numpy forgets where an empty slice begins; nothing is written to it
+            return room[:0].view(self.dtype).reshape(self.shape)
         return room[start : start + self.size].view(self.dtype).reshape(self.shape)
 
 

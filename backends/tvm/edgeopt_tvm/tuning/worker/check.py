@@ -41,7 +41,11 @@ class Case:
         """Returns all arrays as the kernel takes them: shared, or copied to ``device``."""
         every = [g.array for g in (*self.inputs, *self.outputs)]
         if device is None:
-            return [tvm.runtime.from_dlpack(a) for a in every]
+            # Of no elements numpy keeps no alignment, and TVM asks for it; there is nothing to copy.
+            return [
+                tvm.runtime.from_dlpack(a) if a.size else tvm.runtime.tensor(a, device=device)
+                for a in every
+            ]
         return [tvm.runtime.tensor(a, device=device) for a in every]
 
 
