@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from edgeopt.contracts.storage import UINT8
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -18,7 +20,7 @@ __all__ = ["HALF_MAX", "beyond_half", "calibration_doubts"]
 BEYOND = 2.0
 """How many times the range that was calibrated a check sample may reach without a word."""
 
-TWICE = 1.01 / 255
+TWICE = 1.01 / UINT8.highest
 """Largest value of pictures in 0 to 255 that were divided by 255 twice."""
 
 HALF_MAX = 65504.0

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.data.binder import check_arrays, check_finite
 from edgeopt.errors import DeviceError, InputError, PluginError
 
@@ -98,7 +99,7 @@ class LocalRunner:
         if self._model is None:
             raise InputError("the runner is closed")
         check_arrays(self._artifact.signature, inputs)
-        if self._artifact.precision.startswith("int8"):
+        if Precision(self._artifact.precision).has_integer_weights:
             check_finite(self._artifact.signature, inputs)
         results = tuple(self._model(*inputs))
         return results if len(results) > 1 else results[0]

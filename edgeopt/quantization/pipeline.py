@@ -127,6 +127,9 @@ class _Static:
 
     def _rescued(self, made: _Made) -> _Made | None:
         """Returns the program with what loses an output in float, None where that helps nothing."""
+        by_hand = overrides_by_value(self.config, self.program).values()
+        if any(one.low is not None for one in by_hand):
+            return None  # what ranges that were given lose is the user's choice
         loss = find_loss(made.program, made.found.quality, made.kept)
         if loss is None:
             return None

@@ -13,7 +13,7 @@ from torch.nn import functional
 import edgeopt
 from edgeopt.ir import ReferenceRunner, capture_module
 from edgeopt.options import CompileOptions
-from edgeopt.passes import run_core, run_passes
+from edgeopt.passes import run_core
 from edgeopt.quantization import quantize_program
 from edgeopt.registry.target_registry import find_target
 
@@ -114,9 +114,9 @@ def test_each_part_is_right_and_equal_to_the_reference(backend, case):
     samples = [torch.randn(1, 3, 8, 8, generator=generator) for _ in range(16)]
     tool, target = edgeopt.backends()[backend].load(), find_target("generic-x86-64-v3")
     exact = run_core(capture_module(model, (samples[0],)))
-    program = run_passes(quantize_program(exact, samples), tool.passes(target))
-    runner = tool.load(tool.compile(program, target, CompileOptions()), threads=1)
-    reference = ReferenceRunner(program)
+    lowered = tool.lower(quantize_program(exact, samples), target)
+    runner = tool.load(tool.compile(lowered, CompileOptions()), threads=1)
+    reference = ReferenceRunner(lowered.program)
     with torch.no_grad():
         wanted = np.stack([model(s).numpy() for s in samples])
     got = np.stack([runner(s.numpy()) for s in samples])

@@ -79,7 +79,7 @@ def archive(program, room):
 def as_bundle(program, room):
     """Returns a function that puts an archive into a bundle whose digests fit."""
     backend, host = ReferenceBackend(), find_target("host")
-    artifact = backend.compile(program, host, CompileOptions())
+    artifact = backend.compile(backend.lower(program, host), CompileOptions())
 
     def write(content, name):
         changed = msgspec.structs.replace(artifact, files={ENTRY: content})

@@ -39,7 +39,7 @@ REASONS = {
     "edgeopt/recipes/recipe_errors.py": "a table whose every field was checked",
     "edgeopt/recipes/options.py": "options of a step that was checked",
     "edgeopt/deployment/build.py": "settings that a caller passes in Python",
-    "edgeopt/cli/options.py": "a word of the command line",
+    "edgeopt/cli/read.py": "a word of the command line",
     "edgeopt/ir/graph_schema.py": "part of a document that the boundary decoded",
     "edgeopt/ir/tree_specs.py": "its own text, a moment before",
     "edgeopt/testing/specimens.py": "settings of a test",

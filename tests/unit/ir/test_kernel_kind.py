@@ -11,7 +11,7 @@ from edgeopt.ir import KernelKind, Program, capture_module, kernel_kind
 from edgeopt.ir.kernel_kind import kernel_kinds
 from edgeopt.ir.reference import Simulation
 from edgeopt.options import CompileOptions
-from edgeopt.passes import run_core, run_passes
+from edgeopt.passes import run_core
 from edgeopt.quantization import QuantizationConfig, quantize_program
 from edgeopt.registry import find_backend, find_target
 
@@ -67,11 +67,12 @@ def test_backends_and_reports_agree(program: Program, name: str) -> None:
     if backend.available():
         pytest.skip(f"{name} is not installed")
     target = find_target("host")
-    report = backend.support(program, target)
+    written = backend.lower(program, target)
+    report = written.support
     verdicts = {n.node: KernelKind(n.verdict, n.reason) for n in report.nodes}  # type: ignore[arg-type]
     assert {value: verdicts[value] for value in EXPECTED} == EXPECTED
-    lowered = run_passes(program, backend.passes(target))
-    backend.compile(lowered, target, CompileOptions())
+    lowered = written.program
+    backend.compile(written, CompileOptions())
     rows = {row["value"]: row for row in value_rows(lowered, report)}
     for value, kind in EXPECTED.items():
         assert rows[value]["kind"] == kind.kind
