@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 TABLE_HOME = ROOT / "edgeopt" / "ir" / "operators"
-OWN_BUSINESS = {"openvino/edgeopt_openvino/grids.py": "what OpenVINO's own passes do not know"}
+OWN_BUSINESS = {"openvino/edgeopt_openvino/parameters.py": "what OpenVINO's own passes do not know"}
 aten = torch.ops.aten
 
 
