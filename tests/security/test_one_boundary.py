@@ -33,6 +33,7 @@ DECODERS = {
 }
 REASONS = {
     "edgeopt/bundles/manifest.py": "its own text, a moment before",
+    "edgeopt/recipes/steps.py": "its own text, a moment before",
     "edgeopt/training/history.py": "its own text, a moment before",
     "edgeopt/training/checkpoint.py": "its own text, a moment before",
     "edgeopt/recipes/steps.py": "its own text, a moment before",
