@@ -36,7 +36,6 @@ REASONS = {
     "edgeopt/recipes/steps.py": "its own text, a moment before",
     "edgeopt/training/history.py": "its own text, a moment before",
     "edgeopt/training/checkpoint.py": "its own text, a moment before",
-    "edgeopt/recipes/steps.py": "its own text, a moment before",
     "edgeopt/cli/read.py": "a word of the command line",
     "edgeopt/ir/graph_schema.py": "part of a document that the boundary decoded",
     "edgeopt/ir/tree_specs.py": "its own text, a moment before",
