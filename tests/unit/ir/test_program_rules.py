@@ -11,7 +11,7 @@ from torch import nn
 
 from edgeopt.contracts import Signature, TensorSpec
 from edgeopt.errors import ProgramError
-from edgeopt.ir import Editor, Program, QuantSpec, Step, rules, verify_program
+from edgeopt.ir import Editor, Program, QuantSpec, Step, program_rules, verify_program
 
 aten = torch.ops.aten
 
@@ -159,7 +159,7 @@ def test_a_broken_rule_is_found(small_int8, rule, broken):
 
 
 def test_every_rule_is_broken_above():
-    names = {rule.__name__.strip("_").replace("_", " ") for rule in rules.RULES}
+    names = {rule.__name__.strip("_").replace("_", " ") for rule in program_rules.RULES}
     assert names == {rule for rule, _ in BROKEN}
 
 
