@@ -132,12 +132,12 @@ BROKEN = [
         "constants lie on their grid",
         lambda p: regridded(p, "p_0_weight", scale=p.quant["p_0_weight"].scale * 1.01),
     ),
-    ("integer anchors are complete", lambda p: without(p, "p_4_bias")),
+    ("integer weighted operators are complete", lambda p: without(p, "p_4_bias")),
     (
-        "integer anchors are complete",
+        "integer weighted operators are complete",
         lambda p: regridded(p, "p_0_bias", scale=p.quant["p_0_bias"].scale / 2),
     ),
-    ("integer anchors are complete", with_one_step_for_all_channels),
+    ("integer weighted operators are complete", with_one_step_for_all_channels),
     (
         "moved values keep their grid",
         lambda p: replace(p, quant={**p.quant, "max_pool2d": p.quant["linear"]}),
