@@ -1,10 +1,10 @@
 """Functions of one int8 value, equal to the reference for each of the 256 integers.
 
 LiteRT's integer kernels for HARD_SWISH, LEAKY_RELU and for a change of parameters (QUANTIZE from int8 to
-int8) multiply by factors of 8 to 16 bits and are one step off for 1 to 25 % of the integers, with
-a bias: ten such layers move the outputs visibly. Here the function is written in float between
-DEQUANTIZE and QUANTIZE, which XNNPACK runs in vectors (it takes 0.5 to 1.0 times the integer
-kernel's time), where no result lies so near a tie that a runtime's last bits could turn it. Else
+int8) multiply by factors of 8 to 16 bits and are one step off for some of the integers, with a
+bias: ten such layers move the outputs visibly. Here the function is written in float between
+DEQUANTIZE and QUANTIZE, which XNNPACK runs in vectors, where no result lies so near a tie that a
+runtime's last bits could turn it. Else
 it is a table, read by GATHER: slower, and right by construction.
 """
 
