@@ -128,7 +128,46 @@ def _translations() -> dict[Any, Any]:
         ops.quantize_per_tensor.default: quantize,
         ops.dequantize_per_tensor.default: dequantize,
         ops.dequantize_per_channel.default: dequantize_channels,
+        torch.ops.aten.avg_pool2d.default: _average_pool,
     }
+
+
+def _average_pool(  # noqa: PLR0913, PLR0917 (torch's own arguments)
+    x: Any,
+    kernel_size: Any,
+    stride: Any = (),
+    padding: Any = (0, 0),
+    ceil_mode: bool = False,  # noqa: FBT001, FBT002 (torch's own argument)
+    count_include_pad: bool = True,  # noqa: FBT001, FBT002 (torch's own argument)
+    divisor_override: int | None = None,
+) -> Any:
+    """Returns the mean of whole windows, zeros outside, times what torch divides by instead.
+
+    ONNX counts padding, and windows that are cut off, otherwise than torch.
+    """
+    import torch  # noqa: PLC0415 (heavy)
+    from onnxscript import ir, opset21  # noqa: PLC0415 (optional)
+
+    kernel, begin = list(kernel_size), list(padding)
+    step = list(stride) or kernel
+    size = [int(n) for n in x.shape][-2:]
+    average: Any = torch.nn.functional.avg_pool2d
+    inside = torch.ones(1, 1, *size)
+    geometry: Any = (kernel, step, begin, ceil_mode, count_include_pad)
+    own, sums = average(inside, *geometry, divisor_override), average(inside, *geometry, 1)
+    spans = zip(own.shape[-2:], step, kernel, size, begin, strict=True)
+    end = [max(0, (out - 1) * s + k - n - b) for out, s, k, n, b in spans]
+    if any((*begin, *end)):
+        pads = torch.tensor([0, 0, *begin, 0, 0, *end])
+        content: Any = ir.tensor(pads.numpy())
+        amounts: Any = opset21.Constant(value=content)
+        x = opset21.Pad(x, amounts)
+    pooled = opset21.AveragePool(x, kernel_shape=kernel, strides=step)
+    share = own / sums * (kernel[0] * kernel[1])  # each window's 1 / divisor, by its own 1 / taps
+    if bool(torch.allclose(share, torch.ones(()), atol=0, rtol=1e-6)):
+        return pooled
+    factors: Any = ir.tensor(share.numpy())
+    return opset21.Mul(pooled, opset21.Constant(value=factors))
 
 
 def _decompose_casts(model: Any) -> None:
