@@ -1,11 +1,11 @@
-"""A classifier of cell nuclei, and what happens where int8 loses too much.
+"""A classifier of cell nuclei, whose features no integers hold together.
 
     python examples/04_tabular.py [folder]
 
-What to look at: `max_drop`, a promise. The data set (breast cancer, Wisconsin; in scikit-learn) has
-30 features from 0.001 to 4000, and the first layer takes them as they are. One integer grid for all
-of them drowns the small ones. Asked for `int8` and nothing else, edgeopt refuses and says what is
-to blame; with `auto`, it finds a way out and says which. Best is to scale the features before.
+What to look at: `max_drop`, a promise, and what is kept in float, and why. The data set (breast
+cancer, Wisconsin; in scikit-learn) has 30 features from 0.001 to 4000, and the first layer takes
+them as they are. One set of integers for all of them drowns the small ones; quantization measures
+that, keeps the layer in float and says so. Best is to scale the features before.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from sklearn.datasets import load_breast_cancer
 from torch import nn
 
 import edgeopt
-from edgeopt.errors import GateError
 
 
 def trained(features: torch.Tensor, labels: torch.Tensor) -> nn.Sequential:
@@ -38,7 +37,7 @@ def trained(features: torch.Tensor, labels: torch.Tensor) -> nn.Sequential:
 
 
 def main(folder: Path) -> None:
-    """Trains, and deploys twice."""
+    """Trains, and deploys."""
     torch.manual_seed(0)
     data = load_breast_cancer()
     shuffled = torch.randperm(len(data.target))
@@ -49,27 +48,22 @@ def main(folder: Path) -> None:
     def accuracy(fn) -> float:  # noqa: ANN001 (called as the model is)
         return float((fn(features[400:]).argmax(1) == labels[400:]).float().mean())
 
-    settings = {
-        "example_inputs": features[:1],
-        "calibration_data": features[:100].split(1),
-        "evaluate": accuracy,
-        "max_drop": 0.01,
-        "checks": edgeopt.Checks(speed=False),
-    }
-    try:
-        print(edgeopt.deploy(model, "rpi4", precision="int8", **settings))
-    except GateError as error:
-        print("int8 is refused:", error, "\n")
-
-    print(
-        edgeopt.deploy(
-            model,
-            "rpi4",
-            output=folder / "nuclei",
-            bundle=edgeopt.BundleOptions(overwrite=True),
-            **settings,
-        )
+    result = edgeopt.deploy(
+        model,
+        "rpi4",
+        example_inputs=features[:1],
+        calibration_data=features[:100].split(1),
+        evaluate=accuracy,
+        max_drop=0.01,
+        precision="int8",
+        output=folder / "nuclei",
+        checks=edgeopt.Checks(speed=False),
+        bundle=edgeopt.BundleOptions(overwrite=True),
     )
+    print(result)
+    step = next(step for step in result.program.history if step.name == "quantize")
+    for value, reason in step.effect.get("float", {}).items():
+        print(f"in float: {value}: {reason}")
 
 
 if __name__ == "__main__":
