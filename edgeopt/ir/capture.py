@@ -46,7 +46,7 @@ def capture_module(model: torch.nn.Module | ExportedProgram, example_inputs: Any
             or what it captured is not a pure function of its inputs.
     """
     exported = model if isinstance(model, ExportedProgram) else _export(model, example_inputs)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.autocast("cpu", enabled=False):
         warnings.simplefilter("ignore")
         exported = exported.run_decompositions(dict(decompositions()))
     _drop_writes_to_inputs(exported)
@@ -74,6 +74,7 @@ def _export(model: torch.nn.Module, example_inputs: Any) -> ExportedProgram:
             hint="pass example_inputs=(tensor,) with the shape and dtype it will see on the device",
         )
     args, kwargs = as_call(example_inputs)
+    _require_plain(model)
     try:
         return _exported(model, args, kwargs)
     except EdgeoptError:
@@ -84,10 +85,24 @@ def _export(model: torch.nn.Module, example_inputs: Any) -> ExportedProgram:
         raise _explained(error, model) from error
 
 
+def _require_plain(model: torch.nn.Module) -> None:
+    """Refuses parameters that are not float32 on the CPU, where all of edgeopt computes."""
+    for name, tensor in model.named_parameters():
+        kind = tensor.dtype if tensor.is_floating_point() else torch.float32
+        if kind is not torch.float32 or tensor.device.type != "cpu":
+            kind_name = str(tensor.dtype).removeprefix("torch.")
+            raise InputError(
+                f"{name} is {kind_name} on {tensor.device.type}; a model is captured in float32 on the CPU",
+                where="model",
+                hint="pass model.float().cpu(), and example inputs of the same kind",
+            )
+
+
 def _exported(
     model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> ExportedProgram:
-    with warnings.catch_warnings(), torch.no_grad():
+    plain = torch.autocast("cpu", enabled=False)  # precision is chosen later, by quantization
+    with warnings.catch_warnings(), torch.no_grad(), plain:
         warnings.simplefilter("ignore")
         return torch.export.export(model, args, kwargs, strict=False)
 

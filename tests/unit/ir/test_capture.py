@@ -265,3 +265,24 @@ def test_names_of_this_machine_are_not_kept():
     traces = [n.meta.get("stack_trace") or "" for n in program.graph.nodes]
     assert any(traces)
     assert not any('File "/' in trace for trace in traces)
+
+
+@pytest.mark.parametrize("other", ["half", "double", "bfloat16"])
+def test_a_model_of_another_type_is_told_what_to_type(other):
+    model = getattr(nn.Linear(3, 2).eval(), other)()
+    with pytest.raises(InputError, match=r"model\.float\(\)\.cpu\(\)"):
+        capture_module(model, (torch.zeros(1, 3),))
+
+
+def test_a_model_on_another_device_is_told_what_to_type():
+    with pytest.raises(InputError, match=r"on meta.*\n.*model\.float\(\)\.cpu\(\)"):
+        capture_module(nn.Linear(3, 2).eval().to("meta"), (torch.zeros(1, 3),))
+
+
+def test_autocast_and_inference_mode_around_change_nothing():
+    model, x = nn.Linear(3, 2).eval(), (torch.zeros(1, 3),)
+    wanted = capture_module(model, x).digest
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert capture_module(model, x).digest == wanted
+    with torch.inference_mode():
+        assert capture_module(model, (torch.zeros(1, 3),)).digest == wanted
