@@ -96,8 +96,8 @@ def _judged_integers(
     name: str, sums: OutputSums, equal: float | None, limits: FidelityLimits
 ) -> Fidelity:
     """Indices and masks are equal or not; quantities in integers may be near."""
-    share = 1.0 if equal is None else equal
-    ratio = ratios(sums.whole, "spread")[0]
+    share = 1.0 if equal is None else float(equal)
+    ratio = float(ratios(sums.whole, "spread")[0])
     near = ratio >= limits.warn_snr_db
     if share < MIN_EQUAL and not near:
         shortfalls: tuple[Shortfall, ...] = (_unequal(name, share, grave=True),)
@@ -127,11 +127,11 @@ def _judged(name: str, sums: OutputSums, same: float | None, limits: FidelityLim
     shortfalls = [*_whole(name, sums, ratio, limits), *_in_samples(name, sums, limits)]
     shortfalls += [one for axis in parts for one in axis.shortfalls(name)]
     if scores and same is not None:
-        return Fidelity(name, "class", 1 - same, ratio, shortfalls=tuple(shortfalls))
+        return Fidelity(name, "class", 1 - float(same), ratio, shortfalls=tuple(shortfalls))
     worst = min((axis.worst for axis in parts if axis.worst), default=None)
-    least = ratio if worst is None else min(ratio, worst[0])
+    least = ratio if worst is None else min(ratio, float(worst[0]))
     loss = min(1.0, 10 ** (-least / 10)) if least < MAX_SNR_DB else 0.0
-    label, at = (None, None) if worst is None else (worst[1], worst[0])
+    label, at = (None, None) if worst is None else (worst[1], float(worst[0]))
     return Fidelity(name, "error", loss, ratio, label, at, tuple(shortfalls))
 
 

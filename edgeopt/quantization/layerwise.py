@@ -7,8 +7,7 @@ weight is rounded for the inputs it will really see, and each bias takes up the 
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -119,11 +118,11 @@ class LayerwiseQuantizer:
                 self._integer[node.name] = self._run(node, self._integer, self._rounded_constants())
         if not ops.is_float_tensor(node):
             return
-        unrounded = self._quality(node.name).worst_db
+        unrounded = self._integer[node.name]
         if node.name in self.placement.group:
             self._decide(node.name)
             grid = self.found.grids[self.placement.group[node.name]]
-            self._integer[node.name] = [grid.fake(v) for v in self._integer[node.name]]
+            self._integer[node.name] = [grid.fake(v) for v in unrounded]
         self.found.quality[node.name] = self._quality(node.name, unrounded)
 
     def _rounded_constants(self) -> dict[str, torch.Tensor]:
@@ -246,9 +245,13 @@ class LayerwiseQuantizer:
             return float(tensor.min()), float(tensor.max())
         return self.ranges[name]
 
-    def _quality(self, name: str, unrounded_db: float = math.inf) -> Quality:
-        """Returns how far a value is from the float one, and was before it was rounded."""
-        return measure_quality(self._float[name], self._integer[name], unrounded_db)
+    def _quality(self, name: str, unrounded: list[Any]) -> Quality:
+        """Returns how far a value is from the float one; of a lost one also before it was rounded."""
+        exact = self._float[name]
+        quality = measure_quality(exact, self._integer[name])
+        if not quality.lost:
+            return quality
+        return replace(quality, unrounded_db=measure_quality(exact, unrounded).worst_db)
 
     def _forget(self, node: torch.fx.Node, left: dict[str, int]) -> None:
         for used in node.all_input_nodes:

@@ -61,7 +61,7 @@ MODELS = {
 def test_int8_of_unlike_channels(kind, backend):
     torch.manual_seed(0)
     model, data = MODELS[kind]().eval(), [torch.randn(1, 3, 16, 16) for _ in range(48)]
-    options = {"precision": "int8", "calibration_data": data, "check_speed": False}
+    options = {"precision": "int8", "calibration_data": data, "checks": {"speed": False}}
     try:
         done = edgeopt.deploy(model, "host", backend=backend, example_inputs=data[0], **options)
     except GateError:

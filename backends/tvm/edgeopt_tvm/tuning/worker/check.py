@@ -20,6 +20,7 @@ _WIDER = 8.0
 """Times as large as fills a grid best: then results are clipped at its ends, too."""
 _FLOAT32, _FLOAT16 = 1e-4, 1e-2
 _LAST_BITS = 8 * 2.0**-24
+_FARTHEST = 1e4
 
 
 @dataclass
@@ -31,12 +32,14 @@ class Case:
         outputs: Arrays that are written.
         wanted: What they must hold then.
         exact: Whether every bit counts.
+        factor: The largest number that the kernel multiplies or adds by itself.
     """
 
     inputs: list[Guarded]
     outputs: list[Guarded]
     wanted: list[np.ndarray]
     exact: bool
+    factor: float = 1.0
 
     def tensors(self, device: Any = None) -> list[Any]:
         """Returns all arrays as the kernel takes them: shared, or copied to ``device``."""
@@ -62,6 +65,7 @@ def make_cases(function: Any, plain: Callable[..., Any], outputs: int, seed: int
     every = parameters(function)
     read, written = every[: len(every) - outputs], every[len(every) - outputs :]
     exact, places = not sums_floats(function), reads_where_told(function)
+    factor = _largest_constant(function)
     rng = np.random.default_rng(seed)
     scale = 1.0
     cases = []
@@ -74,7 +78,7 @@ def make_cases(function: Any, plain: Callable[..., Any], outputs: int, seed: int
             if places:  # only the first element is sure to be there
                 arrays = [a if a.itemsize < 4 or a.dtype.kind == "f" else a * 0 for a in arrays]  # noqa: PLR2004 (bytes)
             inputs = [Guarded(p, a) for p, a in zip(read, arrays, strict=True)]
-            example = Case(inputs, [Guarded(p) for p in written], [], exact)
+            example = Case(inputs, [Guarded(p) for p in written], [], exact, factor)
             call(plain, example)
             example.wanted = [g.array.copy() for g in example.outputs]
             return example
@@ -119,7 +123,7 @@ def differs(case: Case) -> str:
     if not all(g.intact() for g in (*case.inputs, *case.outputs)):
         return "it wrote beside its arrays"
     # Where a sum nearly cancels, its error is in proportion to what was added, not to what is left.
-    added = 0.0 if case.exact else _largest(g.array for g in case.inputs)
+    added = 0.0 if case.exact else case.factor * _largest(g.array for g in case.inputs)
     for output, expected in zip(case.outputs, case.wanted, strict=True):
         bad = _bad(output.array, expected, exact=case.exact, added=added)
         count = int(bad.sum())
@@ -162,6 +166,19 @@ def sums_floats(function: Any) -> bool:
 
     tvm.tirx.stmt_functor.post_order_visit(function.body, see)
     return found
+
+
+def _largest_constant(function: Any) -> float:
+    """Returns the largest number in ``function``, at least 1; marks (-1e9) are none."""
+    largest = 1.0
+
+    def see(node: Any) -> None:
+        nonlocal largest
+        if isinstance(node, tvm.tirx.FloatImm) and abs(node.value) <= _FARTHEST:
+            largest = max(largest, abs(float(node.value)))
+
+    tvm.tirx.stmt_functor.post_order_visit(function.body, see)
+    return largest
 
 
 def reads_where_told(function: Any) -> bool:
