@@ -184,23 +184,23 @@ def compile(  # noqa: A001, PLR0913 (the word that users know; choices of theirs
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Bundle:
-    """Returns the bundle of ``program`` for ``target``. It is not put through the gate.
+    """Returns the bundle of ``program`` for ``target``. Of the gate it passes parity alone.
 
-    A warning in the log says so: neither parity nor accuracy is checked, even where the artefact
-    runs here and samples are given. `deploy` checks them.
+    That takes ``samples``, and an artefact that runs on this machine; `deploy` checks the rest.
 
     Args:
         program: In canonical form, quantized or not.
         target: As for `deploy`.
         backend: ``auto`` or a name.
         output: Folder or ``.zip``; None for a temporary folder.
-        samples: Inputs for golden samples, with which the device can check itself.
+        samples: Inputs to check parity on, and for golden samples, with which the device can
+            check itself.
         threads: Threads of the runtime; 0 leaves it to the runtime.
         overwrite: Whether a bundle at ``output`` may be replaced.
         progress: Called with (stage, done, total).
 
     Raises:
-        EdgeoptError: As for `deploy`, but for the gate.
+        EdgeoptError: As for `deploy`; of the gate's only what parity finds.
     """
     from edgeopt.deployment.compile import compile_bundle  # noqa: PLC0415 (torch)
 

@@ -1,22 +1,21 @@
-"""Compiles a program and writes the bundle, without the gate."""
+"""Compiles a program and writes the bundle; of the gate only parity, on the samples given."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.bundles import write_bundle
 from edgeopt.data.binder import Binder
 from edgeopt.data.dataset import Dataset
-from edgeopt.deployment.build import compile_program
+from edgeopt.deployment.build import Build, build
 from edgeopt.deployment.choose import choose_backend
 from edgeopt.deployment.finish import golden_samples, temporary_bundle
 from edgeopt.deployment.gates import GateResult
 from edgeopt.deployment.request import Request, silent
 from edgeopt.deployment.work import value_rows
-from edgeopt.errors import InputError
-from edgeopt.gate.parity import run_all
+from edgeopt.errors import GateError, InputError
+from edgeopt.gate.parity import check_parity, run_all
 from edgeopt.ir import Program, ReferenceRunner
 from edgeopt.lowering import shared_lowerings
 from edgeopt.options import BundleOptions, CompileOptions
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["compile_bundle"]
 
 MAX_SAMPLES = 4
-
-_log = logging.getLogger(__name__)
 
 
 def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
@@ -55,21 +52,23 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
         compiler = choose_backend(
             descriptor, backend=backend, precision=program.precision, program=program
         ).backend
-        lowered, artifact = compile_program(
+        made = build(
             program,
             descriptor,
             compiler,
             options=CompileOptions(threads=threads),
             progress=progress or silent,
         )
-    golden = None if samples is None else _golden(lowered.program, samples)
-    _log.warning("compile: the bundle is not gated; edgeopt.deploy compares it with the model")
-    report = {"values": value_rows(lowered.program, lowered.support)}
+    try:
+        golden = None if samples is None else _checked(made, samples, compiler.name)
+    finally:
+        made.close()
+    report = {"values": value_rows(made.lowered, made.support)}
 
     def write(path: Path) -> Bundle:
         runtime = compiler.device_runtime(descriptor)
         return write_bundle(
-            artifact,
+            made.artifact,
             runtime,
             descriptor,
             path=path,
@@ -88,8 +87,23 @@ def _require_program(program: object) -> None:
         raise InputError(what, where="program", hint=hint)
 
 
-def _golden(program: Program, samples: Iterable[Any]) -> GoldenSamples | None:
-    dataset = Dataset.read(samples, Binder.of_program(program), limit=MAX_SAMPLES)
-    inputs = dataset.arrays()
+def _checked(made: Build, samples: Iterable[Any], backend: str) -> GoldenSamples | None:
+    """Returns the golden samples, after parity on them where the artefact runs here.
+
+    Raises:
+        GateError: The artefact does not compute what the program does.
+    """
+    program = made.specified
+    inputs = Dataset.read(samples, Binder.of_program(program), limit=MAX_SAMPLES).arrays()
     reference = run_all(ReferenceRunner(program), inputs)
+    if made.runner is not None:
+        where = f"{backend} on this machine"
+        parity = check_parity(made.runner, program, inputs, reference, where=where)
+        if not parity.ok:
+            what = "the artefact does not compute what the program does"
+            raise GateError(
+                f"{what}: {'; '.join(parity.reasons)}",
+                where=f"parity, {where}",
+                hint="compile with another backend or precision; please report it to the backend",
+            )
     return golden_samples(program, inputs, GateResult(None, None, reference))

@@ -12,7 +12,9 @@ import pytest
 import torch
 
 import edgeopt
-from edgeopt.errors import CalibrationError, InputError, PluginError, TargetError
+from edgeopt.errors import CalibrationError, GateError, InputError, PluginError, TargetError
+from edgeopt.ir import ReferenceRunner
+from edgeopt.reference_backend import ReferenceBackend
 from edgeopt.testing.specimens import float_program, program_of, specimen
 
 HEAVY = ("torch", "numpy", "openvino", "tvm", "onnx", "ai_edge_litert", "rich", "typer")
@@ -97,7 +99,7 @@ def test_quantize_without_data():
         edgeopt.quantize(program)
 
 
-def test_compile_and_load(tmp_path, caplog):
+def test_compile_and_load(tmp_path):
     held = specimen("two_by_two")
     bundle = edgeopt.compile(
         program_of("two_by_two", "int8"),
@@ -106,7 +108,6 @@ def test_compile_and_load(tmp_path, caplog):
         output=tmp_path / "bundle",
         samples=held.samples,
     )
-    assert "not gated" in caplog.text
     assert bundle.manifest.precision == "int8"
     assert len(bundle.golden().inputs) == 4
     runner = edgeopt.load(tmp_path / "bundle")
@@ -157,3 +158,20 @@ def test_export_names_its_formats(tmp_path):
 def test_unknown_targets_suggest_the_nearest():
     with pytest.raises(TargetError, match="rpi4"):
         edgeopt.compile(float_program("perceptron"), "rp4", backend="reference")
+
+
+class Negated(ReferenceRunner):
+    """An artefact that computes something else than its program."""
+
+    def __call__(self, *inputs):
+        return tuple(-one for one in super().__call__(*inputs))
+
+
+def test_compile_refuses_what_does_not_compute_its_program(tmp_path, monkeypatch):
+    samples, program = specimen("two_by_two").samples, program_of("two_by_two", "int8")
+    monkeypatch.setattr(ReferenceBackend, "load", lambda *_, **__: Negated(program))
+    with pytest.raises(GateError, match="does not compute what the program does"):
+        edgeopt.compile(
+            program, "host", backend="reference", output=tmp_path / "b", samples=samples
+        )
+    assert not (tmp_path / "b").exists()
