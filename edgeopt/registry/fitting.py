@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from numbers import Integral, Real
 from typing import Any
 
@@ -51,7 +52,9 @@ def _within(kind: Any, value: float) -> bool:
 
 _TESTS: dict[type[schema.Type], Callable[[Any, Any], bool]] = {
     schema.AnyType: lambda _, _value: True,
-    schema.LiteralType: lambda kind, value: type(value) in {str, int} and value in kind.values,
+    schema.LiteralType: lambda kind, value: (
+        (type(value) in {str, int} or isinstance(value, StrEnum)) and value in kind.values
+    ),
     schema.StrType: lambda kind, value: (
         isinstance(value, str) and len(value) >= (kind.min_length or 0)
     ),
@@ -72,6 +75,8 @@ def converted(kind: schema.Type, value: Any, extra: Mapping[str, Any]) -> Any:
     """Returns ``value``, which fits, as the field holds it."""
     if (special := extra.get("kind")) is not None:
         return special.convert(value)
+    if isinstance(kind, schema.LiteralType) and isinstance(value, StrEnum):
+        return value.value  # `Precision.INT8` is as good as its name
     if isinstance(kind, schema.IntType):
         return int(value)
     return float(value) if isinstance(kind, schema.FloatType) else value

@@ -36,7 +36,7 @@ class Configuration(msgspec.Struct, frozen=True):
     """
 
     backend: str
-    precision: str
+    precision: Precision
     floats: int = 0
     ranges: str = "auto"
     equalization: str = "auto"
@@ -44,9 +44,12 @@ class Configuration(msgspec.Struct, frozen=True):
     rounding: str = "auto"
     pruned: float = 0.0
 
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "precision", Precision(self.precision))
+
     def canonical(self) -> Configuration:
         """Returns the configuration without what does not matter to its precision."""
-        if Precision(self.precision).is_integer:
+        if self.precision.is_integer:
             return self
         return Configuration(self.backend, self.precision, pruned=self.pruned)
 
@@ -65,7 +68,7 @@ class Configuration(msgspec.Struct, frozen=True):
             sensitivities: The harmful values, the worst first.
             given: Fields that the user chose.
         """
-        if not Precision(self.precision).is_integer:
+        if not self.precision.is_integer:
             return {k: v for k, v in given.items() if k in {"weight_bits", "max_samples"}}
         names = kept_names(sensitivities, self.floats, given.get("keep_float", ()))
         switches = {name: getattr(self, name) for name in SWITCHES}

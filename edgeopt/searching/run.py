@@ -244,7 +244,7 @@ class _Search:
 
     def _result(self, bench: Bench, study: Study, budget: Budget, stopped: str) -> SearchResult:
         trials = study.trials()
-        integer = any(Precision(t.configuration.precision).is_integer for t in trials)
+        integer = any(t.configuration.precision.is_integer for t in trials)
         result = SearchResult(
             target=self.target.name,
             budget=budget,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgeopt.contracts.storage import Precision
 from edgeopt.searching.configuration import SWITCHES, Configuration
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ class Space(msgspec.Struct, frozen=True):
         """
         plain = [self.configuration({"engines": place}) for place in range(len(self.engines))]
         yield from plain
-        integer = [one for one in plain if Precision(one.precision).is_integer] or plain[:1]
+        integer = [one for one in plain if one.precision.is_integer] or plain[:1]
         base = next((one for one in integer if one.backend == fastest), integer[0])
         for count in self.floats[1:]:
             yield msgspec.structs.replace(base, floats=count)

@@ -18,7 +18,6 @@ from optuna.storages._heartbeat import get_heartbeat_thread
 from optuna.trial import TrialState
 
 from edgeopt.boundary import convert
-from edgeopt.contracts.storage import Precision
 from edgeopt.errors import InputError
 from edgeopt.searching.configuration import Configuration
 from edgeopt.searching.propose import Proposer, distributions
@@ -213,7 +212,7 @@ class Study:
             for t in self.trials()
             if t.measured is not None
             and t.measured.latency_ms is not None
-            and Precision(t.configuration.precision).is_integer
+            and t.configuration.precision.is_integer
             and not t.configuration.floats
             and not t.configuration.pruned
         ]
