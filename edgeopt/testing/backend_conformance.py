@@ -16,6 +16,7 @@ from edgeopt.api import capture, load
 from edgeopt.contracts import Artifact, Backend, Lowered, NodeSupport, SupportReport
 from edgeopt.contracts.storage import Precision
 from edgeopt.errors import InputError, UnsupportedError
+from edgeopt.gate.exactness import check_exactness
 from edgeopt.gate.parity import check_parity, run_all
 from edgeopt.ir import ReferenceRunner, kernel_kind
 from edgeopt.ir.ops import is_weighted
@@ -194,6 +195,14 @@ class BackendConformance(ConformanceCases):
         self, backend: Backend, target: Target, settings: dict[str, Any]
     ) -> None:
         self._require_parity(backend, target, "residual", "int8", **settings)
+
+    @cases(names=("squeeze",), precisions=("int8",))
+    def test_each_operator_alone_is_the_references(self, backend: Backend, target: Target) -> None:
+        program = program_of("squeeze", "int8", weight_bits=target.quantization.weight_bits)
+        samples = [tuple(t.numpy() for t in s) for s in specimen("squeeze").samples[:2]]
+        exactness = check_exactness(program, backend, target, samples)
+        assert exactness.operators
+        assert exactness.ok, str(exactness)
 
     @cases(names=("residual",), precisions=("float32", "int8"))
     def test_same_program_same_bytes(
