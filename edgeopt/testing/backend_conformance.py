@@ -119,7 +119,7 @@ class BackendConformance(ConformanceCases):
     def test_support_gives_each_node_one_verdict(
         self, backend: Backend, target: Target, name: str, precision: str
     ) -> None:
-        program = program_of(name, precision)
+        program = self._program(target, name, precision)
         report = backend.lower(program, target).support
         assert isinstance(report, SupportReport)
         assert (report.backend, report.target) == (backend.name, target.name)
@@ -135,7 +135,7 @@ class BackendConformance(ConformanceCases):
 
     @cases(names=("residual",), precisions=("int8",))
     def test_support_follows_what_is_kept_in_float(self, backend: Backend, target: Target) -> None:
-        program = program_of("residual", "int8", keep_float=("depthwise",))
+        program = self._program(target, "residual", "int8", keep_float=("depthwise",))
         report = backend.lower(program, target).support
         for node in report.nodes:
             self._require_agreement(program, node)
@@ -198,7 +198,7 @@ class BackendConformance(ConformanceCases):
 
     @cases(names=("squeeze",), precisions=("int8",))
     def test_each_operator_alone_is_the_references(self, backend: Backend, target: Target) -> None:
-        program = program_of("squeeze", "int8", weight_bits=target.quantization.weight_bits)
+        program = self._program(target, "squeeze", "int8")
         samples = [tuple(t.numpy() for t in s) for s in specimen("squeeze").samples[:2]]
         exactness = check_exactness(program, backend, target, samples)
         assert exactness.operators
@@ -209,7 +209,7 @@ class BackendConformance(ConformanceCases):
         self, backend: Backend, target: Target, precision: str
     ) -> None:
         build = self._compiled(backend, target, "residual", precision)
-        lowered_again = backend.lower(program_of("residual", precision), target)
+        lowered_again = backend.lower(self._program(target, "residual", precision), target)
         for lowered in (build.lowered, lowered_again):
             again = backend.compile(lowered, CompileOptions())
             assert again.files == build.artifact.files
@@ -388,12 +388,18 @@ class BackendConformance(ConformanceCases):
         parity = check_parity(build.runner, specified, samples, reference)
         assert parity.ok, f"{parity}: {'; '.join(parity.reasons)}"
 
+    def _program(self, target: Target, name: str, precision: str, **settings: Any) -> Program:
+        """Returns a specimen as `edgeopt.deploy` would quantize it for ``target``."""
+        if precision == Precision.INT8:
+            settings = {"weight_bits": target.quantization.weight_bits, **settings}
+        return program_of(name, precision, **settings)
+
     def _compiled(
         self, backend: Backend, target: Target, name: str, precision: str, **settings: Any
     ) -> Compiled:
         key = (type(backend), target.name, name, precision, str(settings))
         if key not in self._made:
-            program = program_of(name, precision, **settings)
+            program = self._program(target, name, precision, **settings)
             lowered = backend.lower(program, target)
             artifact = backend.compile(lowered, CompileOptions())
             self._made[key] = Compiled(program, lowered, artifact, backend.load(artifact))
