@@ -19,7 +19,7 @@ from _zoo import CALIBRATION, JUDGING, Entry, entries
 
 import edgeopt
 from edgeopt.errors import EdgeoptError, UnsupportedError
-from edgeopt.gate.parity import check_parity, compare_outputs, run_all
+from edgeopt.gate.parity import check_parity, compare_outputs, run_all, with_operators
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,11 +90,13 @@ def _deployed(
     from edgeopt.registry import find_backend, find_target  # noqa: PLC0415 (only here)
 
     try:
-        report = find_backend(backend).support(program, find_target("host"))
+        compiler, host = find_backend(backend), find_target("host")
+        report = compiler.lower(program, host).support
         runner = edgeopt.load(edgeopt.compile(program, "host", backend=backend))
     except EdgeoptError as error:
         return _refused(error)
     parity = check_parity(runner, program, samples, wanted)
+    parity = with_operators(parity, program, compiler, host, samples)
     near = compare_outputs(program.signature, float_outputs, run_all(runner, samples))
     return {
         "integer": report.count("integer"),

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.request import silent
 from edgeopt.errors import InputError
 from edgeopt.gate.accuracy import score
 from edgeopt.gate.calling import as_model, float_model
 from edgeopt.gate.parity import run_all
-from edgeopt.ir import Editor, ReferenceRunner
-from edgeopt.passes import run_core
+from edgeopt.ir import ReferenceRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from edgeopt.gate.metrics import Arrays
     from edgeopt.ir import Program
 
-__all__ = ["Baseline", "float_program"]
+__all__ = ["Baseline"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +72,3 @@ class Baseline:
     def module(self) -> torch.nn.Module | None:
         """The float module; None where a program was passed."""
         return self.model if isinstance(self.model, torch.nn.Module) else None
-
-
-def float_program(program: Program) -> Program:
-    """Returns ``program`` without any rounding: a float one as it is."""
-    if program.precision == Precision.FLOAT32:
-        return program
-    editor = Editor(program)
-    editor.quant.clear()
-    # An alias with a grid of its own was a rounding; without the grid it is nothing.
-    return run_core(editor.finish(precision="float32"))

@@ -15,7 +15,7 @@ from edgeopt.deployment.gates import GateResult
 from edgeopt.deployment.request import Request, silent
 from edgeopt.deployment.work import value_rows
 from edgeopt.errors import GateError, InputError
-from edgeopt.gate.parity import check_parity, run_all
+from edgeopt.gate.parity import check_parity, run_all, with_operators
 from edgeopt.ir import Program, ReferenceRunner
 from edgeopt.lowering import shared_lowerings
 from edgeopt.options import BundleOptions, CompileOptions
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from edgeopt.bundles import Bundle, GoldenSamples
-    from edgeopt.contracts import Progress, Target
+    from edgeopt.contracts import Backend, Progress, Target
 
 __all__ = ["compile_bundle"]
 
@@ -60,7 +60,7 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
             progress=progress or silent,
         )
     try:
-        golden = None if samples is None else _checked(made, samples, compiler.name)
+        golden = None if samples is None else _checked(made, samples, compiler, descriptor)
     finally:
         made.close()
     report = {"values": value_rows(made.lowered, made.support)}
@@ -87,7 +87,9 @@ def _require_program(program: object) -> None:
         raise InputError(what, where="program", hint=hint)
 
 
-def _checked(made: Build, samples: Iterable[Any], backend: str) -> GoldenSamples | None:
+def _checked(
+    made: Build, samples: Iterable[Any], backend: Backend, target: Target
+) -> GoldenSamples | None:
     """Returns the golden samples, after parity on them where the artefact runs here.
 
     Raises:
@@ -97,8 +99,9 @@ def _checked(made: Build, samples: Iterable[Any], backend: str) -> GoldenSamples
     inputs = Dataset.read(samples, Binder.of_program(program), limit=MAX_SAMPLES).arrays()
     reference = run_all(ReferenceRunner(program), inputs)
     if made.runner is not None:
-        where = f"{backend} on this machine"
+        where = f"{backend.name} on this machine"
         parity = check_parity(made.runner, program, inputs, reference, where=where)
+        parity = with_operators(parity, program, backend, target, inputs)
         if not parity.ok:
             what = "the artefact does not compute what the program does"
             raise GateError(

@@ -12,7 +12,14 @@ from edgeopt.errors import EdgeoptError
 from edgeopt.gate.accuracy import Accuracy, check_accuracy, check_agreement
 from edgeopt.gate.calling import as_model
 from edgeopt.gate.diagnose import slow_reasons
-from edgeopt.gate.parity import DeclaredChange, Parity, check_parity, compare_outputs, run_all
+from edgeopt.gate.parity import (
+    DeclaredChange,
+    Parity,
+    check_parity,
+    compare_outputs,
+    run_all,
+    with_operators,
+)
 from edgeopt.gate.speed import Speed, check_speed
 from edgeopt.ir import ReferenceRunner
 from edgeopt.registry import detect_host
@@ -60,7 +67,9 @@ class GateResult:
         return self.faithful and self.accurate
 
 
-def check_build(build: Build, baseline: Baseline, request: Request, backend: Backend) -> GateResult:
+def check_build(
+    build: Build, baseline: Baseline, request: Request, backend: Backend, target: Target
+) -> GateResult:
     """Returns parity and accuracy of ``build``.
 
     Args:
@@ -68,6 +77,7 @@ def check_build(build: Build, baseline: Baseline, request: Request, backend: Bac
         baseline: What its accuracy is compared with.
         request: How near it must be.
         backend: What made it.
+        target: What it was made for.
     """
     samples = baseline.samples
     simulation = ReferenceRunner(build.specified)
@@ -87,6 +97,9 @@ def check_build(build: Build, baseline: Baseline, request: Request, backend: Bac
             progress=request.progress,
         )
         parity = msgspec.structs.replace(parity, declared=_declared(build, samples, reference))
+        parity = with_operators(
+            parity, build.specified, backend, target, samples.checks, request.progress
+        )
     return GateResult(parity, _accuracy(build, baseline, request, runner, outputs), reference)
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts.storage import Precision
-from edgeopt.deployment.baseline import Baseline, float_program
+from edgeopt.deployment.baseline import Baseline
 from edgeopt.deployment.build import Build, build
 from edgeopt.deployment.candidate import Candidate, Source
 from edgeopt.deployment.choose import choose_backend
@@ -33,7 +33,7 @@ from edgeopt.deployment.warn import collect_warnings
 from edgeopt.errors import InputError
 from edgeopt.ir import Program, capture_module
 from edgeopt.options import QuantizationConfig
-from edgeopt.passes import run_core
+from edgeopt.passes import float_program, run_core
 from edgeopt.registry import find_backend, find_target
 
 if TYPE_CHECKING:
@@ -230,7 +230,9 @@ def compile(job: Job, candidate: Candidate, *, database: str | None = None) -> B
 
 def check(job: Job, candidate: Candidate, build: Build, baseline: Baseline) -> Checked:
     """Returns what the gate says of ``build``: parity with the reference, accuracy beside float."""
-    return Checked(candidate, build, check_build(build, baseline, job.request, job.backend))
+    return Checked(
+        candidate, build, check_build(build, baseline, job.request, job.backend, job.target)
+    )
 
 
 def report(job: Job, checked: Checked, baseline: Baseline) -> Deployment:

@@ -53,6 +53,7 @@ def collect_warnings(  # noqa: PLR0913 (what a warning can be of)
         _unchecked(made, samples),
         _drop(d),
         _doubts(d),
+        _near_noise(d),
         speed_warnings(d),
         _calibration(d, samples),
         _halves(d, float_program),
@@ -87,6 +88,11 @@ def _drop(d: Deployment) -> Iterator[str]:
 def _doubts(d: Deployment) -> Iterator[str]:
     if d.accuracy is not None and d.accuracy.doubts:
         yield f"little is left of {'; '.join(d.accuracy.doubts)}"
+
+
+def _near_noise(d: Deployment) -> Iterator[str]:
+    for one in () if d.parity is None else d.parity.near_noise:
+        yield f"{one}: each operator is as the reference's; the last bits of those in float add up"
 
 
 def speed_warnings(d: Deployment) -> Iterator[str]:

@@ -6,33 +6,40 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edgeopt.contracts.storage import Precision
+from edgeopt.gate.exactness import Exactness, check_exactness
 from edgeopt.gate.metrics import Likeness, LikenessMeter
+from edgeopt.ir import ReferenceRunner
+from edgeopt.ir.kernel_kind import kernel_kinds
 from edgeopt.options import ParityLimits
+from edgeopt.passes import float_program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeopt.contracts import Progress, Runner, Signature
+    from edgeopt.contracts import Backend, Progress, Runner, Signature, Target
     from edgeopt.gate.metrics import Arrays
     from edgeopt.ir import Program
 
 __all__ = [
     "DeclaredChange",
+    "OutputNoise",
     "Parity",
     "check_parity",
     "compare_outputs",
     "output_steps",
     "run_all",
+    "with_operators",
 ]
 
-PERTURBATIONS = 32
-"""How often the reference is run with other last bits on a doubtful sample. The sample is the worst
-of a hundred or two, so what happened to the artefact there may be a rare event, and must be given
-the chance to happen to the reference."""
+ALIKE = 3
+"""Operators that differ in constants and parameters alone, of which so many are run alone."""
 
-FARTHER = 4.0
-"""How many times as far from the reference as the farthest of `PERTURBATIONS` runs of itself, in terms of
-1 - cosine, an undecided sample may be: twice in amplitude."""
+OPERATOR_SAMPLES = 2
+"""Inputs on which each operator is run alone."""
+
+SHOWN = 3
+"""Wrong operators that a reason names."""
 
 
 class DeclaredChange(msgspec.Struct, frozen=True):
@@ -51,6 +58,25 @@ class DeclaredChange(msgspec.Struct, frozen=True):
     min_snr_db: float
 
 
+class OutputNoise(msgspec.Struct, frozen=True):
+    """What an output of a quantized program differs by, and from what, as ratios in dB.
+
+    Attributes:
+        output: Its name.
+        parity_db: The artefact beside the reference.
+        quantization_db: The reference beside the program without any rounding.
+        artifact_db: The artefact beside that.
+    """
+
+    output: str
+    parity_db: float
+    quantization_db: float
+    artifact_db: float
+
+    def __str__(self) -> str:
+        return f"parity noise {self.parity_db:.1f} dB beside {self.quantization_db:.1f} of quantization"
+
+
 class Parity(msgspec.Struct, frozen=True):
     """How near an artefact is to the reference.
 
@@ -60,9 +86,8 @@ class Parity(msgspec.Struct, frozen=True):
         inputs: What the inputs were, for example ``calibration samples``.
         limits: What was asked for.
         where: What ran the artefact, for example ``tflite on this machine``.
-        inconclusive: Number of samples below ``min_cosine_sample`` that are not held against the
-            artefact: the reference is as far from itself there when the last bits of its float
-            operators change. They count in the mean all the same.
+        noise: Of each output of a quantized program, what rounding itself costs; empty for others.
+        operators: Each operator alone; None where the outputs alone say enough.
         declared: What target passes change on purpose; None where all keep the numbers. The
             reference is the program with these changes, and before all other target passes.
     """
@@ -72,7 +97,8 @@ class Parity(msgspec.Struct, frozen=True):
     inputs: str
     limits: ParityLimits = ParityLimits()
     where: str = "this machine"
-    inconclusive: int = 0
+    noise: tuple[OutputNoise, ...] = ()
+    operators: Exactness | None = None
     declared: DeclaredChange | None = None
 
     @property
@@ -98,10 +124,55 @@ class Parity(msgspec.Struct, frozen=True):
         return max(steps, default=None)
 
     @property
+    def is_undecided(self) -> bool:
+        """Whether outputs alone cannot tell a wrong operator from last bits that a rounding enlarges.
+
+        They differ by more than is asked, and by less than rounding itself costs: then each
+        operator must be looked at alone (`with_operators`).
+        """
+        return bool(self._short) and all(self._is_below_noise(o) for o in self._short)
+
+    @property
+    def is_excused(self) -> bool:
+        """Whether outputs that differ by more than is asked do so by last bits alone."""
+        return self.is_undecided and self.operators is not None and self.operators.ok
+
+    @property
+    def near_noise(self) -> tuple[str, ...]:
+        """Outputs whose parity noise is not well below their quantization noise."""
+        if not self.is_excused:
+            return ()
+        margin = self.limits.warn_margin_db
+        named = {n.output: n for n in self.noise}
+        return tuple(
+            _beside(o, named[o.output])
+            for o in self._short
+            if o.snr_db < named[o.output].quantization_db + margin
+        )
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """What is not near enough; empty where all is well."""
         beyond = _beyond(self.declared)
-        return (*beyond, *(r for o in self.outputs for r in _shortfalls(o, self.limits)))
+        if self.is_excused:
+            return beyond
+        shortfalls = [r for o in self.outputs for r in _shortfalls(o, self.limits)]
+        named = {n.output: n for n in self.noise}
+        shortfalls += [_beside(o, named[o.output]) for o in self._short if o.output in named]
+        if self.operators is not None:
+            shortfalls += [f"not as the reference: {one}" for one in self.operators.faults[:SHOWN]]
+        return (*beyond, *shortfalls)
+
+    @property
+    def _short(self) -> list[Likeness]:
+        return [o for o in self.outputs if _shortfalls(o, self.limits)]
+
+    def _is_below_noise(self, o: Likeness) -> bool:
+        noise = next((n for n in self.noise if n.output == o.output), None)
+        if noise is None:
+            return False
+        costs = noise.quantization_db - noise.artifact_db
+        return o.snr_db >= noise.quantization_db and costs <= self.limits.max_loss_db
 
     def __str__(self) -> str:
         parts = [f"cosine {self.cosine:.6f}"]
@@ -109,18 +180,29 @@ class Parity(msgspec.Struct, frozen=True):
             parts.append(f"argmax equal {100 * self.argmax:.1f} %")
         if self.max_error_steps is not None:
             parts.append(f"at most {self.max_error_steps:.0f} steps off")
-        if self.inconclusive:
-            parts.append(f"{self.inconclusive} undecided")
+        if self.noise:
+            parts.append(str(self.noise[0]) if len(self.noise) == 1 else str(self._worst_noise))
+        if self.operators is not None:
+            faults = len(self.operators.faults)
+            parts.append(f"{len(self.operators.operators)} operators alone, {faults} wrong")
         if self.declared is not None:
             parts.append(f"{self.declared.what}: {self.declared.snr_db:.1f} dB")
         return f"{', '.join(parts)} ({self.samples} {self.inputs}, {self.where})"
 
+    @property
+    def _worst_noise(self) -> OutputNoise:
+        return min(self.noise, key=lambda n: n.parity_db - n.quantization_db)
 
-def _beyond(declared: DeclaredChange | None) -> list[str]:
+
+def _beyond(declared: DeclaredChange | None) -> tuple[str, ...]:
     if declared is None or declared.snr_db >= declared.min_snr_db:
-        return []
+        return ()
     names = ", ".join(declared.passes)
-    return [f"{names}: {declared.snr_db:.1f} dB left, declared {declared.min_snr_db:.1f}"]
+    return (f"{names}: {declared.snr_db:.1f} dB left, declared {declared.min_snr_db:.1f}",)
+
+
+def _beside(o: Likeness, noise: OutputNoise) -> str:
+    return f"{o.output}: {noise}"
 
 
 def _shortfalls(o: Likeness, limits: ParityLimits) -> list[str]:
@@ -163,70 +245,62 @@ def check_parity(  # noqa: PLR0913 (what is compared, and how it is called in re
         progress: Told how many samples are done.
     """
     actual = run_all(runner, samples, stage="parity", progress=progress)
-    limits = limits or ParityLimits()
     outputs = compare_outputs(program.signature, reference, actual, output_steps(program))
-    if all(o.off_grid >= limits.min_cosine_sample for o in outputs):
-        return Parity(outputs, len(samples), inputs, limits, where)
-    bench = _Bench(program, samples, reference, actual)
-    inconclusive = bench.inconclusive(limits)
-    cosines = [near for i, near in enumerate(bench.off_grid) if i not in inconclusive]
-    outputs = tuple(
-        msgspec.structs.replace(o, off_grid=min((near[at] for near in cosines), default=1.0))
-        for at, o in enumerate(outputs)
+    noise = _noise(program, samples, reference, actual, outputs)
+    return Parity(outputs, len(samples), inputs, limits or ParityLimits(), where, noise)
+
+
+def _noise(
+    program: Program,
+    samples: Sequence[Arrays],
+    reference: Sequence[Arrays],
+    actual: Sequence[Arrays],
+    outputs: Sequence[Likeness],
+) -> tuple[OutputNoise, ...]:
+    """Returns what rounding costs each float output; nothing where no float operator feeds a rounding."""
+    if not _has_last_bits(program):
+        return ()
+    unrounded = run_all(ReferenceRunner(float_program(program)), samples)
+    rounded = compare_outputs(program.signature, unrounded, reference)
+    artifact = compare_outputs(program.signature, unrounded, actual)
+    return tuple(
+        OutputNoise(o.output, o.snr_db, q.snr_db, a.snr_db)
+        for o, q, a, spec in zip(outputs, rounded, artifact, program.signature.outputs, strict=True)
+        if spec.dtype.startswith("float")
     )
-    return Parity(outputs, len(samples), inputs, limits, where, len(inconclusive))
 
 
-class _Bench:
-    """Looks at single samples of a comparison.
+def _has_last_bits(program: Program) -> bool:
+    """Whether a quantized program has operators in float, whose last bits a rounding may enlarge."""
+    if not Precision(program.precision).is_integer:
+        return False
+    return any(kind.kind == "float" for kind in kernel_kinds(program).values())
 
-    Attributes:
-        off_grid: For each sample the cosine of each output; 1 where it is within a step.
+
+def with_operators(
+    parity: Parity,
+    program: Program,
+    backend: Backend,
+    target: Target,
+    samples: Sequence[Arrays],
+    progress: Progress | None = None,
+) -> Parity:
+    """Returns ``parity``, decided: where the outputs alone cannot, each operator is run alone.
+
+    Args:
+        parity: Of the artefact that ``backend`` made of ``program``.
+        program: Before the backend's target passes.
+        backend: What made it.
+        target: What it was made for.
+        samples: Inputs; the first two are run.
+        progress: Told how many operators are done.
     """
-
-    def __init__(
-        self,
-        program: Program,
-        samples: Sequence[Arrays],
-        reference: Sequence[Arrays],
-        got: Sequence[Arrays],
-    ) -> None:
-        self._program = program
-        self._samples = samples
-        self._reference = reference
-        self._steps = output_steps(program)
-        self.off_grid = [self._compared(at, outputs) for at, outputs in enumerate(got)]
-
-    def inconclusive(self, limits: ParityLimits) -> set[int]:
-        """Returns the samples that fall short where the reference does beside itself, too.
-
-        Empty where there are more than few: then the artefact is to blame, or the model is so
-        ill-conditioned that nobody can tell.
-        """
-        low = [
-            at
-            for at, near in enumerate(self.off_grid)
-            if min(near, default=1.0) < limits.min_cosine_sample
-        ]
-        if len(low) > max(1, limits.max_inconclusive * len(self._samples)):
-            return set()
-        return {at for at in low if self._is_inconclusive(at)}
-
-    def _is_inconclusive(self, at: int) -> bool:
-        from edgeopt.gate.perturbed_reference import perturbed_outputs  # noqa: PLC0415 (needs torch; rare)
-
-        runs = perturbed_outputs(self._program, self._samples[at], PERTURBATIONS)
-        spread = [self._compared(at, run) for run in runs]
-        return all(
-            1 - near <= FARTHER * (1 - min(row[place] for row in spread))
-            for place, near in enumerate(self.off_grid[at])
-        )
-
-    def _compared(self, at: int, outputs: Arrays) -> list[float]:
-        likenesses = compare_outputs(
-            self._program.signature, [self._reference[at]], [outputs], self._steps
-        )
-        return [one.off_grid for one in likenesses]
+    if not parity.is_undecided:
+        return parity
+    operators = check_exactness(
+        program, backend, target, samples[:OPERATOR_SAMPLES], alike=ALIKE, progress=progress
+    )
+    return msgspec.structs.replace(parity, operators=operators)
 
 
 def run_all(

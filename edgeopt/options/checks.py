@@ -21,17 +21,22 @@ class ParityLimits(Options, frozen=True):
         min_argmax: Least share of rows that name the same class; near ties are not held against it.
         min_cosine: Least mean cosine over the samples.
         min_cosine_sample: Least cosine of one sample, unless all its values are within one step
-            of the output's grid, or the sample is undecided (see `Parity`).
-        max_inconclusive: Largest share of undecided samples; one is always allowed.
+            of the output's grid.
         min_snr_db: Least signal-to-noise ratio over all samples, in dB, unless all are within one
             step: a cosine does not see an output that is a tenth too large.
+        max_loss_db: Where an int8 program has operators in float, whose last bits a rounding may
+            enlarge beyond these limits: how much farther from float than the reference, in dB, an
+            artefact may be whose operators are all as they should be.
+        warn_margin_db: The same: how far below the quantization noise the parity noise must lie,
+            in dB, not to be warned of.
     """
 
     min_argmax: Share = 0.995
     min_cosine: Cosine = 0.9999
     min_cosine_sample: Cosine = 0.999
-    max_inconclusive: Share = 0.01
     min_snr_db: float = 30.0
+    max_loss_db: float = 1.0
+    warn_margin_db: float = 10.0
 
 
 class FidelityLimits(Options, frozen=True):

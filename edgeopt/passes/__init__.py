@@ -17,6 +17,7 @@ from edgeopt.passes.base import (
     run_pass,
     run_passes,
 )
+from edgeopt.passes.float_program import float_program
 
 __all__ = [
     "CORE",
@@ -28,6 +29,7 @@ __all__ = [
     "PassSpec",
     "changes_numbers",
     "find_pass",
+    "float_program",
     "graph_pass",
     "number_changes",
     "require_canonical",

@@ -17,7 +17,7 @@ from edgeopt.contracts import Artifact, Backend, Lowered, NodeSupport, SupportRe
 from edgeopt.contracts.storage import Precision
 from edgeopt.errors import InputError, UnsupportedError
 from edgeopt.gate.exactness import check_exactness
-from edgeopt.gate.parity import check_parity, run_all
+from edgeopt.gate.parity import check_parity, run_all, with_operators
 from edgeopt.ir import ReferenceRunner, kernel_kind
 from edgeopt.ir.ops import is_weighted
 from edgeopt.options import CompileOptions
@@ -386,6 +386,7 @@ class BackendConformance(ConformanceCases):
         specified = run_passes(build.program, changing)  # a pass that errs must not judge itself
         reference = run_all(ReferenceRunner(specified), samples)
         parity = check_parity(build.runner, specified, samples, reference)
+        parity = with_operators(parity, specified, backend, target, samples)
         assert parity.ok, f"{parity}: {'; '.join(parity.reasons)}"
 
     def _program(self, target: Target, name: str, precision: str, **settings: Any) -> Program:

@@ -12,7 +12,7 @@ from torch import nn
 import edgeopt
 import edgeopt.deployment.baseline
 from edgeopt.deployment import Request, steps
-from edgeopt.deployment.baseline import float_program
+from edgeopt.passes import float_program
 from edgeopt.errors import InputError
 
 
