@@ -101,10 +101,26 @@ def _require_plain(model: torch.nn.Module) -> None:
 def _exported(
     model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> ExportedProgram:
+    args, kwargs = _distinct(args, kwargs)
     plain = torch.autocast("cpu", enabled=False)  # precision is chosen later, by quantization
     with warnings.catch_warnings(), torch.no_grad(), plain:
         warnings.simplefilter("ignore")
         return torch.export.export(model, args, kwargs, strict=False)
+
+
+def _distinct(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """Returns the inputs with a copy for a tensor that comes again: torch would take both for one."""
+    seen: set[int] = set()
+
+    def own(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            return value
+        first = id(value) not in seen
+        seen.add(id(value))
+        return value if first else value.clone()
+
+    distinct: tuple[Any, Any] = pytree.tree_map(own, (args, kwargs))
+    return distinct
 
 
 def _register_outputs(

@@ -14,6 +14,7 @@ most `TOLERANCE` (`WIDEST` times that at an add); biases are rounded to their ne
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -119,7 +120,12 @@ class _Work:
             self.left += 1
 
     def _sum(self, inputs: list[str], out: str) -> None:
-        """Makes input over output an odd fraction for both inputs, the fixed one first."""
+        """Makes input over output an odd fraction for both inputs, the fixed one first.
+
+        The second is one of a multiple of the first's denominator, so that the sum's is as small as
+        can be: of two that have nothing in common it is their product, and a sum may then lie nearer
+        to a tie than a kernel with multipliers of 20 bits can tell.
+        """
         first, last = sorted(
             (inputs[0], inputs[-1]), key=lambda n: self._groups[n] not in self._fixed
         )
@@ -128,7 +134,10 @@ class _Work:
         moved = moved or self._move(
             first, lambda s: self._scale[out] * _odd(s / self._scale[out], bound)
         )
-        moved &= self._move(last, lambda s: self._scale[out] * _odd(s / self._scale[out], bound))
+        whole = _denominator(self._scale[first] / self._scale[out])
+        moved &= self._move(
+            last, lambda s: self._scale[out] * _odd(s * whole / self._scale[out], bound) / whole
+        )
         self.left += not moved
 
     def _move(self, name: str, new: Any) -> bool:
@@ -190,6 +199,13 @@ def _odd(value: float, largest: int) -> float:
         if fraction != value:
             return fraction
     return value
+
+
+def _denominator(ratio: float) -> int:
+    """Returns the denominator of a ratio of scales, 1 for one that is no odd fraction."""
+    fraction = Fraction(ratio).limit_denominator(LARGEST_DENOMINATOR)
+    near = abs(float(fraction) / ratio - 1) < 2.0**-22  # scales are float32
+    return fraction.denominator if near and fraction.denominator % 2 else 1
 
 
 def _averaged(node: torch.fx.Node) -> int:

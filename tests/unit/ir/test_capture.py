@@ -286,3 +286,14 @@ def test_autocast_and_inference_mode_around_change_nothing():
         assert capture_module(model, x).digest == wanted
     with torch.inference_mode():
         assert capture_module(model, (torch.zeros(1, 3),)).digest == wanted
+
+
+def test_one_tensor_given_for_two_inputs_is_two_inputs():
+    class Difference(nn.Module):
+        def forward(self, x, y):
+            return x - y
+
+    x = torch.ones(2, 3)
+    program = capture_module(Difference().eval(), (x, x))
+    made = ReferenceRunner(program)(x.numpy(), 3 * x.numpy())
+    assert made.min() == made.max() == -2

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from fractions import Fraction
 from unittest import mock
 
@@ -7,10 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from edgeopt.ir import ReferenceRunner, capture_module, ops
+from edgeopt.contracts.storage import INT8
+from edgeopt.ir import QuantSpec, ReferenceRunner, capture_module, ops
 from edgeopt.options import QuantizationConfig
 from edgeopt.passes import run_core, run_passes
-from edgeopt.passes.separate_ties import TOLERANCE, odd_fraction
+from edgeopt.passes.separate_ties import TOLERANCE, odd_fraction, separate_ties
 from edgeopt.quantization.pipeline import quantize_program
 
 
@@ -179,3 +182,27 @@ def test_every_ratio_of_an_add_has_an_odd_fraction_nearby(ratio):
     parts = Fraction(found).limit_denominator(module.LARGEST_SUM_DENOMINATOR)
     assert parts.denominator % 2 == 1
     assert float(parts) == pytest.approx(found, rel=1e-12)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 0.25, 0.1251, 0.7302])
+def test_both_inputs_of_a_sum_have_one_denominator_in_all(ratio):
+    """Two that have nothing in common give their product, nearer to a tie than kernels can tell."""
+
+    class Sum(nn.Module):
+        def forward(self, x, y):
+            return x + y
+
+    program = capture_module(Sum().eval(), (torch.zeros(1, 4), torch.ones(1, 4)))
+    x, y = program.input_names
+    scales = {x: 0.0371, y: 0.0742 * ratio, program.output_names[0]: 0.0742}
+    quant = {
+        name: QuantSpec(INT8, torch.tensor([scale]), torch.zeros(1, dtype=torch.int32))
+        for name, scale in scales.items()
+    }
+    moved = separate_ties(replace(program, precision="int8", quant=quant)).quant
+    out = float(moved[program.output_names[0]].scale[0])
+    parts = [
+        Fraction(float(moved[n].scale[0]) / out).limit_denominator(4095).denominator for n in (x, y)
+    ]
+    assert math.lcm(*parts) % 2 == 1
+    assert math.lcm(*parts) < 4096
