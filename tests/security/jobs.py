@@ -287,7 +287,7 @@ class Search(Resumed):
 
     def result(self, folder):
         given = {"example_inputs": EXAMPLE, "calibration_data": [(d[:1],) for d in DATA]}
-        options = {"backends": ["tflite"], "precisions": ["int8", "float32"], "trials": 2}
+        options = {"backends": ["tflite"], "precisions": ["float16", "float32"], "trials": 2}
         study = folder / "study.sqlite"
         options |= {"max_drop": 1.0, "evaluate": lambda _: 1.0, "study": study}
         found = edgeopt.search(network(), "rpi4", **given, **options)
@@ -301,7 +301,7 @@ class Search(Resumed):
         """Returns the two that every run tries first."""
         from edgeopt.searching.configuration import Configuration
 
-        return {Configuration("tflite", p).digest for p in ("int8", "float32")}
+        return {Configuration("tflite", p).digest for p in ("float16", "float32")}
 
     def progress(self, folder):
         study = folder / "study.sqlite"
