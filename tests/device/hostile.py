@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import tarfile
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -88,17 +89,28 @@ class Hostile:
         (there / "file").write_text("content")
         return there
 
+    def end(self):
+        """Ends what is left: the next exchange shall not be blamed for it."""
+        for pid in self.running():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def running(self):
-        """Returns the command lines of what the device has started and is left of it."""
-        mark, found = os.fsencode(self.bad), []
+        """Returns process to command of what the device has started and is left of it."""
+        mark, found = os.fsencode(self.bad), {}
         for path in Path("/proc").glob("[0-9]*"):
             try:
-                line, surroundings = (path / "cmdline").read_bytes(), (path / "environ").read_bytes()
+                line, surroundings = (
+                    (path / "cmdline").read_bytes(),
+                    (path / "environ").read_bytes(),
+                )
             except OSError:
                 continue
-            hostile = any(word in line for word in (str(MANY_S).encode(), b"/dev/zero", mark + b"/"))
+            hostile = any(
+                word in line for word in (str(MANY_S).encode(), b"/dev/zero", mark + b"/")
+            )
             if hostile and (mark in line or mark in surroundings):
-                found.append(line.replace(b"\0", b" ").decode("utf-8", "replace"))
+                found[int(path.name)] = line.replace(b"\0", b" ").decode("utf-8", "replace")
         return found
 
     def ends(self, exchange):
@@ -267,7 +279,6 @@ ARCHIVES = {
     "a chain of long names": archive(member("y" * 200))[:1024] * 2000 + bytes(1024),
     "noise": os.urandom(5000),
 }
-
 
 
 TOOLS = {

@@ -28,6 +28,7 @@ def met(behaviour, hostile):
         return said[:200], time.monotonic() - begun
     finally:
         hostile.restore()
+        hostile.end()
     return "", seconds
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -145,21 +146,21 @@ class PushSsh(Push):
     def __init__(self, server):
         self.server = server
 
-    def warm_up(self, room):  # noqa: ARG002
+    def warm_up(self, room):
         """The connection that runs share ends soon after the last of them."""
         from edgeopt.devices import ssh
 
         ssh._IDLE_S = 1
 
-    def place(self, room):  # noqa: ARG002
+    def place(self, room):
         return self.server.home
 
-    def device(self, room):  # noqa: ARG002
+    def device(self, room):
         from edgeopt.devices.ssh import SshDevice
 
         return SshDevice(self.server.spec)
 
-    def home(self, room):  # noqa: ARG002
+    def home(self, room):
         (work,) = [p.parent for p in self.server.home.rglob("there")]
         return work
 
@@ -258,7 +259,9 @@ class Compress(Resumed):
         made = edgeopt.compress(network(), recipe, **given)
         resumed = [record.name for record in made.steps if record.resumed]
         kept = json.loads((folder / "kept").read_text()) if (folder / "kept").exists() else []
-        assert resumed[: len(kept)] == kept, f"{kept} were finished, only {resumed} are not repeated"
+        assert resumed[: len(kept)] == kept, (
+            f"{kept} were finished, only {resumed} are not repeated"
+        )
         return made.program.digest
 
     def progress(self, folder):
@@ -274,13 +277,10 @@ class Search(Resumed):
 
     name, share, limit_s = "search", 20, 120.0
 
-    def warm_up(self, room):  # noqa: ARG002 (interpreters have threads)
-        import edgeopt_tflite.backend
+    def warm_up(self, room):
         import optuna  # noqa: F401
         import sqlalchemy.dialects.sqlite  # noqa: F401
 
-        import edgeopt.deployment.steps
-        import edgeopt.searching.run
         from edgeopt.searching import study
 
         study.BEAT_S, study.GRACE_S = 1, 2  # a killed worker's trial is taken over soon
@@ -295,7 +295,13 @@ class Search(Resumed):
         done = self.complete(study)
         assert done >= counted, f"{counted} trials were measured, {done} are there"
         assert found.best is not None
-        return sorted({t.configuration.digest for t in found.trials if t.measured} & self.plain())
+        return json.dumps(sorted({t.configuration.digest for t in found.trials if t.measured}))
+
+    def whole(self, room, number):
+        """A killed worker's trial counts until it is given up, so fewer may be measured, not others."""
+        made = set(json.loads((room / str(number) / "result").read_text()))
+        assert made, "nothing was measured"
+        assert made <= self.plain()
 
     def plain(self):
         """Returns the two that every run tries first."""
@@ -372,10 +378,10 @@ class Tune(Resumed):
 
 
 def jobs(room, only=""):
-    """Returns the jobs whose name has ``only`` in it, and what to call afterwards."""
+    """Returns the jobs whose name ``only`` fits, and what to call afterwards."""
     every = [Publish(), PublishZip(), Push(), Files(), Train(), Compress(), Search(), Tune()]
-    every = [job for job in every if only in job.name]
-    if only not in PushSsh.name or not Path("/usr/sbin/sshd").exists():
+    every = [job for job in every if re.search(only, job.name)]
+    if not re.search(only, PushSsh.name) or not Path("/usr/sbin/sshd").exists():
         return every, lambda: None
     sys.path.insert(0, str(Path(__file__).parents[1] / "device"))
     from sshd import Sshd
@@ -387,4 +393,3 @@ def jobs(room, only=""):
     server.start()
     os.environ["EDGEOPT_SSH"] = f"ssh -F {server.config}"
     return [*every, PushSsh(server)], server.stop
-

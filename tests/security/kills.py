@@ -184,7 +184,7 @@ def one_kill(job, room, found, **when):
     for what, one in (("the next run", again), ("after the next run", ended)):
         if one.how != "done":
             faults.append(f"{what}: {one.how}: {one.said}")
-    if drafts := drafts_in(job.place(room)):
+    if drafts := [d for d in drafts_in(job.place(room)) if d.endswith(".draft")]:
         faults.append(f"not swept: {drafts}")
     return "; ".join(faults)
 
@@ -200,8 +200,9 @@ def looked_at(job, room, found):
 
 
 def drafts_in(room):
-    """Returns the drafts below ``room``; one within another counts once."""
-    found = sorted(str(p.relative_to(room)) for p in room.rglob(".*.draft"))
+    """Returns the drafts and temporary folders below ``room``; one within another counts once."""
+    paths = (p for kind in (".*.draft", "edgeopt-run-*") for p in room.rglob(kind))
+    found = sorted(str(p.relative_to(room)) for p in paths)
     return [one for one in found if not any(one.startswith(f"{o}/") for o in found)]
 
 
@@ -252,7 +253,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=ALL)
     parser.add_argument("--seed", default=str(time.time_ns()))
-    parser.add_argument("--only", default="", help="runs whose name has this in it")
+    parser.add_argument("--only", default="", help="runs whose name this regular expression fits")
     args = parser.parse_args()
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with tempfile.TemporaryDirectory(prefix="edgeopt-kills-") as folder:

@@ -156,8 +156,6 @@ def cases(room):
 
 def sparse(room):
     """Files of 20 GB of holes, in place of each that is read whole."""
-    from targets import toy_bundle
-
     from edgeopt.bundles import read_bundle
     from edgeopt.cli.sources import load_data, load_model
     from edgeopt.devices.registry import known_devices
@@ -165,6 +163,7 @@ def sparse(room):
     from edgeopt.recipes.recipe import read_recipe
     from edgeopt.registry.descriptor import read_descriptor
     from edgeopt.training.checkpoint import read_checkpoint
+    from targets import toy_bundle
 
     place = room / "sparse"
     place.mkdir()
