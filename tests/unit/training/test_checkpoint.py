@@ -132,5 +132,5 @@ def test_what_is_no_plain_file_is_refused_at_once(tmp_path, name, kind):
     else:
         os.mkfifo(tmp_path / "pipe")
         path.symlink_to(tmp_path / "pipe")
-    with pytest.raises(InputError, match="plain file|holes|more than"):
+    with pytest.raises(InputError, match=r"plain file|holes|more than"):
         read_checkpoint(folder)
