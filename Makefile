@@ -6,6 +6,8 @@
 #   make check       style, types, import rules
 #   make format      lets ruff format the code
 #   make fuzz        every reader with damaged input, for MINUTES=5
+#   make kills       kills COUNT=300 real runs at random moments, and looks at what they leave
+#   make hostile-device   a device that floods, hangs and lies: each exchange ends within its limit
 #   make bench       the figures of docs/, beside peers (installs the peers)
 #   make clean       removes what was made, the environment too
 #
@@ -34,7 +36,7 @@ PYTEST_ARGS ?=
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install system demo test test-fast check format fuzz bench clean
+.PHONY: help install system demo test test-fast check format fuzz kills hostile-device bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -81,6 +83,13 @@ format: $(STAMP)
 MINUTES ?= 5
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/security/fuzz.py --minutes $(MINUTES)
+
+COUNT ?= 300
+kills: $(STAMP) system
+	OMP_NUM_THREADS=1 $(BIN)/python tests/security/kills.py --count $(COUNT)
+
+hostile-device: $(STAMP) system
+	$(BIN)/python tests/device/hostile_device.py
 
 bench: $(BENCH_STAMP) system
 	@set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file; done

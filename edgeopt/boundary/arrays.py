@@ -74,7 +74,10 @@ def decode_npy(
     if dtype.kind not in _KINDS or math.prod(shape) * dtype.itemsize != body:
         raise error(f"{body} bytes cannot be {dtype}{list(shape)}"[:500], where=where)
     flat = np.frombuffer(content, dtype, offset=head.tell())
-    return flat.reshape(shape, order="F" if fortran else "C")
+    try:
+        return flat.reshape(shape, order="F" if fortran else "C")
+    except ValueError as refused:  # nothing along one axis, and more than can be along another
+        raise error(f"no array is {list(shape)}: {refused}"[:500], where=where) from refused
 
 
 def _header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
-import tempfile
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeopt.deployment.work import value_rows
+from edgeopt.files import make_temporary, remove_temporary
 from edgeopt.gate.parity import output_steps
 
 if TYPE_CHECKING:
@@ -98,13 +97,13 @@ def finish(
 
 def temporary_bundle(write: Any) -> Bundle:
     """Returns the bundle that ``write(path)`` makes in a folder that lives as long as it does."""
-    folder = tempfile.mkdtemp(prefix="edgeopt-")
+    folder = make_temporary()
     try:
-        bundle: Bundle = write(Path(folder) / "bundle")
+        bundle: Bundle = write(folder / "bundle")
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_temporary(folder)
         raise
-    weakref.finalize(bundle, shutil.rmtree, folder, ignore_errors=True)
+    weakref.finalize(bundle, remove_temporary, folder)
     return bundle
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from edgeopt.bundles import read_bundle
 from edgeopt.deployment.farm import RayExecutor
 from edgeopt.deployment.on_device import profile_on
 from edgeopt.errors import DeviceError, EdgeoptError, InputError
+from edgeopt.files import temporary_folder
 from edgeopt.measure.profile import Profile
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _outcome(job: Future[Outcome], device: str | Device) -> Outcome:
 
 
 def _measure_content(content: bytes, device: str | Device, options: dict[str, Any]) -> Outcome:
-    with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
+    with temporary_folder() as folder:
         file = Path(folder, "bundle.zip")
         file.write_bytes(content)
         return _measure(read_bundle(file), device, options)

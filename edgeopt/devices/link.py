@@ -161,7 +161,7 @@ def hold(link: Link, body: str) -> Iterator[ScriptResult | None]:
         DeviceError: The device cannot be reached, or did not answer in time.
     """
     frame = Frame()
-    argv = link.argv(for_any_shell(frame.around(body)))
+    argv = link.argv(for_any_shell(frame.around(body, watch=True)))  # also where it hangs
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         limits = ExchangeCap(math.inf, MOST_BYTES)
         with _started(link, argv, (out, err)) as process, _Watch(process, (out, err), limits):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import weakref
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from edgeopt.devices.process import run_process
 from edgeopt.devices.transfer import copy_whole
 from edgeopt.errors import DeviceError
+from edgeopt.files import make_temporary, remove_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -134,10 +133,8 @@ class OnHost:
         """Returns a folder inside the temporary one."""
         self._check_open()
         if self._temporary is None:
-            self._temporary = Path(tempfile.mkdtemp(prefix="edgeopt-"))
-            self._cleanup = weakref.finalize(
-                self, shutil.rmtree, self._temporary, ignore_errors=True
-            )
+            self._temporary = make_temporary()
+            self._cleanup = weakref.finalize(self, remove_temporary, self._temporary)
         folder = self._temporary / name
         folder.mkdir(exist_ok=True)
         return folder

@@ -29,6 +29,7 @@ from edgeopt.devices.shell_facts import shell_probe
 from edgeopt.devices.transfer import whole
 from edgeopt.devices.wheels import install_wheels
 from edgeopt.errors import DeviceError
+from edgeopt.files import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -188,8 +189,8 @@ class RemoteDevice:
         python = self.about.interpreter(self.name)
         if not requirements:
             return
-        with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
-            new, site = Path(folder) / "new", Path(folder) / "site"
+        with temporary_folder() as folder:
+            new, site = folder / "new", folder / "site"
             install_wheels(requirements, new, where=self.name, python=python)
             if self._is_folder(into):
                 self.pull(into, site)

@@ -3,6 +3,7 @@
 from edgeopt.files.atomic import drafting, put, replacing, sweep, write_file
 from edgeopt.files.folders import cache_folder, config_folder, data_folder, is_shut
 from edgeopt.files.locks import Busy, locked
+from edgeopt.files.temporary import make_temporary, remove_temporary, temporary_folder
 
 __all__ = [
     "Busy",
@@ -12,8 +13,11 @@ __all__ = [
     "drafting",
     "is_shut",
     "locked",
+    "make_temporary",
     "put",
+    "remove_temporary",
     "replacing",
     "sweep",
+    "temporary_folder",
     "write_file",
 ]

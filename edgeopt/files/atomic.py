@@ -203,10 +203,11 @@ def _lock_of(draft: Path) -> FileLock:
 def sweep(folder: Path, name: str = "") -> None:
     """Removes drafts in ``folder`` (of ``name``, where one is given) whose processes are gone."""
     for draft in folder.glob(f".{glob.escape(name) or '*'}.*.draft"):
+        with suppress(OSError):
+            draft.rmdir()  # an empty one; its process goes on with another one, if there is a process
+            continue
         with suppress(OSError, Timeout):
-            if not (draft / _LOCK).exists():
-                draft.rmdir()  # its process goes on with another one, if there is a process
-                continue
+            # One without a lock whose process was killed while it removed the draft gets a lock here.
             lock = _lock_of(draft)
             shutil.rmtree(draft, ignore_errors=True)
             lock.release()

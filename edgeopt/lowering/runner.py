@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgeopt.contracts.storage import Precision
 from edgeopt.data.binder import check_arrays, check_finite
 from edgeopt.errors import DeviceError, InputError, PluginError
+from edgeopt.files import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -69,12 +68,12 @@ def load_artifact(
 @contextmanager
 def unpacked(artifact: Artifact) -> Iterator[str]:
     """Yields the path of the artefact's entry, its other files beside it; gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
+    with temporary_folder() as folder:
         for name, content in artifact.files.items():
-            path = Path(folder) / name
+            path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        yield str(Path(folder) / artifact.entry)
+        yield str(folder / artifact.entry)
 
 
 class LocalRunner:

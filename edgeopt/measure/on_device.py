@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import uuid
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -18,6 +16,7 @@ from edgeopt.bundles.wheels import unpack_wheels
 from edgeopt.devices.lock import measuring
 from edgeopt.devices.process import ended
 from edgeopt.errors import DeviceError, InputError
+from edgeopt.files import temporary_folder
 from edgeopt.measure.fits import refuse_other_cpu
 from edgeopt.measure.native import NativeRunner, has_python, needs_native
 from edgeopt.measure.operators import OperatorProfile
@@ -26,7 +25,7 @@ from edgeopt.measure.timing import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import PurePosixPath
+    from pathlib import Path, PurePosixPath
 
     from edgeopt.bundles import Bundle
     from edgeopt.contracts import Completed, Device, TensorSpec
@@ -87,9 +86,9 @@ class PlacedBundle:
         """
         refuse_other_cpu(bundle, device)
         placed = cls(bundle, device, timeout_s=timeout_s)
-        with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
+        with temporary_folder() as folder:
             # what was read and checked, and not what lies at its place by now
-            device.push(bundle.unpack(Path(folder) / "bundle").path, placed._root)
+            device.push(bundle.unpack(folder / "bundle").path, placed._root)
         if needs_native(bundle, device):
             placed._native = NativeRunner(bundle, device, placed._root, timeout_s)
         return placed
@@ -253,8 +252,8 @@ class PlacedBundle:
 
     def _install(self) -> None:
         """Installs what the bundle needs: the wheels that it holds, else from the index."""
-        with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
-            wheels = unpack_wheels(self.bundle, Path(folder))
+        with temporary_folder() as folder:
+            wheels = unpack_wheels(self.bundle, folder)
             requirements = wheels or self.bundle.manifest.requirements or ("numpy",)
             self.device.install(requirements, self._site)
 
@@ -273,8 +272,8 @@ class PlacedBundle:
     def _scratch(self) -> Iterator[tuple[Path, PurePosixPath]]:
         """Yields a folder here and one on the device; both are gone afterwards."""
         remote = self.device.workdir() / "scratch" / uuid.uuid4().hex
-        with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
-            local = Path(folder)
+        with temporary_folder() as folder:
+            local = folder
             (local / "empty").mkdir()
             (local / "empty" / "mark").write_bytes(b"")
             self.device.push(local / "empty", remote)

@@ -22,7 +22,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from edgeopt.boundary import decode_json, read_file, read_tensors
+from edgeopt.boundary import decode_json, decode_tensors, read_file
+from edgeopt.boundary.tensors import MAX_FILE
 from edgeopt.errors import InputError
 from edgeopt.files import Busy, locked, replacing, sweep, write_file
 
@@ -45,6 +46,7 @@ _LOG = logging.getLogger(__name__)
 VERSION = 1
 POINTER = "latest.json"
 PREFIX = "step-"
+_STATE = "state.json"
 
 Tensors = dict[str, torch.Tensor]
 _HINT = "delete the folder or pass resume=False to begin anew"
@@ -121,7 +123,7 @@ def _write(folder: Path, name: str, checkpoint: Checkpoint) -> Path:
             for key, tensors in checkpoint.tensors.items():
                 whole = {n: t.detach().cpu().contiguous().clone() for n, t in tensors.items()}
                 save_file(whole, new / f"{key}.safetensors")
-            (new / "state.json").write_text(json.dumps(checkpoint.state, sort_keys=True))
+            (new / _STATE).write_text(json.dumps(checkpoint.state, sort_keys=True))
         break
     return place
 
@@ -148,14 +150,23 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
         raise unusable(folder, f"cannot be read: {error}") from error
 
 
-def _read(folder: Path, held: Path, digests: dict[str, str]) -> Checkpoint:
+def _read(folder: Path, place: Path, digests: dict[str, str]) -> Checkpoint:
+    """Returns what lies at ``place``; what is decoded is what was checked."""
+    state: dict[str, Any] = {}
+    tensors: dict[str, Tensors] = {}
     for name, digest in digests.items():
-        if _digest(held / Path(name).name) != digest:
+        path = place / Path(name).name
+        is_tensors = path.suffix == ".safetensors"
+        content = read_file(path, most=MAX_FILE if is_tensors else _MAX_STATE)
+        if hashlib.sha256(content).hexdigest() != digest:
             raise unusable(folder, f"is damaged: {name} has changed")
-    content = read_file(held / "state.json", most=_MAX_STATE)
-    state = decode_json(content, dict[str, Any], where=str(held), most=_MAX_STATE)
-    files = [held / Path(n).name for n in digests if n.endswith(".safetensors")]
-    return Checkpoint(state, {p.stem: read_tensors(p) for p in files})
+        if is_tensors:
+            tensors[path.stem] = decode_tensors(content, where=str(path))
+        elif path.name == _STATE:
+            state = decode_json(content, dict[str, Any], where=str(path), most=_MAX_STATE)
+    if _STATE not in digests:
+        raise unusable(folder, f"is damaged: it has no {_STATE}")
+    return Checkpoint(state, tensors)
 
 
 def unusable(folder: Path, what: str) -> InputError:

@@ -271,6 +271,13 @@ def folders(room):
     write_checkpoint(check, "3", Checkpoint(state, {"model": dict(model.state_dict())}))
     latest = (check / "latest.json").read_bytes()
 
+    whole_state = (check / "step-3" / "state.json").read_bytes()
+
+    def changed_pointer(content):
+        (check / "step-3" / "state.json").write_bytes(whole_state)
+        (check / "latest.json").write_bytes(content)
+        return read_checkpoint(check)
+
     def changed_state(content):
         (check / "step-3" / "state.json").write_bytes(content)
         pointer = json.loads(latest)
@@ -297,7 +304,7 @@ def folders(room):
         Target(
             "checkpoint",
             latest,
-            from_file(check, "latest.json", lambda _: read_checkpoint(check)),
+            changed_pointer,
             mutate.any_json,
         ),
         Target("checkpoint state", json.dumps(state).encode(), changed_state, mutate.any_json),

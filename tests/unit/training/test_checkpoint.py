@@ -115,3 +115,22 @@ def test_of_eight_runs_in_one_folder_seven_are_told(tmp_path):
     assert said == ["another run writes its checkpoints there"] * 7 + ["held"]
     with hold_folder(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("kind", ["pipe", "holes", "link to a pipe"])
+@pytest.mark.parametrize("name", ["model.safetensors", "state.json"])
+def test_what_is_no_plain_file_is_refused_at_once(tmp_path, name, kind):
+    folder = tmp_path / "checkpoints"
+    write_checkpoint(folder, "1", checkpoint(1))
+    path = folder / "step-1" / name
+    path.unlink()
+    if kind == "holes":
+        with path.open("wb") as file:
+            file.truncate(20 << 30)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        os.mkfifo(tmp_path / "pipe")
+        path.symlink_to(tmp_path / "pipe")
+    with pytest.raises(InputError, match=r"plain file|holes|more than"):
+        read_checkpoint(folder)
