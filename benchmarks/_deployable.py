@@ -19,7 +19,11 @@ from torch import nn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MODELS", "Deployable", "deployable"]
+__all__ = ["MODELS", "PLAIN", "Deployable", "deployable"]
+
+PLAIN = {"ranges": "minmax", "equalization": "off", "smoothing": "off"}
+PLAIN |= {"bias_correction": "off", "rounding": "nearest"}
+"""The plainest quantization: fast, and what is compared does not depend on it."""
 
 TOKENS = 128
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from _common import Report
-from _deployable import MODELS, deployable
+from _deployable import MODELS, PLAIN, deployable
 
 import edgeopt
 from edgeopt.gate.exactness import check_exactness
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from edgeopt.ir import Program
 
-PLAIN = {"ranges": "minmax", "equalization": "off", "smoothing": "off"}
-PLAIN |= {"bias_correction": "off", "rounding": "nearest"}
 SAMPLES = 2
 
 
