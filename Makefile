@@ -6,6 +6,7 @@
 #   make check       style, types, import rules
 #   make format      lets ruff format the code
 #   make fuzz        every reader with damaged input, for MINUTES=5
+#   make operators   every operator of PyTorch's database on every backend, beside torch; hours, and resumes
 #   make bench       the figures of docs/, beside peers (installs the peers)
 #   make clean       removes what was made, the environment too
 #
@@ -34,7 +35,7 @@ PYTEST_ARGS ?=
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install system demo test test-fast check format fuzz bench clean
+.PHONY: help install system demo test test-fast check format fuzz operators bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -81,6 +82,9 @@ format: $(STAMP)
 MINUTES ?= 5
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/security/fuzz.py --minutes $(MINUTES)
+
+operators: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/operator_database.py --write
 
 bench: $(BENCH_STAMP) system
 	@set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file; done

@@ -50,8 +50,17 @@ _TYPES = {
 """Builtin operator to what its kernel takes beside values on a grid."""
 
 
+_ALIKE = frozenset(
+    {
+        "ADD", "BATCH_MATMUL", "DIV", "EQUAL", "FLOOR_MOD", "GREATER", "GREATER_EQUAL", "LESS",
+        "LESS_EQUAL", "MAXIMUM", "MINIMUM", "MUL", "NOT_EQUAL", "POW", "SUB",
+    }
+)  # fmt: skip
+"""Those whose two inputs must be of one type."""
+
+
 def require_types(code: str, inputs: Sequence[Tensor | None]) -> None:
-    """Checks that the kernel of ``code`` takes the type of its first input.
+    """Checks that the kernel of ``code`` takes the types of its inputs.
 
     Args:
         code: The operator's name in ``BuiltinOperator``.
@@ -60,6 +69,9 @@ def require_types(code: str, inputs: Sequence[Tensor | None]) -> None:
     Raises:
         NoRuleError: It does not.
     """
+    kinds = [tensor.dtype for tensor in inputs if tensor is not None]
+    if code in _ALIKE and len(set(kinds)) > 1:
+        raise NoRuleError(f"TFLite's {code} takes one type, here {' and '.join(kinds)}")
     first, types = inputs[0], _TYPES.get(code)
     if first is None or types is None or first.grid is not None or first.dtype in types:
         return
