@@ -8,6 +8,7 @@
 #   make fuzz        every reader with damaged input, for MINUTES=5
 #   make kills       kills COUNT=300 real runs at random moments, and looks at what they leave
 #   make hostile-device   a device that floods, hangs and lies: each exchange ends within its limit
+#   make operators   every operator of PyTorch's database on every backend, beside torch; hours, and resumes
 #   make bench       the figures of docs/, beside peers (installs the peers)
 #   make clean       removes what was made, the environment too
 #
@@ -36,7 +37,7 @@ PYTEST_ARGS ?=
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install system demo test test-fast check format fuzz kills hostile-device bench clean
+.PHONY: help install system demo test test-fast check format fuzz kills hostile-device operators bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -90,6 +91,9 @@ kills: $(STAMP) system
 
 hostile-device: $(STAMP) system
 	$(BIN)/python tests/device/hostile_device.py
+
+operators: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/operator_database.py --write
 
 bench: $(BENCH_STAMP) system
 	@set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file; done

@@ -133,6 +133,9 @@ def _without_parameters(program: Program, node: torch.fx.Node) -> Iterator[str]:
     """Yields what lacks quantization parameters: the weight, an input, the output."""
     if ops.is_weighted(node):
         _, weight, _ = ops.weighted_parts(node)
+        if weight.name not in program.constants:
+            yield f"its weight {weight.name} is computed by the model"
+            return
         spec = program.quant.get(weight.name)
         if spec is None or spec.storage != INT8:
             yield f"its weight {weight.name} has no quantization parameters"

@@ -106,9 +106,9 @@ def _channels_fit_axis(program: Program) -> Iterator[str]:
 def _constants_lie_on_their_grid(program: Program) -> Iterator[str]:
     for name, tensor in program.constants.items():
         spec = program.quant.get(name)
-        if spec is None or not tensor.dtype.is_floating_point:
+        if spec is None or not tensor.dtype.is_floating_point or not tensor.numel():
             continue
-        off = (spec.fake(tensor) - tensor).abs().max() if tensor.numel() else torch.zeros(())
+        off = (spec.fake(tensor) - tensor).abs().max()
         room = 1e-3 * float(spec.scale.max()) if not spec.storage.floating else 0.0
         if float(off) > room + 1e-6 * float(tensor.abs().max()):
             yield f"constant {name} is {float(off):.3g} off its grid"

@@ -22,10 +22,11 @@ def refuse_unsuitable(exported: ExportedProgram) -> None:
     """Returns nothing; checks that the graph is a pure function of its inputs.
 
     Raises:
-        CaptureError: It writes to a buffer, draws random numbers, branches in the graph, or needs
-            an object that is no tensor; says which and where.
+        CaptureError: It writes to a buffer, draws random numbers, branches in the graph, takes a
+            tensor without elements, or needs an object that is no tensor; says which and where.
     """
     _refuse_writes(exported)
+    _refuse_empty_inputs(exported)
     for node in exported.graph.nodes:
         if node.op == "call_function":
             _refuse_branch(node)
@@ -50,6 +51,18 @@ def _refuse_writes(exported: ExportedProgram) -> None:
             where=source_line(nodes[spec.arg.name]) or None,
             hint=hint,
         )
+
+
+def _refuse_empty_inputs(exported: ExportedProgram) -> None:
+    names = set(exported.graph_signature.user_inputs)
+    for node in exported.graph.nodes:
+        example = node.meta.get("val") if node.name in names else None
+        if isinstance(example, torch.Tensor) and 0 in example.shape:
+            raise CaptureError(
+                f"the input {node.name} has no elements: its shape is {list(example.shape)}",
+                where="example_inputs",
+                hint="an artefact has the shapes of the example: pass inputs as the device will see them",
+            )
 
 
 def _refuse_branch(node: torch.fx.Node) -> None:

@@ -7,21 +7,27 @@ one operator; what it makes of that becomes part of the model. Equal operators a
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import numpy as np
 import torch
 
 from edgeopt.errors import EdgeoptError
 from edgeopt.lowering.rule_table import NoRuleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     from torch.export import ExportedProgram
 
     from edgeopt.ir import Program
 
-__all__ = ["OperatorImporter", "SingleOperator", "operator_key"]
+__all__ = ["OperatorImporter", "SingleOperator", "operator_key", "require_same"]
+
+_INTEGERS = (torch.int32, torch.int64)
+_SPREADS = (1000.0, 3.0)
+"""Standard deviations of integers that an importer's work is tried on."""
 
 T = TypeVar("T")
 """What a toolchain's importer makes."""
@@ -36,11 +42,13 @@ class SingleOperator(torch.nn.Module):
 
     Attributes:
         inputs: The nodes whose values it takes, in order, each once.
+        output: An example of what it returns: a tensor, or a tuple of them.
     """
 
     def __init__(self, program: Program, node: torch.fx.Node) -> None:
         super().__init__()
         self._node = node
+        self.output: Any = node.meta["val"]
         self.inputs = [n for n in node.all_input_nodes if n.name not in program.constants]
         self._constants = [n for n in node.all_input_nodes if n.name in program.constants]
         for value in self._constants:
@@ -105,6 +113,70 @@ class OperatorImporter(Generic[T]):
             return error
         except Exception as error:  # noqa: BLE001 (torch and toolchains raise errors of any type)
             return NoRuleError(f"{self._toolchain} has no rule for it: {_reason(error)}")
+
+
+def require_same(
+    operator: SingleOperator, run: Callable[..., Sequence[np.ndarray]], toolchain: str
+) -> None:
+    """Checks what an importer made on random numbers: some rules compute something else.
+
+    Args:
+        operator: What was imported.
+        run: Runs what was made of it: arrays in, arrays out.
+        toolchain: What a person calls it.
+
+    Raises:
+        NoRuleError: The results differ, or ``run`` fails.
+    """
+    for inputs, expected in _tried(operator):
+        try:
+            actual = run(*(tensor.numpy() for tensor in inputs))
+        except Exception as error:  # toolchains raise errors of many kinds
+            raise NoRuleError(f"{toolchain} has no kernel for it: {_reason(error)}") from error
+        if len(actual) != len(expected) or not all(map(_alike, expected, actual)):
+            raise NoRuleError(f"{toolchain}'s rule for it computes something else")
+
+
+def _alike(want: np.ndarray, have: np.ndarray) -> bool:
+    if (want.shape, want.dtype) != (have.shape, have.dtype):
+        return False
+    return np.allclose(want, have, rtol=1e-3, atol=1e-4, equal_nan=True)
+
+
+def _tried(operator: SingleOperator) -> list[tuple[tuple[torch.Tensor, ...], list[np.ndarray]]]:
+    """Returns inputs that the operator takes, and its results for them.
+
+    Integers are drawn wide (few are equal) and narrow (few overflow). They may be indices, which
+    only 0 fits for sure, or divisors, which 0 does not fit.
+    """
+    generator = torch.Generator().manual_seed(0)
+    inputs = operator.examples(lambda shape: torch.randn(shape, generator=generator))
+
+    def with_integers(make: Callable[[torch.Tensor], torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        return tuple(make(t).to(t.dtype) if t.dtype in _INTEGERS else t for t in inputs)
+
+    def drawn(tensor: torch.Tensor, spread: float) -> torch.Tensor:
+        whole = (spread * torch.randn(tensor.shape, generator=generator)).round()
+        return torch.where(whole == 0, 1, whole)
+
+    pairs = []
+    for spread in _SPREADS if any(t.dtype in _INTEGERS for t in inputs) else _SPREADS[:1]:
+        pairs += _fitting(operator, with_integers(partial(drawn, spread=spread)))
+    pairs = pairs or _fitting(operator, with_integers(torch.zeros_like))
+    return pairs or _fitting(operator, with_integers(torch.ones_like))
+
+
+def _fitting(operator: SingleOperator, inputs: tuple[torch.Tensor, ...]) -> list[Any]:
+    try:
+        return [(inputs, _results(operator, inputs))]
+    except (RuntimeError, IndexError, ZeroDivisionError):  # an index out of range
+        return []
+
+
+def _results(operator: SingleOperator, inputs: Sequence[torch.Tensor]) -> list[np.ndarray]:
+    with torch.no_grad():
+        results = operator(*(tensor.clone() for tensor in inputs))
+    return [r.numpy() for r in (results if isinstance(results, (tuple, list)) else [results])]
 
 
 def operator_key(program: Program, node: torch.fx.Node) -> Hashable:

@@ -52,6 +52,9 @@ def _as_reshape(editor: Editor, node: torch.fx.Node) -> None:
 def _as_permute(editor: Editor, node: torch.fx.Node) -> None:
     value: Any = node.args[0]
     rank = len(_shape(value))
+    if rank < 2:  # noqa: PLR2004 (nothing to swap)
+        editor.replace(node, value)
+        return
     axes = list(range(rank))
     a, b = (node.args[1], node.args[2]) if len(node.args) > 1 else (0, 1)
     a, b = int(a) % rank, int(b) % rank  # type: ignore[arg-type]

@@ -167,6 +167,8 @@ class _Work:
         quant = self.editor.quant
         if value.name not in quant or quant.get(weight.name) is None:
             return
+        if not self.editor.is_constant(weight):  # the model computes it: a float operator
+            return
         out = quant.get((ops.fused_activation(node) or node).name)
         spec = quant[weight.name]
         if out is not None and len(weight.users) == 1:

@@ -180,6 +180,8 @@ def _keeps_second(node: torch.fx.Node) -> bool:
 def _keeps_last(node: torch.fx.Node) -> bool:
     before, after = _shapes(node)
     rank = len(before)
+    if not before:
+        return False
     if node.target is aten.permute.default:
         return bool(node.args[1][-1] == rank - 1)  # type: ignore[index]
     if node.target in (aten.roll.default, aten.mean.dim):

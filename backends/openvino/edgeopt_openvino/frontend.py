@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import openvino as ov
+import openvino.opset13 as op
+
+from edgeopt.lowering.frontend import require_same
+from edgeopt_openvino.constants import element_type
 
 if TYPE_CHECKING:
     import torch
@@ -16,8 +22,32 @@ __all__ = ["convert_node", "convert_operator"]
 
 
 def convert_operator(operator: SingleOperator) -> ov.Model:
-    """Returns the model that the frontend makes of one operator."""
-    return ov.convert_model(operator.exported())
+    """Returns the model that the frontend makes of one operator.
+
+    Raises:
+        NoRuleError: It computes something else than torch.
+    """
+    model = ov.convert_model(operator.exported())
+    examples = operator.output if isinstance(operator.output, (tuple, list)) else [operator.output]
+    for result, example in zip(model.get_results(), examples, strict=True):
+        value, kind = result.input_value(0), element_type(example.dtype)
+        if value.element_type != kind:
+            result.input(0).replace_source_output(op.convert(value, kind).output(0))
+    model.validate_nodes_and_infer_types()
+    require_same(operator, lambda *inputs: _run(model, inputs), "OpenVINO")
+    return model
+
+
+def _run(model: ov.Model, inputs: tuple[np.ndarray, ...]) -> list[np.ndarray]:
+    """Returns what the runtime makes of ``inputs``; the model stays as it is."""
+    compiled = _core().compile_model(model.clone(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    results = compiled([np.asarray(array, order="C") for array in inputs])
+    return [results[i] for i in range(len(compiled.outputs))]
+
+
+@cache
+def _core() -> ov.Core:
+    return ov.Core()
 
 
 def convert_node(e: Emitter, node: torch.fx.Node) -> Any:

@@ -200,3 +200,28 @@ def test_negative_integers_divide_as_torch(make, dtype):
     runner = make(Divided(), x, y, precision="float32", count=0).runner
     for wanted, got in zip(Divided()(x, y), runner(x.numpy(), y.numpy()), strict=True):
         np.testing.assert_array_equal(got, wanted.numpy())
+
+
+def test_a_vector_keeps_its_rank(make):
+    made = make(nn.Linear(3, 4), torch.randn(3))
+    assert all(a.shape == b.shape == (4,) for a, b in made.pairs())
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda x: x.var(correction=None), "computes something else"),
+        (lambda x: x.to(torch.int64) ** x.to(torch.int64).abs(), "powers of integers"),
+    ],
+)
+def test_what_openvino_computes_otherwise_is_refused(function, reason):
+    from edgeopt.api import capture
+    from edgeopt.registry import find_backend, find_target
+
+    class Model(nn.Module):
+        def forward(self, x):
+            return function(x)
+
+    program = capture(Model().eval(), (torch.randn(3, 4),))
+    report = find_backend("openvino").lower(program, find_target("host")).support
+    assert any(reason in row.reason for row in report.unsupported)

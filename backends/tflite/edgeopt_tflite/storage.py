@@ -19,6 +19,7 @@ from edgeopt.ir import orders
 from edgeopt.ir.rounding import round_and_clip
 from edgeopt.lowering import Emitter
 from edgeopt_tflite.flatbuffer import ModelBuilder, Tensor
+from edgeopt_tflite.kernel_types import require_types
 from edgeopt_tflite.values import FileEntry, Value
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Storage(Emitter):
     def _operator(
         self, code: str, inputs: Sequence[Tensor | None], made: Tensor, options: str, **values: Any
     ) -> None:
+        require_types(code, inputs)
         self.emitted.setdefault(self._current, []).append(len(self.model.operators))
         self.model.operator(code, inputs, [made], options, **values)
 

@@ -40,6 +40,25 @@ def test_refusals_name_operator_reason_and_line(backend, target, program_of, nam
     assert report.unsupported[0].source in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (torch.abs, "ABS takes float32, int32, here int64"),
+        (lambda x: x.argmax(-1), "ARG_MAX takes"),
+        (lambda x: x @ x.mT, "BATCH_MATMUL takes float32, here int64"),
+    ],
+)
+def test_integers_that_a_kernel_lacks_are_refused(backend, target, program_of, function, reason):
+    program, _ = program_of(function, torch.arange(6).reshape(2, 3))
+    (refused,) = backend.support(program, target).unsupported
+    assert reason in refused.reason
+
+
+def test_a_product_with_a_computed_matrix_needs_no_bias(backend, target, program_of):
+    program, _ = program_of(functional.linear, torch.randn(3), torch.randn(4, 3))
+    assert backend.support(program, target).ok
+
+
 def test_all_refusals_are_found_at_once(backend, target, program_of):
     program, _ = program_of(
         lambda x: torch.special.bessel_j0(torch.special.bessel_j1(x)), torch.randn(3)

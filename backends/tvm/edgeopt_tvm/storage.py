@@ -10,7 +10,7 @@ import numpy as np
 from tvm import relax, te
 
 from edgeopt.ir import orders
-from edgeopt.lowering import Emitter
+from edgeopt.lowering import Emitter, NoRuleError
 from edgeopt_tvm import scalars
 from edgeopt_tvm.parameters import parameters_of
 from edgeopt_tvm.values import FileEntry, Value
@@ -132,7 +132,12 @@ class Storage(Emitter):
             expr: What was made for it.
             order: The order of its memory; the program's by default.
             grid: What its integers stand for.
+
+        Raises:
+            NoRuleError: ``expr`` is of another type than the value.
         """
+        if grid is None:
+            _require_type(expr, self.dtype(node))
         storage = FileEntry(expr, order or orders.identity(len(self.shape(node))), grid)
         node_grid = self.grid(node)
         value = Value(node.name, self.shape(node), self.dtype(node), node_grid, [storage])
@@ -155,6 +160,7 @@ class Storage(Emitter):
         for expr, example in zip(exprs, node.meta["val"], strict=True):
             shape = tuple(int(d) for d in example.shape)
             kind = str(example.dtype).removeprefix("torch.")
+            _require_type(expr, kind)
             values.append(
                 Value(node.name, shape, kind, held=[FileEntry(expr, orders.identity(len(shape)))])
             )
@@ -298,3 +304,13 @@ class Storage(Emitter):
     def size(self, shape: Sequence[int]) -> int:
         """Returns the number of elements."""
         return math.prod(shape)
+
+
+def _require_type(expr: Any, kind: str) -> None:
+    """Checks that what was made has the type of the value that it stands for.
+
+    Raises:
+        NoRuleError: It has another.
+    """
+    if str(expr.ty.dtype) != kind:
+        raise NoRuleError(f"TVM makes {expr.ty.dtype} of it, torch {kind}")

@@ -138,3 +138,8 @@ def test_inputs_of_another_shape_than_the_model_takes():
 def test_an_argument_that_the_model_lacks():
     with pytest.raises(CaptureError, match="input"):
         capture_module(nn.Linear(3, 3).eval(), {"pixels": X})
+
+
+def test_an_input_without_elements(written):
+    with pytest.raises(CaptureError, match=r"input \w+ has no elements: its shape is \[0, 3\]"):
+        capture_module(written(lambda _, x: x + 1), (torch.ones(0, 3),))

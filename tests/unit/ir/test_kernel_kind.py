@@ -122,3 +122,23 @@ def test_a_weight_without_parameters_is_named(program: Program) -> None:
     bare = replace(program, quant=quant, history=())
     found = kernel_kind(bare, bare.node("conv2d"))
     assert found == KernelKind("float", f"its weight {weight} has no quantization parameters")
+
+
+def test_a_weight_that_the_model_computes_is_a_float_operators(written):
+    from edgeopt.api import capture, quantize
+
+    def twice(_, x, w):
+        eye = torch.eye(3)
+        linear = torch.nn.functional.linear
+        return linear(linear(linear(x, eye), linear(w, eye)), eye)
+
+    data = [(torch.randn(2, 3), torch.randn(3, 3)) for _ in range(4)]
+    program = quantize(capture(written(twice), data[0]), data, precision="int8")
+    (product,) = [
+        n
+        for n in program.graph.nodes
+        if n.op == "call_function" and n.args[1].op == "call_function"
+    ]
+    kind = kernel_kind(program, product)
+    assert kind.kind == "float"
+    assert "computed by the model" in kind.reason

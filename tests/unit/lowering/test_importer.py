@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from edgeopt.lowering import NoRuleError
-from edgeopt.lowering.frontend import OperatorImporter, SingleOperator
+from edgeopt.lowering.frontend import OperatorImporter, SingleOperator, require_same
 
 
 def calls(program, word):
@@ -60,3 +60,22 @@ def test_what_an_importer_cannot_is_tried_once_and_said_each_time(program_of):
         with pytest.raises(NoRuleError, match="Words has no rule for it: No conversion rule"):
             importer(program, node)
     assert len(tries) == 1
+
+
+@pytest.mark.parametrize(
+    ("made", "refused"),
+    [
+        (lambda x: [x.cumsum(0)], False),
+        (lambda x: [x], True),
+        (lambda x: [x.cumsum(0)[None]], True),
+        (lambda x: [x.cumsum(0).astype("int32")], True),
+    ],
+)
+def test_what_an_importer_made_is_run_beside_torch(program_of, made, refused):
+    program = program_of(lambda x: x.cumsum(0), torch.arange(1, 5))
+    operator = SingleOperator(program, calls(program, "cumsum")[0])
+    if refused:
+        with pytest.raises(NoRuleError, match="Words's rule for it computes something else"):
+            require_same(operator, made, "Words")
+    else:
+        require_same(operator, made, "Words")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import openvino.opset13 as op
 import torch
 
+from edgeopt.lowering import NoRuleError
 from edgeopt_openvino.constants import element_type
 from edgeopt_openvino.operator_rules import rule
 
@@ -71,7 +72,6 @@ rule(aten.mul.Tensor)(_binary(op.multiply))
 rule(aten.div.Tensor)(_binary(op.divide))
 rule(aten.maximum.default)(_binary(op.maximum))
 rule(aten.minimum.default)(_binary(op.minimum))
-rule(aten.pow.Tensor_Scalar, aten.pow.Tensor_Tensor)(_binary(op.power))
 
 rule(aten.eq.Tensor, aten.eq.Scalar)(_comparison(op.equal))
 rule(aten.ne.Tensor, aten.ne.Scalar)(_comparison(op.not_equal))
@@ -95,6 +95,15 @@ rule(aten.cos.default)(_unary(op.cos))
 rule(aten.floor.default)(_unary(op.floor))
 rule(aten.ceil.default)(_unary(op.ceiling))
 rule(aten.round.default)(_unary(lambda x: op.round(x, "half_to_even")))
+
+
+@rule(aten.pow.Tensor_Scalar, aten.pow.Tensor_Tensor)
+def power(e: Emitter, node: Any) -> Any:
+    """The first to the power of the second, of real numbers."""
+    dtype = node.meta["val"].dtype
+    if not dtype.is_floating_point:
+        raise NoRuleError("OpenVINO computes powers of integers in float32, and loses digits")
+    return op.power(*_promoted(e, node, dtype))
 
 
 @rule(aten.floor_divide.default, aten.div.Tensor_mode)

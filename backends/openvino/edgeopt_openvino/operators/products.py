@@ -28,8 +28,22 @@ _LOWEST = np.finfo(np.float32).min
 def linear(e: Emitter, node: Any) -> Any:
     """X times the transposed weight, plus the bias."""
     x, weight, bias = (*node.args, None)[:3]
-    product = op.matmul(e.value(x), e.value(weight), False, True)  # noqa: FBT003 (transposes)
-    return product if bias is None else op.add(product, e.value(bias))
+    product = op.matmul(_matrix(e, x), e.value(weight), False, True)  # noqa: FBT003 (transposes)
+    result = product if bias is None else op.add(product, e.value(bias))
+    return _shaped(result, node) if x.meta["val"].ndim == 1 else result
+
+
+def _matrix(e: Emitter, node: Any) -> Any:
+    """Returns a vector as a matrix of one row: of vectors the plugin gets the rank wrong in int8."""
+    value = e.value(node)
+    if node.meta["val"].ndim > 1:
+        return value
+    return op.reshape(value, constants.numbers([1, -1]), special_zero=False)
+
+
+def _shaped(value: Any, node: Any) -> Any:
+    shape = [int(d) for d in node.meta["val"].shape]
+    return op.reshape(value, constants.numbers(shape), special_zero=False)
 
 
 @rule(aten.matmul.default, aten.bmm.default)

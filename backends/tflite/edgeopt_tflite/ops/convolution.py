@@ -40,8 +40,7 @@ class _Window:
 
 def constant_weight(e: Emitter, node: torch.fx.Node) -> str:
     """Returns a refusal where the weight or bias of an anchor is not a constant."""
-    weight: Any = node.args[1]
-    bias: Any = node.args[2]
+    _, weight, bias = ops.weighted_parts(node)
     parameters = [weight] if bias is None else [weight, bias]
     if not all(e.is_constant(n) for n in parameters):
         return "its weight is computed by the model; TFLite needs a constant one"
