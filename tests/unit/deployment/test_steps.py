@@ -12,8 +12,8 @@ from torch import nn
 import edgeopt
 import edgeopt.deployment.baseline
 from edgeopt.deployment import Request, steps
-from edgeopt.passes import float_program
 from edgeopt.errors import InputError
+from edgeopt.passes import float_program
 
 
 class Model(nn.Module):
