@@ -6,6 +6,7 @@
 #   make check       style, types, import rules
 #   make format      lets ruff format the code
 #   make fuzz        every reader with damaged input, for MINUTES=5
+#   make networks  random small networks through deploy, COUNT=10000 of them (goes on where it was)
 #   make bench       the figures of docs/, beside peers (installs the peers)
 #   make clean       removes what was made, the environment too
 #
@@ -34,7 +35,7 @@ PYTEST_ARGS ?=
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install system demo test test-fast check format fuzz bench clean
+.PHONY: help install system demo test test-fast check format fuzz networks bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -81,6 +82,11 @@ format: $(STAMP)
 MINUTES ?= 5
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/security/fuzz.py --minutes $(MINUTES)
+
+COUNT ?= 10000
+NETWORKS_ARGS ?=
+networks: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/networks.py --count $(COUNT) $(NETWORKS_ARGS)
 
 bench: $(BENCH_STAMP) system
 	@set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file; done
