@@ -9,6 +9,7 @@
 #   make kills       kills COUNT=300 real runs at random moments, and looks at what they leave
 #   make hostile-device   a device that floods, hangs and lies: each exchange ends within its limit
 #   make operators   every operator of PyTorch's database on every backend, beside torch; hours, and resumes
+#   make networks    random small networks through deploy, COUNT=10000 of them (goes on where it was)
 #   make bench       the figures of docs/, beside peers (installs the peers)
 #   make clean       removes what was made, the environment too
 #
@@ -37,7 +38,7 @@ PYTEST_ARGS ?=
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install system demo test test-fast check format fuzz kills hostile-device operators bench clean
+.PHONY: help install system demo test test-fast check format fuzz kills hostile-device operators networks bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -85,7 +86,7 @@ MINUTES ?= 5
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/security/fuzz.py --minutes $(MINUTES)
 
-COUNT ?= 300
+kills: COUNT ?= 300
 kills: $(STAMP) system
 	OMP_NUM_THREADS=1 $(BIN)/python tests/security/kills.py --count $(COUNT)
 
@@ -94,6 +95,12 @@ hostile-device: $(STAMP) system
 
 operators: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/operator_database.py --write
+
+NETWORKS_ARGS ?=
+
+networks: COUNT ?= 10000
+networks: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/networks.py --count $(COUNT) $(NETWORKS_ARGS)
 
 bench: $(BENCH_STAMP) system
 	@set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file; done

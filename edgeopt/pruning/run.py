@@ -13,6 +13,7 @@ from edgeopt.pruning.choose import Chooser
 from edgeopt.pruning.cost import layer_costs, parameter_count, roofline_ms
 from edgeopt.pruning.importance import score_sites
 from edgeopt.pruning.pruned import Pruned
+from edgeopt.pruning.removal import Cut, Fault, find_faults, remove
 from edgeopt.pruning.report import LayerReport, PruningReport
 from edgeopt.pruning.sensitivity import too_sensitive
 from edgeopt.pruning.sites import Site, find_sites
@@ -131,7 +132,15 @@ class _Run:
         return find_sites(self.model, self.call, residual_width=self.options.residual_width)
 
     def _step(self, share: float, costs0: Any, parameters0: int) -> None:
-        sites = self._sites()
+        while True:
+            cuts = self._cuts(self._sites(), share, costs0, parameters0)
+            faults = find_faults(self.model, self.call, cuts)
+            if not faults:
+                remove(self.model, cuts)
+                return
+            self._keep_whole(faults)
+
+    def _cuts(self, sites: list[Site], share: float, costs0: Any, parameters0: int) -> list[Cut]:
         if not self.first:
             self._begin(sites)
         free = [s for s in sites if not self.held[s.name]]
@@ -142,10 +151,23 @@ class _Run:
         now = layer_costs(self.model, self.call)
         chooser = Chooser(free, scores, self.first, now, parameter_count(self.model), options)
         gone = self._choose(chooser, share, costs0, parameters0)
-        for site, units in zip(free, gone, strict=True):
-            if units:
-                site.remove(units)
-        self._check()
+        return [Cut(site, units) for site, units in zip(free, gone, strict=True) if units]
+
+    def _keep_whole(self, faults: dict[str, Fault]) -> None:
+        """Leaves the sites that cannot be pruned as they are, each with its reason."""
+        for name, fault in faults.items():
+            why = f"without some of its channels: {fault.what}"
+            if not name or name in self.shares:
+                hint = "leave it out of ratio" if name else "keep the module that it names: keep=[]"
+                where = name or "prune"
+                raise InputError(f"cannot be pruned: {why}", where=where, hint=hint)
+            self.held[name] = why
+        self._require_free()
+
+    def _require_free(self) -> None:
+        if all(self.held.values()):
+            reasons = "; ".join(f"{n}: {r}" for n, r in list(self.held.items())[:5])
+            raise InputError("no layer can be pruned", where="prune", hint=reasons or None)
 
     def _choose(
         self, chooser: Chooser, share: float, costs0: Any, parameters0: int
@@ -173,9 +195,7 @@ class _Run:
         if limit is not None:
             free = [s for s in sites if not self.held[s.name]]
             self.held.update(too_sensitive(self.model, free, self.data, limit))
-        if all(self.held.values()):
-            reasons = "; ".join(f"{n}: {r}" for n, r in list(self.held.items())[:5])
-            raise InputError("no layer can be pruned", where="prune", hint=reasons or None)
+        self._require_free()
 
     def _kept(self, site: Site) -> str:
         for name in self.options.keep:
@@ -202,18 +222,6 @@ class _Run:
                     f'its channels live and go with those of "{site.name}", which has another ratio'
                 )
                 raise InputError(what, where=name, hint="give one ratio to both")
-
-    def _check(self) -> None:
-        import torch  # noqa: PLC0415
-
-        try:
-            with torch.no_grad():
-                args, kwargs = self.call
-                self.model(*args, **kwargs)
-        except Exception as error:
-            hint = "keep the module that the message names: keep=[...]"
-            what = f"the pruned model does not run: {type(error).__name__}: {error}"
-            raise InputError(what, where="prune", hint=hint) from error
 
     def _report(self, costs: Any, left: dict[str, int]) -> PruningReport:
         after = layer_costs(self.model, self.call)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.pruning.importance import score_sites
+from edgeopt.pruning.removal import Cut, mute
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
     from edgeopt.data.dataset import Dataset
-    from edgeopt.pruning.sites import Member, Site
+    from edgeopt.pruning.sites import Site
 
 __all__ = ["too_sensitive"]
 
@@ -50,8 +51,10 @@ def _moved(
     plain: list[Any],
 ) -> float:
     quiet = score.argsort()[: max(1, int(_SHARE * len(score)))].tolist()
-    channels = {c for unit in quiet for c in site.units[unit]}
-    handles = [m.layer.register_forward_pre_hook(_mute(m, channels)) for m in site.consumers()]
+    cut = Cut(site, quiet)
+    handles = [
+        m.layer.register_forward_pre_hook(mute(m.layer, cut.indices(m))) for m in site.consumers()
+    ]
     try:
         outputs = [_flat(model(*args, **kwargs)) for args, kwargs in calls]
     finally:
@@ -62,18 +65,6 @@ def _moved(
         for a, b in zip(outputs, plain, strict=True)
     ]
     return sum(parts) / len(parts)
-
-
-def _mute(member: Member, channels: set[int]) -> Any:
-    gone = [i for i, r in zip(member.indices, member.roots, strict=True) if r in channels]
-    axis = 1 if hasattr(member.layer, "in_channels") else -1
-
-    def hook(_layer: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        import torch  # noqa: PLC0415
-
-        return (inputs[0].index_fill(axis, torch.tensor(gone), 0.0), *inputs[1:])
-
-    return hook
 
 
 def _flat(found: Any) -> torch.Tensor:

@@ -5,17 +5,13 @@ The dependency graph is Torch-Pruning's (Fang et al., "DepGraph", CVPR 2023, arX
 
 from __future__ import annotations
 
-import contextlib
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.errors import InputError, PluginError
-from edgeopt.pruning.heads import Attention, find_attentions, remove_heads
+from edgeopt.pruning.heads import Attention, find_attentions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import nn
 
     from edgeopt.data.calls import Call
@@ -28,11 +24,12 @@ class Member:
     """One side of one layer that a site runs through.
 
     Attributes:
-        name: The layer.
+        name: The layer, or the parameter; empty for what is neither.
         layer: The layer itself, or a parameter.
         role: ``out`` or ``in``: which of its sides.
         indices: Channels of that side.
         roots: For each the channel of the site that it belongs to.
+        dep: Torch-Pruning's edge to it: what takes channels out of that side.
     """
 
     name: str
@@ -40,6 +37,7 @@ class Member:
     role: str
     indices: list[int]
     roots: list[int]
+    dep: Any
 
 
 @dataclass(eq=False)
@@ -53,7 +51,9 @@ class Site:
         members: Every layer that they run through.
         group: Torch-Pruning's own group.
         attention: Where the units are heads.
-        output: The linear layer behind the heads.
+        output_name: The linear layer behind the heads.
+        has_joins: Whether it runs through views whose channels are followed by their places, so
+            that only a run of the model without them shows that they were followed rightly.
         reason: Why it must stay as it is; empty where it can be pruned.
     """
 
@@ -63,7 +63,8 @@ class Site:
     members: list[Member]
     group: Any
     attention: Attention | None = None
-    output: nn.Linear | None = None
+    output_name: str = ""
+    has_joins: bool = False
     reason: str = ""
 
     @property
@@ -79,14 +80,6 @@ class Site:
         """The convolutions and linear layers that read it."""
         return [m for m in self.members if m.role == "in" and hasattr(m.layer, "weight")]
 
-    def remove(self, units: list[int]) -> None:
-        """Returns nothing; takes units out of the model."""
-        if self.attention is not None and self.output is not None:
-            remove_heads(self.attention, self.output, units)
-            return
-        gone = sorted(channel for unit in units for channel in self.units[unit])
-        self.group.prune(idxs=gone)
-
 
 def find_sites(model: nn.Module, call: Call, *, residual_width: bool = False) -> list[Site]:
     """Returns every site of the model, also those that must stay, with the reason.
@@ -97,53 +90,26 @@ def find_sites(model: nn.Module, call: Call, *, residual_width: bool = False) ->
     """
     graph = _trace(model, call)
     attentions = find_attentions(model)
-    sites = [_site(graph, group, attentions) for group in graph.get_all_groups()]
+    from edgeopt.pruning.tracing import whole_groups  # noqa: PLC0415
+
+    sites = [_site(graph, group, attentions) for group in whole_groups(graph)]
     for site in sites:
         site.reason = site.reason or _reason(site, graph, attentions, residual_width=residual_width)
     return sites
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def _trace(model: nn.Module, call: Call) -> Any:
-    import torch  # noqa: PLC0415
-
     try:
-        import torch_pruning as tp  # noqa: PLC0415
+        from edgeopt.pruning.tracing import dependency_graph  # noqa: PLC0415
     except ImportError as error:
         hint = 'pip install "edgeopt[prune]"'
         raise PluginError("Torch-Pruning is not installed", where="prune", hint=hint) from error
-    for parameter in model.parameters():
-        parameter.requires_grad_(True)  # noqa: FBT003 (torch's own signature)
     try:
-        with _quiet(), torch.enable_grad():
-            return tp.DependencyGraph().build_dependency(
-                model,
-                call,
-                forward_fn=lambda m, example: _outputs(m(*example[0], **example[1])),
-                verbose=False,
-            )
+        return dependency_graph(model, call)
     except Exception as error:
         hint = "does the model run on example_inputs, in eval mode?"
         what = f"the model cannot be traced: {type(error).__name__}: {error}"
         raise InputError(what, where="prune", hint=hint) from error
-
-
-def _outputs(found: Any) -> list[Any]:
-    import torch  # noqa: PLC0415
-
-    if isinstance(found, torch.Tensor):
-        return [found] if found.grad_fn is not None else []
-    if isinstance(found, dict):
-        found = list(found.values())
-    if isinstance(found, (tuple, list)):
-        return [tensor for one in found for tensor in _outputs(one)]
-    return []
 
 
 def _site(graph: Any, group: Any, attentions: list[Attention]) -> Site:
@@ -153,11 +119,25 @@ def _site(graph: Any, group: Any, attentions: list[Attention]) -> Site:
     width = graph.get_out_channels(root)
     site = Site(_first_name(members, names), width, [[i] for i in range(width)], members, group)
     owner = next((a for a in attentions if any(root is p for p in a.projections)), None)
+    site.has_joins = _has_joins(members)
     if owner is not None:
         _make_heads(site, owner)
     else:
         site.units = _units(site)
     return site
+
+
+def _has_joins(members: list[Member]) -> bool:
+    """An attention of torch's own scales by its width: there, the run would differ anyway."""
+    from edgeopt.pruning.tracing import is_join  # noqa: PLC0415
+
+    return any(is_join(m.layer) for m in members) and not any(_mixes_heads(m) for m in members)
+
+
+def _mixes_heads(member: Member) -> bool:
+    from torch import nn  # noqa: PLC0415
+
+    return isinstance(member.layer, nn.MultiheadAttention)
 
 
 def _first_name(members: list[Member], names: dict[Any, str]) -> str:
@@ -176,8 +156,9 @@ def _member(graph: Any, item: Any, names: dict[Any, str]) -> Member:
     role = "out" if graph.is_out_channel_pruning_fn(dep.handler) else "in"
     is_in = graph.is_in_channel_pruning_fn(dep.handler)
     role = role if role == "out" or is_in else "other"
-    name = names.get(layer, "") if hasattr(layer, "parameters") else ""
-    return Member(name, layer, role, list(item.idxs), list(item.root_idxs or item.idxs))
+    names = names if hasattr(layer, "parameters") else graph._param_to_name  # noqa: SLF001
+    roots = list(item.root_idxs or item.idxs)
+    return Member(names.get(layer, ""), layer, role, list(item.idxs), roots, dep)
 
 
 def _make_heads(site: Site, attention: Attention) -> None:
@@ -191,7 +172,7 @@ def _make_heads(site: Site, attention: Attention) -> None:
     elif len(outputs) != 1 or next(iter(outputs.values())).in_features != site.width:
         site.reason = "the layer behind the heads was not found"
     else:
-        site.output = next(iter(outputs.values()))
+        site.output_name = next(iter(outputs))
 
 
 def _is_linear(layer: Any) -> bool:
@@ -206,16 +187,38 @@ def _groups(member: Member) -> int:
     layer = member.layer
     if isinstance(layer, nn.GroupNorm):
         return layer.num_groups
+    if isinstance(layer, nn.MultiheadAttention):
+        return int(layer.num_heads)
     count = int(getattr(layer, "groups", 1)) if hasattr(layer, "weight") else 1
     return 1 if count == getattr(layer, "out_channels", 0) else count
 
 
 def _units(site: Site) -> list[list[int]]:
+    """What goes together: the same place of each group, of each head, of each piece of a cut."""
     groups = max((_groups(m) for m in site.members), default=1)
+    pieces = _pieces(site)
+    if len(pieces) > 1:
+        if groups > 1 or len({len(piece) for piece in pieces}) > 1:
+            site.reason = "it is cut into pieces of unlike widths"
+            return [list(range(site.width))]
+        return [list(unit) for unit in zip(*pieces, strict=True)]
     if groups == 1 or site.width % groups:
         return [[i] for i in range(site.width)]
     size = site.width // groups
     return [[i + g * size for g in range(groups)] for i in range(size)]
+
+
+def _pieces(site: Site) -> list[list[int]]:
+    """The channels of each piece that the site is cut into, in order; what no layer reads too."""
+    from edgeopt.pruning.tracing import is_slice  # noqa: PLC0415
+
+    slices = [m.roots for m in site.members if is_slice(m.layer)]
+    pieces = {tuple(sorted(set(roots))) for roots in slices if len(set(roots)) < site.width}
+    rest = sorted(set(range(site.width)).difference(*pieces))
+    size = min((len(piece) for piece in pieces), default=site.width)
+    parts = [*map(list, pieces), *(rest[i : i + size] for i in range(0, len(rest), size))]
+    overlap = sum(map(len, parts)) > site.width
+    return [list(range(site.width)), []] if overlap else sorted(parts)
 
 
 def _reason(  # noqa: PLR0911 (one answer a return)
@@ -230,7 +233,13 @@ def _reason(  # noqa: PLR0911 (one answer a return)
         return "no layer reads it"
     if any(set(m.roots) - set(range(site.width)) for m in site.members):
         return "its channels could not be followed"
-    if not residual_width and any(id(m.layer) in projections for m in site.consumers()):
+    part = next((m.name for m in site.members if _is_part(m)), "")
+    if part:
+        return f'its channels are only a part of those of "{part}"'
+    if not residual_width and (
+        any(id(m.layer) in projections for m in site.consumers())
+        or any(_mixes_heads(m) for m in site.members)
+    ):
         return "residual width of a transformer; residual_width=True prunes it too"
     if site.attention is not None and len(site.units) == 1:
         return "a single head"
@@ -241,6 +250,10 @@ def _reason(  # noqa: PLR0911 (one answer a return)
         )
         else "a single channel"
     )
+
+
+def _is_part(member: Member) -> bool:
+    return member.role == "out" and 0 < len(set(member.indices)) < _side_count(member.layer)
 
 
 def _multiplies(layer: Any) -> bool:

@@ -235,4 +235,5 @@ def _rows(value: torch.Tensor, axis: int) -> torch.Tensor:
 
 
 def _db(signal: float, noise: float) -> float:
-    return 10 * math.log10(signal / noise) if signal > 0 and noise > 0 else math.inf
+    # No quotient: beside infinite noise it would be 0, which has no logarithm.
+    return 10 * (math.log10(signal) - math.log10(noise)) if signal > 0 and noise > 0 else math.inf

@@ -62,6 +62,7 @@ def make():
         if program is None:
             program = run_core(capture_module(model.eval(), example))
         if precision != "float32":
+            settings.setdefault("weight_bits", find_target("host").quantization.weight_bits)
             data = samples if precision == "int8" else None
             config = QuantizationConfig(precision=precision, rounding="nearest", **settings)
             program = quantize_program(program, data, config)

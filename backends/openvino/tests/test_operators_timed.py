@@ -22,7 +22,9 @@ def loaded(tmp_path_factory):
     held = specimen("residual")
     program = run_core(capture_module(held.model, held.example))
     samples = [tuple(torch.as_tensor(x) for x in sample) for sample in held.samples]
-    program = quantize_program(program, samples, QuantizationConfig(rounding="nearest"))
+    bits = find_target("host").quantization.weight_bits
+    config = QuantizationConfig(rounding="nearest", weight_bits=bits)
+    program = quantize_program(program, samples, config)
     artifact = OpenVINOBackend().compile(
         OpenVINOBackend().lower(program, find_target("host")), CompileOptions()
     )

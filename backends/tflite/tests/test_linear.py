@@ -52,3 +52,19 @@ def test_a_computed_weight_is_a_product(compiled):
     )  # fmt: skip
     case.assert_close()
     assert case.count("BATCH_MATMUL") == 1
+
+
+def test_a_product_of_a_transposed_value_with_itself(compiled):
+    def square(x):
+        pooled = nn.functional.max_pool2d(x, 2, 1)
+        return pooled @ pooled
+
+    compiled(square, torch.randn(1, 2, 5, 5)).assert_close()
+
+
+def test_a_product_of_a_turned_value_with_itself(compiled):
+    def square(x):
+        turned = (x * 2).permute(1, 2, 0)
+        return turned @ turned
+
+    compiled(square, torch.randn(4, 3, 4)).assert_close()

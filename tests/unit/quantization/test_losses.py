@@ -184,3 +184,8 @@ def test_marks_are_no_measure():
     rounded = torch.zeros(1, 2, 20)
     exact[..., ::3] = rounded[..., ::3] = -1e9
     assert measure_quality([exact], [rounded]).whole_db < 1
+
+
+def test_an_error_beyond_float32_is_a_quality_and_no_exception():
+    quality = measure_quality([torch.ones(2, 3)], [torch.full((2, 3), 1e30)])
+    assert quality.whole_db == -math.inf

@@ -9,6 +9,7 @@ import openvino.opset13 as op
 import torch
 
 from edgeopt.lowering import NoRuleError
+from edgeopt_openvino import parameters
 from edgeopt_openvino.constants import numbers
 from edgeopt_openvino.operator_rules import rule
 
@@ -84,7 +85,15 @@ def pad(e: Emitter, node: Any) -> Any:
     pairs: Any = list(zip(sizes[::2], sizes[1::2], strict=True))[::-1]
     pairs = [(0, 0)] * (rank - len(pairs)) + pairs
     begin, end = (numbers([p[side] for p in pairs]) for side in (0, 1))
-    return op.pad(e.value(x), begin, end, "constant", e.number(node, fill))
+    spec = e.program.quant.get(x.name)
+    if not fill or spec is None or spec.storage.floating:
+        return op.pad(e.value(x), begin, end, "constant", e.number(node, fill))
+    # In steps: OpenVINO would move the padding in front of the zero point, and then cannot say the
+    # number in unsigned integers.
+    scale = spec.scale[0].numpy()
+    steps = parameters.steps(spec, e.value(x))
+    padded = op.pad(steps, begin, end, "constant", op.constant((fill / scale).astype("float32")))
+    return op.multiply(padded, op.constant(scale))
 
 
 @rule(aten.roll.default)

@@ -31,6 +31,11 @@ def _product(e: Emitter, node: torch.fx.Node) -> None:
     left, right = (e.view(v, (1,) * (rank - len(v.shape)) + v.shape) for v in (left, right))
     a = e.read(left, orders.identity(rank)).tensor
     b, transposed = _second(e, right, rank)
+    if a is b and not orders.same_memory(left.shape, left.held[0].order, orders.identity(rank)):
+        # XNNPACK takes the transposition that makes one tensor of both factors for that of the
+        # first alone: xᵀ·x comes out. The second gets a tensor of its own.
+        swapped = (*range(rank - 2), rank - 1, rank - 2)
+        b, transposed = e.read(right, swapped).tensor, True
     batch = [max(x, y) for x, y in zip(left.shape[:-2], right.shape[:-2], strict=True)]
     shape = (*batch, left.shape[-2], right.shape[-1])
     output = e.emit(
