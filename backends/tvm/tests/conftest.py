@@ -29,32 +29,44 @@ class Made:
     run: Any
     samples: list[tuple[np.ndarray, ...]]
 
-    def require_equal(self):
+    def require_equal(self, labels=()):
         """Checks that outputs are the reference's: of integer programs, to the integer."""
         assert not self.emitter.refused
         reference = ReferenceRunner(self.program)
+        names = self.program.output_names
         for sample in self.samples:
             wanted, got = reference(*sample), self.run(*sample)
             wanted = wanted if isinstance(wanted, tuple) else (wanted,)
-            for name, one, other in zip(self.program.output_names, wanted, got, strict=True):
-                assert (one.shape, one.dtype) == (other.shape, other.dtype)
-                self._compare(name, one, other)
+            for name, one, other, label in zip(names, wanted, got, labels or names, strict=True):
+                assert (one.shape, one.dtype) == (other.shape, other.dtype), label
+                self._compare(name, one, other, label)
 
-    def _compare(self, name, wanted, got):
+    def _compare(self, name, wanted, got, label):
         spec = self.program.quant.get(name)
         if wanted.dtype.kind == "f" and (spec is None or self._is_computed_in_float(name)):
             step = 0.0 if spec is None else float(spec.scale[0]) * 1.01
-            np.testing.assert_allclose(got, wanted, rtol=2e-5, atol=max(2e-6, step))
+            limit = max(2e-6, step)
+            np.testing.assert_allclose(got, wanted, rtol=2e-5, atol=limit, err_msg=label)
         else:
-            np.testing.assert_array_equal(got, wanted)
+            np.testing.assert_array_equal(got, wanted, err_msg=label)
 
     def _is_computed_in_float(self, name):
         """Returns whether something on the way has no grid: then ties may fall either way."""
-        nodes = [n for n in self.program.graph.nodes if n.op == "call_function"]
         exact = ("add", "sub", "mul", "mean", "conv", "linear", "relu", "clamp", "sigmoid", "tanh",
                  "reshape", "permute", "slice", "flip", "roll", "cat", "pad", "expand", "alias",
                  "max_pool", "avg_pool", "nearest", "gelu", "hardswish", "elu")  # fmt: skip
+        nodes = [n for n in self._ancestors(name) if n.op == "call_function"]
         return any(not any(word in str(n.target) for word in exact) for n in nodes)
+
+    def _ancestors(self, name):
+        """Returns the value called ``name`` and all that it is made of."""
+        pending, known = [self.program.node(name)], set()
+        while pending:
+            node = pending.pop()
+            if node not in known:
+                known.add(node)
+                pending += node.all_input_nodes
+        return known
 
 
 @pytest.fixture
