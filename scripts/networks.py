@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from edgeopt.contracts import Precision
+from edgeopt.contracts.storage import Precision
 from edgeopt.testing.networks import Bench, generate, shrink
 from edgeopt.testing.networks.isolation import Examined, examine_isolated
 
