@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.lowering import RuleBackend
 
 if TYPE_CHECKING:
@@ -25,11 +26,11 @@ class OpenVINOBackend(RuleBackend):
     distribution = "edgeopt-openvino"
     toolchain: ClassVar = {"openvino": "openvino"}
 
-    def emitter(self, program: Program, target: Target) -> Emitter:  # noqa: ARG002 (all alike)
+    def emitter(self, program: Program, target: Target) -> Emitter:
         """Returns an emitter for ``program``."""
         from edgeopt_openvino.emitter import Emitter  # noqa: PLC0415 (the toolchain)
 
-        return Emitter(program)
+        return Emitter(program, saturates=target.quantization.weight_bits < INT8.bits)
 
     def write(
         self,

@@ -37,12 +37,14 @@ class Emitter(lowering.Emitter):
     Attributes:
         importer: OpenVINO's own PyTorch frontend, for operators without a rule.
         model: The model, once all is written; its operators are named after the program's values.
+        saturates: Whether sums of two 8-bit products saturate on the target.
     """
 
     rules = rule
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, saturates: bool) -> None:
         super().__init__(program)
+        self.saturates = saturates
         self.importer = OperatorImporter("OpenVINO", convert_operator)
         self.model: ov.Model | None = None
         self._parameters: list[Any] = []
@@ -101,6 +103,7 @@ class Emitter(lowering.Emitter):
         operator = output.get_node()
         if operator.get_friendly_name() == operator.get_name():  # else it is another value's
             operator.set_friendly_name(node.name)
+        output = parameters.kept_whole(self.program, node, output)
         return parameters.on_grid(self.program, node, output)
 
 

@@ -17,12 +17,30 @@ if TYPE_CHECKING:
 
     from edgeopt.ir import Program, QuantSpec
 
-__all__ = ["clips_alike", "moves_on_grid", "on_grid", "rounded", "steps"]
+__all__ = ["clips_alike", "kept_whole", "moves_on_grid", "on_grid", "rounded", "steps"]
 
 aten = ops.aten
 
 _STARTS_ANEW = (aten.roll.default, aten.flip.default, aten.expand.default, aten.embedding.default)
 """Moves that OpenVINO's low-precision passes do not know: behind them a FakeQuantize starts integers anew."""
+
+
+_WRITES_STEPS_WRONG = ("ReduceMax", "ReduceMin")
+"""Reductions whose kernel answers other numbers where it takes in the FakeQuantize behind it."""
+
+
+def kept_whole(program: Program, node: torch.fx.Node, value: Any) -> Any:
+    """Returns ``value``, of a reduction behind an operator that its kernel cannot take in.
+
+    OpenVINO's CPU plugin fuses what follows into a reduction. With a FakeQuantize in that, its kernel writes bytes, and
+    wrong ones (half the range off); sums and means are right. A maximum is none of the operators that it fuses.
+    """
+    kind = value.get_node().get_type_name()
+    if kind not in _WRITES_STEPS_WRONG or not program.precision.is_integer:
+        return value
+    if not value.element_type.is_real() or moves_on_grid(program, node):
+        return value
+    return op.maximum(value, op.constant(np.float32(-np.inf))).output(0)
 
 
 def on_grid(program: Program, node: torch.fx.Node, value: Any) -> Any:

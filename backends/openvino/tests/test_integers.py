@@ -202,6 +202,45 @@ def test_negative_integers_divide_as_torch(make, dtype):
         np.testing.assert_array_equal(got, wanted.numpy())
 
 
+@pytest.mark.parametrize("name", ["amax", "amin"])
+def test_a_reduction_in_float_is_rounded_as_the_reference(make, name):
+    class Reduced(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 3, padding=1)
+
+        def forward(self, x):
+            return self.conv(getattr(x, name)(3, keepdim=True))
+
+    made = make(Reduced(), torch.randn(1, 4, 7, 9))
+    assert "u8" in {p for k, p, _ in made.kernels() if k == "Convolution"}
+    assert worst(made) < 1e-3
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda q, k: q @ k.transpose(-1, -2),
+        lambda q, k: nn.functional.scaled_dot_product_attention(q, k, k),
+    ],
+    ids=["matmul", "attention"],
+)
+def test_products_of_two_computed_values_do_not_saturate(make, product):
+    class Product(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 8)
+            for layer in (self.first, self.second):
+                nn.init.eye_(layer.weight)
+                nn.init.zeros_(layer.bias)
+
+        def forward(self, x, y):  # all near -1 and 1: grids without a zero point, and large steps
+            return product(self.first(torch.tanh(30 * x)), self.second(torch.tanh(30 * y)))
+
+    made = make(Product(), torch.randn(4, 8, 8), torch.randn(4, 8, 8))
+    assert worst(made) < 1e-3
+
+
 def test_a_vector_keeps_its_rank(make):
     made = make(nn.Linear(3, 4), torch.randn(3))
     assert all(a.shape == b.shape == (4,) for a, b in made.pairs())

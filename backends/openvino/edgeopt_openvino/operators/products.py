@@ -49,7 +49,7 @@ def _shaped(value: Any, node: Any) -> Any:
 @rule(aten.matmul.default, aten.bmm.default)
 def matmul(e: Emitter, node: Any) -> Any:
     """The product of the last two axes; those in front broadcast."""
-    left, right = (e.value(a) for a in node.args)
+    left, right = e.value(node.args[0]), _unsaturated(e, node.args[1])
     return op.matmul(left, right, False, False)  # noqa: FBT003 (transposes)
 
 
@@ -60,7 +60,7 @@ def attention(e: Emitter, node: Any) -> Any:
     arguments = {**dict(zip(names, node.args[3:], strict=False)), **node.kwargs}
     if arguments.get("dropout_p"):
         raise NoRuleError("attention with dropout")
-    query, key, value = (e.value(a) for a in node.args[:3])
+    query, key, value = e.value(node.args[0]), _unsaturated(e, node.args[1]), e.value(node.args[2])
     if arguments.get("enable_gqa"):
         raise NoRuleError("attention with grouped heads; the pass decompose_attention spells it")
     mask = arguments.get("attn_mask")
@@ -75,6 +75,18 @@ def attention(e: Emitter, node: Any) -> Any:
         causal=bool(arguments.get("is_causal")),
     )
     return mixed if hidden is None else op.select(hidden, constants.array(torch.zeros(1)), mixed)
+
+
+def _unsaturated(e: Emitter, node: Any) -> Any:
+    """Returns the second of two computed factors, as float32 where products of bytes saturate.
+
+    There weights keep to seven bits; computed values have eight. Where no zero point is in the way, OpenVINO's
+    low-precision passes multiply them as bytes (10 dB to the reference in an attention). They stop at a maximum.
+    """
+    value, spec = e.value(node), e.program.quant.get(node.name)
+    if not e.saturates or spec is None or not spec.is_activation:
+        return value
+    return op.maximum(value, op.constant(np.float32(-np.inf)))
 
 
 def _seen(e: Emitter, mask: Any) -> tuple[Any, Any]:
