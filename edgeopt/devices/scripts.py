@@ -144,14 +144,14 @@ exec 3<&0
 s=setsid; command -v setsid >/dev/null || s=
 trap '' HUP PIPE
 ( trap - HUP PIPE; {export(env)}exec $s {words} ) </dev/null >"$job/out" 2>"$job/err" 3<&- &
-main=$!
+main=$!; born $main; begun=$b
 stop() {{ kill -9 "-$main" || kill -9 $main; }} 2>/dev/null
 watch() {{
   (
     trap 'kill $w; exit 0' TERM
     sh -c "$2" <&3 >/dev/null & w=$!
     wait $w
-    : >"$job/$1"; stop
+    : >"$job/$1"; other $main "$begun" || stop
   ) >/dev/null 2>&1 &
 }}
 watch lost 'exec cat'; line=$!

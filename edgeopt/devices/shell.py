@@ -27,11 +27,16 @@ __all__ = ["Answer", "Frame", "chosen_program", "export", "for_any_shell", "quot
 
 _PLAIN = re.compile(rb"[A-Za-z0-9 _./=:@+,-]")
 _LONGEST = 120_000  # Linux takes 131072 bytes in one argument
-# Ends the whole script when a command ends: `sleep`, or `cat` of the script's own input. Its output
-# goes nowhere, or the transport would wait for it; `$!` in its trap is that command.
-_GUARD = """guards=; script=$$; exec 4<&0
+# `guard` ends the whole script when a command ends: `sleep`, or `cat` of the script's own input. Its
+# output goes nowhere, or the transport would wait for it; `$!` in its trap is that command.
+# A guard may outlive its process, where that is killed, and the number can be another's by then: `born`
+# sets when a process started, `other` asks whether a number is another's now. Without /proc it is not.
+_GUARD = """born() { b=; { read -r b <"/proc/$1/stat"; } 2>/dev/null; set -- ${b##*) }; b=${20}; }
+other() { born "$1"; [ -n "$b" ] && [ "$b" != "$2" ]; }
+guards=; script=$$; born $$; since=$b; exec 4<&0
 guard() {
-  ( trap 'kill $!; exit 0' TERM; sh -c "$1" <&4 & wait $!; kill -9 "-$script" || kill -9 $script
+  ( trap 'kill $!; exit 0' TERM; sh -c "$1" <&4 & wait $!
+    other "$script" "$since" || kill -9 "-$script" || kill -9 $script
   ) >/dev/null 2>&1 &
   guards="$guards $!"
 }"""

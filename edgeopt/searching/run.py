@@ -190,7 +190,7 @@ class _Search:
                 return "trials"
             if options.minutes and time.monotonic() - began >= 60 * options.minutes:
                 return "minutes"
-            if len(study.taken()) >= size:
+            if len(study.taken()) >= size and not study.is_waiting():
                 return "exhausted"
             claim = study.claim()
             if claim is None:

@@ -1,7 +1,8 @@
 """The study: trials in a database that outlives the run, shared by as many workers as there are.
 
 It is an Optuna study. A trial belongs to whoever wrote its configuration down first; one whose worker
-gives no sign of life any more is given back and tried again (Optuna's heartbeat and retry).
+gives no sign of life any more is given back and tried again (Optuna's heartbeat and retry), and at once
+where the worker was a process of this machine that has ended.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from edgeopt.errors import InputError
 from edgeopt.searching.configuration import Configuration
 from edgeopt.searching.propose import Proposer, distributions
 from edgeopt.searching.trials import Measured, Trial
+from edgeopt.searching.worker import Worker, this_worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,7 +45,7 @@ GRACE_S = 120
 """A worker that has given no sign of life for so many seconds is given up."""
 
 _RETRIES = "retry_history"  # Optuna's: the numbers of the trials that a trial repeats
-_IDENTITY, _WITHDRAWN, _LOST = "edgeopt", "withdrawn", "lost"
+_IDENTITY, _WITHDRAWN, _LOST, _WORKER = "edgeopt", "withdrawn", "lost", "worker"
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -122,6 +124,7 @@ class Study:
             configuration = self._space.configuration(trial.params)
             with self._beating(trial):  # before anybody counts it: what is counted can grow stale
                 pass
+            trial.set_user_attr(_WORKER, msgspec.to_builtins(this_worker(trial.number)))
             trial.set_user_attr("configuration", msgspec.to_builtins(configuration))
             if configuration.digest in self.taken(but=trial.number):
                 self._fail(trial, _WITHDRAWN, "another worker tries it")
@@ -148,9 +151,12 @@ class Study:
     def lost(self, claim: Claim, why: str) -> None:
         """Gives a configuration back: it was not its fault, and it will be tried again."""
         self._fail(claim.trial, _LOST, why)
+        self._retry(claim.number)
+
+    def _retry(self, number: int) -> None:
         with _quiet():
             retry = RetryHeartbeatStaleTrialCallback(max_retry=LIVES - 1)
-            retry(self._held, self._held.get_trials(deepcopy=True)[claim.number])
+            retry(self._held, self._held.get_trials(deepcopy=True)[number])
 
     def _fail(self, trial: Any, key: str, text: str) -> None:
         with _unless_finished():
@@ -158,9 +164,24 @@ class Study:
             self._held.tell(trial, state=TrialState.FAIL)
 
     def give_up_the_dead(self) -> None:
-        """Gives back the configurations of workers that give no sign of life any more."""
+        """Gives back the configurations of workers that have ended or give no sign of life any more."""
         with _quiet():
             fail_stale_trials(self._held)
+        for number, _, state, attrs in list(self._rows()):
+            if state != TrialState.RUNNING or attrs.get(_WORKER) is None:
+                continue
+            worker = convert(attrs[_WORKER], Worker, where=f"trial {number} of the study")
+            if worker.is_gone(number) and self._ended(number):
+                self._retry(number)
+
+    def _ended(self, number: int) -> bool:
+        """Ends a trial of another worker; returns False where somebody else was quicker."""
+        storage = self._held._storage  # noqa: SLF001 (nothing public ends what another began)
+        trial = self._held.get_trials(deepcopy=False)[number]
+        ended = False
+        with _unless_finished():
+            ended = storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)  # noqa: SLF001
+        return ended
 
     def beating(self, claim: Claim) -> Any:
         """Returns a context in which others see that somebody works on ``claim``."""
@@ -200,6 +221,10 @@ class Study:
                 results.append(Trial(number, one, None, f"given up: {why}", new=new))
                 hopeless.discard(one.digest)
         return tuple(results)
+
+    def is_waiting(self) -> bool:
+        """Returns whether a configuration was given back that nobody has taken up again yet."""
+        return any(state == TrialState.WAITING for _, _, state, _ in self._rows())
 
     def running(self) -> int:
         """Returns how many trials other workers are at."""

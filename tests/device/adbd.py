@@ -158,7 +158,7 @@ class _Shell:
             pump.start()
         for pump in pumps:
             pump.join()
-        status = self.process.wait()
+        status = self.process.wait()  # a daemon thread's
         self._packet(EXIT, bytes([status if status >= 0 else 128 - status]))
         self.taken.acquire(timeout=5)
         self.link.send(CLSE, self.ours, self.theirs)

@@ -65,7 +65,7 @@ class Sshd:
     def make_key(self, name: str) -> None:
         (self.folder / name).unlink(missing_ok=True)
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / name)]
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
 
     def trust(self) -> None:
         """Lets the client know the server's key."""

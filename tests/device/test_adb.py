@@ -88,15 +88,18 @@ def test_a_cable_that_is_pulled_out_during_a_run(adbd, device):
         except DeviceError as error:
             caught.append(error)
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
+    deadline = time.monotonic() + 60
     while not place.exists():
+        assert time.monotonic() < deadline, "it does not run"
         time.sleep(0.02)
     adbd.cut()
     thread.join(60)
     assert "connection was lost" in str(caught[0])
     size = -1
     while size != (size := place.stat().st_size):
+        assert time.monotonic() < deadline, "it still runs"
         time.sleep(0.5)
     adbd.reconnect()
     assert device.run(["echo", "1"]).stdout == "1\n"

@@ -99,7 +99,7 @@ def _applets(box):
     if program is None:
         pytest.skip(f"NOT TESTED: {box} is not installed (apt-get install {box})")
     option = {"busybox": "--list", "toybox": "--long"}[box]
-    done = subprocess.run([program, option], capture_output=True, text=True, check=True)
+    done = subprocess.run([program, option], capture_output=True, text=True, check=True, timeout=30)
     return {Path(name).name: program for name in done.stdout.split()}
 
 

@@ -71,6 +71,12 @@ def until(condition, seconds=20):
         time.sleep(0.01)
 
 
+def ended(thread):
+    """Waits for a thread, and not for ever."""
+    thread.join(120)
+    assert not thread.is_alive()
+
+
 def in_thread(function):
     """Starts ``function``; returns what waits for its DeviceError."""
     caught = []
@@ -81,7 +87,7 @@ def in_thread(function):
         except DeviceError as error:
             caught.append(error)
 
-    thread = threading.Thread(target=guarded)
+    thread = threading.Thread(target=guarded, daemon=True)
     thread.start()
 
     def wait():
@@ -169,10 +175,10 @@ def _watched(sizes, sshd):
                 until(lambda: os.fstat(streams[0].fileno()).st_size > 1 << 20)
                 sizes.append(sshd.cut())
 
-            thread = threading.Thread(target=cut)
+            thread = threading.Thread(target=cut, daemon=True)
             thread.start()
             yield process
-            thread.join()
+            ended(thread)
 
     return started
 
@@ -188,9 +194,14 @@ def test_a_host_process_that_is_killed_takes_its_program_with_it(device, sshd):
     with subprocess.Popen([sys.executable, "-c", code, sshd.spec, TICKING]) as process:
         until((place / "child").exists)
         process.kill()
-    size = -1
-    while size != (size := (place / "child").stat().st_size):
+    sizes = [-1]
+
+    def is_still():
         time.sleep(0.5)
+        sizes.append((place / "child").stat().st_size)
+        return sizes[-1] == sizes[-2]
+
+    until(is_still, 60)
 
 
 def test_a_server_that_went_away_and_came_back(device, sshd):
@@ -273,11 +284,11 @@ def small_disk(tmp_path):
     place = tmp_path / "small disk"
     place.mkdir()
     command = ["/usr/bin/mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
-    done = subprocess.run(command, check=False, capture_output=True)
+    done = subprocess.run(command, check=False, capture_output=True, timeout=30)
     if done.returncode != 0:
         pytest.skip("NOT TESTED: a full disk (this needs the right to mount one)")
     yield place
-    subprocess.run(["/usr/bin/umount", str(place)], check=True)
+    subprocess.run(["/usr/bin/umount", str(place)], check=True, timeout=30)
 
 
 @pytest.mark.parametrize("asked", [True, False])
@@ -403,11 +414,11 @@ def test_two_users_push_the_same_at_once(sshd, bundle, tmp_path):
     for n in range(2):
         (tmp_path / f"v{n}").mkdir()
         (tmp_path / f"v{n}" / "file").write_text(str(n))
-    threads = [threading.Thread(target=push) for _ in range(3)]
+    threads = [threading.Thread(target=push, daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        ended(thread)
     place = sshd.home / ".cache/edgeopt-device/both"
     assert failures == []
     assert everything(place) == ["file"]

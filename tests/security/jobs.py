@@ -19,6 +19,7 @@ from torch import nn
 import edgeopt
 
 EXAMPLE = torch.linspace(-1, 1, 8)[None]
+TRIALS = 4
 DATA = [torch.randn(16, 8, generator=torch.Generator().manual_seed(i)) for i in range(4)]
 
 
@@ -281,10 +282,6 @@ class Search(Resumed):
         import optuna  # noqa: F401
         import sqlalchemy.dialects.sqlite  # noqa: F401
 
-        from edgeopt.searching import study
-
-        study.BEAT_S, study.GRACE_S = 1, 2  # a killed worker's trial is taken over soon
-
     def result(self, folder):
         given = {"example_inputs": EXAMPLE, "calibration_data": [(d[:1],) for d in DATA]}
         options = {"backends": ["tflite"], "precisions": ["float16", "float32"], "trials": 2}
@@ -296,18 +293,6 @@ class Search(Resumed):
         assert done >= counted, f"{counted} trials were measured, {done} are there"
         assert found.best is not None
         return json.dumps(sorted({t.configuration.digest for t in found.trials if t.measured}))
-
-    def whole(self, room, number):
-        """A killed worker's trial counts until it is given up, so fewer may be measured, not others."""
-        made = set(json.loads((room / str(number) / "result").read_text()))
-        assert made, "nothing was measured"
-        assert made <= self.plain()
-
-    def plain(self):
-        """Returns the two that every run tries first."""
-        from edgeopt.searching.configuration import Configuration
-
-        return {Configuration("tflite", p).digest for p in ("float16", "float32")}
 
     def progress(self, folder):
         study = folder / "study.sqlite"
@@ -333,34 +318,55 @@ class Tune(Resumed):
     name, share, limit_s = "tune", 10, 150.0
 
     def warm_up(self, room):
-        """The toolchain has threads."""
+        """Imports the toolchain, which starts its threads only when it works."""
+        import edgeopt_tvm.tuning.run  # noqa: F401
 
     def result(self, folder):
-        from edgeopt.ir import load_program
         from edgeopt.options import TuneOptions
-        from edgeopt.registry import find_target
-        from edgeopt_tvm import TVMBackend
+        from edgeopt.tuning import TuningDatabase
+        from edgeopt_tvm.tuning.measurement_worker import MeasurementWorker
+        from edgeopt_tvm.tuning.templates import KERNELS
+        from edgeopt_tvm.tuning.tuner import Tuner
 
-        program = load_program(folder.parent / "quantized.zip")
-        options = TuneOptions(trials=2, database=str(folder / "tuning.sqlite"))
-        report = TVMBackend().tune(program, find_target("host"), options)
+        machine, tasks = self.kernels(folder.parent)
+        options = TuneOptions(trials=TRIALS, limit_s=60.0)
+        with (
+            TuningDatabase(folder / "tuning.sqlite") as database,
+            MeasurementWorker(machine, KERNELS, options) as worker,
+        ):
+            report = Tuner(tasks, worker, database, options).run()
         counted = int((folder / "kept").read_text()) if (folder / "kept").exists() else 0
         done = self.complete(folder)
-        assert done >= counted, f"{counted} trials were kept, {done} are there"
-        assert report.trials >= 0
+        assert done >= max(counted, TRIALS), f"{counted} trials were kept, {done} are there"
+        assert not report.failures, report.failures
         return "tuned"
 
-    def run(self, room, number):
-        from edgeopt.ir import capture_module, save_program
-        from edgeopt.quantization import QuantizationConfig, quantize_program
+    def kernels(self, room):
+        """Returns the machine and its kernels, which the first run of all lowers for the others."""
+        import msgspec
 
-        if not (room / "quantized.zip").exists():
-            settings = QuantizationConfig(rounding="nearest")
-            samples = [(d[:1],) for d in DATA]
-            layer = network()[:2].eval()  # one kernel
-            program = quantize_program(capture_module(layer, EXAMPLE), samples, settings)
-            save_program(program, room / "quantized.zip")
-        super().run(room, number)
+        from edgeopt.registry import find_target
+        from edgeopt_tvm.machine import machine_of
+        from edgeopt_tvm.tuning.tasks import Task
+
+        machine, file = machine_of(find_target("host")), room / "kernels"
+        if not file.exists():
+            file.write_bytes(msgspec.json.encode(self.lowered(machine)))
+        return machine, msgspec.json.decode(file.read_bytes(), type=list[Task])
+
+    def lowered(self, machine):
+        from edgeopt.ir import capture_module
+        from edgeopt.quantization import QuantizationConfig, quantize_program
+        from edgeopt_tvm.lowering import lower_program
+        from edgeopt_tvm.tuning.tasks import tasks_of
+        from edgeopt_tvm.tuning.templates import KERNELS
+
+        settings = QuantizationConfig(rounding="nearest")
+        layer = network()[:2].eval()  # one kernel
+        program = quantize_program(
+            capture_module(layer, EXAMPLE), [(d[:1],) for d in DATA], settings
+        )
+        return tasks_of(lower_program(program, machine), machine, KERNELS)
 
     def progress(self, folder):
         done = self.complete(folder)

@@ -142,8 +142,11 @@ def last_words(room):
     return ""
 
 
-def campaign(job, room, chance, count):
-    """Returns the outcome of ``count`` kills of ``job`` in the new folder ``room``."""
+def campaign(job, room, chance, count, *, by_time=True):
+    """Returns the outcome of ``count`` kills of ``job`` in the new folder ``room``.
+
+    Every second one comes after a random time, where ``by_time``; the others at a change of a file.
+    """
     room.mkdir()
     (room / "tmp").mkdir()
     surroundings(room)
@@ -157,13 +160,15 @@ def campaign(job, room, chance, count):
             found.faults.append(f"without a kill: {one.how}: {one.said}")
             return found
     while found.kills < count and found.too_late < count + 10:
-        by_event = found.kills % 2
+        by_event = found.kills % 2 or not by_time
         at_event = chance.randint(1, max(1, again.events)) if by_event else None
         after_s = None if by_event else chance.uniform(0, again.seconds)
         fault = one_kill(job, room, found, after_s=after_s, at_event=at_event)
         if fault:
             when = f"after {after_s:.3f} s" if at_event is None else f"at change {at_event}"
             found.faults.append(f"kill {found.kills}, {when}: {fault}")
+    if found.kills < count:
+        found.faults.append(f"only {found.kills} of {count} kills came in time")
     found.seconds = time.monotonic() - begun
     return found
 
@@ -241,6 +246,16 @@ def surroundings(room):
     tempfile.tempdir = None
 
 
+def shared(count, shares):
+    """Returns ``count`` in whole parts as large as ``shares`` are: the largest remainders get what is left."""
+    exact = [count * share / sum(shares) for share in shares]
+    parts = [int(part) for part in exact]
+    by_remainder = sorted(range(len(parts)), key=lambda place: parts[place] - exact[place])
+    for place in by_remainder[: count - sum(parts)]:
+        parts[place] += 1
+    return parts
+
+
 def row(found):
     old = found.states["old"] + found.states["nothing yet"]
     new = found.states["new"] + found.states["kept"]
@@ -254,6 +269,7 @@ def main():
     parser.add_argument("--count", type=int, default=ALL)
     parser.add_argument("--seed", default=str(time.time_ns()))
     parser.add_argument("--only", default="", help="runs whose name this regular expression fits")
+    parser.add_argument("--changes-only", action="store_true", help="kill at changes of files only")
     args = parser.parse_args()
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with tempfile.TemporaryDirectory(prefix="edgeopt-kills-") as folder:
@@ -266,7 +282,7 @@ def campaigns(room, args):
     (room / "tmp").mkdir()
     surroundings(room)
     chosen, close = jobs(room, args.only)
-    shares = sum(job.share for job in chosen)
+    counts = shared(args.count, [job.share for job in chosen])
     sys.stdout.write(
         f"seed {args.seed}\n\n| run | kills | old or nothing | new or taken up | most drafts "
         "| faults | s |\n|---|---:|---:|---:|---:|---:|---:|\n"
@@ -275,10 +291,10 @@ def campaigns(room, args):
     try:
         for job in chosen:
             job.warm_up(room / "tmp")
-        for place, job in enumerate(chosen):
+        for place, (job, count) in enumerate(zip(chosen, counts, strict=True)):
             chance = random.Random(f"{args.seed} {job.name}")  # noqa: S311
-            count = max(1, round(args.count * job.share / shares))
-            every.append(campaign(job, room / f"job{place}", chance, count))
+            here = room / f"job{place}"
+            every.append(campaign(job, here, chance, count, by_time=not args.changes_only))
             sys.stdout.write(row(every[-1]))
             sys.stdout.flush()
     finally:

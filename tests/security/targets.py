@@ -142,7 +142,7 @@ def answers(room):
 
     bundle = toy_bundle(room)
     command = [sys.executable, str(bundle.path / "run.py"), "--benchmark", "--runs", "20"]
-    said = subprocess.run(command, check=True, capture_output=True).stdout
+    said = subprocess.run(command, check=True, capture_output=True, timeout=120).stdout
     plain = json.loads(said)
     told = {k: plain[k] for k in ("inputs", "threads", "runtime", "device", "before", "after")}
     steps = [{"name": "q", "kind": "Quantize", "layers": ["c"]}, {"name": "c", "kind": "Conv"}]

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from kills import shared
 
 KILLS = Path(__file__).with_name("kills.py")
 
@@ -19,11 +20,18 @@ def kills(*words):
 
 def test_a_killed_run_leaves_the_old_or_the_new_and_one_draft():
     count = 10
-    ended = kills("--only", "publish|local", "--count", str(count))
+    ended = kills("--only", "publish|local", "--count", str(count), "--changes-only")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     made, faults = re.search(r"(\d+) kills, (\d+) faults", ended.stdout).groups()
-    assert int(faults) == 0
-    assert int(made) >= count - 3  # each kind gets its rounded share
+    assert (int(made), int(faults)) == (count, 0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 100, 300])
+def test_every_kill_is_some_kind_of_runs(count):
+    shares = [75, 35, 30, 30, 45, 35, 20, 10, 25]
+    parts = shared(count, shares)
+    assert sum(parts) == count
+    assert all(abs(p - count * s / sum(shares)) < 1 for p, s in zip(parts, shares, strict=True))
 
 
 BROKEN = """

@@ -114,7 +114,7 @@ def watched(room, reader, honest, paths):
     command = [sys.executable, str(script), reader, str(honest), *map(str, paths)]
     environment = {**os.environ, "PYTHONPATH": ":".join([str(room), *sys.path])}
     done = subprocess.run(
-        command, cwd=room, capture_output=True, text=True, check=False, env=environment
+        command, cwd=room, capture_output=True, text=True, check=False, env=environment, timeout=240
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()], (room / FLAG).exists()

@@ -51,7 +51,7 @@ def test_another_process_is_named(other, tmp_path):
 
 def test_what_a_killed_process_held_is_free(other, tmp_path):
     other.kill()
-    other.wait()
+    other.wait(30)
     with hold_machine("here", 5, tmp_path):
         pass
 
@@ -84,11 +84,11 @@ def test_threads_take_turns_and_one_may_nest(tmp_path, monkeypatch):
             inside.pop()
 
     with LocalDevice() as device:
-        threads = [threading.Thread(target=measure, args=(device,)) for _ in range(4)]
+        threads = [threading.Thread(target=measure, args=(device,), daemon=True) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            thread.join(60)
     assert most == [1, 1, 1, 1]
 
 

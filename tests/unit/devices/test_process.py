@@ -59,7 +59,9 @@ threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
 run_process(["sh", "-c", "echo $$ > pid; sleep 4321"], cwd=pathlib.Path({str(tmp_path)!r}),
             env=os.environ, timeout_s=60, where="here")
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
     assert "KeyboardInterrupt" in done.stderr
     assert _ends(int((tmp_path / "pid").read_text()))
 
@@ -80,13 +82,15 @@ def test_endless_output_is_cut(tmp_path, monkeypatch):
 def test_threads_can_run_at_once(tmp_path):
     results = []
     threads = [
-        threading.Thread(target=lambda n=n: results.append(run(tmp_path, "echo", str(n)).stdout))
+        threading.Thread(
+            target=lambda n=n: results.append(run(tmp_path, "echo", str(n)).stdout), daemon=True
+        )
         for n in range(8)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(60)
     assert sorted(results) == [f"{n}\n" for n in range(8)]
 
 

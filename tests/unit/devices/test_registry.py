@@ -108,7 +108,7 @@ def test_two_processes_lose_nothing():
     running = [
         subprocess.Popen([sys.executable, "-c", code, name], env=os.environ) for name in "abc"
     ]
-    assert [process.wait() for process in running] == [0, 0, 0]
+    assert [process.wait(120) for process in running] == [0, 0, 0]
     assert len(known_devices()) == 30
 
 

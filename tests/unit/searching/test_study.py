@@ -159,7 +159,7 @@ KILLED = """
 import sys
 sys.path.insert(0, {here!r})
 from test_study import BUDGET, SPACE, opened, study_module
-study_module.BEAT_S, study_module.GRACE_S = 1, 3
+{change}
 with opened({where!r}) as study:
     study.propose_from(SPACE, 0, BUDGET)
     claim = study.claim()
@@ -169,29 +169,43 @@ with opened({where!r}) as study:
 """
 
 
-def test_the_trial_of_a_killed_process_is_tried_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(study_module, "BEAT_S", 1)
-    monkeypatch.setattr(study_module, "GRACE_S", 3)
+ELSEWHERE = """
+from edgeopt.searching import worker
+worker._machine = lambda: "another boot"
+study_module.BEAT_S, study_module.GRACE_S = 1, 3
+"""
+OF = {"this machine": ("", 0), "another machine": (ELSEWHERE, 5)}
+
+
+@pytest.mark.parametrize("of", OF)
+def test_the_trial_of_a_killed_process_is_tried_again(tmp_path, monkeypatch, of):
+    change, wait_s = OF[of]
+    if wait_s:
+        monkeypatch.setattr(study_module, "BEAT_S", 1)
+        monkeypatch.setattr(study_module, "GRACE_S", 3)
     where = str(tmp_path / "s.sqlite")
-    code = KILLED.format(here=str(Path(__file__).parent), where=where)
+    code = KILLED.format(here=str(Path(__file__).parent), where=where, change=change)
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         digest = process.stdout.readline().strip()
         with opened(where) as study:
             study.propose_from(SPACE, 0, BUDGET)
-            time.sleep(5)  # longer than the grace: it gives signs of life
+            time.sleep(wait_s)  # longer than the grace: it gives signs of life
             study.give_up_the_dead()
             assert study.running() == 1
             assert digest in study.taken()
         process.kill()
     with opened(where) as study:
         study.propose_from(SPACE, 0, BUDGET)
-        time.sleep(5)
+        time.sleep(wait_s)
         study.give_up_the_dead()
         assert study.running() == 0
+        assert study.is_waiting()
         claim = study.claim()
         assert claim.configuration.digest == digest
+        study.give_up_the_dead()  # the repetition carries the first one's notes; it is not dead
+        assert (study.running(), study.is_waiting()) == (1, False)
         study.done(claim, measured(claim.configuration))
         assert [trial.configuration.digest for trial in study.trials()] == [digest]
 

@@ -29,6 +29,7 @@ START_S = 120.0
 """Seconds that importing the toolchain may take on a busy machine."""
 
 _LAST_WORDS = 400
+_LAST_S = 5.0
 
 
 class MeasurementWorker:
@@ -96,9 +97,7 @@ class MeasurementWorker:
         self._open.clear()
         self._pending = b""
         if process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            _end(process)
             for pipe in (process.stdin, process.stdout):
                 with contextlib.suppress(OSError):
                     pipe.close()  # type: ignore[union-attr]
@@ -173,10 +172,27 @@ class MeasurementWorker:
         return line
 
     def _last_words(self) -> str:
-        code = None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            code = self._process.wait(5)  # type: ignore[union-attr]
-        how = f"signal {-code}" if code is not None and code < 0 else f"status {code}"
+        _await(self._process, _LAST_S)  # type: ignore[arg-type]
+        code = _end(self._process)  # type: ignore[arg-type]
+        how = f"signal {-code}" if code < 0 else f"status {code}"
         self._errors.seek(0)  # type: ignore[union-attr]
         message = self._errors.read()[-_LAST_WORDS:].decode("utf-8", "replace").strip()  # type: ignore[union-attr]
         return f"the process ended with {how}{': ' + message if message else ''}"
+
+
+def _await(process: subprocess.Popen[bytes], limit_s: float) -> None:
+    """Waits until ``process`` has ended, and does not reap it: its number stays its own."""
+    with contextlib.suppress(OSError, AttributeError):  # AttributeError: not Linux
+        handle = os.pidfd_open(process.pid)
+        try:
+            select.select([handle], [], [], limit_s)
+        finally:
+            os.close(handle)
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """Ends a process and its group, where it was not yet; returns its status."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return process.wait()

@@ -121,10 +121,13 @@ def test_two_tunings_into_one_database(toy, task, tune, machine, templates, tmp_
         assert len(found) == 2
         assert len(database) == 2 * (4 + 1)
     killed = subprocess.Popen([*command, "64", "1000"])
+    deadline = time.monotonic() + 120
     while len(_trials(path)) < 13:
+        assert killed.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     os.kill(killed.pid, signal.SIGKILL)
-    killed.wait()
+    killed.wait(30)
     report = tune([task(toy.product(64))], trials=1000, path=path)
     assert report.known >= 2
     assert report.known + report.trials == len(toy.GOOD) - 1
@@ -163,7 +166,7 @@ def test_a_worker_does_not_outlive_the_one_that_started_it(templates, machine, t
     worker = int(process.stdout.readline())
     os.kill(worker, 0)
     process.kill()
-    process.wait()
+    process.wait(30)
     process.stdout.close()
     for _ in range(100):
         try:
