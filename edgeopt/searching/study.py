@@ -171,17 +171,15 @@ class Study:
             if state != TrialState.RUNNING or attrs.get(_WORKER) is None:
                 continue
             worker = convert(attrs[_WORKER], Worker, where=f"trial {number} of the study")
-            if worker.is_gone(number) and self._ended(number):
-                self._retry(number)
+            if worker.is_gone(number):
+                self._give_up(number)
 
-    def _ended(self, number: int) -> bool:
-        """Ends a trial of another worker; returns False where somebody else was quicker."""
+    def _give_up(self, number: int) -> None:
         storage = self._held._storage  # noqa: SLF001 (nothing public ends what another began)
         trial = self._held.get_trials(deepcopy=False)[number]
-        ended = False
-        with _unless_finished():
-            ended = storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)  # noqa: SLF001
-        return ended
+        with _unless_finished():  # somebody else was quicker
+            storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)  # noqa: SLF001
+            self._retry(number)
 
     def beating(self, claim: Claim) -> Any:
         """Returns a context in which others see that somebody works on ``claim``."""

@@ -351,7 +351,11 @@ class Tune(Resumed):
 
         machine, file = machine_of(find_target("host")), room / "kernels"
         if not file.exists():
-            file.write_bytes(msgspec.json.encode(self.lowered(machine)))
+            tasks = [
+                {**vars(task), "key": msgspec.structs.asdict(task.key)}
+                for task in self.lowered(machine)
+            ]
+            file.write_text(json.dumps(tasks))  # names are TVM's strings
         return machine, msgspec.json.decode(file.read_bytes(), type=list[Task])
 
     def lowered(self, machine):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .bundle import USAGE, WRONG, Stop
+from .bundle import USAGE, WRONG, Stop, open_plain
 from .picture import read_image
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
 def read_arrays(path: str) -> dict[str, Any]:
     """Returns the arrays of a .npy (under the name '') or .npz file. Nothing is unpickled."""
     try:
+        open_plain(path, follow=True).close()  # a pipe would hang, a device has no end
         archive = np.load(path, allow_pickle=False, mmap_mode="r")
         if not hasattr(archive, "files"):
             return {"": archive}

@@ -78,11 +78,11 @@ def load_manifest(root: str) -> dict[str, Any]:
     return manifest
 
 
-def open_plain(path: str) -> Any:
-    """Returns the plain file at ``path``, opened; links, pipes and devices raise OSError."""
+def open_plain(path: str, *, follow: bool = False) -> Any:
+    """Returns the plain file at ``path``, opened; pipes, devices, and links if not to ``follow``, raise OSError."""
     flags = os.O_RDONLY
-    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):  # a pipe must not block
-        flags |= getattr(os, name, 0)
+    for name in ("O_NONBLOCK", "O_BINARY") + (() if follow else ("O_NOFOLLOW",)):
+        flags |= getattr(os, name, 0)  # a pipe must not block
     stream = os.fdopen(os.open(path, flags), "rb")
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
@@ -175,6 +175,10 @@ def check_file(root: str, manifest: dict[str, Any], name: str) -> None:
     """Raises Stop unless file ``name`` is as the manifest says."""
     path, entry = os.path.join(root, *name.split("/")), manifest["files"][name]
     hasher, size = hashlib.sha256(), 0
+    parts = name.split("/")
+    for depth in range(1, len(parts)):
+        if os.path.islink(os.path.join(root, *parts[:depth])):
+            raise Stop(WRONG, f"{name}: its folder is a link", "copy it again")
     try:
         with open_plain(path) as stream:
             there = os.fstat(stream.fileno()).st_size

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .bundle import USAGE, WRONG, Stop, shown
+from .bundle import USAGE, WRONG, Stop, open_plain, shown
 
 __all__ = ["print_top", "read_labels"]
+
+MAX_LABEL_BYTES = 16 << 20
 
 
 def print_top(output: Any, count: int, labels: list[str]) -> None:
@@ -35,7 +37,10 @@ def read_labels(path: str | None, root: str, manifest: dict[str, Any]) -> list[s
     if path is None:
         return []
     try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read().splitlines()
+        with open_plain(path, follow=True) as stream:
+            content = stream.read(MAX_LABEL_BYTES + 1)
+        if len(content) > MAX_LABEL_BYTES:
+            raise OSError(f"more than {MAX_LABEL_BYTES >> 20} MiB")
+        return content.decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise Stop(USAGE, f"{path}: labels cannot be read: {error}") from error
