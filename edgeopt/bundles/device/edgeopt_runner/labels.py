@@ -38,7 +38,7 @@ def read_labels(path: str | None, root: str, manifest: dict[str, Any]) -> list[s
         return []
     try:
         with open_plain(path, follow=True) as stream:
-            content = stream.read(MAX_LABEL_BYTES + 1)
+            content: bytes = stream.read(MAX_LABEL_BYTES + 1)
         if len(content) > MAX_LABEL_BYTES:
             raise OSError(f"more than {MAX_LABEL_BYTES >> 20} MiB")
         return content.decode("utf-8").splitlines()
