@@ -58,6 +58,9 @@ _ALIKE = frozenset(
 )  # fmt: skip
 """Those whose two inputs must be of one type."""
 
+_DATA_AT = {"TRANSPOSE_CONV": 2}
+"""Where the values lie that a kernel computes on, if not first: before them its output's shape and weights."""
+
 
 def require_types(code: str, inputs: Sequence[Tensor | None]) -> None:
     """Checks that the kernel of ``code`` takes the types of its inputs.
@@ -72,7 +75,7 @@ def require_types(code: str, inputs: Sequence[Tensor | None]) -> None:
     kinds = [tensor.dtype for tensor in inputs if tensor is not None]
     if code in _ALIKE and len(set(kinds)) > 1:
         raise NoRuleError(f"TFLite's {code} takes one type, here {' and '.join(kinds)}")
-    first, types = inputs[0], _TYPES.get(code)
-    if first is None or types is None or first.grid is not None or first.dtype in types:
+    data, types = inputs[_DATA_AT.get(code, 0)], _TYPES.get(code)
+    if data is None or types is None or data.grid is not None or data.dtype in types:
         return
-    raise NoRuleError(f"TFLite's {code} takes {', '.join(sorted(types))}, here {first.dtype}")
+    raise NoRuleError(f"TFLite's {code} takes {', '.join(sorted(types))}, here {data.dtype}")
