@@ -21,7 +21,7 @@ import msgspec
 
 from edgeopt.boundary import decode_json, read_file
 from edgeopt.errors import EdgeoptError, InputError
-from edgeopt.files import Busy, locked, replacing, write_file
+from edgeopt.files import Busy, locked, replacing, sweep, write_file
 from edgeopt.ir import Program, load_program, save_program
 from edgeopt.pruning.structure import changes, load_pruned, save_module
 from edgeopt.recipes.execute import Scratch, State
@@ -156,6 +156,8 @@ class Work:
         shutil.rmtree(self._draft(place), ignore_errors=True)
 
     def _begin(self, *, resume: bool) -> None:
+        for folder in (self.path, self.path / "steps"):
+            sweep(folder)  # what is finished nobody writes again, which would sweep its drafts
         file = self.path / "run.json"
         if file.exists() and resume:
             run = self._read(file, _Run)

@@ -346,6 +346,7 @@ class Tune(Resumed):
         import msgspec
 
         from edgeopt.registry import find_target
+        from edgeopt.tuning import Key
         from edgeopt_tvm.machine import machine_of
         from edgeopt_tvm.tuning.tasks import Task
 
@@ -356,7 +357,8 @@ class Tune(Resumed):
                 for task in self.lowered(machine)
             ]
             file.write_text(json.dumps(tasks))  # names are TVM's strings
-        return machine, msgspec.json.decode(file.read_bytes(), type=list[Task])
+        tasks = json.loads(file.read_text())
+        return machine, [Task(Key(**task.pop("key")), **task) for task in tasks]
 
     def lowered(self, machine):
         from edgeopt.ir import capture_module

@@ -24,6 +24,10 @@ if __name__ == "__main__":
     sys.dont_write_bytecode = True
     sys.path[:1] = []
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    for entry in os.scandir(os.path.join(sys.path[-1], "edgeopt_runner")):
+        # Python would read it whole before its digest can be looked at.
+        if entry.stat(follow_symlinks=False).st_size > 1 << 20:
+            sys.exit(f"run.py: edgeopt_runner/{entry.name}: too large; copy the bundle again")
     from edgeopt_runner.main import main
 
     sys.exit(main(doc=__doc__ or "", root=sys.path[-1]))

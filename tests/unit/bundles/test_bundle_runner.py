@@ -552,6 +552,30 @@ def test_special_files_are_refused_at_once(make, save, tmp_path, kind, name):
     assert name in text
 
 
+def test_a_giant_part_of_the_runner_is_refused_before_python_reads_it(make):
+    bundle = make()
+    with (bundle.path / "edgeopt_runner" / "__init__.py").open("wb") as stream:
+        stream.truncate(20 << 30)
+    assert "edgeopt_runner/__init__.py: too large" in run(bundle, "--info", code=1)
+
+
+def test_a_folder_that_is_a_link_is_refused(make, save, tmp_path):
+    bundle = make()
+    (bundle.path / "model").rename(tmp_path / "aside")
+    (bundle.path / "model").symlink_to(tmp_path / "aside")
+    assert "its folder is a link" in run(bundle, "--verify", code=1)
+
+
+@pytest.mark.parametrize("option", ["--input", "--labels"])
+def test_a_pipe_or_device_given_as_a_file_is_refused(make, save, tmp_path, option):
+    bundle = make()
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        given = ["--input", path] if option == "--input" else ["--input", save("x.npy", X)]
+        given += ["--labels", path] if option == "--labels" else []
+        assert "not a plain file" in run(bundle, *given, "--top", "1", code=2)
+
+
 @pytest.mark.parametrize(
     "change",
     [

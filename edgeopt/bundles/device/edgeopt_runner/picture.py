@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .bundle import MISSING, USAGE, Stop
+from .bundle import MISSING, USAGE, Stop, open_plain
 
 __all__ = ["read_image"]
 
@@ -29,6 +29,7 @@ def read_image(path: str, manifest: dict[str, Any]) -> tuple[str, Any]:
         hint = "python3 -m pip install pillow"
         raise Stop(MISSING, "reading a picture needs Pillow", hint) from error
     try:
+        open_plain(path, follow=True).close()  # a pipe would hang, a device has no end
         picture = Image.open(path).convert("L" if spec["color"] == "L" else "RGB")
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise Stop(USAGE, f"{path}: not a picture: {error}") from error
