@@ -20,10 +20,10 @@ from _deployable import MODELS, PLAIN, deployable
 import edgeopt
 from edgeopt.deployment.build import build
 from edgeopt.deployment.request import silent
+from edgeopt.gate.float_program import float_program
 from edgeopt.gate.parity import check_parity, compare_outputs, run_all, with_operators
 from edgeopt.ir import ReferenceRunner
 from edgeopt.options import CompileOptions
-from edgeopt.passes import float_program
 from edgeopt.registry import find_backend, find_target
 
 if TYPE_CHECKING:

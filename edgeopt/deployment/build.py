@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts.storage import Precision
 from edgeopt.errors import DeviceError
+from edgeopt.ir.operators import traits_of
+from edgeopt.ir.ops import is_weighted
 from edgeopt.lowering import lower_once, require_supported
 from edgeopt.options import QuantizationConfig
 from edgeopt.passes import number_changes, require_canonical, run_passes
 from edgeopt.quantization import quantize_program
+from edgeopt.registry import detect_host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,10 +95,30 @@ def build(
     specs = [one for one in backend.passes(target) if getattr(one, "name", one) in changes]
     specified = run_passes(program, specs)
     result = Build(program, lowering, specified, changes, artifact, None)
+    unlike = _unlike_here(program, target, backend)
+    if unlike:
+        return replace(result, not_here=unlike)
     try:
         return replace(result, runner=backend.load(artifact, threads=options.threads))
     except DeviceError as error:
         return replace(result, not_here=str(error))
+
+
+def _unlike_here(program: Program, target: Target, backend: Backend) -> str:
+    """Returns why this machine computes other numbers than the target would; empty where it does not."""
+    if not getattr(backend, "saturates", False) or not Precision(program.precision).is_integer:
+        return ""
+    safe = detect_host().quantization.weight_bits
+    if target.quantization.weight_bits <= safe or _factor_bits(program) <= safe:
+        return ""
+    return f"8-bit products saturate on this machine (no VNNI), and not on {target.name}"
+
+
+def _factor_bits(program: Program) -> int:
+    """Returns how many bits the second factors of integer products use at most: weights and the like."""
+    products = (n for n in program.graph.nodes if is_weighted(n) or traits_of(n).macs == "product")
+    factors = (program.quant.get(n.args[1].name) for n in products)
+    return max((spec.bits for spec in factors if spec is not None), default=0)
 
 
 def compile_program(

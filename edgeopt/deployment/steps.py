@@ -31,9 +31,10 @@ from edgeopt.deployment.samples import Samples, collect_samples
 from edgeopt.deployment.tune import with_tuning_backend
 from edgeopt.deployment.warn import collect_warnings
 from edgeopt.errors import InputError
+from edgeopt.gate.float_program import float_program
 from edgeopt.ir import Program, capture_module
 from edgeopt.options import QuantizationConfig
-from edgeopt.passes import float_program, run_core
+from edgeopt.passes import run_core
 from edgeopt.registry import find_backend, find_target
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import torch
 
+from edgeopt.gate.operator_bench import OperatorBench
+from edgeopt.gate.operator_exactness import FLOAT_BOUND, OperatorExactness
 from edgeopt.ir.excerpt import inputs_of, outputs_of, units
-from edgeopt.ir.kernel_kind import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
@@ -28,63 +29,14 @@ if TYPE_CHECKING:
     from edgeopt.gate.metrics import Arrays
     from edgeopt.ir import Program
     from edgeopt.ir.excerpt import Unit
+    from edgeopt.ir.kernel_kind import Kind
 
 __all__ = ["FLOAT_BOUND", "Exactness", "OperatorExactness", "check_exactness"]
-
-FLOAT_BOUND = 2.0**-17
-"""Largest error of a float operator beside the size of what it adds up: 64 units in the last place of
-a float32, 2**11 times finer than half a step of int8."""
 
 AT_ONCE = 64
 """Operators that are compiled together."""
 AT_ONCE_BYTES = 256 << 20
 """What their inputs and outputs may take together."""
-
-
-class OperatorExactness(msgspec.Struct, frozen=True):
-    """One operator beside the reference, on the reference's inputs.
-
-    Attributes:
-        node: Its name in the program.
-        operator: The ATen operator; the one folded into its kernel follows, after ``+``.
-        kind: What it runs as by the program: ``integer``, ``float`` or ``moves``.
-        values: How many numbers were compared.
-        differing: How many of them are not the reference's.
-        max_steps: Largest difference in steps of the output's grid; 0 for an output without one.
-        max_error: Of a float operator, the largest error beside the size of what it adds up.
-        bound: What ``max_error`` may be.
-        failure: Why it could not be run alone, else empty.
-    """
-
-    node: str
-    operator: str
-    kind: Kind
-    values: int = 0
-    differing: int = 0
-    max_steps: int = 0
-    max_error: float = 0.0
-    bound: float = FLOAT_BOUND
-    failure: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether it computes what the reference does; an operator that cannot run alone does not."""
-        if self.failure:
-            return False
-        return self.max_error <= self.bound if self.kind == "float" else not self.differing
-
-    @property
-    def share(self) -> float:
-        """Which share of its values is not the reference's."""
-        return self.differing / self.values if self.values else 0.0
-
-    def __str__(self) -> str:
-        if self.failure:
-            return f"{self.node} ({self.operator}): {self.failure}"
-        return (
-            f"{self.node} ({self.operator}, {self.kind}): {100 * self.share:.4f} % of values differ, "
-            f"at most {self.max_steps} steps, error {self.max_error:.2g} (bound {self.bound:.2g})"
-        )
 
 
 class Exactness(msgspec.Struct, frozen=True):
@@ -158,8 +110,6 @@ def check_exactness(  # noqa: PLR0913 (what is run, where, and how much of it)
         bound: What a float operator may err, beside the size of what it adds up.
         progress: Told how many operators are done.
     """
-    from edgeopt.gate.operator_bench import OperatorBench  # noqa: PLC0415 (it imports this module)
-
     lowered = backend.lower(program, target).program
     chosen, left_out = _chosen(lowered, alike)
     bench = OperatorBench(lowered, backend, target, bound)

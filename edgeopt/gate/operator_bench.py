@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from edgeopt.errors import EdgeoptError
-from edgeopt.gate.exactness import OperatorExactness
+from edgeopt.gate.operator_exactness import OperatorExactness
 from edgeopt.ir import ops
 from edgeopt.ir.excerpt import INPUT, excerpt, inputs_of, outputs_of
 from edgeopt.ir.kernel_kind import activation_spec, kernel_kind
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["OperatorBench"]
 
 aten = torch.ops.aten
-
-_SUMS = (aten.sum.dim_IntList, aten.cumsum.default)
 
 
 class OperatorBench:
@@ -203,7 +201,12 @@ def _size(node: torch.fx.Node, values: dict[str, _Value], value: _Value) -> torc
 def _adds_up(node: torch.fx.Node) -> bool:
     """Returns whether ``node`` adds up many terms."""
     row = traits_of(node)
-    return row.macs == "product" or row.scale_rule == "mean" or node.target in _SUMS
+    return (
+        row.macs == "product"
+        or row.scale_rule == "mean"
+        or node.target is aten.sum.dim_IntList
+        or node.target is aten.cumsum.default
+    )
 
 
 def _terms(node: torch.fx.Node, values: dict[str, _Value]) -> torch.Tensor | None:

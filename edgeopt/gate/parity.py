@@ -8,11 +8,11 @@ import msgspec
 
 from edgeopt.contracts.storage import Precision
 from edgeopt.gate.exactness import Exactness, check_exactness
+from edgeopt.gate.float_program import float_program
 from edgeopt.gate.metrics import Likeness, LikenessMeter
 from edgeopt.ir import ReferenceRunner
 from edgeopt.ir.kernel_kind import kernel_kinds
 from edgeopt.options import ParityLimits
-from edgeopt.passes import float_program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -47,12 +47,15 @@ class RuleBackend(ABC):
         runtime: What a person calls the runtime.
         distribution: The package that this backend comes in.
         toolchain: Distribution to module of what must be installed.
+        saturates: Whether the runtime's 8-bit products saturate on a CPU without a dot product of
+            bytes; then full weights are not run on such a machine.
     """
 
     name: ClassVar[str]
     runtime: ClassVar[str]
     distribution: ClassVar[str]
     toolchain: ClassVar[Mapping[str, str]]
+    saturates: ClassVar[bool] = False
 
     # -- what a backend gives -------------------------------------------------------------------
 

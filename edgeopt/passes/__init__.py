@@ -17,7 +17,6 @@ from edgeopt.passes.base import (
     run_pass,
     run_passes,
 )
-from edgeopt.passes.float_program import float_program
 
 __all__ = [
     "CORE",
@@ -29,7 +28,6 @@ __all__ = [
     "PassSpec",
     "changes_numbers",
     "find_pass",
-    "float_program",
     "graph_pass",
     "number_changes",
     "require_canonical",

@@ -13,6 +13,7 @@ from torch import nn
 
 import edgeopt
 from edgeopt.gate.metrics import cosine
+from edgeopt.registry import find_target
 
 BACKENDS = ("tflite", "openvino")
 TARGETS = {"tflite": "rpi4", "openvino": "host"}
@@ -105,6 +106,8 @@ def deployed(trained, top1, tmp_path_factory):
                 max_drop=0.02,
                 backend=backend,
                 output=tmp_path_factory.mktemp(backend) / "bundle",
+                # One program for both: what this machine's products can hold.
+                quantization={"weight_bits": find_target("host").quantization.weight_bits},
                 bundle=edgeopt.BundleOptions(labels=("square", "stripe", "nothing")),
             )
         return made[backend]

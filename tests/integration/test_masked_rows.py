@@ -9,6 +9,7 @@ from torch import nn
 
 import edgeopt
 from edgeopt.gate.metrics import snr_db
+from edgeopt.registry import find_target
 
 BACKENDS = ("tflite", "openvino", "tvm")
 LENGTH = 6
@@ -83,7 +84,8 @@ def test_left_padded_after_calibration_on_unpadded(backend, mask, precision):
     calibration = sentences(24, padded=False)
     program = edgeopt.capture(model, calibration[0])
     if precision == "int8":
-        program = edgeopt.quantize(program, calibration)
+        bits = find_target("host").quantization.weight_bits
+        program = edgeopt.quantize(program, calibration, weight_bits=bits)
     runner = edgeopt.load(edgeopt.compile(program, "host", backend=backend))
     checks = sentences(12, padded=True)
     want = np.stack([model(ids).detach().numpy() for ids in checks])

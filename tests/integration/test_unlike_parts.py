@@ -14,7 +14,7 @@ import edgeopt
 from edgeopt.ir import ReferenceRunner, capture_module
 from edgeopt.options import CompileOptions
 from edgeopt.passes import run_core
-from edgeopt.quantization import quantize_program
+from edgeopt.quantization import QuantizationConfig, quantize_program
 from edgeopt.registry.target_registry import find_target
 
 BACKENDS = ("tflite", "openvino", "tvm")
@@ -114,7 +114,8 @@ def test_each_part_is_right_and_equal_to_the_reference(backend, case):
     samples = [torch.randn(1, 3, 8, 8, generator=generator) for _ in range(16)]
     tool, target = edgeopt.backends()[backend].load(), find_target("generic-x86-64-v3")
     exact = run_core(capture_module(model, (samples[0],)))
-    lowered = tool.lower(quantize_program(exact, samples), target)
+    config = QuantizationConfig(weight_bits=find_target("host").quantization.weight_bits)
+    lowered = tool.lower(quantize_program(exact, samples, config), target)
     runner = tool.load(tool.compile(lowered, CompileOptions()), threads=1)
     reference = ReferenceRunner(lowered.program)
     with torch.no_grad():

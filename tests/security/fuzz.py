@@ -78,7 +78,7 @@ def tried(target, content):
     """Returns '' where the reader refused in our words, None where it took it, else the fault."""
     from edgeopt.errors import EdgeoptError
 
-    signal.signal(signal.SIGALRM, hang)
+    before = signal.signal(signal.SIGALRM, hang)
     signal.alarm(LIMIT_S)
     try:
         target.read(content)
@@ -91,6 +91,7 @@ def tried(target, content):
         ]
     finally:
         signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
     return None
 
 

@@ -25,6 +25,7 @@ class OpenVINOBackend(RuleBackend):
     runtime = "OpenVINO"
     distribution = "edgeopt-openvino"
     toolchain: ClassVar = {"openvino": "openvino"}
+    saturates = True
 
     def emitter(self, program: Program, target: Target) -> Emitter:
         """Returns an emitter for ``program``."""

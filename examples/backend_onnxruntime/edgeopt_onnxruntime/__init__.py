@@ -17,6 +17,7 @@ class OnnxRuntimeBackend(RuleBackend):
     runtime = "ONNX Runtime"
     distribution = "edgeopt-onnxruntime"
     toolchain = {"onnx": "onnx", "onnxruntime": "onnxruntime"}
+    saturates = True
 
     def passes(self, target):
         return ("decompose_attention",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -11,9 +12,14 @@ from torch import nn
 
 import edgeopt
 import edgeopt.deployment.baseline
+from edgeopt.contracts.target import Quantization
 from edgeopt.deployment import Request, steps
+from edgeopt.deployment.build import build
 from edgeopt.errors import InputError
-from edgeopt.passes import float_program
+from edgeopt.gate.float_program import float_program
+from edgeopt.options import CompileOptions
+from edgeopt.reference_backend import ReferenceBackend
+from edgeopt.registry import detect_host, find_target
 
 
 class Model(nn.Module):
@@ -136,3 +142,23 @@ def test_without_evaluate_there_is_no_score(model, request_):
     job = steps.plan(model, "host", request_)
     with pytest.raises(InputError, match="no score"):
         _ = steps.baseline(model, job).score
+
+
+def test_what_would_saturate_here_is_not_run_here(model, data, monkeypatch):
+    """A machine without VNNI computes other numbers than the device with it would."""
+    target, program = find_target("nuc-12"), edgeopt.quantize(model, data, example_inputs=data[0])
+    here = msgspec.structs.replace(detect_host(), quantization=Quantization(weight_bits=7))
+    monkeypatch.setattr("edgeopt.deployment.build.detect_host", lambda: here)
+
+    class Saturating(ReferenceBackend):
+        saturates = True
+
+    def reason(program, backend, target=target):
+        silent = {"options": CompileOptions(), "progress": lambda *_: None}
+        return build(program, target, backend, **silent).not_here
+
+    assert "saturate on this machine" in reason(program, Saturating())
+    assert not reason(program, ReferenceBackend())
+    narrow = edgeopt.quantize(model, data, example_inputs=data[0], weight_bits=7)
+    assert not reason(narrow, Saturating())
+    assert not reason(program, Saturating(), here)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from edgeopt.gate.exactness import Exactness, OperatorExactness
+from edgeopt.gate.float_program import float_program
 from edgeopt.gate.parity import check_parity, run_all, with_operators
 from edgeopt.ir import ReferenceRunner
 from edgeopt.options import ParityLimits
-from edgeopt.passes import float_program
 from edgeopt.reference_backend import ReferenceBackend
 from edgeopt.registry import find_target
 from edgeopt.testing.specimens import program_of, specimen

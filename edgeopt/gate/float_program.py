@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgeopt.contracts.storage import Precision
 from edgeopt.ir import Editor
-from edgeopt.passes.base import run_core
+from edgeopt.passes import run_core
 
 if TYPE_CHECKING:
     from edgeopt.ir import Program
