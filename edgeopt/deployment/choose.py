@@ -156,7 +156,7 @@ def choose_precision(
 
 
 def linear_share(program: Program) -> float:
-    """Returns which share of the anchors' weights belongs to linear layers."""
+    """Returns which share of the weighted operators' weights belongs to linear layers."""
     linear = total = 0
     for node in program.graph.nodes:
         if ops.is_weighted(node):

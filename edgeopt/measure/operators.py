@@ -234,7 +234,7 @@ def _operators(held: _Written, bundle: Bundle) -> tuple[OperatorTime, ...]:
 
 
 def _rows(bundle: Bundle) -> dict[str, dict[str, Any]]:
-    """Returns what the report says of each value; an activation that was fused is its anchor's."""
+    """Returns what the report says of each value; an activation that was fused is its weighted operator's."""
     values = (bundle.report or {}).get("values", [])
     rows = {row["value"]: row for row in values}
     return {**rows, **{row["makes"]: row for row in values if row["makes"] != row["value"]}}

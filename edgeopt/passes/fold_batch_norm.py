@@ -69,18 +69,18 @@ def _affine(editor: Editor, norm: torch.fx.Node) -> tuple[torch.Tensor, torch.Te
     return scale, shift
 
 
-def _owns(editor: Editor, anchor: torch.fx.Node) -> bool:
-    _, weight, bias = ops.weighted_parts(anchor)
+def _owns(editor: Editor, layer: torch.fx.Node) -> bool:
+    _, weight, bias = ops.weighted_parts(layer)
     operands = [n for n in (weight, bias) if n is not None]
     return all(editor.is_constant(n) and len(n.users) == 1 for n in operands)
 
 
-def _fold(editor: Editor, anchor: torch.fx.Node, scale: torch.Tensor, shift: torch.Tensor) -> None:
-    _, weight, bias = ops.weighted_parts(anchor)
+def _fold(editor: Editor, layer: torch.fx.Node, scale: torch.Tensor, shift: torch.Tensor) -> None:
+    _, weight, bias = ops.weighted_parts(layer)
     tensor = editor.tensor(weight)
     spread = [1] * tensor.ndim
-    if ops.is_transposed(anchor):
-        groups = int(anchor.args[6]) if len(anchor.args) > 6 else 1  # type: ignore[arg-type]  # noqa: PLR2004
+    if ops.is_transposed(layer):
+        groups = int(layer.args[6]) if len(layer.args) > 6 else 1  # type: ignore[arg-type]  # noqa: PLR2004
         per_group = scale.reshape(groups, -1).repeat_interleave(tensor.shape[0] // groups, dim=0)
         factor = per_group[:, :, None, None]
     else:
@@ -92,8 +92,8 @@ def _fold(editor: Editor, anchor: torch.fx.Node, scale: torch.Tensor, shift: tor
     if bias is not None:
         editor.set_tensor(bias, new)
         return
-    added = editor.add_constant(f"{anchor.name}_bias", new)
-    editor.update(anchor, (*anchor.args[:2], added, *anchor.args[3:]))
+    added = editor.add_constant(f"{layer.name}_bias", new)
+    editor.update(layer, (*layer.args[:2], added, *layer.args[3:]))
 
 
 def _decomposed(

@@ -1,7 +1,7 @@
 """Merges activations that follow each other, so that a kernel can apply one.
 
 Requires: canonical activations. Ensures: no clamp or relu has a clamp or relu as its only source.
-An activation after an anchor is fused by position (`edgeopt.ir.ops.fused_activation`): the value
+An activation after a weighted operator is fused by position (`edgeopt.ir.ops.fused_activation`): the value
 in between gets no grid, and kernels round once.
 """
 

@@ -1,4 +1,4 @@
-"""Gives every anchor a bias of its own.
+"""Gives every weighted operator a bias of its own.
 
 Requires: written-out convolutions. Ensures: every convolution and linear with a constant weight
 has a bias constant that no other node uses, so that corrections and int32 grids have a place.
@@ -19,7 +19,7 @@ __all__ = ["own_biases"]
 
 @graph_pass(requires=[settled("canonicalize_convolutions")], ensures=[settled("own_biases")])
 def own_biases(program: Program) -> Program:
-    """Returns the program with one bias for each anchor."""
+    """Returns the program with one bias for each weighted operator."""
     editor = Editor(program)
     added = copied = 0
     for node in editor.scan(*WEIGHTED):

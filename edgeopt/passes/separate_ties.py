@@ -53,7 +53,7 @@ def separate_ties(program: Program) -> Program:
         work.elementwise(node)
     work.write_parameters()
     for node in list(work.editor.calls(*WEIGHTED)):
-        work.anchor(node)
+        work.layer(node)
     effect = {"kernels": work.done, "left": work.left, "largest_change": work.largest}
     return work.editor.finish(Step("separate_ties", {"tolerance": TOLERANCE}, effect))
 
@@ -161,8 +161,8 @@ class _Work:
                 integers = old.quantize(self.editor.tensor(node))
                 self.editor.set_tensor(node, self.editor.quant[name].dequantize(integers))
 
-    def anchor(self, node: torch.fx.Node) -> None:
-        """Moves the weight's scales of one anchor, and rounds its bias to the new step."""
+    def layer(self, node: torch.fx.Node) -> None:
+        """Moves the weight's scales of one weighted operator, and rounds its bias to the new step."""
         value, weight, bias = ops.weighted_parts(node)
         quant = self.editor.quant
         if value.name not in quant or quant.get(weight.name) is None:

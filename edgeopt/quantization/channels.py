@@ -36,8 +36,8 @@ class ChannelSpace:
         channels: How many.
         last: Whether channels are the last axis (tokens) or the second (images).
         values: Names of the values in it.
-        makers: Names of the anchors and layer norms that write it.
-        readers: Names of the anchors that read it.
+        makers: Names of the weighted operators and layer norms that write it.
+        readers: Names of the weighted operators that read it.
         smoothing: Whether a layer norm is among the makers.
     """
 

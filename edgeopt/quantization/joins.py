@@ -119,7 +119,7 @@ class _Decision:
             self._groups.setdefault(self._group[name], []).append(name)
 
     def _watched(self) -> set[str]:
-        """Returns the values of all groups with a join, and the anchors that read them."""
+        """Returns the values of all groups with a join, and the weighted operators that read them."""
         names: set[str] = set()
         for members in self._groups.values():
             if not any(_is_join(self.program.node(m)) for m in members):
@@ -194,7 +194,7 @@ class _Decision:
 
     def _inner_db(self, reader: torch.fx.Node, ratios: torch.Tensor, step: float) -> float:
         """Returns the signal of what ``reader`` computes beside noise of ``step`` in its input."""
-        return _anchor_db(self.program, reader, self._statistics, step, ratios)
+        return _layer_db(self.program, reader, self._statistics, step, ratios)
 
     def _ratio(self, join: torch.fx.Node, part: _Part) -> float:
         """Returns how many dB wider the widest side of ``join`` is than the side of ``part``."""
@@ -226,18 +226,18 @@ class _Decision:
     # -- writing ------------------------------------------------------------------------------
 
     def _float_from(self, join: torch.fx.Node) -> None:
-        """Requantizes what anchors read of a join in float, or keeps those in float too."""
+        """Requantizes what weighted operators read of a join in float, or keeps those in float too."""
         editor = Editor(self.program)
         for value in _moved_to(join):
-            for anchor in [u for u in value.users if ops.is_weighted(u)]:
-                if anchor.args[0] is not value or anchor.name in self.kept:
+            for layer in [u for u in value.users if ops.is_weighted(u)]:
+                if layer.args[0] is not value or layer.name in self.kept:
                     continue
-                if self._can_round(anchor):
-                    again = _requantize(editor, editor.node(anchor.name), editor.node(value.name))
+                if self._can_round(layer):
+                    again = _requantize(editor, editor.node(layer.name), editor.node(value.name))
                     self._statistics[again.name] = self._statistics[value.name]
                     self._requantized += 1
                 else:
-                    self.kept[anchor.name] = None
+                    self.kept[layer.name] = None
         self.program = editor.finish()
 
     def written(self) -> Joined:
@@ -250,9 +250,9 @@ class _Decision:
         program = editor.finish(Step("join_parts", {}, effect))
         return Joined(program, tuple(self.kept), dict(self.reasons))
 
-    def _can_round(self, anchor: torch.fx.Node) -> bool:
-        """Whether one grid for all that ``anchor`` reads leaves its outputs right."""
-        value, _, _ = ops.weighted_parts(anchor)
+    def _can_round(self, layer: torch.fx.Node) -> bool:
+        """Whether one grid for all that ``layer`` reads leaves its outputs right."""
+        value, _, _ = ops.weighted_parts(layer)
         statistics = self._statistics.get(value.name)
         if statistics is None:
             return False
@@ -261,7 +261,7 @@ class _Decision:
             return False
         none = torch.zeros(0)
         step = (high - low) / STEPS
-        return _anchor_db(self.program, anchor, self._statistics, step, none) >= INNER_DB
+        return _layer_db(self.program, layer, self._statistics, step, none) >= INNER_DB
 
     def _prescribed_apart(self, editor: Editor) -> int:
         """Requantizes values of a prescribed grid in front of joins with others."""
@@ -330,7 +330,7 @@ def _requantize(editor: Editor, reader: torch.fx.Node, value: torch.fx.Node) -> 
     return again
 
 
-def _anchor_db(
+def _layer_db(
     program: Program,
     reader: torch.fx.Node,
     statistics: Mapping[str, ChannelStatistics],
@@ -339,7 +339,7 @@ def _anchor_db(
 ) -> float:
     """Returns the median over channels of signal to noise of ``step`` at what ``reader`` computes.
 
-    For another reader than an anchor it is that of the value itself, given as ``ratios``.
+    For another reader than a weighted operator it is that of the value itself, given as ``ratios``.
     """
     if not ops.is_weighted(reader) or reader.name not in statistics:
         return float(ratios.median()) if len(ratios) else math.inf

@@ -171,7 +171,7 @@ class _Trace:
         return node.name in self.quality and self.quality[node.name].lost
 
     def _readers(self, node: torch.fx.Node) -> Iterator[str]:
-        """Yields what is lost behind ``node``, up to the first anchors."""
+        """Yields what is lost behind ``node``, up to the first weighted operators."""
         waiting, nodes = [node], {node}
         while waiting:
             for user in waiting.pop().users:
@@ -186,7 +186,7 @@ class _Trace:
                     yield from [fused.name] if fused is not None else []
 
     def _makers(self, node: torch.fx.Node) -> Iterator[str]:
-        """Yields what computes ``node``, back to integer anchors: their rounding is larger than it."""
+        """Yields what computes ``node``, back to integer weighted operators: their rounding is larger than it."""
         waiting, nodes = [node], {node}
         while waiting:
             node = waiting.pop()

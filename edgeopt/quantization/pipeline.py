@@ -245,7 +245,7 @@ def _to_float16(program: Program) -> Program:
 
 
 def _weights_only(program: Program, config: QuantizationConfig) -> Program:
-    """Rounds the weights of all anchors to int8; activations stay in float."""
+    """Rounds the weights of all weighted operators to int8; activations stay in float."""
     editor = Editor(program)
     names = frozenset(kept_in_float(config, program))
     for node in editor.calls(*WEIGHTED):

@@ -73,7 +73,7 @@ def place_quantizers(program: Program, *, keep_float: Iterable[str] = ()) -> Qua
 
 
 def _weight(node: torch.fx.Node) -> str | None:
-    """Returns the name of an anchor's weight: calls that share one are all float, or all integer."""
+    """Returns the name of a weighted operator's weight: calls that share one are all float, or all integer."""
     return ops.weighted_parts(node)[1].name if ops.is_weighted(node) else None
 
 
@@ -92,7 +92,7 @@ def _spread(
     weighted_operators: list[torch.fx.Node],
     kept: frozenset[str],
 ) -> set[torch.fx.Node]:
-    """Grows the set of values with a grid from the anchors until nothing changes."""
+    """Grows the set of values with a grid from the weighted operators until nothing changes."""
     on_grid: set[torch.fx.Node] = set()
     for node in weighted_operators:
         on_grid.add(next(ops.activation_inputs(node)))

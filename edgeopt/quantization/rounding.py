@@ -31,7 +31,7 @@ MOST_COLUMNS = 16000
 
 
 def input_moments(node: torch.fx.Node, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Returns the covariance of an anchor's inputs, float64 (groups, taps, taps).
+    """Returns the covariance of a weighted operator's inputs, float64 (groups, taps, taps).
 
     Args:
         node: A convolution or linear with written-out arguments.

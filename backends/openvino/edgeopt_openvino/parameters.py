@@ -64,8 +64,8 @@ def _is_summed_up(program: Program, node: torch.fx.Node) -> bool:
     before a sum ("drop rounding one special residual pattern", dnnl_postops_composer). A step in
     front that changes nothing, a leaky relu of slope one, keeps the rounding, and costs nothing.
     """
-    anchor = node.args[0] if ops.is_activation(node) else node
-    if getattr(anchor, "target", None) not in CONVOLUTIONS or len(node.users) != 1:
+    layer = node.args[0] if ops.is_activation(node) else node
+    if getattr(layer, "target", None) not in CONVOLUTIONS or len(node.users) != 1:
         return False
     user = next(iter(node.users))
     return user.target is aten.add.Tensor and node.name not in program.output_names

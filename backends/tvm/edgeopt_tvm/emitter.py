@@ -1,6 +1,6 @@
 """Writes a program in Relax, node by node: values stay where they are in memory while they can.
 
-Each operator is one tensor expression (or an anchor of `edgeopt_tvm.kernels` and what follows it).
+Each operator is one tensor expression (or a weighted operator of `edgeopt_tvm.kernels` and what follows it).
 Values on a grid are kept as its integers; an expression reads real numbers of them and rounds what
 it makes, with the reference's own float32 operations. Fusion joins the expressions afterwards.
 """

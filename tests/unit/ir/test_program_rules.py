@@ -181,7 +181,7 @@ def test_float_values_between_integers_are_legal(small_int8):
     verify_program(without(small_int8, "linear"))
 
 
-def test_an_anchor_may_be_kept_in_float(small_int8):
+def test_a_weighted_operator_may_be_kept_in_float(small_int8):
     verify_program(without(small_int8, "p_0_weight", "p_0_bias"))
 
 

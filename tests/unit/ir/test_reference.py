@@ -65,7 +65,7 @@ def linear_int64(x, w):
 
 
 def parts(program):
-    """Returns the only anchor of a program with the integers of its weight and bias."""
+    """Returns the only weighted operator of a program with the integers of its weight and bias."""
     (node,) = [n for n in program.graph.nodes if ops.is_weighted(n)]
     value, weight, bias = ops.weighted_parts(node)
     specs = [program.quant[n.name] for n in (value, weight, bias)]
@@ -76,7 +76,7 @@ def parts(program):
 
 
 def sums(program, x):
-    """Returns what the anchor adds up for the real input ``x``, and the step of each channel."""
+    """Returns what the weighted operator adds up for the real input ``x``, and the step of each channel."""
     node, grid, w, b, scale = parts(program)
     q = grid.quantize(torch.from_numpy(x)).numpy().astype(np.int64) - int(grid.zero_point)
     tail = [list(a) if isinstance(a, (list, tuple)) else a for a in node.args[3:]]
@@ -153,7 +153,7 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_anchors_add_up_integers(quantize, name):
+def test_weighted_operators_add_up_integers(quantize, name):
     make, shape = LAYERS[name]
     x = torch.randn(shape) * 2 + 0.3
     check(integer(quantize, make(), x), x.numpy())
@@ -165,12 +165,14 @@ def test_anchors_add_up_integers(quantize, name):
     [(nn.ReLU(), 0.0, None), (nn.ReLU6(), 0.0, 6.0), (nn.Hardtanh(-0.4, 0.7), -0.4, 0.7)],
     ids=["relu", "relu6", "hardtanh"],
 )
-def test_an_activation_behind_an_anchor_rounds_once(quantize, name, activation, low, high):
+def test_an_activation_behind_a_weighted_operator_rounds_once(
+    quantize, name, activation, low, high
+):
     make, shape = LAYERS[name]
     x = torch.randn(shape)
     program = integer(quantize, make(), x, activation=activation)
-    (anchor,) = [n for n in program.graph.nodes if ops.is_weighted(n)]
-    assert anchor.name not in program.quant
+    (layer,) = [n for n in program.graph.nodes if ops.is_weighted(n)]
+    assert layer.name not in program.quant
     check(program, x.numpy(), low=low, high=high)
 
 

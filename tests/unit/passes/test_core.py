@@ -137,7 +137,7 @@ def test_only_canonical_spellings_are_left(case):
         assert name.removeprefix("aten.").split(".")[0].lstrip("_") not in gone.split(), name
 
 
-def test_anchors_are_complete(case):
+def test_weighted_operators_are_complete(case):
     _, _, _, core = case
     for node in core.graph.nodes:
         if not ops.is_weighted(node):

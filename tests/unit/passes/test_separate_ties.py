@@ -55,7 +55,7 @@ def test_what_has_no_such_fraction_stays():
     assert found[1] != tiny[1]
 
 
-def test_no_sum_of_an_anchor_lies_near_a_tie():
+def test_no_sum_of_a_weighted_operator_lies_near_a_tie():
     program, _ = quantized(Residual(depth=2), 1, 3, 16, 16)
     after = run_passes(program, ["separate_ties"])
     sums = torch.arange(-20000, 20000, dtype=torch.float64)

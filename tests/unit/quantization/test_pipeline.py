@@ -20,7 +20,7 @@ def snr_db(program, quantized, samples):
     return 10 * np.log10((a**2).sum() / ((a - b) ** 2).sum())
 
 
-def test_int8_is_close_and_every_anchor_is_integer(residual, images):
+def test_int8_is_close_and_every_weighted_operator_is_integer(residual, images):
     quantized = quantize_program(residual, images[:16])
     assert quantized.precision == "int8"
     assert snr_db(residual, quantized, images[16:]) > 25

@@ -15,7 +15,7 @@ def names_of(program, target):
     return [n.name for n in program.graph.nodes if n.target is target]
 
 
-def test_every_anchor_of_a_convolutional_network_is_integer(residual):
+def test_every_weighted_operator_of_a_convolutional_network_is_integer(residual):
     placement = place_quantizers(residual)
     assert len(placement.weighted_operators) == 5
     float_values = {

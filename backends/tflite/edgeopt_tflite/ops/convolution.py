@@ -39,7 +39,7 @@ class _Window:
 
 
 def constant_weight(e: Emitter, node: torch.fx.Node) -> str:
-    """Returns a refusal where the weight or bias of an anchor is not a constant."""
+    """Returns a refusal where the weight or bias of a weighted operator is not a constant."""
     _, weight, bias = ops.weighted_parts(node)
     parameters = [weight] if bias is None else [weight, bias]
     if not all(e.is_constant(n) for n in parameters):
@@ -140,7 +140,7 @@ def _filters(e: Emitter, weight: Value, *, depthwise: bool, integer: bool) -> tu
 def bias_of(
     e: Emitter, node: torch.fx.Node, filters: Tensor, tensor: Tensor, axis: int, *, integer: bool
 ) -> Tensor:
-    """Returns the bias of an anchor: its own, or zeros."""
+    """Returns the bias of a weighted operator: its own, or zeros."""
     bias = ops.weighted_parts(node)[2]
     if bias is not None:
         value = e.value(bias)

@@ -30,19 +30,19 @@ aten = torch.ops.aten
 def convolution(e: Emitter, node: Any) -> None:
     """A convolution of one or two dimensions, grouped or not."""
     x, _, _, stride, padding, dilation, groups = node.args
-    anchor = weighted_operator_of(e, node)
+    operator = weighted_operator_of(e, node)
     source, around = padded_source(e, x)
     pads = [(p + before, p + behind) for p, (before, behind) in zip(padding, around, strict=True)]
     (top, bottom), (left, right) = pads if len(pads) == 2 else ((0, 0), pads[0])  # noqa: PLR2004
     window = kernels.Window(_pair(stride), (top, left, bottom, right), _pair(dilation), int(groups))
-    _convolved(e, anchor, _input(e, anchor, source), _weight(anchor.weight), window)
+    _convolved(e, operator, _input(e, operator, source), _weight(operator.weight), window)
 
 
 def _convolved(
-    e: Emitter, anchor: WeightedOperator, data: Any, weight: np.ndarray, window: kernels.Window
+    e: Emitter, operator: WeightedOperator, data: Any, weight: np.ndarray, window: kernels.Window
 ) -> None:
-    sums = kernels.convolution(e.builder, data, weight, e.machine, window, fill=anchor.fill)
-    anchor.finish(e, sums, orders.channels_last(len(e.shape(anchor.node))))
+    sums = kernels.convolution(e.builder, data, weight, e.machine, window, fill=operator.fill)
+    operator.finish(e, sums, orders.channels_last(len(e.shape(operator.node))))
 
 
 def _pair(values: Sequence[int]) -> tuple[int, int]:
@@ -51,11 +51,11 @@ def _pair(values: Sequence[int]) -> tuple[int, int]:
     return (sizes[0], sizes[1]) if len(sizes) == 2 else (1, sizes[0])  # noqa: PLR2004
 
 
-def _input(e: Emitter, anchor: WeightedOperator, source: Any) -> Any:
-    """Returns an anchor's input: (batch, rows, columns, channels)."""
+def _input(e: Emitter, operator: WeightedOperator, source: Any) -> Any:
+    """Returns a weighted operator's input: (batch, rows, columns, channels)."""
     value = e.value(source)
     order = orders.channels_last(len(value.shape))
-    storage = e.read(value, order, real=anchor.grid is None)
+    storage = e.read(value, order, real=operator.grid is None)
     n, *spatial, c = orders.stored_shape(value.shape, order)
     rows = [1] * (2 - len(spatial)) + list(spatial)
     return e.shaped(storage.expr, (n, *rows, c))
@@ -72,19 +72,19 @@ def _weight(weight: np.ndarray) -> np.ndarray:
 def transposed_convolution(e: Emitter, node: Any) -> None:
     """A transposed convolution: zeros between the values, then a convolution of the turned weight."""
     x, _, _, stride, padding, extra, groups, dilation = node.args
-    anchor = _turned(weighted_operator_of(e, node), int(groups))
-    size = [(k - 1) * d for k, d in zip(anchor.weight.shape[2:], dilation, strict=True)]
+    operator = _turned(weighted_operator_of(e, node), int(groups))
+    size = [(k - 1) * d for k, d in zip(operator.weight.shape[2:], dilation, strict=True)]
     before = [s - p for s, p in zip(size, padding, strict=True)]
     after = [b + o for b, o in zip(before, extra, strict=True)]
-    data = _spaced(e, _input(e, anchor, x), stride, before, after, anchor.fill)
+    data = _spaced(e, _input(e, operator, x), stride, before, after, operator.fill)
     window = kernels.Window((1, 1), (0, 0, 0, 0), _pair(dilation), int(groups))
-    _convolved(e, anchor, data, _weight(anchor.weight), window)
+    _convolved(e, operator, data, _weight(operator.weight), window)
 
 
-def _turned(anchor: WeightedOperator, groups: int) -> WeightedOperator:
+def _turned(operator: WeightedOperator, groups: int) -> WeightedOperator:
     """Returns the convolution that a transposed one is, on values with zeros in between."""
-    scale = None if anchor.scale is None else anchor.scale.repeat(groups)
-    return replace(anchor, weight=_turned_weight(anchor.weight, groups), scale=scale)
+    scale = None if operator.scale is None else operator.scale.repeat(groups)
+    return replace(operator, weight=_turned_weight(operator.weight, groups), scale=scale)
 
 
 def _turned_weight(weight: np.ndarray, groups: int) -> np.ndarray:

@@ -29,17 +29,17 @@ aten = torch.ops.aten
 @rule(aten.linear.default)
 def linear(e: Emitter, node: Any) -> None:
     """X times the transposed weight, plus the bias."""
-    anchor = weighted_operator_of(e, node)
+    operator = weighted_operator_of(e, node)
     value = e.value(node.args[0])
     if not value.shape:
         raise NoRuleError("a linear of a scalar")
     last = len(value.shape) - 1
-    order = e.read(value, real=anchor.grid is None).order
+    order = e.read(value, real=operator.grid is None).order
     order = orders.with_last(order, last)
-    storage = e.read(value, order, real=anchor.grid is None)
+    storage = e.read(value, order, real=operator.grid is None)
     data = e.shaped(storage.expr, (math.prod(value.shape[:-1]), value.shape[-1]))
-    sums = kernels.dense(e.builder, data, anchor.weight, e.machine)
-    anchor.finish(e, sums, order)
+    sums = kernels.dense(e.builder, data, operator.weight, e.machine)
+    operator.finish(e, sums, order)
 
 
 @rule(aten.matmul.default, aten.bmm.default)

@@ -1,4 +1,4 @@
-"""What stands behind the raw sums of an anchor: bias, scale, activation, rounding.
+"""What stands behind the raw sums of a weighted operator: bias, scale, activation, rounding.
 
 Integer sums become integers as `edgeopt.ir.reference` makes them: bias and zero point are added as
 int32, the sum is multiplied by one float32 a channel, rounded once, and clipped.
@@ -161,7 +161,7 @@ def _by_channel(e: Emitter, at: Any, sums: Any, factors: list[np.ndarray]) -> An
 
 
 def weighted_operator_of(e: Emitter, node: Any) -> WeightedOperator:
-    """Returns what is known of an anchor.
+    """Returns what is known of a weighted operator.
 
     Raises:
         NoRuleError: Its weight or bias is not a constant, or its dtype has no kernel.
