@@ -1,4 +1,9 @@
-"""``--no-skips``: on a machine that has all that the tests need, a skipped test is a failure."""
+"""What holds for all tests.
+
+Files with slow tests are run first, so that no worker is left alone with one at the end (the Makefile passes
+``--no-loadscope-reorder`` for that). ``--no-skips``: on a machine that has all that the tests need, a skipped test
+is a failure.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +27,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SKIPPED] = []
     if config.getoption("--no-skips") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_NoSkips(config.stash[_SKIPPED]), "no-skips")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files with slow tests first."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 class _NoSkips:

@@ -78,7 +78,7 @@ def tried(target, content):
     """Returns '' where the reader refused in our words, None where it took it, else the fault."""
     from edgeopt.errors import EdgeoptError
 
-    before = signal.signal(signal.SIGALRM, hang)
+    signal.signal(signal.SIGALRM, hang)
     signal.alarm(LIMIT_S)
     try:
         target.read(content)
@@ -91,7 +91,6 @@ def tried(target, content):
         ]
     finally:
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
     return None
 
 
@@ -139,12 +138,31 @@ def keep(found, folder):
         (folder / f"{name}.txt").write_text(fault + "\n")
 
 
+def counted(chosen, args):
+    """Yields what came of each reader after a number of inputs."""
+    for target in chosen:
+        yield campaign(target, seed=args.seed, count=args.count)
+
+
+def timed(chosen, args):
+    """Yields what came of each reader after its share of the time."""
+    first, costs = [], []
+    for target in chosen:
+        begun = time.monotonic()
+        first.append(campaign(target, seed=args.seed, count=TRIED))
+        costs.append((time.monotonic() - begun) / TRIED)
+    for place, share in enumerate(shares(costs, args.minutes * 60 - sum(costs) * TRIED)):
+        more = campaign(chosen[place], seed=f"{args.seed} more", seconds=share)
+        yield together(first[place], more)
+
+
 def main():
     """Runs the campaign."""
     from targets import targets
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--count", type=int, help="so many inputs a reader, however long it takes")
     parser.add_argument("--seed", default=str(time.time_ns()))
     parser.add_argument("--only", default="", help="readers whose name has this in it")
     args = parser.parse_args()
@@ -154,18 +172,12 @@ def main():
     sys.stdout.write("|---|---:|---:|---:|---:|---:|\n")
     with tempfile.TemporaryDirectory(prefix="edgeopt-fuzz-") as room:
         chosen = [t for t in targets(Path(room)) if args.only in t.name]
-        first, costs = [], []
-        for target in chosen:
-            begun = time.monotonic()
-            first.append(campaign(target, seed=args.seed, count=TRIED))
-            costs.append((time.monotonic() - begun) / TRIED)
         every = []
-        for place, share in enumerate(shares(costs, args.minutes * 60 - sum(costs) * TRIED)):
-            more = campaign(chosen[place], seed=f"{args.seed} more", seconds=share)
-            every.append(together(first[place], more))
-            sys.stdout.write(row(every[-1]) + "\n")
+        for found in counted(chosen, args) if args.count else timed(chosen, args):
+            every.append(found)
+            sys.stdout.write(row(found) + "\n")
             sys.stdout.flush()
-            keep(every[-1], Path("out/fuzz"))
+            keep(found, Path("out/fuzz"))
     total, faults = sum(f.tried for f in every), [x for f in every for x in f.faults]
     sys.stdout.write(
         f"\n{total} inputs, {len(faults)} faults\n" + "".join(f"  {x}\n" for x in faults)
