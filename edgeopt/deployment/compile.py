@@ -12,7 +12,7 @@ from edgeopt.deployment.build import Build, build
 from edgeopt.deployment.choose import choose_backend
 from edgeopt.deployment.finish import golden_samples, temporary_bundle
 from edgeopt.deployment.gates import GateResult
-from edgeopt.deployment.request import Request, silent
+from edgeopt.deployment.request import Request
 from edgeopt.deployment.work import value_rows
 from edgeopt.errors import GateError, InputError
 from edgeopt.gate.parity import check_parity, run_all, with_operators
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from edgeopt.bundles import Bundle, GoldenSamples
-    from edgeopt.contracts import Backend, Progress, Target
+    from edgeopt.contracts import Backend, Target
 
 __all__ = ["compile_bundle"]
 
@@ -41,7 +41,6 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
     samples: Iterable[Any] | None = None,
     threads: int = 0,
     overwrite: bool = False,
-    progress: Progress | None = None,
 ) -> Bundle:
     """Returns the bundle of ``program``; `edgeopt.compile` documents the arguments."""
     _require_program(program)
@@ -52,13 +51,7 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
         compiler = choose_backend(
             descriptor, backend=backend, precision=program.precision, program=program
         ).backend
-        made = build(
-            program,
-            descriptor,
-            compiler,
-            options=CompileOptions(threads=threads),
-            progress=progress or silent,
-        )
+        made = build(program, descriptor, compiler, options=CompileOptions(threads=threads))
     try:
         golden = None if samples is None else _checked(made, samples, compiler, descriptor)
     finally:

@@ -22,6 +22,7 @@ from edgeopt.ir.reference import Simulation
 from edgeopt.options import QuantizationConfig
 from edgeopt.passes import require_canonical
 from edgeopt.passes.separate_ties import separate_ties
+from edgeopt.progress import report_progress
 from edgeopt.quantization.channels import channel_spaces
 from edgeopt.quantization.equalize import equalize
 from edgeopt.quantization.fills import readers_of_marks
@@ -35,8 +36,6 @@ from edgeopt.quantization.statistics import channel_axes, collect_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from edgeopt.contracts.backend import Progress
 
 __all__ = ["quantize_program"]
 
@@ -53,17 +52,16 @@ def quantize_program(
     program: Program,
     calibration_data: Iterable[Any] | None = None,
     config: QuantizationConfig | None = None,
-    *,
-    progress: Progress | None = None,
 ) -> Program:
     """Returns ``program`` in the precision that ``config`` asks for.
+
+    Its stages are ``calibrate`` and ``quantize``.
 
     Args:
         program: In canonical form (`edgeopt.passes.run_core`), in float.
         calibration_data: Real inputs: an iterable of tensors, tuples, dicts or (inputs, label).
             Needed for ``int8`` only.
         config: What to do; int8 with all choices automatic where it is None.
-        progress: Is told the stages ``calibrate`` and ``quantize``.
 
     Raises:
         CalibrationError: ``int8`` without data, or with data that is empty or not finite.
@@ -86,23 +84,16 @@ def quantize_program(
         )
     binder = Binder.of_program(program)
     samples = Dataset.read(calibration_data, binder, limit=config.max_samples)
-    return _Static(program, samples, config, progress).run()
+    return _Static(program, samples, config).run()
 
 
 class _Static:
     """Static int8, step by step."""
 
-    def __init__(
-        self,
-        program: Program,
-        samples: Dataset,
-        config: QuantizationConfig,
-        progress: Progress | None,
-    ) -> None:
+    def __init__(self, program: Program, samples: Dataset, config: QuantizationConfig) -> None:
         self.program = program
         self.samples = samples
         self.config = config
-        self.progress = progress or (lambda *_: None)
 
     def run(self) -> Program:
         program = self._rescaled(self.program)
@@ -122,7 +113,7 @@ class _Static:
         overrides = overrides_by_value(self.config, self.program)
         samples = self.samples.spread(_affordable(program, len(self.samples)))
         walk = LayerwiseQuantizer(program, placement, ranges, samples, self.config, overrides)
-        result = walk.run(lambda done, total: self.progress("quantize", done, total))
+        result = walk.run()
         return _Made(program, placement, result, kept, reasons, len(samples))
 
     def _rescued(self, made: _Made) -> _Made | None:
@@ -153,16 +144,11 @@ class _Static:
         spaces = [s for s in channel_spaces(program) if switches[s.smoothing]]
         if not spaces:
             return program
-        statistics = collect_statistics(
-            program, self.samples, axes=channel_axes(spaces), progress=self._calibrated
-        )
+        statistics = collect_statistics(program, self.samples, axes=channel_axes(spaces))
         for smoothing in (False, True):
             if switches[smoothing]:
                 program = equalize(program, statistics, smoothing=smoothing)
         return program
-
-    def _calibrated(self, done: int) -> None:
-        self.progress("calibrate", done, len(self.samples))
 
     def _ranges(
         self, program: Program, placement: QuantizerPlacement
@@ -178,7 +164,7 @@ class _Static:
         simulation = Simulation(program, observe=observe, exact=False)
         for index, sample in enumerate(self.samples):
             simulation.outputs(sample)
-            self._calibrated(index + 1)
+            report_progress("calibrate", index + 1, len(self.samples))
         return ranges
 
     def _settings(self) -> dict[str, Any]:

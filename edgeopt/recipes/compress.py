@@ -13,6 +13,7 @@ import torch
 from edgeopt.data.batches import require_reiterable, rereadable
 from edgeopt.data.calls import infer_example_inputs
 from edgeopt.errors import InputError
+from edgeopt.progress import report_progress
 from edgeopt.pruning import record_sparsity
 from edgeopt.recipes.execute import Scratch, State, as_canonical, carry_out
 from edgeopt.recipes.measure import figures
@@ -151,5 +152,4 @@ class _Run:
         return record
 
     def _progress(self, done: int) -> None:
-        if self.given.progress is not None:
-            self.given.progress("recipe", done, len(self.recipe.steps))
+        report_progress("recipe", done, len(self.recipe.steps))

@@ -15,6 +15,7 @@ from edgeopt.deployment.deploy import deploy_job
 from edgeopt.deployment.plan import quantization_settings
 from edgeopt.errors import InputError
 from edgeopt.gate.sensitivity import Sensitivity
+from edgeopt.progress import progress_to
 from edgeopt.searching.trials import Measured
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ class Bench:
         )
         final_request.check()
         job = steps.Job.of(final_request, self.target, source.program)
-        return deploy_job(job, source, self.baseline)
+        with progress_to(request.progress):
+            return deploy_job(job, source, self.baseline)
 
     def _prepared(self, one: Configuration) -> tuple[steps.Job, Source]:
         sensitivities = self.sensitivities(one.pruned) if one.floats else ()

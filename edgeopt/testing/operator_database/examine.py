@@ -142,19 +142,13 @@ class Bench:
 
     def _judged(self, case: Case, program: Program, backend: str) -> tuple[Outcome, str]:
         options = CompileOptions()
-        one = build(
-            program, self._target, self._backends[backend], options=options, progress=_silent
-        )
+        one = build(program, self._target, self._backends[backend], options=options)
         try:
             if one.runner is None:
                 return "error", f"does not load: {one.not_here}"
             return _verdict(case, program, one)
         finally:
             one.close()
-
-
-def _silent(stage: str, done: float, total: float) -> None:
-    """Tells nobody."""
 
 
 def _told(
