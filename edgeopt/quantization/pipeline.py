@@ -99,7 +99,7 @@ class _Static:
         program = self._rescaled(self.program)
         float_names = (*kept_in_float(self.config, program), *readers_of_marks(program))
         joined = join_parts(program, self.samples, keep_float=float_names)
-        result = self._walked(joined.program, joined.kept, {})
+        result = self._walked(joined.program, joined.float_names, {})
         for _ in range(MOST_RESCUES):
             better = self._rescued(result)
             if better is None:
@@ -107,32 +107,34 @@ class _Static:
             result = better
         return self._written(result)
 
-    def _walked(self, program: Program, kept: tuple[str, ...], reasons: dict[str, str]) -> _Made:
-        placement = place_quantizers(program, keep_float=kept)
+    def _walked(
+        self, program: Program, float_names: tuple[str, ...], reasons: dict[str, str]
+    ) -> _Made:
+        placement = place_quantizers(program, keep_float=float_names)
         ranges = self._ranges(program, placement)
         overrides = overrides_by_value(self.config, self.program)
         samples = self.samples.spread(_affordable(program, len(self.samples)))
         walk = LayerwiseQuantizer(program, placement, ranges, samples, self.config, overrides)
         result = walk.run()
-        return _Made(program, placement, result, kept, reasons, len(samples))
+        return _Made(program, placement, result, float_names, reasons, len(samples))
 
     def _rescued(self, made: _Made) -> _Made | None:
         """Returns the program with what loses an output in float, None where that helps nothing."""
         by_hand = overrides_by_value(self.config, self.program).values()
         if any(one.low is not None for one in by_hand):
             return None  # what ranges that were given lose is the user's choice
-        loss = find_loss(made.program, made.found.quality, made.kept)
+        loss = find_loss(made.program, made.result.quality, made.float_names)
         if loss is None:
             return None
-        float_names = tuple(dict.fromkeys((*made.kept, *loss.keep)))
+        float_names = tuple(dict.fromkeys((*made.float_names, *loss.keep)))
         again = self._walked(made.program, float_names, {**made.reasons, loss.value: loss.reason})
-        before = lost_outputs(made.program, made.found.quality)
-        gains = [again.found.quality[name].worst_db - was for name, was in before.items()]
+        before = lost_outputs(made.program, made.result.quality)
+        gains = [again.result.quality[name].worst_db - was for name, was in before.items()]
         return again if max(gains) >= LEAST_GAIN_DB else None
 
     def _written(self, made: _Made) -> Program:
         step = Step("quantize", self._settings(), made.effect())
-        result = made.found
+        result = made.result
         return separate_ties(
             build_quantized(
                 made.program, made.placement, result.grids, result.weights, result.biases, step
@@ -178,14 +180,14 @@ class _Made:
 
     program: Program
     placement: QuantizerPlacement
-    found: QuantizationResult
-    kept: tuple[str, ...]
+    result: QuantizationResult
+    float_names: tuple[str, ...]
     reasons: dict[str, str]
     carried: int
 
     def effect(self) -> dict[str, Any]:
         """Returns what the history says of it."""
-        quality = self.found.quality
+        quality = self.result.quality
         snr_db = {n: quality[n].whole_db for n in self.placement.values if n in quality}
         worst = sorted((v, n) for n, v in snr_db.items() if math.isfinite(v))[:WORST_SHOWN]
         lost = lost_outputs(self.program, quality)
