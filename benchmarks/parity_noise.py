@@ -19,7 +19,6 @@ from _deployable import MODELS, PLAIN, deployable
 
 import edgeopt
 from edgeopt.deployment.build import build
-from edgeopt.deployment.request import silent
 from edgeopt.gate.float_program import float_program
 from edgeopt.gate.parity import check_parity, compare_outputs, run_all, with_operators
 from edgeopt.ir import ReferenceRunner
@@ -59,7 +58,7 @@ def main() -> None:
 def _run(report: Report, entry: Deployable, program: Program, backend: str) -> None:
     samples = [tuple(t.numpy() for t in sample) for sample in entry.samples[CALIBRATION:]]
     compiler, host = find_backend(backend), find_target("host")
-    made = build(program, host, compiler, options=CompileOptions(), progress=silent)
+    made = build(program, host, compiler, options=CompileOptions())
     specified = made.specified
     reference = run_all(ReferenceRunner(specified), samples)
     parity = check_parity(made.runner, specified, samples, reference)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts import Artifact, DeviceRuntime, Lowered, SupportReport, Wheel
 from edgeopt.errors import TargetError
+from edgeopt.progress import report_progress
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgeopt.contracts import Progress, Runner, Target
+    from edgeopt.contracts import Runner, Target
     from edgeopt.ir import Program
     from edgeopt.options import CompileOptions
 
@@ -74,12 +75,7 @@ class ReferenceBackend:
         """Returns nothing: the reference runs the program as it is."""
         return ()
 
-    def lower(
-        self,
-        program: Program,
-        target: Target,
-        progress: Progress | None = None,  # noqa: ARG002 (it takes no time)
-    ) -> Lowered:
+    def lower(self, program: Program, target: Target) -> Lowered:
         """Returns the program after `passes`: torch runs every operator."""
         from edgeopt.ir.kernel_kind import node_support  # noqa: PLC0415 (imports torch)
         from edgeopt.passes import run_passes  # noqa: PLC0415 (imports torch)
@@ -93,13 +89,11 @@ class ReferenceBackend:
         self,
         lowered: Lowered,
         options: CompileOptions,  # noqa: ARG002 (nothing to choose)
-        progress: Progress | None = None,
     ) -> Artifact:
         """Returns the program's archive."""
         program, target = lowered.program, lowered.target
         archive = _archive(program)
-        if progress is not None:
-            progress("compile", 1, 1)
+        report_progress("compile", 1, 1)
         return Artifact(
             backend=self.name,
             target=target.name,

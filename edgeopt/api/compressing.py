@@ -18,6 +18,7 @@ from edgeopt.options import (
     refuse_unknown,
     split,
 )
+from edgeopt.progress import progress_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
 
     import torch
 
-    from edgeopt.contracts import Progress, Target
+    from edgeopt.contracts import Target
     from edgeopt.distillation import Distilled
     from edgeopt.ir import Program
+    from edgeopt.progress import Progress
     from edgeopt.pruning import Pruned
     from edgeopt.recipes import Compressed, Recipe
     from edgeopt.searching import SearchResult
@@ -94,10 +96,12 @@ def compress(  # noqa: PLR0913 (each is one choice of the user)
         evaluate=evaluate,
         target=None if target is None else find_target(target),
         teacher=options.teacher,
-        progress=progress,
     )
     definition = with_overrides(find_recipe(recipe), options.overrides)
-    return compress_model(model, definition, resources, work=options.work, resume=options.resume)
+    with progress_to(progress):
+        return compress_model(
+            model, definition, resources, work=options.work, resume=options.resume
+        )
 
 
 @options_of(SearchOptions)

@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Unpack
 
 from edgeopt.options import Groups, QuantizationConfig, options_of
+from edgeopt.progress import progress_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -14,9 +15,10 @@ if TYPE_CHECKING:
     import torch
 
     from edgeopt.bundles import Bundle
-    from edgeopt.contracts import Device, Progress, Runner, Target
+    from edgeopt.contracts import Device, Runner, Target
     from edgeopt.deployment.result import Deployment
     from edgeopt.ir import Program
+    from edgeopt.progress import Progress
     from edgeopt.recipes import Compressed, Recipe
     from edgeopt.registry import BackendInfo
 
@@ -96,7 +98,7 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
     """
     from edgeopt.deployment.deploy import run_deployment  # noqa: PLC0415 (torch)
     from edgeopt.deployment.recipe_deployment import deploy_with_recipe, recipe_run  # noqa: PLC0415
-    from edgeopt.deployment.request import Request, silent  # noqa: PLC0415
+    from edgeopt.deployment.request import Request  # noqa: PLC0415
     from edgeopt.options import GROUPS, refuse_unknown  # noqa: PLC0415
 
     own = set(inspect.signature(deploy).parameters) - {"groups"}
@@ -111,7 +113,7 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
         "backend": backend,
         "device": device,
         "output": output,
-        "progress": progress or silent,
+        "progress": progress,
         **{group: value for group, value in groups.items() if group != "training"},
     }
     request = Request(**fields)
@@ -170,7 +172,8 @@ def quantize(
         raise InputError("config and settings were both given", where="quantize", hint="pass one")
     options = QuantizationConfig.from_dict(settings if config is None else config)
     program = as_program(model, example_inputs)
-    return quantize_program(program, calibration_data, options, progress=progress)
+    with progress_to(progress):
+        return quantize_program(program, calibration_data, options)
 
 
 def compile(  # noqa: A001, PLR0913 (the word that users know; choices of theirs)
@@ -204,16 +207,16 @@ def compile(  # noqa: A001, PLR0913 (the word that users know; choices of theirs
     """
     from edgeopt.deployment.compile import compile_bundle  # noqa: PLC0415 (torch)
 
-    return compile_bundle(
-        program,
-        target,
-        backend=backend,
-        output=output,
-        samples=samples,
-        threads=threads,
-        overwrite=overwrite,
-        progress=progress,
-    )
+    with progress_to(progress):
+        return compile_bundle(
+            program,
+            target,
+            backend=backend,
+            output=output,
+            samples=samples,
+            threads=threads,
+            overwrite=overwrite,
+        )
 
 
 def reference(program: Program) -> Runner:

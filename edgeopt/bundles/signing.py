@@ -97,8 +97,8 @@ def check_command() -> str:
     Raises:
         PluginError: It is not installed.
     """
-    found = shutil.which("model_signing")
-    if found is None:
+    command = shutil.which("model_signing")
+    if command is None:
         what = "the command model_signing is not installed"
         raise PluginError(what, hint=INSTALL)
-    return found
+    return command

@@ -62,7 +62,7 @@ def compress(
         raise InputError("something lies there already", where=str(place), hint=hint)
     source = load_source(model, answers)
     run = with_source(run, source)
-    with progress_bars(quiet=quiet) as progress:
+    with progress_bars(quiet=quiet):
         result = run_recipe(
             source.model,
             definition,
@@ -71,7 +71,6 @@ def compress(
             calibration_data=source.calibration_data,
             evaluate=source.evaluate,
             target=target,
-            progress=progress,
             loss=run.loss,
             teacher=run.teacher,
             work=run.work,

@@ -61,8 +61,8 @@ def deploy(
         return
     from edgeopt.deployment.deploy import run_deployment  # noqa: PLC0415 (torch)
 
-    with tuning_bars(quiet=quiet) as (progress, watch):
-        request = make_request(source, answers).replace(progress=progress, watch=watch)
+    with tuning_bars(quiet=quiet) as watch:
+        request = make_request(source, answers).replace(watch=watch)
         if run is None:
             result = run_deployment(source.model, target, request)
         else:

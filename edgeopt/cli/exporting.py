@@ -49,8 +49,8 @@ def export(
     program = api.capture(source.model, source.example_inputs)
     if precision != Precision.FLOAT32:
         settings = {**answers.plain.get("quantization", {}), "precision": precision}
-        with progress_bars(quiet=quiet) as progress:
-            program = api.quantize(program, source.calibration_data, progress=progress, **settings)
+        with progress_bars(quiet=quiet):
+            program = api.quantize(program, source.calibration_data, **settings)
     if format == "onnx":
         api.export(program, output)
     else:

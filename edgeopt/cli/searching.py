@@ -15,7 +15,6 @@ from edgeopt.options import BundleOptions, SearchOptions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgeopt.contracts import Progress
     from edgeopt.searching import SearchEvent, SearchResult
     from edgeopt.searching.trials import Watch
 
@@ -91,8 +90,8 @@ def _searched(
     from edgeopt.errors import BudgetError  # noqa: PLC0415
 
     try:
-        with _bars(quiet=quiet) as (progress, watch):
-            result = run(**options, target=target, progress=progress, watch=watch)
+        with _bars(quiet=quiet) as watch:
+            result = run(**options, target=target, watch=watch)
     except BudgetError as error:
         _draw(error.result, picture)
         raise
@@ -123,13 +122,12 @@ def _print(result: SearchResult, done: Any) -> None:
 
 
 @contextmanager
-def _bars(*, quiet: bool) -> Iterator[tuple[Progress, Watch | None]]:
-    """Yields what a search reports to: bars, and beside them trials, the best so far, the time left."""
+def _bars(*, quiet: bool) -> Iterator[Watch | None]:
+    """Shows bars, and yields what puts trials, the best so far and the time left beside the search's."""
     from edgeopt.cli.show import progress_bars  # noqa: PLC0415
 
-    with progress_bars(quiet=quiet) as progress:
-        describe = getattr(progress, "describe", None)
-        yield progress, None if describe is None else lambda event: describe("search", _said(event))
+    with progress_bars(quiet=quiet) as describe:
+        yield None if describe is None else lambda event: describe("search", _said(event))
 
 
 def _said(event: SearchEvent) -> str:

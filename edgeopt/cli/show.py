@@ -7,10 +7,12 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from edgeopt.progress import progress_to
 
-    from edgeopt.contracts import Progress, TuningEvent, Watch
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from edgeopt.contracts import TuningEvent, Watch
 
 __all__ = ["print_columns", "print_json", "print_rows", "printable", "progress_bars", "tuning_bars"]
 
@@ -66,18 +68,21 @@ def print_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 @contextmanager
-def progress_bars(*, quiet: bool = False) -> Iterator[Progress]:
-    """Yields what long work reports to: bars on a terminal's standard error, nothing elsewhere."""
-    if quiet or not sys.stderr.isatty():
-        from edgeopt.deployment.request import silent  # noqa: PLC0415 (only here)
+def progress_bars(*, quiet: bool = False) -> Iterator[Callable[[str, str], None] | None]:
+    """Shows how far the work within the block is: bars on a terminal's standard error, else nothing.
 
-        yield silent
+    Yields what puts a text beside the bar of a stage; None where there are none.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield None
         return
     from rich.console import Console  # noqa: PLC0415 (only in a terminal)
     from rich.progress import Progress as Bars  # noqa: PLC0415
 
     with Bars(console=Console(stderr=True), transient=True) as bars:
-        yield _Bars(bars)
+        listener = _Bars(bars)
+        with progress_to(listener):
+            yield listener.describe
 
 
 class _Bars:
@@ -128,11 +133,10 @@ def _print(table: Any) -> None:
 
 
 @contextmanager
-def tuning_bars(*, quiet: bool = False) -> Iterator[tuple[Progress, Watch | None]]:
-    """Yields what tuning reports to: bars, and beside them trials, the best so far, the time left."""
-    with progress_bars(quiet=quiet) as progress:
-        describe = getattr(progress, "describe", None)
-        yield progress, None if describe is None else lambda event: describe("tune", _said(event))
+def tuning_bars(*, quiet: bool = False) -> Iterator[Watch | None]:
+    """Shows bars, and yields what puts trials, the best so far and the time left beside tuning's."""
+    with progress_bars(quiet=quiet) as describe:
+        yield None if describe is None else lambda event: describe("tune", _said(event))
 
 
 def _said(event: TuningEvent) -> str:

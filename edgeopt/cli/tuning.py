@@ -57,8 +57,8 @@ def tune(
     source = load_source(model, answers)
     from edgeopt.deployment.tune_model import tune_model  # noqa: PLC0415 (torch)
 
-    with tuning_bars(quiet=quiet) as (progress, watch):
-        request = make_request(source, answers).replace(progress=progress, watch=watch)
+    with tuning_bars(quiet=quiet) as watch:
+        request = make_request(source, answers).replace(watch=watch)
         report = tune_model(source.model, target, request)
     if json:
         import msgspec  # noqa: PLC0415 (only here)

@@ -1,7 +1,7 @@
 """The few nouns that core, backends, targets and devices share. No toolchain is imported here."""
 
 from edgeopt.contracts.artifact import Artifact, DeviceRuntime, Wheel
-from edgeopt.contracts.backend import Backend, Lowered, Progress
+from edgeopt.contracts.backend import Backend, Lowered
 from edgeopt.contracts.device import Completed, Device, ForwardsPorts
 from edgeopt.contracts.passes import PassSpec
 from edgeopt.contracts.runner import Runner
@@ -20,7 +20,6 @@ __all__ = [
     "Lowered",
     "NodeSupport",
     "PassSpec",
-    "Progress",
     "Runner",
     "Signature",
     "SupportReport",

@@ -14,16 +14,7 @@ if TYPE_CHECKING:
     from edgeopt.ir import Program
     from edgeopt.options import CompileOptions
 
-__all__ = ["Backend", "Lowered", "Progress"]
-
-
-@runtime_checkable
-class Progress(Protocol):
-    """Where long work reports how far it is."""
-
-    def __call__(self, stage: str, done: float, total: float) -> None:
-        """Takes the stage's name and how much of it is done (``done`` of ``total``)."""
-        ...
+__all__ = ["Backend", "Lowered"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +38,8 @@ class Lowered:
 class Backend(Protocol):
     """A plugin of the entry-point group ``edgeopt.backends``; its class takes no arguments.
 
-    Constructing it must not import the toolchain: each method imports what it needs.
+    Constructing it must not import the toolchain: each method imports what it needs. What takes
+    long calls `edgeopt.progress.report_progress` as it goes.
     """
 
     name: str
@@ -71,16 +63,14 @@ class Backend(Protocol):
         """
         ...
 
-    def lower(self, program: Program, target: Target, progress: Progress | None = None) -> Lowered:
+    def lower(self, program: Program, target: Target) -> Lowered:
         """Returns ``program`` (as it is before the target passes), written for ``target``.
 
         A node that cannot be written is no error here: the support report says so.
         """
         ...
 
-    def compile(
-        self, lowered: Lowered, options: CompileOptions, progress: Progress | None = None
-    ) -> Artifact:
+    def compile(self, lowered: Lowered, options: CompileOptions) -> Artifact:
         """Returns the artefact of what `lower` made; twice the same bytes for the same options.
 
         Raises:

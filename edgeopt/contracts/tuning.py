@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import msgspec
 
 if TYPE_CHECKING:
-    from edgeopt.contracts.backend import Progress
     from edgeopt.contracts.device import Device
     from edgeopt.contracts.target import Target
     from edgeopt.ir import Program
@@ -129,7 +128,6 @@ class TunesKernels(Protocol):
         options: TuneOptions,
         *,
         device: Device | None = None,
-        progress: Progress | None = None,
         watch: Watch | None = None,
     ) -> TuningReport:
         """Returns what came of tuning ``program``, which has been through ``passes(target)``.

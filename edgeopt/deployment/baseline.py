@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgeopt.deployment.request import silent
 from edgeopt.errors import InputError
 from edgeopt.gate.accuracy import score
 from edgeopt.gate.calling import as_model, float_model
 from edgeopt.gate.parity import run_all
 from edgeopt.ir import ReferenceRunner
+from edgeopt.progress import report_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgeopt.contracts import Progress
     from edgeopt.deployment.samples import Samples
     from edgeopt.gate.metrics import Arrays
     from edgeopt.ir import Program
@@ -35,20 +34,18 @@ class Baseline:
         program: The float program; of a quantized one its own weights, without any rounding.
         samples: The inputs to calibrate and to compare on.
         evaluate: The user's function from a model to a score; None where outputs are compared.
-        progress: Told how far the float model's own runs are.
     """
 
     model: Any
     program: Program
     samples: Samples
     evaluate: Callable[[Callable[..., Any]], float] | None = None
-    progress: Progress = field(default=silent, repr=False)
 
     @cached_property
     def outputs(self) -> list[Arrays]:
         """The float program's outputs for the samples that are checked on."""
         runner = ReferenceRunner(self.program)
-        return run_all(runner, self.samples.checks, stage="float", progress=self.progress)
+        return run_all(runner, self.samples.checks, stage="float")
 
     @cached_property
     def score(self) -> float:
@@ -63,9 +60,9 @@ class Baseline:
             function = float_model(self.module)
         else:
             function = as_model(ReferenceRunner(self.program), self.program)
-        self.progress("evaluate float", 0, 1)
+        report_progress("evaluate float", 0, 1)
         value = score(self.evaluate, function)
-        self.progress("evaluate float", 1, 1)
+        report_progress("evaluate float", 1, 1)
         return value
 
     @property

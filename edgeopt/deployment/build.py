@@ -18,15 +18,7 @@ from edgeopt.registry import detect_host
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgeopt.contracts import (
-        Artifact,
-        Backend,
-        Lowered,
-        Progress,
-        Runner,
-        SupportReport,
-        Target,
-    )
+    from edgeopt.contracts import Artifact, Backend, Lowered, Runner, SupportReport, Target
     from edgeopt.data.dataset import Dataset
     from edgeopt.ir import Program
     from edgeopt.options import CompileOptions
@@ -74,23 +66,14 @@ class Build:
             self.runner.close()
 
 
-def build(
-    program: Program,
-    target: Target,
-    backend: Backend,
-    *,
-    options: CompileOptions,
-    progress: Progress,
-) -> Build:
+def build(program: Program, target: Target, backend: Backend, *, options: CompileOptions) -> Build:
     """Returns ``program``, compiled for ``target`` and loaded here if that can be.
 
     Raises:
         UnsupportedError: An operator cannot be run; carries the report.
         CompileError: The toolchain failed.
     """
-    lowering, artifact = compile_program(
-        program, target, backend, options=options, progress=progress
-    )
+    lowering, artifact = compile_program(program, target, backend, options=options)
     changes = number_changes(backend.passes(target))
     specs = [one for one in backend.passes(target) if getattr(one, "name", one) in changes]
     specified = run_passes(program, specs)
@@ -122,12 +105,7 @@ def _factor_bits(program: Program) -> int:
 
 
 def compile_program(
-    program: Program,
-    target: Target,
-    backend: Backend,
-    *,
-    options: CompileOptions,
-    progress: Progress,
+    program: Program, target: Target, backend: Backend, *, options: CompileOptions
 ) -> tuple[Lowered, Artifact]:
     """Returns what the backend wrote of ``program``, and the artefact.
 
@@ -136,18 +114,12 @@ def compile_program(
         CompileError: The toolchain failed.
     """
     require_canonical(program, f"backend {backend.name}")
-    lowered = lower_once(backend, program, target, progress)
+    lowered = lower_once(backend, program, target)
     require_supported(lowered.support)
-    return lowered, backend.compile(lowered, options, progress)
+    return lowered, backend.compile(lowered, options)
 
 
-def quantized(
-    program: Program,
-    samples: Dataset,
-    settings: Mapping[str, Any],
-    *,
-    progress: Progress,
-) -> Program:
+def quantized(program: Program, samples: Dataset, settings: Mapping[str, Any]) -> Program:
     """Returns ``program`` quantized as ``settings`` (fields of a `QuantizationConfig`) say.
 
     Raises:
@@ -156,4 +128,4 @@ def quantized(
     if not settings or settings.get("precision") == Precision.FLOAT32:
         return program
     config = QuantizationConfig.from_dict(settings, where="quantization")
-    return quantize_program(program, samples if len(samples) else None, config, progress=progress)
+    return quantize_program(program, samples if len(samples) else None, config)

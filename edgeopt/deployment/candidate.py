@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.build import quantized
 from edgeopt.deployment.fallbacks import SENSITIVITY_SAMPLES, SENSITIVITY_TRIES
-from edgeopt.deployment.request import silent
 from edgeopt.gate.sensitivity import sensitive_values
+from edgeopt.progress import progress_to, report_progress, silent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgeopt.contracts import Progress
     from edgeopt.data.dataset import Dataset
     from edgeopt.gate.sensitivity import Sensitivity
     from edgeopt.ir import Program
@@ -55,15 +54,12 @@ class Source:
         """Whether the program is deployed as it is."""
         return self.program.precision != Precision.FLOAT32
 
-    def candidate(
-        self, precision: str, settings: Mapping[str, Any], progress: Progress = silent
-    ) -> Candidate:
+    def candidate(self, precision: str, settings: Mapping[str, Any]) -> Candidate:
         """Returns the source in ``precision``: quantized once, however many backends compile it.
 
         Args:
             precision: The precision.
             settings: Fields of a `QuantizationConfig`.
-            progress: Told how far the quantization is.
 
         Raises:
             EdgeoptError: As `edgeopt.quantization.quantize_program`.
@@ -72,26 +68,23 @@ class Source:
             return Candidate(self.program, self.program.precision, {})
         key = repr(sorted(settings.items()))
         if key not in self._programs:
-            self._programs[key] = quantized(
-                self.program, self.calibration, settings, progress=progress
-            )
+            self._programs[key] = quantized(self.program, self.calibration, settings)
         return Candidate(self._programs[key], precision, settings)
 
-    def sensitivities(
-        self, candidate: Candidate, progress: Progress = silent
-    ) -> tuple[Sensitivity, ...]:
+    def sensitivities(self, candidate: Candidate) -> tuple[Sensitivity, ...]:
         """Returns the values whose rounding harms ``candidate`` most, the worst first.
 
         None are known where the candidate is not in int8, or came as it is, or was not calibrated.
         """
         if candidate.precision != Precision.INT8 or self.is_quantized or not len(self.calibration):
             return ()
-        progress("find what does harm", 0, 1)
+        report_progress("find what does harm", 0, 1)
         rescale = {**candidate.settings, "keep_float": ["*"]}  # rescaled as it was, not rounded
-        rescaled = quantized(self.program, self.calibration, rescale, progress=silent)
+        with progress_to(silent):
+            rescaled = quantized(self.program, self.calibration, rescale)
         samples = self.calibration[:SENSITIVITY_SAMPLES]
         sensitivities = sensitive_values(
             rescaled, candidate.program, samples, limit=SENSITIVITY_TRIES, try_out=SENSITIVITY_TRIES
         )
-        progress("find what does harm", 1, 1)
+        report_progress("find what does harm", 1, 1)
         return sensitivities

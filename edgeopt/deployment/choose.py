@@ -17,6 +17,7 @@ from edgeopt.errors import (
 )
 from edgeopt.ir import ops
 from edgeopt.lowering import lower_once, require_supported
+from edgeopt.progress import progress_to, silent
 from edgeopt.registry.plugins import backends, find_backend
 
 if TYPE_CHECKING:
@@ -183,7 +184,9 @@ def _usable(name: str, target: Target, precision: str, program: Program | None) 
         )
     backend.device_runtime(target)
     if program is not None:
-        require_supported(lower_once(backend, program, target).support)
+        with progress_to(silent):  # nothing is compiled yet, only looked at
+            lowered = lower_once(backend, program, target)
+        require_supported(lowered.support)
     return backend
 
 

@@ -12,7 +12,7 @@ from edgeopt.deployment.build import Build, build
 from edgeopt.deployment.choose import choose_backend
 from edgeopt.deployment.finish import golden_samples, temporary_bundle
 from edgeopt.deployment.gates import GateResult
-from edgeopt.deployment.request import Request, silent
+from edgeopt.deployment.request import Request
 from edgeopt.deployment.work import value_rows
 from edgeopt.errors import GateError, InputError
 from edgeopt.gate.parity import check_parity, run_all, with_operators
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from edgeopt.bundles import Bundle, GoldenSamples
-    from edgeopt.contracts import Backend, Progress, Target
+    from edgeopt.contracts import Backend, Target
 
 __all__ = ["compile_bundle"]
 
@@ -41,7 +41,6 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
     samples: Iterable[Any] | None = None,
     threads: int = 0,
     overwrite: bool = False,
-    progress: Progress | None = None,
 ) -> Bundle:
     """Returns the bundle of ``program``; `edgeopt.compile` documents the arguments."""
     _require_program(program)
@@ -52,23 +51,17 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
         compiler = choose_backend(
             descriptor, backend=backend, precision=program.precision, program=program
         ).backend
-        made = build(
-            program,
-            descriptor,
-            compiler,
-            options=CompileOptions(threads=threads),
-            progress=progress or silent,
-        )
+        result = build(program, descriptor, compiler, options=CompileOptions(threads=threads))
     try:
-        golden = None if samples is None else _checked(made, samples, compiler, descriptor)
+        golden = None if samples is None else _checked(result, samples, compiler, descriptor)
     finally:
-        made.close()
-    report = {"values": value_rows(made.lowered, made.support)}
+        result.close()
+    report = {"values": value_rows(result.lowered, result.support)}
 
     def write(path: Path) -> Bundle:
         runtime = compiler.device_runtime(descriptor)
         return write_bundle(
-            made.artifact,
+            result.artifact,
             runtime,
             descriptor,
             path=path,
@@ -88,19 +81,19 @@ def _require_program(program: object) -> None:
 
 
 def _checked(
-    made: Build, samples: Iterable[Any], backend: Backend, target: Target
+    result: Build, samples: Iterable[Any], backend: Backend, target: Target
 ) -> GoldenSamples | None:
     """Returns the golden samples, after parity on them where the artefact runs here.
 
     Raises:
         GateError: The artefact does not compute what the program does.
     """
-    program = made.specified
+    program = result.specified
     inputs = Dataset.read(samples, Binder.of_program(program), limit=MAX_SAMPLES).arrays()
     reference = run_all(ReferenceRunner(program), inputs)
-    if made.runner is not None:
+    if result.runner is not None:
         where = f"{backend.name} on this machine"
-        parity = check_parity(made.runner, program, inputs, reference, where=where)
+        parity = check_parity(result.runner, program, inputs, reference, where=where)
         parity = with_operators(parity, program, backend, target, inputs)
         if not parity.ok:
             what = "the artefact does not compute what the program does"

@@ -14,6 +14,7 @@ from edgeopt.deployment.tune import tuned
 from edgeopt.errors import GateError
 from edgeopt.gate.diagnose import SHOWN, diagnose
 from edgeopt.lowering import shared_lowerings
+from edgeopt.progress import progress_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ def run_deployment(model: Any, target: str | Path | Target, request: Request) ->
         CompileError: The toolchain failed.
         GateError: The result falls short of what was asked; carries the deployment.
     """
-    with shared_lowerings():
+    with progress_to(request.progress), shared_lowerings():
         job = steps.plan(model, target, request)
         return deploy_beside(job, steps.baseline(model, job))
 
@@ -111,7 +112,7 @@ def _candidates(job: Job, source: Source) -> Iterator[Candidate]:
     yield first
     if job.request.precision != "auto" or source.is_quantized:
         return
-    sensitivities = source.sensitivities(first, job.request.progress)
+    sensitivities = source.sensitivities(first)
     precisions = job.backend.precisions(job.target)
     for precision, settings in fallbacks(
         first.precision, first.settings, sensitivities, precisions
@@ -163,7 +164,7 @@ def _diagnosis(job: Job, source: Source, checked: Checked) -> Diagnosis:
         job.target,
         precision=checked.candidate.precision,
         support=checked.build.support,
-        sensitivities=source.sensitivities(checked.candidate, job.request.progress)[:SHOWN],
+        sensitivities=source.sensitivities(checked.candidate)[:SHOWN],
         samples=len(source.calibration),
         tried=tuple(attempt.precision for attempt in checked.attempts),
     )

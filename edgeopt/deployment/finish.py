@@ -13,6 +13,7 @@ import numpy as np
 from edgeopt.deployment.work import value_rows
 from edgeopt.files import make_temporary, remove_temporary
 from edgeopt.gate.parity import output_steps
+from edgeopt.progress import report_progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,10 +74,10 @@ def finish(
             overwrite=request.bundle.overwrite,
         )
 
-    request.progress("bundle", 0, 1)
+    report_progress("bundle", 0, 1)
     if request.device is None:
         bundle = temporary_bundle(write) if request.output is None else write(Path(request.output))
-        request.progress("bundle", 1, 1)
+        report_progress("bundle", 1, 1)
         return replace(deployment, bundle=bundle)
     from edgeopt.deployment.on_device import (  # noqa: PLC0415 (only with one)
         placed,
@@ -86,12 +87,12 @@ def finish(
 
     draft = temporary_bundle(write)
     with placed(draft, request.device) as there:
-        require_verified(there, deployment, request.progress)
+        require_verified(there, deployment)
         if build.runner is None and checks:
             deployment = with_parity(there, deployment, job, checked, baseline)
         profile = there.profile(threads=request.bundle.threads, min_seconds=1.0)
     bundle = draft if request.output is None else write(Path(request.output))
-    request.progress("bundle", 1, 1)
+    report_progress("bundle", 1, 1)
     return replace(deployment, bundle=bundle, profile=profile)
 
 

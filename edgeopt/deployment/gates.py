@@ -22,6 +22,7 @@ from edgeopt.gate.parity import (
 )
 from edgeopt.gate.speed import Speed, check_speed
 from edgeopt.ir import ReferenceRunner
+from edgeopt.progress import report_progress
 from edgeopt.registry import detect_host
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def check_build(
     """
     samples = baseline.samples
     simulation = ReferenceRunner(build.specified)
-    reference = run_all(simulation, samples.checks, stage="reference", progress=request.progress)
+    reference = run_all(simulation, samples.checks, stage="reference")
     runner = build.runner or simulation
     parity = None
     outputs = reference
@@ -94,12 +95,9 @@ def check_build(
             inputs=samples.kind,
             where=f"{backend.name} on this machine",
             limits=request.checks.parity,
-            progress=request.progress,
         )
         parity = msgspec.structs.replace(parity, declared=_declared(build, samples, reference))
-        parity = with_operators(
-            parity, build.specified, backend, target, samples.checks, request.progress
-        )
+        parity = with_operators(parity, build.specified, backend, target, samples.checks)
     return GateResult(parity, _accuracy(build, baseline, request, runner, outputs), reference)
 
 
@@ -155,14 +153,16 @@ def _accuracy(
         return agreement
     function = as_model(runner, build.program, baseline.module)
     float_value = baseline.score
-    request.progress("evaluate", 0, 1)
-    return check_accuracy(
+    report_progress("evaluate", 0, 1)
+    accuracy = check_accuracy(
         request.evaluate,
         function,
         float_value=float_value,
         max_drop=request.max_drop,
         agreement=agreement,
     )
+    report_progress("evaluate", 1, 1)
+    return accuracy
 
 
 def measure_speed(
@@ -178,13 +178,7 @@ def measure_speed(
     if build.runner is None or why_not:
         return None, why_not
     try:
-        other = build_float(
-            baseline.program,
-            target,
-            backend,
-            options=request.compiling,
-            progress=request.progress,
-        )
+        other = build_float(baseline.program, target, backend, options=request.compiling)
     except EdgeoptError as error:
         return None, f"the float32 artefact could not be made: {error.what}"
     if other.runner is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,9 @@ def profile_many(
     if executor is not None:
         return _elsewhere(executor, bundle, devices, options)
     with ThreadPoolExecutor(len(names), thread_name_prefix="edgeopt-device") as threads:
-        futures = [threads.submit(_measure, bundle, one, options) for one in devices]
+        futures = [
+            threads.submit(copy_context().run, _measure, bundle, one, options) for one in devices
+        ]
         return [future.result() for future in futures]
 
 

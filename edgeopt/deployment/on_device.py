@@ -21,12 +21,13 @@ from edgeopt.measure import (
     profile_bundle,
     verify_on_device,
 )
+from edgeopt.progress import report_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from edgeopt.contracts import Device, Progress, Target
+    from edgeopt.contracts import Device, Target
     from edgeopt.deployment.baseline import Baseline
     from edgeopt.deployment.result import Deployment
     from edgeopt.deployment.steps import Checked, Job
@@ -80,15 +81,15 @@ def placed(bundle: Bundle, device: str | Device) -> Iterator[PlacedBundle]:
         yield PlacedBundle.push(bundle, connection)
 
 
-def require_verified(held: PlacedBundle, deployment: Deployment, progress: Progress) -> None:
+def require_verified(held: PlacedBundle, deployment: Deployment) -> None:
     """Checks the bundle's files and golden samples on the device.
 
     Raises:
         GateError: One is wrong there; carries the deployment.
     """
-    progress("verify on the device", 0, 1)
+    report_progress("verify on the device", 0, 1)
     verification = held.verify()
-    progress("verify on the device", 1, 1)
+    report_progress("verify on the device", 1, 1)
     if not verification.ok:
         raise GateError(
             f"the device does not compute what the reference does: {verification}",

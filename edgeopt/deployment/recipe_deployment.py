@@ -12,6 +12,7 @@ from edgeopt.deployment.deploy import deploy_beside
 from edgeopt.errors import InputError
 from edgeopt.gate.metrics import MAX_SNR_DB
 from edgeopt.options import Calibration, FidelityLimits, RecipeTraining, refuse
+from edgeopt.progress import progress_to
 from edgeopt.recipes import Compressed, find_recipe, with_overrides
 from edgeopt.recipes.step_inputs import Given
 from edgeopt.registry import find_target
@@ -77,15 +78,16 @@ def deploy_with_recipe(
         EdgeoptError: As `edgeopt.compress` and `edgeopt.deploy`.
     """
     recipe = run.recipe
-    if isinstance(recipe, Compressed):
-        compressed = recipe
-    else:
-        request = _with_data(request, run)
-        compressed = _compressed(model, target, request, run)
-    if compressed.program.precision != Precision.FLOAT32:
-        request = request.replace(quantization=None, calibration=Calibration())
-    job = steps.plan(compressed.program, target, _without_floor(request))
-    deployment = deploy_beside(job, steps.baseline(model, job, compressed.original))
+    with progress_to(request.progress):
+        if isinstance(recipe, Compressed):
+            compressed = recipe
+        else:
+            request = _with_data(request, run)
+            compressed = _compressed(model, target, request, run)
+        if compressed.program.precision != Precision.FLOAT32:
+            request = request.replace(quantization=None, calibration=Calibration())
+        job = steps.plan(compressed.program, target, _without_floor(request))
+        deployment = deploy_beside(job, steps.baseline(model, job, compressed.original))
     return replace(deployment, compressed=compressed)
 
 
@@ -120,7 +122,6 @@ def _compressed(
         evaluate=request.evaluate,
         target=find_target(target),
         teacher=run.teacher,
-        progress=request.progress,
     )
     return compress_model(model, recipe, resources, work=run.work, resume=run.resume)
 

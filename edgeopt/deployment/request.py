@@ -7,23 +7,12 @@ from pathlib import Path
 from edgeopt.contracts.storage import Precision
 from edgeopt.errors import InputError
 from edgeopt.options import DeployOptions
-from edgeopt.options.kinds import Callback
 
-__all__ = ["Request", "silent"]
-
-
-def silent(stage: str, done: float, total: float) -> None:
-    """Does nothing: the progress of those who do not ask for any."""
+__all__ = ["Request"]
 
 
 class Request(DeployOptions, frozen=True):
-    """What `edgeopt.deploy` was asked for, beside the model and the target.
-
-    Attributes:
-        progress: Told how far the work is.
-    """
-
-    progress: Callback = silent
+    """What `edgeopt.deploy` was asked for, beside the model and the target."""
 
     def check(self) -> None:
         """Checks what the options say of the world: that data is there, and room for the bundle.

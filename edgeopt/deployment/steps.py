@@ -15,7 +15,8 @@ What loops over them: `edgeopt.deploy` where a precision loses too much, or over
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.baseline import Baseline
@@ -35,10 +36,11 @@ from edgeopt.gate.float_program import float_program
 from edgeopt.ir import Program, capture_module
 from edgeopt.options import QuantizationConfig
 from edgeopt.passes import run_core
+from edgeopt.progress import progress_to
 from edgeopt.registry import find_backend, find_target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from edgeopt.contracts import Backend, Target, TuningReport
@@ -62,6 +64,9 @@ __all__ = [
     "quantize",
     "source",
 ]
+
+
+Step = TypeVar("Step", bound="Callable[..., Any]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +115,17 @@ class Checked:
     gate: GateResult
     attempts: tuple[Attempt, ...] = ()
     tuning: TuningReport | None = None
+
+
+def _reporting(step: Step) -> Step:
+    """Returns ``step``, whose progress is told to whom the job's request names."""
+
+    @wraps(step)
+    def run(job: Job, *args: Any, **named: Any) -> Any:
+        with progress_to(job.request.progress):
+            return step(job, *args, **named)
+
+    return cast("Step", run)
 
 
 def plan(model: Any, target: str | Path | Target, request: Request) -> Job:
@@ -177,7 +193,6 @@ def baseline(model: Any, job: Job, program: Program | None = None) -> Baseline:
         float_program(job.program if program is None else program),
         samples(model, job),
         request.evaluate,
-        request.progress,
     )
 
 
@@ -186,6 +201,7 @@ def source(job: Job, baseline: Baseline) -> Source:
     return Source(job.program, baseline.samples.calibration)
 
 
+@_reporting
 def quantize(
     job: Job,
     source: Source,
@@ -201,10 +217,10 @@ def quantize(
     return source.candidate(
         job.plan.precision if precision is None else precision,
         job.plan.quantization if settings is None else settings,
-        job.request.progress,
     )
 
 
+@_reporting
 def compile(job: Job, candidate: Candidate, *, database: str | None = None) -> Build:  # noqa: A001 (the step's name)
     """Returns ``candidate``, compiled for the target and loaded here if that can be.
 
@@ -217,18 +233,13 @@ def compile(job: Job, candidate: Candidate, *, database: str | None = None) -> B
         UnsupportedError: An operator cannot be run; carries the report.
         CompileError: The toolchain failed.
     """
-    request, options = job.request, job.request.compiling
+    options = job.request.compiling
     if database is not None:
         options = options.replace(tuning_database=database)
-    return build(
-        candidate.program,
-        job.target,
-        job.backend,
-        options=options,
-        progress=request.progress,
-    )
+    return build(candidate.program, job.target, job.backend, options=options)
 
 
+@_reporting
 def check(job: Job, candidate: Candidate, build: Build, baseline: Baseline) -> Checked:
     """Returns what the gate says of ``build``: parity with the reference, accuracy beside float."""
     return Checked(
@@ -236,6 +247,7 @@ def check(job: Job, candidate: Candidate, build: Build, baseline: Baseline) -> C
     )
 
 
+@_reporting
 def report(job: Job, checked: Checked, baseline: Baseline) -> Deployment:
     """Returns the deployment with all that was measured here, and its warnings; no bundle yet."""
     build, gate = checked.build, checked.gate
@@ -272,6 +284,7 @@ def report(job: Job, checked: Checked, baseline: Baseline) -> Deployment:
     return replace(deployment, warnings=warnings)
 
 
+@_reporting
 def bundle(
     job: Job, checked: Checked, baseline: Baseline, deployment: Deployment | None = None
 ) -> Deployment:

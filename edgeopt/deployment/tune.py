@@ -67,7 +67,6 @@ def run_tuning(
             target,
             request.tuning,
             device=device,
-            progress=request.progress,
             watch=request.watch,
         )
 

@@ -10,6 +10,7 @@ from edgeopt.deployment.candidate import Source
 from edgeopt.deployment.tune import run_tuning
 from edgeopt.errors import InputError
 from edgeopt.lowering import require_supported
+from edgeopt.progress import progress_to
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,7 @@ def tune_model(model: Any, target: str | Path | Target, request: Request) -> Tun
         raise InputError("there is nothing to tune", where="tuning")
     source = Source(job.program, steps.samples(model, job).calibration)
     program = steps.quantize(job, source).program
-    lowered = backend.lower(program, job.target, request.progress)
-    require_supported(lowered.support)
-    return run_tuning(backend, lowered.program, job.target, request)
+    with progress_to(request.progress):
+        lowered = backend.lower(program, job.target)
+        require_supported(lowered.support)
+        return run_tuning(backend, lowered.program, job.target, request)

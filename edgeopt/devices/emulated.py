@@ -14,12 +14,11 @@ from edgeopt.devices.qemu import EMULATED, check_program, emulator
 from edgeopt.devices.sysroot import Sysroot, adopt_sysroot, cached_sysroot
 from edgeopt.devices.wheels import install_wheels
 from edgeopt.errors import DeviceError
+from edgeopt.progress import progress_listener, progress_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import PurePosixPath
-
-    from edgeopt.contracts import Progress
 
 __all__ = ["EmulatedDevice"]
 
@@ -38,6 +37,7 @@ class EmulatedDevice(OnHost):
     """A Linux of another architecture: programs run under QEMU's user mode, files are shared.
 
     The first use makes a root folder from Debian packages in the cache; later ones find it there.
+    Who listens to progress where the device is made, is told of that too.
     A program there cannot start another one (it may fork): this machine's kernel does not know how.
 
     Args:
@@ -45,7 +45,6 @@ class EmulatedDevice(OnHost):
         mcpu: The core, as ``qemu-aarch64 -cpu help`` lists them; a usual one where empty.
         workdir: The folder it may use, kept afterwards; a temporary one where None.
         sysroot: A root folder with Python to use in place of the cached one.
-        progress: Told how far the root is, where it has to be made.
 
     Raises:
         DeviceError: QEMU is not installed, or does not know the architecture or the core.
@@ -60,12 +59,11 @@ class EmulatedDevice(OnHost):
         *,
         workdir: Path | None = None,
         sysroot: Path | None = None,
-        progress: Progress | None = None,
     ) -> None:
         core = mcpu or (EMULATED[arch].mcpu if arch in EMULATED else "")
         self._program, self._version = emulator(arch, core)
         self.arch, self.mcpu = arch, core
-        self._given, self._progress = sysroot, progress
+        self._given, self._listener = sysroot, progress_listener()
         super().__init__(f"emulated:{arch}:{core}", workdir)
 
     def install(self, requirements: Sequence[str], into: PurePosixPath) -> None:
@@ -94,7 +92,8 @@ class EmulatedDevice(OnHost):
         """
         if self._given is not None:
             return adopt_sysroot(self.arch, self._given)
-        return cached_sysroot(self.arch, progress=self._progress)
+        with progress_to(self._listener):
+            return cached_sysroot(self.arch)
 
     def _argv(self, command: Sequence[str], folder: Path) -> list[str]:
         program, *rest = command

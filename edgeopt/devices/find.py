@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from edgeopt.contracts import Device
 from edgeopt.errors import DeviceError
+from edgeopt.progress import progress_to
 from edgeopt.registry.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from edgeopt.contracts import Progress
+    from edgeopt.progress import Progress
 
 __all__ = ["find_device"]
 
@@ -39,13 +40,11 @@ def find_device(spec: str | Device, *, progress: Progress | None = None) -> Devi
         if isinstance(spec, Device):
             return spec
         raise DeviceError(f"{spec!r} is no device", where="device", hint=_choices())
-    device = _find(spec.strip(), "", progress)
-    if device is not None:
-        return device
-    return _find_own(spec.strip(), progress)
+    with progress_to(progress):
+        return _find(spec.strip(), "") or _find_own(spec.strip())
 
 
-def _find(spec: str, name: str, progress: Progress | None) -> Device | None:
+def _find(spec: str, name: str) -> Device | None:
     """Returns the device, or None where ``spec`` names no kind of device."""
     kind, colon, rest = spec.partition(":")
     if kind in {"local", "host"} and not colon:
@@ -56,7 +55,7 @@ def _find(spec: str, name: str, progress: Progress | None) -> Device | None:
         from edgeopt.devices.emulated import EmulatedDevice  # noqa: PLC0415 (only this one)
 
         arch, _, core = rest.partition(":")
-        return EmulatedDevice(arch or "aarch64", core, progress=progress)
+        return EmulatedDevice(arch or "aarch64", core)
     if kind == "ssh" and colon:
         from edgeopt.devices.ssh import SshDevice  # noqa: PLC0415 (only this one)
 
@@ -68,12 +67,12 @@ def _find(spec: str, name: str, progress: Progress | None) -> Device | None:
     return None
 
 
-def _find_own(name: str, progress: Progress | None) -> Device:
+def _find_own(name: str) -> Device:
     from edgeopt.devices.registry import known_devices, registry_file  # noqa: PLC0415 (only here)
 
     entries = known_devices()
     if name in entries:
-        device = _find(entries[name].device, name, progress)
+        device = _find(entries[name].device, name)
         if device is not None:
             return device
         what = f'"{name}" is {entries[name].device!r}, which is no device'

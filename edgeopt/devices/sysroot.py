@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,11 +22,7 @@ from edgeopt.devices.relink import relink
 from edgeopt.devices.tree import difference, snapshot
 from edgeopt.errors import DeviceError, InputError
 from edgeopt.files import cache_folder, drafting, locked, put
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from edgeopt.contracts import Progress
+from edgeopt.progress import report_progress
 
 __all__ = ["Sysroot", "adopt_sysroot", "cached_sysroot", "python_of"]
 
@@ -82,9 +77,7 @@ class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
 _checked: set[Path] = set()  # trees that this process has found whole
 
 
-def cached_sysroot(
-    arch: str, *, cache: Path | None = None, progress: Progress | None = None
-) -> Sysroot:
+def cached_sysroot(arch: str, *, cache: Path | None = None) -> Sysroot:
     """Returns the root for ``arch``, made first where the cache holds none that is whole.
 
     Two processes that need it at once make it once.
@@ -92,7 +85,6 @@ def cached_sysroot(
     Args:
         arch: A key of `EMULATED`.
         cache: The cache; `cache_folder` where None.
-        progress: Told of the stage ``sysroot``.
 
     Raises:
         DeviceError: A tool is missing, or the packages cannot be had.
@@ -106,7 +98,7 @@ def cached_sysroot(
     with locked(home / f".{folder.name}.lock"):
         sysroot = _read(folder, arch)
         if sysroot is None:
-            _make(folder, arch, progress or (lambda *_: None))
+            _make(folder, arch)
             sysroot = _read(folder, arch)
     if sysroot is None:
         hint = f"remove {folder} and try again"
@@ -152,34 +144,32 @@ def _read(folder: Path, arch: str) -> Sysroot | None:
     return Sysroot(arch, os.fspath(root), manifest.python, manifest.packages)
 
 
-def _make(folder: Path, arch: str, progress: Callable[[str, float, float], None]) -> None:
+def _make(folder: Path, arch: str) -> None:
     """Makes ``folder``, whole or not at all; a damaged one there is replaced."""
     try:
         with drafting(folder) as draft:
-            _fill(draft, folder, arch, progress)
+            _fill(draft, folder, arch)
     except OSError as error:
         raise DeviceError(f"cannot be written: {error}", where=str(folder)) from error
 
 
-def _fill(
-    draft: Path, folder: Path, arch: str, progress: Callable[[str, float, float], None]
-) -> None:
+def _fill(draft: Path, folder: Path, arch: str) -> None:
     """Makes ``folder`` in ``draft``, and puts it there."""
     kind = EMULATED[arch]
-    progress("sysroot", 0, 3)
+    report_progress("sysroot", 0, 3)
     (draft / "apt").mkdir()
     packages = download(PACKAGES, kind.debian, draft / "apt")
-    progress("sysroot", 1, 3)
+    report_progress("sysroot", 1, 3)
     root = draft / "new" / "root"
     root.mkdir(parents=True)
     for package in packages:
         unpack(draft / "apt" / "cache" / "archives" / package.file, root)
     _tidy(root)
-    progress("sysroot", 2, 3)
+    report_progress("sysroot", 2, 3)
     _compile(root, folder / "root", kind, arch)
     _seal(draft / "new", arch, packages)
     put(draft / "new", folder)
-    progress("sysroot", 3, 3)
+    report_progress("sysroot", 3, 3)
 
 
 def _tidy(root: Path) -> None:

@@ -21,11 +21,12 @@ import torch
 from edgeopt.gate.operator_bench import OperatorBench
 from edgeopt.gate.operator_exactness import FLOAT_BOUND, OperatorExactness
 from edgeopt.ir.excerpt import inputs_of, outputs_of, units
+from edgeopt.progress import progress_to, report_progress, silent
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
-    from edgeopt.contracts import Backend, Progress, Target
+    from edgeopt.contracts import Backend, Target
     from edgeopt.gate.metrics import Arrays
     from edgeopt.ir import Program
     from edgeopt.ir.excerpt import Unit
@@ -85,7 +86,7 @@ class Exactness(msgspec.Struct, frozen=True):
         return {**plain, "ok": self.ok}
 
 
-def check_exactness(  # noqa: PLR0913 (what is run, where, and how much of it)
+def check_exactness(
     program: Program,
     backend: Backend,
     target: Target,
@@ -93,7 +94,6 @@ def check_exactness(  # noqa: PLR0913 (what is run, where, and how much of it)
     *,
     alike: int | None = None,
     bound: float = FLOAT_BOUND,
-    progress: Progress | None = None,
 ) -> Exactness:
     """Returns how each operator that ``backend`` makes of ``program`` compares with the reference.
 
@@ -108,18 +108,18 @@ def check_exactness(  # noqa: PLR0913 (what is run, where, and how much of it)
         alike: How many to run of operators that differ in constants and parameters alone; None for
             all of them.
         bound: What a float operator may err, beside the size of what it adds up.
-        progress: Told how many operators are done.
     """
-    lowered = backend.lower(program, target).program
+    with progress_to(silent):  # what is told of are operators
+        lowered = backend.lower(program, target).program
     chosen, left_out = _chosen(lowered, alike)
     bench = OperatorBench(lowered, backend, target, bound)
     batches = list(_batches(lowered, chosen))
     done = 0
     for batch in batches:
-        bench.run(batch, samples)
+        with progress_to(silent):
+            bench.run(batch, samples)
         done += len(batch)
-        if progress is not None:
-            progress("operators", done, len(chosen))
+        report_progress("operators", done, len(chosen))
     return Exactness(f"{backend.name} on this machine", bench.operators, len(samples), left_out)
 
 

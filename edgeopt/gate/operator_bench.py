@@ -70,18 +70,20 @@ class OperatorBench:
         self, part: Program, runner: Runner, batch: Sequence[Unit], samples: Sequence[Arrays]
     ) -> list[_Difference]:
         names = part.output_names
-        wanted = {n.name for u in batch for n in (*inputs_of(self._program, u), *outputs_of(u))}
+        value_names = {
+            n.name for u in batch for n in (*inputs_of(self._program, u), *outputs_of(u))
+        }
         differences = [_Difference() for _ in batch]
         for sample in samples:
-            values = _Recording(self._program, wanted).run_on(sample)
+            values = _Recording(self._program, value_names).run_on(sample)
             inputs = [values[n.removeprefix(INPUT)].rounded.numpy() for n in part.input_names]
             results = runner(*inputs)
             results = results if isinstance(results, tuple) else (results,)
-            given = dict(zip(names, map(torch.from_numpy, results), strict=True))
+            outputs = dict(zip(names, map(torch.from_numpy, results), strict=True))
             for difference, unit in zip(differences, batch, strict=True):
                 for node in outputs_of(unit):
                     size = _size(unit[0], values, values[node.name])
-                    self._add(difference, node, values[node.name], given[node.name], size)
+                    self._add(difference, node, values[node.name], outputs[node.name], size)
         return differences
 
     def _add(
@@ -149,9 +151,9 @@ class _Value:
 class _Recording(Simulation):
     """The reference, which keeps what it makes."""
 
-    def __init__(self, program: Program, wanted: set[str]) -> None:
+    def __init__(self, program: Program, names: set[str]) -> None:
         super().__init__(program, observe=self._keep)
-        self._wanted = wanted
+        self._names = names
         self._real: torch.Tensor | None = None
         self._values: dict[str, _Value] = {}
 
@@ -166,7 +168,7 @@ class _Recording(Simulation):
         return result
 
     def _keep(self, node: torch.fx.Node, value: Any) -> None:
-        if node.name in self._wanted and isinstance(value, torch.Tensor):
+        if node.name in self._names and isinstance(value, torch.Tensor):
             real = value if self._real is None else self._real
             self._values[node.name] = _Value(value.contiguous(), real.double())
 

@@ -13,11 +13,12 @@ from edgeopt.gate.metrics import Likeness, LikenessMeter
 from edgeopt.ir import ReferenceRunner
 from edgeopt.ir.kernel_kind import kernel_kinds
 from edgeopt.options import ParityLimits
+from edgeopt.progress import report_progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeopt.contracts import Backend, Progress, Runner, Signature, Target
+    from edgeopt.contracts import Backend, Runner, Signature, Target
     from edgeopt.gate.metrics import Arrays
     from edgeopt.ir import Program
 
@@ -230,7 +231,6 @@ def check_parity(  # noqa: PLR0913 (what is compared, and how it is called in re
     inputs: str = "samples",
     where: str = "this machine",
     limits: ParityLimits | None = None,
-    progress: Progress | None = None,
 ) -> Parity:
     """Returns how near ``runner`` is to the reference's outputs.
 
@@ -242,9 +242,8 @@ def check_parity(  # noqa: PLR0913 (what is compared, and how it is called in re
         inputs: What the samples are, for the report.
         where: What runs the artefact, for the report.
         limits: What is asked for.
-        progress: Told how many samples are done.
     """
-    actual = run_all(runner, samples, stage="parity", progress=progress)
+    actual = run_all(runner, samples, stage="parity")
     outputs = compare_outputs(program.signature, reference, actual, output_steps(program))
     noise = _noise(program, samples, reference, actual, outputs)
     return Parity(outputs, len(samples), inputs, limits or ParityLimits(), where, noise)
@@ -283,7 +282,6 @@ def with_operators(
     backend: Backend,
     target: Target,
     samples: Sequence[Arrays],
-    progress: Progress | None = None,
 ) -> Parity:
     """Returns ``parity``, decided: where the outputs alone cannot, each operator is run alone.
 
@@ -293,30 +291,27 @@ def with_operators(
         backend: What made it.
         target: What it was made for.
         samples: Inputs; the first two are run.
-        progress: Told how many operators are done.
     """
     if not parity.is_undecided:
         return parity
-    operators = check_exactness(
-        program, backend, target, samples[:OPERATOR_SAMPLES], alike=ALIKE, progress=progress
-    )
+    operators = check_exactness(program, backend, target, samples[:OPERATOR_SAMPLES], alike=ALIKE)
     return msgspec.structs.replace(parity, operators=operators)
 
 
-def run_all(
-    runner: Runner,
-    samples: Sequence[Arrays],
-    *,
-    stage: str = "run",
-    progress: Progress | None = None,
-) -> list[Arrays]:
-    """Returns the runner's outputs for each sample, always as tuples."""
+def run_all(runner: Runner, samples: Sequence[Arrays], *, stage: str = "") -> list[Arrays]:
+    """Returns the runner's outputs for each sample, always as tuples.
+
+    Args:
+        runner: What is run.
+        samples: Inputs, one tuple of arrays each.
+        stage: As what it is reported how many samples are done; nothing is where it is empty.
+    """
     outputs = []
     for done, sample in enumerate(samples, 1):
         result = runner(*sample)
         outputs.append(result if isinstance(result, tuple) else (result,))
-        if progress is not None:
-            progress(stage, done, len(samples))
+        if stage:
+            report_progress(stage, done, len(samples))
     return outputs
 
 

@@ -107,7 +107,7 @@ class _Copy:
             self._inputs.append(self._placeholder(value, f"{INPUT}{value.name}"))
             self._nodes[value] = self._inputs[-1]
         read = dict(self._nodes)
-        self._outputs = [made for unit in members for made in self._unit(unit, dict(read))]
+        self._outputs = [output for unit in members for output in self._unit(unit, dict(read))]
         self._graph.output(tuple(self._outputs))
 
     def exported(self) -> ExportedProgram:

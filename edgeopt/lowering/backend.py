@@ -13,13 +13,7 @@ from edgeopt.contracts import Artifact, Lowered
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from edgeopt.contracts import (
-        DeviceRuntime,
-        Progress,
-        Runner,
-        SupportReport,
-        Target,
-    )
+    from edgeopt.contracts import DeviceRuntime, Runner, SupportReport, Target
     from edgeopt.ir import Program
     from edgeopt.lowering.emitter import Emitter
     from edgeopt.lowering.runner import DeviceModel
@@ -64,9 +58,7 @@ class RuleBackend(ABC):
         """Returns an emitter for ``program``, which has been through the target passes."""
 
     @abstractmethod
-    def write(
-        self, lowered: Lowered, options: CompileOptions, progress: Progress | None = None
-    ) -> ModelFiles:
+    def write(self, lowered: Lowered, options: CompileOptions) -> ModelFiles:
         """Returns the files of ``lowered``, whose ``model`` is the emitter after its run.
 
         A second call with the same arguments gives the same bytes.
@@ -106,13 +98,13 @@ class RuleBackend(ABC):
         """Returns name and version of each distribution of the toolchain that is installed."""
         return _versions(self.toolchain)
 
-    def lower(self, program: Program, target: Target, progress: Progress | None = None) -> Lowered:
+    def lower(self, program: Program, target: Target) -> Lowered:
         """Returns ``program`` as it is written for ``target``, with a verdict for each node."""
         from edgeopt.lowering.support import support_report  # noqa: PLC0415 (imports torch)
         from edgeopt.passes import run_passes  # noqa: PLC0415 (imports torch)
 
         emitter = self.emitter(run_passes(program, self.passes(target)), target)
-        emitter.run(progress)
+        emitter.run()
         report = support_report(emitter, program, target, backend=self.name)
         return Lowered(emitter.program, target, report, emitter)
 
@@ -120,9 +112,7 @@ class RuleBackend(ABC):
         """Returns one verdict for each node of ``program``: of `lower`, for those who only ask."""
         return self.lower(program, target).support
 
-    def compile(
-        self, lowered: Lowered, options: CompileOptions, progress: Progress | None = None
-    ) -> Artifact:
+    def compile(self, lowered: Lowered, options: CompileOptions) -> Artifact:
         """Returns the artefact of ``lowered``, which `lower` has made.
 
         Raises:
@@ -132,7 +122,7 @@ class RuleBackend(ABC):
         from edgeopt.lowering.support import require_supported  # noqa: PLC0415 (keeps it light)
 
         require_supported(lowered.support)
-        model = self.write(lowered, options, progress)
+        model = self.write(lowered, options)
         program = lowered.program
         return Artifact(
             backend=self.name,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgeopt.errors import EdgeoptError
 from edgeopt.lowering.rule_table import NoRuleError, RuleTable
+from edgeopt.progress import report_progress
 
 if TYPE_CHECKING:
     import torch
 
-    from edgeopt.contracts import Progress
     from edgeopt.ir import KernelKind, Program
 
 __all__ = ["Emitter"]
@@ -87,24 +87,23 @@ class Emitter(ABC):
 
     # -- the walk -------------------------------------------------------------------------------
 
-    def run(self, progress: Progress | None = None) -> None:
+    def run(self) -> None:
         """Writes the inputs, every node, and the outputs."""
         self.write_inputs()
-        self.write_nodes(progress)
+        self.write_nodes()
 
     def write_inputs(self) -> None:
         """Writes every input."""
         for name in self.program.input_names:
             self._guarded(lambda node: self._keep(node, self.add_input(node)), name)
 
-    def write_nodes(self, progress: Progress | None = None) -> None:
+    def write_nodes(self) -> None:
         """Writes every call, and finishes; one that was written with another is passed over."""
         calls = [node for node in self.program.graph.nodes if node.op == "call_function"]
         for number, node in enumerate(calls, 1):
             if node.name not in self._values:
                 self.write_node(node)
-            if progress is not None:
-                progress("compile", number, len(calls))
+            report_progress("compile", number, len(calls))
         if not self.refused:
             self._guarded(lambda _: self.finish(), self.program.output_names[0])
 

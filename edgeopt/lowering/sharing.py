@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgeopt.contracts import Backend, Lowered, Progress, Target
+    from edgeopt.contracts import Backend, Lowered, Target
     from edgeopt.ir import Program
 
 __all__ = ["lower_once", "shared_lowerings"]
@@ -37,24 +37,21 @@ def shared_lowerings() -> Iterator[None]:
         _shared.reset(token)
 
 
-def lower_once(
-    backend: Backend, program: Program, target: Target, progress: Progress | None = None
-) -> Lowered:
+def lower_once(backend: Backend, program: Program, target: Target) -> Lowered:
     """Returns ``backend.lower(program, target)``: made before, where a block shares it.
 
     Args:
         backend: The backend.
         program: Before the target passes; the same object gives the same emission.
         target: The device.
-        progress: Told how far it is.
     """
     cache = _shared.get()
     if cache is None:
-        return backend.lower(program, target, progress)
+        return backend.lower(program, target)
     key = (id(program), backend.name, target.name)
     # The program is kept with it: its id stays its own, and targets of one name may differ.
     if key not in cache or cache[key][1] != target:
-        cache[key] = (program, target, backend.lower(program, target, progress))
+        cache[key] = (program, target, backend.lower(program, target))
     cache.move_to_end(key)
     while len(cache) > _CAPACITY:
         cache.popitem(last=False)

@@ -151,10 +151,10 @@ def _fault(model: nn.Module, call: Call, cuts: Sequence[Cut]) -> Fault | None:
         got = _run(smaller, call)
     except _StepError as error:
         return Fault(str(error))
-    wanted = _without(model, call, cuts)
-    if [t.shape for t in got] != [t.shape for t in wanted]:
+    expected = _without(model, call, cuts)
+    if [t.shape for t in got] != [t.shape for t in expected]:
         return Fault("the model's outputs would have other shapes")
-    return None if _close(got, wanted) else Fault("its channels could not be followed", runs=True)
+    return None if _close(got, expected) else Fault("its channels could not be followed", runs=True)
 
 
 class _StepError(RuntimeError):
@@ -191,10 +191,10 @@ def _tensors(tree: Any) -> list[torch.Tensor]:
     return [t for one in tree for t in _tensors(one)] if isinstance(tree, (tuple, list)) else []
 
 
-def _close(got: list[torch.Tensor], wanted: list[torch.Tensor]) -> bool:
+def _close(got: list[torch.Tensor], expected: list[torch.Tensor]) -> bool:
     return all(
         bool((a.float() - b.float()).norm() <= _TOLERANCE * b.float().norm() + 1e-12)
-        for a, b in zip(got, wanted, strict=True)
+        for a, b in zip(got, expected, strict=True)
     )
 
 
@@ -245,13 +245,13 @@ def _norm_without(channels: Sequence[int]) -> Any:
 
         axis = 1 if hasattr(layer, "num_groups") else -1
         rest = [i for i in range(inputs[0].shape[axis]) if i not in set(channels)]
-        kept = torch.tensor(rest, device=inputs[0].device)
-        weight, bias = (None if p is None else p[kept] for p in (layer.weight, layer.bias))
-        x = inputs[0].index_select(axis, kept)
+        index = torch.tensor(rest, device=inputs[0].device)
+        weight, bias = (None if p is None else p[index] for p in (layer.weight, layer.bias))
+        x = inputs[0].index_select(axis, index)
         if axis == 1:
             y = functional.group_norm(x, layer.num_groups, weight, bias, layer.eps)
         else:
             y = functional.layer_norm(x, (len(rest),), weight, bias, layer.eps)
-        return torch.zeros_like(inputs[0]).index_copy(axis, kept, y.to(inputs[0].dtype))
+        return torch.zeros_like(inputs[0]).index_copy(axis, index, y.to(inputs[0].dtype))
 
     return hook

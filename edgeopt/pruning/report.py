@@ -18,14 +18,14 @@ class LayerReport(msgspec.Struct, frozen=True):
         name: The layer.
         kind: ``channels`` or ``heads``.
         before: Units at first.
-        kept: Units left.
+        after: Units left.
         reason: Why it was left as it is; empty where it could be pruned.
     """
 
     name: str
     kind: str
     before: int
-    kept: int
+    after: int
     reason: str = ""
 
 
@@ -61,7 +61,7 @@ class PruningReport(msgspec.Struct, frozen=True):
             "multiple": self.multiple,
             "steps": self.steps,
         }
-        shrunk = sum(1 for layer in self.layers if layer.kept < layer.before)
+        shrunk = sum(1 for layer in self.layers if layer.after < layer.before)
         effect = {"macs": list(self.macs), "parameters": list(self.parameters), "layers": shrunk}
         return Step("prune", settings, effect)
 
@@ -71,5 +71,5 @@ class PruningReport(msgspec.Struct, frozen=True):
         lines = [f"{head} ({macs_left / max(1, macs):.0%}), parameters {size:,} -> {size_left:,}"]
         for layer in self.layers:
             note = f"  ({layer.reason})" if layer.reason else ""
-            lines.append(f"  {layer.name}: {layer.kept} of {layer.before} {layer.kind}{note}")
+            lines.append(f"  {layer.name}: {layer.after} of {layer.before} {layer.kind}{note}")
         return "\n".join(lines)

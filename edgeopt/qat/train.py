@@ -14,6 +14,7 @@ from edgeopt.data.calls import call_model
 from edgeopt.errors import InputError
 from edgeopt.gate.calling import as_returned
 from edgeopt.ir.program import Step
+from edgeopt.progress import progress_to
 from edgeopt.qat.module import QuantizedModule
 from edgeopt.quantization import quantize_program
 from edgeopt.training import History, Job, TrainingOptions, fit, make_accelerator
@@ -102,7 +103,8 @@ def _quantized(
     if samples is None:
         require_reiterable(data, "data")
         samples = BatchInputs(data)
-    return quantize_program(program, samples, options.quantization, progress=training.progress)
+    with progress_to(training.progress):
+        return quantize_program(program, samples, options.quantization)
 
 
 def _losses(

@@ -55,12 +55,12 @@ class Joined:
 
     Attributes:
         program: With an ``alias`` wherever a value changes its grid.
-        kept: Names of nodes that stay in float.
+        float_names: Names of nodes that stay in float.
         reasons: Name of each join in float to why.
     """
 
     program: Program
-    kept: tuple[str, ...]
+    float_names: tuple[str, ...]
     reasons: dict[str, str] = field(default_factory=dict)
 
 
@@ -103,17 +103,17 @@ class _Decision:
     """The joins of one program, as far as they are decided."""
 
     def __init__(
-        self, program: Program, samples: Sequence[list[torch.Tensor]], kept: Sequence[str]
+        self, program: Program, samples: Sequence[list[torch.Tensor]], float_names: Sequence[str]
     ) -> None:
         self.program = program
-        self.kept = dict.fromkeys(kept)
+        self.float_names = dict.fromkeys(float_names)
         self.reasons: dict[str, str] = {}
         self._requantized = 0
         self._place()
         self._statistics = _statistics(program, samples, self._watched())
 
     def _place(self) -> None:
-        self._group = place_quantizers(self.program, keep_float=self.kept).group
+        self._group = place_quantizers(self.program, keep_float=self.float_names).group
         self._groups: dict[str, list[str]] = {}
         for name in sorted(self._group):
             self._groups.setdefault(self._group[name], []).append(name)
@@ -140,14 +140,14 @@ class _Decision:
         if worst is None:
             return False
         _, join, reason = worst
-        self.kept[join] = None
+        self.float_names[join] = None
         self.reasons[join] = reason
         self._float_from(self.program.node(join))
         self._place()
         return True
 
     def _sensitivities(self, members: list[str]) -> Iterator[tuple[float, str, str]]:
-        nodes = [self.program.node(m) for m in members if m not in self.kept]
+        nodes = [self.program.node(m) for m in members if m not in self.float_names]
         joins = [n for n in nodes if _is_join(n)]
         for join in joins:
             fill = fill_value(join)
@@ -211,7 +211,7 @@ class _Decision:
 
     def _parts(self, value: torch.fx.Node) -> Iterator[_Part]:
         """Yields what is moved into ``value``: itself where it is computed."""
-        if _is_moved(value) and value.name not in self.kept:
+        if _is_moved(value) and value.name not in self.float_names:
             for source in ops.activation_inputs(value):
                 yield from self._parts(source)
             yield from (_Part(f"{value.name} (fill)", f, f) for f in fills([value]))
@@ -230,14 +230,14 @@ class _Decision:
         editor = Editor(self.program)
         for value in _moved_to(join):
             for layer in [u for u in value.users if ops.is_weighted(u)]:
-                if layer.args[0] is not value or layer.name in self.kept:
+                if layer.args[0] is not value or layer.name in self.float_names:
                     continue
                 if self._can_round(layer):
                     again = _requantize(editor, editor.node(layer.name), editor.node(value.name))
                     self._statistics[again.name] = self._statistics[value.name]
                     self._requantized += 1
                 else:
-                    self.kept[layer.name] = None
+                    self.float_names[layer.name] = None
         self.program = editor.finish()
 
     def written(self) -> Joined:
@@ -245,10 +245,10 @@ class _Decision:
         editor = Editor(self.program)
         self._requantized += self._prescribed_apart(editor)
         if not self.reasons and not self._requantized:
-            return Joined(self.program, tuple(self.kept))
+            return Joined(self.program, tuple(self.float_names))
         effect = {"requantized": self._requantized, "float": dict(self.reasons)}
         program = editor.finish(Step("join_parts", {}, effect))
-        return Joined(program, tuple(self.kept), dict(self.reasons))
+        return Joined(program, tuple(self.float_names), dict(self.reasons))
 
     def _can_round(self, layer: torch.fx.Node) -> bool:
         """Whether one grid for all that ``layer`` reads leaves its outputs right."""

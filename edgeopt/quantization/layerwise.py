@@ -18,6 +18,7 @@ from edgeopt.ir import ops
 from edgeopt.ir.operators import traits_of
 from edgeopt.ir.quant import QuantSpec
 from edgeopt.ir.source import source_line
+from edgeopt.progress import report_progress
 from edgeopt.quantization.fills import fills
 from edgeopt.quantization.losses import Quality, measure_quality
 from edgeopt.quantization.quantized_program import fixed_spec, weight_spec
@@ -26,7 +27,7 @@ from edgeopt.quantization.rounding import input_moments, round_adaptively
 from edgeopt.quantization.saturation import useful_range
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from edgeopt.ir.program import Program
     from edgeopt.options import Override, QuantizationConfig
@@ -90,7 +91,7 @@ class LayerwiseQuantizer:
         self._float: dict[str, list[Any]] = {}
         self._integer: dict[str, list[Any]] = {}
 
-    def run(self, progress: Callable[[int, int], None] | None = None) -> QuantizationResult:
+    def run(self) -> QuantizationResult:
         """Returns grids, weights and biases for the whole program."""
         nodes = [n for n in self.program.graph.nodes if n.op != "output"]
         uses = {n.name: len(n.users) for n in nodes}
@@ -101,8 +102,7 @@ class LayerwiseQuantizer:
                 if node.name not in self.program.constants:
                     self._visit(node)
                 self._forget(node, uses)
-                if progress is not None:
-                    progress(index + 1, len(nodes))
+                report_progress("quantize", index + 1, len(nodes))
         return self.found
 
     def _visit(self, node: torch.fx.Node) -> None:

@@ -22,6 +22,7 @@ from edgeopt.ir.reference import Simulation
 from edgeopt.options import QuantizationConfig
 from edgeopt.passes import require_canonical
 from edgeopt.passes.separate_ties import separate_ties
+from edgeopt.progress import report_progress
 from edgeopt.quantization.channels import channel_spaces
 from edgeopt.quantization.equalize import equalize
 from edgeopt.quantization.fills import readers_of_marks
@@ -35,8 +36,6 @@ from edgeopt.quantization.statistics import channel_axes, collect_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from edgeopt.contracts.backend import Progress
 
 __all__ = ["quantize_program"]
 
@@ -53,17 +52,16 @@ def quantize_program(
     program: Program,
     calibration_data: Iterable[Any] | None = None,
     config: QuantizationConfig | None = None,
-    *,
-    progress: Progress | None = None,
 ) -> Program:
     """Returns ``program`` in the precision that ``config`` asks for.
+
+    Its stages are ``calibrate`` and ``quantize``.
 
     Args:
         program: In canonical form (`edgeopt.passes.run_core`), in float.
         calibration_data: Real inputs: an iterable of tensors, tuples, dicts or (inputs, label).
             Needed for ``int8`` only.
         config: What to do; int8 with all choices automatic where it is None.
-        progress: Is told the stages ``calibrate`` and ``quantize``.
 
     Raises:
         CalibrationError: ``int8`` without data, or with data that is empty or not finite.
@@ -86,29 +84,22 @@ def quantize_program(
         )
     binder = Binder.of_program(program)
     samples = Dataset.read(calibration_data, binder, limit=config.max_samples)
-    return _Static(program, samples, config, progress).run()
+    return _Static(program, samples, config).run()
 
 
 class _Static:
     """Static int8, step by step."""
 
-    def __init__(
-        self,
-        program: Program,
-        samples: Dataset,
-        config: QuantizationConfig,
-        progress: Progress | None,
-    ) -> None:
+    def __init__(self, program: Program, samples: Dataset, config: QuantizationConfig) -> None:
         self.program = program
         self.samples = samples
         self.config = config
-        self.progress = progress or (lambda *_: None)
 
     def run(self) -> Program:
         program = self._rescaled(self.program)
         float_names = (*kept_in_float(self.config, program), *readers_of_marks(program))
         joined = join_parts(program, self.samples, keep_float=float_names)
-        result = self._walked(joined.program, joined.kept, {})
+        result = self._walked(joined.program, joined.float_names, {})
         for _ in range(MOST_RESCUES):
             better = self._rescued(result)
             if better is None:
@@ -116,32 +107,34 @@ class _Static:
             result = better
         return self._written(result)
 
-    def _walked(self, program: Program, kept: tuple[str, ...], reasons: dict[str, str]) -> _Made:
-        placement = place_quantizers(program, keep_float=kept)
+    def _walked(
+        self, program: Program, float_names: tuple[str, ...], reasons: dict[str, str]
+    ) -> _Made:
+        placement = place_quantizers(program, keep_float=float_names)
         ranges = self._ranges(program, placement)
         overrides = overrides_by_value(self.config, self.program)
         samples = self.samples.spread(_affordable(program, len(self.samples)))
         walk = LayerwiseQuantizer(program, placement, ranges, samples, self.config, overrides)
-        result = walk.run(lambda done, total: self.progress("quantize", done, total))
-        return _Made(program, placement, result, kept, reasons, len(samples))
+        result = walk.run()
+        return _Made(program, placement, result, float_names, reasons, len(samples))
 
     def _rescued(self, made: _Made) -> _Made | None:
         """Returns the program with what loses an output in float, None where that helps nothing."""
         by_hand = overrides_by_value(self.config, self.program).values()
         if any(one.low is not None for one in by_hand):
             return None  # what ranges that were given lose is the user's choice
-        loss = find_loss(made.program, made.found.quality, made.kept)
+        loss = find_loss(made.program, made.result.quality, made.float_names)
         if loss is None:
             return None
-        float_names = tuple(dict.fromkeys((*made.kept, *loss.keep)))
+        float_names = tuple(dict.fromkeys((*made.float_names, *loss.keep)))
         again = self._walked(made.program, float_names, {**made.reasons, loss.value: loss.reason})
-        before = lost_outputs(made.program, made.found.quality)
-        gains = [again.found.quality[name].worst_db - was for name, was in before.items()]
+        before = lost_outputs(made.program, made.result.quality)
+        gains = [again.result.quality[name].worst_db - was for name, was in before.items()]
         return again if max(gains) >= LEAST_GAIN_DB else None
 
     def _written(self, made: _Made) -> Program:
         step = Step("quantize", self._settings(), made.effect())
-        result = made.found
+        result = made.result
         return separate_ties(
             build_quantized(
                 made.program, made.placement, result.grids, result.weights, result.biases, step
@@ -153,16 +146,11 @@ class _Static:
         spaces = [s for s in channel_spaces(program) if switches[s.smoothing]]
         if not spaces:
             return program
-        statistics = collect_statistics(
-            program, self.samples, axes=channel_axes(spaces), progress=self._calibrated
-        )
+        statistics = collect_statistics(program, self.samples, axes=channel_axes(spaces))
         for smoothing in (False, True):
             if switches[smoothing]:
                 program = equalize(program, statistics, smoothing=smoothing)
         return program
-
-    def _calibrated(self, done: int) -> None:
-        self.progress("calibrate", done, len(self.samples))
 
     def _ranges(
         self, program: Program, placement: QuantizerPlacement
@@ -178,7 +166,7 @@ class _Static:
         simulation = Simulation(program, observe=observe, exact=False)
         for index, sample in enumerate(self.samples):
             simulation.outputs(sample)
-            self._calibrated(index + 1)
+            report_progress("calibrate", index + 1, len(self.samples))
         return ranges
 
     def _settings(self) -> dict[str, Any]:
@@ -192,14 +180,14 @@ class _Made:
 
     program: Program
     placement: QuantizerPlacement
-    found: QuantizationResult
-    kept: tuple[str, ...]
+    result: QuantizationResult
+    float_names: tuple[str, ...]
     reasons: dict[str, str]
     carried: int
 
     def effect(self) -> dict[str, Any]:
         """Returns what the history says of it."""
-        quality = self.found.quality
+        quality = self.result.quality
         snr_db = {n: quality[n].whole_db for n in self.placement.values if n in quality}
         worst = sorted((v, n) for n, v in snr_db.items() if math.isfinite(v))[:WORST_SHOWN]
         lost = lost_outputs(self.program, quality)

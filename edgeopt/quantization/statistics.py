@@ -9,9 +9,10 @@ import torch
 
 from edgeopt.ir import ops
 from edgeopt.ir.reference import Simulation
+from edgeopt.progress import report_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from edgeopt.ir.program import Program
     from edgeopt.quantization.channels import ChannelSpace
@@ -91,7 +92,6 @@ def collect_statistics(
     samples: Sequence[list[torch.Tensor]],
     *,
     axes: Mapping[str, int],
-    progress: Callable[[int], None] | None = None,
 ) -> dict[str, ChannelStatistics]:
     """Returns the statistics of the float values of ``program`` over ``samples``.
 
@@ -99,7 +99,6 @@ def collect_statistics(
         program: Is run in float.
         samples: Each a list of tensors in the order of the signature.
         axes: Name of each value to watch, and the axis of its channels.
-        progress: Called with the number of samples done.
     """
     statistics: dict[str, ChannelStatistics] = {}
 
@@ -112,6 +111,5 @@ def collect_statistics(
     simulation = Simulation(program, observe=observe, exact=False)
     for index, sample in enumerate(samples):
         simulation.outputs(sample)
-        if progress is not None:
-            progress(index + 1)
+        report_progress("calibrate", index + 1, len(samples))
     return statistics

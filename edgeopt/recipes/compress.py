@@ -13,6 +13,7 @@ import torch
 from edgeopt.data.batches import require_reiterable, rereadable
 from edgeopt.data.calls import infer_example_inputs
 from edgeopt.errors import InputError
+from edgeopt.progress import report_progress
 from edgeopt.pruning import record_sparsity
 from edgeopt.recipes.execute import Scratch, State, as_canonical, carry_out
 from edgeopt.recipes.measure import figures
@@ -34,7 +35,7 @@ __all__ = ["compress_model"]
 def compress_model(
     model: Any,
     recipe: Recipe,
-    given: Given,
+    resources: Given,
     *,
     work: Path | str | None = None,
     resume: bool = True,
@@ -44,29 +45,29 @@ def compress_model(
     Raises:
         EdgeoptError: What a step raises; it is named.
     """
-    start, given = _start(model, given)
+    start, resources = _start(model, resources)
     is_module = start.module is not None
-    require_all(recipe, given, is_module=is_module)
-    original = start.as_program(given.example_inputs)  # what cannot be captured fails here
-    teacher = given.teacher
+    require_all(recipe, resources, is_module=is_module)
+    original = start.as_program(resources.example_inputs)  # what cannot be captured fails here
+    teacher = resources.teacher
     if teacher is None and is_module:
-        given = replace(given, teacher=copy.deepcopy(start.module))
-    target = "" if given.target is None else given.target.name
+        resources = replace(resources, teacher=copy.deepcopy(start.module))
+    target = "" if resources.target is None else resources.target.name
     source = model if is_module else start.program
     folder = work and Work(work, recipe, source, target=target, teacher=teacher)
-    run = _Run(recipe, given, folder or None)
+    run = _Run(recipe, resources, folder or None)
     with folder.held(resume=resume) if folder else nullcontext():
         records = run.all(start)
     return Compressed(run.program(), run.state.module, original, tuple(records), recipe)
 
 
-def _start(model: Any, given: Given) -> tuple[State, Given]:
+def _start(model: Any, resources: Given) -> tuple[State, Given]:
     if isinstance(model, torch.nn.Module):
-        example = given.example_inputs
+        example = resources.example_inputs
         example = infer_example_inputs(model) if example is None else example
         state = State(copy.deepcopy(model).eval())
     else:
-        example = given.example_inputs
+        example = resources.example_inputs
         state = State(None, as_canonical(model, example))
     if state.module is not None and example is None:
         raise InputError(
@@ -74,18 +75,18 @@ def _start(model: Any, given: Given) -> tuple[State, Given]:
             where="example_inputs",
             hint="pass example_inputs=(tensor,) with the shape and dtype it will see on the device",
         )
-    if given.data is not None:
-        require_reiterable(given.data, "data")
-    _require_functions(evaluate=given.evaluate, loss=given.loss)
+    if resources.data is not None:
+        require_reiterable(resources.data, "data")
+    _require_functions(evaluate=resources.evaluate, loss=resources.loss)
     return state, replace(
-        given,
+        resources,
         example_inputs=example,
-        calibration_data=rereadable(given.calibration_data, "calibration_data"),
+        calibration_data=rereadable(resources.calibration_data, "calibration_data"),
     )
 
 
-def _require_functions(**given: Any) -> None:
-    for name, function in given.items():
+def _require_functions(**functions: Any) -> None:
+    for name, function in functions.items():
         if function is not None and not callable(function):
             what = f"expected a function, got a {type(function).__name__}"
             raise InputError(what, where=name)
@@ -94,8 +95,8 @@ def _require_functions(**given: Any) -> None:
 class _Run:
     """One recipe under way."""
 
-    def __init__(self, recipe: Recipe, given: Given, work: Work | None) -> None:
-        self.recipe, self.given, self.work = recipe, given, work
+    def __init__(self, recipe: Recipe, resources: Given, work: Work | None) -> None:
+        self.recipe, self.resources, self.work = recipe, resources, work
         self.state = State(None)
 
     def all(self, start: State) -> list[StepRecord]:
@@ -110,7 +111,7 @@ class _Run:
 
     def program(self) -> Program:
         """Returns the Program at the end, with each weight's sparsity where there is some."""
-        program = self.state.as_program(self.given.example_inputs)
+        program = self.state.as_program(self.resources.example_inputs)
         sparse = any(isinstance(step, Sparsify) for step in self.recipe.steps)
         return record_sparsity(program) if sparse else program
 
@@ -118,7 +119,7 @@ class _Run:
         record = self.work.start() if self.work else None
         if record is not None:
             return record
-        result = figures(self.state, self.given)
+        result = figures(self.state, self.resources)
         if self.work:
             self.work.keep_start(result)
         return result
@@ -137,13 +138,13 @@ class _Run:
         began = time.monotonic()
         randomness = random_state()
         try:
-            seed_epoch(0, place, 0, self.given.data)
-            self.state = carry_out(place, step, self.state, self.given, scratch)
+            seed_epoch(0, place, 0, self.resources.data)
+            self.state = carry_out(place, step, self.state, self.resources, scratch)
         finally:
             restore_random_state(*randomness)
         seconds = time.monotonic() - began
         settings = plain(step)
-        after = figures(self.state, self.given)
+        after = figures(self.state, self.resources)
         record = StepRecord(step_name(step), settings, before, after, round(seconds, 3))
         if self.work:
             self.work.keep(place, self.state, record)
@@ -151,5 +152,4 @@ class _Run:
         return record
 
     def _progress(self, done: int) -> None:
-        if self.given.progress is not None:
-            self.given.progress("recipe", done, len(self.recipe.steps))
+        report_progress("recipe", done, len(self.recipe.steps))

@@ -155,7 +155,6 @@ def _taught(
         step,
         evaluate=given.evaluate,
         checkpoint=scratch.checkpoint(name),
-        progress=given.progress,
     )
     teacher = given.teacher or student
     return distill_student(student, teacher, given.data or (), step, options, given.loss).student
@@ -164,7 +163,7 @@ def _taught(
 def _quantize(step: Quantize, state: State, given: Given, _scratch: Scratch) -> State:
     program = state.as_program(given.example_inputs)
     config = for_target(step, given.target)
-    result = quantize_program(program, given.inputs(), config, progress=given.progress)
+    result = quantize_program(program, given.inputs(), config)
     return replace(state, program=result)
 
 
@@ -179,7 +178,6 @@ def _train_quantized(step: TrainQuantized, state: State, given: Given, scratch: 
         step,
         evaluate=given.evaluate,
         checkpoint=scratch.checkpoint("training"),
-        progress=given.progress,
     )
     options = step.replace(quantization=for_target(step.quantization, given.target))
     program = state.as_program(given.example_inputs)

@@ -11,6 +11,7 @@ from edgeopt.gate.accuracy import score
 from edgeopt.gate.calling import as_model, float_model
 from edgeopt.ir import ReferenceRunner
 from edgeopt.ir.macs import layer_macs
+from edgeopt.progress import report_progress
 from edgeopt.pruning.cost import layer_costs, parameter_count
 from edgeopt.recipes.result import Figures
 
@@ -47,12 +48,10 @@ def figures(state: State, given: Given) -> Figures:
 def _score(function: Any, given: Given) -> float | None:
     if given.evaluate is None:
         return None
-    if given.progress is not None:
-        given.progress("evaluate", 0, 1)
+    report_progress("evaluate", 0, 1)
     with torch.no_grad():
         value = score(given.evaluate, function)
-    if given.progress is not None:
-        given.progress("evaluate", 1, 1)
+    report_progress("evaluate", 1, 1)
     return value
 
 

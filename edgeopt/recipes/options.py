@@ -19,7 +19,7 @@ def training_options(step: Training, **given: Any) -> TrainingOptions:
 
     Args:
         step: The step.
-        **given: More fields of `TrainingOptions`: ``evaluate``, ``checkpoint``, ``progress``.
+        **given: More fields of `TrainingOptions`: ``evaluate``, ``checkpoint``.
     """
     fields = {name: getattr(step, name) for name in Training.__struct_fields__}
     if given.get("evaluate") is None:

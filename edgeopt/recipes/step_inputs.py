@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from edgeopt.contracts import Progress, Target
+    from edgeopt.contracts import Target
     from edgeopt.recipes.recipe import Recipe
 
 __all__ = ["Given", "require_all"]
@@ -42,7 +42,6 @@ class Given:
         evaluate: ``evaluate(model) -> float``.
         target: The device.
         teacher: What students learn from; the model itself where None was given.
-        progress: Called with (stage, done, total).
     """
 
     example_inputs: Any
@@ -52,7 +51,6 @@ class Given:
     evaluate: Callable[[Any], float] | None = None
     target: Target | None = None
     teacher: torch.nn.Module | None = None
-    progress: Progress | None = None
 
     def inputs(self) -> Iterable[Any] | None:
         """Returns real inputs: the calibration data, or the inputs of the training batches."""

@@ -15,6 +15,7 @@ from edgeopt.deployment.deploy import deploy_job
 from edgeopt.deployment.plan import quantization_settings
 from edgeopt.errors import InputError
 from edgeopt.gate.sensitivity import Sensitivity
+from edgeopt.progress import progress_to
 from edgeopt.searching.trials import Measured
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Bench:
         baseline: The float model as it came, with its samples: every trial is compared with it.
         target: The device's descriptor.
         request: What trials are deployed with; ``device`` is None where nothing is timed.
-        given: Fields of the quantization that the user chose.
+        fixed_settings: Fields of the quantization that the user chose.
         prune: Returns the pruned and fine-tuned model for a share; None where none is pruned.
         study: Remembers what all workers must agree on.
         device: Where deployments of the result are verified and measured.
@@ -48,7 +49,7 @@ class Bench:
     baseline: Baseline
     target: Target
     request: Request
-    given: dict[str, Any]
+    fixed_settings: dict[str, Any]
     prune: Callable[[float], Any] | None
     study: Study
     device: Any = None
@@ -104,14 +105,15 @@ class Bench:
         )
         final_request.check()
         job = steps.Job.of(final_request, self.target, source.program)
-        return deploy_job(job, source, self.baseline)
+        with progress_to(request.progress):
+            return deploy_job(job, source, self.baseline)
 
     def _prepared(self, one: Configuration) -> tuple[steps.Job, Source]:
         sensitivities = self.sensitivities(one.pruned) if one.floats else ()
         request = self.request.replace(
             precision=one.precision,
             backend=one.backend,
-            quantization=one.settings(sensitivities, self.given),
+            quantization=one.settings(sensitivities, self.fixed_settings),
         )
         source = self._source(one.pruned)
         return steps.Job.of(request, self.target, source.program), source
@@ -129,7 +131,7 @@ class Bench:
 
     def _found(self, pruned: float) -> Any:
         source = self._source(pruned)
-        settings = quantization_settings("int8", self.given, self.target)
+        settings = quantization_settings("int8", self.fixed_settings, self.target)
         candidate = source.candidate("int8", settings)
         return msgspec.to_builtins(source.sensitivities(candidate))
 

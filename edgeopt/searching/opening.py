@@ -67,7 +67,7 @@ def _opened(url: str, name: str, *, timed: bool) -> optuna.Study:
     goals += ["minimize"] if timed else []
     try:
         storage = _storage(url)
-        held = optuna.create_study(
+        study = optuna.create_study(
             storage=storage, study_name=name, directions=goals, load_if_exists=True
         )
     except (ImportError, ArgumentError) as error:
@@ -78,10 +78,10 @@ def _opened(url: str, name: str, *, timed: bool) -> optuna.Study:
     except (SQLAlchemyError, RuntimeError, OSError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise InputError(f"it cannot be opened: {first}", where=f"study {_shown(url)}") from error
-    if len(held.directions) != len(goals):
+    if len(study.directions) != len(goals):
         what = "it is of another search: " + ("without" if timed else "with") + " latencies"
         raise InputError(what, where=f"study {_shown(url)}", hint="name another study")
-    return held
+    return study
 
 
 def _storage(url: str) -> Any:

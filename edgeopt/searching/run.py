@@ -15,12 +15,13 @@ from edgeopt.contracts.storage import Precision
 from edgeopt.data.batches import rereadable
 from edgeopt.deployment.baseline import Baseline
 from edgeopt.deployment.fallbacks import keep_counts
-from edgeopt.deployment.request import Request, silent
+from edgeopt.deployment.request import Request
 from edgeopt.deployment.samples import collect_samples
 from edgeopt.deployment.steps import as_program
 from edgeopt.errors import DeviceError, EdgeoptError, InputError
 from edgeopt.files import cache_folder
 from edgeopt.options import BundleOptions, Checks, QuantizationConfig
+from edgeopt.progress import progress_to, report_progress, silent
 from edgeopt.registry import find_target
 from edgeopt.searching.bench import Bench
 from edgeopt.searching.budget import Budget, best_of
@@ -61,7 +62,7 @@ def run_search(model: Any, target: str | Path | Target, options: SearchOptions) 
     # Read by the calibration and by each pruning.
     data = rereadable(options.calibration_data, "calibration_data")
     options = options.replace(calibration_data=data)
-    with timed_device(descriptor, options) as (device, notes):
+    with progress_to(options.progress), timed_device(descriptor, options) as (device, notes):
         return _Search(model, descriptor, options, device, notes).run()
 
 
@@ -85,7 +86,7 @@ class _Search:
         engines, notes = engines_of(program, self.target, options)
         self.notes = (*self.notes, *notes)
         request = self._request()
-        baseline = Baseline(self.model, program, samples, options.evaluate, request.progress)
+        baseline = Baseline(self.model, program, samples, options.evaluate)
         shape = {"engines": engines, "pruned": (0.0, *ratios), **switches_of(program, options)}
         parts = parts_of(options, self.device, shape, pruning)
         identity = identity_of(program, self.target, samples, parts)
@@ -180,12 +181,11 @@ class _Search:
     def _try_all(self, bench: Bench, study: Study, space: Space, budget: Budget) -> str:
         """Returns why it ended."""
         options, began = self.options, time.monotonic()
-        progress = options.progress or silent
         size = len({one.digest for one in space.all()})
         while True:
             study.give_up_the_dead()
             done, busy = len(study.trials()), study.running()
-            progress("search", min(done, options.trials or size), options.trials or size)
+            report_progress("search", min(done, options.trials or size), options.trials or size)
             if options.trials and done + busy >= options.trials:
                 return "trials"
             if options.minutes and time.monotonic() - began >= 60 * options.minutes:
@@ -214,7 +214,7 @@ class _Search:
             return None
 
         try:
-            with study.beating(claim):
+            with study.beating(claim), progress_to(silent):
                 measured = bench.measure(claim.configuration, known)
         except DeviceError as error:
             self.faults += 1

@@ -22,6 +22,7 @@ from edgeopt.ir import ReferenceRunner, kernel_kind
 from edgeopt.ir.ops import is_weighted
 from edgeopt.options import CompileOptions
 from edgeopt.passes import PassSpec, find_pass, number_changes, run_passes
+from edgeopt.progress import progress_to
 from edgeopt.testing.cases import ConformanceCases, cases
 from edgeopt.testing.specimens import SPECIMENS, program_of, specimen, unsupported_model
 
@@ -243,8 +244,9 @@ class BackendConformance(ConformanceCases):
         def note(stage: str, done: float, total: float) -> None:
             events.append((stage, done, total))
 
-        lowered = backend.lower(program_of("perceptron", "float32"), target, note)
-        backend.compile(lowered, CompileOptions(), note)
+        with progress_to(note):
+            lowered = backend.lower(program_of("perceptron", "float32"), target)
+            backend.compile(lowered, CompileOptions())
         assert events
         assert all(stage and 0 <= done <= total for stage, done, total in events)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import torch
 from edgeopt.boundary import convert
 from edgeopt.data.batches import require_reiterable
 from edgeopt.errors import InputError, PluginError, TrainingError
+from edgeopt.progress import progress_to, report_progress
 from edgeopt.training.checkpoint import (
     Checkpoint,
     hold_folder,
@@ -91,9 +93,8 @@ def fit(job: Job, data: Any, options: TrainingOptions, accelerator: Any = None) 
     """
     accelerator = accelerator or make_accelerator()
     run = _Run(job, data, options, accelerator)
-    if options.folder is None or not accelerator.is_main_process:
-        return run.fit()
-    with hold_folder(options.folder):
+    folder = options.folder if accelerator.is_main_process else None
+    with progress_to(options.progress), hold_folder(folder) if folder else nullcontext():
         return run.fit()
 
 
@@ -235,8 +236,7 @@ class _Run:
         return self._mean(score)
 
     def _report(self, part: float) -> None:
-        if self.options.progress is not None:
-            self.options.progress(self.job.kind, self.epoch + part, self.options.epochs)
+        report_progress(self.job.kind, self.epoch + part, self.options.epochs)
 
     def _save(self) -> None:
         folder = self.options.folder

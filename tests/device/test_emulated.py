@@ -7,6 +7,7 @@ import pytest
 
 from edgeopt.devices import EmulatedDevice, find_device
 from edgeopt.errors import DeviceError
+from edgeopt.progress import progress_to
 
 pytestmark = pytest.mark.qemu
 
@@ -112,7 +113,9 @@ def test_what_has_no_wheel_for_it_is_named(device):
 def test_it_is_made_from_nothing(emulation, tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEOPT_CACHE", str(tmp_path / "cache"))
     stages = []
-    with EmulatedDevice(progress=lambda *told: stages.append(told)) as device:
+    with progress_to(lambda *told: stages.append(told)):
+        emulated = EmulatedDevice()
+    with emulated as device:  # its root is made when it is first needed
         assert device.run(["python3", "-c", "print(1)"]).stdout == "1\n"
         root = Path(device.sysroot.root)
         names = {package.name for package in device.sysroot.packages}

@@ -9,7 +9,7 @@ from edgeopt.contracts.storage import INT8
 from edgeopt.lowering import RuleBackend
 
 if TYPE_CHECKING:
-    from edgeopt.contracts import DeviceRuntime, Lowered, Progress, Target
+    from edgeopt.contracts import DeviceRuntime, Lowered, Target
     from edgeopt.ir import Program
     from edgeopt.lowering import ModelFiles
     from edgeopt.options import CompileOptions
@@ -37,7 +37,6 @@ class OpenVINOBackend(RuleBackend):
         self,
         lowered: Lowered,
         options: CompileOptions,  # noqa: ARG002 (threads are chosen when it is loaded)
-        progress: Progress | None = None,  # noqa: ARG002 (told of the emission)
     ) -> ModelFiles:
         """Returns the model's two files."""
         from edgeopt_openvino.compiler import model_files  # noqa: PLC0415 (the toolchain)

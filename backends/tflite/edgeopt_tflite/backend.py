@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from edgeopt.lowering import RuleBackend
 
 if TYPE_CHECKING:
-    from edgeopt.contracts import DeviceRuntime, Lowered, Progress, Target
+    from edgeopt.contracts import DeviceRuntime, Lowered, Target
     from edgeopt.ir import Program
     from edgeopt.lowering import ModelFiles
     from edgeopt.options import CompileOptions
@@ -46,7 +46,6 @@ class TFLiteBackend(RuleBackend):
         self,
         lowered: Lowered,
         options: CompileOptions,  # noqa: ARG002 (threads are chosen when it is loaded)
-        progress: Progress | None = None,  # noqa: ARG002 (told of the emission)
     ) -> ModelFiles:
         """Returns the file, which names precision and target."""
         from edgeopt_tflite.compiler import model_files  # noqa: PLC0415 (imports torch)

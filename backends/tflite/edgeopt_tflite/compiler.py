@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgeopt.ir.orders import Order
     from edgeopt_tflite.emitter import Emitter
     from edgeopt_tflite.flatbuffer import Tensor
-    from edgeopt_tflite.values import FileEntry
+    from edgeopt_tflite.values import Copy
 
 __all__ = ["ENTRY", "model_files"]
 
@@ -70,9 +70,7 @@ def _outputs(e: Emitter) -> tuple[list[tuple[str, Tensor]], list[dict[str, Any]]
     return tensors, notes
 
 
-def _note(
-    e: Emitter, node: torch.fx.Node, held: FileEntry | None, place: int | None
-) -> dict[str, Any]:
+def _note(e: Emitter, node: torch.fx.Node, held: Copy | None, place: int | None) -> dict[str, Any]:
     shape = list(e.shape(node))
     order: Order = orders.identity(len(shape)) if held is None else held.order
     note: dict[str, Any] = {

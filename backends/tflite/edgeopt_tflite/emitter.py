@@ -18,7 +18,7 @@ from edgeopt_tflite.operator_rules import lowers
 from edgeopt_tflite.ops.exact import requantized
 from edgeopt_tflite.storage import Storage
 from edgeopt_tflite.support import written_kind
-from edgeopt_tflite.values import FileEntry, Value
+from edgeopt_tflite.values import Copy, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ class Emitter(Storage):
 
     def __init__(self, program: Program) -> None:
         super().__init__(program)
-        self._inputs: dict[str, FileEntry] = {}
+        self._inputs: dict[str, Copy] = {}
         self._named: set[int] = set()
 
     # -- what the program says ----------------------------------------------------------------
@@ -95,7 +95,7 @@ class Emitter(Storage):
         if kind not in _TYPES:
             raise NoRuleError(f"values of type {kind} are not supported")
         tensor = self.model.tensor(node.name, orders.stored_shape(shape, order), kind, grid)
-        self._inputs[node.name] = FileEntry(tensor, order)
+        self._inputs[node.name] = Copy(tensor, order)
         self._put(node, self._inputs[node.name])
 
     def constant(self, name: str) -> Value:
@@ -115,7 +115,7 @@ class Emitter(Storage):
             return Value(node.name, (), "float32")
         kind = self.dtype(node)
         tensor = self.model.tensor(node.name, self.shape(node), kind if kind in _TYPES else "int32")
-        copy = FileEntry(tensor, orders.identity(len(tensor.shape)))
+        copy = Copy(tensor, orders.identity(len(tensor.shape)))
         return Value(node.name, self.shape(node), kind, [copy])
 
     def runs_as(self, node: torch.fx.Node, kind: KernelKind) -> KernelKind:
@@ -124,19 +124,19 @@ class Emitter(Storage):
 
     # -- inputs and outputs -------------------------------------------------------------------
 
-    def input(self, node: torch.fx.Node) -> FileEntry | None:
+    def input(self, node: torch.fx.Node) -> Copy | None:
         """Returns how an input is given, None for one that nothing reads."""
         return self._inputs.get(node.name)
 
     @cached_property
-    def outputs(self) -> dict[str, FileEntry]:
+    def outputs(self) -> dict[str, Copy]:
         """What is returned, by the value's name."""
         return {name: self._output(self.program.node(name)) for name in self.program.output_names}
 
-    def _output(self, node: torch.fx.Node) -> FileEntry:
+    def _output(self, node: torch.fx.Node) -> Copy:
         """Returns what is returned as the value of ``node``; an input or constant is copied."""
         value = self.value(node)
-        port = value.held[0] if value.held else self.read(value)
+        port = value.copies[0] if value.copies else self.read(value)
         indices = {h.tensor.index for h in self._inputs.values()}
         if not port.tensor.constant and port.tensor.index not in indices:
             return port
@@ -146,7 +146,7 @@ class Emitter(Storage):
                 "RESHAPE", [port.tensor, self.integers(shape)], shape, "Reshape",
                 dtype=port.tensor.dtype, grid=port.tensor.grid, newShape=np.array(shape, np.int32),
             )  # fmt: skip
-        return FileEntry(copy, port.order)
+        return Copy(copy, port.order)
 
     # -- writing values -----------------------------------------------------------------------
 
@@ -172,22 +172,22 @@ class Emitter(Storage):
         if tensor.index not in self._named:
             self.model.rename(tensor, node.name)
             self.origins[tensor.index] = node.name
-        self._put(node, FileEntry(tensor, order))
+        self._put(node, Copy(tensor, order))
 
     def write_view(self, node: torch.fx.Node, value: Value) -> None:
         """Says that the value of ``node`` is ``value``, which other nodes made."""
         grid = self.grid(node)
-        first = value.held[0] if value.held else self.read(value)
+        first = value.copies[0] if value.copies else self.read(value)
         stored_grid = first.tensor.grid
         if grid is not None and (stored_grid is None or not stored_grid.same_grid(grid)):
             tensor = requantized(self, first.tensor, grid)
-            value = Value(node.name, value.shape, value.dtype, [FileEntry(tensor, first.order)])
+            value = Value(node.name, value.shape, value.dtype, [Copy(tensor, first.order)])
         self._values[node.name] = replace(value, name=node.name)
 
     def defer(self, node: torch.fx.Node, make: Callable[[], None]) -> None:
         """Leaves ``node`` until it is read: its users may do without."""
         self._values[node.name] = Value(node.name, self.shape(node), self.dtype(node), make=make)
 
-    def _put(self, node: torch.fx.Node, held: FileEntry) -> None:
+    def _put(self, node: torch.fx.Node, held: Copy) -> None:
         self._named.add(held.tensor.index)
         self._values[node.name] = Value(node.name, self.shape(node), self.dtype(node), [held])

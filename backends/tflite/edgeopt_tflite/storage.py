@@ -20,7 +20,7 @@ from edgeopt.ir.rounding import round_and_clip
 from edgeopt.lowering import Emitter
 from edgeopt_tflite.flatbuffer import ModelBuilder, Tensor
 from edgeopt_tflite.kernel_types import require_types
-from edgeopt_tflite.values import FileEntry, Value
+from edgeopt_tflite.values import Copy, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -122,13 +122,15 @@ class Storage(Emitter):
             return replace(value, shape=shape, array=value.array.reshape(shape))
         if value.shape == shape:
             return value
-        new_orders = [orders.reshaped(value.shape, storage.order, shape) for storage in value.held]
+        new_orders = [
+            orders.reshaped(value.shape, storage.order, shape) for storage in value.copies
+        ]
         if new_orders[0] is None and not any(o is not None for o in new_orders):
             self.read(value, orders.identity(len(value.shape)), integer=True)
             return self.view(value, shape)
         storage = [
-            FileEntry(h.tensor, o)
-            for h, o in zip(value.held, new_orders, strict=True)
+            Copy(h.tensor, o)
+            for h, o in zip(value.copies, new_orders, strict=True)
             if o is not None
         ]
         return Value(value.name, shape, value.dtype, storage)
@@ -138,7 +140,7 @@ class Storage(Emitter):
         shape = tuple(value.shape[a] for a in axes)
         if value.array is not None:
             return replace(value, shape=shape, array=value.array.transpose(axes))
-        copies = [FileEntry(h.tensor, orders.permuted(h.order, axes)) for h in value.held]
+        copies = [Copy(h.tensor, orders.permuted(h.order, axes)) for h in value.copies]
         return Value(value.name, shape, value.dtype, copies)
 
     def read(
@@ -148,7 +150,7 @@ class Storage(Emitter):
         *,
         last: int | None = None,
         integer: bool = False,
-    ) -> FileEntry:
+    ) -> Copy:
         """Returns a tensor that holds ``value``, of the shape that its order says.
 
         Args:
@@ -166,21 +168,21 @@ class Storage(Emitter):
             return copy
         return self._dequantized(value, copy)
 
-    def _arranged(self, value: Value, order: Order) -> FileEntry:
+    def _arranged(self, value: Value, order: Order) -> Copy:
         """Returns a tensor in ``order``, with integers where the value is made of integers."""
-        originals = [h for h in value.held if h.tensor.dtype == value.held[0].tensor.dtype]
+        originals = [h for h in value.copies if h.tensor.dtype == value.copies[0].tensor.dtype]
         shape = orders.stored_shape(value.shape, order)
         alike = [h for h in originals if orders.same_memory(value.shape, h.order, order)]
         for copy in alike:
             if copy.tensor.shape == shape:
-                return FileEntry(copy.tensor, order)
+                return Copy(copy.tensor, order)
         tensor = alike[0].tensor if alike else self._transposed(value, originals[0], order)
         if tensor.shape != shape:
             tensor = self._reshaped(value, tensor, shape)
-        value.held.append(FileEntry(tensor, order))
-        return value.held[-1]
+        value.copies.append(Copy(tensor, order))
+        return value.copies[-1]
 
-    def _transposed(self, value: Value, held: FileEntry, order: Order) -> Tensor:
+    def _transposed(self, value: Value, held: Copy, order: Order) -> Tensor:
         """Returns the memory in another order; the shape of the result is what came of it."""
         shape = orders.stored_shape(value.shape, held.order)
         axes = tuple(held.order.index(d) for d in order)
@@ -205,16 +207,16 @@ class Storage(Emitter):
         )
         return output
 
-    def _dequantized(self, value: Value, held: FileEntry) -> FileEntry:
-        for other in value.held:
+    def _dequantized(self, value: Value, held: Copy) -> Copy:
+        for other in value.copies:
             same = orders.same_memory(value.shape, other.order, held.order)
             if other.tensor.dtype == "float32" and same and other.tensor.shape == held.tensor.shape:
-                return FileEntry(other.tensor, held.order)
+                return Copy(other.tensor, held.order)
         output = self.model.tensor(f"{value.name}/real", held.tensor.shape, "float32")
         self.origins[output.index] = value.name
         self._operator("DEQUANTIZE", [held.tensor], output, "Dequantize")
-        value.held.append(FileEntry(output, held.order))
-        return value.held[-1]
+        value.copies.append(Copy(output, held.order))
+        return value.copies[-1]
 
     def _like(self, value: Value, name: str, shape: Shape, tensor: Tensor) -> Tensor:
         output = self.model.tensor(name, shape, tensor.dtype, tensor.grid)
@@ -223,13 +225,13 @@ class Storage(Emitter):
 
     def _read_constant(
         self, value: Value, order: Order | None, last: int | None, *, integer: bool
-    ) -> FileEntry:
+    ) -> Copy:
         if order is None:
             order = orders.identity(len(value.shape))
             order = order if last is None else orders.with_last(order, last)
         array = value.array
         assert array is not None  # noqa: S101 (the caller looked)
-        return FileEntry(self.stored(value, array.transpose(order), integer=integer), order)
+        return Copy(self.stored(value, array.transpose(order), integer=integer), order)
 
     def stored(
         self, value: Value, array: np.ndarray, *, integer: bool = False, axis: int = 0
@@ -299,7 +301,7 @@ def quantized(array: np.ndarray, spec: QuantSpec, axis: int) -> np.ndarray:
 
 
 def _order_with_last(value: Value, last: int | None) -> Order:
-    order = value.held[0].order
+    order = value.copies[0].order
     if last is None or order[-1] == last:
         return order
     moved = orders.with_last(order, last)

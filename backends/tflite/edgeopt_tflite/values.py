@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from edgeopt.ir.orders import Order, Shape
     from edgeopt_tflite.flatbuffer import Tensor
 
-__all__ = ["FileEntry", "Value"]
+__all__ = ["Copy", "Value"]
 
 
 @dataclass(frozen=True)
-class FileEntry:
+class Copy:
     """A tensor that holds a value.
 
     Attributes:
@@ -39,7 +39,7 @@ class Value:
         name: Its name in the program.
         shape: Its shape in the program.
         dtype: Its type in the program, a numpy name.
-        held: The tensors that hold it, the first one as it was made.
+        copies: The tensors that hold it, the first one as it was made.
         array: Its content, for a constant; float32 or of its own type.
         spec: How the program stores a constant.
         make: Emits it when it is first needed; None where it is there already.
@@ -48,7 +48,7 @@ class Value:
     name: str
     shape: Shape
     dtype: str
-    held: list[FileEntry] = field(default_factory=list)
+    copies: list[Copy] = field(default_factory=list)
     array: np.ndarray | None = None
     spec: QuantSpec | None = None
     make: Callable[[], None] | None = None

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
         Device,
         DeviceRuntime,
         Lowered,
-        Progress,
         Runner,
         Target,
     )
@@ -47,9 +46,7 @@ class TVMBackend(RuleBackend):
 
         return Emitter(program, machine_of(target))
 
-    def write(
-        self, lowered: Lowered, options: CompileOptions, progress: Progress | None = None
-    ) -> ModelFiles:
+    def write(self, lowered: Lowered, options: CompileOptions) -> ModelFiles:
         """Returns a library, and a program that uses it; a program alone where no Python is.
 
         Raises:
@@ -58,7 +55,7 @@ class TVMBackend(RuleBackend):
         """
         from edgeopt_tvm.compiler import compile_emitted  # noqa: PLC0415 (the toolchain)
 
-        return compile_emitted(lowered.model, lowered.target, options, progress)
+        return compile_emitted(lowered.model, lowered.target, options)
 
     def device_model(self) -> Any:
         """Returns the model that runs on the device."""
@@ -104,7 +101,6 @@ class TVMBackend(RuleBackend):
         options: TuneOptions,
         *,
         device: Device | None = None,
-        progress: Progress | None = None,
         watch: Watch | None = None,
     ) -> TuningReport:
         """Returns what came of tuning ``program``.
@@ -117,4 +113,4 @@ class TVMBackend(RuleBackend):
         """
         from edgeopt_tvm.tuning.run import tune_program  # noqa: PLC0415 (the toolchain)
 
-        return tune_program(program, target, options, device=device, progress=progress, watch=watch)
+        return tune_program(program, target, options, device=device, watch=watch)

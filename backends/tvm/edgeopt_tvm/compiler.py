@@ -11,6 +11,7 @@ import tvm
 
 from edgeopt.errors import CompileError
 from edgeopt.lowering import ModelFiles
+from edgeopt.progress import report_progress
 from edgeopt_tvm.indices import with_limits
 from edgeopt_tvm.kernel_verification import verify_kernels
 from edgeopt_tvm.lowering import lower_emitted
@@ -18,7 +19,7 @@ from edgeopt_tvm.packaging import entry_of, model_files
 from edgeopt_tvm.tuning import open_chooser
 
 if TYPE_CHECKING:
-    from edgeopt.contracts import Progress, Target
+    from edgeopt.contracts import Target
     from edgeopt.options import CompileOptions
     from edgeopt_tvm.emitter import Emitter
     from edgeopt_tvm.executable import Executable
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["compile_emitted"]
 
 
-def compile_emitted(
-    emitter: Emitter, target: Target, options: CompileOptions, progress: Progress | None = None
-) -> ModelFiles:
+def compile_emitted(emitter: Emitter, target: Target, options: CompileOptions) -> ModelFiles:
     """Returns the files of what was written; the same program and tuning give the same bytes.
 
     Raises:
@@ -41,10 +40,10 @@ def compile_emitted(
     machine = emitter.machine
     executable = with_limits(lower_emitted(emitter), emitter.program)
     with closing(open_chooser(machine, options.tuning_database)) as chooser:
-        ready, proof = _verified(executable, machine, chooser, progress)
+        ready, proof = _verified(executable, machine, chooser)
     return ModelFiles(
         entry_of(target),
-        model_files(ready, target, progress=progress),
+        model_files(ready, target),
         metadata=_metadata(executable, machine, chooser, proof),
         operators=Counter(_kind(s.kernel) for s in executable.steps),
         origins=_origins(executable),
@@ -52,7 +51,7 @@ def compile_emitted(
 
 
 def _verified(
-    executable: Executable, machine: Machine, chooser: Chooser, progress: Progress | None
+    executable: Executable, machine: Machine, chooser: Chooser
 ) -> tuple[Executable, KernelVerification]:
     """Returns the executable with its kernels scheduled, each tried or known to be right.
 
@@ -63,16 +62,14 @@ def _verified(
     """
     functions = {g.name_hint: f for g, f in executable.module.functions.items()}
     scheduled = {name: chooser(function) for name, function in functions.items()}
-    if progress is not None:
-        progress("check kernels", 0, 1)
+    report_progress("check kernels", 0, 1)
     proof = verify_kernels(executable, scheduled, machine)
     if proof.wrong:
         chooser.reject(proof.wrong)
         for name in proof.wrong:
             scheduled[name] = chooser.plain(functions[name])
         _require_right(executable, verify_kernels(executable, scheduled, machine))
-    if progress is not None:
-        progress("check kernels", 1, 1)
+    report_progress("check kernels", 1, 1)
     return replace(executable, module=tvm.IRModule(scheduled)), proof
 
 

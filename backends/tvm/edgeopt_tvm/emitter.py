@@ -22,7 +22,6 @@ from edgeopt_tvm.storage import Storage
 if TYPE_CHECKING:
     import torch
 
-    from edgeopt.contracts import Progress
     from edgeopt.ir import Program
     from edgeopt_tvm.machine import Machine
 
@@ -63,13 +62,13 @@ class Emitter(Storage):
         self.module: Any = None
         self._outputs: list[Any] = []
 
-    def run(self, progress: Progress | None = None) -> None:
+    def run(self) -> None:
         """Writes the inputs, every node, and the outputs, as one function."""
         self.write_inputs()
         builder = self.builder
         with builder.function("main", self.inputs()):
             with builder.dataflow():
-                self.write_nodes(progress)
+                self.write_nodes()
                 outputs = self._outputs or [builder.emit(relax.op.zeros([1], "float32"))]
                 results = [builder.emit_output(o) for o in outputs]
             builder.emit_func_output(results[0] if len(results) == 1 else relax.Tuple(results))

@@ -23,6 +23,7 @@ import tvm
 from edgeopt.devices.qemu import emulator
 from edgeopt.errors import DeviceError
 from edgeopt.files import cache_folder
+from edgeopt.progress import progress_to, silent
 from edgeopt_tvm.executable import Buffer, Executable, Step
 from edgeopt_tvm.library import build_program
 from edgeopt_tvm.machine import here
@@ -138,7 +139,8 @@ def _tried(
 ) -> dict[str, str]:
     """Returns what was wrong with which kernel."""
     every = [(name, case) for name, entry in cases.items() for case in entry]
-    program = build_program(_program_of(every, scheduled), machine)
+    with progress_to(silent):  # its kernels and its link are not the artefact's
+        program = build_program(_program_of(every, scheduled), machine)
     with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
         path = Path(folder) / "kernels"
         path.write_bytes(program)

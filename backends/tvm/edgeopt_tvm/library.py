@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.errors import CompileError
+from edgeopt.progress import report_progress
 from edgeopt_tvm.c_tables import constants_blob, table_source
 from edgeopt_tvm.linking import Parts, link_library, link_program, zig_target
 from edgeopt_tvm.validity import check_executable
@@ -14,7 +15,6 @@ from edgeopt_tvm.validity import check_executable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgeopt.contracts import Progress
     from edgeopt_tvm.executable import Executable
     from edgeopt_tvm.machine import Machine
 
@@ -28,7 +28,6 @@ def build_library(
     machine: Machine,
     *,
     schedule: Schedule | None = None,
-    progress: Progress | None = None,
 ) -> bytes:
     """Returns ``model.so``; the same executable and machine give the same bytes.
 
@@ -36,17 +35,15 @@ def build_library(
         executable: The model.
         machine: What it shall run on.
         schedule: Returns a kernel's PrimFunc ready for code generation; None where they all are.
-        progress: Told of the stages ``kernels`` and ``link``.
 
     Raises:
         TargetError: There is no compiler for the machine.
         PluginError: zig is not installed.
         CompileError: The executable is not whole, or a tool failed on it.
     """
-    parts = generate(executable, machine, schedule=schedule, progress=progress)
+    parts = generate(executable, machine, schedule=schedule)
     library = link_library(parts, machine)
-    if progress is not None:
-        progress("link", 1, 1)
+    report_progress("link", 1, 1)
     return library
 
 
@@ -55,16 +52,14 @@ def build_program(
     machine: Machine,
     *,
     schedule: Schedule | None = None,
-    progress: Progress | None = None,
 ) -> bytes:
     """Returns a program that runs the model on files and needs no library, not even libc.
 
     The arguments and errors are those of `build_library`.
     """
-    parts = generate(executable, machine, schedule=schedule, progress=progress)
+    parts = generate(executable, machine, schedule=schedule)
     program = link_program(parts, machine)
-    if progress is not None:
-        progress("link", 1, 1)
+    report_progress("link", 1, 1)
     return program
 
 
@@ -73,7 +68,6 @@ def generate(
     machine: Machine,
     *,
     schedule: Schedule | None = None,
-    progress: Progress | None = None,
 ) -> Parts:
     """Returns what `link_library` and `link_program` make a library and a program of.
 
@@ -82,7 +76,7 @@ def generate(
     zig_target(machine)  # before any work
     check_executable(executable)
     constants, offsets = constants_blob(executable)
-    kernels = kernels_object(executable.module, machine, schedule=schedule, progress=progress)
+    kernels = kernels_object(executable.module, machine, schedule=schedule)
     return Parts(kernels, table_source(executable, machine, offsets), constants)
 
 
@@ -91,7 +85,6 @@ def kernels_object(
     machine: Machine,
     *,
     schedule: Schedule | None = None,
-    progress: Progress | None = None,
 ) -> bytes:
     """Returns the object file of all PrimFuncs of ``module``.
 
@@ -105,8 +98,7 @@ def kernels_object(
     for done, (variable, function) in enumerate(_sorted(module)):
         ready = function if schedule is None else schedule(function, machine)
         functions[variable.name_hint] = ready.with_attr("global_symbol", variable.name_hint)
-        if progress is not None:
-            progress("kernels", done + 1, total)
+        report_progress("kernels", done + 1, total)
     # The runtime passes what `check_executable` found right; checks in kernels would find it again.
     with tvm.transform.PassContext(opt_level=3, config={"tirx.disable_assert": True}):
         try:
@@ -116,8 +108,7 @@ def kernels_object(
     with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
         path = Path(folder) / "kernels.o"
         built.write_to_file(str(path), "o")
-        if progress is not None:
-            progress("kernels", total, total)
+        report_progress("kernels", total, total)
         return path.read_bytes()
 
 

@@ -6,6 +6,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts import DeviceRuntime
+from edgeopt.progress import report_progress
 from edgeopt_tvm.library import generate
 from edgeopt_tvm.linking import link_library, link_program, link_runner
 from edgeopt_tvm.machine import machine_of
@@ -14,7 +15,7 @@ from edgeopt_tvm.wheels import runtime_wheels
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgeopt.contracts import Progress, Target
+    from edgeopt.contracts import Target
     from edgeopt_tvm.executable import Executable
     from edgeopt_tvm.machine import Machine
 
@@ -29,7 +30,6 @@ def model_files(
     target: Target,
     *,
     schedule: Callable[[Any, Machine], Any] | None = None,
-    progress: Progress | None = None,
 ) -> dict[str, bytes]:
     """Returns the files of an artefact: name to content.
 
@@ -40,7 +40,6 @@ def model_files(
         executable: The model.
         target: The device.
         schedule: As for `build_library`.
-        progress: Told of the stages ``kernels`` and ``link``.
 
     Raises:
         TargetError: There is no compiler for the device.
@@ -48,14 +47,13 @@ def model_files(
         CompileError: A tool failed.
     """
     machine = machine_of(target)
-    parts = generate(executable, machine, schedule=schedule, progress=progress)
+    parts = generate(executable, machine, schedule=schedule)
     if entry_of(target) == PROGRAM:
         files = {PROGRAM: link_program(parts, machine)}
     else:
         library = link_library(parts, machine)
         files = {LIBRARY: library, PROGRAM: link_runner(library, machine)}
-    if progress is not None:
-        progress("link", 1, 1)
+    report_progress("link", 1, 1)
     return files
 
 

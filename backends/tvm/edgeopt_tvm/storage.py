@@ -13,7 +13,7 @@ from edgeopt.ir import orders
 from edgeopt.lowering import Emitter, NoRuleError
 from edgeopt_tvm import scalars
 from edgeopt_tvm.parameters import parameters_of
-from edgeopt_tvm.values import FileEntry, Value
+from edgeopt_tvm.values import Copy, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -53,7 +53,7 @@ class Operand:
         convert: From what is stored to what the expression computes with.
     """
 
-    def __init__(self, held: FileEntry, convert: Callable[[Any], Any]) -> None:
+    def __init__(self, held: Copy, convert: Callable[[Any], Any]) -> None:
         self.held, self.expr, self.order = held, held.expr, held.order
         self._convert = convert
 
@@ -114,10 +114,10 @@ class Storage(Emitter):
     def put_input(self, node: torch.fx.Node, expr: Any) -> None:
         """Says that ``expr`` is what is given for an input."""
         self._inputs.append(expr)
-        storage = FileEntry(expr, orders.identity(len(self.shape(node))))
+        storage = Copy(expr, orders.identity(len(self.shape(node))))
         value = Value(node.name, self.shape(node), self.dtype(node), self.grid(node))
         if value.grid is None:
-            value.held.append(storage)
+            value.copies.append(storage)
         else:
             value.source = storage
         self._values[node.name] = value
@@ -138,11 +138,11 @@ class Storage(Emitter):
         """
         if grid is None:
             _require_type(expr, self.dtype(node))
-        storage = FileEntry(expr, order or orders.identity(len(self.shape(node))), grid)
+        storage = Copy(expr, order or orders.identity(len(self.shape(node))), grid)
         node_grid = self.grid(node)
         value = Value(node.name, self.shape(node), self.dtype(node), node_grid, [storage])
         if grid != node_grid:
-            value.held = [self._moved(value, storage, storage.order, node_grid)]
+            value.copies = [self._moved(value, storage, storage.order, node_grid)]
         self._values[node.name] = value
 
     def put_value(self, node: Any, value: Value) -> None:
@@ -162,14 +162,14 @@ class Storage(Emitter):
             kind = str(example.dtype).removeprefix("torch.")
             _require_type(expr, kind)
             values.append(
-                Value(node.name, shape, kind, held=[FileEntry(expr, orders.identity(len(shape)))])
+                Value(node.name, shape, kind, copies=[Copy(expr, orders.identity(len(shape)))])
             )
         self._parts[node.name] = values
         self._values[node.name] = Value(node.name, (), "float32")
 
     # -- reading values -------------------------------------------------------------------------
 
-    def read(self, value: Value, order: Order | None = None, *, real: bool = False) -> FileEntry:
+    def read(self, value: Value, order: Order | None = None, *, real: bool = False) -> Copy:
         """Returns where ``value`` is: in ``order``, or in any; its memory has the shape of that.
 
         Args:
@@ -180,38 +180,36 @@ class Storage(Emitter):
         grid = None if real else value.grid
         if value.array is not None:
             return self._stored_constant(value, order or orders.identity(len(value.shape)))
-        fitting = [h for h in value.held if h.grid == grid and self._fits(value, h, order)]
+        fitting = [h for h in value.copies if h.grid == grid and self._fits(value, h, order)]
         if fitting:
             storage = fitting[0]
         else:
             source = self._nearest(value, order)
             storage = self._moved(value, source, order or source.order, grid)
-            value.held.append(storage)
+            value.copies.append(storage)
         order = order or storage.order
-        return FileEntry(
-            self.shaped(storage.expr, orders.stored_shape(value.shape, order)), order, grid
-        )
+        return Copy(self.shaped(storage.expr, orders.stored_shape(value.shape, order)), order, grid)
 
     def has(self, value: Value, order: Order) -> bool:
         """Returns whether ``value`` lies in memory in ``order`` already, as `read` would give it."""
-        fitting = (h for h in value.held if self._fits(value, h, order))
+        fitting = (h for h in value.copies if self._fits(value, h, order))
         return any(h.grid == value.grid for h in fitting)
 
-    def _fits(self, value: Value, held: FileEntry, order: Order | None) -> bool:
+    def _fits(self, value: Value, held: Copy, order: Order | None) -> bool:
         return order is None or orders.same_memory(value.shape, held.order, order)
 
-    def _nearest(self, value: Value, order: Order | None) -> FileEntry:
+    def _nearest(self, value: Value, order: Order | None) -> Copy:
         """Returns what to make another form of ``value`` from."""
-        if not value.held:
+        if not value.copies:
             assert value.source is not None  # noqa: S101 (an input has one)
             first = self._moved(value, value.source, order or value.source.order, value.grid)
-            value.held.append(first)
-        return next((h for h in value.held if self._fits(value, h, order)), value.held[0])
+            value.copies.append(first)
+        return next((h for h in value.copies if self._fits(value, h, order)), value.copies[0])
 
-    def _moved(self, value: Value, held: FileEntry, order: Order, grid: Grid | None) -> FileEntry:
+    def _moved(self, value: Value, held: Copy, order: Order, grid: Grid | None) -> Copy:
         """Writes the value of ``held`` in another order, on another grid."""
         if held.grid == grid and orders.same_memory(value.shape, held.order, order):
-            return FileEntry(held.expr, order, grid)
+            return Copy(held.expr, order, grid)
         source = self.shaped(held.expr, orders.stored_shape(value.shape, held.order))
         shape = orders.stored_shape(value.shape, order)
         place = {d: i for i, d in enumerate(order)}
@@ -226,18 +224,16 @@ class Storage(Emitter):
             )
 
         if held.order == order:
-            return FileEntry(
-                self.te("convert", compute, source, pattern="elementwise"), order, grid
-            )
-        return FileEntry(self.te("transpose", compute, source), order, grid)
+            return Copy(self.te("convert", compute, source, pattern="elementwise"), order, grid)
+        return Copy(self.te("transpose", compute, source), order, grid)
 
-    def _stored_constant(self, value: Value, order: Order) -> FileEntry:
+    def _stored_constant(self, value: Value, order: Order) -> Copy:
         assert value.array is not None  # noqa: S101 (the caller asked)
         array = np.ascontiguousarray(value.array.transpose(order))
         spec = self.program.quant.get(value.name)
         if spec is not None and spec.storage.floating and value.dtype == "float32":
             array = array.astype(np.float16)
-        return FileEntry(relax.const(array), order)
+        return Copy(relax.const(array), order)
 
     def operand(
         self, value: Value, order: Order | None = None, *, dtype: str = "", apart: bool = False

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from edgeopt.ir.orders import Order, Shape
     from edgeopt_tvm.parameters import Grid
 
-__all__ = ["FileEntry", "Value"]
+__all__ = ["Copy", "Value"]
 
 
 @dataclass(frozen=True)
-class FileEntry:
+class Copy:
     """A value in memory.
 
     Attributes:
@@ -39,7 +39,7 @@ class Value:
         shape: Its shape in the program.
         dtype: Its dtype in the program, numpy's name.
         grid: The grid that it lies on; None for a float value, and for one of another dtype.
-        held: Where it is, in one or several orders.
+        copies: Where it is, in one or several orders.
         source: What was given for an input that has yet to be put on its grid.
         array: A constant's content.
         function: Of another value on a grid, where each number follows from that one's alone: that
@@ -50,7 +50,7 @@ class Value:
     shape: Shape
     dtype: str
     grid: Grid | None = None
-    held: list[FileEntry] = field(default_factory=list)
-    source: FileEntry | None = None
+    copies: list[Copy] = field(default_factory=list)
+    source: Copy | None = None
     array: np.ndarray | None = None
     function: tuple[Value, torch.Tensor] | None = None

@@ -71,7 +71,7 @@ class Network:
 
     def _class(self) -> str:
         first = len(self.inputs)
-        made = [
+        assignments = [
             f"        torch.manual_seed({s.seed})\n        {_set(f'm{n}', s.module)}"
             for n, s in enumerate(self.steps, first)
             if s.module
@@ -89,7 +89,7 @@ class Network:
                 "class Network(nn.Module):",
                 "    def __init__(self):",
                 "        super().__init__()",
-                *made,
+                *assignments,
                 "",
                 f"    def forward(self, {names}):",
                 *lines,
@@ -102,8 +102,8 @@ class Network:
         names = _names()
         exec(compile(self._class(), "<network>", "exec"), names)  # noqa: S102 (our own text)
         with torch.random.fork_rng():
-            made: torch.nn.Module = names["Network"]()
-        return made.eval()
+            module: torch.nn.Module = names["Network"]()
+        return module.eval()
 
     def samples(self, count: int, seed: int) -> list[tuple[torch.Tensor, ...]]:
         """Returns ``count`` samples, the same for the same seed."""
@@ -117,12 +117,12 @@ class Network:
         for n in reversed(range(len(self.steps))):
             if n + first in needed:
                 needed |= set(self.steps[n].args)
-        kept = [n for n in range(first) if n in needed] or [0]
-        kept += [n for n in range(first, first + len(self.steps)) if n in needed]
-        number = {old: new for new, old in enumerate(kept)}
+        places = [n for n in range(first) if n in needed] or [0]
+        places += [n for n in range(first, first + len(self.steps)) if n in needed]
+        number = {old: new for new, old in enumerate(places)}
         return Network(
-            tuple(self.inputs[n] for n in kept if n < first),
-            tuple(_renumbered(self.steps[n - first], number) for n in kept if n >= first),
+            tuple(self.inputs[n] for n in places if n < first),
+            tuple(_renumbered(self.steps[n - first], number) for n in places if n >= first),
             tuple(number[n] for n in self.outputs),
         )
 

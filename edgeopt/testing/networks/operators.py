@@ -111,14 +111,14 @@ def _convolution(d: Draw) -> Step:
     more = c.choice(("", ", padding=1", ", padding=1", ", stride=2", ", dilation=2, padding=2"))
     kind = "ConvTranspose" if c.random() < 0.12 else "Conv"  # noqa: PLR2004
     bias = c.choice((True, True, False))
-    made = f"nn.{kind}{rank}d({shape[1]}, {outs}, {kernel}{more}, groups={groups}, bias={bias})"
-    return Step("{m}({0})", (a,), made, d.seed)
+    layer = f"nn.{kind}{rank}d({shape[1]}, {outs}, {kernel}{more}, groups={groups}, bias={bias})"
+    return Step("{m}({0})", (a,), layer, d.seed)
 
 
 def _linear(d: Draw) -> Step:
     a = d.real()
-    made = f"nn.Linear({d.values[a].shape[-1]}, {d.chance.randint(1, 9)}, bias={d.chance.random() < 0.8})"  # noqa: PLR2004
-    return Step("{m}({0})", (a,), made, d.seed)
+    layer = f"nn.Linear({d.values[a].shape[-1]}, {d.chance.randint(1, 9)}, bias={d.chance.random() < 0.8})"  # noqa: PLR2004
+    return Step("{m}({0})", (a,), layer, d.seed)
 
 
 def _norm(d: Draw) -> Step:

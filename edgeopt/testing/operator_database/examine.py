@@ -124,37 +124,32 @@ class Bench:
             yield from self._in_precision(case, programs[Precision.FLOAT32.value], precision)
 
     def _in_precision(self, case: Case, source: Program, precision: str) -> Iterator[Result]:
-        made: list[Program] = [source]
+        program = source
 
         def quantized() -> tuple[Outcome, str]:
+            nonlocal program
             data = list(case.inputs) if precision == Precision.INT8 else None
             bits = self._target.quantization.weight_bits
-            made[:] = [quantize(source, data, precision=precision, weight_bits=bits)]
+            program = quantize(source, data, precision=precision, weight_bits=bits)
             return "right", ""
 
         if precision != Precision.FLOAT32:
             result = _told(case, CAPTURE, precision, quantized)
             yield result
-            if result.outcome != "right" or not made[0].quant:
+            if result.outcome != "right" or not program.quant:
                 return
         for backend in self._backends:
-            yield _told(case, backend, precision, partial(self._judged, case, made[0], backend))
+            yield _told(case, backend, precision, partial(self._judged, case, program, backend))
 
     def _judged(self, case: Case, program: Program, backend: str) -> tuple[Outcome, str]:
         options = CompileOptions()
-        one = build(
-            program, self._target, self._backends[backend], options=options, progress=_silent
-        )
+        one = build(program, self._target, self._backends[backend], options=options)
         try:
             if one.runner is None:
                 return "error", f"does not load: {one.not_here}"
             return _verdict(case, program, one)
         finally:
             one.close()
-
-
-def _silent(stage: str, done: float, total: float) -> None:
-    """Tells nobody."""
 
 
 def _told(

@@ -27,7 +27,7 @@ class OnnxRuntimeBackend(RuleBackend):
 
         return Emitter(program)
 
-    def write(self, lowered, options, progress=None):
+    def write(self, lowered, options):
         model = lowered.model
         files = {"model.onnx": model.model.SerializeToString(deterministic=True)}
         return ModelFiles("model.onnx", files, operators=model.counts)

@@ -63,7 +63,7 @@ FLAWS = {
         return Runner(super().load(artifact, threads=threads), lambda y: time.sleep(pause) or y)
 """,
     "narrow": """
-    def lower(self, program, target, progress=None):
+    def lower(self, program, target):
         bad = [NodeSupport(n.name, str(n.target), "unsupported", "it has no such kernel", "m.py:3")
                for n in program.graph.nodes if n.op == "call_function"]
         return Lowered(program, target, SupportReport(self.name, target.name, tuple(bad)))
@@ -88,7 +88,7 @@ FLAWS = {
         raise TargetError("no runtime exists for it")
 """,
     "breaking": """
-    def compile(self, lowered, options, progress=None):
+    def compile(self, lowered, options):
         raise CompileError("the toolchain fell over")
 """,
     "fine": """
@@ -128,7 +128,7 @@ def shrink(program):
         if target.name != "host":
             raise TargetError("it cannot be measured here", hint="merge a database")
 
-    def tune(self, program, target, options, *, device=None, progress=None, watch=None):
+    def tune(self, program, target, options, *, device=None, watch=None):
         import pathlib
         from edgeopt.contracts import TunedKernel, TuningEvent, TuningReport
         path = pathlib.Path(options.database or "tuned.txt")
@@ -140,11 +140,11 @@ def shrink(program):
         return TuningReport(self.name, target.name, str(path), (kernel,), options.trials, 0,
                             {"wrong": 1}, 1.5, stopped, ())
 
-    def compile(self, lowered, options, progress=None):
+    def compile(self, lowered, options):
         import pathlib
         path = pathlib.Path(options.tuning_database)
         found = path.read_text() if path.is_file() else "nothing"
-        artifact = super().compile(lowered, options, progress)
+        artifact = super().compile(lowered, options)
         import msgspec
         return msgspec.structs.replace(artifact, operators={f"tuned with {found}": 1})
 """,

@@ -12,6 +12,7 @@ from edgeopt.bundles import write_bundle
 from edgeopt.deployment.many import profile_many
 from edgeopt.devices import LocalDevice
 from edgeopt.errors import DeviceError, InputError
+from edgeopt.progress import progress_to, report_progress
 from edgeopt.testing.toy import toy_artifact, toy_golden, toy_runtime, toy_target
 
 
@@ -46,6 +47,24 @@ def test_they_run_side_by_side(bundle):
         found = profile_many(bundle, [a, b, c], runs=3)
     assert [(one.device, one.ok) for one in found] == [("a", True), ("b", True), ("c", True)]
     assert [one.profile.device for one in found] == ["a", "b", "c"]
+
+
+def test_who_listens_is_told_of_all_of_them(bundle):
+    class Reporting(Named):
+        def push(self, local, remote):
+            report_progress(f"push to {self.name}", 0, 1)
+            super().push(local, remote)
+
+    reports = []
+    with (
+        Reporting("a") as a,
+        Reporting("b") as b,
+        progress_to(lambda *report: reports.append((report, threading.current_thread().name))),
+    ):
+        profile_many(bundle, [a, b], runs=3)
+    told = {report for report, _ in reports}
+    assert told == {("push to a", 0, 1), ("push to b", 0, 1)}
+    assert {name.rpartition("_")[0] for _, name in reports} == {"edgeopt-device"}
 
 
 def test_one_that_fails_loses_no_other(bundle):

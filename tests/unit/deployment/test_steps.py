@@ -154,8 +154,7 @@ def test_what_would_saturate_here_is_not_run_here(model, data, monkeypatch):
         saturates = True
 
     def reason(program, backend, target=target):
-        silent = {"options": CompileOptions(), "progress": lambda *_: None}
-        return build(program, target, backend, **silent).not_here
+        return build(program, target, backend, options=CompileOptions()).not_here
 
     assert "saturate on this machine" in reason(program, Saturating())
     assert not reason(program, ReferenceBackend())

@@ -6,6 +6,7 @@ from edgeopt.devices import LocalDevice, find_device
 from edgeopt.devices import emulated as emulated_module
 from edgeopt.devices.qemu import emulator
 from edgeopt.errors import DeviceError
+from edgeopt.progress import progress_to, report_progress
 from edgeopt.testing import ScriptedDevice
 
 
@@ -34,6 +35,21 @@ def test_emulated_ones(emulators, spec, name):
     device = find_device(spec)
     assert device.name == name
     assert device.emulated
+
+
+def test_who_listens_where_it_is_found_is_told_of_its_root(emulators, monkeypatch):
+    def make(arch):
+        report_progress(f"sysroot of {arch}", 0, 3)
+
+    monkeypatch.setattr(emulated_module, "cached_sysroot", make)
+    stages, others = [], []
+    found = find_device("emulated:armv7", progress=lambda stage, *_: stages.append(stage))
+    anyone = find_device("emulated:riscv64")
+    with progress_to(lambda stage, *_: others.append(stage)):
+        found.sysroot  # noqa: B018 (made when it is first read)
+        anyone.sysroot  # noqa: B018
+    assert stages == ["sysroot of armv7"]
+    assert others == ["sysroot of riscv64"]
 
 
 @pytest.mark.parametrize(

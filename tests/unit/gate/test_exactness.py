@@ -27,10 +27,10 @@ class Skewed(ReferenceBackend):
     def __init__(self, operator, skew=None):
         self.operator, self.skew = operator, skew
 
-    def compile(self, lowered, options, progress=None):
+    def compile(self, lowered, options):
         if self.skew is None and self._places(lowered.program):
             raise UnsupportedError("no kernel for that")
-        artifact = super().compile(lowered, options, progress)
+        artifact = super().compile(lowered, options)
         return msgspec.structs.replace(artifact, metadata={"places": self._places(lowered.program)})
 
     def load(self, artifact, *, threads=0):

@@ -42,7 +42,7 @@ def make_backend(emitter):
         def emitter(self, program, target):
             return emitter(program)
 
-        def write(self, lowered, options, progress=None):
+        def write(self, lowered, options):
             return ModelFiles("words.txt", {"words.txt": repr(lowered.model._values).encode()})
 
         def device_model(self):

@@ -11,6 +11,7 @@ from edgeopt.contracts import Backend
 from edgeopt.errors import PluginError, UnsupportedError
 from edgeopt.lowering import NoRuleError
 from edgeopt.options import CompileOptions
+from edgeopt.progress import progress_to
 from edgeopt.registry import find_target
 
 aten = torch.ops.aten
@@ -141,9 +142,10 @@ def test_outputs_that_cannot_be_written_are_in_the_report(lowered):
 def test_progress_counts_calls(rule, words, program_of):
     make_emitter, make_backend = words
     seen = []
-    make_backend(make_emitter(rule)).lower(
-        program_of(lambda x: (x + x).relu(), X), find_target("host"), lambda *at: seen.append(at)
-    )
+    with progress_to(lambda *at: seen.append(at)):
+        make_backend(make_emitter(rule)).lower(
+            program_of(lambda x: (x + x).relu(), X), find_target("host")
+        )
     assert seen == [("compile", 1, 2), ("compile", 2, 2)]
 
 

@@ -16,7 +16,7 @@ class Counting:
     def __init__(self):
         self.written = []
 
-    def lower(self, program, target, progress=None):
+    def lower(self, program, target):
         self.written.append(program)
         return Lowered(program, target, SupportReport(self.name, target.name, ()))
 

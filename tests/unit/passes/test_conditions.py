@@ -114,11 +114,11 @@ def test_the_quantizer_refuses_what_is_not_canonical(captured, precision):
 
 def test_a_backend_refuses_what_is_not_canonical(captured):
     backend, target = ReferenceBackend(), find_target("host")
-    options = {"options": CompileOptions(), "progress": lambda *_: None}
+    options = CompileOptions()
     with pytest.raises(ProgramError, match="is not in the form that") as caught:
-        compile_program(captured, target, backend, **options)
+        compile_program(captured, target, backend, options=options)
     assert caught.value.where == "backend reference requires canonical form"
-    compile_program(run_core(captured), target, backend, **options)
+    compile_program(run_core(captured), target, backend, options=options)
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8", "int8-dynamic", "float16"])

@@ -194,7 +194,7 @@ def test_dead_channels_behind_a_join_go_without_a_trace(kind, x, count):
     assert silence(model, x) == count
     result = prune(model, x)
     layers = [layer for layer in result.report.layers if not layer.reason]
-    assert [layer.kept * 2 for layer in layers] == [layer.before for layer in layers]
+    assert [layer.after * 2 for layer in layers] == [layer.before for layer in layers]
     torch.testing.assert_close(result.module(x), model(x), atol=1e-5, rtol=1e-4)
 
 

@@ -97,7 +97,7 @@ def test_a_latency_budget_is_an_estimate_on_the_target(net, example, data):
 def test_widths_keep_to_the_targets_multiple(net, example, data):
     result = pruned(net, example, data, ratio=0.4, target="rpi4")
     assert result.report.multiple == 8
-    widths = [layer.kept for layer in result.report.layers if not layer.reason]
+    widths = [layer.after for layer in result.report.layers if not layer.reason]
     assert widths
     assert not any(width % 8 for width in widths)
 
@@ -140,7 +140,7 @@ def test_heads_and_neurons_of_a_transformer(make_vit):
     model = make_vit()
     x = torch.randn(1, 3, 32, 32)
     result = edgeopt.prune(model, x, ratio=0.5, scope="layer", calibration_data=[x])
-    kinds = {layer.kind: layer.kept for layer in result.report.layers if not layer.reason}
+    kinds = {layer.kind: layer.after for layer in result.report.layers if not layer.reason}
     assert kinds == {"heads": 2, "channels": 32}
     assert result.module(x).logits.shape == (1, 2)
     assert edgeopt.quantize(result.module, [x], example_inputs=(x,)).precision == "int8"

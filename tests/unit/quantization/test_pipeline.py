@@ -10,6 +10,7 @@ from torch import nn
 from edgeopt.errors import CalibrationError, InputError
 from edgeopt.ir import ReferenceRunner, load_program, ops, save_program
 from edgeopt.ir.operators import CONVOLUTIONS
+from edgeopt.progress import progress_to
 from edgeopt.quantization import Override, QuantizationConfig, quantize_program
 
 
@@ -173,6 +174,7 @@ def test_batches_and_labels_are_understood(residual, images):
 
 def test_progress_is_told(residual, images):
     told = []
-    quantize_program(residual, images[:3], progress=lambda *what: told.append(what))
+    with progress_to(lambda *what: told.append(what)):
+        quantize_program(residual, images[:3])
     assert {stage for stage, *_ in told} == {"calibrate", "quantize"}
     assert told[-1][1] == told[-1][2]

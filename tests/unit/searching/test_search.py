@@ -104,7 +104,18 @@ def test_the_best_is_the_smallest_within_the_budget(found):
     assert done.best.measured.size_bytes == min(t.measured.size_bytes for t in done.trials)
 
 
-def test_progress_is_told_after_each_trial(found):
+def test_progress_is_that_of_the_preparation_and_of_the_search_not_of_each_trial():
+    reports = []
+    search(trials=2, precisions=["int8"], progress=lambda *report: reports.append(report))
+    stages = [stage for stage, *_ in reports]
+    first = stages.index("search")
+    assert set(stages[:first]) == {
+        *("evaluate float", "calibrate", "quantize", "find what does harm"),
+    }
+    assert reports[first:] == [("search", done, 2) for done in range(3)]
+
+
+def test_an_event_is_told_after_each_trial(found):
     _, events, _ = found
     assert [event.done for event in events] == list(range(1, 9))
     assert events[-1].left_s == 0

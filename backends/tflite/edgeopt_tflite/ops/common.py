@@ -153,11 +153,11 @@ def _cheapest(values: list[Value], rank: int) -> Order:
     live = [v for v in values if v.array is None and len(v.shape) == rank]
     best, least = orders.identity(rank), math.inf
     for candidate in live:
-        order = candidate.held[0].order
+        order = candidate.copies[0].order
         cost = sum(
             v.size
             for v in live
-            if not any(orders.same_memory(v.shape, h.order, order) for h in v.held)
+            if not any(orders.same_memory(v.shape, h.order, order) for h in v.copies)
         )
         if cost < least:
             best, least = order, cost

@@ -10,7 +10,7 @@ import torch
 from edgeopt.ir import orders
 from edgeopt_tflite.operator_rules import lowers
 from edgeopt_tflite.ops.reduction import reduce_held
-from edgeopt_tflite.values import FileEntry
+from edgeopt_tflite.values import Copy
 
 if TYPE_CHECKING:
     from edgeopt_tflite.emitter import Emitter
@@ -32,7 +32,7 @@ def _spread(e: Emitter, node: torch.fx.Node) -> None:
     mean = reduce_held(e, "MEAN", operand, axes, keep=True)
     centred = _binary(e, "SUB", operand.tensor, mean)
     squares = e.emit("SQUARE", [centred], centred.shape, "Square")
-    total = reduce_held(e, "SUM", FileEntry(squares, operand.order), axes, keep=keep)
+    total = reduce_held(e, "SUM", Copy(squares, operand.order), axes, keep=keep)
     count = math.prod(operand.tensor.shape[operand.order.index(a)] for a in axes)
     output = _binary(e, "MUL", total, e.scalar(1 / max(count - _correction(node), 0.0), "float32"))
     if node.target in (aten.std.dim, aten.std.correction):
@@ -71,7 +71,7 @@ def _norm(e: Emitter, node: torch.fx.Node) -> None:
     plain = _argument(node, 1, "ord", default=2) == 1
     code, options = ("ABS", "Abs") if plain else ("SQUARE", "Square")
     raised = e.emit(code, [operand.tensor], operand.tensor.shape, options)
-    output = reduce_held(e, "SUM", FileEntry(raised, operand.order), axes, keep=keep)
+    output = reduce_held(e, "SUM", Copy(raised, operand.order), axes, keep=keep)
     if not plain:
         output = e.emit("SQRT", [output], output.shape)
     e.write(node, output, operand.order if keep else orders.reduced(operand.order, axes))

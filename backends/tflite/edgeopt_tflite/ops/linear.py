@@ -13,7 +13,7 @@ from edgeopt_tflite.operator_rules import lowers
 from edgeopt_tflite.ops.common import Fusion, fusion_of, limited
 from edgeopt_tflite.ops.convolution import bias_of, constant_weight
 from edgeopt_tflite.passes import ROUND_ROWS
-from edgeopt_tflite.values import FileEntry
+from edgeopt_tflite.values import Copy
 
 if TYPE_CHECKING:
     from edgeopt_tflite.emitter import Emitter
@@ -63,18 +63,18 @@ def _product(e: Emitter, node: torch.fx.Node) -> None:
     e.write(node, output, orders.identity(rank), shape)
 
 
-def _rows(e: Emitter, value: Value, *, integer: bool) -> FileEntry:
+def _rows(e: Emitter, value: Value, *, integer: bool) -> Copy:
     """Returns the input with its last dimension last in memory.
 
     A matrix needs no RESHAPE: the kernel flattens what it is given.
     """
     if len(value.shape) == 2 and value.array is None:  # noqa: PLR2004 (a matrix)
         rows = orders.identity(2)
-        for copy in value.held:
+        for copy in value.copies:
             flat = orders.same_memory(value.shape, copy.order, rows)
             fits = bool(copy.tensor.shape) and copy.tensor.shape[-1] == value.shape[1]
             if flat and fits and (copy.tensor.grid is not None) == integer:
-                return FileEntry(copy.tensor, rows)
+                return Copy(copy.tensor, rows)
     return e.read(value, last=len(value.shape) - 1, integer=integer)
 
 

@@ -10,7 +10,7 @@ import torch
 from edgeopt.ir import orders
 from edgeopt_tflite.operator_rules import lowers
 from edgeopt_tflite.ops.reduction import reduce_held
-from edgeopt_tflite.values import FileEntry
+from edgeopt_tflite.values import Copy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ def _moved(e: Emitter, tensor: Tensor, order: Order, shape: Shape) -> Tensor:
     return e.emit("TRANSPOSE", [tensor, e.integers(axes)], shape, "Transpose")
 
 
-def _normalized(e: Emitter, held: FileEntry, axes: Sequence[int], eps: float) -> Tensor:
+def _normalized(e: Emitter, held: Copy, axes: Sequence[int], eps: float) -> Tensor:
     """Returns (x − mean) / √(variance + eps)."""
     tensor = held.tensor
     mean = reduce_held(e, "MEAN", held, axes, keep=True)
@@ -85,12 +85,10 @@ def _normalized(e: Emitter, held: FileEntry, axes: Sequence[int], eps: float) ->
     return _divided(e, centred, held, axes, eps)
 
 
-def _divided(
-    e: Emitter, tensor: Tensor, held: FileEntry, axes: Sequence[int], eps: float
-) -> Tensor:
+def _divided(e: Emitter, tensor: Tensor, held: Copy, axes: Sequence[int], eps: float) -> Tensor:
     """Returns x / √(mean of x² + eps)."""
     squares = e.emit("SQUARE", [tensor], tensor.shape, "Square")
-    power = reduce_held(e, "MEAN", FileEntry(squares, held.order), axes, keep=True)
+    power = reduce_held(e, "MEAN", Copy(squares, held.order), axes, keep=True)
     raised = _binary(e, "ADD", power, e.scalar(eps, "float32"))
     return _binary(e, "MUL", tensor, e.emit("RSQRT", [raised], raised.shape))
 

@@ -18,7 +18,7 @@ from edgeopt_tflite.ops.common import bounds
 from edgeopt_tflite.ops.reduction import reduce_held
 from edgeopt_tflite.ops.views import pad_channels_last, padded, strided
 from edgeopt_tflite.padding import Axis, Padding, explicit_padding, plan_padding
-from edgeopt_tflite.values import FileEntry
+from edgeopt_tflite.values import Copy
 
 if TYPE_CHECKING:
     from edgeopt_tflite.emitter import Emitter
@@ -94,7 +94,7 @@ def _average_pool(e: Emitter, node: torch.fx.Node) -> None:
         _average_by_convolution(e, node, tensor, axes)
         return
     if _covers_all(axes):
-        operand, shape = FileEntry(tensor, NHWC), (tensor.shape[0], tensor.shape[3], 1, 1)
+        operand, shape = Copy(tensor, NHWC), (tensor.shape[0], tensor.shape[3], 1, 1)
         output = reduce_held(e, "MEAN", operand, (2, 3), keep=True, grid=tensor.grid)
         e.write(node, output, NHWC, shape)
         return

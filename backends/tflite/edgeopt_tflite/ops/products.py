@@ -31,7 +31,7 @@ def _product(e: Emitter, node: torch.fx.Node) -> None:
     left, right = (e.view(v, (1,) * (rank - len(v.shape)) + v.shape) for v in (left, right))
     a = e.read(left, orders.identity(rank)).tensor
     b, transposed = _second(e, right, rank)
-    if a is b and not orders.same_memory(left.shape, left.held[0].order, orders.identity(rank)):
+    if a is b and not orders.same_memory(left.shape, left.copies[0].order, orders.identity(rank)):
         # XNNPACK takes the transposition that makes one tensor of both factors for that of the
         # first alone: xᵀ·x comes out. The second gets a tensor of its own.
         swapped = (*range(rank - 2), rank - 1, rank - 2)
@@ -49,7 +49,7 @@ def _second(e: Emitter, value: Value, rank: int) -> tuple[Tensor, bool]:
     """Returns the second factor, and whether its last two dimensions are swapped in memory."""
     swapped = (*range(rank - 2), rank - 1, rank - 2)
     lies_swapped = value.array is None and not any(
-        orders.same_memory(value.shape, h.order, orders.identity(rank)) for h in value.held
+        orders.same_memory(value.shape, h.order, orders.identity(rank)) for h in value.copies
     )
     if lies_swapped and _nearer(value, swapped):
         return e.read(value, swapped).tensor, True
@@ -58,9 +58,9 @@ def _second(e: Emitter, value: Value, rank: int) -> tuple[Tensor, bool]:
 
 def _nearer(value: Value, swapped: orders.Order) -> bool:
     """Whether memory with the last two dimensions swapped is the cheaper one to come by."""
-    if any(orders.same_memory(value.shape, h.order, swapped) for h in value.held):
+    if any(orders.same_memory(value.shape, h.order, swapped) for h in value.copies):
         return True
-    first = value.held[0].order
+    first = value.copies[0].order
     return first.index(len(swapped) - 1) < first.index(len(swapped) - 2)
 
 

@@ -9,7 +9,7 @@ import torch
 from edgeopt.ir import orders
 from edgeopt_tflite.operator_rules import lowers
 from edgeopt_tflite.ops.common import axes_in_memory, cast
-from edgeopt_tflite.values import FileEntry
+from edgeopt_tflite.values import Copy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def _reduce(e: Emitter, node: torch.fx.Node) -> None:
     operand = e.read(value, integer=integer)
     axes, keep = _arguments(node, len(value.shape))
     if not integer:
-        operand = FileEntry(cast(e, operand.tensor, e.dtype(node)), operand.order)
+        operand = Copy(cast(e, operand.tensor, e.dtype(node)), operand.order)
     grid = e.grid(node) if integer else None
     tensor = reduce_held(e, code, operand, axes, keep=keep, grid=grid)
     order = operand.order if keep else orders.reduced(operand.order, axes)
@@ -59,7 +59,7 @@ def _arguments(node: torch.fx.Node, rank: int) -> tuple[list[int], bool]:
 def reduce_held(
     e: Emitter,
     code: str,
-    held: FileEntry,
+    held: Copy,
     axes: Sequence[int],
     *,
     keep: bool,

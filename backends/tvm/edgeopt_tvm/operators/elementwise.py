@@ -78,12 +78,12 @@ def operator_name(node: Any) -> str:
 
 def _order(e: Emitter, values: Sequence[Any], shape: Shape) -> Order:
     """Returns the order in which most arguments as large as the result lie, the first's of equals."""
-    variables = [v for v in values if isinstance(v, Value) and v.array is None and v.held]
+    variables = [v for v in values if isinstance(v, Value) and v.array is None and v.copies]
     whole = [v for v in variables if e.size(v.shape) == e.size(shape)]
     if not whole:  # what broadcasts, and inputs that nobody has read yet
-        alike = [v.held[0].order for v in variables if len(v.shape) == len(shape)]
+        alike = [v.copies[0].order for v in variables if len(v.shape) == len(shape)]
         return alike[0] if alike else orders.identity(len(shape))
-    candidates = [_spread(h.order, len(v.shape), len(shape)) for v in whole for h in v.held]
+    candidates = [_spread(h.order, len(v.shape), len(shape)) for v in whole for h in v.copies]
     return max(candidates, key=lambda order: sum(e.has(v, _own(order, v, shape)) for v in whole))
 
 

@@ -13,7 +13,7 @@ from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import scalars
 from edgeopt_tvm.operator_rules import rule
 from edgeopt_tvm.operators.reading import moved
-from edgeopt_tvm.values import FileEntry, Value
+from edgeopt_tvm.values import Copy, Value
 
 if TYPE_CHECKING:
     from edgeopt_tvm.emitter import Emitter
@@ -51,8 +51,8 @@ def reshape(e: Emitter, node: Any) -> None:
     e.put_value(node, Value(node.name, shape, value.dtype, value.grid, [_as(first, order)]))
 
 
-def _as(held: FileEntry, order: orders.Order) -> FileEntry:
-    return FileEntry(held.expr, order, held.grid)
+def _as(held: Copy, order: orders.Order) -> Copy:
+    return Copy(held.expr, order, held.grid)
 
 
 def _constant(value: Value, array: Any) -> Value:
@@ -142,8 +142,8 @@ def concatenate(e: Emitter, node: Any) -> None:
     axis = int(node.args[1]) if len(node.args) > 1 else 0
     axis %= len(shape)
     values = [e.value(a) for a in nodes]
-    largest = max(values, key=lambda v: (bool(v.held), e.size(v.shape)))
-    order = largest.held[0].order if largest.held else orders.identity(len(shape))
+    largest = max(values, key=lambda v: (bool(v.copies), e.size(v.shape)))
+    order = largest.copies[0].order if largest.copies else orders.identity(len(shape))
     helds = [e.read(v, order) for v in values]
     grid, kind, at = e.grid(node), e.dtype(node), order.index(axis)
     widths = [v.shape[axis] for v in values]
@@ -190,7 +190,7 @@ def _rows(e: Emitter, node: Any, source: Any, axis: int, chosen: Any) -> None:
     rank = len(value.shape)
     if value.array is not None and grid is not None:  # the table is put on the grid beforehand
         integers = grid.quantized(torch.from_numpy(value.array.copy()))
-        storage = FileEntry(relax.const(integers), orders.identity(rank), grid)
+        storage = Copy(relax.const(integers), orders.identity(rank), grid)
     else:
         storage = e.read(value, orders.identity(rank))
     places = e.read(index, orders.identity(count), real=True)

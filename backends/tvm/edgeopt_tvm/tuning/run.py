@@ -19,7 +19,7 @@ from edgeopt_tvm.tuning.templates import KERNELS
 from edgeopt_tvm.tuning.tuner import Tuner, check_options
 
 if TYPE_CHECKING:
-    from edgeopt.contracts import Device, Progress, Target, TuningReport, Watch
+    from edgeopt.contracts import Device, Target, TuningReport, Watch
     from edgeopt.ir import Program
     from edgeopt.options import TuneOptions
 
@@ -32,7 +32,6 @@ def tune_program(
     options: TuneOptions,
     *,
     device: Device | None = None,
-    progress: Progress | None = None,
     watch: Watch | None = None,
 ) -> TuningReport:
     """Returns what came of tuning ``program`` on this machine, or on ``device``.
@@ -54,7 +53,7 @@ def tune_program(
         tasks = tasks_of(lower_program(program, machine), machine, KERNELS, device=emulated)
         place = None if device is None else stack.enter_context(serving(device))
         worker = stack.enter_context(MeasurementWorker(machine, KERNELS, options, place))
-        report = Tuner(tasks, worker, database, options, progress, watch).run(target=target.name)
+        report = Tuner(tasks, worker, database, options, watch).run(target=target.name)
     if not emulated:
         return report
     note = f"measured under emulation ({emulated}): kept apart, and never used for a device"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts import TuningEvent, TuningReport
 from edgeopt.errors import InputError
+from edgeopt.progress import report_progress
 from edgeopt.tuning import Record, TuningDatabase
 from edgeopt_tvm.tuning.order import DEFAULT, State, next_state, opened_state
 from edgeopt_tvm.tuning.search import name_of
@@ -18,7 +19,7 @@ from edgeopt_tvm.tuning.search import name_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeopt.contracts import Progress, Watch
+    from edgeopt.contracts import Watch
     from edgeopt.options import TuneOptions
     from edgeopt_tvm.tuning.measurement_worker import MeasurementWorker
     from edgeopt_tvm.tuning.tasks import Task
@@ -66,7 +67,6 @@ class Tuner:
         worker: Where candidates are built and measured.
         database: Where trials are kept.
         options: The budget.
-        progress: Told how far it is.
         watch: Told after each trial.
         pause_s: Seconds to wait for a device that is away.
     """
@@ -75,7 +75,6 @@ class Tuner:
     worker: MeasurementWorker
     database: TuningDatabase
     options: TuneOptions
-    progress: Progress | None = None
     watch: Watch | None = None
     states: list[State] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
@@ -246,8 +245,7 @@ class Tuner:
         )
 
     def _tell(self, stage: str, done: float, total: float) -> None:
-        if self.progress is not None:
-            self.progress(stage, done, max(total, 1))
+        report_progress(stage, done, max(total, 1))
 
 
 def _busy_note() -> tuple[str, ...]:

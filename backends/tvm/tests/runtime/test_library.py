@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from edgeopt.progress import progress_to
 from edgeopt_tvm.device import runtime
 from edgeopt_tvm.device.runtime import Model
 from edgeopt_tvm.executable import Buffer, Executable, Step
@@ -156,7 +157,8 @@ def test_schedules_and_progress(chain, machine):
         seen.append((str(function.attrs["global_symbol"]), held))
         return function
 
-    build_library(chain(2), machine, schedule=schedule, progress=lambda *now: told.append(now))
+    with progress_to(lambda *now: told.append(now)):
+        build_library(chain(2), machine, schedule=schedule)
     assert seen == [("k", machine)]
     assert told == [("kernels", 1, 2), ("kernels", 2, 2), ("link", 1, 1)]
 

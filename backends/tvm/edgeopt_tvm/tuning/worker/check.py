@@ -30,14 +30,14 @@ class Case:
     Attributes:
         inputs: Arrays that are read.
         outputs: Arrays that are written.
-        wanted: What they must hold then.
+        expected: What they must hold then.
         exact: Whether every bit counts.
         factor: The largest number that the kernel multiplies or adds by itself.
     """
 
     inputs: list[Guarded]
     outputs: list[Guarded]
-    wanted: list[np.ndarray]
+    expected: list[np.ndarray]
     exact: bool
     factor: float = 1.0
 
@@ -80,11 +80,11 @@ def make_cases(function: Any, plain: Callable[..., Any], outputs: int, seed: int
             inputs = [Guarded(p, a) for p, a in zip(read, arrays, strict=True)]
             example = Case(inputs, [Guarded(p) for p in written], [], exact, factor)
             call(plain, example)
-            example.wanted = [g.array.copy() for g in example.outputs]
+            example.expected = [g.array.copy() for g in example.outputs]
             return example
 
         if any(p.dtype.startswith("float") for p in read) and written[0].dtype in ("int8", "uint8"):
-            scale = _widest(lambda s: _spread(case(s).wanted[0]))
+            scale = _widest(lambda s: _spread(case(s).expected[0]))
         cases.append(case(scale * wider))
     return cases
 
@@ -124,7 +124,7 @@ def differs(case: Case) -> str:
         return "it wrote beside its arrays"
     # Where a sum nearly cancels, its error is in proportion to what was added, not to what is left.
     added = 0.0 if case.exact else case.factor * _largest(g.array for g in case.inputs)
-    for output, expected in zip(case.outputs, case.wanted, strict=True):
+    for output, expected in zip(case.outputs, case.expected, strict=True):
         bad = _bad(output.array, expected, exact=case.exact, added=added)
         count = int(bad.sum())
         if count:
@@ -142,13 +142,13 @@ def _largest(arrays: Iterable[np.ndarray]) -> float:
     return max((float(a.max()) for a in finite if a.size), default=0.0)
 
 
-def _bad(got: np.ndarray, wanted: np.ndarray, *, exact: bool, added: float = 0.0) -> np.ndarray:
-    if wanted.dtype.kind != "f":
+def _bad(got: np.ndarray, expected: np.ndarray, *, exact: bool, added: float = 0.0) -> np.ndarray:
+    if expected.dtype.kind != "f":
         step = 0 if exact else 1
-        far: np.ndarray = np.abs(got.astype(np.int64) - wanted.astype(np.int64)) > step
+        far: np.ndarray = np.abs(got.astype(np.int64) - expected.astype(np.int64)) > step
         return far
-    limit = _FLOAT16 if wanted.dtype.itemsize < 4 else _FLOAT32  # noqa: PLR2004 (bytes)
-    a, b = got.astype(np.float64), wanted.astype(np.float64)
+    limit = _FLOAT16 if expected.dtype.itemsize < 4 else _FLOAT32  # noqa: PLR2004 (bytes)
+    a, b = got.astype(np.float64), expected.astype(np.float64)
     size = _largest([b]) or 1.0
     near = np.abs(a - b) <= np.maximum(limit * np.maximum(np.abs(b), size), _LAST_BITS * added)
     bad: np.ndarray = ~(near | (a == b) | (np.isnan(a) & np.isnan(b)))
@@ -157,15 +157,17 @@ def _bad(got: np.ndarray, wanted: np.ndarray, *, exact: bool, added: float = 0.0
 
 def sums_floats(function: Any) -> bool:
     """Returns whether a reduction of ``function`` adds floats, so that the order of sums shows."""
-    found = False
+    has_float_sum = False
 
     def see(node: Any) -> None:
-        nonlocal found
+        nonlocal has_float_sum
         if isinstance(node, tvm.tirx.SBlock) and node.init is not None:
-            found = found or any(str(w.buffer.dtype).startswith("float") for w in node.writes)
+            has_float_sum = has_float_sum or any(
+                str(w.buffer.dtype).startswith("float") for w in node.writes
+            )
 
     tvm.tirx.stmt_functor.post_order_visit(function.body, see)
-    return found
+    return has_float_sum
 
 
 def _largest_constant(function: Any) -> float:
@@ -183,17 +185,17 @@ def _largest_constant(function: Any) -> float:
 
 def reads_where_told(function: Any) -> bool:
     """Returns whether an element that is read is chosen by the value of another one."""
-    found = False
+    is_indirect = False
 
     def see(node: Any) -> None:
-        nonlocal found
+        nonlocal is_indirect
         if isinstance(node, tvm.tirx.BufferLoad):
             for index in node.indices:
                 tvm.tirx.stmt_functor.post_order_visit(index, told)
 
     def told(node: Any) -> None:
-        nonlocal found
-        found = found or isinstance(node, tvm.tirx.BufferLoad)
+        nonlocal is_indirect
+        is_indirect = is_indirect or isinstance(node, tvm.tirx.BufferLoad)
 
     tvm.tirx.stmt_functor.post_order_visit(function.body, see)
-    return found
+    return is_indirect
