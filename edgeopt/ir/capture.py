@@ -109,15 +109,10 @@ def _exported(
 
 
 def _distinct(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-    """Returns the inputs with a copy for a tensor that comes again: torch would take both for one."""
-    seen: set[int] = set()
+    """Returns copies of the inputs: torch would take one that comes again, or is a buffer, for the other."""
 
     def own(value: Any) -> Any:
-        if not isinstance(value, torch.Tensor):
-            return value
-        first = id(value) not in seen
-        seen.add(id(value))
-        return value if first else value.clone()
+        return value.detach().clone() if isinstance(value, torch.Tensor) else value
 
     distinct: tuple[Any, Any] = pytree.tree_map(own, (args, kwargs))
     return distinct

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgeopt.testing.operator_database import Bench, cases_of, operators
+from edgeopt.testing.operator_database import Bench, Result, cases_of, cheap_export, operators
 
 OPERATORS = (
     "abs",
@@ -25,13 +25,13 @@ SAMPLES = 1
 
 @pytest.fixture(scope="module")
 def bench():
-    return Bench(("reference", "tflite", "openvino"), ("float32", "int8"))
+    with cheap_export():
+        yield Bench(("reference", "tflite", "openvino"), ("float32", "int8"))
 
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_every_sample_is_right_or_refused(bench, name):
-    results = [
-        result for case in cases_of(operators()[name], SAMPLES) for result in bench.examine(case)
-    ]
+    told = bench.examine(cases_of(operators()[name], SAMPLES))
+    results = [one for one in told if isinstance(one, Result)]
     assert any(result.outcome == "right" for result in results)
     assert [r for r in results if r.outcome in ("wrong", "error")] == []
