@@ -41,8 +41,8 @@ __all__ = ["BACKENDS", "PRECISIONS", "Bench"]
 
 BACKENDS = ("reference", "tflite", "openvino", "tvm")
 PRECISIONS = ("float32", "int8", "float16")
-SLOW = ("tvm",)
-"""Backends whose builds take seconds, whatever the size: cases share one."""
+SHARED = ("tvm",)
+"""Backends whose builds take seconds, whatever the size."""
 AT_ONCE = 24
 """Cases in one build."""
 
@@ -63,6 +63,8 @@ class Bench:
         backends: Names.
         precisions: Names.
         target: What artefacts are made for; they run on this machine.
+        shared: Backends that build many cases as one model, side by side; what is not right there
+            is built alone.
     """
 
     def __init__(
@@ -70,10 +72,12 @@ class Bench:
         backends: Iterable[str] = BACKENDS,
         precisions: Iterable[str] = PRECISIONS,
         target: str = "host",
+        shared: Collection[str] = SHARED,
     ) -> None:
         self._backends = {name: find_backend(name) for name in backends}
         self._precisions = tuple(precisions)
         self._target = find_target(target)
+        self._shared = frozenset(shared)
 
     def plan(self, samples: int) -> Plan:
         """Returns what it examines of an operator, with so many samples of each dtype."""
@@ -115,7 +119,7 @@ class Bench:
                     if place in settled:
                         continue
                     one = Specimen(place, case, program)
-                    if backend not in SLOW or place in alone:
+                    if backend not in self._shared or place in alone:
                         yield from _told(place, partial(self._alone, one))
                     elif (yield from _told(place, partial(self._supported, one), quiet=True)):
                         waiting[backend, program.precision, len(case.inputs)].append(one)
@@ -171,7 +175,7 @@ class Bench:
         yield Attempt(tuple(one.place for one in group))
         start = time.perf_counter()
         try:
-            shared = self._shared(group)
+            shared = self._together(group)
         except Exception:  # noqa: BLE001 (its halves say whose it is)
             for half in (group[: len(group) // 2], group[len(group) // 2 :]):
                 yield from self._sharing(half)
@@ -184,7 +188,7 @@ class Bench:
             else:
                 yield from self._sharing([one])
 
-    def _shared(self, group: Sequence[Specimen]) -> list[list[Arrays]]:
+    def _together(self, group: Sequence[Specimen]) -> list[list[Arrays]]:
         """Returns the results of each specimen, from one model that holds all of them."""
         case = side_by_side([one.case for one in group])
         place = group[0].place

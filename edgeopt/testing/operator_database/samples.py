@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Case", "Operator", "cases_of", "operators", "side_by_side"]
 
-MOST_ELEMENTS = 4096
+MOST_ELEMENTS = 16384
 """Samples with more numbers than this, inputs and results together, are left out: they say no more."""
 SHUFFLES = 7
 """Inputs beside the sample's own. They hold the same numbers in another order, which keeps them in
