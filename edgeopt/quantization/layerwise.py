@@ -120,10 +120,24 @@ class LayerwiseQuantizer:
             return
         unrounded = self._integer[node.name]
         if node.name in self.placement.group:
+            self._require_finite(node, unrounded)
             self._decide(node.name)
             grid = self.found.grids[self.placement.group[node.name]]
             self._integer[node.name] = [grid.fake(v) for v in unrounded]
         self.found.quality[node.name] = self._quality(node.name, unrounded)
+
+    def _require_finite(self, node: torch.fx.Node, values: list[torch.Tensor]) -> None:
+        """Refuses a value that only the rounding of what it is made of takes out of the numbers."""
+        exact = self._float[node.name]
+        if all(
+            v.isfinite().all() or not e.isfinite().all() for v, e in zip(values, exact, strict=True)
+        ):
+            return
+        raise CalibrationError(
+            f"{node.name} is finite in the float model, and not once its inputs are rounded to int8",
+            where=source_line(node) or node.name,
+            hint="its inputs lie at the end of what it is defined on: keep_float the modules that make them",
+        )
 
     def _rounded_constants(self) -> dict[str, torch.Tensor]:
         grids, group = self.found.grids, self.placement.group
