@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
     from torch.export import ExportedProgram
 
-__all__ = ["read_signature"]
+__all__ = ["SHAPE_OF_VALUES", "read_signature"]
+
+SHAPE_OF_VALUES = (
+    "the shape depends on the values of a tensor (indexing with a mask, nonzero, item). "
+    "Keep the shape and mask with torch.where instead, or do this after the model"
+)
+"""What to do where a program has no fixed shape."""
 
 
 def read_signature(exported: ExportedProgram) -> Signature:
@@ -62,10 +68,7 @@ def _spec(node: torch.fx.Node, name: str) -> TensorSpec:
 
 def _fixing_hint(symbol: str) -> str:
     if symbol.startswith(("u", "zu")):
-        return (
-            "the shape depends on the values of a tensor (indexing with a mask, nonzero, item). "
-            "Keep the shape and mask with torch.where instead, or do this after the model"
-        )
+        return SHAPE_OF_VALUES
     return "export without dynamic_shapes: one artefact has one shape"
 
 

@@ -38,6 +38,17 @@ def test_a_shape_that_depends_on_values():
     assert "torch.where" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("function", "hint"),
+    [(torch.combinations, "Keep the shape"), (torch.cov, "Compute both sides")],
+    ids=["a shape", "a branch"],
+)
+def test_what_torch_does_with_values_inside_an_operator(written, function, hint):
+    with pytest.raises(CaptureError) as caught:
+        capture_module(written(lambda _, x: function(x[0])), (X,))
+    assert hint in caught.value.hint
+
+
 def test_item(written):
     def cut(_, x):
         return x[: int(x.sum().item())]
