@@ -116,7 +116,7 @@ class LayerwiseQuantizer:
                 self._weighted(node)
             else:
                 self._integer[node.name] = self._run(node, self._integer, self._rounded_constants())
-        if not ops.is_float_tensor(node):
+        if not ops.is_float_tensor(node) or not node.meta["val"].numel():
             return
         unrounded = self._integer[node.name]
         if node.name in self.placement.group:

@@ -209,7 +209,7 @@ class Bench:
             program,
             self._target,
             self._backends[backend],
-            options=CompileOptions(),
+            options=CompileOptions(threads=1),
             progress=_silent,
         )
         try:
