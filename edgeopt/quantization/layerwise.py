@@ -246,8 +246,9 @@ class LayerwiseQuantizer:
         low, high = min(p[0] for p in pairs), max(p[1] for p in pairs)
         if not (torch.isfinite(torch.tensor(low)) and torch.isfinite(torch.tensor(high))):
             where = source_line(self.program.node(members[0]))
+            extent = f"{low:g} to {high:g}" if low <= high else "NaN"
             raise CalibrationError(
-                f"{members[0]} becomes {low:g} to {high:g} in the float model",
+                f"{members[0]} becomes {extent} in the float model",
                 where=where or members[0],
                 hint="the model overflows on this data; keep_float the module or check the data",
             )

@@ -58,6 +58,11 @@ def test_integers_stay_integers(name, dtype):
     assert all(n.target is not torch.ops.aten.relu.default for n in program.graph.nodes)
 
 
+def test_powers_have_the_type_that_torch_gives_them():
+    equal(torch.square, torch.tensor([True, False]))
+    equal(lambda i: i**2.0, torch.tensor([2, -3]))
+
+
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("size", [(3, 8, 8), (2, 8, 8)])
 def test_shapes_at_the_edge(name, size):
