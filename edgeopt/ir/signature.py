@@ -63,6 +63,12 @@ def _spec(node: torch.fx.Node, name: str) -> TensorSpec:
             hint=_fixing_hint(str(unknown[0])),
         )
     dtype = str(value.dtype).removeprefix("torch.")
+    if value.dtype is torch.bfloat16:
+        raise CaptureError(
+            f"{name} is bfloat16, which numpy and so the interface of an artefact does not have",
+            where=source_line(node) or name,
+            hint="take and return float32: .float() in the model",
+        )
     return TensorSpec(name, tuple(int(d) for d in value.shape), dtype)
 
 

@@ -7,7 +7,7 @@ where between scalars.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -83,7 +83,7 @@ def _rsub(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
 
 
 def _power(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
-    x, exponent = node.args
+    x, exponent = cast("tuple[torch.fx.Node, Any]", node.args)
     if exponent == 0.5:  # noqa: PLR2004
         return editor.call(aten.sqrt.default, (x,), before=node, like=node)
     same = (
