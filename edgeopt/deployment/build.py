@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgeopt.options import CompileOptions
     from edgeopt.passes import NumberChange
 
-__all__ = ["Build", "build", "compile_program", "quantized"]
+__all__ = ["Build", "build", "compile_program", "quantized", "specified_program"]
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,7 @@ def build(program: Program, target: Target, backend: Backend, *, options: Compil
     """
     lowering, artifact = compile_program(program, target, backend, options=options)
     changes = number_changes(backend.passes(target))
-    specs = [one for one in backend.passes(target) if getattr(one, "name", one) in changes]
-    specified = run_passes(program, specs)
+    specified = specified_program(program, target, backend)
     result = Build(program, lowering, specified, changes, artifact, None)
     unlike = _unlike_here(program, target, backend)
     if unlike:
@@ -85,6 +84,13 @@ def build(program: Program, target: Target, backend: Backend, *, options: Compil
         return replace(result, runner=backend.load(artifact, threads=options.threads))
     except DeviceError as error:
         return replace(result, not_here=str(error))
+
+
+def specified_program(program: Program, target: Target, backend: Backend) -> Program:
+    """Returns ``program`` after those target passes only that declare to change numbers."""
+    changes = number_changes(backend.passes(target))
+    specs = [one for one in backend.passes(target) if getattr(one, "name", one) in changes]
+    return run_passes(program, specs)
 
 
 def _unlike_here(program: Program, target: Target, backend: Backend) -> str:

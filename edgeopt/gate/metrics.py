@@ -53,10 +53,18 @@ def class_axis(shape: tuple[int, ...], dtype: str) -> int | None:
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
-    """Returns the cosine of the angle between two arrays; 1 for two zeros, 0 if one is not finite."""
+    """Returns the cosine of the angle between two arrays; 1 for two zeros.
+
+    NaN and infinities count for nothing where both have the same ones; else it is 0.
+    """
     x, y = a.astype(np.float64).ravel(), b.astype(np.float64).ravel()
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        return 1.0 if np.array_equal(x, y, equal_nan=True) else 0.0
+    finite = np.isfinite(x)
+    if (
+        not np.array_equal(x[~finite], y[~finite], equal_nan=True)
+        or not np.isfinite(y[finite]).all()
+    ):
+        return 0.0
+    x, y = x[finite], y[finite]
     length = math.sqrt(float(x @ x)) * math.sqrt(float(y @ y))
     if length == 0.0:
         return 1.0 if not x.any() and not y.any() else 0.0
@@ -98,7 +106,8 @@ class LikenessMeter:
         near = cosine(reference, got)
         want, have = reference.astype(np.float64), got.astype(np.float64)
         with np.errstate(invalid="ignore", over="ignore"):
-            error = np.where(want == have, 0.0, np.abs(want - have))
+            alike = (want == have) | (np.isnan(want) & np.isnan(have))
+            error = np.where(alike, 0.0, np.abs(want - have))
         largest = float(error.max(initial=0.0)) if np.isfinite(error).all() else math.inf
         self._cosines.append(near)
         if self.step is None or largest > 1.001 * self.step:

@@ -20,7 +20,7 @@ from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.record import recorded_steps
 from edgeopt.ir.refusals import refuse_unsuitable
-from edgeopt.ir.signature import read_signature
+from edgeopt.ir.signature import SHAPE_OF_VALUES, read_signature
 from edgeopt.ir.source import is_torch, short_path, shorten_trace
 
 if TYPE_CHECKING:
@@ -109,15 +109,10 @@ def _exported(
 
 
 def _distinct(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-    """Returns the inputs with a copy for a tensor that comes again: torch would take both for one."""
-    seen: set[int] = set()
+    """Returns copies of the inputs: torch would take one that comes again, or is a buffer, for the other."""
 
     def own(value: Any) -> Any:
-        if not isinstance(value, torch.Tensor):
-            return value
-        first = id(value) not in seen
-        seen.add(id(value))
-        return value if first else value.clone()
+        return value.detach().clone() if isinstance(value, torch.Tensor) else value
 
     distinct: tuple[Any, Any] = pytree.tree_map(own, (args, kwargs))
     return distinct
@@ -188,14 +183,20 @@ def _copied(constants: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def _explained(error: Exception, model: torch.nn.Module) -> CaptureError:
     text = str(error).strip()
     first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
-    hint = "see the chained error of torch.export"
-    if "data-dependent" in text or "GuardOnDataDependent" in type(error).__name__:
-        hint = (
+    where = _own_frame(error) or type(model).__name__
+    return CaptureError(f"torch.export: {first.strip()}", where=where, hint=_way_out(error, text))
+
+
+def _way_out(error: Exception, text: str) -> str:
+    kind = type(error).__name__
+    if "DynamicOutputShape" in kind or "PendingUnbacked" in kind:
+        return SHAPE_OF_VALUES
+    if "data-dependent" in text or "DataDependent" in kind:
+        return (
             "the model decides on the values of a tensor; an exported program cannot. Compute both "
             "sides and choose with torch.where, or decide outside the model"
         )
-    where = _own_frame(error) or type(model).__name__
-    return CaptureError(f"torch.export: {first.strip()}", where=where, hint=hint)
+    return "see the chained error of torch.export"
 
 
 def _own_frame(error: BaseException) -> str:

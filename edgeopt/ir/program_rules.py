@@ -121,8 +121,8 @@ def _integer_weighted_operators_are_complete(program: Program) -> Iterator[str]:
         if not ops.is_weighted(node) or node.args[0].name not in program.quant:
             continue
         value, weight, bias = ops.weighted_parts(node)
-        if weight.name not in program.quant:
-            continue  # kept in float: it reads the dequantized value
+        if weight.name not in program.constants or weight.name not in program.quant:
+            continue  # computed, or kept in float: the operator reads real numbers
         if bias is not None:
             yield from _bias_fits(program, node.name, value.name, weight.name, bias.name)
 

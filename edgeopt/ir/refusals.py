@@ -22,8 +22,9 @@ def refuse_unsuitable(exported: ExportedProgram) -> None:
     """Returns nothing; checks that the graph is a pure function of its inputs.
 
     Raises:
-        CaptureError: It writes to a buffer, draws random numbers, branches in the graph, takes a
-            tensor without elements, or needs an object that is no tensor; says which and where.
+        CaptureError: It writes to a buffer, draws random numbers, returns memory that it has not written,
+            branches in the graph, takes a tensor without elements, or needs an object that is no tensor;
+            says which and where.
     """
     _refuse_writes(exported)
     _refuse_empty_inputs(exported)
@@ -31,6 +32,7 @@ def refuse_unsuitable(exported: ExportedProgram) -> None:
         if node.op == "call_function":
             _refuse_branch(node)
             _refuse_chance(node)
+            _refuse_unwritten(node)
     for spec in exported.graph_signature.input_specs:
         if spec.kind in (InputKind.CUSTOM_OBJ, InputKind.TOKEN):
             raise CaptureError(
@@ -85,6 +87,19 @@ def _refuse_chance(node: torch.fx.Node) -> None:
         f"{operator_name(node)} draws random numbers",
         where=source_line(node) or node.name,
         hint=hint,
+    )
+
+
+def _refuse_unwritten(node: torch.fx.Node) -> None:
+    """Refuses what ``torch.empty`` and its kin leave as it is: anything may be there."""
+    name = getattr(node.target, "_opname", "")
+    returned = any(user.op == "output" for user in node.users)
+    if not name.startswith(("empty", "new_empty")) or not returned or not node.meta["val"].numel():
+        return
+    raise CaptureError(
+        f"the model returns what {operator_name(node)} makes, and writes nothing to it",
+        where=source_line(node) or node.name,
+        hint="whatever lies in memory would come out: use torch.zeros, or write to it",
     )
 
 

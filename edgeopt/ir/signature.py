@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
     from torch.export import ExportedProgram
 
-__all__ = ["read_signature"]
+__all__ = ["SHAPE_OF_VALUES", "read_signature"]
+
+SHAPE_OF_VALUES = (
+    "the shape depends on the values of a tensor (indexing with a mask, nonzero, item). "
+    "Keep the shape and mask with torch.where instead, or do this after the model"
+)
+"""What to do where a program has no fixed shape."""
 
 
 def read_signature(exported: ExportedProgram) -> Signature:
@@ -57,15 +63,18 @@ def _spec(node: torch.fx.Node, name: str) -> TensorSpec:
             hint=_fixing_hint(str(unknown[0])),
         )
     dtype = str(value.dtype).removeprefix("torch.")
+    if value.dtype is torch.bfloat16:
+        raise CaptureError(
+            f"{name} is bfloat16, which numpy and so the interface of an artefact does not have",
+            where=source_line(node) or name,
+            hint="take and return float32: .float() in the model",
+        )
     return TensorSpec(name, tuple(int(d) for d in value.shape), dtype)
 
 
 def _fixing_hint(symbol: str) -> str:
     if symbol.startswith(("u", "zu")):
-        return (
-            "the shape depends on the values of a tensor (indexing with a mask, nonzero, item). "
-            "Keep the shape and mask with torch.where instead, or do this after the model"
-        )
+        return SHAPE_OF_VALUES
     return "export without dynamic_shapes: one artefact has one shape"
 
 

@@ -7,7 +7,7 @@ where between scalars.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -83,10 +83,13 @@ def _rsub(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
 
 
 def _power(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
-    x, exponent = node.args
+    x, exponent = cast("tuple[torch.fx.Node, Any]", node.args)
     if exponent == 0.5:  # noqa: PLR2004
         return editor.call(aten.sqrt.default, (x,), before=node, like=node)
-    if exponent not in (2, 3):
+    same = (
+        x.meta["val"].dtype is node.meta["val"].dtype
+    )  # not of truth values, nor of integers to a real power
+    if exponent not in (2, 3) or not same:
         return None
     power = editor.call(aten.mul.Tensor, (x, x), before=node, like=node)
     if exponent == 3:  # noqa: PLR2004

@@ -45,8 +45,7 @@ def canonicalize_products(program: Program) -> Program:
 def _rewritten(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
     """The product is alpha · x · matrix + beta · bias."""
     bias, x, matrix = _factors(node)
-    alpha: Any = node.kwargs.get("alpha", 1)
-    beta: Any = node.kwargs.get("beta", 1)
+    alpha, beta = _alpha_and_beta(node)
     if _is_matrix(editor, matrix):
         inner = bias if _is_vector(editor, bias) else None
         product = _linear(editor, node, (x, matrix, inner), (alpha, beta))
@@ -85,6 +84,14 @@ def _factors(node: torch.fx.Node) -> tuple[Any, Any, Any]:
     if node.target in (aten.addmm.default, aten.baddbmm.default):
         return node.args[0], node.args[1], node.args[2]
     return None, node.args[0], node.args[1]
+
+
+def _alpha_and_beta(node: torch.fx.Node) -> tuple[Any, Any]:
+    """Returns the factors of the product and of what is added; between integers torch cuts them to integers."""
+    factors = node.kwargs.get("alpha", 1), node.kwargs.get("beta", 1)
+    if node.meta["val"].dtype.is_floating_point:
+        return factors
+    return int(factors[0]), int(factors[1])  # type: ignore[arg-type]
 
 
 def _is_vector(editor: Editor, bias: Any) -> bool:

@@ -116,14 +116,28 @@ class LayerwiseQuantizer:
                 self._weighted(node)
             else:
                 self._integer[node.name] = self._run(node, self._integer, self._rounded_constants())
-        if not ops.is_float_tensor(node):
+        if not ops.is_float_tensor(node) or not node.meta["val"].numel():
             return
         unrounded = self._integer[node.name]
         if node.name in self.placement.group:
+            self._require_finite(node, unrounded)
             self._decide(node.name)
             grid = self.found.grids[self.placement.group[node.name]]
             self._integer[node.name] = [grid.fake(v) for v in unrounded]
         self.found.quality[node.name] = self._quality(node.name, unrounded)
+
+    def _require_finite(self, node: torch.fx.Node, values: list[torch.Tensor]) -> None:
+        """Refuses a value that only the rounding of what it is made of takes out of the numbers."""
+        exact = self._float[node.name]
+        if all(
+            v.isfinite().all() or not e.isfinite().all() for v, e in zip(values, exact, strict=True)
+        ):
+            return
+        raise CalibrationError(
+            f"{node.name} is finite in the float model, and not once its inputs are rounded to int8",
+            where=source_line(node) or node.name,
+            hint="its inputs lie at the end of what it is defined on: keep_float the modules that make them",
+        )
 
     def _rounded_constants(self) -> dict[str, torch.Tensor]:
         grids, group = self.found.grids, self.placement.group
@@ -232,8 +246,9 @@ class LayerwiseQuantizer:
         low, high = min(p[0] for p in pairs), max(p[1] for p in pairs)
         if not (torch.isfinite(torch.tensor(low)) and torch.isfinite(torch.tensor(high))):
             where = source_line(self.program.node(members[0]))
+            extent = f"{low:g} to {high:g}" if low <= high else "NaN"
             raise CalibrationError(
-                f"{members[0]} becomes {low:g} to {high:g} in the float model",
+                f"{members[0]} becomes {extent} in the float model",
                 where=where or members[0],
                 hint="the model overflows on this data; keep_float the module or check the data",
             )

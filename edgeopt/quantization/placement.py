@@ -83,7 +83,8 @@ def _is_weighted(program: Program, node: torch.fx.Node) -> bool:
     _, weight, _ = ops.weighted_parts(node)
     if ops.is_transposed(node) and node.args[6] != 1:
         return False  # its weight's axis 1 counts the channels of one group only
-    return weight.name in program.constants and ops.is_float_tensor(node)
+    constant = weight.name in program.constants and ops.is_float_tensor(node)
+    return constant and node.meta["val"].numel() > 0
 
 
 def _spread(
@@ -136,8 +137,9 @@ def _rounded(node: torch.fx.Node, inside: set[torch.fx.Node]) -> torch.fx.Node:
 
 
 def _joins(program: Program, node: torch.fx.Node, on_grid: set[torch.fx.Node]) -> bool:
-    if not ops.is_float_tensor(node) or node.meta["val"].ndim == 0:
-        return False  # a single number gains nothing, and OpenVINO ends the process on its grid
+    # A single number gains nothing, and OpenVINO ends the process on its grid; none have no range.
+    if not ops.is_float_tensor(node) or not node.meta["val"].ndim or not node.meta["val"].numel():
+        return False
     inputs = list(ops.activation_inputs(node))
     live = [n for n in inputs if n.name not in program.constants]
     if not live or not all(n in on_grid for n in live):

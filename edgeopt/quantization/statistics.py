@@ -57,6 +57,8 @@ class ChannelStatistics:
     def add(self, rows: torch.Tensor) -> None:
         """Takes in one sample as (elements, channels)."""
         n = rows.shape[0]
+        if not n:
+            return
         share = n / (self.count + n)
         self.low = torch.minimum(self.low, rows.amin(dim=0))
         self.high = torch.maximum(self.high, rows.amax(dim=0))
@@ -84,7 +86,8 @@ def channel_axis(node: torch.fx.Node) -> int:
 def channel_rows(value: torch.Tensor, axis: int) -> torch.Tensor:
     """Returns ``value`` as (elements, channels)."""
     value = value if value.ndim else value.reshape(1)
-    return value.movedim(axis, -1).reshape(-1, value.shape[axis])
+    channels = value.shape[axis]
+    return value.movedim(axis, -1).reshape(value.numel() // max(1, channels), channels)
 
 
 def collect_statistics(

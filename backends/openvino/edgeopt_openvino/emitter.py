@@ -85,7 +85,12 @@ class Emitter(lowering.Emitter):
     def cast(self, value: Value, dtype: torch.dtype) -> Value:
         """Returns ``value`` as ``dtype``."""
         kind = constants.element_type(dtype)
-        return value if value.element_type == kind else op.convert(value, kind).output(0)
+        if value.element_type == kind:
+            return value
+        if kind in (ov.Type.i8, ov.Type.u8) and value.element_type.is_real():
+            # Behind a grid the runtime takes such a conversion for a quantization, and rounds.
+            value = op.convert(value, ov.Type.i32).output(0)
+        return op.convert(value, kind).output(0)
 
     def finish(self) -> None:
         """Makes the model."""

@@ -243,3 +243,24 @@ def test_operators_beyond_networks(make, function):
     for wanted, got in made.pairs():
         assert (got.dtype, got.shape) == (wanted.dtype, wanted.shape)
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_real_functions_of_integers_are_real(make):
+    def several(x):
+        return x.tanh(), x.sigmoid(), x.reciprocal(), x.rsqrt()
+
+    class Several(nn.Module):
+        def forward(self, x):
+            return several(x)
+
+    numbers = torch.tensor([1, 2, 3])
+    made = make(Several(), numbers, precision="float32", count=1)
+    for wanted, got in zip(several(numbers), made.runner(numbers.numpy()), strict=True):
+        np.testing.assert_allclose(got, wanted.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("module", ["edgeopt_openvino", "edgeopt_openvino.device.runtime"])
+def test_openvino_reports_nothing_over_the_network(module):
+    code = f"import {module}, openvino.tools.ovc.convert_impl as c; print(c.tm.__name__)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["openvino.tools.ovc.telemetry_stub"]

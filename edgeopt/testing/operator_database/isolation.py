@@ -6,50 +6,37 @@ import os
 import select
 import signal
 import sys
+from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgeopt.testing.operator_database.examine import Result
+from edgeopt.testing.operator_database.cheap_export import cheap_export
+from edgeopt.testing.operator_database.results import Attempt, Done, Place, Result
 from edgeopt.testing.operator_database.samples import cases_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from edgeopt.testing.operator_database.examine import Bench
+    from edgeopt.testing.operator_database.bench import Bench
+    from edgeopt.testing.operator_database.results import Outcome
     from edgeopt.testing.operator_database.samples import Operator
 
-__all__ = ["Done", "examine_isolated"]
+__all__ = ["examine_isolated"]
 
 PATIENCE_S = 120.0
 """How long a worker may say nothing."""
+OPERATORS_AT_ONCE = 20
+"""Operators whose cases may share builds."""
 
 
-class Started(msgspec.Struct, frozen=True, tag=True):
-    """A worker begins with a case."""
-
-    operator: str
-    sample: str
-
-
-class Finished(msgspec.Struct, frozen=True, tag=True):
-    """A worker has a result."""
-
-    result: Result
-
-
-class Done(msgspec.Struct, frozen=True, tag=True):
-    """A worker is through with an operator."""
-
-    operator: str
-
-
-Message = Started | Finished | Done
+Message = Attempt | Result | Done
 _decoder = msgspec.json.Decoder(Message)
 
 
 def examine_isolated(
-    bench: Bench, operators: Iterable[Operator], most: int
+    bench: Bench, operators: Iterable[Operator], samples: int, before: Iterable[Result] = ()
 ) -> Iterator[Result | Done]:
     """Yields the results of ``operators``, and `Done` after each operator.
 
@@ -59,27 +46,50 @@ def examine_isolated(
     Args:
         bench: What examines.
         operators: What is examined.
-        most: Samples of each dtype.
+        samples: Samples of each dtype.
+        before: Results that are known.
     """
-    waiting = {operator.name: operator for operator in operators}
-    tried: set[tuple[str, str]] = set()
-    while waiting:
-        last: Started | None = None
-        worker = _Worker(bench, list(waiting.values()), most, tried)
+    work = _Work(
+        bench, deque(operators), samples, {row.place: row.outcome for row in before}, set()
+    )
+    while work.operators:
+        places: tuple[Place, ...] = ()
+        worker = _Worker(work)
         for message in worker.messages():
-            if isinstance(message, Started):
-                last = message
-                tried.add((message.operator, message.sample))
-            elif isinstance(message, Finished):
-                yield message.result
-            else:
-                del waiting[message.operator]
+            if isinstance(message, Attempt):
+                places = message.places
+            elif isinstance(message, Result):
+                work.settled[message.place] = message.outcome
                 yield message
-        if worker.end:
-            operator, sample = (last.operator, last.sample) if last else (next(iter(waiting)), "")
-            yield Result(operator, sample, "process", "", "error", worker.end)
-            if last is None:  # it does not even come to its first case
-                del waiting[operator]
+            else:
+                work.operators = deque(o for o in work.operators if o.name != message.operator)
+                yield message
+        if len(places) > 1 and worker.end:
+            work.alone.update(places)
+        elif worker.end:
+            (place,) = places or (Place(work.operators[0].name),)
+            result = place.result("error", worker.end)
+            work.settled[place] = result.outcome
+            yield result
+
+
+@dataclass
+class _Work:
+    """What a worker has to do.
+
+    Attributes:
+        bench: What examines.
+        operators: What is left.
+        samples: Samples of each dtype.
+        settled: Where results are known.
+        alone: What does not share a build: one of those that did ended a worker.
+    """
+
+    bench: Bench
+    operators: deque[Operator]
+    samples: int
+    settled: dict[Place, Outcome]
+    alone: set[Place]
 
 
 class _Worker:
@@ -89,15 +99,13 @@ class _Worker:
         end: How it died; empty where it did not.
     """
 
-    def __init__(
-        self, bench: Bench, operators: list[Operator], most: int, tried: set[tuple[str, str]]
-    ) -> None:
+    def __init__(self, work: _Work) -> None:
         self.end = ""
         self._reading, writing = os.pipe()
         self._process = os.fork()
         if self._process == 0:
             os.close(self._reading)
-            _work(bench, operators, most, tried, writing)
+            _run(work, writing)
         os.close(writing)
 
     def messages(self) -> Iterator[Message]:
@@ -140,29 +148,28 @@ def _messages(reading: int) -> Iterator[Message | None]:
         yield from map(_decoder.decode, lines)
 
 
-def _work(
-    bench: Bench,
-    operators: list[Operator],
-    most: int,
-    tried: set[tuple[str, str]],
-    writing: int,
-) -> None:
+def _run(work: _Work, writing: int) -> None:
     """The worker: says what it begins and what it has; never returns."""
     code = 1
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # runtimes write to it
         os.dup2(2, 1)
-
-        def say(message: Message) -> None:
-            os.write(writing, msgspec.json.encode(message) + b"\n")
-
-        for operator in operators:
-            for case in cases_of(operator, most):
-                if (operator.name, case.sample) not in tried:
-                    say(Started(operator.name, case.sample))
-                    for result in bench.examine(case):
-                        say(Finished(result))
-            say(Done(operator.name))
+        with cheap_export():
+            for message in _examined(work):
+                os.write(writing, msgspec.json.encode(message) + b"\n")
         code = 0
     finally:
         os._exit(code)
+
+
+def _examined(work: _Work) -> Iterator[Message]:
+    left = list(work.operators)
+    for first in range(0, len(left), OPERATORS_AT_ONCE):
+        some = left[first : first + OPERATORS_AT_ONCE]
+        cases = []
+        for operator in some:
+            if Place(operator.name) not in work.settled:  # else its samples ended a worker
+                yield Attempt((Place(operator.name),))
+                cases += cases_of(operator, work.samples)
+        yield from work.bench.examine(cases, work.settled, work.alone)
+        yield from (Done(operator.name, work.bench.plan(work.samples)) for operator in some)

@@ -15,13 +15,13 @@ from torch.nn import functional
 from torch.utils import _pytree as pytree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     Tensors = tuple[torch.Tensor, ...]
 
-__all__ = ["Case", "Operator", "cases_of", "operators"]
+__all__ = ["Case", "Operator", "cases_of", "operators", "side_by_side"]
 
-MOST_ELEMENTS = 4096
+MOST_ELEMENTS = 16384
 """Samples with more numbers than this, inputs and results together, are left out: they say no more."""
 SHUFFLES = 7
 """Inputs beside the sample's own. They hold the same numbers in another order, which keeps them in
@@ -93,12 +93,12 @@ def cases_of(operator: Operator, most: int) -> list[Case]:
 def _of_dtype(operator: Operator, dtype: torch.dtype, most: int) -> list[Case]:
     _seed()
     cases: list[Case] = []
-    suitable = [
-        (index, call)
-        for index, sample in enumerate(_samples(operator.entry, dtype))
-        if (call := _Sample.read(operator.entry, sample)) is not None
-    ]
-    for index, call in _spread(suitable, most):
+    distinct: dict[str, tuple[int, _Sample]] = {}
+    for index, sample in enumerate(_samples(operator.entry, dtype)):
+        call = _Sample.read(operator.entry, sample)
+        if call is not None:
+            distinct.setdefault(call.kind, (index, call))
+    for index, call in _spread(list(distinct.values()), most):
         kind = str(dtype).removeprefix("torch.")
         weighted = len(call.places) > 1 and dtype.is_floating_point
         forms = ("inputs", *("constants",) * weighted, *("between",) * dtype.is_floating_point)
@@ -166,6 +166,15 @@ class _Sample:
         for i in places:
             leaves[i] = leaves[i].detach().contiguous().clone()
         return cls(entry.op, tuple(leaves), spec, places)
+
+    @property
+    def kind(self) -> str:
+        """What tells it from others: all but the numbers in its tensors."""
+        shown = [
+            f"{leaf.dtype}{list(leaf.shape)}" if isinstance(leaf, torch.Tensor) else repr(leaf)
+            for leaf in self.leaves
+        ]
+        return f"{shown} {self.spec}"
 
     def case(self, operator: str, name: str, form: str) -> Case | None:
         """Returns the model, or None where torch makes no tensor of it here."""
@@ -237,6 +246,36 @@ class Between(nn.Module):
         """Returns what the model does."""
         results: Tensors = self._model(*map(_linear, tensors))
         return tuple(map(_linear, results))
+
+
+class SideBySide(nn.Module):
+    """Models that have nothing to do with each other, as one.
+
+    Args:
+        models: Take and return tensors.
+        counts: How many each takes.
+    """
+
+    def __init__(self, models: Iterable[nn.Module], counts: Iterable[int]) -> None:
+        super().__init__()
+        self._models = nn.ModuleList(models)
+        self._counts = tuple(counts)
+
+    def forward(self, *tensors: torch.Tensor) -> Tensors:
+        """Returns what each makes of its share, one after the other."""
+        results: Tensors = ()
+        for model, count in zip(self._models, self._counts, strict=True):
+            results += model(*tensors[:count])
+            tensors = tensors[count:]
+        return results
+
+
+def side_by_side(cases: Sequence[Case]) -> Case:
+    """Returns one case that holds ``cases``, which have equally many inputs."""
+    model = SideBySide([c.model for c in cases], [len(c.inputs[0]) for c in cases]).eval()
+    inputs = tuple(sum(parts, ()) for parts in zip(*(c.inputs for c in cases), strict=True))
+    expected = tuple(sum(parts, ()) for parts in zip(*(c.expected for c in cases), strict=True))
+    return Case(cases[0].operator, cases[0].sample, model, inputs, expected)
 
 
 def _linear(tensor: torch.Tensor) -> torch.Tensor:

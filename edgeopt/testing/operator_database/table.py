@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from edgeopt.testing.operator_database.examine import BACKENDS, CAPTURE, PRECISIONS
+from edgeopt.testing.operator_database.bench import BACKENDS, PRECISIONS
+from edgeopt.testing.operator_database.results import CAPTURE, SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from edgeopt.testing.operator_database.examine import Result
+    from edgeopt.testing.operator_database.results import Result
 
     Counts = Mapping[tuple[str, str, str], Counter[str]]
 
@@ -20,7 +21,6 @@ MARKS = (
     "<!-- results: written by scripts/operator_database.py -->",
     "<!-- end of results -->",
 )
-_PROCESS = "process"
 
 
 def document(text: str, results: Iterable[Result]) -> str:
@@ -45,14 +45,13 @@ def tables(results: Iterable[Result]) -> str:
     """Returns one table of totals, and one with a row for each operator."""
     counts: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     for result in results:
-        place = "crash" if result.backend == _PROCESS else result.backend
-        counts[result.operator, place, result.precision][result.outcome] += 1
+        counts[result.operator, result.backend, result.precision][result.outcome] += 1
     return f"{_totals(counts)}\n{_by_operator(counts)}"
 
 
 def _totals(counts: Counts) -> str:
     rows = ["| stage | precision | right | refused | wrong | error |", "|---|---|---|---|---|---|"]
-    for place in (CAPTURE, *BACKENDS, "crash"):
+    for place in (SAMPLES, CAPTURE, *BACKENDS):
         for precision in (*PRECISIONS, ""):
             total = Counter[str]()
             for (_, one, kind), count in counts.items():

@@ -23,6 +23,15 @@ def test_cosine_of_zeros_and_of_what_is_not_finite():
     assert cosine(np.array([np.inf, 1.0]), np.array([np.inf, 1.0])) == 1.0
 
 
+def test_what_is_not_finite_counts_for_nothing_where_both_have_it():
+    one, near = np.array([[np.nan, np.inf, 1.0, 2.0]]), np.array([[np.nan, np.inf, 1.0, 2.1]])
+    assert 0.99 < cosine(one, near) < 1.0
+    seen = meter((one, near))
+    assert seen.max_error == pytest.approx(0.1)
+    assert seen.snr_db == pytest.approx(snr_db(5.0, 0.01))
+    assert cosine(near, np.array([[1.0, np.inf, 1.0, 2.0]])) == 0.0
+
+
 def test_cosine_does_not_overflow_in_float16():
     a = np.full(1000, 600.0, np.float16)
     assert cosine(a, a) == pytest.approx(1.0)

@@ -157,6 +157,14 @@ def test_an_operator_in_place_on_an_input_adds_no_output():
     same(got, wanted)
 
 
+def test_an_example_input_that_is_a_buffer_of_the_model_stays_an_input(written):
+    table = torch.arange(3.0)
+    model = written(lambda self, x: x + 2 * self.table, table=table)
+    program = capture_module(model, (model.table,))
+    (got,) = answers(program, torch.ones(3))
+    same(got, torch.ones(3) + 2 * table)
+
+
 def test_training_the_model_further_does_not_change_the_program():
     model = nn.Linear(3, 2).eval()
     program = capture_module(model, (X,))

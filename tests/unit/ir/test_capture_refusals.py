@@ -38,6 +38,31 @@ def test_a_shape_that_depends_on_values():
     assert "torch.where" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("function", "hint"),
+    [(torch.combinations, "Keep the shape"), (torch.cov, "Compute both sides")],
+    ids=["a shape", "a branch"],
+)
+def test_what_torch_does_with_values_inside_an_operator(written, function, hint):
+    with pytest.raises(CaptureError) as caught:
+        capture_module(written(lambda _, x: function(x[0])), (X,))
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (torch.empty_like, "writes nothing to it"),
+        (lambda x: x.new_empty(2), "writes nothing to it"),
+        (torch.Tensor.bfloat16, "bfloat16"),
+    ],
+    ids=["empty_like", "new_empty", "bfloat16"],
+)
+def test_outputs_that_no_artefact_gives(written, function, words):
+    with pytest.raises(CaptureError, match=words):
+        capture_module(written(lambda _, x: function(x)), (X,))
+
+
 def test_item(written):
     def cut(_, x):
         return x[: int(x.sum().item())]

@@ -142,3 +142,15 @@ def test_a_weight_that_the_model_computes_is_a_float_operators(written):
     kind = kernel_kind(program, product)
     assert kind.kind == "float"
     assert "computed by the model" in kind.reason
+
+
+def test_a_convolution_whose_weight_and_bias_are_computed_stays_in_float(written):
+    from edgeopt.api import capture, quantize
+
+    def between(_, *tensors):
+        x, w, b = (torch.nn.functional.linear(t, torch.eye(t.shape[-1])) for t in tensors)
+        return torch.nn.functional.conv2d(x, w, b)
+
+    data = [(torch.randn(1, 2, 5, 5), torch.randn(3, 2, 2, 2), torch.randn(3)) for _ in range(4)]
+    program = quantize(capture(written(between), data[0]), data, precision="int8")
+    assert kernel_kind(program, program.node("conv2d")).kind == "float"

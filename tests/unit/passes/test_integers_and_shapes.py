@@ -28,6 +28,7 @@ INTEGERS = {
     "hardtanh": lambda i: functional.hardtanh(i, -2, 3),
     "chain": lambda i: functional.relu(i).clamp(max=4),
     "real bounds": lambda i: i.clamp(0.5, 9),
+    "real factors": lambda i: torch.baddbmm(i, i[..., :4], i, beta=2.6, alpha=0.7),
 }
 SHAPES = {
     "a slice of nothing": lambda x: torch.cat([x[..., 8:], x[..., :2]], -1),
@@ -55,6 +56,11 @@ def equal(function, x):
 def test_integers_stay_integers(name, dtype):
     program = equal(INTEGERS[name], torch.arange(-6, 14, dtype=dtype).reshape(1, 4, 5))
     assert all(n.target is not torch.ops.aten.relu.default for n in program.graph.nodes)
+
+
+def test_powers_have_the_type_that_torch_gives_them():
+    equal(torch.square, torch.tensor([True, False]))
+    equal(lambda i: i**2.0, torch.tensor([2, -3]))
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -118,6 +118,23 @@ def test_a_model_that_overflows_is_named(program):
         quantize_program(captured, [torch.full((1, 4), 100.0)])
 
 
+def test_what_only_rounding_takes_out_of_the_numbers_is_named(program):
+    class Angle(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 4)
+            nn.init.eye_(self.first.weight)
+            nn.init.zeros_(self.first.bias)
+
+        def forward(self, x):
+            return self.last(self.first(x).asin())
+
+    samples = [torch.tensor([[-0.35, 0.2, 0.5, 1.0]])]
+    captured = program(Angle, samples[0])
+    with pytest.raises(CalibrationError, match="asin is finite in the float model, and not once"):
+        quantize_program(captured, samples)
+
+
 def test_a_constant_activation_is_exact(program):
     class Constant(nn.Module):
         def __init__(self):

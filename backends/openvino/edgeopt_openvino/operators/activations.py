@@ -47,13 +47,13 @@ def clamp(e: Emitter, node: Any) -> Any:
 @rule(aten.sigmoid.default)
 def sigmoid(e: Emitter, node: Any) -> Any:
     """1 / (1 + exp(-x))."""
-    return op.sigmoid(e.value(node.args[0]))
+    return op.sigmoid(e.cast(e.value(node.args[0]), node.meta["val"].dtype))
 
 
 @rule(aten.tanh.default)
 def tanh(e: Emitter, node: Any) -> Any:
     """The hyperbolic tangent."""
-    return op.tanh(e.value(node.args[0]))
+    return op.tanh(e.cast(e.value(node.args[0]), node.meta["val"].dtype))
 
 
 @rule(aten.gelu.default)

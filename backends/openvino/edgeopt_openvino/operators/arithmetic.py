@@ -120,13 +120,15 @@ def floor_divide(e: Emitter, node: Any) -> Any:
 @rule(aten.reciprocal.default)
 def reciprocal(e: Emitter, node: Any) -> Any:
     """1 / x."""
-    return op.divide(e.number(node, 1.0), e.value(node.args[0]))
+    value = e.cast(e.value(node.args[0]), node.meta["val"].dtype)
+    return op.divide(e.number(node, 1.0), value)
 
 
 @rule(aten.rsqrt.default)
 def inverse_square_root(e: Emitter, node: Any) -> Any:
     """1 / sqrt(x)."""
-    return op.divide(e.number(node, 1.0), op.sqrt(e.value(node.args[0])))
+    value = e.cast(e.value(node.args[0]), node.meta["val"].dtype)
+    return op.divide(e.number(node, 1.0), op.sqrt(value))
 
 
 @rule(aten.where.self)
