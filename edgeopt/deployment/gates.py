@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.errors import EdgeoptError
 from edgeopt.gate.accuracy import Accuracy, check_accuracy, check_agreement
 from edgeopt.gate.calling import as_model
 from edgeopt.gate.diagnose import slow_reasons
+from edgeopt.gate.float_program import float_program
 from edgeopt.gate.parity import (
     DeclaredChange,
     Parity,
@@ -20,6 +22,7 @@ from edgeopt.gate.parity import (
     run_all,
     with_operators,
 )
+from edgeopt.gate.scores import Scores, reads_scores, score_errors
 from edgeopt.gate.speed import Speed, check_speed
 from edgeopt.ir import ReferenceRunner
 from edgeopt.registry import detect_host
@@ -80,7 +83,9 @@ def check_build(
         target: What it was made for.
     """
     samples = baseline.samples
-    simulation = ReferenceRunner(build.specified)
+    exact = _float_scores(build, samples)
+    rounded = Scores(exact)
+    simulation = ReferenceRunner(build.specified, watch=rounded.watch)
     reference = run_all(simulation, samples.checks, stage="reference", progress=request.progress)
     runner = build.runner or simulation
     parity = None
@@ -100,7 +105,19 @@ def check_build(
         parity = with_operators(
             parity, build.specified, backend, target, samples.checks, request.progress
         )
-    return GateResult(parity, _accuracy(build, baseline, request, runner, outputs), reference)
+    accuracy = _accuracy(build, baseline, request, runner, outputs)
+    if accuracy is not None:
+        accuracy = msgspec.structs.replace(accuracy, scores=score_errors(exact, rounded))
+    return GateResult(parity, accuracy, reference)
+
+
+def _float_scores(build: Build, samples: Samples) -> Scores:
+    """Returns what the softmaxes of the same program read without any rounding."""
+    scores = Scores()
+    rounds = build.program.precision != Precision.FLOAT32
+    if rounds and any(map(reads_scores, build.program.graph.nodes)):
+        run_all(ReferenceRunner(float_program(build.program), watch=scores.watch), samples.checks)
+    return scores
 
 
 def _declared(build: Build, samples: Samples, reference: list[Arrays]) -> DeclaredChange | None:

@@ -53,6 +53,7 @@ def collect_warnings(  # noqa: PLR0913 (what a warning can be of)
         _unchecked(made, samples),
         _drop(d),
         _doubts(d),
+        _scores(d),
         _near_noise(d),
         speed_warnings(d),
         _calibration(d, samples),
@@ -88,6 +89,13 @@ def _drop(d: Deployment) -> Iterator[str]:
 def _doubts(d: Deployment) -> Iterator[str]:
     if d.accuracy is not None and d.accuracy.doubts:
         yield f"little is left of {'; '.join(d.accuracy.doubts)}"
+
+
+def _scores(d: Deployment) -> Iterator[str]:
+    """Where ``evaluate`` gives a score, that has seen what turns."""
+    if d.accuracy is not None and d.accuracy.kind == "agreement":
+        for one in d.accuracy.scores:
+            yield f"another one may be the largest on other inputs: {one}"
 
 
 def _near_noise(d: Deployment) -> Iterator[str]:
