@@ -10,6 +10,7 @@ import openvino.opset13 as op
 
 from edgeopt.contracts.storage import INT8
 from edgeopt.ir import ops
+from edgeopt.ir.kernel_kind import kernel_kind
 from edgeopt.ir.operators import CONVOLUTIONS, traits_of
 
 if TYPE_CHECKING:
@@ -17,13 +18,50 @@ if TYPE_CHECKING:
 
     from edgeopt.ir import Program, QuantSpec
 
-__all__ = ["clips_alike", "kept_whole", "moves_on_grid", "on_grid", "rounded", "steps"]
+__all__ = [
+    "clips_alike",
+    "kept_whole",
+    "moves_on_grid",
+    "on_grid",
+    "read_in_steps",
+    "rounded",
+    "steps",
+]
 
 aten = ops.aten
 
 _STARTS_ANEW = (aten.roll.default, aten.flip.default, aten.expand.default, aten.embedding.default)
 """Moves that OpenVINO's low-precision passes do not know: behind them a FakeQuantize starts integers anew."""
 
+
+_JUMPS = frozenset(
+    {
+        *(aten.gt.Tensor, aten.gt.Scalar, aten.ge.Tensor, aten.ge.Scalar, aten.lt.Tensor),
+        *(aten.lt.Scalar, aten.le.Tensor, aten.le.Scalar, aten.eq.Tensor, aten.eq.Scalar),
+        *(
+            aten.ne.Tensor,
+            aten.ne.Scalar,
+            aten.floor.default,
+            aten.ceil.default,
+            aten.round.default,
+        ),
+        *(aten.trunc.default, aten.sign.default, aten.sqrt.default, aten.rsqrt.default),
+        *(aten.log.default, aten.reciprocal.default, aten.div.Tensor, aten.div.Tensor_mode),
+        *(
+            aten.floor_divide.default,
+            aten.remainder.Scalar,
+            aten.remainder.Tensor,
+            aten.argmax.default,
+        ),
+        *(
+            aten.argmin.default,
+            aten.logical_not.default,
+            aten.pow.Tensor_Scalar,
+            aten.pow.Tensor_Tensor,
+        ),
+    }
+)
+"""Operators that jump, or have no value on one side of 0."""
 
 _WRITES_STEPS_WRONG = ("ReduceMax", "ReduceMin")
 """Reductions whose kernel answers other numbers where it takes in the FakeQuantize behind it."""
@@ -55,6 +93,36 @@ def on_grid(program: Program, node: torch.fx.Node, value: Any) -> Any:
     quantized = op.fake_quantize(value, *_ends(spec), *_ends(spec), 2**spec.bits)
     quantized.set_friendly_name(f"{node.name}.grid")
     return quantized.output(0)
+
+
+def read_in_steps(program: Program, node: torch.fx.Node) -> list[torch.fx.Node]:
+    """Returns the values on grids that ``node`` must read in whole steps (`rounded`).
+
+    A FakeQuantize adds up 0 from two rounded numbers, and may make 1e-7 of it. To most float operators that is
+    nothing; a comparison, a floor or a square root makes something else of it, also behind others.
+    """
+    values = [v for v in ops.activation_inputs(node) if _is_on_grid(program, v)]
+    is_float = values and kernel_kind(program, node).kind == "float"
+    return values if is_float and _reaches_jump(node) else []
+
+
+def _is_on_grid(program: Program, node: torch.fx.Node) -> bool:
+    spec = program.quant.get(node.name)
+    return spec is not None and spec.is_activation and node.name not in program.constants
+
+
+def _reaches_jump(node: torch.fx.Node) -> bool:
+    """Returns whether ``node`` jumps, or what reads its numbers one by one does; sums blur 0."""
+    waiting, seen = [node], {node}
+    while waiting:
+        one = waiting.pop()
+        if one.target in _JUMPS:
+            return True
+        if ops.is_weighted(one) or traits_of(one).normalization or traits_of(one).macs == "product":
+            continue
+        waiting += (user for user in one.users if user not in seen)
+        seen.update(one.users)
+    return False
 
 
 def _is_summed_up(program: Program, node: torch.fx.Node) -> bool:

@@ -264,3 +264,31 @@ def test_what_openvino_computes_otherwise_is_refused(function, reason):
     program = capture(Model().eval(), (torch.randn(3, 4),))
     report = find_backend("openvino").lower(program, find_target("host")).support
     assert any(reason in row.reason for row in report.unsupported)
+
+
+class Jumping(nn.Module):
+    """What tells 0 from next to 0, right behind a convolution and behind what carries its numbers on."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv2d(4, 8, 1)
+
+    def forward(self, x):
+        x = self.convolution(x)
+        low = x.amin(1, keepdim=True)
+        return (
+            (x > 0).float(),
+            (x.amax(1) <= 0).float(),
+            (-x).floor(),
+            (low * 2).ceil(),
+            low.abs().sqrt(),
+        )
+
+
+def test_zero_is_zero_to_what_tells_it_from_next_to_zero(make):
+    made = make(Jumping(), torch.randn(1, 4, 30, 30), count=20, weight_bits=7)
+    zeros = 0
+    for wanted, got in made.pairs():
+        assert np.abs(wanted - got).max() < 1e-5
+        zeros += int((wanted == 0).sum())
+    assert zeros
