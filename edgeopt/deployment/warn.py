@@ -117,6 +117,12 @@ def _calibration(d: Deployment, samples: Samples) -> Iterator[str]:
         yield f"calibrated on {count} samples only; about 100 varied ones are enough"
     if samples.calibration.dropped:
         yield samples.calibration.dropped
+    for step in d.program.history:
+        for name, kept_db in step.effect.get("new_sample_db", {}).items():
+            yield (
+                f"{count} samples do not cover what values of {name} reach: of a new one {kept_db:.1f} dB "
+                "would be left, by leaving out each in turn; calibrate on more"
+            )
     if Precision(d.precision) == Precision.INT8:
         yield from calibration_doubts(d.program.signature, samples.calibration, samples.checks)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -18,7 +19,7 @@ from edgeopt.options import FidelityLimits
 from edgeopt.testing.networks.network import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from edgeopt.gate.metrics import Arrays
     from edgeopt.testing.networks.network import Network
@@ -47,7 +48,10 @@ FLOORS = {Precision.FLOAT32: 45.0, Precision.FLOAT16: 9.0}
 FLOOR = 8.0
 """dB: the gate's floor, and 2 dB for what other samples may say."""
 
-EVIDENT = ("little is left of", "name another class", "another one may be the largest")
+EVIDENT = (
+    *("little is left of", "name another class", "another one may be the largest"),
+    "do not cover what values of",
+)
 """What a warning that is meant says."""
 
 
@@ -56,9 +60,14 @@ class Case:
 
     Args:
         networks: What it holds, by their seeds.
+
+    Attributes:
+        seeds: Theirs.
+        program: All of them.
     """
 
     def __init__(self, networks: Mapping[int, Network]) -> None:
+        self.seeds = tuple(networks)
         fit = CALIBRATION + CHECKS
         every = [one.samples(fit + FRESH, seed) for seed, one in networks.items()]
         samples = [tuple(t for part in one for t in part) for one in zip(*every, strict=True)]
@@ -68,13 +77,24 @@ class Case:
         self.program = steps.as_program(module, samples[0])
         self.data = samples[:fit]
         self.fresh = [tuple(t.numpy() for t in one) for one in samples[fit:]]
+        self._inputs = {seed: len(one.inputs) for seed, one in networks.items()}
         self._outputs = dict(zip(networks, _slices(list(networks.values())), strict=True))
         self._shared: tuple[steps.Baseline, steps.Source] | None = None
 
     def captured(self) -> dict[int, str]:
         """Returns what capture and core passes lose of each network; empty text where nothing."""
         outputs = run_all(ReferenceRunner(self.program), self.fresh)
-        return {seed: self._lost(seed, outputs, CAPTURED) for seed in self._outputs}
+        return {seed: self._lost(seed, outputs, CAPTURED) for seed in self.seeds}
+
+    def owners(self, names: Iterable[str]) -> set[int]:
+        """Returns the networks that the nodes called ``names`` are of."""
+        every = iter(self.program.input_names)
+        owner = {name: s for s, n in self._inputs.items() for name in islice(every, n)}
+        for node in self.program.graph.nodes:
+            seeds = [owner[v.name] for v in node.all_input_nodes if v.name in owner]
+            if seeds:
+                owner[node.name] = seeds[0]
+        return {owner[name] for name in names if name in owner}
 
     def verdicts(self, job: steps.Job) -> dict[int, Verdict]:
         """Returns what comes of ``job`` for each network, and in a few words why.
@@ -99,7 +119,7 @@ class Case:
         finally:
             build.close()
         result = _Result(differs, fails, deployment.warnings, outputs, build.not_here)
-        return {seed: self._verdict(seed, result, job.plan.precision) for seed in self._outputs}
+        return {seed: self._verdict(seed, result, job.plan.precision) for seed in self.seeds}
 
     def _verdict(self, seed: int, result: _Result, precision: str) -> Verdict:
         differs = self._of(seed, result.differs)
@@ -120,13 +140,13 @@ class Case:
 
     def _of(self, seed: int, reasons: Sequence[str]) -> list[str]:
         """Returns the reasons that name an output of this network, or none at all."""
-        others = self._names(*(s for s in self._outputs if s != seed))
+        others = self._names(*(s for s in self.seeds if s != seed))
         return [text for text in reasons if text.partition(":")[0] not in others]
 
     def _concerns(self, seed: int, warning: str) -> bool:
         if not any(words in warning for words in EVIDENT):
             return False
-        named = [n for n in self._names(*self._outputs) if f" {n}:" in warning]
+        named = [n for n in self._names(*self.seeds) if f" {n}:" in warning]
         return not named or not self._names(seed).isdisjoint(named)
 
     def _names(self, *seeds: int) -> set[str]:
