@@ -52,7 +52,7 @@ def test_what_is_wrong_beside_others_is_examined_alone(monkeypatch):
     real, seen = case.Case.verdicts, []
 
     def verdicts(self, job):
-        seen.append(list(self._outputs))
+        seen.append(list(self.seeds))
         every = real(self, job)
         return {s: ("wrong", "3 dB") if len(every) > 1 and s == 2 else v for s, v in every.items()}
 

@@ -93,7 +93,7 @@ class Bench:
         if lost:
             yield Outcome("wrong", "capture", "", lost)
         for backend, precision in self._places(seed):
-            yield self._tried(case, (seed,), backend, precision)[seed]
+            yield self._tried(case, backend, precision)[seed]
 
     def examine_together(self, networks: Mapping[int, Network]) -> Iterator[tuple[int, Outcome]]:
         """Yields what comes of ``networks`` by their seeds: in one program, for that is cheaper.
@@ -110,19 +110,34 @@ class Bench:
         for seed, lost in case.captured().items():
             if lost:
                 yield seed, Outcome("wrong", "capture", "", lost)
+        cases: dict[str, Case | None] = {}
         for backend, precision in self._places(min(networks)):
-            for seed, one in self._tried(case, tuple(networks), backend, precision).items():
-                if one.kind == "right":
-                    yield seed, one
-                else:
-                    yield seed, self._again(alone[seed], one)
+            if backend not in cases:
+                cases[backend] = self._runnable(case, networks, backend)
+            beside = cases[backend]
+            waiting = dict.fromkeys(networks, Outcome("refused", backend, precision))
+            waiting |= self._tried(beside, backend, precision) if beside is not None else {}
+            for seed, one in waiting.items():
+                yield seed, one if one.kind == "right" else self._again(alone[seed], one)
+
+    def _runnable(self, case: Case, networks: Mapping[int, Network], backend: str) -> Case | None:
+        """Returns a case of those networks that ``backend`` has kernels for, None where there are none."""
+        try:
+            support = find_backend(backend).lower(case.program, self._target).support
+        except EdgeoptError:
+            return case
+        refused = case.owners(node.node for node in support.unsupported)
+        if not refused:
+            return case
+        rest = {seed: one for seed, one in networks.items() if seed not in refused}
+        return Case(rest) if rest else None
 
     def _again(self, alone: _Alone, beside: Outcome) -> Outcome:
         """Returns what comes of a network that was not right ``beside`` others."""
         case = alone.case()
         if isinstance(case, Outcome):
             return msgspec.structs.replace(case, precision=beside.precision)
-        one = self._tried(case, (alone.seed,), beside.backend, beside.precision)[alone.seed]
+        one = self._tried(case, beside.backend, beside.precision)[alone.seed]
         if one.kind == "right" and beside.kind in UNHELPFUL:
             return msgspec.structs.replace(beside, what=f"beside others only: {beside.what}")
         return msgspec.structs.replace(one, seconds=round(one.seconds + beside.seconds, 2))
@@ -135,13 +150,11 @@ class Bench:
                 if turn and precision in self._offered[backend]:
                     yield backend, precision
 
-    def _tried(
-        self, case: Case, seeds: tuple[int, ...], backend: str, precision: str
-    ) -> dict[int, Outcome]:
+    def _tried(self, case: Case, backend: str, precision: str) -> dict[int, Outcome]:
         start = time.monotonic()
         failure, verdicts = _told(lambda: case.verdicts(self._job(case, backend, precision)))
-        seconds = round((time.monotonic() - start) / len(seeds), 2)
-        every = verdicts if failure is None else dict.fromkeys(seeds, failure)
+        seconds = round((time.monotonic() - start) / len(case.seeds), 2)
+        every = verdicts if failure is None else dict.fromkeys(case.seeds, failure)
         return {s: Outcome(k, backend, precision, what, seconds) for s, (k, what) in every.items()}
 
     def _job(self, case: Case, backend: str, precision: str) -> steps.Job:
