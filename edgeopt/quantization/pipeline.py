@@ -21,6 +21,7 @@ from edgeopt.ir.quant import QuantSpec
 from edgeopt.ir.reference import Simulation
 from edgeopt.options import QuantizationConfig
 from edgeopt.passes import require_canonical
+from edgeopt.passes.remove_identities import remove_identities
 from edgeopt.passes.separate_ties import separate_ties
 from edgeopt.quantization.channels import channel_spaces
 from edgeopt.quantization.coverage import uncovered_outputs
@@ -152,11 +153,11 @@ class _Static:
         )
         step = Step("quantize", self._settings(), made.effect(uncovered))
         result = made.found
-        return separate_ties(
-            build_quantized(
-                made.program, made.placement, result.grids, result.weights, result.biases, step
-            )
+        quantized = build_quantized(
+            made.program, made.placement, result.grids, result.weights, result.biases, step
         )
+        # What was to be rounded again in front of a join is not where its join stays in float.
+        return separate_ties(remove_identities(quantized))
 
     def _rescaled(self, program: Program) -> Program:
         switches = {False: self.config.equalization != "off", True: self.config.smoothing != "off"}

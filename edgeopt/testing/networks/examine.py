@@ -11,7 +11,7 @@ import msgspec
 
 from edgeopt.deployment import steps
 from edgeopt.deployment.request import Request
-from edgeopt.errors import CaptureError, EdgeoptError, UnsupportedError
+from edgeopt.errors import CalibrationError, CaptureError, EdgeoptError, UnsupportedError
 from edgeopt.options import Checks
 from edgeopt.registry import find_backend, find_target
 from edgeopt.testing.networks.case import CHECKS, Case, Kind
@@ -117,8 +117,11 @@ class Bench:
             beside = cases[backend]
             waiting = dict.fromkeys(networks, Outcome("refused", backend, precision))
             waiting |= self._tried(beside, backend, precision) if beside is not None else {}
-            for seed, one in waiting.items():
-                yield seed, one if one.kind == "right" else self._again(alone[seed], one)
+            doubtful = {s: one for s, one in waiting.items() if one.kind != "right"}
+            again = {seed: self._again(alone[seed], one) for seed, one in doubtful.items()}
+            if not any(one.kind in UNHELPFUL for one in again.values()):  # none of them is to blame
+                again |= {s: _beside(doubtful[s], one) for s, one in again.items()}
+            yield from {**waiting, **again}.items()
 
     def _runnable(self, case: Case, networks: Mapping[int, Network], backend: str) -> Case | None:
         """Returns a case of those networks that ``backend`` has kernels for, None where there are none."""
@@ -138,8 +141,6 @@ class Bench:
         if isinstance(case, Outcome):
             return msgspec.structs.replace(case, precision=beside.precision)
         one = self._tried(case, beside.backend, beside.precision)[alone.seed]
-        if one.kind == "right" and beside.kind in UNHELPFUL:
-            return msgspec.structs.replace(beside, what=f"beside others only: {beside.what}")
         return msgspec.structs.replace(one, seconds=round(one.seconds + beside.seconds, 2))
 
     def _places(self, seed: int) -> Iterator[tuple[str, str]]:
@@ -169,6 +170,13 @@ class Bench:
         if key not in self._jobs:
             self._jobs[key] = steps.plan(case.program, self._target, request)
         return replace(self._jobs[key], request=request, program=case.program)
+
+
+def _beside(together: Outcome, alone: Outcome) -> Outcome:
+    """Returns what counts of a network that is right ``alone``: what nobody was told of it with others."""
+    if alone.kind != "right" or together.kind not in UNHELPFUL:
+        return alone
+    return msgspec.structs.replace(together, what=f"beside others only: {together.what}")
 
 
 class _Alone:
@@ -201,7 +209,7 @@ def _told(
     """Returns why there are no verdicts, or them."""
     try:
         return None, verdicts()
-    except (UnsupportedError, CaptureError) as error:
+    except (UnsupportedError, CaptureError, CalibrationError) as error:
         return ("refused", str(error)), {}
     except EdgeoptError as error:
         return ("not the same", f"{type(error).__name__} {error}"), {}
