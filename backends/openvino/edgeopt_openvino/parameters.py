@@ -7,25 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openvino.opset13 as op
+import torch
 
 from edgeopt.contracts.storage import INT8
 from edgeopt.ir import ops
 from edgeopt.ir.kernel_kind import kernel_kind
 from edgeopt.ir.operators import CONVOLUTIONS, traits_of
+from edgeopt.passes.separate_ties import may_tie
 
 if TYPE_CHECKING:
-    import torch
-
     from edgeopt.ir import Program, QuantSpec
 
 __all__ = [
     "clips_alike",
+    "kept_real",
     "kept_whole",
     "moves_on_grid",
     "on_grid",
     "read_in_steps",
     "rounded",
     "steps",
+    "whole_step",
 ]
 
 aten = ops.aten
@@ -74,9 +76,14 @@ def kept_whole(program: Program, node: torch.fx.Node, value: Any) -> Any:
     wrong ones (half the range off); sums and means are right. A maximum is none of the operators that it fuses.
     """
     kind = value.get_node().get_type_name()
-    if kind not in _WRITES_STEPS_WRONG or not program.precision.is_integer:
+    if kind not in _WRITES_STEPS_WRONG or moves_on_grid(program, node):
         return value
-    if not value.element_type.is_real() or moves_on_grid(program, node):
+    return kept_real(program, value)
+
+
+def kept_real(program: Program, value: Any) -> Any:
+    """Returns ``value``, behind an operator through which low-precision passes move no dequantization."""
+    if not program.precision.is_integer or not value.element_type.is_real():
         return value
     return op.maximum(value, op.constant(np.float32(-np.inf))).output(0)
 
@@ -88,7 +95,8 @@ def on_grid(program: Program, node: torch.fx.Node, value: Any) -> Any:
         return value
     if _is_summed_up(program, node):
         value = op.prelu(value, op.constant(np.ones(1, dtype=np.float32)))
-    if _comes_from_float(program, node):
+    kernel: Any = node.args[0] if ops.is_fused(node) else node
+    if _comes_from_float(program, node) or may_tie(program, kernel):
         value = rounded(spec, value)
     quantized = op.fake_quantize(value, *_ends(spec), *_ends(spec), 2**spec.bits)
     quantized.set_friendly_name(f"{node.name}.grid")
@@ -162,6 +170,17 @@ def steps(spec: QuantSpec, value: Any) -> Any:
     """Returns how many steps ``value`` is from zero, a whole number; ties go to the even one."""
     times = op.multiply(value, op.constant((1 / spec.scale[0]).numpy()))
     return op.round(times, "half_to_even")
+
+
+def whole_step(program: Program, node: torch.fx.Node, number: float | None) -> float | None:
+    """Returns the number nearest to ``number`` on the grid of ``node``; as it is where there is none.
+
+    A thousandth of a step above it: where the runtime has integers already, it cuts off what lies behind the point.
+    """
+    spec = program.quant.get(node.name)
+    if number is None or spec is None or not spec.is_activation or not math.isfinite(number):
+        return number
+    return float(spec.fake(torch.tensor([number]))[0]) + float(spec.scale[0]) / 1024
 
 
 def moves_on_grid(program: Program, node: torch.fx.Node) -> bool:
