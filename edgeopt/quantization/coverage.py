@@ -32,6 +32,8 @@ __all__ = ["uncovered_outputs"]
 COVERED_DB = 25.0
 """Below this it is told: 20 dB, where a person should look (docs/gate.md), and 5 dB because what a single
 sample reaches beyond all others is known no better."""
+MOST_RUN = 16
+"""Samples that are run: those that reach farthest beyond all others."""
 FEWEST = 2
 """Samples without which there are no others."""
 
@@ -53,7 +55,7 @@ def uncovered_outputs(
     """
     if len(samples) < FEWEST:
         return {}
-    cuts = _cuts(program, extremes, group)
+    cuts = dict(_cuts(program, extremes, group)[:MOST_RUN])
     exact = [Simulation(program, exact=False).outputs(samples[at]) for at in cuts]
     cut = [_Cut(program, limits).outputs(samples[at]) for at, limits in cuts.items()]
     lost = {}
@@ -62,7 +64,9 @@ def uncovered_outputs(
         if not exact or not pair[0][0].is_floating_point():
             continue
         whole_db = measure_quality(*pair).whole_db
-        kept_db = whole_db + 10 * math.log10(len(samples) / len(cuts))  # the others lose nothing
+        kept_db = whole_db + 10 * math.log10(
+            len(samples) / len(cuts)
+        )  # the others lose little or nothing
         if kept_db < COVERED_DB:
             lost[name] = kept_db
     return lost
@@ -70,12 +74,16 @@ def uncovered_outputs(
 
 def _cuts(
     program: Program, extremes: Mapping[str, Pairs], group: Mapping[str, str]
-) -> dict[int, Limits]:
-    """Returns, for each sample that alone reaches farthest anywhere, where the others end there."""
+) -> list[tuple[int, Limits]]:
+    """Returns the samples that alone reach farthest anywhere, and where the others end there.
+
+    Those that go farthest beyond, beside where the others end, come first.
+    """
     members: dict[str, list[str]] = defaultdict(list)
     for name, one in group.items():
         members[one].append(name)
     cuts: dict[int, Limits] = defaultdict(dict)
+    beyond: dict[int, float] = defaultdict(float)
     for names in members.values():
         pairs = np.array([extremes[n] for n in names if n in extremes])
         if not len(pairs):
@@ -85,10 +93,11 @@ def _cuts(
             at = int(ends.argmax())
             limit = max(float(np.delete(ends, at).max()), *(sign * value for value in known))
             if ends[at] > limit:
+                beyond[at] = max(beyond[at], ends[at] / limit if limit else math.inf)
                 for name in names:
                     low, high = cuts[at].get(name, (-math.inf, math.inf))
                     cuts[at][name] = (low, limit) if sign > 0 else (-limit, high)
-    return cuts
+    return sorted(cuts.items(), key=lambda cut: -beyond[cut[0]])
 
 
 def _known(program: Program, names: Sequence[str]) -> Iterator[float]:
