@@ -31,13 +31,13 @@ def main() -> int:
     warnings.simplefilter("ignore")
     path = options.out / "results.jsonl"
     results = _read(path)
-    bench = Bench(options.backends, options.precisions)
+    bench = Bench(options.backends, options.precisions, dict(options.every))
     seeds = range(options.first, options.first + options.count)
     waiting = [seed for seed in seeds if seed not in results]
     end = time.monotonic() + 60 * options.minutes
     options.out.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
-        for one in examine_isolated(bench, waiting):
+        for one in examine_isolated(bench, waiting, options.together):
             results[one.seed] = one
             file.write(msgspec.json.encode(one) + b"\n")
             file.flush()
@@ -46,6 +46,7 @@ def main() -> int:
                 break
     chosen = [results[seed] for seed in seeds if seed in results]
     _print_table(chosen)
+    print(f"{sum(o.seconds for one in chosen for o in one.outcomes):.0f} s of work on them")
     faulty = [one for one in chosen if any(o.is_fault for o in one.outcomes)]
     for one in faulty[: options.shrink]:
         _print_smallest(one)
@@ -63,9 +64,20 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--precisions", nargs="+", default=[str(p) for p in Precision], metavar="NAME"
     )
+    parser.add_argument(
+        "--every", nargs="+", type=_share, default=[], metavar="BACKEND=K", help="one in K networks"
+    )
+    parser.add_argument(
+        "--together", type=int, default=8, help="how many networks are put into one program"
+    )
     parser.add_argument("--shrink", type=int, default=5, help="how many faults are made small")
     parser.add_argument("--out", type=Path, default=Path("out/networks"))
     return parser.parse_args()
+
+
+def _share(text: str) -> tuple[str, int]:
+    backend, _, number = text.partition("=")
+    return backend, int(number)
 
 
 def _read(path: Path) -> dict[int, Examined]:

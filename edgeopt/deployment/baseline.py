@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
-from edgeopt.errors import InputError
+from edgeopt.errors import CalibrationError, InputError
 from edgeopt.gate.accuracy import score
 from edgeopt.gate.calling import as_model, float_model
 from edgeopt.gate.parity import run_all
@@ -43,9 +44,23 @@ class Baseline:
 
     @cached_property
     def outputs(self) -> list[Arrays]:
-        """The float program's outputs for the samples that are checked on."""
+        """The float program's outputs for the samples that are checked on.
+
+        Raises:
+            CalibrationError: One of them is no number: nobody can say what is near it.
+        """
         runner = ReferenceRunner(self.program)
-        return run_all(runner, self.samples.checks, stage="float")
+        outputs = run_all(runner, self.samples.checks, stage="float")
+        for place, spec in enumerate(self.program.signature.outputs):
+            odd = [at for at, one in enumerate(outputs) if np.isnan(one[place]).any()]
+            if odd and spec.dtype.startswith("float"):
+                raise CalibrationError(
+                    f"the float model makes NaN of {len(odd)} of {len(outputs)} {self.samples.kind}",
+                    where=f"output {spec.name}",
+                    hint="look at what makes it (0 / 0, a softmax of a row that is all -inf), "
+                    "or leave such samples out",
+                )
+        return outputs
 
     @cached_property
     def score(self) -> float:

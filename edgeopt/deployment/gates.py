@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.errors import EdgeoptError
 from edgeopt.gate.accuracy import Accuracy, check_accuracy, check_agreement
 from edgeopt.gate.calling import as_model
 from edgeopt.gate.diagnose import slow_reasons
+from edgeopt.gate.float_program import float_program
 from edgeopt.gate.parity import (
     DeclaredChange,
     Parity,
@@ -20,6 +22,7 @@ from edgeopt.gate.parity import (
     run_all,
     with_operators,
 )
+from edgeopt.gate.scores import Scores, reads_scores, score_errors
 from edgeopt.gate.speed import Speed, check_speed
 from edgeopt.ir import ReferenceRunner
 from edgeopt.progress import report_progress
@@ -79,9 +82,16 @@ def check_build(
         request: How near it must be.
         backend: What made it.
         target: What it was made for.
+
+    Raises:
+        CalibrationError: The float model makes NaN of a sample.
     """
     samples = baseline.samples
-    simulation = ReferenceRunner(build.specified)
+    # First: what is no number compares with nothing.
+    wanted = baseline.outputs if samples.checks else []
+    exact = _float_scores(build, samples)
+    rounded = Scores(exact)
+    simulation = ReferenceRunner(build.specified, watch=rounded.watch)
     reference = run_all(simulation, samples.checks, stage="reference")
     runner = build.runner or simulation
     parity = None
@@ -98,7 +108,19 @@ def check_build(
         )
         parity = msgspec.structs.replace(parity, declared=_declared(build, samples, reference))
         parity = with_operators(parity, build.specified, backend, target, samples.checks)
-    return GateResult(parity, _accuracy(build, baseline, request, runner, outputs), reference)
+    accuracy = _accuracy(build, baseline, request, runner, wanted, outputs)
+    if accuracy is not None:
+        accuracy = msgspec.structs.replace(accuracy, scores=score_errors(exact, rounded))
+    return GateResult(parity, accuracy, reference)
+
+
+def _float_scores(build: Build, samples: Samples) -> Scores:
+    """Returns what the softmaxes of the same program read without any rounding."""
+    scores = Scores()
+    rounds = build.program.precision != Precision.FLOAT32
+    if rounds and any(map(reads_scores, build.program.graph.nodes)):
+        run_all(ReferenceRunner(float_program(build.program), watch=scores.watch), samples.checks)
+    return scores
 
 
 def _declared(build: Build, samples: Samples, reference: list[Arrays]) -> DeclaredChange | None:
@@ -136,14 +158,19 @@ class _Recorded:
 
 
 def _accuracy(
-    build: Build, baseline: Baseline, request: Request, runner: Any, got: list[Arrays]
+    build: Build,
+    baseline: Baseline,
+    request: Request,
+    runner: Any,
+    wanted: list[Arrays],
+    got: list[Arrays],
 ) -> Accuracy | None:
     samples = baseline.samples
     agreement = None
     if samples.checks:
         agreement = check_agreement(
             baseline.program.signature,
-            baseline.outputs,
+            wanted,
             got,
             max_drop=request.max_drop if request.evaluate is None else None,
             inputs=samples.kind,

@@ -53,6 +53,7 @@ def collect_warnings(  # noqa: PLR0913 (what a warning can be of)
         _unchecked(made, samples),
         _drop(d),
         _doubts(d),
+        _scores(d),
         _near_noise(d),
         speed_warnings(d),
         _calibration(d, samples),
@@ -90,6 +91,13 @@ def _doubts(d: Deployment) -> Iterator[str]:
         yield f"little is left of {'; '.join(d.accuracy.doubts)}"
 
 
+def _scores(d: Deployment) -> Iterator[str]:
+    """Where ``evaluate`` gives a score, that has seen what turns."""
+    if d.accuracy is not None and d.accuracy.kind == "agreement":
+        for one in d.accuracy.scores:
+            yield f"another one may be the largest on other inputs: {one}"
+
+
 def _near_noise(d: Deployment) -> Iterator[str]:
     for one in () if d.parity is None else d.parity.near_noise:
         yield f"{one}: each operator is as the reference's; the last bits of those in float add up"
@@ -109,6 +117,12 @@ def _calibration(d: Deployment, samples: Samples) -> Iterator[str]:
         yield f"calibrated on {count} samples only; about 100 varied ones are enough"
     if samples.calibration.dropped:
         yield samples.calibration.dropped
+    for step in d.program.history:
+        for name, kept_db in step.effect.get("new_sample_db", {}).items():
+            yield (
+                f"{count} samples do not cover what values of {name} reach: of a new one {kept_db:.1f} dB "
+                "would be left, by leaving out each in turn; calibrate on more"
+            )
     if Precision(d.precision) == Precision.INT8:
         yield from calibration_doubts(d.program.signature, samples.calibration, samples.checks)
 

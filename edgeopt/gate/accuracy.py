@@ -11,6 +11,7 @@ from edgeopt.errors import InputError
 from edgeopt.gate.fidelity import Fidelity, output_fidelity
 from edgeopt.gate.metrics import Likeness
 from edgeopt.gate.parity import compare_outputs
+from edgeopt.gate.scores import ScoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +39,8 @@ class Accuracy(msgspec.Struct, frozen=True):
         samples: Number of samples compared for ``outputs``.
         inputs: What the samples were.
         fidelity: How much is left of each output.
+        scores: Softmaxes whose scores rounding moves by as much as they tell apart: their outputs
+            may be right on all samples and another on the next.
     """
 
     kind: Literal["accuracy", "agreement"]
@@ -48,6 +51,7 @@ class Accuracy(msgspec.Struct, frozen=True):
     samples: int = 0
     inputs: str = ""
     fidelity: tuple[Fidelity, ...] = ()
+    scores: tuple[ScoreError, ...] = ()
 
     @property
     def drop(self) -> float | None:

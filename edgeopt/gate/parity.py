@@ -9,6 +9,7 @@ import msgspec
 from edgeopt.contracts.storage import Precision
 from edgeopt.gate.exactness import Exactness, check_exactness
 from edgeopt.gate.float_program import float_program
+from edgeopt.gate.last_bits import shaken_outputs
 from edgeopt.gate.metrics import Likeness, LikenessMeter
 from edgeopt.ir import ReferenceRunner
 from edgeopt.ir.kernel_kind import kernel_kinds
@@ -38,6 +39,9 @@ ALIKE = 3
 
 OPERATOR_SAMPLES = 2
 """Inputs on which each operator is run alone."""
+
+LAST_BITS_DB = 3.0
+"""How much farther off than noise in its last bits moves it an output may be, for that to be the reason."""
 
 SHOWN = 3
 """Wrong operators that a reason names."""
@@ -91,6 +95,8 @@ class Parity(msgspec.Struct, frozen=True):
         operators: Each operator alone; None where the outputs alone say enough.
         declared: What target passes change on purpose; None where all keep the numbers. The
             reference is the program with these changes, and before all other target passes.
+        last_bits_db: Output name to the ratio that is left of the reference itself with noise in its last
+            bits, in dB; of outputs that fall short.
     """
 
     outputs: tuple[Likeness, ...]
@@ -101,6 +107,7 @@ class Parity(msgspec.Struct, frozen=True):
     noise: tuple[OutputNoise, ...] = ()
     operators: Exactness | None = None
     declared: DeclaredChange | None = None
+    last_bits_db: dict[str, float] = {}
 
     @property
     def ok(self) -> bool:
@@ -162,7 +169,21 @@ class Parity(msgspec.Struct, frozen=True):
         shortfalls += [_beside(o, named[o.output]) for o in self._short if o.output in named]
         if self.operators is not None:
             shortfalls += [f"not as the reference: {one}" for one in self.operators.faults[:SHOWN]]
+        shortfalls += [
+            _by_last_bits(name, self.last_bits_db[name]) for name in self.hangs_on_last_bits
+        ]
         return (*beyond, *shortfalls)
+
+    @property
+    def hangs_on_last_bits(self) -> tuple[str, ...]:
+        """Outputs that fall short and that the reference itself cannot keep (`edgeopt.gate.last_bits`)."""
+        short = {o.output: o.snr_db for o in self._short}
+        return tuple(n for n, db in self.last_bits_db.items() if db <= short[n] + LAST_BITS_DB)
+
+    @property
+    def short(self) -> tuple[str, ...]:
+        """Outputs that differ by more than is asked, whatever excuses that."""
+        return tuple(o.output for o in self._short)
 
     @property
     def _short(self) -> list[Likeness]:
@@ -200,6 +221,13 @@ def _beyond(declared: DeclaredChange | None) -> tuple[str, ...]:
         return ()
     names = ", ".join(declared.passes)
     return (f"{names}: {declared.snr_db:.1f} dB left, declared {declared.min_snr_db:.1f}",)
+
+
+def _by_last_bits(name: str, left_db: float) -> str:
+    return (
+        f"{name}: last bits decide it, of the reference {left_db:.1f} dB are left with noise in them: "
+        "the model compares or rounds numbers that lie where the answer jumps"
+    )
 
 
 def _beside(o: Likeness, noise: OutputNoise) -> str:
@@ -246,7 +274,13 @@ def check_parity(  # noqa: PLR0913 (what is compared, and how it is called in re
     actual = run_all(runner, samples, stage="parity")
     outputs = compare_outputs(program.signature, reference, actual, output_steps(program))
     noise = _noise(program, samples, reference, actual, outputs)
-    return Parity(outputs, len(samples), inputs, limits or ParityLimits(), where, noise)
+    parity = Parity(outputs, len(samples), inputs, limits or ParityLimits(), where, noise)
+    short = parity.short
+    if not short:
+        return parity
+    shaken = compare_outputs(program.signature, reference, shaken_outputs(program, samples))
+    left = {o.output: o.snr_db for o in shaken if o.output in short}
+    return msgspec.structs.replace(parity, last_bits_db=left)
 
 
 def _noise(

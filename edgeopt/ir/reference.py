@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from edgeopt.ir.program import Program
 
+    Watch = Callable[[torch.fx.Node, tuple[Any, ...], dict[str, Any]], None]
+
 __all__ = ["ReferenceRunner", "Simulation"]
 
 
@@ -31,6 +33,7 @@ class Simulation(torch.fx.Interpreter):
     Args:
         program: What to run.
         observe: Called with (node, value) for each value that is made, after rounding.
+        watch: Called with (node, its arguments by position, and by name) before an operator is run.
         exact: Whether sums of integers are exact; else in float32, faster.
     """
 
@@ -39,11 +42,13 @@ class Simulation(torch.fx.Interpreter):
         program: Program,
         *,
         observe: Callable[[torch.fx.Node, Any], None] | None = None,
+        watch: Watch | None = None,
         exact: bool = True,
     ) -> None:
         super().__init__(program.exported.graph_module)
         self._program = program
         self._observe = observe
+        self._watch = watch
         self._exact = exact and program.precision.is_integer
         self._kinds = kernel_kinds(program) if self._exact else {}
         self._integers: dict[str, tuple[torch.Tensor, float]] = {}
@@ -62,6 +67,8 @@ class Simulation(torch.fx.Interpreter):
 
     def run_node(self, n: torch.fx.Node) -> Any:
         """Returns the value of one node, on its grid where it has one."""
+        if self._watch is not None and n.op == "call_function":
+            self._watch(n, *self.fetch_args_kwargs_from_env(n))
         value = self._computed(n)
         spec = self._program.quant.get(n.name)
         if spec is not None and n.name not in self._program.constants:
@@ -125,9 +132,9 @@ class Simulation(torch.fx.Interpreter):
 class ReferenceRunner:
     """A program as a `Runner`: numpy in, numpy out."""
 
-    def __init__(self, program: Program, *, exact: bool = True) -> None:
+    def __init__(self, program: Program, *, exact: bool = True, watch: Watch | None = None) -> None:
         self.program = program
-        self._simulation = Simulation(program, exact=exact)
+        self._simulation = Simulation(program, exact=exact, watch=watch)
 
     def __call__(self, *inputs: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
         """Returns the program's outputs in the float model's shapes and dtypes."""

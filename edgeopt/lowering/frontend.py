@@ -1,11 +1,13 @@
 """Writes single operators through a toolchain's own importer of torch programs.
 
 A toolchain's importer knows many operators that a backend has no rule for. It is given a program of
-one operator; what it makes of that becomes part of the model. Equal operators are imported once.
+one operator; what it makes of that becomes part of the model. Equal operators are imported once in a
+process: a deployment writes the same program in several precisions.
 """
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["OperatorImporter", "SingleOperator", "operator_key", "require_same"]
 
+_CAPACITY = 256
+"""Operators that an importer remembers."""
+_LARGE_BYTES = 1 << 20
+"""Constants beyond this are not kept in memory for another program."""
 _INTEGERS = (torch.int32, torch.int64)
 _SPREADS = (1000.0, 3.0)
 """Standard deviations of integers that an importer's work is tried on."""
@@ -81,8 +87,8 @@ class OperatorImporter(Generic[T]):
 
     Args:
         toolchain: What a person calls it, for reasons.
-        convert: From a single operator to what the importer makes of it; whatever it raises means
-            that the importer cannot.
+        convert: From a single operator to what the importer makes of it, which nobody may change;
+            whatever it raises means that the importer cannot.
     """
 
     def __init__(self, toolchain: str, convert: Callable[[SingleOperator], T]) -> None:
@@ -97,9 +103,11 @@ class OperatorImporter(Generic[T]):
         """
         operator = SingleOperator(program, node)
         key = operator_key(program, node)
-        if key not in self._known:
-            self._known[key] = self._imported(operator)
-        result = self._known[key]
+        result = self._known[key] if key in self._known else self._imported(operator)
+        if sum(tensor.nbytes for tensor in operator.buffers()) <= _LARGE_BYTES:
+            self._known[key] = result
+            while len(self._known) > _CAPACITY:
+                self._known.pop(next(iter(self._known)), None)
         if isinstance(result, NoRuleError):
             raise NoRuleError(str(result))
         return result, operator.inputs
@@ -180,21 +188,26 @@ def _results(operator: SingleOperator, inputs: Sequence[torch.Tensor]) -> list[n
 
 
 def operator_key(program: Program, node: torch.fx.Node) -> Hashable:
-    """Returns what equal operators of one program have in common.
+    """Returns what equal operators have in common, of one program or of several.
 
     An input counts by its place among the operator's inputs, its shape and its dtype; a constant by
-    its name.
+    its shape, its dtype and a digest of its content.
     """
     places = {value: place for place, value in enumerate(node.all_input_nodes)}
 
     def described(value: torch.fx.Node) -> Any:
         if value.name in program.constants:
-            return ("constant", value.name)
+            return ("constant", *_content(program.constants[value.name]))
         tensor = value.meta["val"]
         return ("input", places[value], tuple(tensor.shape), tensor.dtype)
 
     arguments = torch.fx.node.map_arg((node.args, node.kwargs), described)
     return (node.target, repr(arguments))
+
+
+def _content(tensor: torch.Tensor) -> tuple[Hashable, ...]:
+    content = tensor.detach().reshape(-1).contiguous().view(torch.uint8).numpy()
+    return (tuple(tensor.shape), str(tensor.dtype), hashlib.sha256(content.tobytes()).hexdigest())
 
 
 def _reason(error: Exception) -> str:

@@ -28,7 +28,7 @@ from edgeopt.passes.base import graph_pass
 if TYPE_CHECKING:
     from edgeopt.ir.quant import QuantSpec
 
-__all__ = ["TOLERANCE", "odd_fraction", "parameter_groups", "separate_ties"]
+__all__ = ["TOLERANCE", "may_tie", "odd_fraction", "parameter_groups", "separate_ties"]
 
 aten = torch.ops.aten
 
@@ -84,6 +84,21 @@ def odd_fraction(
         if not len(indices):
             break
     return result
+
+
+def may_tie(program: Program, node: torch.fx.Node) -> bool:
+    """Returns whether an elementwise integer operator can lie on a tie: its grids could not be moved apart."""
+    rule = traits_of(node).scale_rule
+    specs = [program.quant.get(v.name) for v in ops.activation_inputs(node)]
+    out = program.quant.get((ops.fused_activation(node) or node).name)
+    if not rule or out is None or not all(one is not None and one.is_activation for one in specs):
+        return False
+    scales = [float(one.scale[0]) for one in specs if one is not None]
+    if rule == "product":
+        scales = [scales[0] * scales[-1]]
+    elif rule != "sum":
+        scales = [scales[0] / _averaged(node)]
+    return not all(_is_odd(scale / float(out.scale[0])) for scale in scales)
 
 
 class _Work:
@@ -205,9 +220,14 @@ def _odd(value: float, largest: int) -> float:
 
 def _denominator(ratio: float) -> int:
     """Returns the denominator of a ratio of scales, 1 for one that is no odd fraction."""
+    odd = _is_odd(ratio)
+    return Fraction(ratio).limit_denominator(LARGEST_DENOMINATOR).denominator if odd else 1
+
+
+def _is_odd(ratio: float) -> bool:
     fraction = Fraction(ratio).limit_denominator(LARGEST_DENOMINATOR)
     near = abs(float(fraction) / ratio - 1) < 2.0**-22  # scales are float32
-    return fraction.denominator if near and fraction.denominator % 2 else 1
+    return near and fraction.denominator % 2 == 1
 
 
 def _averaged(node: torch.fx.Node) -> int:

@@ -9,6 +9,7 @@ import msgspec
 
 from edgeopt.boundary import decode_json, read_file, read_tensors
 from edgeopt.errors import InputError
+from edgeopt.files import replacing
 from edgeopt.ir.program import Step
 from edgeopt.ir.record import record_step, recorded_steps
 from edgeopt.pruning.report import PruningReport
@@ -23,6 +24,7 @@ __all__ = ["changes", "load_pruned", "save_module"]
 
 
 _MAX_STRUCTURE = 64 << 20
+_STRUCTURE, _WEIGHTS = "structure.json", "weights.safetensors"
 _Value = int | list[int]
 
 
@@ -75,18 +77,21 @@ def save_module(
     Args:
         module: What is saved, with what it has been through.
         structure: What `changes` says of it beside the architecture that it will be built from.
-        path: The folder.
+        path: The folder; one with a pruned model is replaced as a whole.
         report: Of the pruning, where there was one.
 
     Raises:
-        InputError: There is a file at ``path``.
+        InputError: There is a file at ``path``, or a folder that holds anything else.
+        OSError: The system did not let it be written; what lay there still does.
     """
     from safetensors.torch import save_file  # noqa: PLC0415
 
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise InputError("there is a file", where=str(folder), hint="name a folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder.exists() and {entry.name for entry in folder.iterdir()} - {_STRUCTURE, _WEIGHTS}:
+        hint = "name a new folder, or one that holds a pruned model"
+        raise InputError("holds something else", where=str(folder), hint=hint)
     tensors, aliases = _unique(module)
     record = _File(
         format=1,
@@ -96,9 +101,10 @@ def save_module(
         report=report,
         history=recorded_steps(module),
     )
-    save_file(tensors, folder / "weights.safetensors")
-    text = msgspec.json.format(msgspec.json.encode(record))
-    (folder / "structure.json").write_bytes(text)
+    with replacing(folder) as new:
+        new.mkdir()
+        save_file(tensors, new / _WEIGHTS)
+        (new / _STRUCTURE).write_bytes(msgspec.json.format(msgspec.json.encode(record)))
     return folder
 
 
@@ -154,10 +160,10 @@ def load_pruned(
 
 def _read(folder: Path) -> tuple[_File, dict[str, torch.Tensor]]:
     where, hint = str(folder), "pass the folder that Pruned.save wrote"
-    content = read_file(folder / "structure.json", most=_MAX_STRUCTURE, hint=hint)
-    place = f"{where}, structure.json"
+    content = read_file(folder / _STRUCTURE, most=_MAX_STRUCTURE, hint=hint)
+    place = f"{where}, {_STRUCTURE}"
     record = decode_json(content, _File, where=place, hint="it is damaged: save it again")
-    weights = read_tensors(folder / "weights.safetensors", hint=hint)
+    weights = read_tensors(folder / _WEIGHTS, hint=hint)
     if record.format != 1:
         raise InputError(f"format {record.format} is not known", where=where, hint="update edgeopt")
     if {name: list(t.shape) for name, t in weights.items()} != record.shapes:

@@ -21,9 +21,11 @@ from edgeopt.ir.quant import QuantSpec
 from edgeopt.ir.reference import Simulation
 from edgeopt.options import QuantizationConfig
 from edgeopt.passes import require_canonical
+from edgeopt.passes.remove_identities import remove_identities
 from edgeopt.passes.separate_ties import separate_ties
 from edgeopt.progress import report_progress
 from edgeopt.quantization.channels import channel_spaces
+from edgeopt.quantization.coverage import uncovered_outputs
 from edgeopt.quantization.equalize import equalize
 from edgeopt.quantization.fills import readers_of_marks
 from edgeopt.quantization.joins import join_parts
@@ -43,6 +45,8 @@ SAMPLE_BYTES = 600 << 20
 """Memory that the values carried along may take."""
 MOST_SAMPLES = 64
 WORST_SHOWN = 10
+GIVEN = ("given", "fixed")
+"""Ways to find a range that do not look at data."""
 MOST_RESCUES = 4
 """How many values are taken out of the integers because an output is lost, each for a walk."""
 LEAST_GAIN_DB = 3.0
@@ -111,12 +115,16 @@ class _Static:
         self, program: Program, float_names: tuple[str, ...], reasons: dict[str, str]
     ) -> _Made:
         placement = place_quantizers(program, keep_float=float_names)
-        ranges = self._ranges(program, placement)
+        extremes = self._extremes(program, placement)
+        ranges = {
+            name: (min(low for low, _ in pairs), max(high for _, high in pairs))
+            for name, pairs in extremes.items()
+        }
         overrides = overrides_by_value(self.config, self.program)
         samples = self.samples.spread(_affordable(program, len(self.samples)))
         walk = LayerwiseQuantizer(program, placement, ranges, samples, self.config, overrides)
         result = walk.run()
-        return _Made(program, placement, result, float_names, reasons, len(samples))
+        return _Made(program, placement, result, float_names, reasons, len(samples), extremes)
 
     def _rescued(self, made: _Made) -> _Made | None:
         """Returns the program with what loses an output in float, None where that helps nothing."""
@@ -133,13 +141,16 @@ class _Static:
         return again if max(gains) >= LEAST_GAIN_DB else None
 
     def _written(self, made: _Made) -> Program:
-        step = Step("quantize", self._settings(), made.effect())
-        result = made.result
-        return separate_ties(
-            build_quantized(
-                made.program, made.placement, result.grids, result.weights, result.biases, step
-            )
+        uncovered = uncovered_outputs(
+            made.program, self.samples, made.calibrated(), made.placement.group
         )
+        step = Step("quantize", self._settings(), made.effect(uncovered))
+        result = made.result
+        quantized = build_quantized(
+            made.program, made.placement, result.grids, result.weights, result.biases, step
+        )
+        # What was to be rounded again in front of a join is not where its join stays in float.
+        return separate_ties(remove_identities(quantized))
 
     def _rescaled(self, program: Program) -> Program:
         switches = {False: self.config.equalization != "off", True: self.config.smoothing != "off"}
@@ -152,22 +163,22 @@ class _Static:
                 program = equalize(program, statistics, smoothing=smoothing)
         return program
 
-    def _ranges(
+    def _extremes(
         self, program: Program, placement: QuantizerPlacement
-    ) -> dict[str, tuple[float, float]]:
-        ranges: dict[str, tuple[float, float]] = {}
+    ) -> dict[str, list[tuple[float, float]]]:
+        """Returns the least and the largest number of each value, one pair a sample."""
+        extremes: dict[str, list[tuple[float, float]]] = {}
 
         def observe(node: torch.fx.Node, value: Any) -> None:
             if node.name in placement.group and node.name not in program.constants:
                 low, high = torch.aminmax(value)
-                was = ranges.get(node.name, (float("inf"), float("-inf")))
-                ranges[node.name] = (min(was[0], float(low)), max(was[1], float(high)))
+                extremes.setdefault(node.name, []).append((float(low), float(high)))
 
         simulation = Simulation(program, observe=observe, exact=False)
         for index, sample in enumerate(self.samples):
             simulation.outputs(sample)
             report_progress("calibrate", index + 1, len(self.samples))
-        return ranges
+        return extremes
 
     def _settings(self) -> dict[str, Any]:
         settings = {**msgspec.to_builtins(self.config), "weight_bits": self.config.bits}
@@ -184,8 +195,14 @@ class _Made:
     float_names: tuple[str, ...]
     reasons: dict[str, str]
     carried: int
+    extremes: dict[str, list[tuple[float, float]]]
 
-    def effect(self) -> dict[str, Any]:
+    def calibrated(self) -> dict[str, list[tuple[float, float]]]:
+        """Returns the extremes of the values whose range was found on data, not given or prescribed."""
+        grids, group = self.result.grids, self.placement.group
+        return {n: e for n, e in self.extremes.items() if grids[group[n]].method not in GIVEN}
+
+    def effect(self, uncovered: dict[str, float]) -> dict[str, Any]:
         """Returns what the history says of it."""
         quality = self.result.quality
         snr_db = {n: quality[n].whole_db for n in self.placement.values if n in quality}
@@ -198,6 +215,11 @@ class _Made:
             "lowest_snr_db": {name: round(value, 2) for value, name in worst},
             **({"float": self.reasons} if self.reasons else {}),
             **({"lost_db": {k: round(v, 2) for k, v in lost.items()}} if lost else {}),
+            **(
+                {"new_sample_db": {k: round(v, 2) for k, v in uncovered.items()}}
+                if uncovered
+                else {}
+            ),
         }
 
 

@@ -90,8 +90,7 @@ class Work:
         where = str(self.path)
         if self.path.exists() and not self.path.is_dir():
             raise InputError("there is a file", where=where, hint="name a folder as work")
-        has_run_file = (self.path / "run.json").exists()
-        if self.path.exists() and any(self.path.iterdir()) and not has_run_file:
+        if self.path.exists() and not (self.path / "run.json").exists() and _holds_more(self.path):
             raise InputError("holds something else", where=where, hint="name an empty folder")
         self.path.mkdir(parents=True, exist_ok=True)
         try:
@@ -199,6 +198,12 @@ class _Rounds:
             save_module(module, changes(self._module, module), new)
         for old in (f"after-{step - 1}", f"checkpoint-round-{step}"):
             shutil.rmtree(self._folder / old, ignore_errors=True)
+
+
+def _holds_more(path: Path) -> bool:
+    """Returns whether a folder holds more than what a run leaves that was killed as it began."""
+    left = {"lock", *(draft.name for draft in path.glob(".run.json.*.draft"))}
+    return any(entry.name not in left for entry in path.iterdir())
 
 
 def model_digest(model: Any) -> str:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import edgeopt
-from edgeopt.testing.networks import Bench, Input, Network, Step, generate, shrink
+from edgeopt.testing.networks import Bench, Input, Network, Step, generate, shrink, side_by_side
 from edgeopt.testing.networks.isolation import examine_isolated
 
 QUICK = (8, 9, 13)
@@ -25,10 +25,58 @@ def needs(name):
 @pytest.mark.parametrize("backend", [needs("tflite"), needs("openvino")])
 def test_a_fixed_few_are_right_or_somebody_is_told(backend):
     bench = Bench([backend], ["float32", "int8"])
-    for seed in QUICK:
-        every = list(bench.examine(generate(seed), seed))
-        assert every
-        assert not [one for one in every if one.is_fault or one.kind == "not the same"]
+    every = list(bench.examine_together({seed: generate(seed) for seed in QUICK}))
+    assert {seed for seed, _ in every} == set(QUICK)
+    assert not [one for _, one in every if one.is_fault or one.kind == "not the same"]
+
+
+def test_networks_side_by_side_compute_what_each_does_alone():
+    networks = [generate(seed) for seed in QUICK]
+    samples = [network.samples(1, 0)[0] for network in networks]
+    both = side_by_side(networks).module()(*(t for one in samples for t in one))
+    alone = [network.module()(*one) for network, one in zip(networks, samples, strict=True)]
+    alone = [one if isinstance(one, tuple) else (one,) for one in alone]
+    torch.testing.assert_close(both, tuple(t for one in alone for t in one), rtol=0, atol=0)
+
+
+def line(*texts, sample="torch.randn(1, 4)"):
+    """A network of one input and one step after another."""
+    steps = tuple(Step(text, (n,)) for n, text in enumerate(texts))
+    return Network((Input(sample),), steps, (len(steps),))
+
+
+def test_what_is_wrong_beside_others_is_examined_alone(monkeypatch):
+    """And the others are not: what they are has been seen."""
+    from edgeopt.testing.networks import case
+
+    real, seen = case.Case.verdicts, []
+
+    def verdicts(self, job):
+        seen.append(list(self.seeds))
+        every = real(self, job)
+        return {s: ("wrong", "3 dB") if len(every) > 1 and s == 2 else v for s, v in every.items()}
+
+    monkeypatch.setattr(case.Case, "verdicts", verdicts)
+    networks = {1: line("{0}.relu()"), 2: line("{0}.tanh()"), 3: line("{0} * 2")}
+    every = dict(Bench(["reference"], ["float32"]).examine_together(networks))
+    assert seen == [[1, 2, 3], [2]]
+    assert {seed: one.kind for seed, one in every.items()} == {1: "right", 2: "wrong", 3: "right"}
+    assert every[2].what == "beside others only: 3 dB"
+
+
+def test_a_network_that_is_refused_does_not_hinder_the_others():
+    networks = {1: line("{0}.relu()"), 2: line("torch.fft.fft({0}).abs()"), 3: line("{0} * 2")}
+    every = list(Bench(["reference"], ["float32"]).examine_together(networks))
+    kinds = {seed: one.kind for seed, one in every}
+    assert kinds[1] == kinds[3] == "right"
+    assert kinds[2] in {"right", "refused"}
+
+
+def test_a_backend_may_take_one_block_of_networks_in_several():
+    bench = Bench(["reference"], ["float32"], {"reference": 2})
+    network = line("{0}.relu()")
+    counts = [len(list(bench.examine(network, seed))) for seed in (0, 7, 8, 15, 16)]
+    assert counts == [1, 1, 0, 0, 1]
 
 
 def test_the_same_seed_makes_the_same_network_and_others_others():
@@ -55,34 +103,44 @@ def test_a_failing_network_becomes_as_small_as_its_fault():
     assert len(small.steps) == 1
 
 
-class Silent:
-    """Stands where a backend's answer would be: one that dies, and one that is right."""
+class Dying:
+    """Stands where a backend's answer would be: dies of one network, or of two in one program."""
 
-    def __init__(self, bench):
-        self.bench = bench
+    def __init__(self, bench, *, together=False):
+        self.bench, self.together = bench, together
 
-    def examine(self, network, seed):
-        if seed == 1:
+    def examine_together(self, networks):
+        if 1 in networks and (not self.together or len(networks) > 1):
             os.kill(os.getpid(), signal.SIGKILL)
-        yield from self.bench.examine(network, seed)
+        yield from self.bench.examine_together(networks)
 
 
-def test_a_crash_is_an_outcome_and_the_next_seed_goes_on():
-    results = list(examine_isolated(Silent(Bench([], [])), [0, 1, 2]))
+@pytest.mark.parametrize("together", [1, 2, 3])
+def test_a_crash_is_an_outcome_and_the_next_seed_goes_on(together):
+    results = list(examine_isolated(Dying(Bench([], [])), [0, 1, 2], together))
     assert [one.seed for one in results] == [0, 1, 2]
     assert [o.kind for o in results[1].outcomes] == ["crash"]
+    assert not results[0].outcomes
     assert not results[2].outcomes
 
 
+def test_a_crash_of_networks_in_one_program_is_one_though_none_crashes_alone():
+    results = list(examine_isolated(Dying(Bench([], []), together=True), [0, 1, 2, 3], 2))
+    assert [one.seed for one in results] == [0, 1, 2, 3]
+    ((crash,),) = [one.outcomes for one in results if one.outcomes]
+    assert crash.kind == "crash"
+    assert crash.what == "SIGKILL of seeds 0 to 1 side by side, of none alone"
+
+
 def test_a_wrong_answer_is_seen(monkeypatch):
-    network = Network((Input("torch.randn(1, 4)"),), (Step("{0}.relu()", (0,)),), (1,))
+    network = line("{0}.relu()")
     (right,) = Bench(["reference"], ["float32"]).examine(network)
     assert right.kind == "right"
-    from edgeopt.testing.networks import examine
+    from edgeopt.testing.networks import case
 
-    real = examine.run_all
+    real = case.run_all
     monkeypatch.setattr(
-        examine, "run_all", lambda *a, **k: [tuple(x * 0.5 for x in one) for one in real(*a, **k)]
+        case, "run_all", lambda *a, **k: [tuple(x * 0.5 for x in one) for one in real(*a, **k)]
     )
     kinds = [one.kind for one in Bench(["reference"], ["float32"]).examine(network)]
     assert kinds == ["wrong", "wrong"]

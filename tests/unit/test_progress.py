@@ -173,7 +173,7 @@ def test_deploy_tells_of_every_stage(model, listener, tmp_path):
         device="local",
     )
     assert listener.stages == [
-        *("calibrate", "quantize", "compile", "reference", "parity", "float"),
+        *("calibrate", "quantize", "compile", "float", "reference", "parity"),
         *("evaluate float", "evaluate", "bundle", "verify on the device"),
     ]
     last = {stage: (done, total) for stage, done, total in listener.reports}
@@ -204,7 +204,7 @@ def test_steps_tell_whom_the_request_names(model, listener, other):
         candidate = steps.quantize(job, steps.source(job, baseline))
         build = steps.compile(job, candidate)
         steps.check(job, candidate, build, baseline)
-    assert listener.stages == ["calibrate", "quantize", "compile", "reference", "parity", "float"]
+    assert listener.stages == ["calibrate", "quantize", "compile", "float", "reference", "parity"]
     assert not other.reports
     assert list(inspect.signature(steps.quantize).parameters)[:2] == ["job", "source"]
 

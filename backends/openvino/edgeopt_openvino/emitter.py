@@ -14,9 +14,8 @@ import openvino.opset13 as op
 
 import edgeopt_openvino.operators  # noqa: F401 (enters the rules)
 from edgeopt import lowering
-from edgeopt.lowering.frontend import OperatorImporter
 from edgeopt_openvino import constants, parameters
-from edgeopt_openvino.frontend import convert_node, convert_operator
+from edgeopt_openvino.frontend import convert_node
 from edgeopt_openvino.operator_rules import rule
 from edgeopt_openvino.support import plugin_kind
 
@@ -35,7 +34,6 @@ class Emitter(lowering.Emitter):
     """The model as far as it is written.
 
     Attributes:
-        importer: OpenVINO's own PyTorch frontend, for operators without a rule.
         model: The model, once all is written; its operators are named after the program's values.
         saturates: Whether sums of two 8-bit products saturate on the target.
     """
@@ -45,7 +43,6 @@ class Emitter(lowering.Emitter):
     def __init__(self, program: Program, *, saturates: bool) -> None:
         super().__init__(program)
         self.saturates = saturates
-        self.importer = OperatorImporter("OpenVINO", convert_operator)
         self.model: ov.Model | None = None
         self._parameters: list[Any] = []
 
@@ -77,6 +74,17 @@ class Emitter(lowering.Emitter):
         """Returns the values of a node that makes several."""
         values: tuple[Value, ...] = self._values[node.name]
         return values
+
+    def write_node(self, node: torch.fx.Node) -> None:
+        """Writes one call; what can tell 0 from next to 0 reads whole steps of grids."""
+        values = {
+            v.name: self._values[v.name] for v in parameters.read_in_steps(self.program, node)
+        }
+        for name, value in values.items():
+            spec = self.program.quant[name]
+            self._values[name] = parameters.rounded(spec, value).output(0)
+        super().write_node(node)
+        self._values |= values
 
     def number(self, node: Any, value: float) -> Value:
         """Returns a scalar of the dtype that ``node`` has."""

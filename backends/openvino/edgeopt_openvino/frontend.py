@@ -9,7 +9,7 @@ import numpy as np
 import openvino as ov
 import openvino.opset13 as op
 
-from edgeopt.lowering.frontend import require_same
+from edgeopt.lowering.frontend import OperatorImporter, require_same
 from edgeopt_openvino.constants import element_type
 
 if TYPE_CHECKING:
@@ -50,13 +50,19 @@ def _core() -> ov.Core:
     return ov.Core()
 
 
+@cache
+def _importer() -> OperatorImporter[ov.Model]:
+    """Returns the importer, the same for all programs."""
+    return OperatorImporter("OpenVINO", convert_operator)
+
+
 def convert_node(e: Emitter, node: torch.fx.Node) -> Any:
     """Returns the value (or a tuple of them) that the frontend makes of ``node``.
 
     Raises:
         NoRuleError: The frontend has no rule for it.
     """
-    imported, inputs = e.importer(e.program, node)
+    imported, inputs = _importer()(e.program, node)
     part = _copied(imported)  # its operators become the model's own; an equal node needs others
     for parameter, value in zip(part.get_parameters(), inputs, strict=True):
         parameter.output(0).replace(e.value(value))

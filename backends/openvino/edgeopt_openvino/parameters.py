@@ -7,23 +7,63 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openvino.opset13 as op
+import torch
 
 from edgeopt.contracts.storage import INT8
 from edgeopt.ir import ops
+from edgeopt.ir.kernel_kind import kernel_kind
 from edgeopt.ir.operators import CONVOLUTIONS, traits_of
+from edgeopt.passes.separate_ties import may_tie
 
 if TYPE_CHECKING:
-    import torch
-
     from edgeopt.ir import Program, QuantSpec
 
-__all__ = ["clips_alike", "kept_whole", "moves_on_grid", "on_grid", "rounded", "steps"]
+__all__ = [
+    "clips_alike",
+    "kept_real",
+    "kept_whole",
+    "moves_on_grid",
+    "on_grid",
+    "read_in_steps",
+    "rounded",
+    "steps",
+    "whole_step",
+]
 
 aten = ops.aten
 
 _STARTS_ANEW = (aten.roll.default, aten.flip.default, aten.expand.default, aten.embedding.default)
 """Moves that OpenVINO's low-precision passes do not know: behind them a FakeQuantize starts integers anew."""
 
+
+_JUMPS = frozenset(
+    {
+        *(aten.gt.Tensor, aten.gt.Scalar, aten.ge.Tensor, aten.ge.Scalar, aten.lt.Tensor),
+        *(aten.lt.Scalar, aten.le.Tensor, aten.le.Scalar, aten.eq.Tensor, aten.eq.Scalar),
+        *(
+            aten.ne.Tensor,
+            aten.ne.Scalar,
+            aten.floor.default,
+            aten.ceil.default,
+            aten.round.default,
+        ),
+        *(aten.trunc.default, aten.sign.default, aten.sqrt.default, aten.rsqrt.default),
+        *(aten.log.default, aten.reciprocal.default, aten.div.Tensor, aten.div.Tensor_mode),
+        *(
+            aten.floor_divide.default,
+            aten.remainder.Scalar,
+            aten.remainder.Tensor,
+            aten.argmax.default,
+        ),
+        *(
+            aten.argmin.default,
+            aten.logical_not.default,
+            aten.pow.Tensor_Scalar,
+            aten.pow.Tensor_Tensor,
+        ),
+    }
+)
+"""Operators that jump, or have no value on one side of 0."""
 
 _WRITES_STEPS_WRONG = ("ReduceMax", "ReduceMin")
 """Reductions whose kernel answers other numbers where it takes in the FakeQuantize behind it."""
@@ -36,9 +76,14 @@ def kept_whole(program: Program, node: torch.fx.Node, value: Any) -> Any:
     wrong ones (half the range off); sums and means are right. A maximum is none of the operators that it fuses.
     """
     kind = value.get_node().get_type_name()
-    if kind not in _WRITES_STEPS_WRONG or not program.precision.is_integer:
+    if kind not in _WRITES_STEPS_WRONG or moves_on_grid(program, node):
         return value
-    if not value.element_type.is_real() or moves_on_grid(program, node):
+    return kept_real(program, value)
+
+
+def kept_real(program: Program, value: Any) -> Any:
+    """Returns ``value``, behind an operator through which low-precision passes move no dequantization."""
+    if not program.precision.is_integer or not value.element_type.is_real():
         return value
     return op.maximum(value, op.constant(np.float32(-np.inf))).output(0)
 
@@ -50,11 +95,42 @@ def on_grid(program: Program, node: torch.fx.Node, value: Any) -> Any:
         return value
     if _is_summed_up(program, node):
         value = op.prelu(value, op.constant(np.ones(1, dtype=np.float32)))
-    if _comes_from_float(program, node):
+    kernel: Any = node.args[0] if ops.is_fused(node) else node
+    if _comes_from_float(program, node) or may_tie(program, kernel):
         value = rounded(spec, value)
     quantized = op.fake_quantize(value, *_ends(spec), *_ends(spec), 2**spec.bits)
     quantized.set_friendly_name(f"{node.name}.grid")
     return quantized.output(0)
+
+
+def read_in_steps(program: Program, node: torch.fx.Node) -> list[torch.fx.Node]:
+    """Returns the values on grids that ``node`` must read in whole steps (`rounded`).
+
+    A FakeQuantize adds up 0 from two rounded numbers, and may make 1e-7 of it. To most float operators that is
+    nothing; a comparison, a floor or a square root makes something else of it, also behind others.
+    """
+    values = [v for v in ops.activation_inputs(node) if _is_on_grid(program, v)]
+    is_float = values and kernel_kind(program, node).kind == "float"
+    return values if is_float and _reaches_jump(node) else []
+
+
+def _is_on_grid(program: Program, node: torch.fx.Node) -> bool:
+    spec = program.quant.get(node.name)
+    return spec is not None and spec.is_activation and node.name not in program.constants
+
+
+def _reaches_jump(node: torch.fx.Node) -> bool:
+    """Returns whether ``node`` jumps, or what reads its numbers one by one does; sums blur 0."""
+    waiting, seen = [node], {node}
+    while waiting:
+        one = waiting.pop()
+        if one.target in _JUMPS:
+            return True
+        if ops.is_weighted(one) or traits_of(one).normalization or traits_of(one).macs == "product":
+            continue
+        waiting += (user for user in one.users if user not in seen)
+        seen.update(one.users)
+    return False
 
 
 def _is_summed_up(program: Program, node: torch.fx.Node) -> bool:
@@ -94,6 +170,17 @@ def steps(spec: QuantSpec, value: Any) -> Any:
     """Returns how many steps ``value`` is from zero, a whole number; ties go to the even one."""
     times = op.multiply(value, op.constant((1 / spec.scale[0]).numpy()))
     return op.round(times, "half_to_even")
+
+
+def whole_step(program: Program, node: torch.fx.Node, number: float | None) -> float | None:
+    """Returns the number nearest to ``number`` on the grid of ``node``; as it is where there is none.
+
+    A thousandth of a step above it: where the runtime has integers already, it cuts off what lies behind the point.
+    """
+    spec = program.quant.get(node.name)
+    if number is None or spec is None or not spec.is_activation or not math.isfinite(number):
+        return number
+    return float(spec.fake(torch.tensor([number]))[0]) + float(spec.scale[0]) / 1024
 
 
 def moves_on_grid(program: Program, node: torch.fx.Node) -> bool:

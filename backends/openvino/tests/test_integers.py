@@ -264,3 +264,93 @@ def test_what_openvino_computes_otherwise_is_refused(function, reason):
     program = capture(Model().eval(), (torch.randn(3, 4),))
     report = find_backend("openvino").lower(program, find_target("host")).support
     assert any(reason in row.reason for row in report.unsupported)
+
+
+class Jumping(nn.Module):
+    """What tells 0 from next to 0, right behind a convolution and behind what carries its numbers on."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv2d(4, 8, 1)
+
+    def forward(self, x):
+        x = self.convolution(x)
+        low = x.amin(1, keepdim=True)
+        return (
+            (x > 0).float(),
+            (x.amax(1) <= 0).float(),
+            (-x).floor(),
+            (low * 2).ceil(),
+            low.abs().sqrt(),
+        )
+
+
+def test_zero_is_zero_to_what_tells_it_from_next_to_zero(make):
+    made = make(Jumping(), torch.randn(1, 4, 30, 30), count=20, weight_bits=7)
+    zeros = 0
+    for wanted, got in made.pairs():
+        assert np.abs(wanted - got).max() < 1e-5
+        zeros += int((wanted == 0).sum())
+    assert zeros
+
+
+class Limited(nn.Module):
+    """Limits between two steps of the grid, before a join and a mean."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 4, 1)
+
+    def forward(self, x):
+        x = self.convolution(x)
+        joined = torch.cat([x, x.clamp(-0.503, 0.207)], 1)
+        return joined.exp(), joined.mean((2, 3))
+
+
+def test_limits_between_two_steps_round_as_the_reference(make):
+    assert worst(make(Limited(), torch.randn(1, 3, 8, 8), weight_bits=7)) < 1e-3
+
+
+def test_a_product_whose_grid_cannot_be_moved_rounds_ties_as_the_reference(make):
+    """Half of each odd integer is a tie, and the result shares its grid with what it is joined to."""
+
+    class Halved(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution = nn.Conv2d(3, 4, 1)
+
+        def forward(self, x):
+            x = self.convolution(x)
+            return torch.cat([x, x * 0.5], 1)
+
+    assert worst(make(Halved(), torch.randn(1, 3, 8, 8), weight_bits=7)) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "more"),
+    [
+        ((3, 1), 2, {}),
+        ((1, 1), (3, 2), {"output_padding": (1, 1)}),
+        ((2, 1), (2, 3), {"padding": (1, 0)}),
+        ((3, 1), 2, {"groups": 2}),
+    ],
+)
+def test_a_transposed_convolution_leaves_gaps_where_its_kernel_does_not_reach(
+    make, kernel, stride, more
+):
+    """Behind a softmax, whose grid has no zero point to hinder integers."""
+    layer = nn.ConvTranspose2d(2, 4, kernel, stride, **more)
+    made = make(nn.Sequential(nn.Softmax(3), layer), torch.randn(2, 2, 4, 3), weight_bits=7)
+    assert worst(made) < 1e-3
+
+
+def test_a_pad_behind_a_float_operator_on_integers_has_its_own_number(make):
+    class Padded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution = nn.Conv1d(1, 3, 1)
+
+        def forward(self, x):
+            return nn.functional.pad(-self.convolution(x), (0, 1), value=0.5)
+
+    assert worst(make(Padded(), torch.randn(1, 1, 5), weight_bits=7)) < 1e-3

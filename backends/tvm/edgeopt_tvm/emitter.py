@@ -14,8 +14,7 @@ from tvm import relax
 import edgeopt_tvm.operators  # noqa: F401 (enters the rules)
 from edgeopt.ir import KernelKind, orders
 from edgeopt.ir.operators import traits_of
-from edgeopt.lowering.frontend import OperatorImporter
-from edgeopt_tvm.frontend import convert_node, convert_operator
+from edgeopt_tvm.frontend import convert_node
 from edgeopt_tvm.operator_rules import rule
 from edgeopt_tvm.storage import Storage
 
@@ -48,7 +47,6 @@ class Emitter(Storage):
     """The module as far as it is written.
 
     Attributes:
-        importer: TVM's own PyTorch frontend, for operators without a rule.
         module: The Relax module, once all is written; its inputs and outputs are as the float
             model has them.
     """
@@ -58,7 +56,6 @@ class Emitter(Storage):
 
     def __init__(self, program: Program, machine: Machine) -> None:
         super().__init__(program, machine)
-        self.importer = OperatorImporter("TVM", convert_operator)
         self.module: Any = None
         self._outputs: list[Any] = []
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tvm import relax
 from tvm.relax.frontend.torch import from_exported_program
 
 from edgeopt.ir import orders
-from edgeopt.lowering.frontend import require_same
+from edgeopt.lowering.frontend import OperatorImporter, require_same
 from edgeopt_tvm.fusion import lower_module
 from edgeopt_tvm.interpreter import Interpreter
 from edgeopt_tvm.machine import here
@@ -36,13 +37,19 @@ def convert_operator(operator: SingleOperator) -> Any:
     return module
 
 
+@cache
+def _importer() -> OperatorImporter[Any]:
+    """Returns the importer, the same for all programs."""
+    return OperatorImporter("TVM", convert_operator)
+
+
 def convert_node(e: Emitter, node: torch.fx.Node) -> None:
     """Writes what the frontend makes of ``node``.
 
     Raises:
         NoRuleError: The frontend has no rule for it.
     """
-    module, inputs = e.importer(e.program, node)
+    module, inputs = _importer()(e.program, node)
     part = module["main"].without_attr("global_symbol")
     name = e.builder.add_func(part, f"frontend_{node.name}")
     operands = []

@@ -35,6 +35,7 @@ _WEIGHTED = (
 _ARITHMETIC = (
     Row(
         operator=aten.add.Tensor,
+        exact=True,
         integer_kernel="elementwise",
         applies_activation=True,
         scale_rule="sum",
@@ -44,6 +45,7 @@ _ARITHMETIC = (
     ),
     Row(
         operator=aten.sub.Tensor,
+        exact=True,
         integer_kernel="elementwise",
         scale_rule="sum",
         layout="any",
@@ -52,6 +54,7 @@ _ARITHMETIC = (
     ),
     Row(
         operator=aten.mul.Tensor,
+        exact=True,
         integer_kernel="elementwise",
         scale_rule="product",
         flat=functional.silu,  # what `useful_range` asks about is x * sigmoid(x)
@@ -61,15 +64,10 @@ _ARITHMETIC = (
     ),
     Row(operator=aten.div.Tensor, layout="any", identity="neutral", neutral=1),
     *(
-        Row(operator=operator)
-        for operator in (
-            aten.maximum.default,
-            aten.minimum.default,
-            aten.pow.Tensor_Scalar,
-            aten.pow.Tensor_Tensor,
-            aten.where.self,
-        )
+        Row(operator=operator, exact=True)
+        for operator in (aten.maximum.default, aten.minimum.default, aten.where.self)
     ),
+    *(Row(operator=operator) for operator in (aten.pow.Tensor_Scalar, aten.pow.Tensor_Tensor)),
 )
 
 _ACTIVATIONS = (
@@ -108,20 +106,25 @@ _ACTIVATIONS = (
 
 _FLOAT_UNARY = (
     *(
-        Row(operator=operator)
+        Row(operator=operator, exact=True)
         for operator in (
             aten.abs.default,
             aten.ceil.default,
+            aten.floor.default,
+            aten.neg.default,
+            aten.round.default,
+            aten.sign.default,
+        )
+    ),
+    *(
+        Row(operator=operator)
+        for operator in (
             aten.cos.default,
             aten.erf.default,
             aten.exp.default,
-            aten.floor.default,
             aten.log.default,
-            aten.neg.default,
             aten.reciprocal.default,
-            aten.round.default,
             aten.rsqrt.default,
-            aten.sign.default,
             aten.sin.default,
             aten.sqrt.default,
         )
@@ -153,12 +156,11 @@ _REDUCTIONS = (
         Row(operator=operator)
         for operator in (
             aten.sum.dim_IntList,
-            aten.amax.default,
-            aten.amin.default,
             aten.argmax.default,
             aten.argmin.default,
         )
     ),
+    *(Row(operator=operator, exact=True) for operator in (aten.amax.default, aten.amin.default)),
     Row(
         operator=aten.upsample_bilinear2d.vec,
         layout="channels-last",

@@ -63,6 +63,7 @@ class OperatorTraits:
         layout: The order of dimensions that its input is wanted in.
         view: Whether it leaves memory as it is, nearly always.
         casts: Whether it only changes the type of its values.
+        exact: Whether all runtimes round its real results alike.
         shape_only: Whether it asks its input for its shape or type alone.
         channel_axes: Axes on which channels pass through unmixed, as far as its arguments allow;
             ``every`` where all of them do, whatever they are.
@@ -89,6 +90,7 @@ class OperatorTraits:
     layout: Layout = ""
     view: bool = False
     casts: bool = False
+    exact: bool = False
     shape_only: bool = False
     channel_axes: tuple[Literal["every", "second", "last"], ...] = ()
     macs: Literal["", "product", "attention"] = ""

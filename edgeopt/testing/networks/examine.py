@@ -1,58 +1,40 @@
-"""What comes of a network in one precision on one backend, and whether anybody was told."""
+"""What comes of networks in each precision on each backend, and whether anybody was told."""
 
 from __future__ import annotations
 
 import re
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
-import torch
 
-from edgeopt.contracts.storage import Precision
 from edgeopt.deployment import steps
 from edgeopt.deployment.request import Request
-from edgeopt.errors import CaptureError, EdgeoptError, UnsupportedError
-from edgeopt.gate.accuracy import check_agreement
-from edgeopt.gate.parity import run_all
-from edgeopt.ir import ReferenceRunner
-from edgeopt.options import Checks, FidelityLimits
+from edgeopt.errors import CalibrationError, CaptureError, EdgeoptError, UnsupportedError
+from edgeopt.options import Checks
 from edgeopt.registry import find_backend, find_target
+from edgeopt.testing.networks.case import CHECKS, Case, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from edgeopt.gate.metrics import Arrays
+    from edgeopt.testing.networks.case import Verdict
     from edgeopt.testing.networks.network import Network
 
 __all__ = ["FAULTS", "Bench", "Outcome"]
 
-Kind = Literal[
-    "right",
-    "warned",
-    "refused",
-    "not the same",
-    "wrong",
-    "not finite",
-    "raw error",
-    "crash",
-    "hang",
-]
-
 FAULTS: tuple[Kind, ...] = ("wrong", "not finite", "raw error", "crash", "hang")
 """What must never be: nobody was told, or not in our words."""
 
-CALIBRATION, CHECKS, FRESH = 20, 6, 8
-CAPTURED = 60.0
-"""dB that capture and core passes must keep."""
+BLOCK = 8
+"""Networks in a row that the same backends take."""
 
-FLOORS = {Precision.FLOAT32: 45.0, Precision.FLOAT16: 9.0}
-FLOOR = 8.0
-"""dB: the gate's floor, and 2 dB for what other samples may say."""
+BLOCK = 8
+"""Networks in a row that the same backends take."""
 
-EVIDENT = ("little is left of", "name another class")
+UNHELPFUL: tuple[Kind, ...] = (*FAULTS, "not the same")
+"""What must not be even where a network alone is right."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -65,7 +47,7 @@ class Outcome(msgspec.Struct, frozen=True):
         backend: Where; ``capture`` before any.
         precision: In which precision.
         what: In a few words.
-        seconds: How long it took.
+        seconds: How long it took, a share of what it took together with others.
     """
 
     kind: Kind
@@ -86,48 +68,98 @@ class Bench:
     Args:
         backends: Names of backends.
         precisions: Precisions; those that a backend does not have are left out.
+        every: Backend name to k, where it takes only one in k networks (`BLOCK` of each k · `BLOCK`).
     """
 
-    def __init__(self, backends: Iterable[str], precisions: Iterable[str]) -> None:
+    def __init__(
+        self,
+        backends: Iterable[str],
+        precisions: Iterable[str],
+        every: Mapping[str, int] | None = None,
+    ) -> None:
         self.backends, self.precisions = tuple(backends), tuple(precisions)
+        self._every = dict(every or {})
         self._jobs: dict[tuple[str, str], steps.Job] = {}
         self._target = find_target("host")
         self._offered = {b: find_backend(b).precisions(self._target) for b in self.backends}
 
     def examine(self, network: Network, seed: int = 0) -> Iterator[Outcome]:
         """Yields what comes of ``network``, each backend and precision in turn."""
-        samples = network.samples(CALIBRATION + CHECKS + FRESH, seed)
-        try:
-            case = _Case(network.module(), samples)
-            lost = case.lost(run_all(ReferenceRunner(case.program), case.fresh), CAPTURED)
-        except EdgeoptError as error:
-            yield Outcome("refused", "capture", "", str(error))
+        case = _captured({seed: network})
+        if isinstance(case, Outcome):
+            yield case
             return
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is a fault)
-            yield Outcome("raw error", "capture", "", _said(error))
-            return
+        lost = case.captured()[seed]
         if lost:
             yield Outcome("wrong", "capture", "", lost)
+        for backend, precision in self._places(seed):
+            yield self._tried(case, backend, precision)[seed]
+
+    def examine_together(self, networks: Mapping[int, Network]) -> Iterator[tuple[int, Outcome]]:
+        """Yields what comes of ``networks`` by their seeds: in one program, for that is cheaper.
+
+        What is not right there is examined alone, and that counts; but where it is right alone,
+        what nobody was told of the program with the others counts.
+        """
+        case = _captured(networks) if len(networks) > 1 else None
+        if not isinstance(case, Case):
+            for seed, network in networks.items():
+                yield from ((seed, one) for one in self.examine(network, seed))
+            return
+        alone = {seed: _Alone(network, seed) for seed, network in networks.items()}
+        for seed, lost in case.captured().items():
+            if lost:
+                yield seed, Outcome("wrong", "capture", "", lost)
+        cases: dict[str, Case | None] = {}
+        for backend, precision in self._places(min(networks)):
+            if backend not in cases:
+                cases[backend] = self._runnable(case, networks, backend)
+            beside = cases[backend]
+            waiting = dict.fromkeys(networks, Outcome("refused", backend, precision))
+            waiting |= self._tried(beside, backend, precision) if beside is not None else {}
+            doubtful = {s: one for s, one in waiting.items() if one.kind != "right"}
+            again = {seed: self._again(alone[seed], one) for seed, one in doubtful.items()}
+            if not any(one.kind in UNHELPFUL for one in again.values()):  # none of them is to blame
+                again |= {s: _beside(doubtful[s], one) for s, one in again.items()}
+            yield from {**waiting, **again}.items()
+
+    def _runnable(self, case: Case, networks: Mapping[int, Network], backend: str) -> Case | None:
+        """Returns a case of those networks that ``backend`` has kernels for, None where there are none."""
+        try:
+            support = find_backend(backend).lower(case.program, self._target).support
+        except EdgeoptError:
+            return case
+        refused = case.owners(node.node for node in support.unsupported)
+        if not refused:
+            return case
+        rest = {seed: one for seed, one in networks.items() if seed not in refused}
+        return Case(rest) if rest else None
+
+    def _again(self, alone: _Alone, beside: Outcome) -> Outcome:
+        """Returns what comes of a network that was not right ``beside`` others."""
+        case = alone.case()
+        if isinstance(case, Outcome):
+            return msgspec.structs.replace(case, precision=beside.precision)
+        one = self._tried(case, beside.backend, beside.precision)[alone.seed]
+        return msgspec.structs.replace(one, seconds=round(one.seconds + beside.seconds, 2))
+
+    def _places(self, seed: int) -> Iterator[tuple[str, str]]:
+        """Yields backend and precision of all that the network of ``seed``, or its block, is tried in."""
         for precision in self.precisions:
             for backend in self.backends:
-                if precision in self._offered[backend]:
-                    start = time.monotonic()
-                    kind, what = self._tried(case, backend, precision)
-                    seconds = round(time.monotonic() - start, 2)
-                    yield Outcome(kind, backend, precision, what, seconds)
+                turn = seed // BLOCK % self._every.get(backend, 1) == 0
+                if turn and precision in self._offered[backend]:
+                    yield backend, precision
 
-    def _tried(self, case: _Case, backend: str, precision: str) -> tuple[Kind, str]:
-        try:
-            return case.outcome(self._job(case, backend, precision))
-        except (UnsupportedError, CaptureError) as error:
-            return "refused", str(error)
-        except EdgeoptError as error:
-            return "not the same", f"{type(error).__name__} {error}"
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is a fault)
-            return "raw error", _said(error)
+    def _tried(self, case: Case, backend: str, precision: str) -> dict[int, Outcome]:
+        start = time.monotonic()
+        failure, verdicts = _told(lambda: case.verdicts(self._job(case, backend, precision)))
+        seconds = round((time.monotonic() - start) / len(case.seeds), 2)
+        every = verdicts if failure is None else dict.fromkeys(case.seeds, failure)
+        return {s: Outcome(k, backend, precision, what, seconds) for s, (k, what) in every.items()}
 
-    def _job(self, case: _Case, backend: str, precision: str) -> steps.Job:
-        """The job of a network; planned once, for plans of networks differ in their reasons only."""
+    def _job(self, case: Case, backend: str, precision: str) -> steps.Job:
+        """The job of a program; planned once, for plans of networks differ in their reasons only."""
         request = Request(
             backend=backend,
             precision=precision,  # type: ignore[arg-type]  # one of them: it checks itself
@@ -140,73 +172,49 @@ class Bench:
         return replace(self._jobs[key], request=request, program=case.program)
 
 
-class _Case:
-    """One network: what torch says, and what is shared by all that is made of it."""
-
-    def __init__(self, module: torch.nn.Module, samples: list[tuple[torch.Tensor, ...]]) -> None:
-        fit = CALIBRATION + CHECKS
-        with torch.no_grad():
-            self.wanted = [_arrays(module(*one)) for one in samples[fit:]]
-        self.program = steps.as_program(module, samples[0])
-        self.data = samples[:fit]
-        self.fresh = [tuple(t.numpy() for t in one) for one in samples[fit:]]
-        self._shared: tuple[steps.Baseline, steps.Source] | None = None
-
-    def outcome(self, job: steps.Job) -> tuple[Kind, str]:
-        """Returns what comes of ``job``, and in a few words why."""
-        if self._shared is None:
-            baseline = steps.baseline(self.program, job)
-            self._shared = baseline, steps.source(job, baseline)
-        baseline, source = self._shared
-        candidate = steps.quantize(job, source)
-        checked = steps.check(job, candidate, steps.compile(job, candidate), baseline)
-        try:
-            deployment = steps.report(job, checked, baseline)
-            msgspec.json.encode(deployment.report())
-            parity, accuracy, runner = deployment.parity, deployment.accuracy, checked.build.runner
-            if parity is not None and not parity.ok:
-                return "not the same", "; ".join(parity.reasons)
-            if accuracy is not None and not accuracy.ok:
-                return "refused", accuracy.failure
-            if runner is None:
-                return "not the same", checked.build.not_here
-            outputs = run_all(runner, self.fresh)
-        finally:
-            checked.build.close()
-        lost = self.lost(outputs, FLOORS.get(Precision(job.plan.precision), FLOOR))
-        told = [w for w in deployment.warnings if w.startswith(EVIDENT)]
-        if lost and told and "not finite" not in lost:
-            return "warned", told[0]
-        return ("not finite" if "not finite" in lost else "wrong" if lost else "right"), lost
-
-    def lost(self, got: list[Arrays], floor: float) -> str:
-        """Returns what falls short of ``floor`` (dB), beside torch; empty where nothing does."""
-        for want, have in zip(self.wanted, got, strict=True):
-            for w, h in zip(want, have, strict=True):
-                if w.shape != h.shape or w.dtype != h.dtype:
-                    return f"{w.dtype} {w.shape} became {h.dtype} {h.shape}"
-                if (np.isfinite(_real(w)) & ~np.isfinite(_real(h))).any():
-                    return "not finite"
-        limits = FidelityLimits(min_snr_db=floor, warn_snr_db=floor)
-        compared = check_agreement(
-            self.program.signature,
-            self.wanted,
-            got,
-            max_drop=None,
-            inputs="fresh samples",
-            limits=limits,
-        )
-        every = [s for one in compared.fidelity for s in one.shortfalls]
-        return "; ".join(s.what for s in every if s.grave)
+def _beside(together: Outcome, alone: Outcome) -> Outcome:
+    """Returns what counts of a network that is right ``alone``: what nobody was told of it with others."""
+    if alone.kind != "right" or together.kind not in UNHELPFUL:
+        return alone
+    return msgspec.structs.replace(together, what=f"beside others only: {together.what}")
 
 
-def _real(values: np.ndarray) -> np.ndarray:
-    return values.astype(np.float64)
+class _Alone:
+    """One network in a program of its own, captured when it is needed."""
+
+    def __init__(self, network: Network, seed: int) -> None:
+        self.seed = seed
+        self._network = network
+        self._case: Case | Outcome | None = None
+
+    def case(self) -> Case | Outcome:
+        if self._case is None:
+            self._case = _captured({self.seed: self._network})
+        return self._case
 
 
-def _arrays(outputs: torch.Tensor | tuple[torch.Tensor, ...]) -> Arrays:
-    every = outputs if isinstance(outputs, tuple) else (outputs,)
-    return tuple(one.numpy() for one in every)
+def _captured(networks: Mapping[int, Network]) -> Case | Outcome:
+    """Returns the networks in one program, or why they are not."""
+    try:
+        return Case(networks)
+    except EdgeoptError as error:
+        return Outcome("refused", "capture", "", str(error))
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is a fault)
+        return Outcome("raw error", "capture", "", _said(error))
+
+
+def _told(
+    verdicts: Callable[[], dict[int, Verdict]],
+) -> tuple[Verdict | None, dict[int, Verdict]]:
+    """Returns why there are no verdicts, or them."""
+    try:
+        return None, verdicts()
+    except (UnsupportedError, CaptureError, CalibrationError) as error:
+        return ("refused", str(error)), {}
+    except EdgeoptError as error:
+        return ("not the same", f"{type(error).__name__} {error}"), {}
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is a fault)
+        return ("raw error", _said(error)), {}
 
 
 def _said(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Examined", "examine_isolated"]
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 """How long a worker may say nothing."""
 
 
@@ -47,28 +48,44 @@ class _Message(msgspec.Struct, frozen=True):
 _decoder = msgspec.json.Decoder(_Message)
 
 
-def examine_isolated(bench: Bench, seeds: Iterable[int]) -> Iterator[Examined]:
+def examine_isolated(bench: Bench, seeds: Iterable[int], together: int = 1) -> Iterator[Examined]:
     """Yields what comes of the networks of ``seeds``.
 
     The worker is forked, so that it starts with everything imported: call this before the process
-    has started threads. After a crash another one goes on with the next seed.
+    has started threads. After a crash another one goes on: first with each network of those that
+    were side by side alone, then with the next.
 
     Args:
         bench: What examines.
         seeds: Seeds.
+        together: How many networks are put into one program.
     """
-    waiting = list(seeds)
-    while waiting:
-        worker = _Worker(bench, waiting)
-        outcomes: list[Outcome] = []
+    every = list(seeds)
+    groups = [every[at : at + together] for at in range(0, len(every), together)]
+    ends: dict[int, Outcome] = {}
+    while groups:
+        worker = _Worker(bench, groups)
+        outcomes: dict[int, list[Outcome]] = defaultdict(list)
         for message in worker.messages():
             if message.outcome is not None:
-                outcomes.append(message.outcome)
+                outcomes[message.seed].append(message.outcome)
             if message.done:
-                yield Examined(waiting.pop(0), tuple(outcomes), message.steps)
-                outcomes = []
-        if worker.end is not None:
-            yield Examined(waiting.pop(0), (*outcomes, worker.end))
+                ended = [ends.pop(message.seed)] if message.seed in ends else []
+                yield Examined(message.seed, (*outcomes[message.seed], *ended), message.steps)
+                groups[0].remove(message.seed)
+                groups = groups if groups[0] else groups[1:]
+        if worker.end is None:
+            continue
+        first = groups.pop(0)
+        if len(first) == 1:
+            ends.clear()  # this is the one
+            yield Examined(first[0], (*outcomes[first[0]], worker.end))
+        else:
+            groups = [[seed] for seed in first] + groups
+            beside = (
+                f"{worker.end.what} of seeds {first[0]} to {first[-1]} side by side, of none alone"
+            )
+            ends[first[-1]] = msgspec.structs.replace(worker.end, what=beside)
 
 
 class _Worker:
@@ -78,13 +95,13 @@ class _Worker:
         end: How it died; None where it did not.
     """
 
-    def __init__(self, bench: Bench, seeds: list[int]) -> None:
+    def __init__(self, bench: Bench, groups: list[list[int]]) -> None:
         self.end: Outcome | None = None
         self._reading, writing = os.pipe()
         self._process = os.fork()
         if self._process == 0:
             os.close(self._reading)
-            _work(bench, seeds, writing)
+            _work(bench, groups, writing)
         os.close(writing)
 
     def messages(self) -> Iterator[_Message]:
@@ -122,17 +139,18 @@ def _messages(reading: int) -> Iterator[_Message | None]:
         yield from map(_decoder.decode, lines)
 
 
-def _work(bench: Bench, seeds: list[int], writing: int) -> None:
+def _work(bench: Bench, groups: list[list[int]], writing: int) -> None:
     """The worker: says what it has; never returns."""
     code = 1
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # runtimes write to it
         os.dup2(2, 1)
-        for seed in seeds:
-            network = generate(seed)
-            for outcome in bench.examine(network, seed):
+        for seeds in groups:
+            networks = {seed: generate(seed) for seed in seeds}
+            for seed, outcome in bench.examine_together(networks):
                 _say(writing, _Message(seed, outcome))
-            _say(writing, _Message(seed, steps=len(network.steps), done=True))
+            for seed, network in networks.items():
+                _say(writing, _Message(seed, steps=len(network.steps), done=True))
         code = 0
     finally:
         os._exit(code)

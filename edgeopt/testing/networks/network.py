@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-__all__ = ["Input", "Network", "Step"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Input", "Network", "Step", "side_by_side"]
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,21 @@ class Network:
             tuple(_renumbered(self.steps[n - first], number) for n in places if n >= first),
             tuple(number[n] for n in self.outputs),
         )
+
+
+def side_by_side(networks: Sequence[Network]) -> Network:
+    """Returns one network of all of them: their inputs, steps and outputs, one's after another's."""
+    first, inner = 0, sum(len(one.inputs) for one in networks)
+    steps: list[Step] = []
+    outputs: list[int] = []
+    for one in networks:
+        values = len(one.inputs) + len(one.steps)
+        places = [*range(first, first + len(one.inputs)), *range(inner, inner + len(one.steps))]
+        number = dict(zip(range(values), places, strict=True))
+        steps += (_renumbered(step, number) for step in one.steps)
+        outputs += (number[n] for n in one.outputs)
+        first, inner = first + len(one.inputs), inner + len(one.steps)
+    return Network(tuple(i for one in networks for i in one.inputs), tuple(steps), tuple(outputs))
 
 
 def _renumbered(step: Step, number: dict[int, int]) -> Step:

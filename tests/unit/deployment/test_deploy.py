@@ -14,6 +14,7 @@ from torch import nn
 import edgeopt
 import edgeopt.deployment.candidate
 from edgeopt.errors import (
+    CalibrationError,
     CaptureError,
     CompileError,
     DeviceError,
@@ -323,6 +324,19 @@ def test_calibration_on_zeros_is_warned_of():
     except GateError as error:
         warnings = error.deployment.warnings
     assert any("calibration samples are zero" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_a_float_model_that_makes_nan_is_refused(precision):
+    class Ratio(nn.Module):
+        def forward(self, x):
+            return x / x.abs()
+
+    data = [torch.randn(1, 4) for _ in range(8)]
+    data[5][0, 2] = 0.0
+    options = {"example_inputs": data[0], "calibration_data": data}
+    with pytest.raises(CalibrationError, match="makes NaN of 1 of 8 calibration samples"):
+        deploy(Ratio().eval(), precision=precision, checks={"samples": 8}, **options)
 
 
 def test_a_weight_beyond_float16_is_warned_of():

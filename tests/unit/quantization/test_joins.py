@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from edgeopt.ir import ReferenceRunner, ops
+from edgeopt.passes import require_canonical
 from edgeopt.quantization import quantize_program
 
 aten = torch.ops.aten
@@ -213,3 +214,24 @@ def test_nothing_that_is_read_stays_in_float(program):
     there = torch.isfinite(wanted)
     assert torch.equal(there, torch.isfinite(got))
     assert snr_db(wanted[there], got[there]) > 30
+
+
+def test_a_join_that_stays_in_float_after_all_leaves_no_rounding_in_front(program):
+    """The sigmoid would be rounded again for the join, until the join is found to lose the output."""
+
+    class Unlike(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv1d(4, 2, 3, padding=1)
+
+        def forward(self, large, small):
+            return self.conv(torch.cat([small.sigmoid(), large, small], 2))
+
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(*shape):
+        return torch.randn(*shape, generator=generator)
+
+    samples = [(drawn(1, 4, 4) * 1090, drawn(1, 4, 6) * 13) for _ in range(20)]
+    quantized = quantize_program(program(Unlike, *samples[0]), samples)
+    require_canonical(quantized, "a backend")

@@ -9,6 +9,7 @@ import openvino.opset13 as op
 import torch
 
 from edgeopt.lowering import NoRuleError
+from edgeopt_openvino import parameters
 from edgeopt_openvino.operator_rules import rule
 from edgeopt_openvino.parameters import clips_alike
 
@@ -40,6 +41,8 @@ def clamp(e: Emitter, node: Any) -> Any:
     if not node.meta["val"].dtype.is_floating_point:
         value = value if low is None else op.maximum(value, e.number(node, low)).output(0)
         return value if high is None else op.minimum(value, e.number(node, high))
+    # Limits on the grid of the result give the same numbers, and the runtime rounds others wrong on integers.
+    low, high = (parameters.whole_step(e.program, node, end) for end in (low, high))
     low = float(_FLOAT32.min) if low is None else low
     return op.clamp(value, low, float(_FLOAT32.max) if high is None else high)
 

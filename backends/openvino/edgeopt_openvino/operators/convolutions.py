@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import openvino.opset13 as op
 import torch
 
+from edgeopt.contracts.storage import INT8
 from edgeopt_openvino import constants
 from edgeopt_openvino.operator_rules import rule
 
@@ -33,19 +35,48 @@ def convolution(e: Emitter, node: Any) -> Any:
 def transposed_convolution(e: Emitter, node: Any) -> Any:
     """A transposed convolution, grouped or not."""
     x, weight, bias, stride, padding, extra, groups, dilation = node.args
+    longer = _missing(e, weight, stride, dilation)
     window = {
         "strides": stride,
         "pads_begin": padding,
-        "pads_end": padding,
+        "pads_end": [int(p) + n for p, n in zip(padding, longer, strict=True)],
         "dilations": dilation,
         "output_padding": extra,
     }
-    if groups == 1:
-        output = op.convolution_backprop_data(e.value(x), e.value(weight), **window)
+    if any(longer):
+        view = _lengthened(longer, int(groups))
+        kernel = constants.constant(e.program, weight.name, view)
     else:
-        kernel = _grouped(e, weight, int(groups))
+        kernel = e.value(weight) if groups == 1 else _grouped(e, weight, int(groups))
+    if groups == 1:
+        output = op.convolution_backprop_data(e.value(x), kernel, **window)
+    else:
         output = op.group_convolution_backprop_data(e.value(x), kernel, **window)
     return _biased(e, node, output, bias)
+
+
+def _missing(e: Emitter, weight: Any, stride: Any, dilation: Any) -> list[int]:
+    """Returns how many taps a kernel lacks to reach from one input to the next, along each axis.
+
+    Between them lie results without any input, which OpenVINO's integer kernel leaves as they were.
+    """
+    spec = e.program.quant.get(weight.name)
+    if spec is None or spec.storage != INT8:
+        return [0] * len(stride)
+    every = zip(e.shape(weight)[2:], stride, dilation, strict=True)
+    return [max(0, int(s) - int(taps)) if int(d) == 1 else 0 for taps, s, d in every]
+
+
+def _lengthened(longer: list[int], groups: int) -> constants.View:
+    """Returns the view that adds taps of 0 to a kernel's integers; its scales have none."""
+    by_groups = constants.by_groups(groups)
+
+    def view(values: np.ndarray) -> np.ndarray:
+        if values.dtype == np.int8:
+            values = np.pad(values, [(0, 0), (0, 0), *((0, n) for n in longer)])
+        return values if groups == 1 else by_groups(values)
+
+    return view
 
 
 def _grouped(e: Emitter, weight: Any, groups: int) -> Any:

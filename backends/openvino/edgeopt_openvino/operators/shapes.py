@@ -87,7 +87,8 @@ def pad(e: Emitter, node: Any) -> Any:
     begin, end = (numbers([p[side] for p in pairs]) for side in (0, 1))
     spec = e.program.quant.get(x.name)
     if not fill or spec is None or spec.storage.floating:
-        return op.pad(e.value(x), begin, end, "constant", e.number(node, fill))
+        value = parameters.kept_real(e.program, e.value(x)) if fill else e.value(x)
+        return op.pad(value, begin, end, "constant", e.number(node, fill))
     # In steps: OpenVINO would move the padding in front of the zero point, and then cannot say the
     # number in unsigned integers.
     scale = spec.scale[0].numpy()

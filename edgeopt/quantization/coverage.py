@@ -1,0 +1,121 @@
+"""Whether calibration data covers what values reach: each sample is run with the ranges of the others.
+
+The farthest sample sets the end of a range, and what the next one reaches beyond is cut off. Where values
+have long tails, that can be most of an output, and neither the samples calibrated on nor a few others
+show it. Leaving one out does (cross-validation): values are cut where those of all other samples end, and
+what the outputs lose by it is what a new sample would.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from edgeopt.ir.reference import Simulation
+from edgeopt.quantization.fills import fills
+from edgeopt.quantization.losses import measure_quality
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from edgeopt.ir.program import Program
+
+    Limits = dict[str, tuple[float, float]]
+    Pairs = Sequence[tuple[float, float]]
+
+__all__ = ["uncovered_outputs"]
+
+COVERED_DB = 25.0
+"""Below this it is told: 20 dB, where a person should look (docs/gate.md), and 5 dB because what a single
+sample reaches beyond all others is known no better."""
+MOST_RUN = 16
+"""Samples that are run: those that reach farthest beyond all others."""
+FEWEST = 2
+"""Samples without which there are no others."""
+
+
+def uncovered_outputs(
+    program: Program,
+    samples: Sequence[list[torch.Tensor]],
+    extremes: Mapping[str, Pairs],
+    group: Mapping[str, str],
+) -> dict[str, float]:
+    """Returns the outputs that ranges of these samples do not cover, and how many dB a new one keeps.
+
+    Args:
+        program: In float.
+        samples: Those calibrated on.
+        extremes: Value name to its least and largest number in each sample, of values whose range
+            is found on them.
+        group: Value name to what stands for all values of its grid.
+    """
+    if len(samples) < FEWEST:
+        return {}
+    cuts = dict(_cuts(program, extremes, group)[:MOST_RUN])
+    exact = [Simulation(program, exact=False).outputs(samples[at]) for at in cuts]
+    cut = [_Cut(program, limits).outputs(samples[at]) for at, limits in cuts.items()]
+    lost = {}
+    for place, name in enumerate(program.output_names):
+        pair = ([one[place] for one in exact], [one[place] for one in cut])
+        if not exact or not pair[0][0].is_floating_point():
+            continue
+        whole_db = measure_quality(*pair).whole_db
+        kept_db = whole_db + 10 * math.log10(
+            len(samples) / len(cuts)
+        )  # the others lose little or nothing
+        if kept_db < COVERED_DB:
+            lost[name] = kept_db
+    return lost
+
+
+def _cuts(
+    program: Program, extremes: Mapping[str, Pairs], group: Mapping[str, str]
+) -> list[tuple[int, Limits]]:
+    """Returns the samples that alone reach farthest anywhere, and where the others end there.
+
+    Those that go farthest beyond, beside where the others end, come first.
+    """
+    members: dict[str, list[str]] = defaultdict(list)
+    for name, one in group.items():
+        members[one].append(name)
+    cuts: dict[int, Limits] = defaultdict(dict)
+    beyond: dict[int, float] = defaultdict(float)
+    for names in members.values():
+        pairs = np.array([extremes[n] for n in names if n in extremes])
+        if not len(pairs):
+            continue
+        known = list(_known(program, names))
+        for sign, ends in ((1.0, pairs[..., 1].max(0)), (-1.0, -pairs[..., 0].min(0))):
+            at = int(ends.argmax())
+            limit = max(float(np.delete(ends, at).max()), *(sign * value for value in known))
+            if ends[at] > limit:
+                beyond[at] = max(beyond[at], ends[at] / limit if limit else math.inf)
+                for name in names:
+                    low, high = cuts[at].get(name, (-math.inf, math.inf))
+                    cuts[at][name] = (low, limit) if sign > 0 else (-limit, high)
+    return sorted(cuts.items(), key=lambda cut: -beyond[cut[0]])
+
+
+def _known(program: Program, names: Sequence[str]) -> Iterator[float]:
+    """Yields what the range holds whatever the samples are: 0, fills, and constants on the same grid."""
+    yield 0.0
+    yield from fills(map(program.node, names))
+    for name in names:
+        if name in program.constants:
+            yield from map(float, torch.aminmax(program.constants[name]))
+
+
+class _Cut(Simulation):
+    """Runs a float program with some values cut at limits."""
+
+    def __init__(self, program: Program, limits: Limits) -> None:
+        super().__init__(program, exact=False)
+        self._limits = limits
+
+    def _computed(self, n: torch.fx.Node) -> Any:
+        value = super()._computed(n)
+        return value.clamp(*self._limits[n.name]) if n.name in self._limits else value
