@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
-from edgeopt.cli.show import _Bars, _said
+from edgeopt.cli.show import _Bars, _said, tuning_bars
 from edgeopt.contracts import TuningEvent
+from edgeopt.progress import progress_listener, report_progress
 from edgeopt.tuning import Key, Record, TuningDatabase
 
 KEY = Key("toy", '{"arch":"x86_64","cores":2,"mcpu":"znver4"}', "toy 1", "a" * 32)
@@ -96,3 +98,19 @@ def test_a_bar_shows_it():
         bars("tune", 0.5, 1.0)
         bars.describe("tune", "trial 3 of 20")
         assert [(t.description, t.completed) for t in held.tasks] == [("trial 3 of 20", 0.5)]
+
+
+def test_bars_listen_within_their_block(monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with tuning_bars() as watch:
+        report_progress("tune", 0, 1)
+        watch(TuningEvent(3, 20, "dense", 2.0, 3.0, 75.4))
+        (task,) = progress_listener()._bars.tasks
+        assert task.description.startswith("tune: trial 3 of 20")
+    assert progress_listener() is None
+
+
+def test_nothing_listens_where_nothing_is_shown(monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with tuning_bars(quiet=True) as watch:
+        assert (watch, progress_listener()) == (None, None)
