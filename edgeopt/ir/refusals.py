@@ -33,6 +33,7 @@ def refuse_unsuitable(exported: ExportedProgram) -> None:
             _refuse_branch(node)
             _refuse_chance(node)
             _refuse_unwritten(node)
+            _refuse_sparse(node)
     for spec in exported.graph_signature.input_specs:
         if spec.kind in (InputKind.CUSTOM_OBJ, InputKind.TOKEN):
             raise CaptureError(
@@ -101,6 +102,16 @@ def _refuse_unwritten(node: torch.fx.Node) -> None:
         where=source_line(node) or node.name,
         hint="whatever lies in memory would come out: use torch.zeros, or write to it",
     )
+
+
+def _refuse_sparse(node: torch.fx.Node) -> None:
+    value = node.meta.get("val")
+    if isinstance(value, torch.Tensor) and value.layout is not torch.strided:
+        raise CaptureError(
+            f"{operator_name(node)} makes a sparse tensor",
+            where=source_line(node) or node.name,
+            hint="runtimes have dense ones: call .to_dense(), or do this outside the model",
+        )
 
 
 def _is_calm(node: torch.fx.Node) -> bool:

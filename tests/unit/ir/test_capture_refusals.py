@@ -55,8 +55,9 @@ def test_what_torch_does_with_values_inside_an_operator(written, function, hint)
         (torch.empty_like, "writes nothing to it"),
         (lambda x: x.new_empty(2), "writes nothing to it"),
         (torch.Tensor.bfloat16, "bfloat16"),
+        (torch.Tensor.to_sparse, "sparse"),
     ],
-    ids=["empty_like", "new_empty", "bfloat16"],
+    ids=["empty_like", "new_empty", "bfloat16", "sparse"],
 )
 def test_outputs_that_no_artefact_gives(written, function, words):
     with pytest.raises(CaptureError, match=words):
