@@ -8,7 +8,7 @@
 #   make fuzz        every reader with damaged input, for MINUTES=5
 #   make kills       kills COUNT=300 real runs at random moments, and looks at what they leave
 #   make hostile-device   a device that floods, hangs and lies: each exchange ends within its limit
-#   make operators   every operator of PyTorch's database on every backend, beside torch; hours, and resumes
+#   make operators   every operator of PyTorch's database on every backend, beside torch (resumes)
 #   make networks    random small networks through deploy, COUNT=10000 of them (goes on where it was)
 #   make bench       the figures of docs/, beside peers (installs the peers)
 #   make clean       removes what was made, the environment too

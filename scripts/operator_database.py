@@ -46,7 +46,7 @@ def main() -> int:
     chosen = _arguments()
     chosen.results.parent.mkdir(parents=True, exist_ok=True)
     if chosen.again:
-        _forget_faults(chosen.results)
+        _forget_faults(chosen.results, chosen.operators)
     before = _read(chosen.results)
     torch.set_num_threads(1)
     bench = Bench(chosen.backends.split(","), chosen.precisions.split(","))
@@ -95,13 +95,15 @@ def _read(path: Path) -> list[Result | Done]:
     return [_lines.decode(line) for line in path.read_bytes().splitlines()]
 
 
-def _forget_faults(path: Path) -> None:
-    """Takes all rows of operators with a fault out of the file."""
+def _forget_faults(path: Path, pattern: str) -> None:
+    """Takes all rows of operators with a fault, whose name holds ``pattern``, out of the file."""
     rows = _read(path)
     faulty = {
         row.operator
         for row in rows
-        if isinstance(row, Result) and row.outcome in ("wrong", "error")
+        if isinstance(row, Result)
+        and row.outcome in ("wrong", "error")
+        and re.search(pattern, row.operator)
     }
     write_file(path, b"".join(_line(row) for row in rows if row.operator not in faulty))
 

@@ -15,6 +15,20 @@ if TYPE_CHECKING:
 
 __all__ = ["refuse_unsuitable"]
 
+_WRITES = ("copy", "fill", "zero", "scatter", "put", "where")
+_VIEWS = (
+    "slice",
+    "select",
+    "view",
+    "shape",
+    "permute",
+    "transpose",
+    "squeeze",
+    "expand",
+    "strided",
+    "_like",
+    "new_",
+)
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
@@ -22,7 +36,7 @@ def refuse_unsuitable(exported: ExportedProgram) -> None:
     """Returns nothing; checks that the graph is a pure function of its inputs.
 
     Raises:
-        CaptureError: It writes to a buffer, draws random numbers, returns memory that it has not written,
+        CaptureError: It writes to a buffer, draws random numbers, reads memory that it has not written,
             branches in the graph, takes a tensor without elements, or needs an object that is no tensor;
             says which and where.
     """
@@ -33,6 +47,7 @@ def refuse_unsuitable(exported: ExportedProgram) -> None:
             _refuse_branch(node)
             _refuse_chance(node)
             _refuse_unwritten(node)
+            _refuse_sparse(node)
     for spec in exported.graph_signature.input_specs:
         if spec.kind in (InputKind.CUSTOM_OBJ, InputKind.TOKEN):
             raise CaptureError(
@@ -91,16 +106,33 @@ def _refuse_chance(node: torch.fx.Node) -> None:
 
 
 def _refuse_unwritten(node: torch.fx.Node) -> None:
-    """Refuses what ``torch.empty`` and its kin leave as it is: anything may be there."""
+    """Refuses what reads the memory that ``torch.empty`` and its kin make: anything may be there."""
     name = getattr(node.target, "_opname", "")
-    returned = any(user.op == "output" for user in node.users)
-    if not name.startswith(("empty", "new_empty")) or not returned or not node.meta["val"].numel():
+    if not name.startswith(("empty", "new_empty")) or not node.meta["val"].numel():
+        return
+    if all(_writes(user) for user in node.users):
         return
     raise CaptureError(
-        f"the model returns what {operator_name(node)} makes, and writes nothing to it",
+        f"the model reads what {operator_name(node)} makes, and has written nothing to it",
         where=source_line(node) or node.name,
-        hint="whatever lies in memory would come out: use torch.zeros, or write to it",
+        hint="whatever lies in memory would count: use torch.zeros, or write to it",
     )
+
+
+def _writes(node: torch.fx.Node) -> bool:
+    """Whether a call only writes to its input, or makes a view of it to write to."""
+    name = getattr(node.target, "_opname", "")
+    return node.op != "output" and any(word in name for word in (*_WRITES, *_VIEWS))
+
+
+def _refuse_sparse(node: torch.fx.Node) -> None:
+    value = node.meta.get("val")
+    if isinstance(value, torch.Tensor) and value.layout is not torch.strided:
+        raise CaptureError(
+            f"{operator_name(node)} makes a sparse tensor",
+            where=source_line(node) or node.name,
+            hint="runtimes have dense ones: call .to_dense(), or do this outside the model",
+        )
 
 
 def _is_calm(node: torch.fx.Node) -> bool:

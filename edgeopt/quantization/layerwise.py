@@ -7,6 +7,7 @@ weight is rounded for the inputs it will really see, and each bias takes up the 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -213,6 +214,8 @@ class LayerwiseQuantizer:
             self.found.grids[group] = QuantSpec.affine(low, high, method="minmax")
             return
         flat = torch.cat([v.reshape(-1) for v in values])
+        if not flat.isfinite().all():
+            raise self._overflow(name, "NaN or infinite")
         low, high = min(low, float(flat.min())), max(high, float(flat.max()))
         if method == "auto" and len(members) == 1:
             low, high = useful_range(self.program.node(name), low, high)
@@ -244,15 +247,17 @@ class LayerwiseQuantizer:
         pairs = [self._extreme(name) for name in sources]
         pairs += [(fill, fill) for fill in fills(map(self.program.node, members))]
         low, high = min(p[0] for p in pairs), max(p[1] for p in pairs)
-        if not (torch.isfinite(torch.tensor(low)) and torch.isfinite(torch.tensor(high))):
-            where = source_line(self.program.node(members[0]))
+        if not (math.isfinite(low) and math.isfinite(high)):
             extent = f"{low:g} to {high:g}" if low <= high else "NaN"
-            raise CalibrationError(
-                f"{members[0]} becomes {extent} in the float model",
-                where=where or members[0],
-                hint="the model overflows on this data; keep_float the module or check the data",
-            )
+            raise self._overflow(members[0], extent)
         return low, high
+
+    def _overflow(self, name: str, extent: str) -> CalibrationError:
+        return CalibrationError(
+            f"{name} becomes {extent} in the float model",
+            where=source_line(self.program.node(name)) or name,
+            hint="the model overflows on this data; keep_float the module or check the data",
+        )
 
     def _extreme(self, name: str) -> Range:
         if name in self.program.constants:

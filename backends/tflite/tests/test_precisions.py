@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from edgeopt.api import capture
 from edgeopt.ir import ReferenceRunner
 from edgeopt.registry.target_registry import find_target
 
@@ -66,3 +67,19 @@ def test_verdicts_name_the_precision(compiled, backend, target):
     case = compiled(model(), torch.randn(1, 3, 8, 8), precision="float16")
     report = backend.support(case.program, target)
     assert {n.reason for n in report.nodes if n.verdict == "float"} == {"the precision is float16"}
+
+
+def test_a_constant_that_is_returned_is_stored_whole(compiled):
+    case = compiled(lambda x: torch.full_like(x, 0.1), torch.randn(2, 3), precision="float16")
+    case.assert_close()
+    assert case.count("DEQUANTIZE") == 0
+
+
+def test_a_result_of_a_type_that_tflite_lacks_is_refused(backend, target):
+    class Wide(nn.Module):
+        def forward(self, x):
+            return torch.full_like(x, 0.5, dtype=torch.float64)
+
+    report = backend.support(capture(Wide().eval(), torch.ones(3)), target)
+    (bad,) = report.unsupported
+    assert "float64" in bad.reason

@@ -80,6 +80,8 @@ _SHAPE_ONLY = tuple(
         aten.full_like.default,
         aten.ones_like.default,
         aten.zeros_like.default,
+        aten.zero.default,
+        aten.fill.Scalar,
     )
 )
 

@@ -52,15 +52,26 @@ def test_what_torch_does_with_values_inside_an_operator(written, function, hint)
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        (torch.empty_like, "writes nothing to it"),
-        (lambda x: x.new_empty(2), "writes nothing to it"),
+        (torch.empty_like, "has written nothing to it"),
+        (lambda x: x.new_empty(3) + x, "has written nothing to it"),
         (torch.Tensor.bfloat16, "bfloat16"),
+        (torch.Tensor.to_sparse, "sparse"),
     ],
-    ids=["empty_like", "new_empty", "bfloat16"],
+    ids=["empty_like", "new_empty", "bfloat16", "sparse"],
 )
-def test_outputs_that_no_artefact_gives(written, function, words):
+def test_values_that_no_artefact_gives(written, function, words):
     with pytest.raises(CaptureError, match=words):
         capture_module(written(lambda _, x: function(x)), (X,))
+
+
+def test_memory_that_is_written_before_it_is_read(written):
+    def rows(_, x):
+        buffer = torch.empty(2, 3)
+        buffer[0], buffer[1] = x[1], x[0]
+        return buffer + torch.empty_like(x).fill_(2.0)
+
+    program = capture_module(written(rows), (X,))
+    assert (ReferenceRunner(program)(X.numpy()) == 3).all()
 
 
 def test_item(written):

@@ -34,6 +34,7 @@ SHAPES = {
     "a slice of nothing": lambda x: torch.cat([x[..., 8:], x[..., :2]], -1),
     "a sum of nothing": lambda x: x[..., 2:2].sum(-1) + x.sum(-1),
     "zeros like": lambda x: torch.cat([x, x.new_zeros(x.shape), torch.ones_like(x)], -1),
+    "zeros and ones in place": lambda x: torch.cat([(x + 1).zero_(), (x + 1).fill_(1.0)], -1),
     "avg_pool2d": lambda x: functional.avg_pool2d(x, 2, 1, 1),
     "max_pool2d": lambda x: functional.max_pool2d(x, 3, 2),
     "adaptive": lambda x: functional.adaptive_avg_pool2d(x, 4),
