@@ -354,3 +354,35 @@ def test_a_pad_behind_a_float_operator_on_integers_has_its_own_number(make):
             return nn.functional.pad(-self.convolution(x), (0, 1), value=0.5)
 
     assert worst(make(Padded(), torch.randn(1, 1, 5), weight_bits=7)) < 1e-3
+
+
+@pytest.mark.parametrize("precision", ["int8-dynamic", "float16"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"dilation": 2, "padding": 2},
+        {"stride": 2, "padding": 2},
+        {"stride": 2},
+        {"padding": 1, "groups": 2},
+    ],
+)
+def test_a_convolution_of_one_tap_keeps_padding_and_stride(make, precision, more):
+    layers = nn.Sequential(nn.Conv2d(4, 2, 1, **more), nn.Flatten(1))
+    made = make(layers, torch.randn(1, 4, 7, 9), precision=precision)
+    for wanted, got in made.pairs():
+        np.testing.assert_allclose(got, wanted, atol=1e-4)
+
+
+def test_columns_are_chosen_of_joined_channels_of_unlike_scales(make):
+    """OpenVINO's own passes end the process where they move such scales behind the choice."""
+
+    class Chosen(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution = nn.Conv2d(3, 2, 2, stride=2)
+
+        def forward(self, x):
+            x = self.convolution(x)
+            return torch.cat([x * 100, x], 1).index_select(3, torch.tensor([2, 0, 3]))
+
+    assert worst(make(Chosen(), 5 * torch.randn(1, 3, 8, 8), weight_bits=7)) < 1e-3

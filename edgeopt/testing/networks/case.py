@@ -129,8 +129,8 @@ class Case:
         differs = self._of(seed, result.differs)
         if differs:
             # Of each output that differs somebody is told that no runtime could keep it, or nobody is helped.
-            told = {text.partition(":")[0] for text in differs if LAST_BITS in text}
-            helped = told.issuperset(text.partition(":")[0] for text in differs)
+            names = {text.partition(":")[0] for text in differs if LAST_BITS in text}
+            helped = names.issuperset(text.partition(":")[0] for text in differs)
             return "refused" if helped else "not the same", "; ".join(differs)
         fails = self._of(seed, result.fails)
         if fails:

@@ -24,11 +24,29 @@ aten = torch.ops.aten
 def convolution(e: Emitter, node: Any) -> Any:
     """A convolution of one or two dimensions, grouped or not."""
     x, weight, bias, stride, padding, dilation, groups = node.args
-    window = (stride, padding, padding, dilation)
-    if groups == 1:
-        return _biased(e, node, op.convolution(e.value(x), e.value(weight), *window), bias)
-    kernel = _grouped(e, weight, int(groups))
-    return _biased(e, node, op.group_convolution(e.value(x), kernel, *window), bias)
+    ends = list(padding)
+    if _becomes_a_product(e, node):
+        kernel = constants.constant(
+            e.program, weight.name, _lengthened([1] * len(ends), int(groups))
+        )
+        ends = [int(end) + int(step) for end, step in zip(ends, dilation, strict=True)]
+    else:
+        kernel = e.value(weight) if groups == 1 else _grouped(e, weight, int(groups))
+    make = op.convolution if groups == 1 else op.group_convolution
+    return _biased(e, node, make(e.value(x), kernel, stride, padding, ends, dilation), bias)
+
+
+def _becomes_a_product(e: Emitter, node: Any) -> bool:
+    """Returns whether OpenVINO makes a product of this convolution, and forgets its padding and stride.
+
+    It does so where a float kernel of one tap has a weight in int8 (ConvertWeightCompressedConv1x1ToMatmul);
+    a tap of 0 more keeps it from that.
+    """
+    x, weight, _, stride, padding, *_ = node.args
+    spec = e.program.quant.get(weight.name)
+    is_stored = spec is not None and spec.storage == INT8 and x.name not in e.program.quant
+    moves = any(padding) or any(int(step) != 1 for step in stride)
+    return is_stored and moves and set(e.shape(weight)[2:]) == {1}
 
 
 @rule(aten.conv_transpose2d.input)

@@ -128,4 +128,6 @@ def embedding(e: Emitter, node: Any) -> Any:
 def index_select(e: Emitter, node: Any) -> Any:
     """Chosen slices of one axis."""
     x, axis, index = node.args
-    return op.gather(e.value(x), e.value(index), numbers(int(axis) % len(_shape(node))))
+    # Channels of unlike scales, joined, are one value whose scales the runtime would move behind this: it dies of that.
+    value = e.value(x) if x.name in e.program.quant else parameters.kept_real(e.program, e.value(x))
+    return op.gather(value, e.value(index), numbers(int(axis) % len(_shape(node))))
