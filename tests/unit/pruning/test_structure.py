@@ -23,6 +23,36 @@ def test_it_comes_back_from_another_initialisation(saved, make_net, example):
     torch.testing.assert_close(again(example), result.module(example))
 
 
+def test_one_is_replaced_as_a_whole(saved, make_net, example, monkeypatch):
+    result, folder = saved
+
+    def full(*_):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("safetensors.torch.save_file", full)
+        with pytest.raises(OSError, match="no space"):
+            result.save(folder)
+    torch.testing.assert_close(
+        edgeopt.load_pruned(folder, make_net)(example), result.module(example)
+    )
+    with torch.no_grad():
+        for parameter in result.module.parameters():
+            parameter.add_(1)
+    result.save(folder)
+    torch.testing.assert_close(
+        edgeopt.load_pruned(folder, make_net)(example), result.module(example)
+    )
+    assert sorted(p.name for p in folder.parent.iterdir()) == ["small"]
+
+
+def test_a_folder_with_anything_else_is_left_alone(saved, tmp_path):
+    result, _ = saved
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(InputError, match="holds something else"):
+        result.save(tmp_path)
+
+
 def test_a_transformer_comes_back(make_vit, tmp_path):
     x = torch.randn(1, 3, 32, 32)
     result = edgeopt.prune(make_vit(), x, ratio=0.5, scope="layer", calibration_data=[x])

@@ -18,6 +18,8 @@ import edgeopt
 from edgeopt.errors import CaptureError, InputError, TrainingError
 from edgeopt.ir import ReferenceRunner, load_program
 from edgeopt.recipes import Finetune, Prune, Quantize, Recipe, Sparsify, TrainQuantized
+from edgeopt.recipes.recipe import parse_recipe
+from edgeopt.recipes.work import Work
 
 loss = nn.functional.cross_entropy
 BATCH = (torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64))
@@ -219,6 +221,17 @@ def test_a_folder_of_another_run_is_refused(made, network, given, chain, make_ne
         edgeopt.compress(network, chain, **given, work=tmp_path)
     with pytest.raises(InputError, match="there is a file"):
         edgeopt.compress(network, chain, **given, work=tmp_path / "letter.txt")
+
+
+def test_a_folder_that_a_run_left_as_it_began_is_taken_up(network, chain, tmp_path):
+    (tmp_path / "lock").touch()
+    draft = tmp_path / ".run.json.x7oaak3r.draft"
+    draft.mkdir()
+    (draft / "new").write_text("{")
+    work = Work(tmp_path, parse_recipe(chain), network, target="", teacher=None)
+    with work.held(resume=True):
+        assert not draft.exists()
+        assert (tmp_path / "run.json").is_file()
 
 
 def test_a_damaged_folder_is_named(made, network, given, chain, tmp_path):
