@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import resource
 import signal
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+from memory import in_use_mb
 
 LIMIT_S = 10
 GROWTH_MB = 300
@@ -99,7 +99,8 @@ def hang(*_):
 
 
 def memory_mb():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Returns the most that this process has used; `resource` would begin with what its parent held."""
+    return in_use_mb("VmHWM")
 
 
 def shares(costs, seconds):

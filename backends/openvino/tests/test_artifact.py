@@ -15,10 +15,11 @@ from torch import nn
 from edgeopt.errors import UnsupportedError
 from edgeopt.ir import capture_module
 from edgeopt.lowering import RuleTable
+from edgeopt.lowering.frontend import OperatorImporter
 from edgeopt.options import CompileOptions
 from edgeopt.passes import run_core
 from edgeopt.registry.target_registry import find_target
-from edgeopt_openvino import OpenVINOBackend, emitter
+from edgeopt_openvino import OpenVINOBackend, emitter, frontend
 
 SAME = """
 import hashlib, torch
@@ -206,7 +207,7 @@ def test_support_and_compile_agree_where_only_the_arguments_are_refused(monkeypa
     def none(*_):
         raise RuntimeError("none")
 
-    monkeypatch.setattr(emitter, "convert_operator", none)
+    monkeypatch.setattr(frontend, "_importer", lambda: OperatorImporter("OpenVINO", none))
     (bad,) = backend.support(program, target).unsupported
     assert bad.operator == "aten.upsample_bilinear2d.vec"
     with pytest.raises(UnsupportedError):
