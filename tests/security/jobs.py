@@ -368,10 +368,9 @@ class Tune(Resumed):
         from edgeopt_tvm.tuning.templates import KERNELS
 
         settings = QuantizationConfig(rounding="nearest")
-        layer = network()[:2].eval()  # one kernel
-        program = quantize_program(
-            capture_module(layer, EXAMPLE), [(d[:1],) for d in DATA], settings
-        )
+        layer = nn.Linear(64, 64).eval()  # one kernel, of more forms than trials on every machine
+        data = [(d[:8].reshape(1, 64),) for d in DATA]
+        program = quantize_program(capture_module(layer, data[0][0]), data, settings)
         return tasks_of(lower_program(program, machine), machine, KERNELS)
 
     def progress(self, folder):
