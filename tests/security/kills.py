@@ -58,7 +58,7 @@ class Ended:
 
 @dataclass
 class Outcome:
-    """What came of one kind of run."""
+    """What came of one kind of run; ``run_s`` is how long one takes that nobody kills."""
 
     name: str
     number: int = 1
@@ -68,6 +68,7 @@ class Outcome:
     most_drafts: int = 0
     faults: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    run_s: float = 0.0
 
 
 def forked(call, room, *, limit_s, after_s=None, at_event=None):
@@ -159,10 +160,11 @@ def campaign(job, room, chance, count, *, by_time=True):
         if one.how != "done":
             found.faults.append(f"without a kill: {one.how}: {one.said}")
             return found
+    found.run_s = again.seconds
     while found.kills < count and found.too_late < count + 10:
         by_event = found.kills % 2 or not by_time
         at_event = chance.randint(1, max(1, again.events)) if by_event else None
-        after_s = None if by_event else chance.uniform(0, again.seconds)
+        after_s = None if by_event else chance.uniform(0, found.run_s)
         fault = one_kill(job, room, found, after_s=after_s, at_event=at_event)
         if fault:
             when = f"after {after_s:.3f} s" if at_event is None else f"at change {at_event}"
@@ -180,6 +182,8 @@ def one_kill(job, room, found, **when):
     killed = forked(call, room, limit_s=job.limit_s, **when)
     if killed.how != "killed":
         found.too_late += 1
+        if killed.how == "done":  # the machine is less busy than when the first run was timed
+            found.run_s = min(found.run_s, killed.seconds)
         return "" if killed.how == "done" else f"{killed.how}: {killed.said}"
     found.kills += 1
     faults = [*left_running(before), *looked_at(job, room, found)]
