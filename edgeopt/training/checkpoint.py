@@ -83,6 +83,9 @@ def hold_folder(folder: Path) -> Iterator[None]:
     """
     try:
         with locked(folder / "lock", wait_s=0):
+            sweep(
+                folder
+            )  # a run that was killed as it ended leaves its draft, and the next writes nothing
             yield
     except Busy as error:
         hint = "wait for it, or name another folder"

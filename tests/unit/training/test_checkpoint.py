@@ -117,6 +117,16 @@ def test_of_eight_runs_in_one_folder_seven_are_told(tmp_path):
         pass
 
 
+def test_a_draft_of_a_run_that_was_killed_as_it_ended_is_swept(tmp_path):
+    write_checkpoint(tmp_path, "1", checkpoint(1))
+    draft = tmp_path / ".latest.json.x7oaak3r.draft"
+    draft.mkdir()
+    (draft / "new").write_text("{}")
+    with hold_folder(tmp_path):
+        assert not draft.exists()
+    assert read_checkpoint(tmp_path) is not None
+
+
 @pytest.mark.parametrize("kind", ["pipe", "holes", "link to a pipe"])
 @pytest.mark.parametrize("name", ["model.safetensors", "state.json"])
 def test_what_is_no_plain_file_is_refused_at_once(tmp_path, name, kind):
