@@ -8,6 +8,7 @@ import torch
 from torch.export.graph_signature import InputKind, OutputKind
 
 from edgeopt.errors import CaptureError
+from edgeopt.ir.operators import traits_of
 from edgeopt.ir.source import operator_name, source_line
 
 if TYPE_CHECKING:
@@ -15,25 +16,18 @@ if TYPE_CHECKING:
 
 __all__ = ["refuse_unsuitable"]
 
-_WRITES = ("copy", "fill", "zero", "scatter", "put", "where")
-_VIEWS = (
-    "slice",
-    "select",
-    "view",
-    "shape",
-    "permute",
-    "transpose",
-    "squeeze",
-    "expand",
-    "strided",
-    "_like",
-    "new_",
+_WRITES = frozenset(
+    {
+        *("copy", "fill", "zero", "index_copy", "index_put", "scatter"),
+        *("as_strided_scatter", "diagonal_scatter", "select_scatter", "slice_scatter"),
+    }
 )
+"""Operators that write to their first input, all of it or a part that the model chose."""
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def refuse_unsuitable(exported: ExportedProgram) -> None:
-    """Returns nothing; checks that the graph is a pure function of its inputs.
+    """Checks that the graph is a pure function of its inputs.
 
     Raises:
         CaptureError: It writes to a buffer, draws random numbers, reads memory that it has not written,
@@ -110,19 +104,35 @@ def _refuse_unwritten(node: torch.fx.Node) -> None:
     name = getattr(node.target, "_opname", "")
     if not name.startswith(("empty", "new_empty")) or not node.meta["val"].numel():
         return
-    if all(_writes(user) for user in node.users):
-        return
-    raise CaptureError(
-        f"the model reads what {operator_name(node)} makes, and has written nothing to it",
-        where=source_line(node) or node.name,
-        hint="whatever lies in memory would count: use torch.zeros, or write to it",
-    )
+    reader = _reader(node)
+    if reader is not None:
+        raise CaptureError(
+            f"the model reads what {operator_name(node)} makes, and has written nothing to it",
+            where=source_line(reader) or source_line(node) or node.name,
+            hint="whatever lies in memory would count: use torch.zeros, or write to it",
+        )
 
 
-def _writes(node: torch.fx.Node) -> bool:
-    """Whether a call only writes to its input, or makes a view of it to write to."""
-    name = getattr(node.target, "_opname", "")
-    return node.op != "output" and any(word in name for word in (*_WRITES, *_VIEWS))
+def _reader(memory: torch.fx.Node) -> torch.fx.Node | None:
+    """Returns a node that reads numbers of ``memory`` or of a view of it, None where all only write to it."""
+    for user in memory.users:
+        if traits_of(user).shape_only:
+            continue
+        inputs = [value for value in user.all_input_nodes if value is not memory]
+        first = bool(user.args) and user.args[0] is memory and memory not in user.args[1:]
+        if first and getattr(user.target, "_opname", "") in _WRITES:
+            continue
+        reader = _reader(user) if first and not inputs and _is_view(user) else user
+        if reader is not None:
+            return reader
+    return None
+
+
+def _is_view(node: torch.fx.Node) -> bool:
+    """Whether what a call makes is its first input's memory, by its schema."""
+    arguments = node.target._schema.arguments if node.op == "call_function" else ()  # type: ignore[union-attr]  # noqa: SLF001
+    alias = arguments[0].alias_info if arguments else None
+    return alias is not None and not alias.is_write
 
 
 def _refuse_sparse(node: torch.fx.Node) -> None:

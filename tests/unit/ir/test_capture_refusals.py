@@ -54,10 +54,14 @@ def test_what_torch_does_with_values_inside_an_operator(written, function, hint)
     [
         (torch.empty_like, "has written nothing to it"),
         (lambda x: x.new_empty(3) + x, "has written nothing to it"),
+        (lambda x: torch.empty(2, 3)[0] + x, "has written nothing to it"),
+        (lambda x: torch.where(x > 0, x, torch.empty_like(x)), "has written nothing to it"),
+        (lambda x: x.clone().copy_(torch.empty_like(x)), "has written nothing to it"),
+        (lambda x: torch.empty_like(x).masked_fill_(x > 0, 1.0), "has written nothing to it"),
         (torch.Tensor.bfloat16, "bfloat16"),
         (torch.Tensor.to_sparse, "sparse"),
     ],
-    ids=["empty_like", "new_empty", "bfloat16", "sparse"],
+    ids=["empty_like", "new_empty", "view", "where", "copy", "mask", "bfloat16", "sparse"],
 )
 def test_values_that_no_artefact_gives(written, function, words):
     with pytest.raises(CaptureError, match=words):
@@ -68,7 +72,10 @@ def test_memory_that_is_written_before_it_is_read(written):
     def rows(_, x):
         buffer = torch.empty(2, 3)
         buffer[0], buffer[1] = x[1], x[0]
-        return buffer + torch.empty_like(x).fill_(2.0)
+        flat = torch.empty(6)
+        flat.view(2, 3)[0].fill_(1.0)
+        flat[3:] = 1.0
+        return buffer + flat.view(2, 3) + torch.zeros_like(torch.empty_like(x)).fill_(1.0)
 
     program = capture_module(written(rows), (X,))
     assert (ReferenceRunner(program)(X.numpy()) == 3).all()
