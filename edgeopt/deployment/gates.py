@@ -19,6 +19,7 @@ from edgeopt.gate.parity import (
     Parity,
     check_parity,
     compare_outputs,
+    has_last_bits,
     run_all,
     with_operators,
 )
@@ -89,7 +90,8 @@ def check_build(
     samples = baseline.samples
     # First: what is no number compares with nothing.
     wanted = baseline.outputs if samples.checks else []
-    exact = _float_scores(build, samples)
+    exact = Scores()
+    unrounded = _unrounded(build, samples, exact)
     rounded = Scores(exact)
     simulation = ReferenceRunner(build.specified, watch=rounded.watch)
     reference = run_all(simulation, samples.checks, stage="reference")
@@ -105,6 +107,7 @@ def check_build(
             inputs=samples.kind,
             where=f"{backend.name} on this machine",
             limits=request.checks.parity,
+            unrounded=unrounded,
         )
         parity = msgspec.structs.replace(parity, declared=_declared(build, samples, reference))
         parity = with_operators(parity, build.specified, backend, target, samples.checks)
@@ -114,13 +117,15 @@ def check_build(
     return GateResult(parity, accuracy, reference)
 
 
-def _float_scores(build: Build, samples: Samples) -> Scores:
-    """Returns what the softmaxes of the same program read without any rounding."""
-    scores = Scores()
-    rounds = build.program.precision != Precision.FLOAT32
-    if rounds and any(map(reads_scores, build.program.graph.nodes)):
-        run_all(ReferenceRunner(float_program(build.program), watch=scores.watch), samples.checks)
-    return scores
+def _unrounded(build: Build, samples: Samples, scores: Scores) -> list[Arrays] | None:
+    """Returns what the same program makes without any rounding, and keeps its scores; None where nobody asks."""
+    program = build.specified
+    if program.precision == Precision.FLOAT32:
+        return None
+    for_parity = build.runner is not None and has_last_bits(program)
+    if not for_parity and not any(map(reads_scores, program.graph.nodes)):
+        return None
+    return run_all(ReferenceRunner(float_program(program), watch=scores.watch), samples.checks)
 
 
 def _declared(build: Build, samples: Samples, reference: list[Arrays]) -> DeclaredChange | None:

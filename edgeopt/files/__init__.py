@@ -1,6 +1,6 @@
 """Files that are written whole or not at all, locks between processes, and the user's folders."""
 
-from edgeopt.files.atomic import drafting, put, replacing, sweep, write_file
+from edgeopt.files.atomic import drafting, drafts, put, replacing, sweep, write_file
 from edgeopt.files.folders import cache_folder, config_folder, data_folder, is_shut
 from edgeopt.files.locks import Busy, locked
 from edgeopt.files.temporary import make_temporary, remove_temporary, temporary_folder
@@ -11,6 +11,7 @@ __all__ = [
     "config_folder",
     "data_folder",
     "drafting",
+    "drafts",
     "is_shut",
     "locked",
     "make_temporary",

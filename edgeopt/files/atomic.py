@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["drafting", "put", "replacing", "sweep", "write_file"]
+__all__ = ["drafting", "drafts", "put", "replacing", "sweep", "write_file"]
 
 _LOG = logging.getLogger(__name__)
 _ATTEMPTS = 20
@@ -200,9 +200,14 @@ def _lock_of(draft: Path) -> FileLock:
     return lock
 
 
+def drafts(folder: Path, name: str = "") -> Iterator[Path]:
+    """Yields the drafts in ``folder`` (of ``name``, where one is given)."""
+    return folder.glob(f".{glob.escape(name) or '*'}.*.draft")
+
+
 def sweep(folder: Path, name: str = "") -> None:
     """Removes drafts in ``folder`` (of ``name``, where one is given) whose processes are gone."""
-    for draft in folder.glob(f".{glob.escape(name) or '*'}.*.draft"):
+    for draft in drafts(folder, name):
         with suppress(OSError):
             draft.rmdir()  # an empty one; its process goes on with another one, if there is a process
             continue

@@ -29,6 +29,7 @@ __all__ = [
     "Parity",
     "check_parity",
     "compare_outputs",
+    "has_last_bits",
     "output_steps",
     "run_all",
     "with_operators",
@@ -259,6 +260,7 @@ def check_parity(  # noqa: PLR0913 (what is compared, and how it is called in re
     inputs: str = "samples",
     where: str = "this machine",
     limits: ParityLimits | None = None,
+    unrounded: Sequence[Arrays] | None = None,
 ) -> Parity:
     """Returns how near ``runner`` is to the reference's outputs.
 
@@ -270,10 +272,15 @@ def check_parity(  # noqa: PLR0913 (what is compared, and how it is called in re
         inputs: What the samples are, for the report.
         where: What runs the artefact, for the report.
         limits: What is asked for.
+        unrounded: What `edgeopt.gate.float_program` of ``program`` makes of the inputs, where that is known.
     """
     actual = run_all(runner, samples, stage="parity")
     outputs = compare_outputs(program.signature, reference, actual, output_steps(program))
-    noise = _noise(program, samples, reference, actual, outputs)
+    noise: tuple[OutputNoise, ...] = ()
+    if has_last_bits(program):
+        if unrounded is None:
+            unrounded = run_all(ReferenceRunner(float_program(program)), samples)
+        noise = _noise(program, unrounded, reference, actual, outputs)
     parity = Parity(outputs, len(samples), inputs, limits or ParityLimits(), where, noise)
     short = parity.short
     if not short:
@@ -285,15 +292,12 @@ def check_parity(  # noqa: PLR0913 (what is compared, and how it is called in re
 
 def _noise(
     program: Program,
-    samples: Sequence[Arrays],
+    unrounded: Sequence[Arrays],
     reference: Sequence[Arrays],
     actual: Sequence[Arrays],
     outputs: Sequence[Likeness],
 ) -> tuple[OutputNoise, ...]:
-    """Returns what rounding costs each float output; nothing where no float operator feeds a rounding."""
-    if not _has_last_bits(program):
-        return ()
-    unrounded = run_all(ReferenceRunner(float_program(program)), samples)
+    """Returns what rounding costs each float output."""
     rounded = compare_outputs(program.signature, unrounded, reference)
     artifact = compare_outputs(program.signature, unrounded, actual)
     return tuple(
@@ -303,7 +307,7 @@ def _noise(
     )
 
 
-def _has_last_bits(program: Program) -> bool:
+def has_last_bits(program: Program) -> bool:
     """Whether a quantized program has operators in float, whose last bits a rounding may enlarge."""
     if not Precision(program.precision).is_integer:
         return False

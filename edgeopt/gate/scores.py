@@ -108,9 +108,8 @@ def _errors(exact: Scores, rounded: Scores) -> Iterator[ScoreError]:
     for name, node in rounded.nodes.items():
         want = torch.cat(exact.distances[name]).double()
         have = torch.cat(rounded.distances[name]).double()
-        there = (
-            want.isfinite() & have.isfinite()
-        )  # a row of which all but one are hidden has no second
+        # A row of which all but one are hidden has no second.
+        there = want.isfinite() & have.isfinite()
         if not bool(there.any()):
             continue
         distance = float(want[there].median())

@@ -86,9 +86,8 @@ def _power(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
     x, exponent = cast("tuple[torch.fx.Node, Any]", node.args)
     if exponent == 0.5:  # noqa: PLR2004
         return editor.call(aten.sqrt.default, (x,), before=node, like=node)
-    same = (
-        x.meta["val"].dtype is node.meta["val"].dtype
-    )  # not of truth values, nor of integers to a real power
+    # Not of truth values, nor of integers to a real power.
+    same = x.meta["val"].dtype is node.meta["val"].dtype
     if exponent not in (2, 3) or not same:
         return None
     power = editor.call(aten.mul.Tensor, (x, x), before=node, like=node)

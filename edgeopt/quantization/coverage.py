@@ -53,20 +53,19 @@ def uncovered_outputs(
             is found on them.
         group: Value name to what stands for all values of its grid.
     """
-    if len(samples) < FEWEST:
+    cuts = _cuts(program, extremes, group)[:MOST_RUN] if len(samples) >= FEWEST else []
+    if not cuts:
         return {}
-    cuts = dict(_cuts(program, extremes, group)[:MOST_RUN])
-    exact = [Simulation(program, exact=False).outputs(samples[at]) for at in cuts]
-    cut = [_Cut(program, limits).outputs(samples[at]) for at, limits in cuts.items()]
+    simulation = Simulation(program, exact=False)
+    exact = [simulation.outputs(samples[at]) for at, _ in cuts]
+    cut = [_Cut(program, limits).outputs(samples[at]) for at, limits in cuts]
+    others_db = 10 * math.log10(len(samples) / len(cuts))  # they lose little or nothing
     lost = {}
     for place, name in enumerate(program.output_names):
         pair = ([one[place] for one in exact], [one[place] for one in cut])
-        if not exact or not pair[0][0].is_floating_point():
+        if not pair[0][0].is_floating_point():
             continue
-        whole_db = measure_quality(*pair).whole_db
-        kept_db = whole_db + 10 * math.log10(
-            len(samples) / len(cuts)
-        )  # the others lose little or nothing
+        kept_db = measure_quality(*pair).whole_db + others_db
         if kept_db < COVERED_DB:
             lost[name] = kept_db
     return lost

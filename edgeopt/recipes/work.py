@@ -21,7 +21,7 @@ import msgspec
 
 from edgeopt.boundary import decode_json, read_file
 from edgeopt.errors import EdgeoptError, InputError
-from edgeopt.files import Busy, locked, replacing, sweep, write_file
+from edgeopt.files import Busy, drafts, locked, replacing, sweep, write_file
 from edgeopt.ir import Program, load_program, save_program
 from edgeopt.pruning.structure import changes, load_pruned, save_module
 from edgeopt.recipes.execute import Scratch, State
@@ -202,7 +202,7 @@ class _Rounds:
 
 def _holds_more(path: Path) -> bool:
     """Returns whether a folder holds more than what a run leaves that was killed as it began."""
-    left = {"lock", *(draft.name for draft in path.glob(".run.json.*.draft"))}
+    left = {"lock", *(draft.name for draft in drafts(path, "run.json"))}
     return any(entry.name not in left for entry in path.iterdir())
 
 

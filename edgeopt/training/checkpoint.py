@@ -83,9 +83,7 @@ def hold_folder(folder: Path) -> Iterator[None]:
     """
     try:
         with locked(folder / "lock", wait_s=0):
-            sweep(
-                folder
-            )  # a run that was killed as it ended leaves its draft, and the next writes nothing
+            sweep(folder)  # what killed runs left; this one may write nothing
             yield
     except Busy as error:
         hint = "wait for it, or name another folder"

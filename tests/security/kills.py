@@ -275,6 +275,7 @@ def main():
     parser.add_argument("--only", default="", help="runs whose name this regular expression fits")
     parser.add_argument("--changes-only", action="store_true", help="kill at changes of files only")
     args = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"  # before torch: its threads do not survive a fork
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with tempfile.TemporaryDirectory(prefix="edgeopt-kills-") as folder:
         return campaigns(Path(folder), args)

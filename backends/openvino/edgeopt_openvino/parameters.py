@@ -38,29 +38,15 @@ _STARTS_ANEW = (aten.roll.default, aten.flip.default, aten.expand.default, aten.
 
 _JUMPS = frozenset(
     {
-        *(aten.gt.Tensor, aten.gt.Scalar, aten.ge.Tensor, aten.ge.Scalar, aten.lt.Tensor),
-        *(aten.lt.Scalar, aten.le.Tensor, aten.le.Scalar, aten.eq.Tensor, aten.eq.Scalar),
-        *(
-            aten.ne.Tensor,
-            aten.ne.Scalar,
-            aten.floor.default,
-            aten.ceil.default,
-            aten.round.default,
-        ),
-        *(aten.trunc.default, aten.sign.default, aten.sqrt.default, aten.rsqrt.default),
-        *(aten.log.default, aten.reciprocal.default, aten.div.Tensor, aten.div.Tensor_mode),
-        *(
-            aten.floor_divide.default,
-            aten.remainder.Scalar,
-            aten.remainder.Tensor,
-            aten.argmax.default,
-        ),
-        *(
-            aten.argmin.default,
-            aten.logical_not.default,
-            aten.pow.Tensor_Scalar,
-            aten.pow.Tensor_Tensor,
-        ),
+        *(aten.gt.Tensor, aten.gt.Scalar, aten.ge.Tensor, aten.ge.Scalar),
+        *(aten.lt.Tensor, aten.lt.Scalar, aten.le.Tensor, aten.le.Scalar),
+        *(aten.eq.Tensor, aten.eq.Scalar, aten.ne.Tensor, aten.ne.Scalar),
+        *(aten.argmax.default, aten.argmin.default, aten.logical_not.default),
+        *(aten.floor.default, aten.ceil.default, aten.round.default, aten.trunc.default),
+        *(aten.sign.default, aten.sqrt.default, aten.rsqrt.default, aten.log.default),
+        *(aten.reciprocal.default, aten.div.Tensor, aten.div.Tensor_mode),
+        *(aten.floor_divide.default, aten.remainder.Scalar, aten.remainder.Tensor),
+        *(aten.pow.Tensor_Scalar, aten.pow.Tensor_Tensor),
     }
 )
 """Operators that jump, or have no value on one side of 0."""

@@ -30,9 +30,6 @@ FAULTS: tuple[Kind, ...] = ("wrong", "not finite", "raw error", "crash", "hang")
 BLOCK = 8
 """Networks in a row that the same backends take."""
 
-BLOCK = 8
-"""Networks in a row that the same backends take."""
-
 UNHELPFUL: tuple[Kind, ...] = (*FAULTS, "not the same")
 """What must not be even where a network alone is right."""
 

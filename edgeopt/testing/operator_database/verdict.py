@@ -69,7 +69,7 @@ class _Replay:
         return next(self._results)
 
     def facts(self) -> dict[str, Any]:
-        """Returns nothing."""
+        """Says nothing of itself."""
         return {}
 
     def close(self) -> None:
