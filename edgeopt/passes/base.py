@@ -139,6 +139,7 @@ def number_changes(passes: Iterable[str | PassSpec]) -> dict[str, NumberChange]:
 
 CORE: tuple[str, ...] = (
     "remove_identities",
+    "canonicalize_writes",
     "fold_constants",
     "canonicalize_masks",
     "canonicalize_views",

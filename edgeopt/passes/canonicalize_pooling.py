@@ -1,4 +1,4 @@
-"""Spells pooling to one value as mean, and other adaptive pooling by its windows.
+"""Spells pooling as mean, avg_pool2d and max_pool2d.
 
 Requires: nothing. Ensures: no adaptive pooling is left where its windows are equal; pooling of one
 axis is pooling of two, the first of length 1; max_pool2d with indices that nobody reads is
@@ -37,22 +37,6 @@ def canonicalize_pooling(program: Program) -> Program:
         if changed
         else program
     )
-
-
-def _adaptive(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
-    value: Any = node.args[0]
-    size, out = value.meta["val"].shape, node.meta["val"].shape
-    rank = 1 if node.target is aten.adaptive_avg_pool1d.default else 2
-    axes = list(range(len(size) - rank, len(size)))
-    if all(out[a] == 1 for a in axes):
-        return editor.call(aten.mean.dim, (value, axes, True), before=node, like=node)
-    if any(size[a] % out[a] for a in axes):
-        return None
-    window = [size[a] // out[a] for a in axes]
-    args = (window, window, [0] * rank, False, True, None)
-    if rank == 1:
-        return _pooled_flat(editor, node, aten.avg_pool2d.default, args)
-    return _pooled(editor, node, aten.avg_pool2d.default, (value, *args))
 
 
 def _pooled(
@@ -182,9 +166,6 @@ def _pair(value: Any) -> list[int]:
 
 
 _REWRITES: dict[Any, Any] = {
-    aten.adaptive_avg_pool1d.default: _adaptive,
-    aten.adaptive_avg_pool2d.default: _adaptive,
-    aten._adaptive_avg_pool2d.default: _adaptive,  # noqa: SLF001 (an operator's name)
     aten.max_pool2d.default: _max_pool,
     aten.max_pool2d_with_indices.default: _max_pool,
     aten.avg_pool2d.default: _avg_pool,
