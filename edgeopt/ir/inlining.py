@@ -72,7 +72,7 @@ def _traced(
         return function(*args, **kwargs)
 
     examples = [value.meta["val"] for value in inputs]
-    views = {view: view.decompose for view in (aten.narrow.default, aten.movedim.int)}
+    views = {view: view.decompose for view in (aten.narrow.default, aten.movedim.int, aten.movedim.intlist)}
     trace = make_fx(call, decomposition_table={**decompositions(), **views}, pre_dispatch=True)
     with warnings.catch_warnings(), torch.no_grad(), examples[0].fake_mode:
         warnings.simplefilter("ignore")

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.inlining import inline
 from edgeopt.ir.program import Program, Step
 from edgeopt.passes.base import graph_pass, settled
 
@@ -57,11 +58,24 @@ def _adaptive_max(editor: Editor, node: torch.fx.Node) -> None:
     """Indices count over the whole input, so they are not those of windows; nobody may read them."""
     value: Any = node.args[0]
     size, out = value.meta["val"].shape[-2:], node.meta["val"][0].shape[-2:]
-    if _indices_are_read(node) or any(s % o for s, o in zip(size, out, strict=True)):
+    if _indices_are_read(node):
+        return
+    if any(s % o for s, o in zip(size, out, strict=True)):
+        inline(editor, node, _largest_of_windows)
         return
     window = [s // o for s, o in zip(size, out, strict=True)]
     args = (value, window, window, [0, 0], [1, 1], False)
     _replace_values(editor, node, args)
+
+
+def _largest_of_windows(x: torch.Tensor, output_size: list[int]) -> tuple[torch.Tensor]:
+    """Returns the largest values of windows that overlap: row by row, then column by column."""
+    for axis, count in ((x.ndim - 2, output_size[0]), (x.ndim - 1, output_size[1])):
+        size = x.shape[axis]
+        ends = [(size * at // count, -(-size * (at + 1) // count)) for at in range(count)]
+        parts = [aten.slice.Tensor(x, axis, low, high) for low, high in ends]
+        x = torch.cat([part.amax(axis, keepdim=True) for part in parts], axis)
+    return (x,)
 
 
 def _indices_are_read(node: torch.fx.Node) -> bool:

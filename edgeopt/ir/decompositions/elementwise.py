@@ -13,6 +13,9 @@ __all__ = ["RULES"]
 
 aten = torch.ops.aten
 
+QUOTIENT_STEPS = 4
+"""Float divisions until the quotient of two 64-bit integers is right to one."""
+
 RULES = Decompositions()
 Tensor = torch.Tensor
 
@@ -220,3 +223,99 @@ def log_sigmoid(x: Tensor) -> Tensor:
 
 def _real(x: Tensor) -> Tensor:
     return x if x.dtype.is_floating_point else x.to(torch.float32)
+
+
+@RULES(aten.elu.default)
+def elu(x: Tensor, alpha: Any = 1, scale: Any = 1, input_scale: Any = 1) -> Tensor:
+    """Returns the exponential linear unit with factors, by the plain one."""
+    below = torch.nn.functional.elu(x.clamp(max=0) * input_scale)
+    return x.relu() * scale + below * (scale * alpha)
+
+
+@RULES(aten.rrelu.default)
+def rrelu(
+    x: Tensor,
+    lower: Any = 1 / 8,
+    upper: Any = 1 / 3,
+    training: bool = False,  # noqa: FBT001, FBT002 (torch's signature)
+    generator: Any = None,
+) -> Tensor:
+    """Returns the leaky rectifier of the mean slope; in training, of drawn ones."""
+    del generator
+    if training:
+        return torch.where(x < 0, x * (lower + (upper - lower) * torch.rand_like(x)), x)
+    return torch.nn.functional.leaky_relu(x, (lower + upper) / 2)
+
+
+@RULES(aten.atan2.default)
+def atan2(y: Tensor, x: Tensor) -> Tensor:
+    """Returns the angle of (x, y), of two tensors of one shape."""
+    y, x = torch.broadcast_tensors(_real(y), _real(x))
+    return torch.atan2(y, x)
+
+
+@RULES(aten.atan.default)
+def atan(x: Tensor) -> Tensor:
+    """Returns the angle whose tangent is x."""
+    return torch.atan2(_real(x), torch.ones_like(_real(x)))
+
+
+@RULES(aten.asin.default)
+def asin(x: Tensor) -> Tensor:
+    """Returns the angle whose sine is x."""
+    x = _real(x)
+    return torch.atan2(x, ((1 - x) * (1 + x)).sqrt())
+
+
+@RULES(aten.acos.default)
+def acos(x: Tensor) -> Tensor:
+    """Returns the angle whose cosine is x."""
+    x = _real(x)
+    return torch.atan2(((1 - x) * (1 + x)).sqrt(), x)
+
+
+@RULES(aten.erf.default)
+def erf(x: Tensor) -> Tensor:
+    """Returns the error function: gelu(y) is y · (1 + erf(y / √2)) / 2."""
+    x = _real(x)
+    small = x.abs() < 1e-3  # noqa: PLR2004 (where x - x³/3 is exact in float32)
+    y = torch.where(small, 1.0, x * math.sqrt(2))
+    far = 2 * torch.nn.functional.gelu(y) / y - 1
+    return torch.where(small, (2 / math.sqrt(math.pi)) * (x - x * x * x / 3), far)
+
+
+@RULES(aten.div.Tensor_mode, aten.div.Scalar_mode)
+def divide(x: Tensor, y: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """Returns the quotient, rounded down or towards zero."""
+    if rounding_mode is None:
+        return x / y
+    kind = torch.result_type(x, y)
+    x = x.to(kind)
+    y = y.to(kind) if isinstance(y, Tensor) else torch.full([], y, dtype=kind)
+    if not kind.is_floating_point:
+        return _whole_quotient(x, y, down=rounding_mode == "floor")
+    if rounding_mode == "trunc":
+        return trunc(x / y)
+    return ((x - torch.remainder(x, y)) / y).round()
+
+
+@RULES(aten.floor_divide.default)
+def floor_divide(x: Tensor, y: Tensor) -> Tensor:
+    """Returns the quotient, rounded down."""
+    return divide(x, y, rounding_mode="floor")
+
+
+def _whole_quotient(x: Tensor, y: Tensor, *, down: bool) -> Tensor:
+    """Returns x / y of integers by float division of what is left, of which each step leaves 2⁻²² at most."""
+    quotient = torch.zeros_like(x)
+    rest = x
+    for _ in range(QUOTIENT_STEPS):
+        step = (rest.to(torch.float32) / y.to(torch.float32)).floor().to(x.dtype)
+        quotient, rest = quotient + step, rest - step * y
+    # Rounding up at the end leaves a rest of the other sign.
+    over = ((rest < 0) & (y > 0)) | ((rest > 0) & (y < 0))
+    quotient, rest = quotient - over.to(x.dtype), torch.where(over, rest + y, rest)
+    if down:
+        return quotient
+    inexact_below_zero = (rest != 0) & ((x < 0) != (y < 0))
+    return quotient + inexact_below_zero.to(x.dtype)

@@ -67,6 +67,16 @@ def distances(left: Tensor, right: Tensor, p: float, compute_mode: int | None) -
     return torch.linalg.vector_norm(gap, p, -1)
 
 
+@RULES(aten.bilinear.default)
+def bilinear(left: Tensor, right: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Returns left · weight · right for each output: a linear, and a product."""
+    outputs, inputs, others = weight.shape
+    matrix = weight.permute(1, 0, 2).reshape(inputs, outputs * others)
+    product = (left @ matrix).reshape(*left.shape[:-1], outputs, others)
+    result = (product * right.unsqueeze(-2)).sum(-1)
+    return result if bias is None else result + bias
+
+
 @RULES(aten.addmv.default)
 def addmv(x: Tensor, matrix: Tensor, vector: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """Returns beta · x + alpha · matrix · vector."""

@@ -67,6 +67,151 @@ def any_of_all(x: Tensor) -> Tensor:
     return x.reshape(-1).any(0)
 
 
+@RULES(aten.any.dims)
+def any_of_axes(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  # noqa: FBT001, FBT002
+    """Returns whether any value along axes is true."""
+    for axis in sorted(_all_axes(x, dim), reverse=True):
+        x = x.any(axis, keepdim)
+    return x
+
+
+@RULES(aten.all.dims)
+def all_of_axes(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  # noqa: FBT001, FBT002
+    """Returns whether all values along axes are true."""
+    for axis in sorted(_all_axes(x, dim), reverse=True):
+        x = x.all(axis, keepdim)
+    return x
+
+
+@RULES(aten.prod.dim_int)
+def prod(x: Tensor, dim: int, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor:  # noqa: FBT001, FBT002
+    """Returns the product along an axis, half by half."""
+    x = _cast(x, dtype or (None if x.dtype.is_floating_point else torch.int64))
+    if not x.ndim:
+        return x.clone()
+    while (size := x.shape[dim]) > 1:
+        half = size // 2
+        pairs = x.narrow(dim, 0, half) * x.narrow(dim, half, half)
+        x = torch.cat([pairs, x.narrow(dim, 2 * half, 1)], dim) if size % 2 else pairs
+    return x if keepdim else x.squeeze(dim)
+
+
+@RULES(aten.logsumexp.default)
+def logsumexp(x: Tensor, dim: Any, keepdim: bool = False) -> Tensor:  # noqa: FBT001, FBT002
+    """Returns the logarithm of the sum of exponentials, of which the largest is 1."""
+    axes = [dim] if isinstance(dim, int) else list(dim)
+    x = x if x.dtype.is_floating_point else x.to(torch.float32)
+    largest = x.amax(axes, keepdim=True)
+    largest = torch.where(largest.abs() == float("inf"), 0.0, largest)
+    total = (x - largest).exp().sum(axes, keepdim=True).log() + largest
+    return total if keepdim else total.squeeze(axes)
+
+
+@RULES(aten.log_softmax.int)
+def log_softmax(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
+    """Returns x less the logarithm of the sum of exponentials."""
+    x = _cast(x, dtype)
+    return x - logsumexp(x, dim, keepdim=True)
+
+
+@RULES(aten.cosine_similarity.default)
+def cosine_similarity(x: Tensor, y: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """Returns the product of two vectors of length 1."""
+    x, y = torch.broadcast_tensors(x, y)
+    sizes = [(v * v).sum(dim, keepdim=True).sqrt().clamp(min=eps) for v in (x, y)]
+    return ((x / sizes[0]) * (y / sizes[1])).sum(dim)
+
+
+@RULES(aten.pairwise_distance.default)
+def pairwise_distance(
+    x: Tensor,
+    y: Tensor,
+    p: float = 2,
+    eps: float = 1e-6,
+    keepdim: bool = False,  # noqa: FBT001, FBT002 (torch's signature)
+) -> Tensor:
+    """Returns the norm of a difference."""
+    return vector_norm(x - y + eps, p, -1, keepdim)
+
+
+@RULES(aten.kthvalue.default)
+def kthvalue(x: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:  # noqa: FBT001, FBT002
+    """Returns the value that is smaller than all but ``k``."""
+    if not x.ndim:
+        return x.clone(), torch.zeros_like(x, dtype=torch.int64)
+    values, places = x.topk(k, dim, largest=False, sorted=True)
+    last = [part.narrow(dim, k - 1, 1) for part in (values, places)]
+    return (last[0], last[1]) if keepdim else (last[0].squeeze(dim), last[1].squeeze(dim))
+
+
+@RULES(aten.median.dim)
+def median(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:  # noqa: FBT001, FBT002
+    """Returns the lower of the values in the middle."""
+    return kthvalue(x, ((x.shape[dim] if x.ndim else 1) + 1) // 2, dim, keepdim)
+
+
+@RULES(aten.median.default)
+def median_of_all(x: Tensor) -> Tensor:
+    """Returns the lower of the values in the middle of all."""
+    return median(x.reshape(-1), 0)[0]
+
+
+@RULES(aten.sort.stable)
+def sort_stable(
+    x: Tensor,
+    *,
+    stable: bool | None = None,
+    dim: int = -1,
+    descending: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Returns sorting that takes equal values in their order, as runtimes do."""
+    del stable
+    return x.sort(dim, descending)  # type: ignore[return-value]
+
+
+@RULES(aten.sort.default)
+def sort(x: Tensor, dim: int = -1, descending: bool = False) -> tuple[Tensor, Tensor]:  # noqa: FBT001, FBT002
+    """Returns the largest values, of which as many are asked for as there are."""
+    if not x.ndim:
+        return x.clone(), torch.zeros_like(x, dtype=torch.int64)
+    return x.topk(x.shape[dim], dim, largest=descending, sorted=True)  # type: ignore[return-value]
+
+
+@RULES(aten.cummax.default)
+def cummax(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Returns the largest of all that comes before and with each value, and where it is."""
+    return _extremes(x, dim, torch.ge)
+
+
+@RULES(aten.cummin.default)
+def cummin(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Returns the smallest of all that comes before and with each value, and where it is."""
+    return _extremes(x, dim, torch.le)
+
+
+def _extremes(
+    x: Tensor, dim: int, at_least: Callable[[Tensor, Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    if not x.ndim:
+        return x.clone(), torch.zeros_like(x, dtype=torch.int64)
+    size, shift = x.shape[dim], 1
+    along = [1] * x.ndim
+    along[dim] = size
+    places = torch.arange(size).reshape(along).expand(x.shape)
+    while shift < size:
+        late, early = (v.narrow(dim, shift, size - shift) for v in (x, places)), (
+            v.narrow(dim, 0, size - shift) for v in (x, places)
+        )
+        (late_value, late_place), (early_value, early_place) = late, early
+        wins = at_least(late_value, early_value)
+        pairs = ((x, late_value, early_value), (places, late_place, early_place))
+        x, places = (
+            torch.cat([v.narrow(dim, 0, shift), torch.where(wins, a, b)], dim) for v, a, b in pairs
+        )
+        shift *= 2
+    return x, places
+
+
 @RULES(aten.var_mean.correction)
 def var_mean(
     x: Tensor, dim: Any = None, *, correction: Any = None, keepdim: bool = False
@@ -142,6 +287,11 @@ def _scan(x: Tensor, dim: int, combine: Callable[[Tensor, Tensor], Tensor]) -> T
         x = torch.cat([x.narrow(dim, 0, shift), moved], dim)
         shift *= 2
     return x
+
+
+def _all_axes(x: Tensor, dim: Any) -> list[int]:
+    axes = range(x.ndim) if dim is None or list(dim) == [] else dim
+    return [int(axis) % max(x.ndim, 1) for axis in axes]
 
 
 def _bessel(correction: Any) -> Any:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgeopt.ir.decompositions import elementwise, layers, reads, reductions, windows, writes
+from edgeopt.ir.decompositions import (
+    elementwise,
+    layers,
+    reads,
+    reductions,
+    resizing,
+    sampling,
+    windows,
+    writes,
+)
 from edgeopt.ir.operators import TABLE
 
 if TYPE_CHECKING:
@@ -53,5 +62,5 @@ def _torch_rules() -> Rules:
 
 @cache
 def _own_rules() -> Rules:
-    modules = (elementwise, layers, reads, reductions, windows, writes)
+    modules = (elementwise, layers, reads, reductions, resizing, sampling, windows, writes)
     return {operator: rule for module in modules for operator, rule in module.RULES.items()}

@@ -1,4 +1,4 @@
-"""Windows over axes, pads that repeat values, and resizing along one axis."""
+"""Windows over axes, pooling by windows, and pads that repeat values."""
 
 from __future__ import annotations
 
@@ -152,39 +152,6 @@ def reflection_pad(x: Tensor, padding: list[int]) -> Tensor:
     return x
 
 
-@RULES(aten.upsample_nearest1d.vec)
-def nearest(x: Tensor, output_size: Any, scale_factors: Any) -> Tensor:
-    """Returns resizing of a line: that of a picture of one row."""
-    size = None if output_size is None else [1, *output_size]
-    scales = None if scale_factors is None else [1.0, *scale_factors]
-    return aten.upsample_nearest2d.vec(x.unsqueeze(2), size, scales).squeeze(2)  # type: ignore[no-any-return]
-
-
-@RULES(aten.upsample_linear1d.vec)
-def linear(x: Tensor, output_size: Any, align_corners: bool, scale_factors: Any) -> Tensor:  # noqa: FBT001
-    """Returns resizing of a line: that of a picture of one row."""
-    size = None if output_size is None else [1, *output_size]
-    scales = None if scale_factors is None else [1.0, *scale_factors]
-    return aten.upsample_bilinear2d.vec(x.unsqueeze(2), size, align_corners, scales).squeeze(2)  # type: ignore[no-any-return]
-
-
-@RULES(
-    aten._upsample_nearest_exact1d.vec,
-    aten._upsample_nearest_exact2d.vec,
-    aten._upsample_nearest_exact3d.vec,
-)
-def nearest_exact(x: Tensor, output_size: Any, scale_factors: Any) -> Tensor:
-    """Returns the value whose centre is nearest to that of each new one."""
-    for at in range(x.ndim - 2):
-        size = x.shape[at + 2]
-        factor = None if scale_factors is None else scale_factors[at]
-        length = int(size * factor) if output_size is None else int(output_size[at])
-        ratio = size / length if factor is None else 1 / factor
-        place = ((torch.arange(length) + 0.5) * ratio).to(torch.int64).clamp(max=size - 1)
-        x = x.index_select(at + 2, place)
-    return x
-
-
 @RULES(
     aten.adaptive_avg_pool1d.default,
     aten.adaptive_avg_pool2d.default,
@@ -223,3 +190,64 @@ def adaptive_max_pool1d(x: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
     """Returns pooling of a line: that of a picture of one row."""
     values, indices = aten.adaptive_max_pool2d.default(x.unsqueeze(-2), [1, output_size[0]])
     return values.squeeze(-2), indices.squeeze(-2)
+
+
+@RULES(aten.max_pool3d.default)
+def max_pool3d(
+    x: Tensor,
+    kernel: Any,
+    stride: Any = (),
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,  # noqa: FBT001, FBT002 (torch's signature)
+) -> Tensor:
+    """Returns pooling over planes, then over depth."""
+    sizes = [_three(v) for v in (kernel, stride or kernel, padding, dilation)]
+
+    def pool(planes: Tensor, axes: slice) -> Tensor:
+        window = [_two(v[axes], other) for v, other in zip(sizes, (1, 1, 0, 1), strict=True)]
+        return aten.max_pool2d.default(planes, *window, ceil_mode)  # type: ignore[no-any-return]
+
+    return _by_axes(x, pool)
+
+
+@RULES(aten.avg_pool3d.default)
+def avg_pool3d(
+    x: Tensor,
+    kernel: Any,
+    stride: Any = (),
+    padding: Any = 0,
+    ceil_mode: bool = False,  # noqa: FBT001, FBT002 (torch's signature)
+    count_include_pad: bool = True,  # noqa: FBT001, FBT002
+    divisor_override: int | None = None,
+) -> Tensor:
+    """Returns pooling over planes, then over depth: the count of a box is the product of its sides."""
+    sizes = [_three(v) for v in (kernel, stride or kernel, padding)]
+    override = None if divisor_override is None else 1
+
+    def pool(planes: Tensor, axes: slice) -> Tensor:
+        window = [_two(v[axes], other) for v, other in zip(sizes, (1, 1, 0), strict=True)]
+        return aten.avg_pool2d.default(planes, *window, ceil_mode, count_include_pad, override)  # type: ignore[no-any-return]
+
+    result = _by_axes(x, pool)
+    return result if divisor_override is None else result / divisor_override
+
+
+def _by_axes(x: Tensor, pool: Any) -> Tensor:
+    """Returns ``x`` of (…, channels, depth, rows, columns) pooled over its planes, then over its depth."""
+    volumes = x if x.ndim == 5 else x.unsqueeze(0)  # noqa: PLR2004 (a batch of them)
+    batch, channels, depth, rows, columns = volumes.shape
+    planes = pool(volumes.reshape(batch, channels * depth, rows, columns), slice(1, 3))
+    rows, columns = planes.shape[-2:]
+    lines = pool(planes.reshape(batch, channels, depth, rows * columns), slice(1))
+    return lines.reshape(*x.shape[:-3], lines.shape[-2], rows, columns)
+
+
+def _two(sizes: list[int], neutral: int) -> list[int]:
+    """Returns the sizes of two axes; of depth alone, with ``neutral`` for an axis that is left as it is."""
+    return sizes if len(sizes) == 2 else [*sizes, neutral]  # noqa: PLR2004
+
+
+def _three(value: Any) -> list[int]:
+    items = [value] if isinstance(value, int) else list(value)
+    return items * 3 if len(items) == 1 else items

@@ -257,11 +257,11 @@ _IN_FLOAT = tuple(
         aten.std.dim,
         aten.var.correction,
         aten.var.dim,
-        aten.avg_pool3d.default,
-        aten.max_pool3d.default,
         aten.conv3d.default,
         aten.conv_transpose3d.input,
         aten.grid_sampler.default,
+        aten._upsample_bicubic2d_aa.vec,  # noqa: SLF001 (likewise)
+        aten._upsample_bilinear2d_aa.vec,  # noqa: SLF001
         aten.upsample_bicubic2d.vec,
         aten.upsample_nearest3d.vec,
         aten.upsample_trilinear3d.vec,
