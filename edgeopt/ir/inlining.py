@@ -52,9 +52,7 @@ def _inlined(
     for inner in graph.nodes:
         if inner.op == "call_function":
             args, kwargs = map_arg((inner.args, dict(inner.kwargs)), copies.__getitem__)
-            copies[inner] = editor.call(
-                inner.target, args, before=node, like=node, kwargs=kwargs
-            )
+            copies[inner] = editor.call(inner.target, args, before=node, like=node, kwargs=kwargs)
     returned: Any = next(inner for inner in graph.nodes if inner.op == "output").args[0]
     values = returned if isinstance(returned, (list, tuple)) else [returned]
     return [copies[value] for value in values]
@@ -72,7 +70,10 @@ def _traced(
         return function(*args, **kwargs)
 
     examples = [value.meta["val"] for value in inputs]
-    views = {view: view.decompose for view in (aten.narrow.default, aten.movedim.int, aten.movedim.intlist)}
+    views = {
+        view: view.decompose
+        for view in (aten.narrow.default, aten.movedim.int, aten.movedim.intlist)
+    }
     trace = make_fx(call, decomposition_table={**decompositions(), **views}, pre_dispatch=True)
     with warnings.catch_warnings(), torch.no_grad(), examples[0].fake_mode:
         warnings.simplefilter("ignore")

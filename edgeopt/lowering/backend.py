@@ -111,11 +111,11 @@ class RuleBackend(ABC):
 
     def _emitted(self, program: Program, target: Target) -> Emitter:
         """Returns the emitter after its run; what it refused is decomposed as long as that is possible."""
-        from edgeopt.passes import run_passes  # noqa: PLC0415 (imports torch)
-        from edgeopt.passes.decompose_operators import (  # noqa: PLC0415 (imports torch)
+        from edgeopt.lowering.decomposition import (  # noqa: PLC0415 (imports torch)
             decomposable,
             decompose_operators,
         )
+        from edgeopt.passes import run_passes  # noqa: PLC0415 (imports torch)
 
         for _ in range(MOST_DECOMPOSITIONS):
             emitter = self.emitter(run_passes(program, self.passes(target)), target)

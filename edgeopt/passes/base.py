@@ -149,6 +149,8 @@ CORE: tuple[str, ...] = (
     "canonicalize_pooling",
     "canonicalize_convolutions",
     "fold_batch_norm",
+    "canonicalize_volumes",
+    "canonicalize_convolutions",
     "fold_padding",
     "fuse_activations",
     "fold_constants",

@@ -206,13 +206,13 @@ def lerp(x: Tensor, end: Tensor, weight: Any) -> Tensor:
 def selu(x: Tensor) -> Tensor:
     """Returns the exponential linear unit with its two numbers (Klambauer et al., 2017)."""
     alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
-    return aten.elu.default(x, alpha, scale)  # type: ignore[no-any-return]
+    return aten.elu.default(x, alpha, scale)
 
 
 @RULES(aten.celu.default)
 def celu(x: Tensor, alpha: Any = 1.0) -> Tensor:
     """Returns the exponential linear unit of one slope (Barron, 2017)."""
-    return aten.elu.default(x, alpha, 1.0, 1.0 / float(alpha))  # type: ignore[no-any-return]
+    return aten.elu.default(x, alpha, 1.0, 1.0 / float(alpha))
 
 
 @RULES(aten.log_sigmoid.default)
@@ -237,7 +237,7 @@ def rrelu(
     x: Tensor,
     lower: Any = 1 / 8,
     upper: Any = 1 / 3,
-    training: bool = False,  # noqa: FBT001, FBT002 (torch's signature)
+    training: bool = False,
     generator: Any = None,
 ) -> Tensor:
     """Returns the leaky rectifier of the mean slope; in training, of drawn ones."""
@@ -276,7 +276,7 @@ def acos(x: Tensor) -> Tensor:
 
 @RULES(aten.erf.default)
 def erf(x: Tensor) -> Tensor:
-    """Returns the error function: gelu(y) is y · (1 + erf(y / √2)) / 2."""
+    """Returns the error function, by the normal distribution in gelu."""
     x = _real(x)
     small = x.abs() < 1e-3  # noqa: PLR2004 (where x - x³/3 is exact in float32)
     y = torch.where(small, 1.0, x * math.sqrt(2))

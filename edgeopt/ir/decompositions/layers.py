@@ -23,10 +23,10 @@ def instance_norm(
     bias: Tensor | None,
     running_mean: Tensor | None,
     running_var: Tensor | None,
-    use_input_stats: bool,  # noqa: FBT001 (torch's signature)
+    use_input_stats: bool,
     momentum: float,
     eps: float,
-    cudnn_enabled: bool,  # noqa: FBT001
+    cudnn_enabled: bool,
 ) -> Tensor:
     """Returns a group norm of one channel a group, or a batch norm of statistics that are known."""
     del momentum, cudnn_enabled
@@ -42,7 +42,7 @@ def batch_norm_of_the_batch(
     x: Tensor,
     weight: Tensor | None,
     bias: Tensor | None,
-    training: bool,  # noqa: FBT001 (torch's signature)
+    training: bool,
     momentum: float,
     eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -65,6 +65,44 @@ def distances(left: Tensor, right: Tensor, p: float, compute_mode: int | None) -
     del compute_mode
     gap = left.unsqueeze(-2) - right.unsqueeze(-3)
     return torch.linalg.vector_norm(gap, p, -1)
+
+
+@RULES(aten.conv_transpose3d.input)
+def conv_transpose3d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = (1, 1, 1),
+    padding: Any = (0, 0, 0),
+    output_padding: Any = (0, 0, 0),
+    groups: int = 1,
+    dilation: Any = (1, 1, 1),
+) -> Tensor:
+    """Returns the sum over the window's depth of transposed convolutions of planes."""
+    volumes = x if x.ndim == 5 else x.unsqueeze(0)  # noqa: PLR2004 (a batch of them)
+    stride, padding, extra, dilation = (
+        list(v) * 3 if len(v) == 1 else list(v) for v in (stride, padding, output_padding, dilation)
+    )
+    batch, channels, depth, rows, columns = volumes.shape
+    planes = volumes.transpose(1, 2).reshape(batch * depth, channels, rows, columns)
+    full = stride[0] * (depth - 1) + dilation[0] * (weight.shape[2] - 1) + 1 + extra[0]
+    total = None
+    for at in range(weight.shape[2]):
+        layer = torch.conv_transpose2d(
+            planes, weight[:, :, at], None, stride[1:], padding[1:], extra[1:], groups, dilation[1:]
+        )
+        layer = layer.reshape(batch, depth, 1, *layer.shape[1:])
+        apart = torch.nn.functional.pad(layer, [0, 0] * 3 + [0, stride[0] - 1])
+        apart = apart.reshape(batch, depth * stride[0], *layer.shape[3:])
+        apart = aten.slice.Tensor(apart, 1, 0, stride[0] * (depth - 1) + 1)
+        begin = at * dilation[0]
+        placed = torch.nn.functional.pad(apart, [0, 0] * 3 + [begin, full - begin - apart.shape[1]])
+        total = placed if total is None else total + placed
+    assert total is not None  # noqa: S101 (a window has a depth)
+    result = aten.slice.Tensor(total, 1, padding[0], full - padding[0]).transpose(1, 2)
+    if bias is not None:
+        result = result + bias.reshape(1, -1, 1, 1, 1)
+    return result if x.ndim == 5 else result.squeeze(0)  # noqa: PLR2004
 
 
 @RULES(aten.bilinear.default)
@@ -112,11 +150,11 @@ def embedding_bag(
     weight: Tensor,
     indices: Tensor,
     offsets: Tensor,
-    scale_grad_by_freq: bool = False,  # noqa: FBT001, FBT002 (torch's signature)
+    scale_grad_by_freq: bool = False,
     mode: int = 0,
-    sparse: bool = False,  # noqa: FBT001, FBT002
+    sparse: bool = False,
     per_sample_weights: Tensor | None = None,
-    include_last_offset: bool = False,  # noqa: FBT001, FBT002
+    include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> Any:
     """Returns sums, means or maxima of rows; which row is in which bag follows from the offsets."""
@@ -133,7 +171,7 @@ def embedding_bag(
     return result, torch.zeros_like(indices), count, count
 
 
-def _ends(begin: Tensor, offsets: Tensor, size: int, last: bool) -> Tensor:  # noqa: FBT001
+def _ends(begin: Tensor, offsets: Tensor, size: int, last: bool) -> Tensor:
     ends = offsets[1:] if last else torch.cat([begin[1:], torch.full([1], size, dtype=begin.dtype)])
     return ends.unsqueeze(1)
 

@@ -23,7 +23,9 @@ Tensor = torch.Tensor
 def one_hot(x: Tensor, num_classes: int = -1) -> Tensor:
     """Returns 1 where a class is, 0 elsewhere."""
     if num_classes < 0:
-        raise ValueError("one_hot without num_classes has a shape that depends on values: pass num_classes")
+        raise ValueError(
+            "one_hot without num_classes has a shape that depends on values: pass num_classes"
+        )
     return (x.unsqueeze(-1) == torch.arange(num_classes)).to(torch.int64)
 
 
@@ -87,7 +89,9 @@ def index_tensors(x: Tensor, indices: list[Any]) -> Tensor:
 
 
 @RULES(aten.bucketize.Tensor)
-def bucketize(x: Tensor, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
+def bucketize(
+    x: Tensor, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
+) -> Tensor:
     """Returns between which boundaries each value lies: how many are below it."""
     return searchsorted(boundaries, x, out_int32=out_int32, right=right)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,13 +21,13 @@ Tensor = torch.Tensor
 
 
 @RULES(aten.max.dim)
-def max_dim(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:  # noqa: FBT001, FBT002
+def max_dim(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """Returns the largest values along an axis and where the first of each is."""
     return x.amax(dim, keepdim), x.argmax(dim, keepdim)
 
 
 @RULES(aten.min.dim)
-def min_dim(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:  # noqa: FBT001, FBT002
+def min_dim(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """Returns the smallest values along an axis and where the first of each is."""
     return x.amin(dim, keepdim), x.argmin(dim, keepdim)
 
@@ -68,7 +69,7 @@ def any_of_all(x: Tensor) -> Tensor:
 
 
 @RULES(aten.any.dims)
-def any_of_axes(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  # noqa: FBT001, FBT002
+def any_of_axes(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Returns whether any value along axes is true."""
     for axis in sorted(_all_axes(x, dim), reverse=True):
         x = x.any(axis, keepdim)
@@ -76,7 +77,7 @@ def any_of_axes(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  #
 
 
 @RULES(aten.all.dims)
-def all_of_axes(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  # noqa: FBT001, FBT002
+def all_of_axes(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Returns whether all values along axes are true."""
     for axis in sorted(_all_axes(x, dim), reverse=True):
         x = x.all(axis, keepdim)
@@ -84,7 +85,7 @@ def all_of_axes(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  #
 
 
 @RULES(aten.prod.dim_int)
-def prod(x: Tensor, dim: int, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor:  # noqa: FBT001, FBT002
+def prod(x: Tensor, dim: int, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor:
     """Returns the product along an axis, half by half."""
     x = _cast(x, dtype or (None if x.dtype.is_floating_point else torch.int64))
     if not x.ndim:
@@ -97,7 +98,7 @@ def prod(x: Tensor, dim: int, keepdim: bool = False, *, dtype: torch.dtype | Non
 
 
 @RULES(aten.logsumexp.default)
-def logsumexp(x: Tensor, dim: Any, keepdim: bool = False) -> Tensor:  # noqa: FBT001, FBT002
+def logsumexp(x: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """Returns the logarithm of the sum of exponentials, of which the largest is 1."""
     axes = [dim] if isinstance(dim, int) else list(dim)
     x = x if x.dtype.is_floating_point else x.to(torch.float32)
@@ -128,14 +129,14 @@ def pairwise_distance(
     y: Tensor,
     p: float = 2,
     eps: float = 1e-6,
-    keepdim: bool = False,  # noqa: FBT001, FBT002 (torch's signature)
+    keepdim: bool = False,
 ) -> Tensor:
     """Returns the norm of a difference."""
     return vector_norm(x - y + eps, p, -1, keepdim)
 
 
 @RULES(aten.kthvalue.default)
-def kthvalue(x: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:  # noqa: FBT001, FBT002
+def kthvalue(x: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """Returns the value that is smaller than all but ``k``."""
     if not x.ndim:
         return x.clone(), torch.zeros_like(x, dtype=torch.int64)
@@ -145,7 +146,7 @@ def kthvalue(x: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tuple[T
 
 
 @RULES(aten.median.dim)
-def median(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:  # noqa: FBT001, FBT002
+def median(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """Returns the lower of the values in the middle."""
     return kthvalue(x, ((x.shape[dim] if x.ndim else 1) + 1) // 2, dim, keepdim)
 
@@ -166,15 +167,15 @@ def sort_stable(
 ) -> tuple[Tensor, Tensor]:
     """Returns sorting that takes equal values in their order, as runtimes do."""
     del stable
-    return x.sort(dim, descending)  # type: ignore[return-value]
+    return x.sort(dim, descending)
 
 
 @RULES(aten.sort.default)
-def sort(x: Tensor, dim: int = -1, descending: bool = False) -> tuple[Tensor, Tensor]:  # noqa: FBT001, FBT002
+def sort(x: Tensor, dim: int = -1, descending: bool = False) -> tuple[Tensor, Tensor]:
     """Returns the largest values, of which as many are asked for as there are."""
     if not x.ndim:
         return x.clone(), torch.zeros_like(x, dtype=torch.int64)
-    return x.topk(x.shape[dim], dim, largest=descending, sorted=True)  # type: ignore[return-value]
+    return x.topk(x.shape[dim], dim, largest=descending, sorted=True)
 
 
 @RULES(aten.cummax.default)
@@ -199,8 +200,9 @@ def _extremes(
     along[dim] = size
     places = torch.arange(size).reshape(along).expand(x.shape)
     while shift < size:
-        late, early = (v.narrow(dim, shift, size - shift) for v in (x, places)), (
-            v.narrow(dim, 0, size - shift) for v in (x, places)
+        late, early = (
+            (v.narrow(dim, shift, size - shift) for v in (x, places)),
+            (v.narrow(dim, 0, size - shift) for v in (x, places)),
         )
         (late_value, late_place), (early_value, early_place) = late, early
         wins = at_least(late_value, early_value)
@@ -217,7 +219,7 @@ def var_mean(
     x: Tensor, dim: Any = None, *, correction: Any = None, keepdim: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Returns variance and mean."""
-    axes = list(range(x.ndim)) if not dim else dim
+    axes = dim or list(range(x.ndim))
     return x.var(axes, correction=_bessel(correction), keepdim=keepdim), x.mean(axes, keepdim)
 
 
@@ -226,8 +228,24 @@ def std_mean(
     x: Tensor, dim: Any = None, *, correction: Any = None, keepdim: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Returns standard deviation and mean."""
-    axes = list(range(x.ndim)) if not dim else dim
+    axes = dim or list(range(x.ndim))
     return x.std(axes, correction=_bessel(correction), keepdim=keepdim), x.mean(axes, keepdim)
+
+
+@RULES(aten.var.correction)
+def var(x: Tensor, dim: Any = None, *, correction: Any = None, keepdim: bool = False) -> Tensor:
+    """Returns the mean of squared differences from the mean, by one less than there are."""
+    axes = _all_axes(x, dim)
+    count = math.prod(x.shape[axis] for axis in axes)
+    gap = x - x.mean(axes, keepdim=True)
+    total = (gap * gap).sum(axes, keepdim)
+    return total / max(count - _bessel(correction), 0)
+
+
+@RULES(aten.std.correction)
+def std(x: Tensor, dim: Any = None, *, correction: Any = None, keepdim: bool = False) -> Tensor:
+    """Returns the square root of the variance."""
+    return var(x, dim, correction=correction, keepdim=keepdim).sqrt()
 
 
 @RULES(aten.linalg_vector_norm.default)
@@ -235,7 +253,7 @@ def vector_norm(
     x: Tensor,
     ord: Any = 2,  # noqa: A002 (torch's name)
     dim: Any = None,
-    keepdim: bool = False,  # noqa: FBT001, FBT002
+    keepdim: bool = False,
     *,
     dtype: torch.dtype | None = None,
 ) -> Tensor:

@@ -24,15 +24,15 @@ def nearest1d(x: Tensor, output_size: Any, scale_factors: Any) -> Tensor:
     """Returns resizing of a line: that of a picture of one row."""
     size = None if output_size is None else [1, *output_size]
     scales = None if scale_factors is None else [1.0, *scale_factors]
-    return aten.upsample_nearest2d.vec(x.unsqueeze(2), size, scales).squeeze(2)  # type: ignore[no-any-return]
+    return aten.upsample_nearest2d.vec(x.unsqueeze(2), size, scales).squeeze(2)
 
 
 @RULES(aten.upsample_linear1d.vec)
-def linear1d(x: Tensor, output_size: Any, align_corners: bool, scale_factors: Any) -> Tensor:  # noqa: FBT001
+def linear1d(x: Tensor, output_size: Any, align_corners: bool, scale_factors: Any) -> Tensor:
     """Returns resizing of a line: that of a picture of one row."""
     size = None if output_size is None else [1, *output_size]
     scales = None if scale_factors is None else [1.0, *scale_factors]
-    return aten.upsample_bilinear2d.vec(x.unsqueeze(2), size, align_corners, scales).squeeze(2)  # type: ignore[no-any-return]
+    return aten.upsample_bilinear2d.vec(x.unsqueeze(2), size, align_corners, scales).squeeze(2)
 
 
 @RULES(
@@ -61,23 +61,21 @@ def nearest3d(x: Tensor, output_size: Any, scale_factors: Any) -> Tensor:
 
 
 @RULES(aten.upsample_trilinear3d.vec)
-def trilinear3d(x: Tensor, output_size: Any, align_corners: bool, scale_factors: Any) -> Tensor:  # noqa: FBT001
+def trilinear3d(x: Tensor, output_size: Any, align_corners: bool, scale_factors: Any) -> Tensor:
     """Returns resizing by a matrix an axis."""
 
     def resized(line: Tensor, length: int, factor: Any) -> Tensor:
-        return aten.upsample_bilinear2d.vec(  # type: ignore[no-any-return]
-            line, *_size_or_scale(length, factor, align_corners)
-        )
+        return aten.upsample_bilinear2d.vec(line, *_size_or_scale(length, factor, align_corners))
 
     return _by_matrices(x, output_size, scale_factors, resized)
 
 
 @RULES(aten.upsample_bicubic2d.vec)
-def bicubic2d(x: Tensor, output_size: Any, align_corners: bool, scale_factors: Any) -> Tensor:  # noqa: FBT001
+def bicubic2d(x: Tensor, output_size: Any, align_corners: bool, scale_factors: Any) -> Tensor:
     """Returns resizing by a matrix an axis."""
 
     def resized(line: Tensor, length: int, factor: Any) -> Tensor:
-        return aten.upsample_bicubic2d.vec(line, *_size_or_scale(length, factor, align_corners))  # type: ignore[no-any-return]
+        return aten.upsample_bicubic2d.vec(line, *_size_or_scale(length, factor, align_corners))
 
     return _by_matrices(x, output_size, scale_factors, resized)
 
@@ -86,13 +84,13 @@ def bicubic2d(x: Tensor, output_size: Any, align_corners: bool, scale_factors: A
 def antialiased_bilinear2d(
     x: Tensor,
     output_size: Any,
-    align_corners: bool,  # noqa: FBT001 (torch's signature)
+    align_corners: bool,
     scale_factors: Any,
 ) -> Tensor:
     """Returns resizing by a matrix an axis, which averages where it makes smaller."""
 
     def resized(line: Tensor, length: int, factor: Any) -> Tensor:
-        return aten._upsample_bilinear2d_aa.vec(  # type: ignore[no-any-return]  # noqa: SLF001
+        return aten._upsample_bilinear2d_aa.vec(
             line, *_size_or_scale(length, factor, align_corners)
         )
 
@@ -103,15 +101,13 @@ def antialiased_bilinear2d(
 def antialiased_bicubic2d(
     x: Tensor,
     output_size: Any,
-    align_corners: bool,  # noqa: FBT001 (torch's signature)
+    align_corners: bool,
     scale_factors: Any,
 ) -> Tensor:
     """Returns resizing by a matrix an axis, which averages where it makes smaller."""
 
     def resized(line: Tensor, length: int, factor: Any) -> Tensor:
-        return aten._upsample_bicubic2d_aa.vec(  # type: ignore[no-any-return]  # noqa: SLF001
-            line, *_size_or_scale(length, factor, align_corners)
-        )
+        return aten._upsample_bicubic2d_aa.vec(line, *_size_or_scale(length, factor, align_corners))
 
     return _by_matrices(x, output_size, scale_factors, resized)
 
@@ -124,8 +120,9 @@ def _by_matrices(
         size = x.shape[axis]
         if length == size:
             continue
-        identity = torch.eye(size, dtype=x.dtype).reshape(1, size, size, 1)
-        matrix = resized(identity, length, factor).reshape(size, length)
+        # Two columns: torch takes a picture of one for channels last, and mixes them (2.13, antialiased).
+        identity = torch.eye(size, dtype=x.dtype).reshape(1, size, size, 1).repeat(1, 1, 1, 2)
+        matrix = resized(identity, length, factor)[0, :, :, 0]
         x = (x.movedim(axis, -1) @ matrix).movedim(-1, axis)
     return x
 
@@ -134,14 +131,14 @@ def _axes(x: Tensor, output_size: Any, scale_factors: Any) -> list[tuple[int, in
     """Returns axis, new length and, where it was given, factor of each axis that is resized."""
     rows = []
     for axis in range(2, x.ndim):
-        factor = None if scale_factors is None else scale_factors[axis - 2]
+        factor: Any = None if scale_factors is None else scale_factors[axis - 2]
         length = int(x.shape[axis] * factor) if output_size is None else int(output_size[axis - 2])
         rows.append((axis, length, factor))
     return rows
 
 
-def _size_or_scale(length: int, factor: Any, align_corners: bool) -> tuple[Any, ...]:  # noqa: FBT001
-    """Returns the arguments of resizing one axis of two; the other has length 1."""
+def _size_or_scale(length: int, factor: Any, align_corners: bool) -> tuple[Any, ...]:
+    """Returns the arguments of resizing one axis of two; the other keeps its two places."""
     if factor is None:
-        return [length, 1], align_corners, None
+        return [length, 2], align_corners, None
     return None, align_corners, [factor, 1.0]

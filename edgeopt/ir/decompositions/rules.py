@@ -57,7 +57,7 @@ def fallback_decompositions() -> Rules:
 
 @cache
 def _torch_rules() -> Rules:
-    return torch.export.default_decompositions()  # type: ignore[no-any-return]
+    return torch.export.default_decompositions()
 
 
 @cache

@@ -18,13 +18,13 @@ ZEROS, BORDER, REFLECTION = 0, 1, 2
 
 
 @RULES(aten.grid_sampler.default, aten.grid_sampler_2d.default)
-def grid_sampler(x: Tensor, grid: Tensor, mode: int, padding: int, align_corners: bool) -> Tensor:  # noqa: FBT001
+def grid_sampler(x: Tensor, grid: Tensor, mode: int, padding: int, align_corners: bool) -> Tensor:
     """Returns the picture ``x`` of (batch, channels, rows, columns) at places from -1 to 1.
 
     Method: M. Jaderberg et al., "Spatial Transformer Networks", 2015; as torch's `grid_sample`.
     """
     if x.ndim != 4 or mode not in (BILINEAR, NEAREST):  # noqa: PLR2004 (a batch of pictures)
-        return aten.grid_sampler.default(x, grid, mode, padding, align_corners)  # type: ignore[no-any-return]
+        return aten.grid_sampler.default(x, grid, mode, padding, align_corners)
     height, width = x.shape[-2:]
     column = _place(grid[..., 0], width, padding, align_corners=align_corners)
     row = _place(grid[..., 1], height, padding, align_corners=align_corners)

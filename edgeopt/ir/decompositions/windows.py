@@ -70,8 +70,7 @@ def col2im(
     weight = torch.eye(area, dtype=x.dtype).reshape(area, 1, kernel[0], kernel[1])
     flat = columns.reshape(batch * depth // area, area, lines, points)
     extra = [
-        output_size[a]
-        - ((n - 1) * stride[a] - 2 * padding[a] + dilation[a] * (kernel[a] - 1) + 1)
+        output_size[a] - ((n - 1) * stride[a] - 2 * padding[a] + dilation[a] * (kernel[a] - 1) + 1)
         for a, n in ((0, lines), (1, points))
     ]
     picture = torch.nn.functional.conv_transpose2d(
@@ -82,10 +81,12 @@ def col2im(
 
 
 @RULES(aten.pad.default)
-def pad(x: Tensor, padding: list[int], mode: str = "constant", value: float | None = None) -> Tensor:
+def pad(
+    x: Tensor, padding: list[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
     """Returns the pad of a mode: a constant, or what lies at the border, inside it or at the other side."""
     if mode == "constant":
-        return aten.constant_pad_nd.default(x, padding, 0.0 if value is None else value)  # type: ignore[no-any-return]
+        return aten.constant_pad_nd.default(x, padding, 0.0 if value is None else value)
     if mode == "circular":
         return circular_pad(x, padding)
     if mode == "replicate":
@@ -95,7 +96,7 @@ def pad(x: Tensor, padding: list[int], mode: str = "constant", value: float | No
         aten.reflection_pad2d.default,
         aten.reflection_pad3d.default,
     )
-    return targets[len(padding) // 2 - 1](x, padding)  # type: ignore[no-any-return]
+    return targets[len(padding) // 2 - 1](x, padding)
 
 
 @RULES(
@@ -138,9 +139,7 @@ def circular_pad(x: Tensor, padding: list[int]) -> Tensor:
     return x
 
 
-@RULES(
-    aten.reflection_pad1d.default, aten.reflection_pad2d.default, aten.reflection_pad3d.default
-)
+@RULES(aten.reflection_pad1d.default, aten.reflection_pad2d.default, aten.reflection_pad3d.default)
 def reflection_pad(x: Tensor, padding: list[int]) -> Tensor:
     """Returns ``x`` with its mirror image beside it, the border itself once."""
     for at in range(0, len(padding), 2):
@@ -167,9 +166,9 @@ def adaptive_avg_pool(x: Tensor, output_size: Any) -> Tensor:
     equal = all(x.shape[axis] % size == 0 for axis, size in zip(axes, sizes, strict=True))
     window = [x.shape[axis] // size for axis, size in zip(axes, sizes, strict=True)]
     if equal and len(sizes) == 1:
-        return aten.avg_pool1d.default(x, window, window)  # type: ignore[no-any-return]
+        return aten.avg_pool1d.default(x, window, window)
     if equal and len(sizes) == 2:  # noqa: PLR2004
-        return aten.avg_pool2d.default(x, window, window)  # type: ignore[no-any-return]
+        return aten.avg_pool2d.default(x, window, window)
     for axis, size in zip(axes, sizes, strict=True):
         if size != x.shape[axis]:
             share = _shares(x.shape[axis], size).to(x.dtype)
@@ -199,14 +198,14 @@ def max_pool3d(
     stride: Any = (),
     padding: Any = 0,
     dilation: Any = 1,
-    ceil_mode: bool = False,  # noqa: FBT001, FBT002 (torch's signature)
+    ceil_mode: bool = False,
 ) -> Tensor:
     """Returns pooling over planes, then over depth."""
     sizes = [_three(v) for v in (kernel, stride or kernel, padding, dilation)]
 
     def pool(planes: Tensor, axes: slice) -> Tensor:
         window = [_two(v[axes], other) for v, other in zip(sizes, (1, 1, 0, 1), strict=True)]
-        return aten.max_pool2d.default(planes, *window, ceil_mode)  # type: ignore[no-any-return]
+        return aten.max_pool2d.default(planes, *window, ceil_mode)
 
     return _by_axes(x, pool)
 
@@ -217,8 +216,8 @@ def avg_pool3d(
     kernel: Any,
     stride: Any = (),
     padding: Any = 0,
-    ceil_mode: bool = False,  # noqa: FBT001, FBT002 (torch's signature)
-    count_include_pad: bool = True,  # noqa: FBT001, FBT002
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor:
     """Returns pooling over planes, then over depth: the count of a box is the product of its sides."""
@@ -227,7 +226,7 @@ def avg_pool3d(
 
     def pool(planes: Tensor, axes: slice) -> Tensor:
         window = [_two(v[axes], other) for v, other in zip(sizes, (1, 1, 0), strict=True)]
-        return aten.avg_pool2d.default(planes, *window, ceil_mode, count_include_pad, override)  # type: ignore[no-any-return]
+        return aten.avg_pool2d.default(planes, *window, ceil_mode, count_include_pad, override)
 
     result = _by_axes(x, pool)
     return result if divisor_override is None else result / divisor_override

@@ -67,7 +67,7 @@ def diagonal_scatter(
 
 
 @RULES(aten.copy.default)
-def copy(x: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:  # noqa: FBT001, FBT002
+def copy(x: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
     """Returns ``source`` in the shape and type of ``x``."""
     del non_blocking
     return source.to(x.dtype).expand(x.shape)
@@ -80,7 +80,7 @@ def fill(x: Tensor, value: Tensor) -> Tensor:
 
 
 @RULES(aten.index_put.default, aten._unsafe_index_put.default)
-def index_put(x: Tensor, indices: list[Any], values: Tensor, accumulate: bool = False) -> Tensor:  # noqa: FBT001, FBT002
+def index_put(x: Tensor, indices: list[Any], values: Tensor, accumulate: bool = False) -> Tensor:
     """Returns ``x`` with ``values`` at places that indices or a mask name; of several at one, the last."""
     given = [at for at, index in enumerate(indices) if index is not None]
     mask = indices[given[0]]
@@ -107,7 +107,7 @@ def index_put(x: Tensor, indices: list[Any], values: Tensor, accumulate: bool = 
     return rows.reshape(front.shape).permute(back)
 
 
-def _masked(x: Tensor, mask: Tensor, axis: int, values: Tensor, accumulate: bool) -> Tensor:  # noqa: FBT001
+def _masked(x: Tensor, mask: Tensor, axis: int, values: Tensor, accumulate: bool) -> Tensor:
     """Returns ``x`` with one value where ``mask`` is; more have as many as the mask has truths."""
     mask = mask.reshape([1] * axis + list(mask.shape) + [1] * (x.ndim - axis - mask.ndim))
     if values.ndim > x.ndim - axis - mask.ndim + 1 and values.numel() != 1:

@@ -88,6 +88,7 @@ _REWRITTEN = (
         for operator, canonical in (
             (aten.conv1d.padding, aten.conv1d.default),
             (aten.conv2d.padding, aten.conv2d.default),
+            (aten.conv3d.padding, aten.conv3d.default),
             (aten.add.Scalar, aten.add.Tensor),
             (aten.sub.Scalar, aten.sub.Tensor),
             (aten.mul.Scalar, aten.mul.Tensor),

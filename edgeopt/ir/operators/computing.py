@@ -32,6 +32,16 @@ _WEIGHTED = (
     ),
 )
 
+_VOLUMES = (
+    Row(
+        operator=aten.conv3d.default,
+        weight=WeightTraits(),
+        captured="rewritten",
+        trained_operands=(1, 2),
+    ),
+)
+"""Rewritten when batch norms are folded."""
+
 _ARITHMETIC = (
     Row(
         operator=aten.add.Tensor,
@@ -254,10 +264,7 @@ _IN_FLOAT = tuple(
         aten.pairwise_distance.default,
         aten.prod.dim_int,
         aten.std.correction,
-        aten.std.dim,
         aten.var.correction,
-        aten.var.dim,
-        aten.conv3d.default,
         aten.conv_transpose3d.input,
         aten.grid_sampler.default,
         aten._upsample_bicubic2d_aa.vec,  # noqa: SLF001 (likewise)
@@ -272,6 +279,7 @@ would be rounded in int8. A backend without a kernel decomposes them when it wri
 
 ROWS = (
     *_WEIGHTED,
+    *_VOLUMES,
     *_ARITHMETIC,
     *_ACTIVATIONS,
     *_FLOAT_UNARY,

@@ -1,7 +1,4 @@
-"""Decomposes single nodes that a runtime has no kernel for.
-
-Requires: canonical form. Ensures: the same; what the nodes computed is left to float operators.
-"""
+"""Decomposes single nodes that a runtime has no kernel for: what they computed is left to float operators."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from edgeopt.ir.decompositions import fallback_decompositions
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.inlining import inline
 from edgeopt.ir.program import Step
+from edgeopt.passes import run_core
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,8 +31,6 @@ def decompose_operators(program: Program, names: Iterable[str]) -> Program:
     Raises:
         KeyError: A node has no decomposition, or is none.
     """
-    from edgeopt.passes.base import run_core  # noqa: PLC0415 (base finds passes by name)
-
     rules = fallback_decompositions()
     editor = Editor(program)
     names = list(names)
