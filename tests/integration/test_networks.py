@@ -45,6 +45,14 @@ def line(*texts, sample="torch.randn(1, 4)"):
     return Network((Input(sample),), steps, (len(steps),))
 
 
+@pytest.mark.parametrize("backend", ["reference", *map(needs, ("tflite", "openvino", "tvm"))])
+def test_a_softplus_of_far_negative_numbers_is_small_and_not_zero(backend):
+    """log(1 + u) of a small u is u; 1 + u is 1."""
+    sample = "torch.randn(1, 30) * 5 - 20"
+    network = line("F.softplus({0})", "torch.where({0} > 0, {0} * 1e6, 50.0)", sample=sample)
+    assert [one.kind for one in Bench([backend], ["float32"]).examine(network)] == ["right"]
+
+
 def test_what_is_wrong_beside_others_is_examined_alone(monkeypatch):
     """And the others are not: what they are has been seen."""
     from edgeopt.testing.networks import case
