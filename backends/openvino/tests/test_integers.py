@@ -311,6 +311,19 @@ def test_limits_between_two_steps_round_as_the_reference(make):
     assert worst(make(Limited(), torch.randn(1, 3, 8, 8), weight_bits=7)) < 1e-3
 
 
+def test_limits_between_two_steps_of_another_grid_round_as_the_reference(make):
+    class Narrowed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv2d(3, 3, 1)
+
+        def forward(self, x):
+            x = x * 30
+            return self.layer(torch.cat([x, x.clamp(-3, 3).exp()], 2))
+
+    assert worst(make(Narrowed(), torch.randn(2, 3, 6, 6))) < 1e-3
+
+
 def test_a_product_whose_grid_cannot_be_moved_rounds_ties_as_the_reference(make):
     """Half of each odd integer is a tie, and the result shares its grid with what it is joined to."""
 
@@ -342,6 +355,22 @@ def test_a_transposed_convolution_leaves_gaps_where_its_kernel_does_not_reach(
     layer = nn.ConvTranspose2d(2, 4, kernel, stride, **more)
     made = make(nn.Sequential(nn.Softmax(3), layer), torch.randn(2, 2, 4, 3), weight_bits=7)
     assert worst(made) < 1e-3
+
+
+@pytest.mark.parametrize("kernel", [(2, 2), (1, 5)])
+def test_a_transposed_convolution_whose_padding_is_wider_than_its_kernel_does_not_saturate(
+    make, kernel
+):
+    class Cropped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.ConvTranspose2d(4, 4, kernel, padding=2)
+            nn.init.uniform_(self.layer.weight, 0.9, 1.0)
+
+        def forward(self, x):
+            return self.layer((x.abs() + 1).log())
+
+    assert worst(make(Cropped(), 5 * torch.randn(1, 4, 7, 9))) < 1e-3
 
 
 def test_a_pad_behind_a_float_operator_on_integers_has_its_own_number(make):

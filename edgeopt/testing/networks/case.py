@@ -40,7 +40,9 @@ Kind = Literal[
 
 Verdict = tuple[Kind, str]
 
-CALIBRATION, CHECKS, FRESH = 20, 6, 8
+CALIBRATION, CHECKS, FRESH = 20, 16, 8
+"""Samples; checks are as many as `edgeopt.Checks` has."""
+
 CAPTURED = 60.0
 """dB that capture and core passes must keep."""
 
