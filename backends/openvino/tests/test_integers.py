@@ -402,6 +402,13 @@ def test_a_convolution_of_one_tap_keeps_padding_and_stride(make, precision, more
         np.testing.assert_allclose(got, wanted, atol=1e-4)
 
 
+def test_a_convolution_of_one_tap_keeps_a_pad_in_front_of_it(make):
+    layers = nn.Sequential(nn.ZeroPad2d((2, 2, 1, 2)), nn.Conv2d(2, 4, 1), nn.Flatten(1))
+    made = make(layers, torch.randn(1, 2, 5, 5), precision="int8-dynamic")
+    for wanted, got in made.pairs():
+        np.testing.assert_allclose(got, wanted, atol=1e-4)
+
+
 def test_columns_are_chosen_of_joined_channels_of_unlike_scales(make):
     """OpenVINO's own passes end the process where they move such scales behind the choice."""
 

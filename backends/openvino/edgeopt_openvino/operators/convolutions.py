@@ -41,12 +41,13 @@ def _becomes_a_product(e: Emitter, node: Any) -> bool:
     """Returns whether OpenVINO makes a product of this convolution, and forgets its padding and stride.
 
     It does so where a float kernel of one tap has a weight in int8 (ConvertWeightCompressedConv1x1ToMatmul);
-    a tap of 0 more keeps it from that.
+    a tap of 0 more keeps it from that. A pad in front becomes such padding (PadFusion).
     """
     x, weight, _, stride, padding, *_ = node.args
     spec = e.program.quant.get(weight.name)
     is_stored = spec is not None and spec.storage == INT8 and x.name not in e.program.quant
-    moves = any(padding) or any(int(step) != 1 for step in stride)
+    pads = any(padding) or x.target is aten.constant_pad_nd.default
+    moves = pads or any(int(step) != 1 for step in stride)
     return is_stored and moves and set(e.shape(weight)[2:]) == {1}
 
 
