@@ -85,6 +85,25 @@ def test_a_normalization_of_small_numbers_keeps_its_epsilon(make):
     assert worst(make(Small(), torch.randn(1, 8, 32))) < 1e-3
 
 
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_a_group_norm_of_several_samples_stands_beside_another_reader(make, precision):
+    """OpenVINO's own ended the process."""
+
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.GroupNorm(2, 8)
+            nn.init.normal_(self.norm.weight)
+            nn.init.normal_(self.norm.bias)
+
+        def forward(self, x):
+            return self.norm(x) - torch.relu(x)
+
+    made = make(Beside(), torch.randn(2, 8, 6, 6), precision=precision)
+    for wanted, got in made.pairs():
+        np.testing.assert_allclose(got, wanted, atol=1e-5)
+
+
 def test_integers_go_on_behind_a_roll(make):
     class Rolled(nn.Module):
         def __init__(self):
