@@ -71,7 +71,9 @@ class _Shaken(Simulation):
         if not _adds_up(n):
             return size
         args, kwargs = _pytree.tree_map(_magnitude, self.fetch_args_kwargs_from_env(n))
-        return torch.maximum(size, self.call_function(n.target, args, kwargs).nan_to_num(0.0, 0.0, 0.0))
+        return torch.maximum(
+            size, self.call_function(n.target, args, kwargs).nan_to_num(0.0, 0.0, 0.0)
+        )
 
 
 def _adds_up(node: torch.fx.Node) -> bool:

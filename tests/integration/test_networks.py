@@ -80,6 +80,27 @@ def test_a_network_that_is_refused_does_not_hinder_the_others():
     assert kinds[2] in {"right", "refused"}
 
 
+@pytest.mark.parametrize("backend", [needs("tflite")])
+def test_what_has_no_kernel_is_refused_by_name_and_the_others_go_on_without_it(
+    backend, monkeypatch
+):
+    from edgeopt.testing.networks import examine
+
+    made = []
+
+    class Counted(examine.Case):
+        def __init__(self, networks):
+            made.append(list(networks))
+            super().__init__(networks)
+
+    monkeypatch.setattr(examine, "Case", Counted)
+    networks = {1: line("{0}.relu()"), 2: line("torch.special.i0({0})"), 3: line("{0} * 2")}
+    every = dict(Bench([backend], ["float32"]).examine_together(networks))
+    assert {seed: one.kind for seed, one in every.items()} == {1: "right", 2: "refused", 3: "right"}
+    assert "i0" in every[2].what
+    assert made == [[1, 2, 3], [1, 3]]
+
+
 def test_a_backend_may_take_one_block_of_networks_in_several():
     bench = Bench(["reference"], ["float32"], {"reference": 2})
     network = line("{0}.relu()")
