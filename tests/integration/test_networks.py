@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+import numpy as np
 import pytest
 import torch
 
@@ -159,6 +160,22 @@ def test_a_crash_of_networks_in_one_program_is_one_though_none_crashes_alone():
     ((crash,),) = [one.outcomes for one in results if one.outcomes]
     assert crash.kind == "crash"
     assert crash.what == "SIGKILL of seeds 0 to 1 side by side, of none alone"
+
+
+def test_where_nothing_fits_the_inputs_another_network_is_made():
+    assert generate(21763).steps
+
+
+def test_what_torch_has_no_answer_to_is_not_held_against_an_artefact():
+    """Such as a row that a mask hides whole, among the fresh samples alone."""
+    from edgeopt.testing.networks.case import Case
+
+    one = Case({0: line("{0}.tanh()")})
+    got = [tuple(answer.copy() for answer in every) for every in one.wanted]
+    one.wanted[0][0][0, 1] = np.nan
+    assert one._lost(0, got, 60.0) == ""
+    one.wanted[0][0][0, 1] = np.inf
+    assert one._lost(0, got, 60.0)
 
 
 def test_a_wrong_answer_is_seen(monkeypatch):
