@@ -63,7 +63,9 @@ class _Masked(nn.Module):
 
     def forward(self, x: torch.Tensor, y: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         mask = nn.Transformer.generate_square_subsequent_mask(4)
-        result: torch.Tensor = self.transformer(x, y, tgt_mask=mask, src_key_padding_mask=hidden)
+        result: torch.Tensor = self.transformer(
+            x, y, tgt_mask=mask, src_key_padding_mask=hidden, memory_key_padding_mask=hidden
+        )
         return result
 
 
