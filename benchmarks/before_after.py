@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import Report, likeness, run_all
 from _lite0 import lite0, torch_outputs
-from photographs import calibration_set, held_out_set
 
 ROOT = Path(__file__).parents[1]
 SUFFIXES = {"tflite": "*.tflite", "openvino": "*.xml"}
@@ -38,15 +36,22 @@ def main() -> None:
     if options.build:
         _build(np.load(options.build[0]), Path(options.build[1]), backends)
         return
+    _run(options.before, backends)
+
+
+def _run(before: str, backends: list[str]) -> None:
+    from _common import Report  # noqa: PLC0415 (imports edgeopt, which `--build` asks another commit for)
+    from photographs import calibration_set, held_out_set  # noqa: PLC0415 (likewise)
+
     report = Report("before_after")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         np.save(work / "calibration.npy", calibration_set())
         tree = work / "tree"
-        _git("worktree", "add", "--detach", str(tree), options.before)
+        _git("worktree", "add", "--detach", str(tree), before)
         try:
             for name, root in (("before", tree), ("after", ROOT)):
-                _run_build(root, work / "calibration.npy", work / name, options.backend)
+                _run_build(root, work / "calibration.npy", work / name, ",".join(backends))
         finally:
             _git("worktree", "remove", "--force", str(tree))
         inputs = held_out_set()
@@ -81,9 +86,10 @@ def _build(calibration: np.ndarray, folder: Path, backends: list[str]) -> None:
 
 
 def _compare(
-    report: Report, backend: str, work: Path, inputs: np.ndarray, reference: np.ndarray
+    report: Any, backend: str, work: Path, inputs: np.ndarray, reference: np.ndarray
 ) -> None:
-    from _peers import OpenVINOFile, TFLiteFile  # noqa: PLC0415 (imports edgeopt)
+    from _common import likeness, run_all  # noqa: PLC0415 (imports edgeopt)
+    from _peers import OpenVINOFile, TFLiteFile  # noqa: PLC0415 (likewise)
 
     from edgeopt.measure import interleave, ratio, summarize  # noqa: PLC0415 (likewise)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgeopt.contracts import NodeSupport, SupportReport
 from edgeopt.errors import UnsupportedError
+from edgeopt.lowering.advice import advice
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +64,7 @@ def require_supported(report: SupportReport) -> None:
     raise UnsupportedError(
         f"{len(lacking)} operators do not run: {'; '.join(shown[:NAMED])}{more}",
         where=f"{report.backend} on {report.target}",
-        hint="replace the operator in the model, or try another backend",
+        hint=advice(lacking[0].operator, lacking[0].reason),
         report=report,
     )
 

@@ -111,7 +111,8 @@ def searchsorted(
     ordered = ordered if ordered.ndim == 1 else ordered.unsqueeze(-2)
     values = x.unsqueeze(-1)
     below = ordered <= values if right or side == "right" else ordered < values
-    return below.to(torch.int32 if out_int32 else torch.int64).sum(-1)
+    count = below.sum(-1)
+    return count.to(torch.int32) if out_int32 else count
 
 
 @RULES(aten.diagonal.default)

@@ -1,0 +1,59 @@
+"""What to write in place of an operator that a runtime does not have."""
+
+from __future__ import annotations
+
+__all__ = ["advice"]
+
+_INSTEAD = (
+    (
+        (
+            "linalg_",
+            "_linalg",
+            "cholesky",
+            "svd",
+            "qr",
+            "lu_",
+            "_lu",
+            "triangular",
+            "inverse",
+            "det",
+        ),
+        "no runtime solves equations: compute it once and keep the result as a buffer, or pass it in",
+    ),
+    (
+        ("nms", "roi_", "ps_roi", "deform_conv"),
+        "give back boxes and scores, and choose among them after the model",
+    ),
+    (
+        ("special_", "lgamma", "digamma", "polygamma", "igamma", "i0", "erfinv", "bessel", "zeta"),
+        "write it as a polynomial of what the model's values can be, or look it up in a table with torch.embedding",
+    ),
+    (
+        ("bitwise_", "__lshift__", "__rshift__", "gcd", "lcm"),
+        "write it with products, // and %, or do it before the model",
+    ),
+    (
+        ("_ctc", "ctc_", "loss", "nll", "cross_entropy"),
+        "a loss is for training: leave it out of what is deployed",
+    ),
+    (("unique", "nonzero", "histc", "bincount", "mode"), "do it after the model"),
+)
+"""Beginnings of operators' names, and what to do."""
+
+
+def advice(operator: str, reason: str) -> str:
+    """Returns what a user may do about an operator that does not run.
+
+    Args:
+        operator: Its name, such as ``aten.linalg_inv.default``.
+        reason: Why it does not run.
+    """
+    if "float64" in reason:
+        return "cast it with .float() in the model"
+    if "type" in reason:
+        return "cast it in the model: .float() for real numbers, .long() for whole ones"
+    name = operator.partition(".")[2]
+    for beginnings, instead in _INSTEAD:
+        if name.startswith(beginnings):
+            return instead
+    return "write it with operators of docs/ir.md, choose another backend, or compute it outside the model"
