@@ -172,6 +172,7 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
         lambda x: torch.stack(torch.meshgrid(torch.arange(4), torch.arange(6), indexing="ij")) * x,
         (RANK_TWO,),
     ),
+    "block_diag": (lambda x: torch.block_diag(x[0, :1], x[0, :2], x[0, :3]), (RANK_TWO,)),
     "tril": (torch.tril, (RANK_TWO,)),
     # reductions, orders
     "max and min": (lambda x: x.max(1)[0] + x.min(1)[1], (RANK_TWO,)),

@@ -188,7 +188,9 @@ def _bags(rows: Tensor, share: Tensor, inside: Tensor, mode: int, weights: Tenso
 
 
 def _sum(x: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
+    kind = torch.promote_types(x.dtype, product.dtype)
+    if not kind.is_floating_point:  # torch cuts the factors, too
+        beta, alpha = int(beta), int(alpha)
     product = product if alpha == 1 else product * alpha
-    if beta == 0:
-        return product
-    return product + (x if beta == 1 else x * beta)
+    total = product if beta == 0 else product + (x if beta == 1 else x * beta)
+    return total != 0 if kind is torch.bool else total

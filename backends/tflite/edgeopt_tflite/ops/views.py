@@ -89,6 +89,8 @@ def _concatenate(e: Emitter, node: torch.fx.Node) -> None:
     axis %= len(shape)
     integer = e.is_integer(node)
     tensors, order = aligned(e, nodes, shape, integer=integer)
+    one = (1,) * len(shape)  # a constant of one element comes without the other dimensions
+    tensors = [t if len(t.shape) == len(shape) else e.reshaped(t, one) for t in tensors]
     grid = e.grid(node) if integer else None
     output = e.emit(
         "CONCATENATION", tensors, orders.stored_shape(shape, order), "Concatenation",
