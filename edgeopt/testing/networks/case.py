@@ -52,7 +52,7 @@ FLOOR = 8.0
 
 EVIDENT = (
     *("little is left of", "name another class", "another one may be the largest"),
-    "do not cover what values of",
+    *("do not cover what values of", "a comparison may turn"),
 )
 """What a warning that is meant says."""
 
