@@ -41,7 +41,7 @@ Kind = Literal[
 Verdict = tuple[Kind, str]
 
 CALIBRATION, CHECKS, FRESH = 20, 16, 8
-"""Samples; checks are as many as `edgeopt.Checks` has."""
+"""Samples: the first two are what a deployment is given, which holds back a quarter of them for its checks."""
 
 CAPTURED = 60.0
 """dB that capture and core passes must keep."""
