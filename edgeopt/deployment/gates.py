@@ -25,12 +25,14 @@ from edgeopt.gate.parity import (
 )
 from edgeopt.gate.scores import Scores, reads_scores, score_errors
 from edgeopt.gate.speed import Speed, check_speed
+from edgeopt.gate.turns import Comparisons, compares, turns
 from edgeopt.ir import ReferenceRunner
 from edgeopt.progress import report_progress
 from edgeopt.registry import detect_host
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
     from edgeopt.contracts import Backend, Target
     from edgeopt.deployment.baseline import Baseline
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from edgeopt.deployment.request import Request
     from edgeopt.deployment.samples import Samples
     from edgeopt.gate.metrics import Arrays
+    from edgeopt.ir.reference import Watch
 
 __all__ = ["GateResult", "check_build", "measure_speed"]
 
@@ -92,8 +95,8 @@ def check_build(
     wanted = baseline.outputs if samples.checks else []
     exact = Scores()
     unrounded = _unrounded(build, samples, exact)
-    rounded = Scores(exact)
-    simulation = ReferenceRunner(build.specified, watch=rounded.watch)
+    rounded, turned = Scores(exact), Comparisons()
+    simulation = ReferenceRunner(build.specified, watch=_both(rounded.watch, turned.watch))
     reference = run_all(simulation, samples.checks, stage="reference")
     runner = build.runner or simulation
     parity = None
@@ -113,8 +116,29 @@ def check_build(
         parity = with_operators(parity, build.specified, backend, target, samples.checks)
     accuracy = _accuracy(build, baseline, request, runner, wanted, outputs)
     if accuracy is not None:
-        accuracy = msgspec.structs.replace(accuracy, scores=score_errors(exact, rounded))
+        accuracy = msgspec.structs.replace(
+            accuracy,
+            scores=score_errors(exact, rounded),
+            turns=turns(_comparisons(build, baseline), turned),
+        )
     return GateResult(parity, accuracy, reference)
+
+
+def _both(one: Watch, other: Watch) -> Watch:
+    def watch(node: torch.fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        one(node, args, kwargs)
+        other(node, args, kwargs)
+
+    return watch
+
+
+def _comparisons(build: Build, baseline: Baseline) -> Comparisons:
+    """Returns what the float program compares; nothing where no number is rounded."""
+    comparisons = Comparisons()
+    program = baseline.program
+    if build.specified.precision != Precision.FLOAT32 and any(map(compares, program.graph.nodes)):
+        run_all(ReferenceRunner(program, watch=comparisons.watch), baseline.samples.checks)
+    return comparisons
 
 
 def _unrounded(build: Build, samples: Samples, scores: Scores) -> list[Arrays] | None:

@@ -96,6 +96,7 @@ def _scores(d: Deployment) -> Iterator[str]:
     if d.accuracy is not None and d.accuracy.kind == "agreement":
         for one in d.accuracy.scores:
             yield f"another one may be the largest on other inputs: {one}"
+        yield from (f"a comparison may turn on other inputs: {one}" for one in d.accuracy.turns)
 
 
 def _near_noise(d: Deployment) -> Iterator[str]:

@@ -12,6 +12,7 @@ from edgeopt.gate.fidelity import Fidelity, output_fidelity
 from edgeopt.gate.metrics import Likeness
 from edgeopt.gate.parity import compare_outputs
 from edgeopt.gate.scores import ScoreError
+from edgeopt.gate.turns import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,6 +42,7 @@ class Accuracy(msgspec.Struct, frozen=True):
         fidelity: How much is left of each output.
         scores: Softmaxes whose scores rounding moves by as much as they tell apart: their outputs
             may be right on all samples and another on the next.
+        turns: Comparisons that may turn on the next sample.
     """
 
     kind: Literal["accuracy", "agreement"]
@@ -52,6 +54,7 @@ class Accuracy(msgspec.Struct, frozen=True):
     inputs: str = ""
     fidelity: tuple[Fidelity, ...] = ()
     scores: tuple[ScoreError, ...] = ()
+    turns: tuple[Turn, ...] = ()
 
     @property
     def drop(self) -> float | None:

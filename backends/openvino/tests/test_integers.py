@@ -392,6 +392,18 @@ def test_a_transposed_convolution_whose_padding_is_wider_than_its_kernel_does_no
     assert worst(make(Cropped(), 5 * torch.randn(1, 4, 7, 9))) < 1e-3
 
 
+def test_a_pad_along_an_axis_of_one_adds_zeros(make):
+    class Padded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2, 1)
+
+        def forward(self, x):
+            return nn.functional.pad(self.layer(x), (1, 2))
+
+    assert worst(make(Padded(), torch.randn(2, 3, 3, 2))) < 1e-3
+
+
 def test_a_pad_behind_a_float_operator_on_integers_has_its_own_number(make):
     class Padded(nn.Module):
         def __init__(self):

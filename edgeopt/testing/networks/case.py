@@ -41,7 +41,7 @@ Kind = Literal[
 Verdict = tuple[Kind, str]
 
 CALIBRATION, CHECKS, FRESH = 20, 16, 8
-"""Samples; checks are as many as `edgeopt.Checks` has."""
+"""Samples: the first two are what a deployment is given, which holds back a quarter of them for its checks."""
 
 CAPTURED = 60.0
 """dB that capture and core passes must keep."""
@@ -52,7 +52,7 @@ FLOOR = 8.0
 
 EVIDENT = (
     *("little is left of", "name another class", "another one may be the largest"),
-    "do not cover what values of",
+    *("do not cover what values of", "a comparison may turn"),
 )
 """What a warning that is meant says."""
 

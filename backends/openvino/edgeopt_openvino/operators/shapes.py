@@ -86,7 +86,9 @@ def pad(e: Emitter, node: Any) -> Any:
     pairs = [(0, 0)] * (rank - len(pairs)) + pairs
     begin, end = (numbers([p[side] for p in pairs]) for side in (0, 1))
     spec = e.program.quant.get(x.name)
-    if not fill or spec is None or spec.storage.floating:
+    # Along an axis of one the runtime takes the zero point for a channel's, and pads that too.
+    grown = any(any(p) and size == 1 for p, size in zip(pairs, _shape(x), strict=True))
+    if not (fill or grown) or spec is None or spec.storage.floating:
         value = parameters.kept_real(e.program, e.value(x)) if fill else e.value(x)
         return op.pad(value, begin, end, "constant", e.number(node, fill))
     # In steps: OpenVINO would move the padding in front of the zero point, and then cannot say the
