@@ -120,10 +120,10 @@ class RuleBackend(ABC):
         for _ in range(MOST_DECOMPOSITIONS):
             emitter = self.emitter(run_passes(program, self.passes(target)), target)
             emitter.run()
-            lacking = decomposable(program, emitter.refused)
-            if not lacking:
+            decomposed = decompose_operators(program, decomposable(program, emitter.refused))
+            if decomposed is program:
                 break
-            program = decompose_operators(program, lacking)
+            program = decomposed
         return emitter
 
     def support(self, program: Program, target: Target) -> SupportReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from edgeopt.ir.decompositions import fallback_decompositions
@@ -28,12 +29,18 @@ def decomposable(program: Program, names: Iterable[str]) -> list[str]:
 def decompose_operators(program: Program, names: Iterable[str]) -> Program:
     """Returns ``program`` with each of the nodes ``names`` as its parts, in canonical form.
 
+    ``program`` itself where none has a form for its arguments.
+
     Raises:
         KeyError: A node has no decomposition, or is none.
     """
     rules = fallback_decompositions()
     editor = Editor(program)
-    names = list(names)
+    done = []
     for name in names:
-        inline(editor, editor.node(name), rules[editor.node(name).target])
-    return run_core(editor.finish(Step("decompose_operators", {"nodes": names}, {})))
+        with suppress(NotImplementedError):
+            inline(editor, editor.node(name), rules[editor.node(name).target])
+            done.append(name)
+    if not done:
+        return program
+    return run_core(editor.finish(Step("decompose_operators", {"nodes": done}, {})))

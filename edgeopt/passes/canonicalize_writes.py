@@ -6,10 +6,12 @@ left; what they gave is a cat, or a where.
 
 from __future__ import annotations
 
+from edgeopt.errors import CaptureError
 from edgeopt.ir.decompositions import writes
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.inlining import inline
 from edgeopt.ir.program import Program, Step
+from edgeopt.ir.source import source_line
 from edgeopt.passes.base import graph_pass, settled
 
 __all__ = ["canonicalize_writes"]
@@ -17,11 +19,22 @@ __all__ = ["canonicalize_writes"]
 
 @graph_pass(ensures=[settled("canonicalize_writes")])
 def canonicalize_writes(program: Program) -> Program:
-    """Returns the program in which no tensor is written to in part."""
+    """Returns the program in which no tensor is written to in part.
+
+    Raises:
+        CaptureError: A write has no such form.
+    """
     editor = Editor(program)
     changed = 0
     for node in editor.scan(*writes.RULES):
-        inline(editor, node, writes.RULES[node.target])
+        try:
+            inline(editor, node, writes.RULES[node.target])
+        except NotImplementedError as error:
+            raise CaptureError(
+                str(error),
+                where=source_line(node) or node.name,
+                hint="write the whole tensor with torch.where and a mask",
+            ) from error
         changed += 1
     return (
         editor.finish(Step("canonicalize_writes", {}, {"changed": changed})) if changed else program

@@ -87,6 +87,10 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "GRU cell": (nn.GRUCell(6, 5), (RANK_TWO,)),
     "RNN cell": (nn.RNNCell(6, 5), (RANK_TWO,)),
     "bilinear": (nn.Bilinear(6, 6, 3), (RANK_TWO, RANK_TWO)),
+    "attention of a matrix": (
+        lambda x: functional.scaled_dot_product_attention(x, x, x, is_causal=True),
+        (RANK_TWO,),
+    ),
     "embedding bag": (nn.EmbeddingBag(10, 4), (10,)),
     "standardized weights": (
         lambda x: functional.batch_norm(x[:1].reshape(1, 6, -1), None, None, training=True),

@@ -115,6 +115,37 @@ def bilinear(left: Tensor, right: Tensor, weight: Tensor, bias: Tensor | None = 
     return result if bias is None else result + bias
 
 
+@RULES(aten.scaled_dot_product_attention.default)
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """Returns attention as a product, a softmax and a product; a row that is hidden whole is 0.
+
+    For shapes that a runtime's own operator does not take; `edgeopt.passes.decompose_attention` is for
+    runtimes that have none.
+    """
+    if dropout_p or enable_gqa:
+        raise NotImplementedError("attention with dropout or groups of heads")
+    factor = query.shape[-1] ** -0.5 if scale is None else scale
+    scores = (query * factor) @ key.transpose(-2, -1)
+    if is_causal:
+        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
+    if attn_mask is None:
+        return scores.softmax(-1) @ value
+    if attn_mask.dtype is not torch.bool:
+        attn_mask, scores = attn_mask > -torch.inf, scores + attn_mask
+    shares = torch.where(attn_mask, scores, -1e30).softmax(-1)
+    return torch.where(attn_mask.any(-1, keepdim=True), shares, 0.0) @ value
+
+
 @RULES(aten.addmv.default)
 def addmv(x: Tensor, matrix: Tensor, vector: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """Returns beta · x + alpha · matrix · vector."""

@@ -23,7 +23,7 @@ Tensor = torch.Tensor
 def one_hot(x: Tensor, num_classes: int = -1) -> Tensor:
     """Returns 1 where a class is, 0 elsewhere."""
     if num_classes < 0:
-        raise ValueError(
+        raise NotImplementedError(
             "one_hot without num_classes has a shape that depends on values: pass num_classes"
         )
     return (x.unsqueeze(-1) == torch.arange(num_classes)).to(torch.int64)

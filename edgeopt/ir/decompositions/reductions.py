@@ -23,13 +23,13 @@ Tensor = torch.Tensor
 @RULES(aten.max.dim)
 def max_dim(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """Returns the largest values along an axis and where the first of each is."""
-    return x.amax(dim, keepdim), x.argmax(dim, keepdim)
+    return x.amax(dim, keepdim), _ordered(x).argmax(dim, keepdim)
 
 
 @RULES(aten.min.dim)
 def min_dim(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """Returns the smallest values along an axis and where the first of each is."""
-    return x.amin(dim, keepdim), x.argmin(dim, keepdim)
+    return x.amin(dim, keepdim), _ordered(x).argmin(dim, keepdim)
 
 
 @RULES(aten.max.default)
@@ -305,6 +305,11 @@ def _scan(x: Tensor, dim: int, combine: Callable[[Tensor, Tensor], Tensor]) -> T
         x = torch.cat([x.narrow(dim, 0, shift), moved], dim)
         shift *= 2
     return x
+
+
+def _ordered(x: Tensor) -> Tensor:
+    """Returns truth values as numbers: argmax takes no others."""
+    return x.to(torch.int32) if x.dtype is torch.bool else x
 
 
 def _all_axes(x: Tensor, dim: Any) -> list[int]:
