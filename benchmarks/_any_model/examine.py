@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import linecache
 import re
 import time
@@ -275,8 +276,23 @@ def _ratio(want: np.ndarray, got: np.ndarray) -> float:
 def _called(model: torch.nn.Module, sample: Any) -> Arrays:
     args, kwargs = as_call(sample)
     with torch.no_grad():
-        leaves = pytree.tree_leaves(model(*args, **kwargs))
+        leaves = _leaves(model(*args, **kwargs))
     return tuple(leaf.numpy(force=True).copy() for leaf in leaves if isinstance(leaf, torch.Tensor))
+
+
+def _leaves(returned: Any) -> list[Any]:
+    """Returns what is in containers, and in dataclasses that torch does not know as such yet."""
+
+    def is_strange(value: Any) -> bool:
+        return dataclasses.is_dataclass(value) and type(value) not in pytree.SUPPORTED_NODES
+
+    every = []
+    for leaf in pytree.tree_leaves(returned, is_leaf=is_strange):
+        parts = (
+            [getattr(leaf, f.name) for f in dataclasses.fields(leaf)] if is_strange(leaf) else []
+        )
+        every += [one for part in parts for one in _leaves(part)] if is_strange(leaf) else [leaf]
+    return every
 
 
 def _flat(sample: Any) -> Any:
