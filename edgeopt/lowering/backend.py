@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelFiles", "RuleBackend"]
 
+MOST_DECOMPOSITIONS = 5
+"""How often operators that a backend refuses are decomposed into others, which it may refuse too."""
+
 
 @dataclass(frozen=True)
 class ModelFiles:
@@ -101,12 +104,27 @@ class RuleBackend(ABC):
     def lower(self, program: Program, target: Target) -> Lowered:
         """Returns ``program`` as it is written for ``target``, with a verdict for each node."""
         from edgeopt.lowering.support import support_report  # noqa: PLC0415 (imports torch)
-        from edgeopt.passes import run_passes  # noqa: PLC0415 (imports torch)
 
-        emitter = self.emitter(run_passes(program, self.passes(target)), target)
-        emitter.run()
+        emitter = self._emitted(program, target)
         report = support_report(emitter, program, target, backend=self.name)
         return Lowered(emitter.program, target, report, emitter)
+
+    def _emitted(self, program: Program, target: Target) -> Emitter:
+        """Returns the emitter after its run; what it refused is decomposed as long as that is possible."""
+        from edgeopt.lowering.decomposition import (  # noqa: PLC0415 (imports torch)
+            decomposable,
+            decompose_operators,
+        )
+        from edgeopt.passes import run_passes  # noqa: PLC0415 (imports torch)
+
+        for _ in range(MOST_DECOMPOSITIONS):
+            emitter = self.emitter(run_passes(program, self.passes(target)), target)
+            emitter.run()
+            lacking = decomposable(program, emitter.refused)
+            if not lacking:
+                break
+            program = decompose_operators(program, lacking)
+        return emitter
 
     def support(self, program: Program, target: Target) -> SupportReport:
         """Returns one verdict for each node of ``program``: of `lower`, for those who only ask."""

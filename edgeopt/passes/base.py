@@ -139,6 +139,7 @@ def number_changes(passes: Iterable[str | PassSpec]) -> dict[str, NumberChange]:
 
 CORE: tuple[str, ...] = (
     "remove_identities",
+    "canonicalize_writes",
     "fold_constants",
     "canonicalize_masks",
     "canonicalize_views",
@@ -148,6 +149,8 @@ CORE: tuple[str, ...] = (
     "canonicalize_pooling",
     "canonicalize_convolutions",
     "fold_batch_norm",
+    "canonicalize_volumes",
+    "canonicalize_convolutions",
     "fold_padding",
     "fuse_activations",
     "fold_constants",

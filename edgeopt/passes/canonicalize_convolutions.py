@@ -26,9 +26,7 @@ _WORDS = operators_where(lambda row: row.canonical in CONVOLUTIONS)
 """Convolutions whose padding is a word."""
 
 
-@graph_pass(
-    ensures=[no_calls(aten.conv1d.padding, aten.conv2d.padding, aten.conv_transpose1d.default)]
-)
+@graph_pass(ensures=[no_calls(*_WORDS, aten.conv_transpose1d.default)])
 def canonicalize_convolutions(program: Program) -> Program:
     """Returns the program with convolutions in their canonical spelling."""
     editor = Editor(program)

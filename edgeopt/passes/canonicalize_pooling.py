@@ -1,4 +1,4 @@
-"""Spells pooling to one value as mean, and other adaptive pooling by its windows.
+"""Spells pooling as mean, avg_pool2d and max_pool2d.
 
 Requires: nothing. Ensures: no adaptive pooling is left where its windows are equal; pooling of one
 axis is pooling of two, the first of length 1; max_pool2d with indices that nobody reads is
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.inlining import inline
 from edgeopt.ir.program import Program, Step
 from edgeopt.passes.base import graph_pass, settled
 
@@ -39,22 +40,6 @@ def canonicalize_pooling(program: Program) -> Program:
     )
 
 
-def _adaptive(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
-    value: Any = node.args[0]
-    size, out = value.meta["val"].shape, node.meta["val"].shape
-    rank = 1 if node.target is aten.adaptive_avg_pool1d.default else 2
-    axes = list(range(len(size) - rank, len(size)))
-    if all(out[a] == 1 for a in axes):
-        return editor.call(aten.mean.dim, (value, axes, True), before=node, like=node)
-    if any(size[a] % out[a] for a in axes):
-        return None
-    window = [size[a] // out[a] for a in axes]
-    args = (window, window, [0] * rank, False, True, None)
-    if rank == 1:
-        return _pooled_flat(editor, node, aten.avg_pool2d.default, args)
-    return _pooled(editor, node, aten.avg_pool2d.default, (value, *args))
-
-
 def _pooled(
     editor: Editor, node: torch.fx.Node, target: Any, args: tuple[Any, ...]
 ) -> torch.fx.Node:
@@ -73,11 +58,24 @@ def _adaptive_max(editor: Editor, node: torch.fx.Node) -> None:
     """Indices count over the whole input, so they are not those of windows; nobody may read them."""
     value: Any = node.args[0]
     size, out = value.meta["val"].shape[-2:], node.meta["val"][0].shape[-2:]
-    if _indices_are_read(node) or any(s % o for s, o in zip(size, out, strict=True)):
+    if _indices_are_read(node):
+        return
+    if any(s % o for s, o in zip(size, out, strict=True)):
+        inline(editor, node, _largest_of_windows)
         return
     window = [s // o for s, o in zip(size, out, strict=True)]
     args = (value, window, window, [0, 0], [1, 1], False)
     _replace_values(editor, node, args)
+
+
+def _largest_of_windows(x: torch.Tensor, output_size: list[int]) -> tuple[torch.Tensor]:
+    """Returns the largest values of windows that overlap: row by row, then column by column."""
+    for axis, count in ((x.ndim - 2, output_size[0]), (x.ndim - 1, output_size[1])):
+        size = x.shape[axis]
+        ends = [(size * at // count, -(-size * (at + 1) // count)) for at in range(count)]
+        parts = [aten.slice.Tensor(x, axis, low, high) for low, high in ends]
+        x = torch.cat([part.amax(axis, keepdim=True) for part in parts], axis)
+    return (x,)
 
 
 def _indices_are_read(node: torch.fx.Node) -> bool:
@@ -182,9 +180,6 @@ def _pair(value: Any) -> list[int]:
 
 
 _REWRITES: dict[Any, Any] = {
-    aten.adaptive_avg_pool1d.default: _adaptive,
-    aten.adaptive_avg_pool2d.default: _adaptive,
-    aten._adaptive_avg_pool2d.default: _adaptive,  # noqa: SLF001 (an operator's name)
     aten.max_pool2d.default: _max_pool,
     aten.max_pool2d_with_indices.default: _max_pool,
     aten.avg_pool2d.default: _avg_pool,

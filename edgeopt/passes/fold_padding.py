@@ -1,7 +1,7 @@
 """Lets convolutions pad for themselves where a pad in front of them adds the same on both sides.
 
-Requires: canonical convolutions. Ensures: pads with a constant are constant_pad_nd; a symmetric
-zero pad whose only user is a convolution is part of it.
+Requires: canonical convolutions. Ensures: a symmetric zero pad whose only user is a convolution is
+part of it.
 """
 
 from __future__ import annotations
@@ -24,27 +24,13 @@ aten = torch.ops.aten
 def fold_padding(program: Program) -> Program:
     """Returns the program with symmetric zero pads inside their convolutions."""
     editor = Editor(program)
-    rewrites = folded = 0
-    for pad in editor.scan(aten.pad.default):
-        rewrites += _canonicalize(editor, pad)
+    folded = 0
     for pad in editor.scan(aten.constant_pad_nd.default):
         user = next(iter(pad.users)) if len(pad.users) == 1 else None
         if user is not None and _fold(editor, pad, user):
             editor.erase(pad)
             folded += 1
-    if not rewrites + folded:
-        return program
-    return editor.finish(Step("fold_padding", {}, {"folded": folded, "spelled_out": rewrites}))
-
-
-def _canonicalize(editor: Editor, pad: torch.fx.Node) -> bool:
-    mode = pad.args[2] if len(pad.args) > 2 else "constant"  # noqa: PLR2004
-    if mode != "constant":
-        return False
-    value = pad.args[3] if len(pad.args) > 3 else None  # noqa: PLR2004
-    args = (pad.args[0], pad.args[1], 0.0 if value is None else value)
-    editor.replace(pad, editor.call(aten.constant_pad_nd.default, args, before=pad, like=pad))
-    return True
+    return editor.finish(Step("fold_padding", {}, {"folded": folded})) if folded else program
 
 
 def _fold(editor: Editor, pad: torch.fx.Node, conv: torch.fx.Node) -> bool:

@@ -25,7 +25,7 @@ _TRUTH = frozenset({"bool"})
 _TYPES = {
     **dict.fromkeys(
         (
-            "AVERAGE_POOL_2D", "BATCH_MATMUL", "CEIL", "CONV_2D", "COS", "DEPTHWISE_CONV_2D", "ELU",
+            "ATAN2", "AVERAGE_POOL_2D", "BATCH_MATMUL", "CEIL", "CONV_2D", "COS", "DEPTHWISE_CONV_2D", "ELU",
             "EXP", "FLOOR", "FULLY_CONNECTED", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOG",
             "LOGISTIC", "LOG_SOFTMAX", "MAX_POOL_2D", "PRELU", "RELU", "RELU6", "RELU_0_TO_1",
             "RELU_N1_TO_1", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "ROUND", "RSQRT", "SIN",
@@ -38,6 +38,7 @@ _TYPES = {
         (
             "ADD", "CUMSUM", "FLOOR_MOD", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL",
             "MAXIMUM", "MEAN", "MINIMUM", "MUL", "NEG", "REDUCE_MAX", "REDUCE_MIN", "SUB", "SUM",
+            "TOPK_V2",
         ),
         _NUMBERS,
     ),

@@ -49,6 +49,7 @@ class Storage(Emitter):
         self.model = ModelBuilder()
         self.emitted: dict[str, list[int]] = {}
         self.origins: dict[int, str] = {}
+        self.results: dict[str, tuple[Copy, ...]] = {}
         self.exact: set[str] = set()
         self._expansions: dict[int, Tensor] = {}
         self._current = ""
@@ -78,17 +79,41 @@ class Storage(Emitter):
             **values: Its options.
         """
         kind = grid.dtype if grid is not None else dtype
+        output = self._made(code, shape, kind, grid)
+        self._operator(code, inputs, [output], options, **values)
+        return output
+
+    def emit_several(
+        self,
+        code: str,
+        inputs: Sequence[Tensor],
+        outputs: Sequence[tuple[Sequence[int], str]],
+        options: str = "",
+        **values: Any,
+    ) -> list[Tensor]:
+        """Returns the outputs of a new operator, of which each has a shape and a type."""
+        made = [self._made(code, shape, kind) for shape, kind in outputs]
+        self._operator(code, inputs, made, options, **values)
+        return made
+
+    def _made(
+        self, code: str, shape: Sequence[int], kind: str, grid: QuantSpec | None = None
+    ) -> Tensor:
         output = self.model.tensor(f"{self._current}/{code.lower()}", shape, kind, grid)
         self.origins[output.index] = self._current
-        self._operator(code, inputs, output, options, **values)
         return output
 
     def _operator(
-        self, code: str, inputs: Sequence[Tensor | None], made: Tensor, options: str, **values: Any
+        self,
+        code: str,
+        inputs: Sequence[Tensor | None],
+        made: Sequence[Tensor],
+        options: str,
+        **values: Any,
     ) -> None:
         require_types(code, inputs)
         self.emitted.setdefault(self._current, []).append(len(self.model.operators))
-        self.model.operator(code, inputs, [made], options, **values)
+        self.model.operator(code, inputs, made, options, **values)
 
     def note_exact(self) -> None:
         """Notes that the node which is being written is one of `exact`."""
@@ -193,7 +218,7 @@ class Storage(Emitter):
                 tensor = self._reshaped(value, tensor, shape)
         out = tuple(shape[a] for a in axes)
         output = self._like(value, f"{value.name}/transposed", out, tensor)
-        self._operator("TRANSPOSE", [tensor, self.integers(axes)], output, "Transpose")
+        self._operator("TRANSPOSE", [tensor, self.integers(axes)], [output], "Transpose")
         return output
 
     def _reshaped(self, value: Value, tensor: Tensor, shape: Shape) -> Tensor:
@@ -201,7 +226,7 @@ class Storage(Emitter):
         self._operator(
             "RESHAPE",
             [tensor, self.integers(shape)],
-            output,
+            [output],
             "Reshape",
             newShape=np.array(shape, np.int32),
         )
@@ -214,7 +239,7 @@ class Storage(Emitter):
                 return Copy(other.tensor, held.order)
         output = self.model.tensor(f"{value.name}/real", held.tensor.shape, "float32")
         self.origins[output.index] = value.name
-        self._operator("DEQUANTIZE", [held.tensor], output, "Dequantize")
+        self._operator("DEQUANTIZE", [held.tensor], [output], "Dequantize")
         value.copies.append(Copy(output, held.order))
         return value.copies[-1]
 
@@ -266,7 +291,7 @@ class Storage(Emitter):
         if tensor.index not in self._expansions:
             output = self.model.tensor(f"{value.name}/real", tensor.shape, "float32")
             self.origins[output.index] = value.name
-            self._operator("DEQUANTIZE", [tensor], output, "Dequantize")
+            self._operator("DEQUANTIZE", [tensor], [output], "Dequantize")
             self._expansions[tensor.index] = output
         return self._expansions[tensor.index]
 

@@ -1,4 +1,4 @@
-"""Operators that the canonical form is free of: taken apart at capture, rewritten or removed."""
+"""Operators that the canonical form is free of though capture leaves them: rewritten by core passes, or removed."""
 
 from __future__ import annotations
 
@@ -9,31 +9,6 @@ from edgeopt.ir.operators.traits import OperatorTraits as Row
 __all__ = ["ROWS"]
 
 aten = torch.ops.aten
-
-_DECOMPOSED = (
-    aten._fused_rms_norm.default,  # noqa: SLF001 (an operator's name)
-    aten.addcdiv.default,
-    aten.addcmul.default,
-    aten.atleast_1d.Sequence,
-    aten.atleast_2d.Sequence,
-    aten.atleast_3d.Sequence,
-    aten.channel_shuffle.default,
-    aten.column_stack.default,
-    aten.dstack.default,
-    aten.einsum.default,
-    aten.glu.default,
-    aten.hstack.default,
-    aten.inner.default,
-    aten.outer.default,
-    aten.pixel_shuffle.default,
-    aten.pixel_unshuffle.default,
-    aten.rms_norm.default,
-    aten.rot90.default,
-    aten.square.default,
-    aten.tensordot.default,
-    aten.tile.default,
-    aten.vstack.default,
-)
 
 _REMOVED = (
     *(
@@ -57,18 +32,84 @@ _REWRITTEN = (
         moves=True,
         identity="same shape",
     ),
-    Row(operator=aten.pad.default, captured="rewritten", moves=True, identity="no padding"),
+    *(
+        Row(operator=operator, captured="rewritten", moves=True)
+        for operator in (
+            aten.chunk.default,
+            aten.flatten.using_ints,
+            aten.repeat.default,
+            aten.select.int,
+            aten.split.Tensor,
+            aten.split.sizes,
+            aten.split_with_sizes.default,
+            aten.squeeze.default,
+            aten.squeeze.dim,
+            aten.squeeze.dims,
+            aten.stack.default,
+            aten.t.default,
+            aten.tensor_split.sections,
+            aten.transpose.int,
+            aten.unbind.int,
+            aten.unflatten.int,
+            aten.unsqueeze.default,
+        )
+    ),
+    *(
+        Row(operator=operator, captured="rewritten")
+        for operator in (
+            aten.adaptive_max_pool2d.default,
+            aten.addmm.default,
+            aten.avg_pool1d.default,
+            aten.baddbmm.default,
+            aten.clamp_max.default,
+            aten.clamp_min.default,
+            aten.conv_transpose1d.default,
+            aten.hardsigmoid.default,
+            aten.hardtanh.default,
+            aten.masked_fill.Scalar,
+            aten.masked_fill.Tensor,
+            aten.max_pool1d.default,
+            aten.max_pool2d_with_indices.default,
+            aten.mean.default,
+            aten.mish.default,
+            aten.prelu.default,
+            aten.relu6.default,
+            aten.rsub.Scalar,
+            aten.rsub.Tensor,
+            aten.silu.default,
+            aten.softplus.default,
+            aten.where.Scalar,
+            aten.where.ScalarOther,
+            aten.where.ScalarSelf,
+        )
+    ),
     *(
         Row(operator=operator, captured="rewritten", canonical=canonical)
         for operator, canonical in (
             (aten.conv1d.padding, aten.conv1d.default),
             (aten.conv2d.padding, aten.conv2d.default),
+            (aten.conv3d.padding, aten.conv3d.default),
             (aten.add.Scalar, aten.add.Tensor),
             (aten.sub.Scalar, aten.sub.Tensor),
             (aten.mul.Scalar, aten.mul.Tensor),
             (aten.div.Scalar, aten.div.Tensor),
         )
     ),
+)
+
+_WRITES = tuple(
+    Row(operator=operator, captured="rewritten")
+    for operator in (
+        aten._unsafe_index_put.default,  # noqa: SLF001 (an operator's name)
+        aten.copy.default,
+        aten.diagonal_scatter.default,
+        aten.fill.Tensor,
+        aten.index_fill.int_Scalar,
+        aten.index_fill.int_Tensor,
+        aten.index_put.default,
+        aten.select_scatter.default,
+        aten.slice_scatter.default,
+    )
 )
 
 _SHAPE_ONLY = tuple(
@@ -95,9 +136,9 @@ _LOGIC = (
 )
 
 ROWS = (
-    *(Row(operator=operator, captured="decomposed") for operator in _DECOMPOSED),
     *_REMOVED,
     *_REWRITTEN,
+    *_WRITES,
     *_SHAPE_ONLY,
     *_LOGIC,
 )

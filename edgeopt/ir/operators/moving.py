@@ -85,6 +85,20 @@ ROWS = (
     Row(operator=operator.getitem, moves=True),
     Row(operator=aten.index_select.default, moves=True),
     Row(operator=aten.index.Tensor, moves=True),
+    *(
+        Row(operator=operator, moves=True)
+        for operator in (
+            aten.gather.default,
+            aten.diagonal.default,
+            aten.reflection_pad1d.default,
+            aten.reflection_pad2d.default,
+            aten.scatter.src,
+            aten.scatter.value,
+            aten.sort.default,
+            aten.topk.default,
+        )
+    ),
+    Row(operator=aten.scatter_add.default),
     Row(operator=aten._to_copy.default, casts=True, identity="same dtype"),  # noqa: SLF001
     Row(operator=aten.to.dtype, casts=True, identity="same dtype"),
 )

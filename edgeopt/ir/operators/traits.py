@@ -22,8 +22,8 @@ integer that the input may be."""
 Layout = Literal["", "any", "channels-last", "permutes"]
 """The order of dimensions that runtimes want an operator's input in; ``any``: as it comes."""
 
-Captured = Literal["", "decomposed", "rewritten", "removed"]
-"""What becomes of an operator before the canonical form; empty for one that stays."""
+Captured = Literal["", "rewritten", "removed"]
+"""What core passes make of an operator; empty for one that stays."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class OperatorTraits:
             ``every`` where all of them do, whatever they are.
         macs: Where its multiply-accumulates are counted from.
         trained_operands: The arguments whose constants are trained.
-        captured: What becomes of it before the canonical form.
+        captured: What core passes make of it.
         canonical: The overload of the same meaning that takes its place, where arguments fit.
         identity: When it hands its input on as it is; ``neutral`` is the number that does nothing.
         logic: The logical operator that it is on bool values.

@@ -235,7 +235,10 @@ CASES = {
     "canonicalize_pooling": [
         Case(lambda _, x: functional.adaptive_avg_pool2d(x, 1), "mean"),
         Case(lambda _, x: functional.adaptive_avg_pool2d(x, (4, 2)), "avg_pool2d"),
-        Case(lambda _, x: functional.adaptive_avg_pool2d(x, 3), "adaptive_avg_pool2d"),
+        Case(
+            lambda _, x: functional.adaptive_max_pool2d(x, 3),
+            "slice slice slice amax amax amax cat slice slice slice amax amax amax cat",
+        ),
         Case(lambda _, x: functional.adaptive_avg_pool1d(x, 1), "mean", (2, 4, 9)),
         Case(
             lambda _, x: functional.adaptive_avg_pool1d(x, 3),
@@ -342,7 +345,11 @@ CASES = {
             "constant_pad_nd conv2d",
             parts=layers(lambda: nn.ConstantPad2d(1, 0.5), conv(4, 6, 3)),
         ),
-        Case(in_turn, "pad conv2d", parts=layers(conv(4, 6, 3, padding=1, padding_mode="reflect"))),
+        Case(
+            in_turn,
+            "reflection_pad2d conv2d",
+            parts=layers(conv(4, 6, 3, padding=1, padding_mode="reflect")),
+        ),
         Case(
             lambda s, x: s.c(functional.pad(x, (1, 1))),
             "constant_pad_nd reshape conv2d reshape",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import openvino.opset13 as op
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from edgeopt_openvino.emitter import Emitter
 
-__all__: list[str] = []
+__all__ = ["is_misfused"]
 
 aten = torch.ops.aten
 
@@ -104,6 +105,31 @@ def _ends(node: Any, stride: Any, padding: Any, window: Any) -> list[int]:
     return [max(0, int((o - 1) * s + w - n - p)) for o, s, w, n, p in spans]
 
 
+MISFUSED_RANK = 3
+"""OpenVINO 2026.4 lets a reduction of three axes add or multiply the constant that follows, along the wrong one."""
+
+
+def is_misfused(node: torch.fx.Node) -> bool:
+    """Returns whether ``node``, by OpenVINO's own importer, would be a reduction of three axes."""
+    source: Any = node.args[0] if node.args else None
+    value = source.meta.get("val") if hasattr(source, "meta") else None
+    return node.target in _REDUCING and getattr(value, "ndim", 0) == MISFUSED_RANK
+
+
+_REDUCING = frozenset(
+    {
+        aten.linalg_vector_norm.default,
+        aten.logsumexp.default,
+        aten.log_softmax.int,
+        aten.prod.dim_int,
+        aten.std.correction,
+        aten.var.correction,
+        aten.cosine_similarity.default,
+        aten.pairwise_distance.default,
+    }
+)
+
+
 def _reduction(make: Callable[..., Any]) -> Callable[[Emitter, torch.fx.Node], Any]:
     def emit(e: Emitter, node: Any) -> Any:
         x, axes, keep = (
@@ -111,10 +137,28 @@ def _reduction(make: Callable[..., Any]) -> Callable[[Emitter, torch.fx.Node], A
         )
         rank = x.meta["val"].ndim
         axes = [axes] if isinstance(axes, int) else (axes or range(rank))
+        axes = [a % rank for a in axes]
         value = e.cast(e.value(x), node.meta["val"].dtype)
-        return make(value, numbers([a % rank for a in axes]), bool(keep))
+        if rank != MISFUSED_RANK:
+            return make(value, numbers(axes), bool(keep))
+        return _by_matrix(make, value, axes, [list(v.meta["val"].shape) for v in (x, node)])
 
     return emit
+
+
+def _by_matrix(
+    make: Callable[..., Any], value: Any, axes: list[int], shapes: list[list[int]]
+) -> Any:
+    """Returns a reduction of three axes by one of two where they lie at an end: no constant is fused with it."""
+    shape, result = shapes
+    first = sorted(axes) == list(range(len(axes)))
+    if not first and sorted(axes) != list(range(MISFUSED_RANK - len(axes), MISFUSED_RANK)):
+        return make(value, numbers(axes), len(result) == MISFUSED_RANK)
+    cut = len(axes) if first else MISFUSED_RANK - len(axes)
+    matrix = [math.prod(shape[:cut]), math.prod(shape[cut:])]
+    flat = op.reshape(value, numbers(matrix), False)  # noqa: FBT003 (no zero stands for a size)
+    reduced = make(flat, numbers([0 if first else 1]), False)  # noqa: FBT003 (does not keep it)
+    return op.reshape(reduced, numbers(result), False)  # noqa: FBT003
 
 
 rule(aten.mean.dim)(_reduction(op.reduce_mean))

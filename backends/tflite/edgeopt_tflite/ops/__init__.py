@@ -13,6 +13,7 @@ from edgeopt_tflite.ops import (
     products,
     reduction,
     resize,
+    sorting,
     transposed,
     views,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "products",
     "reduction",
     "resize",
+    "sorting",
     "transposed",
     "views",
 ]

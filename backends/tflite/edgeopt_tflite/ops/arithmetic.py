@@ -72,3 +72,16 @@ def _float_only(e: Emitter, node: torch.fx.Node) -> None:
     )
     output = e.emit(code, tensors, orders.stored_shape(shape, order), options, dtype=dtype, **fused)
     e.write(node, output, order)
+
+
+def _unlike(e: Emitter, node: torch.fx.Node) -> str:
+    unlike = e.shape(node.args[0]) != e.shape(node.args[1])
+    return "TFLite's ATAN2 does not broadcast" if unlike else ""
+
+
+@lowers(aten.atan2.default, refusal=_unlike)
+def _angle(e: Emitter, node: torch.fx.Node) -> None:
+    shape = e.shape(node)
+    tensors, order = aligned(e, node.args[:2], shape, dtype=e.dtype(node))
+    tensors = [cast(e, t, "float32") for t in tensors]
+    e.write(node, e.emit("ATAN2", tensors, orders.stored_shape(shape, order)), order)

@@ -82,7 +82,7 @@ def _binary(e: Emitter, node: torch.fx.Node, codes: tuple[str, str], kind: str) 
     e.write(node, e.emit(codes[0], tensors, stored, codes[1], dtype="bool"), order)
 
 
-@lowers(aten.where.self, aten.where.ScalarOther, aten.where.ScalarSelf)
+@lowers(aten.where.self)
 def _where(e: Emitter, node: torch.fx.Node) -> None:
     shape, dtype = e.shape(node), e.dtype(node)
     tensors, order = aligned(e, node.args[:3], shape, dtype=dtype)

@@ -29,8 +29,6 @@ _CODES: dict[Any, str] = {
     aten.any.dim: "REDUCE_ANY",
     aten.mean.dim: "MEAN",
     aten.sum.dim_IntList: "SUM",
-    aten.mean.default: "MEAN",
-    aten.sum.default: "SUM",
 }
 
 

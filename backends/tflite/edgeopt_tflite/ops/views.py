@@ -172,12 +172,6 @@ def _filler(e: Emitter, tensor: Tensor, fill: float) -> Tensor:
     return e.model.constant("filler", whole.numpy(), tensor.grid)
 
 
-def _mirror_check(_: Emitter, node: torch.fx.Node) -> str:
-    mode = node.args[2] if len(node.args) > 2 else "constant"  # noqa: PLR2004
-    return "" if mode == "reflect" else f"a pad of mode {mode!r}"
-
-
-@lowers(aten.pad.default, refusal=_mirror_check)
 @lowers(aten.reflection_pad1d.default, aten.reflection_pad2d.default)
 def _mirror(e: Emitter, node: torch.fx.Node) -> None:
     operand = e.read(e.operand(node), integer=e.is_integer(node))
