@@ -56,7 +56,7 @@ def main() -> int:
         _forget(options.results, options.again, options.models, options.families)
     wanted = places(options.backends, options.precisions)
     if options.stage == "capture":
-        wanted = wanted[:2]
+        wanted = wanted[:3]
     import_all()
     end = time.monotonic() + 60.0 * options.minutes
     rows = _read(options.results)

@@ -24,6 +24,7 @@ norms. Each is built as its user would, and passed as it is, before it has ever 
 model goes through, whether what comes out computes the same, and how the arithmetic behaves; nothing of accuracy.
 
 - **captured**: `edgeopt.capture` and the core passes; beside torch on other inputs, at least 60 dB.
+- **kept**: what was captured still computes what it did; people go on with it.
 - **float32**: compiled and run on an x86-64 machine beside torch, at least 45 dB, and parity with the reference.
 - **int8**: quantized once on 12 inputs for all backends; judged by parity and fidelity as `edgeopt.deploy` does, without its
   fallbacks. The figure is int8 on that backend beside torch in float, in dB.
@@ -70,8 +71,8 @@ def _counts(rows: Sequence[Row]) -> str:
 
 def _order(key: tuple[Place, str]) -> tuple[int, str, str, str]:
     place, family = key
-    stages = ("built", "captured", "deployed", "quantized")
-    at = stages.index(place.stage) + 4 * (place.precision == "int8")
+    stages = ("built", "captured", "kept", "quantized", "deployed")
+    at = stages.index(place.stage) + len(stages) * (place.precision == "int8")
     return at, place.precision, place.backend, family
 
 

@@ -46,7 +46,8 @@ class Place(msgspec.Struct, frozen=True, order=True):
     """What is asked of a model.
 
     Attributes:
-        stage: ``built``, ``captured``, ``quantized``, or ``deployed``.
+        stage: ``built``, ``captured``, ``kept`` (the model is as it was before its capture),
+            ``quantized``, or ``deployed``.
         backend: Of a deployment; else empty.
         precision: Of a deployment; else empty.
     """
@@ -99,7 +100,7 @@ class Row(msgspec.Struct, frozen=True):
 
 def places(backends: Sequence[str], precisions: Sequence[str]) -> list[Place]:
     """Returns all that is asked of each model, in the order of the work."""
-    every = [Place("built"), Place("captured")]
+    every = [Place("built"), Place("captured"), Place("kept")]
     for precision in precisions:
         if precision != Precision.FLOAT32:
             every.append(Place("quantized", precision=precision))
@@ -137,7 +138,7 @@ def _origins(place: Place) -> list[Place]:
     if place.stage == "deployed":
         quantized = place.precision != Precision.FLOAT32
         return [*first, *([Place("quantized", precision=place.precision)] if quantized else [])]
-    return first[: ("built", "captured", "quantized").index(place.stage)]
+    return first[: ("built", "captured").index(place.stage)] if place in first else first
 
 
 def _with_origins(wanted: Sequence[Place]) -> list[Place]:
@@ -152,6 +153,7 @@ def _examined(subject: _Subject, place: Place) -> Row:
     work = {
         "built": subject.build,
         "captured": subject.capture,
+        "kept": subject.keep,
         "quantized": lambda: subject.quantize(place),
         "deployed": lambda: subject.deploy(place),
     }[place.stage]
@@ -188,10 +190,6 @@ class _Subject:
 
     def capture(self) -> dict[str, Any]:
         self.program = steps.as_program(self.model, self.data[0])
-        changed = self._changed()
-        if changed:
-            return {"kind": "wrong", "what": changed}
-        del self.model
         self.fresh = [self._ordered(one) for one in self.fresh]
         shared = self._job(Place("deployed", "reference", Precision.FLOAT32))
         self.baseline = steps.baseline(self.program, shared)
@@ -200,15 +198,20 @@ class _Subject:
         outputs = run_all(ReferenceRunner(self.program), self.fresh)
         return {**self._compared(outputs, CAPTURED), "nodes": (nodes,)}
 
+    def keep(self) -> dict[str, Any]:
+        """Looks at the model after its capture: people go on with it."""
+        changed = self._changed()
+        del self.model
+        return {"kind": "wrong", "what": changed} if changed else {}
+
     def _changed(self) -> str:
-        """Returns what capture has done to the model, for people go on with it; empty where nothing."""
         try:
             after = _called(self.model, self.data[CALIBRATION])
         except Exception as error:  # noqa: BLE001 (whatever it is: it ran before)
-            return f"after its capture the model fails: {type(error).__name__}: {error}"
+            return f"it fails: {type(error).__name__}: {error}"
         near, _ = self._least_snr([after], [self.before])
         same = near >= min(CAPTURED, self.steady_db - STEADY)
-        return "" if same else f"after its capture the model computes something else: {near:.1f} dB"
+        return "" if same else f"it computes something else: {near:.1f} dB"
 
     def quantize(self, place: Place) -> dict[str, Any]:
         job = self._job(replace_backend(place, "reference"))
