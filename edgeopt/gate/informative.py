@@ -76,6 +76,7 @@ def _magnitudes(name: str, values: list[torch.Tensor], checks: list[np.ndarray])
 def beyond_half(constants: Mapping[str, torch.Tensor], halves: Sequence[str]) -> Iterator[str]:
     """Yields a word on each weight stored in float16 that float16 cannot show."""
     for name in halves:
-        largest = float(constants[name].abs().max()) if constants[name].numel() else 0.0
+        finite = constants[name][constants[name].isfinite()]
+        largest = float(finite.abs().max()) if finite.numel() else 0.0
         if largest > HALF_MAX:
             yield f"{name} holds {largest:.4g}; float16 ends at {HALF_MAX:.0f}: it is clipped"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch.utils import _pytree
 
 from edgeopt.ir.kernel_kind import kernel_kind
 from edgeopt.ir.operators import traits_of
@@ -24,8 +25,13 @@ if TYPE_CHECKING:
 
 __all__ = ["UNIT", "shaken_outputs"]
 
+aten = torch.ops.aten
+
 UNIT = 2.0**-22
-"""Noise beside the larger of a number and the root mean square of its like: two units in the last place."""
+"""Noise beside the larger of a number and the root mean square of its like: two units in the last place.
+
+Of a sum, beside what its summands add up to without their signs: they may cancel.
+"""
 
 TINY = float(torch.finfo(torch.float32).tiny)
 """Smaller numbers are 0 to most runtimes."""
@@ -53,11 +59,32 @@ class _Shaken(Simulation):
             value = torch.where(value.abs() < TINY, 0.0, value)
         if n.name not in self._rounds:
             return value
+        drawn = torch.randn(value.shape, generator=self._generator)
+        noise = UNIT * drawn * self._size(n, value)
+        return torch.where((value == 0) | ~value.isfinite(), value, value + noise)
+
+    def _size(self, n: torch.fx.Node, value: torch.Tensor) -> torch.Tensor:
+        """Returns what the rounding errors of ``value`` are relative to."""
         usual = value[value.isfinite()]
         size = usual.square().mean().sqrt() if usual.numel() else value.new_zeros(())
-        drawn = torch.randn(value.shape, generator=self._generator)
-        noise = UNIT * drawn * torch.maximum(value.abs(), size)
-        return torch.where((value == 0) | ~value.isfinite(), value, value + noise)
+        size = torch.maximum(value.abs(), size)
+        if not _adds_up(n):
+            return size
+        args, kwargs = _pytree.tree_map(_magnitude, self.fetch_args_kwargs_from_env(n))
+        return torch.maximum(
+            size, self.call_function(n.target, args, kwargs).nan_to_num(0.0, 0.0, 0.0)
+        )
+
+
+def _adds_up(node: torch.fx.Node) -> bool:
+    traits = traits_of(node)
+    sums = traits.integer_kernel in ("accumulates", "averages") or traits.macs == "product"
+    return sums or node.target in (aten.sum.dim_IntList, aten.cumsum.default)
+
+
+def _magnitude(value: Any) -> Any:
+    real = isinstance(value, torch.Tensor) and value.is_floating_point()
+    return value.abs() if real else value
 
 
 def _rounds(program: Program, node: torch.fx.Node) -> bool:

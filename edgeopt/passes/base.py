@@ -138,6 +138,7 @@ def number_changes(passes: Iterable[str | PassSpec]) -> dict[str, NumberChange]:
 
 
 CORE: tuple[str, ...] = (
+    "canonicalize_complex",
     "remove_identities",
     "canonicalize_writes",
     "fold_constants",

@@ -13,6 +13,7 @@ import torch
 
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
+from edgeopt.ir.series import TWICE_AREA_TANGENT
 from edgeopt.passes.base import graph_pass, settled
 
 if TYPE_CHECKING:
@@ -155,13 +156,30 @@ def _softplus(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
     size = editor.call(aten.abs.default, (x,), before=node, like=node)
     away = editor.call(aten.neg.default, (size,), before=node, like=node)
     decay = editor.call(aten.exp.default, (away,), before=node, like=node)
-    tail = editor.call(aten.log.default, (_plus_one(editor, node, decay),), before=node, like=node)
+    tail = _log_of_one_and(editor, node, decay)
     ramp = editor.call(aten.relu.default, (x,), before=node, like=node)
     return editor.call(aten.add.Tensor, (ramp, tail), before=node, like=node)
 
 
-def _plus_one(editor: Editor, node: torch.fx.Node, value: torch.fx.Node) -> torch.fx.Node:
-    return editor.call(aten.add.Tensor, (value, 1.0), before=node, like=node)
+def _log_of_one_and(editor: Editor, node: torch.fx.Node, value: torch.fx.Node) -> torch.fx.Node:
+    """log(1 + u) for u in [0, 1], as z · p(z²) with z = u / (2 + u) (`edgeopt.ir.series`).
+
+    1 + u is 1 where u is small, and a runtime's logarithm next to 1 may be off by 1e-5 and have either
+    sign. This has no such place: it keeps the leading digits of the smallest u.
+    """
+
+    def call(target: Any, *args: Any) -> torch.fx.Node:
+        return editor.call(target, args, before=node, like=node)
+
+    beyond = call(aten.add.Tensor, value, 2.0)
+    ratio = call(aten.div.Tensor, value, beyond)
+    square = call(aten.mul.Tensor, ratio, ratio)
+    highest, *rest = reversed(TWICE_AREA_TANGENT)
+    series = call(aten.mul.Tensor, square, highest)
+    for coefficient in rest[:-1]:
+        shifted = call(aten.add.Tensor, series, coefficient)
+        series = call(aten.mul.Tensor, shifted, square)
+    return call(aten.mul.Tensor, call(aten.add.Tensor, series, rest[-1]), ratio)
 
 
 def _mish(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:

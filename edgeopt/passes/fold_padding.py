@@ -1,7 +1,7 @@
 """Lets convolutions pad for themselves where a pad in front of them adds the same on both sides.
 
 Requires: canonical convolutions. Ensures: a symmetric zero pad whose only user is a convolution is
-part of it.
+part of it; other pads with a constant say which.
 """
 
 from __future__ import annotations
@@ -24,13 +24,18 @@ aten = torch.ops.aten
 def fold_padding(program: Program) -> Program:
     """Returns the program with symmetric zero pads inside their convolutions."""
     editor = Editor(program)
-    folded = 0
+    folded = written = 0
     for pad in editor.scan(aten.constant_pad_nd.default):
+        if len(pad.args) == 2:  # noqa: PLR2004 (without the value)
+            pad = editor.update(pad, (*pad.args, 0.0))  # noqa: PLW2901 (the same node, in the copy)
+            written += 1
         user = next(iter(pad.users)) if len(pad.users) == 1 else None
         if user is not None and _fold(editor, pad, user):
             editor.erase(pad)
             folded += 1
-    return editor.finish(Step("fold_padding", {}, {"folded": folded})) if folded else program
+    if not folded + written:
+        return program
+    return editor.finish(Step("fold_padding", {}, {"folded": folded}))
 
 
 def _fold(editor: Editor, pad: torch.fx.Node, conv: torch.fx.Node) -> bool:

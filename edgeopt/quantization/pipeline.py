@@ -241,13 +241,18 @@ def _affordable(program: Program, count: int) -> int:
 
 
 def _to_float16(program: Program) -> Program:
-    """Rounds every float constant to half precision."""
+    """Rounds every float constant to half precision; numbers stay as they are, and infinities.
+
+    A number of a model (an epsilon, what a mask puts in) takes no room, and may be less than half
+    precision's least number, or more than its largest.
+    """
     editor = Editor(program)
     for name, tensor in program.constants.items():
-        if tensor.dtype is torch.float32:
+        if tensor.dtype is torch.float32 and tensor.numel() > 1:
             spec = QuantSpec(FLOAT16, method="half")
             editor.quant[name] = spec
-            editor.set_tensor(editor.node(name), spec.fake(tensor.clamp(-65504, 65504)))
+            inside = torch.where(tensor.isinf(), tensor, tensor.clamp(-65504, 65504))
+            editor.set_tensor(editor.node(name), spec.fake(inside))
     effect = {"constants": len(editor.quant)}
     return editor.finish(
         Step("quantize", {"precision": str(FLOAT16)}, effect), precision=Precision.FLOAT16

@@ -11,6 +11,8 @@ numbers. Three rules:
    stream that leads to it: its few large values would cost all the others their precision. A
    concatenation that leads to it is part of that stream: a class token is often so small that
    the patches' grid would round it to nothing, and the norm then makes the rest of it large.
+   So does what leads to a pole at 0 (a root to divide by, a divisor, a logarithm): beside a mean of
+   squares every epsilon rounds to nothing, and so do small means.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from edgeopt.ir.program import Program
 
 __all__ = ["QuantizerPlacement", "place_quantizers"]
+
+_POLES = (ops.aten.rsqrt.default, ops.aten.reciprocal.default, ops.aten.log.default)
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ def _joins(program: Program, node: torch.fx.Node, on_grid: set[torch.fx.Node]) -
     if traits.integer_kernel == "table":
         return not _only_feeds_float(node)
     joins = traits.integer_kernel in ("elementwise", "averages")
-    return joins and not _leads_to_norm(node)
+    return joins and not _leads_to_norm(node) and not _leads_to_pole(node)
 
 
 def _leads_to_norm(node: torch.fx.Node, depth: int = 4) -> bool:
@@ -164,6 +168,21 @@ def _leads_to_norm(node: torch.fx.Node, depth: int = 4) -> bool:
             return True
         passing = traits_of(user).keeps_parameters or user.target is ops.aten.add.Tensor
         if passing and _leads_to_norm(user, depth - 1):
+            return True
+    return False
+
+
+def _leads_to_pole(node: torch.fx.Node, depth: int = 4) -> bool:
+    """Whether the value reaches an operator without a result at 0 through moves, adds and means alone."""
+    if depth == 0:
+        return False
+    for user in node.users:
+        if user.target in _POLES or (user.target is ops.aten.div.Tensor and user.args[1] is node):
+            return True
+        traits = traits_of(user)
+        passing = traits.keeps_parameters or traits.integer_kernel == "averages"
+        passing |= user.target is ops.aten.add.Tensor
+        if passing and _leads_to_pole(user, depth - 1):
             return True
     return False
 

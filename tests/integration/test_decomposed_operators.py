@@ -46,6 +46,39 @@ def _turned(x: torch.Tensor) -> torch.Tensor:
     return functional.affine_grid(turn, [2, 3, 8, 9], align_corners=False)
 
 
+WINDOW = torch.hann_window(16)
+
+
+def _spectrum(x: torch.Tensor) -> torch.Tensor:
+    return torch.stft(x, 16, 4, window=WINDOW, return_complex=True)
+
+
+class _Rotary(nn.Module):
+    """Positions as turns of complex numbers (Su et al., "RoFormer", 2021)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("turns", torch.polar(torch.ones(4, 3), torch.arange(12.0).view(4, 3)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        numbers = torch.view_as_complex(x.reshape(4, 3, 2))
+        return torch.view_as_real(numbers * self.turns).flatten(1)
+
+
+class _FourierOperator(nn.Module):
+    """Few frequencies, mixed over channels (Li et al., 2021)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 4, 3, 2, dtype=torch.cfloat))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        spectrum = torch.fft.rfft2(x)
+        mixed = torch.zeros(2, 4, *spectrum.shape[-2:], dtype=torch.cfloat)
+        mixed[:, :, :3, :2] = torch.einsum("bixy,ioxy->boxy", spectrum[:, :, :3, :2], self.weight)
+        return torch.fft.irfft2(mixed, s=x.shape[-2:])
+
+
 CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     # layers
     "instance norm": (nn.InstanceNorm2d(3, affine=True), (PICTURE,)),
@@ -171,6 +204,20 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "sum and a constant": (lambda x: x.sum(-1) + torch.tensor([1.0, 2.0, 3.0]), (LINE,)),
     "mean of a batch": (lambda x: x.mean(0, keepdim=True) * torch.ones(3, 1) * 2, (LINE,)),
     "deviation and a constant": (lambda x: x.std(-1) * torch.tensor([1.0, 2.0, 3.0]), (LINE,)),
+    # complex numbers
+    "spectrogram": (lambda x: _spectrum(x).abs().pow(2).clamp(min=1e-5).log(), ((2, 64),)),
+    "istft": (
+        lambda x: torch.istft(_spectrum(x) * 0.5, 16, 4, window=WINDOW, length=64),
+        ((2, 64),),
+    ),
+    "rotary": (_Rotary(), (RANK_TWO,)),
+    "Fourier operator": (_FourierOperator(), (PICTURE,)),
+    "FNet": (lambda x: torch.fft.fft(torch.fft.fft(x, dim=-1), dim=-2).real, (PICTURE,)),
+    "convolution by FFT": (
+        lambda x: torch.fft.irfft(torch.fft.rfft(x, n=32) * torch.fft.rfft(x.flip(0), n=32)),
+        (LINE,),
+    ),
+    "phase": (lambda x: (torch.fft.rfft(x) / (1 + torch.fft.rfft(x).abs())).angle().cos(), (LINE,)),
     # functions
     **{
         name: (getattr(torch, name), (UNIT,))
@@ -262,3 +309,16 @@ def _compare(names: list[str], actual: list[Any], expected: list[torch.Tensor]) 
     for have, want in zip(actual, expected, strict=True):
         assert np.asarray(have).shape == tuple(want.shape), names
         np.testing.assert_allclose(have, want.numpy(), 1e-4, 1e-5, err_msg=str(names))
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "words"),
+    [
+        (torch.fft.fft, torch.zeros(2, 3), "is complex"),
+        (lambda z: z.real, torch.zeros(2, 3, dtype=torch.cfloat), "is complex"),
+        (lambda x: torch.log(torch.fft.fft(x)).real, torch.zeros(2, 3), "log.default of complex"),
+    ],
+)
+def test_what_has_no_form_in_pairs_is_refused(function: Any, shape: Any, words: str) -> None:
+    with pytest.raises(edgeopt.errors.CaptureError, match=words):
+        edgeopt.capture(_Beside([function], [1]).eval(), (shape,))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+import numpy as np
 import pytest
 import torch
 
@@ -45,6 +46,14 @@ def line(*texts, sample="torch.randn(1, 4)"):
     return Network((Input(sample),), steps, (len(steps),))
 
 
+@pytest.mark.parametrize("backend", ["reference", *map(needs, ("tflite", "openvino", "tvm"))])
+def test_a_softplus_of_far_negative_numbers_is_small_and_not_zero(backend):
+    """log(1 + u) of a small u is u; 1 + u is 1."""
+    sample = "torch.randn(1, 30) * 5 - 20"
+    network = line("F.softplus({0})", "torch.where({0} > 0, {0} * 1e6, 50.0)", sample=sample)
+    assert [one.kind for one in Bench([backend], ["float32"]).examine(network)] == ["right"]
+
+
 def test_what_is_wrong_beside_others_is_examined_alone(monkeypatch):
     """And the others are not: what they are has been seen."""
     from edgeopt.testing.networks import case
@@ -70,6 +79,27 @@ def test_a_network_that_is_refused_does_not_hinder_the_others():
     kinds = {seed: one.kind for seed, one in every}
     assert kinds[1] == kinds[3] == "right"
     assert kinds[2] in {"right", "refused"}
+
+
+@pytest.mark.parametrize("backend", [needs("tflite")])
+def test_what_has_no_kernel_is_refused_by_name_and_the_others_go_on_without_it(
+    backend, monkeypatch
+):
+    from edgeopt.testing.networks import examine
+
+    made = []
+
+    class Counted(examine.Case):
+        def __init__(self, networks):
+            made.append(list(networks))
+            super().__init__(networks)
+
+    monkeypatch.setattr(examine, "Case", Counted)
+    networks = {1: line("{0}.relu()"), 2: line("torch.special.i0({0})"), 3: line("{0} * 2")}
+    every = dict(Bench([backend], ["float32"]).examine_together(networks))
+    assert {seed: one.kind for seed, one in every.items()} == {1: "right", 2: "refused", 3: "right"}
+    assert "i0" in every[2].what
+    assert made == [[1, 2, 3], [1, 3]]
 
 
 def test_a_backend_may_take_one_block_of_networks_in_several():
@@ -130,6 +160,22 @@ def test_a_crash_of_networks_in_one_program_is_one_though_none_crashes_alone():
     ((crash,),) = [one.outcomes for one in results if one.outcomes]
     assert crash.kind == "crash"
     assert crash.what == "SIGKILL of seeds 0 to 1 side by side, of none alone"
+
+
+def test_where_nothing_fits_the_inputs_another_network_is_made():
+    assert generate(21763).steps
+
+
+def test_what_torch_has_no_answer_to_is_not_held_against_an_artefact():
+    """Such as a row that a mask hides whole, among the fresh samples alone."""
+    from edgeopt.testing.networks.case import Case
+
+    one = Case({0: line("{0}.tanh()")})
+    got = [tuple(answer.copy() for answer in every) for every in one.wanted]
+    one.wanted[0][0][0, 1] = np.nan
+    assert one._lost(0, got, 60.0) == ""
+    one.wanted[0][0][0, 1] = np.inf
+    assert one._lost(0, got, 60.0)
 
 
 def test_a_wrong_answer_is_seen(monkeypatch):

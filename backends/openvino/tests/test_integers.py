@@ -85,6 +85,25 @@ def test_a_normalization_of_small_numbers_keeps_its_epsilon(make):
     assert worst(make(Small(), torch.randn(1, 8, 32))) < 1e-3
 
 
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_a_group_norm_of_several_samples_stands_beside_another_reader(make, precision):
+    """OpenVINO's own ended the process."""
+
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.GroupNorm(2, 8)
+            nn.init.normal_(self.norm.weight)
+            nn.init.normal_(self.norm.bias)
+
+        def forward(self, x):
+            return self.norm(x) - torch.relu(x)
+
+    made = make(Beside(), torch.randn(2, 8, 6, 6), precision=precision)
+    for wanted, got in made.pairs():
+        np.testing.assert_allclose(got, wanted, atol=1e-5)
+
+
 def test_integers_go_on_behind_a_roll(make):
     class Rolled(nn.Module):
         def __init__(self):
@@ -311,6 +330,19 @@ def test_limits_between_two_steps_round_as_the_reference(make):
     assert worst(make(Limited(), torch.randn(1, 3, 8, 8), weight_bits=7)) < 1e-3
 
 
+def test_limits_between_two_steps_of_another_grid_round_as_the_reference(make):
+    class Narrowed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv2d(3, 3, 1)
+
+        def forward(self, x):
+            x = x * 30
+            return self.layer(torch.cat([x, x.clamp(-3, 3).exp()], 2))
+
+    assert worst(make(Narrowed(), torch.randn(2, 3, 6, 6))) < 1e-3
+
+
 def test_a_product_whose_grid_cannot_be_moved_rounds_ties_as_the_reference(make):
     """Half of each odd integer is a tie, and the result shares its grid with what it is joined to."""
 
@@ -344,6 +376,22 @@ def test_a_transposed_convolution_leaves_gaps_where_its_kernel_does_not_reach(
     assert worst(made) < 1e-3
 
 
+@pytest.mark.parametrize("kernel", [(2, 2), (1, 5)])
+def test_a_transposed_convolution_whose_padding_is_wider_than_its_kernel_does_not_saturate(
+    make, kernel
+):
+    class Cropped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.ConvTranspose2d(4, 4, kernel, padding=2)
+            nn.init.uniform_(self.layer.weight, 0.9, 1.0)
+
+        def forward(self, x):
+            return self.layer((x.abs() + 1).log())
+
+    assert worst(make(Cropped(), 5 * torch.randn(1, 4, 7, 9))) < 1e-3
+
+
 def test_a_pad_behind_a_float_operator_on_integers_has_its_own_number(make):
     class Padded(nn.Module):
         def __init__(self):
@@ -369,6 +417,13 @@ def test_a_pad_behind_a_float_operator_on_integers_has_its_own_number(make):
 def test_a_convolution_of_one_tap_keeps_padding_and_stride(make, precision, more):
     layers = nn.Sequential(nn.Conv2d(4, 2, 1, **more), nn.Flatten(1))
     made = make(layers, torch.randn(1, 4, 7, 9), precision=precision)
+    for wanted, got in made.pairs():
+        np.testing.assert_allclose(got, wanted, atol=1e-4)
+
+
+def test_a_convolution_of_one_tap_keeps_a_pad_in_front_of_it(make):
+    layers = nn.Sequential(nn.ZeroPad2d((2, 2, 1, 2)), nn.Conv2d(2, 4, 1), nn.Flatten(1))
+    made = make(layers, torch.randn(1, 2, 5, 5), precision="int8-dynamic")
     for wanted, got in made.pairs():
         np.testing.assert_allclose(got, wanted, atol=1e-4)
 

@@ -1,5 +1,6 @@
 """Arithmetic, activations, comparisons: against torch, and against the integer grid."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -61,6 +62,15 @@ def together(compiled):
 @pytest.mark.parametrize("name", FLOAT)
 def test_float(together, name):
     together.assert_close(2e-6 if "power" not in name else 1e-5, output=name)
+
+
+def test_the_logarithm_of_one_more_keeps_the_digits_of_small_numbers(compiled):
+    """And of each sign, and is -inf at -1, inf at inf."""
+    x = torch.tensor(
+        [[1e-30, 1e-9, -3e-8, 7e-8, 1e-5, -1e-3, 0.4, 0.6, 90.0, -1.0, torch.inf, 0.0]]
+    )
+    runner = compiled(torch.log1p, x).runner
+    np.testing.assert_allclose(runner(x.numpy()), x.log1p().numpy(), rtol=1e-6)
 
 
 TWO = {

@@ -80,6 +80,17 @@ def test_integer_pooling(compiled, name):
     assert case.count("TRANSPOSE", "QUANTIZE", "DEQUANTIZE") == 0
 
 
+@pytest.mark.parametrize("settings", [{"ceil_mode": True}, {"kernel_size": 2, "stride": 2}])
+def test_integer_averages_of_one_channel_round_ties_as_the_reference(compiled, settings):
+    pool = nn.AvgPool2d(
+        **{"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False} | settings
+    )
+    case = compiled(
+        lambda m, x: m.conv(m.pool(x)), torch.randn(4, 1, 3, 8), precision="int8", conv=nn.Conv2d(1, 1, 1), pool=pool
+    )  # fmt: skip
+    case.assert_steps(0)
+
+
 @pytest.fixture(scope="module")
 def together(compiled):
     """All functions as one model: capturing takes most of the time."""

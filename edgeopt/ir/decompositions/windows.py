@@ -32,6 +32,20 @@ def unfold(x: Tensor, dim: int, size: int, step: int) -> Tensor:
     return windows.movedim(dim + 1, -1)
 
 
+@RULES(aten.unfold_backward.default)
+def overlap_add(x: Tensor, input_sizes: Any, dim: int, size: int, step: int) -> Tensor:
+    """Returns the line whose windows add up: the last axis of ``x`` is the window's own."""
+    dim = dim % len(input_sizes)
+    windows = x.movedim(dim, -1)  # (…, window, places)
+    length, count = int(input_sizes[dim]), windows.shape[-1]
+    columns = windows.reshape(-1, size, count)
+    whole = (count - 1) * step + size
+    lines = col2im(columns, [1, whole], [1, size], [1, 1], [0, 0], [1, step])
+    lines = lines.reshape(*windows.shape[:-2], whole).movedim(-1, dim)
+    pad = [0, 0] * (lines.ndim - 1 - dim) + [0, length - whole]
+    return torch.nn.functional.pad(lines, pad)
+
+
 @RULES(aten.im2col.default)
 def im2col(x: Tensor, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Tensor:
     """Returns each window of a picture as a column."""

@@ -21,7 +21,6 @@ _REMOVED = (
         )
     ),
     Row(operator=aten.dropout.default, captured="removed", identity="same dtype"),
-    Row(operator=aten.type_as.default, captured="removed", identity="same dtype"),
 )
 
 _REWRITTEN = (

@@ -40,7 +40,9 @@ Kind = Literal[
 
 Verdict = tuple[Kind, str]
 
-CALIBRATION, CHECKS, FRESH = 20, 6, 8
+CALIBRATION, CHECKS, FRESH = 20, 16, 8
+"""Samples; checks are as many as `edgeopt.Checks` has."""
+
 CAPTURED = 60.0
 """dB that capture and core passes must keep."""
 
@@ -164,6 +166,7 @@ class Case:
         """Returns what falls short of ``floor`` (dB), beside torch; empty where nothing does."""
         place = self._outputs[seed]
         wanted, given = [one[place] for one in self.wanted], [one[place] for one in got]
+        given = [_answered(*pair) for pair in zip(wanted, given, strict=True)]
         for want, have in zip(wanted, given, strict=True):
             for w, h in zip(want, have, strict=True):
                 if w.shape != h.shape or w.dtype != h.dtype:
@@ -201,6 +204,17 @@ def _slices(networks: Sequence[Network]) -> list[slice]:
     """Returns where each network's outputs lie among those of all."""
     ends = np.cumsum([len(one.outputs) for one in networks]).tolist()
     return [slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def _answered(wanted: Arrays, given: Arrays) -> Arrays:
+    """Returns what is given, and NaN where torch itself has no answer: none is right there, or wrong.
+
+    The gate refuses samples of which the float model makes NaN, where it sees them.
+    """
+    return tuple(
+        np.where(np.isnan(w), w, h) if w.dtype.kind == "f" and w.shape == h.shape else h
+        for w, h in zip(wanted, given, strict=True)
+    )
 
 
 def _real(values: np.ndarray) -> np.ndarray:

@@ -95,8 +95,8 @@ class Bench:
     def examine_together(self, networks: Mapping[int, Network]) -> Iterator[tuple[int, Outcome]]:
         """Yields what comes of ``networks`` by their seeds: in one program, for that is cheaper.
 
-        What is not right there is examined alone, and that counts; but where it is right alone,
-        what nobody was told of the program with the others counts.
+        What a backend has no kernel for is refused. What else is not right there is examined alone, and
+        that counts; but where it is right alone, what nobody was told of the program with the others counts.
         """
         case = _captured(networks) if len(networks) > 1 else None
         if not isinstance(case, Case):
@@ -107,30 +107,33 @@ class Bench:
         for seed, lost in case.captured().items():
             if lost:
                 yield seed, Outcome("wrong", "capture", "", lost)
-        cases: dict[str, Case | None] = {}
+        cases: dict[str, tuple[Case | None, dict[int, str]]] = {}
         for backend, precision in self._places(min(networks)):
             if backend not in cases:
                 cases[backend] = self._runnable(case, networks, backend)
-            beside = cases[backend]
-            waiting = dict.fromkeys(networks, Outcome("refused", backend, precision))
-            waiting |= self._tried(beside, backend, precision) if beside is not None else {}
+            beside, reasons = cases[backend]
+            waiting = self._tried(beside, backend, precision) if beside is not None else {}
             doubtful = {s: one for s, one in waiting.items() if one.kind != "right"}
             again = {seed: self._again(alone[seed], one) for seed, one in doubtful.items()}
             if not any(one.kind in UNHELPFUL for one in again.values()):  # none of them is to blame
                 again |= {s: _beside(doubtful[s], one) for s, one in again.items()}
-            yield from {**waiting, **again}.items()
+            refused = {s: Outcome("refused", backend, precision, why) for s, why in reasons.items()}
+            yield from {**waiting, **again, **refused}.items()
 
-    def _runnable(self, case: Case, networks: Mapping[int, Network], backend: str) -> Case | None:
-        """Returns a case of those networks that ``backend`` has kernels for, None where there are none."""
+    def _runnable(
+        self, case: Case, networks: Mapping[int, Network], backend: str
+    ) -> tuple[Case | None, dict[int, str]]:
+        """Returns a case of those networks that ``backend`` has kernels for (None: of none), and why not of the rest."""
         try:
             support = find_backend(backend).lower(case.program, self._target).support
         except EdgeoptError:
-            return case
-        refused = case.owners(node.node for node in support.unsupported)
-        if not refused:
-            return case
-        rest = {seed: one for seed, one in networks.items() if seed not in refused}
-        return Case(rest) if rest else None
+            return case, {}
+        reasons: dict[int, str] = {}
+        for node in support.unsupported:
+            for seed in case.owners([node.node]):
+                reasons.setdefault(seed, f"{node.operator}: {node.reason}")
+        rest = {seed: one for seed, one in networks.items() if seed not in reasons}
+        return (case if not reasons else Case(rest) if rest else None), reasons
 
     def _again(self, alone: _Alone, beside: Outcome) -> Outcome:
         """Returns what comes of a network that was not right ``beside`` others."""

@@ -17,6 +17,9 @@ MOST = 6000
 LARGEST = 2e4
 """Largest magnitude: float16 holds it, and what is made of it once more."""
 
+ANOTHER = 1 << 32
+"""Beside a seed, of what is made where nothing comes of that."""
+
 MAX_RANK = 5
 PROBES = 3
 SHAPES = (
@@ -42,6 +45,8 @@ def generate(seed: int) -> Network:
         if len(network.steps) == count:
             break
         network, values = _grown(network, values, chance)
+    if not network.steps:  # nothing fits its inputs
+        return generate(seed + ANOTHER)
     first = len(network.inputs)
     taken = {n for step in network.steps for n in step.args}
     ends = [n + first for n in range(len(network.steps)) if n + first not in taken]

@@ -44,7 +44,7 @@ def test_good_data_is_not_blamed():
 
 
 def test_weights_beyond_float16_are_named():
-    constants = {"w": torch.tensor([1e6]), "v": torch.tensor([6e4])}
+    constants = {"w": torch.tensor([1e6]), "v": torch.tensor([6e4, torch.inf])}
     assert list(beyond_half(constants, ["v", "w"])) == [
         "w holds 1e+06; float16 ends at 65504: it is clipped"
     ]

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from edgeopt.errors import CalibrationError, InputError
-from edgeopt.ir import ReferenceRunner, load_program, ops, save_program
+from edgeopt.ir import ReferenceRunner, capture_module, load_program, ops, save_program
 from edgeopt.ir.operators import CONVOLUTIONS
+from edgeopt.passes import run_core
 from edgeopt.progress import progress_to
 from edgeopt.quantization import Override, QuantizationConfig, quantize_program
 
@@ -83,6 +84,26 @@ def test_half_precision_halves_the_size(residual, images):
     quantized = quantize_program(residual, None, QuantizationConfig(precision="float16"))
     assert quantized.size_bytes == residual.size_bytes / 2
     assert snr_db(residual, quantized, images) > 50
+
+
+class Hidden(nn.Module):
+    """Hides one of three numbers, and divides by next to nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mask", torch.tensor([0.0, -torch.inf, 7e4]))
+
+    def forward(self, x):
+        return x + self.mask, x.abs() / (x.abs() + 1e-12)
+
+
+def test_half_precision_leaves_infinities_and_numbers_of_the_model_as_they_are():
+    """An epsilon that became 0 makes NaN of 0; a row of the largest halves has a softmax."""
+    program = run_core(capture_module(Hidden().eval(), (torch.zeros(1, 3),)))
+    half = quantize_program(program, None, QuantizationConfig(precision="float16"))
+    hidden, ratio = ReferenceRunner(half)(np.zeros((1, 3), np.float32))
+    np.testing.assert_array_equal(hidden, [[0.0, -np.inf, 65504.0]])
+    np.testing.assert_array_equal(ratio, np.zeros((1, 3)))
 
 
 def test_static_int8_without_data_is_refused(residual):

@@ -53,6 +53,29 @@ def test_the_residual_stream_of_a_transformer_stays_in_float(program):
     assert len(placement.weighted_operators) == 2
 
 
+def test_what_leads_to_a_pole_keeps_its_epsilon(program):
+    """A row of small numbers beside rows of large ones: its mean of squares is less than a step."""
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.norm, self.two = nn.Linear(8, 8), nn.RMSNorm(8), nn.Linear(8, 8)
+            nn.init.eye_(self.one.weight)
+            nn.init.zeros_(self.one.bias)
+
+        def forward(self, x):
+            x = self.one(x)
+            return self.two(self.norm(x)), self.two(x / (x.abs() + 0.01)), (x * x + 1e-6).log()
+
+    data = [torch.randn(1, 4, 8) * torch.tensor([[100.0], [30.0], [3.0], [0.0]]) for _ in range(8)]
+    captured = program(Scaled, data[0])
+    placement = place_quantizers(captured)
+    assert len(placement.weighted_operators) == 3
+    assert not set(names_of(captured, torch.ops.aten.mean.dim)) & set(placement.values)
+    for output in Simulation(quantize_program(captured, data)).outputs([data[1]]):
+        assert output.isfinite().all()
+
+
 class ClassToken(nn.Module):
     """The head of a vision transformer: a small token in front of the patches, then a norm."""
 

@@ -41,10 +41,18 @@ def clamp(e: Emitter, node: Any) -> Any:
     if not node.meta["val"].dtype.is_floating_point:
         value = value if low is None else op.maximum(value, e.number(node, low)).output(0)
         return value if high is None else op.minimum(value, e.number(node, high))
-    # Limits on the grid of the result give the same numbers, and the runtime rounds others wrong on integers.
+    # Limits on the grid of the result give the same numbers, and the runtime cuts them off on integers of another.
+    if not _keeps_grid(e, node):
+        value = parameters.kept_real(e.program, value)
     low, high = (parameters.whole_step(e.program, node, end) for end in (low, high))
     low = float(_FLOAT32.min) if low is None else low
     return op.clamp(value, low, float(_FLOAT32.max) if high is None else high)
+
+
+def _keeps_grid(e: Emitter, node: Any) -> bool:
+    """Returns whether ``node`` and what it reads are both on one grid, or its input is on none."""
+    before, behind = (e.program.quant.get(n.name) for n in (node.args[0], node))
+    return before is None or (behind is not None and before.same_grid(behind))
 
 
 @rule(aten.sigmoid.default)

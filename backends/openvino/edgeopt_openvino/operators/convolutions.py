@@ -11,6 +11,7 @@ import torch
 from edgeopt.contracts.storage import INT8
 from edgeopt_openvino import constants
 from edgeopt_openvino.operator_rules import rule
+from edgeopt_openvino.parameters import kept_real
 
 if TYPE_CHECKING:
     from edgeopt_openvino.emitter import Emitter
@@ -40,12 +41,13 @@ def _becomes_a_product(e: Emitter, node: Any) -> bool:
     """Returns whether OpenVINO makes a product of this convolution, and forgets its padding and stride.
 
     It does so where a float kernel of one tap has a weight in int8 (ConvertWeightCompressedConv1x1ToMatmul);
-    a tap of 0 more keeps it from that.
+    a tap of 0 more keeps it from that. A pad in front becomes such padding (PadFusion).
     """
     x, weight, _, stride, padding, *_ = node.args
     spec = e.program.quant.get(weight.name)
     is_stored = spec is not None and spec.storage == INT8 and x.name not in e.program.quant
-    moves = any(padding) or any(int(step) != 1 for step in stride)
+    pads = any(padding) or x.target is aten.constant_pad_nd.default
+    moves = pads or any(int(step) != 1 for step in stride)
     return is_stored and moves and set(e.shape(weight)[2:]) == {1}
 
 
@@ -53,36 +55,33 @@ def _becomes_a_product(e: Emitter, node: Any) -> bool:
 def transposed_convolution(e: Emitter, node: Any) -> Any:
     """A transposed convolution, grouped or not."""
     x, weight, bias, stride, padding, extra, groups, dilation = node.args
-    longer = _missing(e, weight, stride, dilation)
+    value = e.value(x)
+    axes = zip(e.shape(weight)[2:], stride, padding, dilation, strict=True)
+    if any(_is_wrong_in_integers(*map(int, axis)) for axis in axes):
+        value = kept_real(e.program, value)
     window = {
         "strides": stride,
         "pads_begin": padding,
-        "pads_end": [int(p) + n for p, n in zip(padding, longer, strict=True)],
+        "pads_end": padding,
         "dilations": dilation,
         "output_padding": extra,
     }
-    if any(longer):
-        view = _lengthened(longer, int(groups))
-        kernel = constants.constant(e.program, weight.name, view)
-    else:
-        kernel = e.value(weight) if groups == 1 else _grouped(e, weight, int(groups))
     if groups == 1:
-        output = op.convolution_backprop_data(e.value(x), kernel, **window)
+        output = op.convolution_backprop_data(value, e.value(weight), **window)
     else:
-        output = op.group_convolution_backprop_data(e.value(x), kernel, **window)
+        kernel = _grouped(e, weight, int(groups))
+        output = op.group_convolution_backprop_data(value, kernel, **window)
     return _biased(e, node, output, bias)
 
 
-def _missing(e: Emitter, weight: Any, stride: Any, dilation: Any) -> list[int]:
-    """Returns how many taps a kernel lacks to reach from one input to the next, along each axis.
+def _is_wrong_in_integers(taps: int, stride: int, padding: int, dilation: int) -> bool:
+    """Returns whether OpenVINO's integer kernels err along an axis of a transposed convolution.
 
-    Between them lie results without any input, which OpenVINO's integer kernel leaves as they were.
+    Results between inputs that no tap reaches are left as they were; where padding takes away more than the
+    kernel reaches, products are added in 16 bits, whatever the processor has.
     """
-    spec = e.program.quant.get(weight.name)
-    if spec is None or spec.storage != INT8:
-        return [0] * len(stride)
-    every = zip(e.shape(weight)[2:], stride, dilation, strict=True)
-    return [max(0, int(s) - int(taps)) if int(d) == 1 else 0 for taps, s, d in every]
+    reached = {dilation * tap % stride for tap in range(taps)}
+    return len(reached) < stride or padding > dilation * (taps - 1)
 
 
 def _lengthened(longer: list[int], groups: int) -> constants.View:

@@ -125,7 +125,27 @@ def group_norm(e: Emitter, node: Any) -> Any:
     ones, zeros = torch.ones(channels), torch.zeros(channels)
     scale = op.constant(constants.array(ones)) if weight is None else e.value(weight)
     shift = op.constant(constants.array(zeros)) if bias is None else e.value(bias)
-    return op.group_normalization(_kept_to_scale(e, x), scale, shift, int(groups), float(epsilon))
+    value = _kept_to_scale(e, x)
+    if int(x.meta["val"].shape[0]) == 1:
+        return op.group_normalization(value, scale, shift, int(groups), float(epsilon))
+    return _normalized_rows(
+        value, node.meta["val"].shape, scale, shift, int(groups), float(epsilon)
+    )
+
+
+def _normalized_rows(
+    value: Any, shape: Any, scale: Any, shift: Any, groups: int, epsilon: float
+) -> Any:
+    """Returns the group norm of several samples, of one row a group.
+
+    OpenVINO's own, beside another reader of the same value, ends the process for more than one sample.
+    """
+    rows = op.reshape(value, constants.numbers([int(shape[0]), groups, -1]), special_zero=False)
+    normal = op.mvn(rows, constants.numbers([-1]), True, epsilon, "inside_sqrt")  # noqa: FBT003 (variance)
+    normal = op.reshape(normal, constants.numbers([int(d) for d in shape]), special_zero=False)
+    channels = constants.numbers([1, -1, *[1] * (len(shape) - 2)])
+    scale, shift = (op.reshape(one, channels, special_zero=False) for one in (scale, shift))
+    return op.add(op.multiply(normal, scale), shift)
 
 
 def _kept_to_scale(e: Emitter, node: Any) -> Any:

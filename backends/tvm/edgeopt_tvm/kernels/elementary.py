@@ -21,6 +21,8 @@ __all__ = ["spelt_out"]
 
 _MAGIC, _MAGIC_BITS, _BITS_OF_2_23 = 1.5 * 2.0**23, 0x4B400000, 0x4B000000
 """A float32 whose steps are 1, and its bits; and those of 2**23."""
+_LOWEST_POWER = -87.336544
+"""Of e, that is a normal float32."""
 _EXP = (
     1.9875691500e-4,
     1.3981999507e-3,
@@ -108,7 +110,20 @@ def _exp(x: Any) -> Any:
         power = tirx.reinterpret("float32", (n.astype("int32") + 127) << 23)
         return _let(rest, lambda r: (_polynomial(r, _EXP) * r * r + r + _number(1.0)) * power)
 
-    return _let(_clamped(x, -87.336544, 88.3762626647949), of)
+    def ends(x: Any) -> Any:
+        inner = _let(_clamped(x, _LOWEST_POWER, 88.3762626647949), of)
+        # What a mask hides is 0 and nothing next to it; and nothing is made of what is no number.
+        return tirx.Select(
+            x < _number(_LOWEST_POWER), _number(0.0), tirx.Select(_is_nan(x), x, inner)
+        )
+
+    return _let(x, ends)
+
+
+def _is_nan(x: Any) -> Any:
+    """Told by the bits, the sign's shifted out: x != x would be simplified."""
+    unsigned = tirx.reinterpret("uint32", x) << tirx.const(1, "uint32")
+    return unsigned > tirx.const(0xFF000000, "uint32")
 
 
 def _rounded(x: Any) -> Any:

@@ -92,6 +92,16 @@ def test_elementary_functions(name, of, near, fuse, machine):
     assert np.abs((got - exact) / np.maximum(1, np.abs(exact))).max() < near
 
 
+def test_the_exponential_of_what_is_hidden_is_zero_and_of_no_number_none(fuse, machine):
+    from tvm import relax
+
+    x = np.array([-np.inf, -1e4, -88.0, np.nan, -87.0, 0.0] * 4, np.float32)
+    kernel = fuse([(x.shape, "float32")], lambda bb, v: relax.op.exp(v))
+    got = kernel.run(scheduled(kernel.function, machine), x)
+    wanted = np.where(x < -87.5, 0, np.exp(x))
+    np.testing.assert_allclose(got, wanted, rtol=1e-6)
+
+
 def test_the_default_is_the_first_configuration(fuse, machine):
     from tvm_ffi import structural_equal
 
