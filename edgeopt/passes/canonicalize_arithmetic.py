@@ -2,7 +2,7 @@
 
 Requires: nothing. Ensures: no scalar operand is left in float arithmetic (it is a constant of one
 element), no alpha, no rsub, no division by a constant, no small integer power, no masked_fill, no
-where between scalars, no type taken from another value.
+where between scalars.
 """
 
 from __future__ import annotations
@@ -109,12 +109,6 @@ def _where(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
     return editor.call(aten.where.self, args, before=node, like=node)
 
 
-def _type_as(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
-    """Of the other value only the type counts; it need not be computed first."""
-    dtype = {"dtype": node.meta["val"].dtype}
-    return editor.call(aten._to_copy.default, node.args[:1], kwargs=dtype, before=node, like=node)  # noqa: SLF001
-
-
 def _tensor_form(target: Any) -> Any:
     """Returns the overload that takes tensors only."""
     return traits_of(target).canonical or target
@@ -126,7 +120,6 @@ _REWRITES: dict[Any, Callable[[Editor, torch.fx.Node], torch.fx.Node | None]] = 
     aten.rsub.Scalar: _rsub,
     aten.rsub.Tensor: _rsub,
     aten.pow.Tensor_Scalar: _power,
-    aten.type_as.default: _type_as,
     aten.masked_fill.Scalar: _masked_fill,
     aten.masked_fill.Tensor: _masked_fill,
     **dict.fromkeys((aten.where.ScalarSelf, aten.where.ScalarOther, aten.where.Scalar), _where),

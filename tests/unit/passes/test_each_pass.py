@@ -232,8 +232,6 @@ CASES = {
         Case(lambda _, x: aten.div.Scalar(x, 4.0), "mul"),
         Case(lambda _, x: x * 2 + 1, "mul add", ()),
         Case(lambda _, x: x.masked_fill(x > 9, 0.5), "gt where", ()),
-        Case(lambda _, x: x + (x > 0).type_as(x), "gt _to_copy add"),
-        Case(lambda _, x: x + torch.arange(8).type_as(x), "arange _to_copy add"),
     ],
     "canonicalize_pooling": [
         Case(lambda _, x: functional.adaptive_avg_pool2d(x, 1), "mean"),
