@@ -75,7 +75,9 @@ def main() -> int:
 
 def _write(options: argparse.Namespace) -> None:
     rows = _read(options.results)
-    TABLE.write_text(document(rows, options.seconds, options.memory), encoding="utf-8")
+    TABLE.write_text(
+        document(rows, len(chosen()), options.seconds, options.memory), encoding="utf-8"
+    )
     report = Report("any_model")
     for model in dict.fromkeys(row.model for row in rows):
         results = {str(row.place): _figures(row) for row in rows if row.model == model}

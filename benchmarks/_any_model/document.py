@@ -18,7 +18,7 @@ KINDS = ("right", "short", "refused", "wrong", "fault", "killed")
 REASONS = 40
 HEAD = """# Any model
 
-Made by `make any-model` (`benchmarks/any_model.py`). {models} models: of timm, torchvision, ultralytics and transformers,
+Made by `make any-model` (`benchmarks/any_model.py`). {models} of {every} models: of timm, torchvision, ultralytics and transformers,
 and code in the style of people's repositories (`benchmarks/_any_model/own/`), with seeded weights and settled batch
 norms. Each is built as its user would, and passed as it is, before it has ever run. What the figures say: whether the
 model goes through, whether what comes out computes the same, and how the arithmetic behaves; nothing of accuracy.
@@ -35,17 +35,18 @@ model goes through, whether what comes out computes the same, and how the arithm
 """
 
 
-def document(rows: Sequence[Row], seconds: float, memory_mb: int) -> str:
+def document(rows: Sequence[Row], every: int, seconds: float, memory_mb: int) -> str:
     """Returns the page.
 
     Args:
         rows: All that is known.
+        every: How many models the zoo has.
         seconds: Limit of one step of a model.
         memory_mb: Limit of a model.
     """
     models = list(dict.fromkeys(row.model for row in rows))
     parts = [
-        HEAD.format(models=len(models), seconds=f"{seconds:.0f}", memory=memory_mb),
+        HEAD.format(models=len(models), every=every, seconds=f"{seconds:.0f}", memory=memory_mb),
         "## How many\n",
         _counts(rows),
         "## Why not\n",
