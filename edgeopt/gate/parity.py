@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -136,8 +137,9 @@ class Parity(msgspec.Struct, frozen=True):
     def is_undecided(self) -> bool:
         """Whether outputs alone cannot tell a wrong operator from last bits that a rounding enlarges.
 
-        They differ by more than is asked, and by less than rounding itself costs: then each
-        operator must be looked at alone (`with_operators`).
+        They differ by more than is asked, but by less than rounding itself costs or than last bits move the
+        reference, and are as near the real numbers as it is: then each operator must be looked at alone
+        (`with_operators`).
         """
         return bool(self._short) and all(self._is_below_noise(o) for o in self._short)
 
@@ -194,8 +196,11 @@ class Parity(msgspec.Struct, frozen=True):
         noise = next((n for n in self.noise if n.output == o.output), None)
         if noise is None:
             return False
+        explained_db = min(
+            noise.quantization_db, self.last_bits_db.get(o.output, math.inf) - LAST_BITS_DB
+        )
         costs = noise.quantization_db - noise.artifact_db
-        return o.snr_db >= noise.quantization_db and costs <= self.limits.max_loss_db
+        return o.snr_db >= explained_db and costs <= self.limits.max_loss_db
 
     def __str__(self) -> str:
         parts = [f"cosine {self.cosine:.6f}"]

@@ -22,6 +22,7 @@ from edgeopt.ir.record import recorded_steps
 from edgeopt.ir.refusals import refuse_unsuitable
 from edgeopt.ir.signature import SHAPE_OF_VALUES, read_signature
 from edgeopt.ir.source import is_torch, short_path, shorten_trace
+from edgeopt.ir.tracing import traced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,6 +76,7 @@ def _export(model: torch.nn.Module, example_inputs: Any) -> ExportedProgram:
         )
     args, kwargs = as_call(example_inputs)
     _require_plain(model)
+    _require_python(model)
     try:
         return _exported(model, args, kwargs)
     except EdgeoptError:
@@ -98,12 +100,23 @@ def _require_plain(model: torch.nn.Module) -> None:
             )
 
 
+def _require_python(model: torch.nn.Module) -> None:
+    """Refuses what was compiled by TorchScript: torch.export reads Python."""
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise InputError(
+                "TorchScript cannot be captured",
+                where=name or type(module).__name__,
+                hint="pass the torch.nn.Module that torch.jit.script or torch.jit.trace was given",
+            )
+
+
 def _exported(
     model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> ExportedProgram:
     args, kwargs = _distinct(args, kwargs)
     plain = torch.autocast("cpu", enabled=False)  # precision is chosen later, by quantization
-    with warnings.catch_warnings(), torch.no_grad(), plain:
+    with warnings.catch_warnings(), torch.no_grad(), plain, traced(model):
         warnings.simplefilter("ignore")
         return torch.export.export(model, args, kwargs, strict=False)
 
@@ -196,6 +209,8 @@ def _way_out(error: Exception, text: str) -> str:
             "the model decides on the values of a tensor; an exported program cannot. Compute both "
             "sides and choose with torch.where, or decide outside the model"
         )
+    if "not a known type" in text:
+        return "return tensors, or tuples, lists, dicts or dataclasses of them: wrap the model in a module that does"
     return "see the chained error of torch.export"
 
 

@@ -9,6 +9,7 @@ from torch.export.graph_signature import InputKind, OutputKind
 
 from edgeopt.errors import CaptureError
 from edgeopt.ir.operators import traits_of
+from edgeopt.ir.signature import SHAPE_OF_VALUES
 from edgeopt.ir.source import operator_name, source_line
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def refuse_unsuitable(exported: ExportedProgram) -> None:
             _refuse_chance(node)
             _refuse_unwritten(node)
             _refuse_sparse(node)
+            _refuse_unknown_shape(node)
     for spec in exported.graph_signature.input_specs:
         if spec.kind in (InputKind.CUSTOM_OBJ, InputKind.TOKEN):
             raise CaptureError(
@@ -142,6 +144,19 @@ def _refuse_sparse(node: torch.fx.Node) -> None:
             f"{operator_name(node)} makes a sparse tensor",
             where=source_line(node) or node.name,
             hint="runtimes have dense ones: call .to_dense(), or do this outside the model",
+        )
+
+
+def _refuse_unknown_shape(node: torch.fx.Node) -> None:
+    from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols  # noqa: PLC0415 (slow)
+
+    value = node.meta.get("val")
+    if isinstance(value, torch.Tensor) and free_unbacked_symbols(value.shape):
+        shape = ", ".join(str(size) for size in value.shape)
+        raise CaptureError(
+            f"a dimension of {operator_name(node)} is not known: ({shape})",
+            where=source_line(node) or node.name,
+            hint=SHAPE_OF_VALUES,
         )
 
 

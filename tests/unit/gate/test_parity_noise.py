@@ -8,7 +8,7 @@ import pytest
 
 from edgeopt.gate.exactness import Exactness, OperatorExactness
 from edgeopt.gate.float_program import float_program
-from edgeopt.gate.parity import check_parity, run_all, with_operators
+from edgeopt.gate.parity import OutputNoise, check_parity, run_all, with_operators
 from edgeopt.ir import ReferenceRunner
 from edgeopt.options import ParityLimits
 from edgeopt.reference_backend import ReferenceBackend
@@ -102,3 +102,19 @@ def test_float_programs_are_not_excused():
     found = check_parity(lambda *x: ReferenceRunner(program)(*x) * 1.1, program, given, reference)
     assert found.noise == ()
     assert not found.ok
+
+
+def test_noise_that_last_bits_make_of_the_reference_itself_is_left_to_the_operators():
+    found = parity("attention", 1.5)[0]
+    noise = found.noise[0]
+    near = OutputNoise(noise.output, noise.parity_db, noise.quantization_db, noise.quantization_db)
+    shaken = {noise.output: noise.parity_db + 1}
+    explained = msgspec.structs.replace(found, noise=(near,), last_bits_db=shaken)
+    assert explained.is_undecided
+    assert not explained.is_excused  # not before each operator was looked at
+    steady = msgspec.structs.replace(explained, last_bits_db={noise.output: noise.parity_db + 30})
+    assert not steady.is_undecided
+    far = OutputNoise(
+        noise.output, noise.parity_db, noise.quantization_db, noise.quantization_db - 2
+    )
+    assert not msgspec.structs.replace(explained, noise=(far,)).is_undecided

@@ -1,0 +1,103 @@
+"""What surrounds a call of the user's module while it is traced."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import torch
+from torch.distributions import Distribution
+from torch.nn.modules import transformer
+
+from edgeopt.errors import CaptureError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["traced"]
+
+
+@contextmanager
+def traced(model: torch.nn.Module) -> Iterator[None]:
+    """Lets ``model`` be traced, and leaves it as it was.
+
+    Caches that transformers' models return to go on from are off meanwhile: a program remembers nothing.
+    """
+    with _unchanged(model), _without_checks(), _without_caches(model), _without_packing():
+        yield
+
+
+@contextmanager
+def _unchanged(model: torch.nn.Module) -> Iterator[None]:
+    """Puts every attribute of the modules back: a forward may keep tensors, and those of a trace hold nothing."""
+    kept = [(module, _contents(module.__dict__)) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, contents in kept:
+            _put_back(module.__dict__, contents)
+
+
+def _contents(attributes: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Returns each attribute with a copy of what a container holds."""
+    copied = (dict, list, set)
+    return {
+        name: (value, type(value)(value) if type(value) in copied else None)
+        for name, value in attributes.items()
+    }
+
+
+def _put_back(attributes: dict[str, Any], contents: dict[str, tuple[Any, Any]]) -> None:
+    attributes.clear()
+    for name, (value, inside) in contents.items():
+        attributes[name] = value
+        if inside is not None:
+            value.clear()
+            value.extend(inside) if isinstance(value, list) else value.update(inside)
+
+
+@contextmanager
+def _without_caches(model: torch.nn.Module) -> Iterator[None]:
+    configs = {id(c): c for m in model.modules() if (c := getattr(m, "config", None)) is not None}
+    caching = [config for config in configs.values() if getattr(config, "use_cache", None) is True]
+    for config in caching:
+        config.use_cache = False
+    try:
+        yield
+    finally:
+        for config in caching:
+            config.use_cache = True
+
+
+@contextmanager
+def _without_packing() -> Iterator[None]:
+    """Says what to write instead of a packed sequence, whose lengths are values."""
+
+    def refused(*_: Any) -> Any:
+        raise CaptureError(
+            "a packed sequence has shapes that depend on lengths",
+            where="torch.nn.utils.rnn.pack_padded_sequence",
+            hint="give the layer the padded sequences, and mask what it returns with torch.where",
+        )
+
+    with mock.patch.object(torch._VF, "_pack_padded_sequence", refused, create=True):  # noqa: SLF001 (no public name)
+        yield
+
+
+@contextmanager
+def _without_checks() -> Iterator[None]:
+    """Leaves out what torch's own code decides on values, and what does not change the result.
+
+    `torch.nn.Transformer` looks whether a mask is a causal one, to take a faster kernel; distributions
+    look whether their parameters are valid.
+    """
+    told = mock.patch.object(transformer, "_detect_is_causal_mask", _as_told)
+    with told, mock.patch.object(Distribution, "_validate_args", False):  # noqa: FBT003 (the value)
+        yield
+
+
+def _as_told(mask: Any, is_causal: Any = None, size: Any = None) -> bool:
+    """A mask says by itself what it hides."""
+    del mask, size
+    return bool(is_causal)

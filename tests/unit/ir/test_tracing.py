@@ -1,0 +1,129 @@
+"""What capture does for the user's module, and that it leaves it as it was."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import edgeopt
+from edgeopt.errors import CaptureError, InputError
+from edgeopt.ir import ReferenceRunner
+
+
+class _Remembering(nn.Module):
+    """Makes anchors when it sees a new shape, as detectors do."""
+
+    shape: torch.Size | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.anchors = torch.empty(0)
+        self.seen: list[torch.Tensor] = []
+        self.last: dict[str, torch.Tensor] = {}
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.conv(x)
+        if self.shape != y.shape:
+            self.anchors, self.shape = torch.arange(y.shape[-1]).type_as(y), y.shape
+            self.seen.append(y)
+            self.last["y"] = y
+        return y + self.anchors
+
+
+def test_a_module_is_as_it_was_after_its_capture():
+    model, x = _Remembering().eval(), torch.randn(1, 3, 8, 8)
+    before = dict(model.__dict__)
+    program = edgeopt.capture(model, (x,))
+    assert model.__dict__ == before
+    assert not model.seen
+    assert not model.last
+    assert edgeopt.capture(model, (x,)).digest == program.digest
+    with torch.no_grad():
+        expected = model(x).numpy()
+    assert abs(ReferenceRunner(program)(x.numpy()) - expected).max() < 1e-5
+    assert len(model.seen) == 1
+
+
+def test_a_module_that_has_run_keeps_what_it_has_kept():
+    model, x = _Remembering().eval(), torch.randn(1, 3, 8, 8)
+    with torch.no_grad():
+        model(x)
+    seen = list(model.seen)
+    edgeopt.capture(model, (torch.randn(1, 3, 6, 6),))
+    assert model.seen == seen
+    assert model.shape == (1, 4, 6, 6)
+
+
+class _Masked(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.transformer = nn.Transformer(8, 2, 1, 1, 16, batch_first=True)
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        mask = nn.Transformer.generate_square_subsequent_mask(4)
+        result: torch.Tensor = self.transformer(
+            x, y, tgt_mask=mask, src_key_padding_mask=hidden, memory_key_padding_mask=hidden
+        )
+        return result
+
+
+def test_transformers_with_masks():
+    torch.manual_seed(0)
+    model = _Masked().eval()
+    hidden = torch.tensor([[False] * 4 + [True], [False] * 5])
+    inputs = (torch.randn(2, 5, 8), torch.randn(2, 4, 8), hidden)
+    program = edgeopt.capture(model, inputs)
+    with torch.no_grad():
+        expected = model(*inputs).numpy()
+    actual = ReferenceRunner(program)(*(x.numpy() for x in inputs))
+    assert abs(actual - expected).max() < 1e-5
+
+
+def test_distributions_are_not_asked_whether_they_are_valid(written):
+    def deviation(_, x):
+        return torch.distributions.Normal(x, x.exp()).variance
+
+    x = torch.randn(2, 3)
+    program = edgeopt.capture(written(deviation), (x,))
+    assert torch.allclose(torch.from_numpy(ReferenceRunner(program)(x.numpy())), (2 * x).exp())
+    with pytest.raises(ValueError, match="scale"):  # asked again afterwards
+        torch.distributions.Normal(x, -x.exp())
+
+
+def test_packed_sequences_are_refused_with_what_to_write(written):
+    def packed(_, x):
+        return nn.utils.rnn.pack_padded_sequence(x, [5, 3], batch_first=True).data
+
+    with pytest.raises(CaptureError, match="padded sequences, and mask"):
+        edgeopt.capture(written(packed), (torch.zeros(2, 5, 3),))
+    assert nn.utils.rnn.pack_padded_sequence(torch.zeros(2, 5, 3), [5, 3], batch_first=True)
+
+
+def test_torchscript_is_refused():
+    model = nn.Sequential(torch.jit.script(nn.Linear(3, 2))).eval()
+    with pytest.raises(InputError, match="TorchScript") as caught:
+        edgeopt.capture(model, (torch.zeros(1, 3),))
+    assert caught.value.where == "0"
+
+
+def test_writing_where_a_mask_reads_is_refused_as_a_shape_of_values(written):
+    def leaky(_, x):
+        y = x.clone()
+        y[y < 0] = 0.1 * y[y < 0]
+        return y
+
+    with pytest.raises(CaptureError, match=r"torch\.where"):
+        edgeopt.capture(written(leaky), (torch.randn(2, 3),))
+
+
+def test_a_language_model_is_captured_without_its_cache():
+    import transformers
+
+    config = transformers.GPT2Config(n_embd=32, n_layer=1, n_head=2, vocab_size=50)
+    model = transformers.GPT2LMHeadModel(config).eval()
+    tokens = torch.randint(0, 50, (1, 5))
+    program = edgeopt.capture(model, (tokens,))
+    assert model.config.use_cache
+    assert [port.name for port in program.signature.outputs] == ["logits"]
