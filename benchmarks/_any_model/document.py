@@ -22,6 +22,7 @@ Made by `make any-model` (`benchmarks/any_model.py`). {models} of {every} models
 and code in the style of people's repositories (`benchmarks/_any_model/own/`), with seeded weights and settled batch
 norms. Each is built as its user would, and passed as it is, before it has ever run. What the figures say: whether the
 model goes through, whether what comes out computes the same, and how the arithmetic behaves; nothing of accuracy.
+A run goes on where the last one stopped: a row is as old as its model's line in `out/any_model.jsonl`.
 
 - **captured**: `edgeopt.capture` and the core passes; beside torch on other inputs, at least 60 dB.
 - **kept**: what was captured still computes what it did; people go on with it.

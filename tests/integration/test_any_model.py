@@ -14,7 +14,7 @@ import torch
 import edgeopt
 
 FOLDER = str(Path(__file__).parents[2] / "benchmarks")
-QUICK = "OldYoloLayer|VAE|CRNN|WritesInPlace|CachedMask|ReturnsDataclass|RandomDepth|/Bert.*Seq"
+QUICK = "OwnYolo|VAE|CRNN|WritesInPlace|CachedMask|ReturnsDataclass|RandomDepth|/Bert.*Seq"
 
 
 @pytest.fixture
