@@ -47,9 +47,7 @@ def capture_module(model: torch.nn.Module | ExportedProgram, example_inputs: Any
             or what it captured is not a pure function of its inputs.
     """
     exported = model if isinstance(model, ExportedProgram) else _export(model, example_inputs)
-    with warnings.catch_warnings(), torch.autocast("cpu", enabled=False):
-        warnings.simplefilter("ignore")
-        exported = exported.run_decompositions(dict(decompositions()))
+    exported = _decomposed(exported, model)
     _drop_writes_to_inputs(exported)
     refuse_unsuitable(exported)
     before = recorded_steps(model)
@@ -58,6 +56,17 @@ def capture_module(model: torch.nn.Module | ExportedProgram, example_inputs: Any
     for node in editor.calls():
         node.meta["stack_trace"] = shorten_trace(node.meta.get("stack_trace") or "")
     return editor.finish(Step("capture", {}, {"nodes": len(exported.graph.nodes)}))
+
+
+def _decomposed(exported: ExportedProgram, model: Any) -> ExportedProgram:
+    with warnings.catch_warnings(), torch.autocast("cpu", enabled=False):
+        warnings.simplefilter("ignore")
+        try:
+            return exported.run_decompositions(dict(decompositions()))
+        except EdgeoptError:
+            raise
+        except Exception as error:  # torch raises dozens of types here
+            raise _explained(error, model) from error
 
 
 def _export(model: torch.nn.Module, example_inputs: Any) -> ExportedProgram:

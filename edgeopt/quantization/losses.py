@@ -90,9 +90,11 @@ def measure_quality(exact: Sequence[torch.Tensor], rounded: Sequence[torch.Tenso
 
     Of large values some samples say as much as all: at most about `MOST_MEASURED` numbers are read.
     """
+    whole, channels = math.inf, math.inf
+    if not exact[0].numel():
+        return Quality(whole, channels)
     step = max(1, sum(v.numel() for v in exact) // MOST_MEASURED)
     exact, rounded = exact[::step], rounded[::step]
-    whole, channels = math.inf, math.inf
     limit = _limit(exact)
     for axis in _axes(exact[0]):
         signal, noise, spread = _powers(exact, rounded, limit, axis)

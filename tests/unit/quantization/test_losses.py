@@ -189,3 +189,8 @@ def test_marks_are_no_measure():
 def test_an_error_beyond_float32_is_a_quality_and_no_exception():
     quality = measure_quality([torch.ones(2, 3)], [torch.full((2, 3), 1e30)])
     assert quality.whole_db == -math.inf
+
+
+def test_an_output_without_elements_loses_nothing():
+    empty = [torch.zeros(0)]
+    assert not measure_quality(empty, empty).lost
