@@ -62,11 +62,12 @@ def _decomposed(exported: ExportedProgram, model: Any) -> ExportedProgram:
     with warnings.catch_warnings(), torch.autocast("cpu", enabled=False):
         warnings.simplefilter("ignore")
         try:
-            return exported.run_decompositions(dict(decompositions()))
+            decomposed: ExportedProgram = exported.run_decompositions(dict(decompositions()))
         except EdgeoptError:
             raise
         except Exception as error:  # torch raises dozens of types here
             raise _explained(error, model) from error
+    return decomposed
 
 
 def _export(model: torch.nn.Module, example_inputs: Any) -> ExportedProgram:
