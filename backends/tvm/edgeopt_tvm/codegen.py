@@ -67,12 +67,18 @@ def plain_functions(
     Args:
         functions: Name to PrimFunc, as fusion leaves it.
         machine: This machine.
+
+    Raises:
+        CompileError: TVM failed.
     """
     target = machine.tvm_target(optimization=_PLAIN_LEVEL)
-    with tvm.transform.PassContext(opt_level=3, config=_CONFIG):
-        module = tvm.transform.Sequential(_plain_passes())(_bound(functions, target))
-        code = _llvm(module, target)
-    return {name: code[name] for name in functions}
+    try:
+        with tvm.transform.PassContext(opt_level=3, config=_CONFIG):
+            module = tvm.transform.Sequential(_plain_passes())(_bound(functions, target))
+            code = _llvm(module, target)
+        return {name: code[name] for name in functions}
+    except Exception as error:  # TVM raises errors of many kinds
+        raise CompileError(f"TVM: {reason(error)}", where=machine.triple) from error
 
 
 def _bound(functions: Mapping[str, Any], target: Any) -> Any:
