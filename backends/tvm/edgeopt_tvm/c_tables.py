@@ -9,7 +9,7 @@ import numpy as np
 from edgeopt_tvm.memory import ALIGNMENT, plan_arena, size_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from edgeopt_tvm.executable import Buffer, Executable
     from edgeopt_tvm.machine import Machine
@@ -32,13 +32,19 @@ def constants_blob(executable: Executable) -> tuple[bytes, dict[int, int]]:
     return bytes(blob), offsets
 
 
-def table_source(executable: Executable, machine: Machine, constants: dict[int, int]) -> str:
+def table_source(
+    executable: Executable,
+    machine: Machine,
+    constants: dict[int, int],
+    symbols: Mapping[str, str],
+) -> str:
     """Returns the C source of the model's tables.
 
     Args:
         executable: The model.
         machine: What it is for.
         constants: Where each constant starts, as `constants_blob` placed them.
+        symbols: Name of each kernel to what its code is called, behind ``__tvm_ffi_``.
     """
     arena = plan_arena(executable)
     # Kernels know their shapes: of a view only the memory counts, and that is its root's.
@@ -47,7 +53,7 @@ def table_source(executable: Executable, machine: Machine, constants: dict[int, 
     ports = {k: [i for i in own if executable.buffers[i].kind == k] for k in ("input", "output")}
     offsets = {**constants, **arena.offsets}
     args = [number[executable.root(index)] for step in executable.steps for index in step.args]
-    kernels = sorted({step.kernel for step in executable.steps})
+    kernels = sorted({symbols[step.kernel] for step in executable.steps})
     blob_bytes = max(
         (constants[i] + size_bytes(executable.buffers[i]) for i in constants), default=0
     )
@@ -61,7 +67,7 @@ def table_source(executable: Executable, machine: Machine, constants: dict[int, 
             *(_buffer(executable.buffers[i], number[i], offsets.get(i, 0)) for i in own),
             "{0}};",
             "static const struct step steps[] = {",
-            *_steps(executable),
+            *_steps(executable, symbols),
             "{0}};",
             _array("args", args),
             *(_array(f"{kind}s", [number[i] for i in indices]) for kind, indices in ports.items()),
@@ -85,12 +91,13 @@ def _buffer(buffer: Buffer, row: int, offset: int) -> str:
     )
 
 
-def _steps(executable: Executable) -> list[str]:
+def _steps(executable: Executable, symbols: Mapping[str, str]) -> list[str]:
     rows, first = [], 0
     for step in executable.steps:
         names = _text(",".join(step.origins))
         rows.append(
-            f"{{{_text(step.kernel)}, {names}, __tvm_ffi_{step.kernel}, {first}, {len(step.args)}}},"
+            f"{{{_text(step.kernel)}, {names}, __tvm_ffi_{symbols[step.kernel]}, {first}, "
+            f"{len(step.args)}}},"
         )
         first += len(step.args)
     return rows

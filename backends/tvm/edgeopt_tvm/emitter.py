@@ -14,6 +14,7 @@ from tvm import relax
 import edgeopt_tvm.operators  # noqa: F401 (enters the rules)
 from edgeopt.ir import KernelKind, orders
 from edgeopt.ir.operators import traits_of
+from edgeopt.lowering import NoRuleError
 from edgeopt_tvm.frontend import convert_node
 from edgeopt_tvm.operator_rules import rule
 from edgeopt_tvm.storage import Storage
@@ -81,6 +82,10 @@ class Emitter(Storage):
         self.put_input(
             node, relax.Var(node.name, relax.TensorType(self.shape(node), self.dtype(node)))
         )
+
+    def _reason(self, error: Exception) -> str:
+        """Returns our own words, not TVM's: those name what is inside it (the log has them)."""
+        return str(error) if isinstance(error, NoRuleError) else "TVM has no kernel for it"
 
     def fallback(self, node: torch.fx.Node) -> None:
         """Writes what TVM's frontend makes of ``node``."""

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tvm import relax
 from tvm.relax.frontend.torch import from_exported_program
 
+from edgeopt.errors import CompileError
 from edgeopt.ir import orders
+from edgeopt.lowering import NoRuleError
 from edgeopt.lowering.frontend import OperatorImporter, require_same
+from edgeopt_tvm import kernels
+from edgeopt_tvm.alternatives import advice
 from edgeopt_tvm.fusion import lower_module
 from edgeopt_tvm.interpreter import Interpreter
 from edgeopt_tvm.machine import here
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
     from edgeopt.lowering.frontend import SingleOperator
     from edgeopt_tvm.emitter import Emitter
+    from edgeopt_tvm.executable import Executable
 
 __all__ = ["convert_node", "convert_operator"]
+
+_LOG = logging.getLogger(__name__)
 
 
 def convert_operator(operator: SingleOperator) -> Any:
@@ -30,10 +37,24 @@ def convert_operator(operator: SingleOperator) -> Any:
     Raises:
         NoRuleError: TVM has no kernel for it, or computes something else.
     """
-    module = from_exported_program(operator.exported(), unwrap_unit_return_tuple=True)
+    exported = operator.exported()
+    try:
+        module = from_exported_program(exported, unwrap_unit_return_tuple=True)
+    except Exception as error:  # it raises errors of many kinds, about what is inside TVM
+        _LOG.debug("TVM's frontend fails on %s", operator, exc_info=True)
+        raise NoRuleError("TVM has no kernel for it") from error
     example = operator.output
     results = len(example) if isinstance(example, (tuple, list)) else 1
-    require_same(operator, lambda *inputs: _run(module, inputs, results), "TVM")
+    try:
+        executable = _executable(module, len(operator.inputs), results)
+    except Exception as error:
+        _LOG.debug("TVM's kernels for %s cannot be compiled", operator, exc_info=True)
+        raise NoRuleError("TVM has no kernel for it") from error
+    try:
+        run = Interpreter(executable, here(), schedule=False)
+    except CompileError as error:
+        raise NoRuleError("TVM has no kernel for it") from error
+    require_same(operator, run, "TVM")
     return module
 
 
@@ -49,7 +70,10 @@ def convert_node(e: Emitter, node: torch.fx.Node) -> None:
     Raises:
         NoRuleError: The frontend has no rule for it.
     """
-    module, inputs = _importer()(e.program, node)
+    try:
+        module, inputs = _importer()(e.program, node)
+    except NoRuleError as error:
+        raise NoRuleError(f"{error}{advice(node.target)}") from None
     part = module["main"].without_attr("global_symbol")
     name = e.builder.add_func(part, f"frontend_{node.name}")
     operands = []
@@ -64,7 +88,13 @@ def convert_node(e: Emitter, node: torch.fx.Node) -> None:
         e.put(node, output)
 
 
-def _run(module: Any, inputs: tuple[np.ndarray, ...], results: int) -> list[np.ndarray]:
-    """Returns what the kernels make of ``inputs``."""
-    names = ([f"input_{i}" for i in range(len(inputs))], [f"output_{i}" for i in range(results)])
-    return Interpreter(lower_module(module, here(), *names), here())(*inputs)
+def _executable(module: Any, inputs: int, results: int) -> Executable:
+    """Returns the kernels of a module; each can be scheduled.
+
+    That scheduled ones are right is found out when they are compiled for the device.
+    """
+    names = ([f"input_{i}" for i in range(inputs)], [f"output_{i}" for i in range(results)])
+    executable = lower_module(module, here(), *names)
+    for function in executable.module.functions.values():
+        kernels.scheduled(function, here())
+    return executable

@@ -8,8 +8,11 @@ import numpy as np
 import tvm
 
 from edgeopt_tvm import kernels
+from edgeopt_tvm.codegen import plain_functions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edgeopt_tvm.executable import Executable
     from edgeopt_tvm.machine import Machine
 
@@ -26,12 +29,10 @@ class Interpreter:
     """
 
     def __init__(self, executable: Executable, machine: Machine, *, schedule: bool = True) -> None:
-        functions = {}
-        for name, function in executable.module.functions.items():
-            kernel = kernels.scheduled(function, machine) if schedule else function
-            functions[name.name_hint] = kernel.with_attr("global_symbol", name.name_hint)
+        functions = {v.name_hint: f for v, f in executable.module.functions.items()}
         self._executable = executable
-        self._module = tvm.compile(tvm.IRModule(functions), target=machine.tvm_target())
+        compiled = _scheduled if schedule else plain_functions
+        self._kernels = compiled(functions, machine)
         self._held = self._arrays()
 
     def _arrays(self) -> list[Any]:
@@ -55,12 +56,20 @@ class Interpreter:
             if buffer.kind == "input":
                 tensor.copyfrom(np.asarray(next(arrays), order="C"))
         for step in self._executable.steps:
-            self._module[step.kernel](*(self._held[i] for i in step.args))
+            self._kernels[step.kernel](*(self._held[i] for i in step.args))
         return [
             tensor.numpy()
             for tensor, buffer in zip(self._held, self._executable.buffers, strict=True)
             if buffer.kind == "output"
         ]
+
+
+def _scheduled(functions: Mapping[str, Any], machine: Machine) -> Any:
+    named = {
+        name: kernels.scheduled(function, machine).with_attr("global_symbol", name)
+        for name, function in functions.items()
+    }
+    return tvm.compile(tvm.IRModule(named), target=machine.tvm_target())
 
 
 def _viewed(tensor: Any, shape: tuple[int, ...]) -> Any:

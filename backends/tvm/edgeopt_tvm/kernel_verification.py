@@ -9,11 +9,10 @@ floats. What has been right once is remembered by a digest of its code.
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import tempfile
 from dataclasses import dataclass, field, replace
-from importlib import metadata
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,22 +23,31 @@ from edgeopt.devices.qemu import emulator
 from edgeopt.errors import DeviceError
 from edgeopt.files import cache_folder
 from edgeopt.progress import progress_to, silent
+from edgeopt_tvm.codegen import plain_functions
 from edgeopt_tvm.executable import Buffer, Executable, Step
-from edgeopt_tvm.library import build_program
+from edgeopt_tvm.library import generate
+from edgeopt_tvm.linking import link_program
 from edgeopt_tvm.machine import here
-from edgeopt_tvm.tuning.worker.check import differs, make_cases
-from edgeopt_tvm.tuning.workload import bare, machine_text
+from edgeopt_tvm.objects import code_digest
+from edgeopt_tvm.tuning.worker.check import CLIPPED, EXTREME, differs, make_cases
+from edgeopt_tvm.tuning.worker.inputs import parameters
+from edgeopt_tvm.tuning.workload import bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from edgeopt_tvm.machine import Machine
     from edgeopt_tvm.tuning.worker.check import Case
+    from edgeopt_tvm.tuning.worker.inputs import Parameter
 
 __all__ = ["KernelVerification", "verify_kernels"]
 
-_AT_ONCE = 24
-"""Kernels in one program: their outputs are files on its command line."""
+_KINDS = (CLIPPED, EXTREME)
+"""What each kernel is tried on."""
+_AT_ONCE = 256
+"""Results of one program: they are files on its command line."""
+_AT_ONCE_BYTES = 128 << 20
+"""What they read and write in one program; it holds all of that."""
 _LIMIT_S = 900.0
 """Seconds that a program may take, in an emulator on a busy machine."""
 _CORES = {"aarch64": "max", "armv7": "max", "riscv64": "rv64"}
@@ -84,8 +92,7 @@ def verify_kernels(
         return KernelVerification(known=count, unchecked=str(error))
     outputs = {step.kernel: step.outputs for step in executable.steps}
     wrong: dict[str, str] = {}
-    for first in range(0, len(unknown), _AT_ONCE):
-        names = unknown[first : first + _AT_ONCE]
+    for names in _batches(executable, unknown, outputs):
         cases = dict(_cases(executable, names, outputs))
         wrong |= _tried(cases, scheduled, machine, launcher)
     for name in unknown:
@@ -97,8 +104,7 @@ def verify_kernels(
 
 def _mark(function: Any, machine: Machine) -> Path:
     """Returns the file that says that this code was right."""
-    parts = (machine_text(machine), metadata.version("apache-tvm"), tvm.ir.save_json(function))
-    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    digest = code_digest(function, machine)
     return cache_folder() / "tvm-proofs" / digest[:2] / digest[2:]
 
 
@@ -120,15 +126,36 @@ def _launcher(machine: Machine) -> list[str]:
     return [str(emulator(machine.arch, core)[0]), "-cpu", core + vectors]
 
 
+def _batches(
+    executable: Executable, names: list[str], outputs: Mapping[str, int]
+) -> Iterator[list[str]]:
+    """Yields names of kernels that go into one program."""
+    batch: list[str] = []
+    results = total = 0
+    for name in names:
+        size = len(_KINDS) * sum(_size_bytes(p) for p in parameters(executable.module[name]))
+        results += len(_KINDS) * outputs[name]
+        total += size
+        if batch and (results > _AT_ONCE or total > _AT_ONCE_BYTES):
+            yield batch
+            batch, results, total = [], len(_KINDS) * outputs[name], size
+        batch.append(name)
+    if batch:
+        yield batch
+
+
+def _size_bytes(parameter: Parameter) -> int:
+    return prod(parameter.shape) * np.dtype(parameter.dtype).itemsize
+
+
 def _cases(
     executable: Executable, names: list[str], outputs: Mapping[str, int]
 ) -> Iterator[tuple[str, list[Case]]]:
     """Yields each kernel's name, and what to try it on."""
-    functions = {n: bare(executable.module[n]).with_attr("global_symbol", n) for n in names}
-    plain = tvm.compile(tvm.IRModule(functions), target=here().tvm_target())
+    plain = plain_functions({name: bare(executable.module[name]) for name in names}, here())
     for name in names:
-        cases = make_cases(executable.module[name], plain[name], outputs[name])
-        yield name, cases[1:]  # numbers over the whole range, and extremes
+        function = executable.module[name]
+        yield name, make_cases(function, plain[name], outputs[name], kinds=_KINDS)
 
 
 def _tried(
@@ -140,7 +167,7 @@ def _tried(
     """Returns what was wrong with which kernel."""
     every = [(name, case) for name, entry in cases.items() for case in entry]
     with progress_to(silent):  # its kernels and its link are not the artefact's
-        program = build_program(_program_of(every, scheduled), machine)
+        program = _linked(_program_of(every, scheduled), machine, is_here=not launcher)
     with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
         path = Path(folder) / "kernels"
         path.write_bytes(program)
@@ -148,7 +175,7 @@ def _tried(
         files = [Path(folder) / f"{i}.npy" for i in range(sum(len(c.outputs) for _, c in every))]
         failed = _run([*launcher, str(path), *(f"--output={f}" for f in files)])
         if failed:
-            return _one_by_one(cases, scheduled, machine, launcher, failed)
+            return _in_halves(cases, scheduled, machine, launcher, failed)
         results = iter(files)
         for _, case in every:
             for entry in case.outputs:
@@ -161,19 +188,27 @@ def _tried(
     return faults
 
 
-def _one_by_one(
+def _linked(executable: Executable, machine: Machine, *, is_here: bool) -> bytes:
+    """Returns a program; one for this machine uses its C library, which is linked in no time."""
+    runs_on = replace(machine, glibc=here().glibc) if is_here else machine
+    parts = generate(executable, machine)
+    return link_program(parts, runs_on, static=not (is_here and runs_on.glibc))
+
+
+def _in_halves(
     cases: Mapping[str, list[Case]],
     scheduled: Mapping[str, Any],
     machine: Machine,
     launcher: list[str],
     failed: str,
 ) -> dict[str, str]:
-    """Returns which kernels end the program, tried alone."""
+    """Returns which kernels end the program."""
     if len(cases) == 1:
         return {next(iter(cases)): failed}
     faults: dict[str, str] = {}
-    for name, group in cases.items():
-        faults |= _tried({name: group}, scheduled, machine, launcher)
+    names = list(cases)
+    for half in (names[: len(names) // 2], names[len(names) // 2 :]):
+        faults |= _tried({name: cases[name] for name in half}, scheduled, machine, launcher)
     return faults
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,12 +46,12 @@ class Parts(msgspec.Struct, frozen=True):
     """What a model is linked from.
 
     Attributes:
-        kernels: Object file of the kernels.
+        kernels: Name of each kernel's code to its object file.
         table: C source of its tables.
         constants: Content of its constants.
     """
 
-    kernels: bytes
+    kernels: Mapping[str, bytes]
     table: str
     constants: bytes
 
@@ -64,7 +65,7 @@ def link_library(parts: Parts, machine: Machine) -> bytes:
         CompileError: It cannot be linked.
     """
     options = ["-shared", "-Wl,-soname,model.so", "-Wl,--version-script=exports.map"]
-    words = [*options, *_RUNTIME, "kernels.o"]
+    words = [*options, *_RUNTIME, *_objects(parts)]
     return _link(_files(parts), zig_target(machine), words, "model.so")
 
 
@@ -80,16 +81,21 @@ def link_runner(library: bytes, machine: Machine) -> bytes:
     return _link({"model.so": library}, zig_target(machine), words, "run")
 
 
-def link_program(parts: Parts, machine: Machine) -> bytes:
+def link_program(parts: Parts, machine: Machine, *, static: bool = True) -> bytes:
     """Returns a program that holds the model itself and needs nothing but Linux, not even libc.
+
+    Args:
+        parts: The model.
+        machine: What it shall run on.
+        static: Whether it brings a C library along; False for a program that uses the machine's.
 
     Raises:
         TargetError: zig has no C library for the machine.
         PluginError: zig is not installed.
         CompileError: It cannot be linked.
     """
-    words = ["-static", *_RUNTIME, *_PROGRAM, "kernels.o"]
-    return _link(_files(parts), zig_target(machine, static=True), words, "run")
+    words = [*["-static"] * static, *_RUNTIME, *_PROGRAM, *_objects(parts)]
+    return _link(_files(parts), zig_target(machine, static=static), words, "run")
 
 
 def zig_target(machine: Machine, *, static: bool = False) -> str:
@@ -117,10 +123,14 @@ def zig_target(machine: Machine, *, static: bool = False) -> str:
 
 def _files(parts: Parts) -> dict[str, bytes]:
     return {
-        "kernels.o": parts.kernels,
+        **{f"{name}.o": content for name, content in parts.kernels.items()},
         "table.c": parts.table.encode("ascii"),
         "constants.bin": parts.constants,
     }
+
+
+def _objects(parts: Parts) -> list[str]:
+    return [f"{name}.o" for name in sorted(parts.kernels)]
 
 
 def _link(files: dict[str, bytes], target: str, words: Sequence[str], name: str) -> bytes:

@@ -78,11 +78,15 @@ class Machine:
         """32-bit numbers in a vector register."""
         return self.vector_bytes // 4
 
-    def tvm_target(self) -> Any:
-        """Returns TVM's description of it."""
+    def tvm_target(self, *, optimization: int | None = None) -> Any:
+        """Returns TVM's description of it.
+
+        Args:
+            optimization: LLVM's level, 0 to 3; None for TVM's own, the highest.
+        """
         import tvm  # noqa: PLC0415 (the toolchain)
 
-        fields = {
+        fields: dict[str, Any] = {
             "kind": "llvm",
             "mtriple": self.triple,
             "mcpu": self.mcpu,
@@ -91,6 +95,8 @@ class Machine:
         }
         if self.arch == "armv7":  # else TVM gives numbers to libm in the wrong registers
             fields["mfloat-abi"] = "hard" if self.triple.endswith("hf") else "soft"
+        if optimization is not None:
+            fields["opt-level"] = optimization
         return tvm.target.Target(fields)
 
 

@@ -13,7 +13,7 @@ from edgeopt.ir import orders
 from edgeopt.lowering import Emitter, NoRuleError
 from edgeopt_tvm import scalars
 from edgeopt_tvm.parameters import parameters_of
-from edgeopt_tvm.values import Copy, Value
+from edgeopt_tvm.values import Copy, Value, constant_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -233,7 +233,7 @@ class Storage(Emitter):
         spec = self.program.quant.get(value.name)
         if spec is not None and spec.storage.floating and value.dtype == "float32":
             array = array.astype(np.float16)
-        return Copy(relax.const(array), order)
+        return Copy(constant_of(array), order)
 
     def operand(
         self, value: Value, order: Order | None = None, *, dtype: str = "", apart: bool = False
@@ -281,7 +281,7 @@ class Storage(Emitter):
         if tuple(int(d) for d in expr.ty.shape) == shape:
             return expr
         if isinstance(expr, relax.Constant):
-            return relax.const(expr.data.numpy().reshape(shape))
+            return constant_of(expr.data.numpy().reshape(shape))
         view = self.builder.emit(relax.op.reshape(self.root(expr), shape))
         self._roots[view.name] = self.root(expr)
         return view

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tvm import relax
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
@@ -12,7 +14,12 @@ if TYPE_CHECKING:
     from edgeopt.ir.orders import Order, Shape
     from edgeopt_tvm.parameters import Grid
 
-__all__ = ["Copy", "Value"]
+__all__ = ["Copy", "Value", "constant_of"]
+
+
+def constant_of(array: np.ndarray) -> Any:
+    """Returns ``array`` as a Relax constant of the same type: by itself TVM makes 32 bits of 64."""
+    return relax.const(array, array.dtype.name)
 
 
 @dataclass(frozen=True)

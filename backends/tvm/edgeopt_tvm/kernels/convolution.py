@@ -10,6 +10,7 @@ from tvm import relax, te, tirx
 
 from edgeopt.contracts.storage import INT32
 from edgeopt_tvm.kernels.packing import packing_of
+from edgeopt_tvm.values import constant_of
 
 if TYPE_CHECKING:
     from edgeopt_tvm.machine import Machine
@@ -82,7 +83,7 @@ def convolution(
         values, compute = weight[..., 0].transpose(1, 2, 0), _depthwise(window, fill, wide)
     else:
         values, compute = weight.transpose(1, 2, 3, 0), _grouped(window, fill)
-    constant = relax.const(np.ascontiguousarray(values))
+    constant = constant_of(np.ascontiguousarray(values))
     return bb.emit_te(compute, x, constant, primfunc_name_hint="convolution")
 
 

@@ -8,6 +8,7 @@ from tvm import relax, te, tirx
 
 from edgeopt_tvm.kernels.convolution import accumulator, product, trimmed
 from edgeopt_tvm.kernels.packing import lanes_of, packing_of
+from edgeopt_tvm.values import constant_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +40,7 @@ def dense(bb: relax.BlockBuilder, x: relax.Expr, weight: np.ndarray, machine: Ma
     def compute(data: te.Tensor, kernel: te.Tensor) -> te.Tensor:
         return _dense(data, kernel, int(weight.shape[0]))
 
-    return bb.emit_te(compute, x, relax.const(packed), primfunc_name_hint="dense")
+    return bb.emit_te(compute, x, constant_of(packed), primfunc_name_hint="dense")
 
 
 def _dense(data: te.Tensor, packed: te.Tensor, out: int) -> te.Tensor:

@@ -9,7 +9,7 @@
 
 /* Exit statuses, those of run.py. */
 enum { OK = 0, WRONG = 1, USAGE = 2 };
-enum { MOST_FILES = 64 };
+enum { MOST_FILES = 256 };
 
 struct options {
   const char *inputs[MOST_FILES], *outputs[MOST_FILES]; /* [NAME=]FILE */

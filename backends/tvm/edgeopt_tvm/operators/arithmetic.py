@@ -27,7 +27,8 @@ Rule = "Callable[[Emitter, torch.fx.Node], None]"
 def _binary(function: Callable[[Any, Any], Any], *, apart: bool = False) -> Any:
     def emit(e: Emitter, node: Any) -> None:
         if not chained(e, node):
-            elementwise(e, node, function, node.args[:2], apart=apart)
+            dtype = _computed(e.dtype(node))
+            elementwise(e, node, function, node.args[:2], dtype=dtype, apart=apart)
 
     return emit
 
@@ -42,7 +43,12 @@ def _comparison(function: Callable[[Any, Any], Any]) -> Any:
 def _common(node: Any) -> str:
     """Returns the dtype in which torch compares both operands."""
     left, right = (a.meta["val"] if isinstance(a, torch.fx.Node) else a for a in node.args[:2])
-    return str(torch.result_type(left, right)).removeprefix("torch.")
+    return _computed(str(torch.result_type(left, right)).removeprefix("torch."))
+
+
+def _computed(dtype: str) -> str:
+    """Returns what numbers of ``dtype`` are computed with: TVM cannot add or compare truth values."""
+    return "int32" if dtype == "bool" else dtype
 
 
 def _unary(function: Callable[[Any], Any]) -> Any:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from tvm import relax, te, tirx
+from tvm import te, tirx
 
 from edgeopt.ir import orders
 from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import scalars
 from edgeopt_tvm.operator_rules import rule
 from edgeopt_tvm.operators.reductions import exact_mean
+from edgeopt_tvm.values import constant_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +114,7 @@ def avg_pool(e: Emitter, node: Any) -> None:
         _pooled(
             e, node, (1, 1), te.sum, lambda x: x.astype("int32") - grid.zero,
             tirx.const(0, "int32"), lambda x, n: exact_mean(x, n, grid, goal),
-            (relax.const(counts),),
+            (constant_of(counts),),
         )  # fmt: skip
         return
 
@@ -122,7 +123,7 @@ def avg_pool(e: Emitter, node: Any) -> None:
 
     _pooled(
         e, node, (1, 1), te.sum, load, scalars.number(0, kind),
-        lambda x, n: scalars.converted(x / n, None, goal, kind), (relax.const(counts.astype(kind)),),
+        lambda x, n: scalars.converted(x / n, None, goal, kind), (constant_of(counts.astype(kind)),),
     )  # fmt: skip
 
 

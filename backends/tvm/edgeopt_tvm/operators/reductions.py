@@ -10,6 +10,7 @@ from tvm import te
 from edgeopt.ir import orders
 from edgeopt_tvm import scalars
 from edgeopt_tvm.operator_rules import rule
+from edgeopt_tvm.operators import reducers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,3 +111,4 @@ def _simple(combine: Callable[..., Any]) -> Any:
 rule(aten.sum.dim_IntList)(_simple(te.sum))
 rule(aten.amax.default)(_simple(te.max))
 rule(aten.amin.default)(_simple(te.min))
+rule(aten.prod.dim_int, aten.prod.default)(_simple(reducers.product))

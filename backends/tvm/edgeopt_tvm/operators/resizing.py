@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from tvm import relax, te, tirx
+from tvm import te, tirx
 
 from edgeopt.ir import orders
 from edgeopt_tvm import scalars
 from edgeopt_tvm.operator_rules import rule
+from edgeopt_tvm.values import constant_of
 
 if TYPE_CHECKING:
     from edgeopt_tvm.emitter import Emitter
@@ -30,7 +31,7 @@ def upsample_nearest(e: Emitter, node: Any) -> None:
         for a, f in zip((2, 3), node.args[2] or (None, None), strict=True)
     )
     whole = _repeats(rows), _repeats(columns)
-    places = [] if all(whole) else [relax.const(rows), relax.const(columns)]
+    places = [] if all(whole) else [constant_of(rows), constant_of(columns)]
 
     def compute(tensor: te.Tensor, *at: te.Tensor) -> te.Tensor:
         def one(b: Any, y: Any, x: Any, c: Any) -> Any:
@@ -66,7 +67,7 @@ def upsample_bilinear(e: Emitter, node: Any) -> None:
     operand = e.operand(value, orders.NHWC)
     factors = (node.args[3] if len(node.args) > 3 else None) or (None, None)  # noqa: PLR2004
     places = [
-        relax.const(array)
+        constant_of(array)
         for a, f in zip((2, 3), factors, strict=True)
         for array in _lines(value.shape[a], shape[a], f, corners=bool(node.args[2]))
     ]

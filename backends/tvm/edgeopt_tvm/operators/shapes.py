@@ -6,14 +6,14 @@ import operator
 from typing import TYPE_CHECKING, Any
 
 import torch
-from tvm import relax, te, tirx
+from tvm import te, tirx
 
 from edgeopt.ir import orders
 from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import scalars
 from edgeopt_tvm.operator_rules import rule
 from edgeopt_tvm.operators.reading import moved
-from edgeopt_tvm.values import Copy, Value
+from edgeopt_tvm.values import Copy, Value, constant_of
 
 if TYPE_CHECKING:
     from edgeopt_tvm.emitter import Emitter
@@ -190,7 +190,7 @@ def _rows(e: Emitter, node: Any, source: Any, axis: int, chosen: Any) -> None:
     rank = len(value.shape)
     if value.array is not None and grid is not None:  # the table is put on the grid beforehand
         integers = grid.quantized(torch.from_numpy(value.array.copy()))
-        storage = Copy(relax.const(integers), orders.identity(rank), grid)
+        storage = Copy(constant_of(integers), orders.identity(rank), grid)
     else:
         storage = e.read(value, orders.identity(rank))
     places = e.read(index, orders.identity(count), real=True)

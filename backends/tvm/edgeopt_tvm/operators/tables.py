@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from tvm import relax, te
+from tvm import te
 
 from edgeopt_tvm.operators.elementwise import operator_name
+from edgeopt_tvm.values import constant_of
 
 if TYPE_CHECKING:
     from edgeopt_tvm.emitter import Emitter
@@ -47,7 +48,7 @@ def table(e: Emitter, node: Any) -> bool:
         )
 
     output = e.te(
-        operator_name(node), compute, storage.expr, relax.const(integers), pattern="elementwise"
+        operator_name(node), compute, storage.expr, constant_of(integers), pattern="elementwise"
     )
     e.put(node, output, storage.order, goal)
     reals = (torch.from_numpy(integers).float() - goal.zero) * torch.tensor(goal.scale)

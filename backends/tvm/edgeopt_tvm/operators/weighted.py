@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from tvm import relax, te
+from tvm import te
 
 from edgeopt.contracts.storage import FLOAT16, INT8, INT32
 from edgeopt.ir import ops
 from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import scalars
+from edgeopt_tvm.values import constant_of
 
 if TYPE_CHECKING:
     from edgeopt.ir import QuantSpec
@@ -155,7 +156,7 @@ def _by_channel(e: Emitter, at: Any, sums: Any, factors: list[np.ndarray]) -> An
 
         return te.compute(shape, one, name="finished")
 
-    constants = [relax.const(np.ascontiguousarray(f.reshape(*ones, -1))) for f in factors]
+    constants = [constant_of(np.ascontiguousarray(f.reshape(*ones, -1))) for f in factors]
     name = "requantize" if str(sums.ty.dtype) == INT32.name else "bias"
     return e.te(name, compute, sums, *constants, pattern="elementwise")
 

@@ -173,7 +173,8 @@ def from_c(machine: Machine, tmp_path: Path) -> Callable[[str], Path]:
         command += [f"-I{native}", "-c", "toy.c", "-o", "toy.o"]
         subprocess.run(command, cwd=tmp_path, check=True)
         kernels = (tmp_path / "toy.o").read_bytes()
-        parts = Parts(kernels, table_source(executable, machine, {}), b"")
+        table = table_source(executable, machine, {}, {"toy": "toy"})
+        parts = Parts({"toy": kernels}, table, b"")
         path = tmp_path / "model.so"
         path.write_bytes(link_library(parts, machine))
         return path

@@ -85,12 +85,12 @@ def test_without_zig_it_says_what_to_type(machine, monkeypatch):
         linking, "find_spec", lambda name: None if name == "ziglang" else util.find_spec(name)
     )
     with pytest.raises(PluginError, match="pip install ziglang"):
-        link_library(Parts(b"", "", b""), machine)
+        link_library(Parts({}, "", b""), machine)
 
 
 def test_what_the_linker_says_comes_through(machine):
     with pytest.raises(CompileError, match="kernels"):
-        link_library(Parts(b"not an object", "int x;", b""), machine)
+        link_library(Parts({"kernels": b"not an object"}, "int x;", b""), machine)
 
 
 def test_what_tvm_says_comes_through(chain, machine):

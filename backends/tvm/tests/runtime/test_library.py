@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edgeopt.progress import progress_to
+from edgeopt_tvm import objects
 from edgeopt_tvm.device import runtime
 from edgeopt_tvm.device.runtime import Model
 from edgeopt_tvm.executable import Buffer, Executable, Step
@@ -150,7 +151,8 @@ def test_names_of_any_kind(chain, machine, tmp_path):
     assert name in str(caught.value)
 
 
-def test_schedules_and_progress(chain, machine):
+def test_schedules_and_progress(chain, machine, tmp_path, monkeypatch):
+    monkeypatch.setattr(objects, "cache_folder", lambda: tmp_path)
     told, seen = [], []
 
     def schedule(function, held):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +12,27 @@ import tvm
 from edgeopt_tvm.tuning.worker.inputs import Guarded, parameters, random_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["Case", "call", "differs", "make_cases", "reads_where_told", "sums_floats"]
+__all__ = [
+    "CASES",
+    "CLIPPED",
+    "EXTREME",
+    "Case",
+    "call",
+    "differs",
+    "make_cases",
+    "reads_where_told",
+    "sums_floats",
+]
 
 _SCALES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 _WIDER = 8.0
 """Times as large as fills a grid best: then results are clipped at its ends, too."""
+WHOLE, CLIPPED, EXTREME = (False, 1.0), (False, _WIDER), (True, 1.0)
+"""Whether 8-bit numbers are only the least and the greatest, and the factor on floats: numbers of the whole
+range, the same beyond the ends of a grid, and extremes."""
+CASES = (WHOLE, CLIPPED, EXTREME)
 _FLOAT32, _FLOAT16 = 1e-4, 1e-2
 _LAST_BITS = 8 * 2.0**-24
 _FARTHEST = 1e4
@@ -53,23 +68,30 @@ class Case:
         return [tvm.runtime.tensor(a, device=device) for a in every]
 
 
-def make_cases(function: Any, plain: Callable[..., Any], outputs: int, seed: int = 0) -> list[Case]:
-    """Returns cases: numbers of the whole range, the same beyond the ends of a grid, and extremes.
+def make_cases(
+    function: Any,
+    plain: Callable[..., Any],
+    outputs: int,
+    seed: int = 0,
+    kinds: Sequence[tuple[bool, float]] = CASES,
+) -> list[Case]:
+    """Returns a case of each of ``kinds``.
 
     Args:
         function: The kernel, unscheduled.
         plain: The same, compiled.
         outputs: How many of its last parameters are written.
         seed: Where the numbers come from.
+        kinds: Some of `CASES`.
     """
     every = parameters(function)
     read, written = every[: len(every) - outputs], every[len(every) - outputs :]
     exact, places = not sums_floats(function), reads_where_told(function)
     factor = _largest_constant(function)
     rng = np.random.default_rng(seed)
-    scale = 1.0
+    scale, start = 1.0, len(_SCALES) // 2
     cases = []
-    for extreme, wider in ((False, 1.0), (False, _WIDER), (True, 1.0)):
+    for extreme, wider in kinds:
         state = rng.bit_generator.state
 
         def case(scale: float, *, extreme: bool = extreme, state: Any = state) -> Case:
@@ -84,20 +106,22 @@ def make_cases(function: Any, plain: Callable[..., Any], outputs: int, seed: int
             return example
 
         if any(p.dtype.startswith("float") for p in read) and written[0].dtype in ("int8", "uint8"):
-            scale = _widest(lambda s: _spread(case(s).expected[0]))
+            start = _widest(lambda place: _spread(case(_SCALES[place]).expected[0]), start)
+            scale = _SCALES[start]
         cases.append(case(scale * wider))
     return cases
 
 
-def _widest(spread: Callable[[float], float]) -> float:
-    """Returns the scale whose results are spread widest; past it they only become fewer."""
-    best, most = _SCALES[0], 0.0
-    for scale in _SCALES:
-        width = spread(scale)
-        if width < most:
-            break
-        best, most = scale, width
-    return best
+def _widest(spread: Callable[[int], float], start: int) -> int:
+    """Returns which scale's results are spread widest, climbing from ``start``: past it they become fewer."""
+    spread = cache(spread)
+    place = start
+    while True:
+        near = range(max(place - 1, 0), min(place + 2, len(_SCALES)))
+        best = max(near, key=lambda p: (spread(p), p == place))
+        if best == place:
+            return place
+        place = best
 
 
 def _spread(values: np.ndarray) -> float:

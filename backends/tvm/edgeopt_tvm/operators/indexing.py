@@ -1,0 +1,431 @@
+"""Numbers that others choose: read and written where integers say, never beside the value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from tvm import te, tirx
+
+from edgeopt.ir import orders
+from edgeopt.lowering import NoRuleError
+from edgeopt_tvm import scalars
+from edgeopt_tvm.operator_rules import rule
+from edgeopt_tvm.operators import reducers
+from edgeopt_tvm.operators.arguments import Source, arguments, computed, replaced
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edgeopt_tvm.emitter import Emitter
+
+__all__: list[str] = []
+
+aten = torch.ops.aten
+
+
+def _within(place: Any, size: int) -> Any:
+    """Returns a place that exists: counted from the end where negative, the nearest end beyond."""
+    place = place.astype("int64")
+    place = tirx.Select(place < 0, place + size, place)
+    return tirx.max(tirx.min(place, tirx.const(size - 1, "int64")), tirx.const(0, "int64"))
+
+
+@rule(aten.gather.default)
+def gather(e: Emitter, node: Any) -> None:
+    """Along one axis, the number that an integer at each place chooses."""
+    a = arguments(node)
+    index = Source(e, a["index"])
+    shape = e.shape(a["self"])
+    axis = int(a["dim"]) % max(len(shape), 1)
+
+    def at(place: Callable[[list[Any]], Any], i: list[Any]) -> list[Any]:
+        return replaced(i, axis, _within(place(i), shape[axis])) if shape else []
+
+    _read(e, node, [index], lambda places, i: at(places[0], i))
+
+
+@rule(aten.index.Tensor)
+def index(e: Emitter, node: Any) -> None:
+    """Along some axes, what integers choose, which broadcast with each other."""
+    a = arguments(node)
+    shape = e.shape(a["self"])
+    chosen = _Chosen.of(e, a["indices"])
+    sources = [Source(e, n) for n in chosen.nodes]
+
+    def at(places: list[Callable[[list[Any]], Any]], i: list[Any]) -> list[Any]:
+        among = i[chosen.first : chosen.first + len(chosen.shape)]
+        rest = iter(i[: chosen.first] + i[chosen.first + len(chosen.shape) :])
+        read = iter(places)
+        return [
+            _within(next(read)(among), size) if d in chosen.axes else next(rest)
+            for d, size in enumerate(shape)
+        ]
+
+    _read(e, node, sources, at)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Axes that integers choose from.
+
+    Attributes:
+        axes: Which.
+        nodes: The integers of each.
+        shape: What they broadcast to.
+        first: At which axis of the result that shape begins.
+    """
+
+    axes: tuple[int, ...]
+    nodes: tuple[Any, ...]
+    shape: tuple[int, ...]
+    first: int
+
+    @classmethod
+    def of(cls, e: Emitter, indices: Sequence[Any]) -> _Chosen:
+        """Returns what the indices of a value choose.
+
+        Raises:
+            NoRuleError: They are truth values, so that nobody knows how many they choose.
+        """
+        axes = tuple(d for d, one in enumerate(indices) if one is not None)
+        nodes = tuple(one for one in indices if one is not None)
+        if any(e.dtype(one) in ("bool", "uint8") for one in nodes):
+            raise NoRuleError("a mask chooses how many values there are: use torch.where")
+        common = np.broadcast_shapes(*(e.shape(one) for one in nodes))
+        adjacent = axes == tuple(range(axes[0], axes[0] + len(axes)))
+        return cls(axes, nodes, common, axes[0] if adjacent else 0)
+
+
+def _read(
+    e: Emitter,
+    node: Any,
+    sources: list[Source],
+    at: Callable[[list[Callable[[list[Any]], Any]], list[Any]], list[Any]],
+) -> None:
+    """Writes ``node``: its first argument where ``at`` says, of readers of ``sources`` and an index."""
+    value, grid, kind = e.value(node.args[0]), e.grid(node), e.dtype(node)
+    storage = e.read(value, orders.identity(len(value.shape)))
+
+    def number(tensor: Any, *rest: Any) -> Any:
+        *places, i = rest
+        readers = [_reader(s, t) for s, t in zip(sources, places, strict=True)]
+        element = tensor(*(at(readers, i) or [0]))
+        return scalars.converted(element, storage.grid, grid, kind)
+
+    table = e.shaped(storage.expr, value.shape or (1,))
+    output = computed(e, "taken", e.shape(node), number, table, *(s.expr for s in sources))
+    e.put(node, output, None, grid)
+
+
+def _reader(source: Source, tensor: Any) -> Callable[[list[Any]], Any]:
+    """Returns a function: an index that ``source`` broadcasts to, to its number there."""
+
+    def read(index: list[Any]) -> Any:
+        own = index[len(index) - len(source.shape) :]
+        places = (0 if n == 1 else i for i, n in zip(own, source.shape, strict=True))
+        return source.at(tensor, list(places))
+
+    return read
+
+
+@rule(aten.one_hot.default)
+def one_hot(e: Emitter, node: Any) -> None:
+    """One where an integer says, zeros beside it."""
+    source = Source(e, node.args[0])
+
+    def at(tensor: Any, index: list[Any]) -> Any:
+        here = source.at(tensor, index[:-1]).astype("int64") == index[-1].astype("int64")
+        return tirx.Select(here, tirx.const(1, "int64"), tirx.const(0, "int64"))
+
+    e.put(node, computed(e, "one_hot", e.shape(node), at, source.expr))
+
+
+# -- writing where integers say -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Writes:
+    """What is written into a value.
+
+    Attributes:
+        extents: How many places are written, along one axis or several.
+        hits: From readers of the sources, places and an index of the result: whether it is written there.
+        number: From the same, what is written.
+        sources: What is read for it, beside the value itself.
+    """
+
+    extents: tuple[int, ...]
+    hits: Callable[..., Any]
+    number: Callable[..., Any]
+    sources: tuple[Source, ...]
+
+
+def _scattered(e: Emitter, node: Any, writes: _Writes, reduce: str, *, own: bool = True) -> None:
+    """Writes ``node``: its first argument, and what is written into it.
+
+    Args:
+        e: Where it is written.
+        node: The node.
+        writes: What is written.
+        reduce: ``last`` (of several the last counts), ``sum``, ``prod``, ``mean``, ``amax`` or ``amin``.
+        own: Whether what the value holds there counts too.
+    """
+    kind = e.dtype(node)
+    if kind in ("bool", "float16") and reduce != "last":
+        raise NoRuleError(f"values of type {kind} are not added up: cast with .float() before")
+    value, shape = Source(e, node.args[0]), e.shape(node)
+    exprs = [s.expr for s in writes.sources]
+    if reduce == "last":
+        e.put(node, _overwritten(e, value, shape, writes, exprs))
+        return
+    neutral, combine, join = _REDUCTIONS[reduce](kind)
+
+    def total(*given: Any) -> Any:
+        *tensors, index = given
+        axes = [te.reduce_axis((0, n), name=f"r{i}") for i, n in enumerate(writes.extents)]
+        places = [r.var for r in axes]
+        number = writes.number(tensors, places, index)
+        return combine(
+            tirx.if_then_else(writes.hits(tensors, places, index), number, neutral), axis=axes
+        )
+
+    def count(*given: Any) -> Any:
+        *tensors, index = given
+        axes = [te.reduce_axis((0, n), name=f"r{i}") for i, n in enumerate(writes.extents)]
+        hit = writes.hits(tensors, [r.var for r in axes], index)
+        return te.sum(tirx.Select(hit, tirx.const(1, "int32"), tirx.const(0, "int32")), axis=axes)
+
+    totals = computed(e, "totals", shape, total, *exprs)
+    counts = computed(e, "counts", shape, count, *exprs)
+
+    def at(tensor: Any, total: Any, count: Any, index: list[Any]) -> Any:
+        before = value.at(tensor, index)
+        written, times = total(*(index or [0])), count(*(index or [0]))
+        result = join(before, written) if own else written
+        if reduce == "mean":
+            times = times + (1 if own else 0)
+            result = _divided(result, tirx.max(times, 1).astype(kind), kind)
+        return tirx.Select(count(*(index or [0])) > 0, result, before)
+
+    e.put(node, computed(e, "scattered", shape, at, value.expr, totals, counts))
+
+
+def _divided(a: Any, b: Any, kind: str) -> Any:
+    return a / b if kind.startswith("float") else tirx.floordiv(a, b)
+
+
+def _overwritten(
+    e: Emitter, value: Source, shape: tuple[int, ...], writes: _Writes, exprs: list[Any]
+) -> Any:
+    """Returns the value with what is written last in each place."""
+
+    def last(*given: Any) -> Any:
+        *tensors, index = given
+        axes = [te.reduce_axis((0, n), name=f"r{i}") for i, n in enumerate(writes.extents)]
+        places = [r.var for r in axes]
+        number: Any = tirx.const(0, "int32")
+        for place, extent in zip(places, writes.extents, strict=True):
+            number = number * extent + place
+        hit = writes.hits(tensors, places, index)
+        return te.max(tirx.Select(hit, number, tirx.const(-1, "int32")), axis=axes)
+
+    which = computed(e, "last", shape, last, *exprs)
+
+    def at(tensor: Any, chosen: Any, *given: Any) -> Any:
+        *tensors, index = given
+        number = chosen(*(index or [0]))
+        rest, places = tirx.max(number, 0), []
+        for extent in writes.extents[::-1]:
+            places.append(tirx.floormod(rest, extent))
+            rest = tirx.floordiv(rest, extent)
+        written = writes.number(tensors, places[::-1], index)
+        return tirx.if_then_else(number >= 0, written, value.at(tensor, index))
+
+    return computed(e, "scattered", shape, at, value.expr, which, *exprs)
+
+
+_REDUCTIONS: dict[str, Callable[[str], tuple[Any, Any, Any]]] = {
+    "sum": lambda k: (tirx.const(0, k), te.sum, lambda a, b: a + b),
+    "mean": lambda k: (tirx.const(0, k), te.sum, lambda a, b: a + b),
+    "prod": lambda k: (tirx.const(1, k), reducers.product, lambda a, b: a * b),
+    "amax": lambda k: (reducers.least(k), reducers.largest, tirx.max),
+    "amin": lambda k: (reducers.greatest(k), reducers.smallest, tirx.min),
+}
+"""Name to what nothing is written as, what joins several, and what joins that with the value."""
+
+
+def _along_axis(e: Emitter, node: Any, index_node: Any, source: Any) -> _Writes:
+    """Returns the writes of ``scatter``: an integer at each place of ``source`` says where along an axis."""
+    shape, axis = e.shape(node), int(arguments(node)["dim"])
+    if not shape:
+        raise NoRuleError("a scalar has no axis to write along: use torch.where")
+    axis %= len(shape)
+    index = Source(e, index_node)
+    numbers = _numbers(e, source, e.dtype(node))
+
+    def hits(tensors: Any, places: list[Any], i: list[Any]) -> Any:
+        (r,) = places
+        inside = [i[d] < n for d, n in enumerate(index.shape) if d != axis and n < shape[d]]
+        own = [
+            r if d == axis else tirx.min(i[d], n - 1) if n < shape[d] else i[d]
+            for d, n in enumerate(index.shape)
+        ]
+        target = index.at(tensors[0], own).astype("int64")
+        return tirx.all(target == i[axis].astype("int64"), *inside)
+
+    def number(tensors: Any, places: list[Any], i: list[Any]) -> Any:
+        (r,) = places
+        own = [r if d == axis else tirx.min(i[d], n - 1) for d, n in enumerate(index.shape)]
+        return numbers.read(tensors[1:], own)
+
+    return _Writes((index.shape[axis],), hits, number, (index, *numbers.sources))
+
+
+class _Number:
+    """What is written: a value of the program, or a number."""
+
+    def __init__(self, source: Source | None, number: Any) -> None:
+        self.sources = () if source is None else (source,)
+        self._number = number
+
+    def read(self, tensors: Sequence[Any], index: list[Any]) -> Any:
+        """Returns what is written at an index, which the value broadcasts to."""
+        if not self.sources:
+            return self._number
+        return _reader(self.sources[0], tensors[0])(index)
+
+
+def _numbers(e: Emitter, source: Any, kind: str) -> _Number:
+    if isinstance(source, torch.fx.Node):
+        return _Number(Source(e, source, kind), None)
+    return _Number(None, scalars.number(source, kind))
+
+
+@rule(aten.scatter.src, aten.scatter.value)
+def scatter(e: Emitter, node: Any) -> None:
+    """Writes values to where integers say along an axis; of several the last counts."""
+    a = arguments(node)
+    _scattered(e, node, _along_axis(e, node, a["index"], a.get("src", a.get("value"))), "last")
+
+
+@rule(aten.scatter.reduce, aten.scatter.value_reduce)
+def scatter_joined(e: Emitter, node: Any) -> None:
+    """Adds or multiplies values to where integers say along an axis."""
+    a = arguments(node)
+    writes = _along_axis(e, node, a["index"], a.get("src", a.get("value")))
+    _scattered(e, node, writes, {"add": "sum", "multiply": "prod"}[a["reduce"]])
+
+
+@rule(aten.scatter_add.default)
+def scatter_add(e: Emitter, node: Any) -> None:
+    """Adds values to where integers say along an axis."""
+    a = arguments(node)
+    _scattered(e, node, _along_axis(e, node, a["index"], a["src"]), "sum")
+
+
+@rule(aten.scatter_reduce.two)
+def scatter_reduce(e: Emitter, node: Any) -> None:
+    """Joins values to where integers say along an axis."""
+    a = arguments(node)
+    writes = _along_axis(e, node, a["index"], a["src"])
+    _scattered(e, node, writes, str(a["reduce"]), own=bool(a["include_self"]))
+
+
+def _slices(e: Emitter, node: Any, source: Any, factor: float = 1) -> _Writes:
+    """Returns the writes of ``index_add`` and its like: integers say which slices of an axis."""
+    a, shape = arguments(node), e.shape(node)
+    if not shape:
+        raise NoRuleError("a scalar has no axis to write along: use torch.where")
+    axis = int(a["dim"]) % len(shape)
+    index = Source(e, a["index"])
+    numbers, kind = _numbers(e, source, e.dtype(node)), e.dtype(node)
+    size = shape[axis]
+
+    def hits(tensors: Any, places: list[Any], i: list[Any]) -> Any:
+        target = index.at(tensors[0], places if index.shape else []).astype("int64")
+        target = tirx.Select(target < 0, target + size, target)
+        return target == i[axis].astype("int64")
+
+    def number(tensors: Any, places: list[Any], i: list[Any]) -> Any:
+        value = numbers.read(tensors[1:], replaced(i, axis, places[0]))
+        return value if factor == 1 else value * scalars.number(factor, kind)
+
+    return _Writes((e.size(index.shape),), hits, number, (index, *numbers.sources))
+
+
+@rule(aten.index_add.default)
+def index_add(e: Emitter, node: Any) -> None:
+    """Adds slices to those that integers choose."""
+    a = arguments(node)
+    _scattered(e, node, _slices(e, node, a["source"], a["alpha"]), "sum")
+
+
+@rule(aten.index_copy.default)
+def index_copy(e: Emitter, node: Any) -> None:
+    """Puts slices in place of those that integers choose."""
+    _scattered(e, node, _slices(e, node, arguments(node)["source"]), "last")
+
+
+@rule(aten.index_fill.int_Scalar, aten.index_fill.int_Tensor)
+def index_fill(e: Emitter, node: Any) -> None:
+    """Fills the slices that integers choose."""
+    _scattered(e, node, _slices(e, node, arguments(node)["value"]), "last")
+
+
+@rule(aten.index_put.default)
+def index_put(e: Emitter, node: Any) -> None:
+    """Writes to what integers choose along some axes, which broadcast with each other."""
+    a, shape = arguments(node), e.shape(node)
+    chosen = _Chosen.of(e, a["indices"])
+    indices = [Source(e, n) for n in chosen.nodes]
+    numbers = _numbers(e, a["values"], e.dtype(node))
+
+    def hits(tensors: Any, places: list[Any], i: list[Any]) -> Any:
+        matches = []
+        for axis, source, tensor in zip(chosen.axes, indices, tensors, strict=False):
+            target = _reader(source, tensor)(places).astype("int64")
+            target = tirx.Select(target < 0, target + shape[axis], target)
+            matches.append(target == i[axis].astype("int64"))
+        return tirx.all(*matches)
+
+    def number(tensors: Any, places: list[Any], i: list[Any]) -> Any:
+        rest = [one for d, one in enumerate(i) if d not in chosen.axes]
+        whole = rest[: chosen.first] + places + rest[chosen.first :]
+        return numbers.read(tensors[len(indices) :], whole)
+
+    extents = chosen.shape or (1,)
+    if not chosen.shape:  # scalars choose: one place, that has no axis
+
+        def hits_of_one(tensors: Any, _: list[Any], i: list[Any]) -> Any:
+            return hits(tensors, [], i)
+
+        def number_of_one(tensors: Any, _: list[Any], i: list[Any]) -> Any:
+            return number(tensors, [], i)
+
+        writes = _Writes(extents, hits_of_one, number_of_one, (*indices, *numbers.sources))
+    else:
+        writes = _Writes(extents, hits, number, (*indices, *numbers.sources))
+    _scattered(e, node, writes, "sum" if a["accumulate"] else "last")
+
+
+@rule(aten.slice_scatter.default)
+def slice_scatter(e: Emitter, node: Any) -> None:
+    """Puts a value in place of every ``step``-th slice of an axis."""
+    a, shape = arguments(node), e.shape(node)
+    axis, step = int(a["dim"]) % len(shape), int(a["step"])
+    size = shape[axis]
+    start, stop, _ = slice(a["start"], a["end"]).indices(size)
+    value, source = Source(e, a["self"]), Source(e, a["src"], e.dtype(node))
+    count = source.shape[axis]
+
+    def at(tensor: Any, other: Any, i: list[Any]) -> Any:
+        offset = i[axis] - start
+        inside = tirx.all(offset >= 0, i[axis] < stop, tirx.floormod(offset, step) == 0)
+        place = tirx.max(tirx.min(tirx.floordiv(offset, step), count - 1), 0)
+        written = source.at(other, replaced(i, axis, place))
+        return tirx.if_then_else(inside, written, value.at(tensor, i))
+
+    e.put(node, computed(e, "scattered", shape, at, value.expr, source.expr))
