@@ -223,6 +223,27 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
         (LINE,),
     ),
     "phase": (lambda x: (torch.fft.rfft(x) / (1 + torch.fft.rfft(x).abs())).angle().cos(), (LINE,)),
+    # types
+    "integers as a spectrum": (lambda i: torch.fft.irfft(i), (5,)),
+    "bucketize, 32 bits": (
+        lambda x: torch.bucketize(x, torch.tensor([-1.0, 0.0, 1.0]), out_int32=True),
+        (RANK_TWO,),
+    ),
+    "truth values added": (
+        lambda x: torch.zeros(3, 6, dtype=torch.bool).index_add(
+            0, torch.tensor([0, 2, 0, 1]), x > 0
+        ),
+        (RANK_TWO,),
+    ),
+    "truth values scattered": (
+        lambda x, i: torch.zeros(4, 6, dtype=torch.bool).scatter_add(1, i, x[:, :2] > 0),
+        (RANK_TWO, 6),
+    ),
+    "addbmm of integers": (
+        lambda i: torch.addbmm(i, i.view(1, 4, 2), i[:2].view(1, 2, 2), beta=0.6, alpha=2),
+        (5,),
+    ),
+    "largest truth value": (lambda x: (x > 0).max(1), (RANK_TWO,)),
     # functions
     **{
         name: (getattr(torch, name), (UNIT,))

@@ -75,6 +75,7 @@ def _pair(value: Any) -> Complex:
     if isinstance(value, Complex):
         return value
     if isinstance(value, Tensor):
+        value = value if value.dtype.is_floating_point else value.to(torch.float32)
         return Complex(value, torch.zeros_like(value))
     number = complex(value)
     return Complex(torch.full([], number.real), torch.full([], number.imag))
@@ -156,8 +157,9 @@ def angle(z: Any) -> Tensor:
 
 
 @RULES(aten._conj.default, aten.conj_physical.default, aten._conj_physical.default)
-def conjugate(z: Complex) -> Complex:
+def conjugate(z: Any) -> Complex:
     """Returns the numbers mirrored at the real axis."""
+    z = _pair(z)
     return Complex(z.real, -z.imag)
 
 
@@ -234,6 +236,7 @@ def full(size: Any, value: Any, **_: Any) -> Complex:
 @RULES(aten._fft_r2c.default)
 def fft_of_reals(x: Tensor, dim: Any, normalization: int, onesided: bool) -> Complex:
     """Returns the transform of real numbers, of which half is enough."""
+    x = _pair(x).real
     *others, last = [int(d) % x.ndim for d in dim]
     size = x.shape[last]
     count = size // 2 + 1 if onesided else size

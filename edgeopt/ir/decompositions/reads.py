@@ -135,7 +135,11 @@ def scatter_add(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """Returns ``x`` with values added at places along an axis."""
     source = source[tuple(slice(0, n) for n in index.shape)]
     hits = _hits(x, dim, index)
-    total = (source.movedim(dim, -1).unsqueeze(-1) * hits.to(x.dtype)).sum(-2).movedim(-1, dim)
+    moved = source.movedim(dim, -1).unsqueeze(-1)
+    if x.dtype is torch.bool:
+        reached = (moved & hits).any(-2).movedim(-1, dim)
+        return _into(x, dim, reached, lambda part: part | reached)
+    total = (moved * hits.to(x.dtype)).sum(-2).to(x.dtype).movedim(-1, dim)
     return _into(x, dim, total, lambda part: part + total)
 
 

@@ -235,6 +235,8 @@ def avg_pool3d(
     divisor_override: int | None = None,
 ) -> Tensor:
     """Returns pooling over planes, then over depth: the count of a box is the product of its sides."""
+    if not x.dtype.is_floating_point:  # each step would round
+        raise NotImplementedError("avg_pool3d of integers: cast them with .float()")
     sizes = [_three(v) for v in (kernel, stride or kernel, padding)]
     override = None if divisor_override is None else 1
 

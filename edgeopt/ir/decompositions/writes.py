@@ -130,6 +130,9 @@ def _written(rows: Tensor, place: Tensor, values: Tensor, *, accumulate: bool) -
     count, written = rows.shape[0], place.shape[0]
     hits = torch.arange(count).unsqueeze(1) == place.unsqueeze(0)  # (rows, values)
     if accumulate:
+        if rows.dtype is torch.bool:
+            share = hits.to(torch.float32) @ values.reshape(written, -1).to(torch.float32)
+            return rows | (share.reshape(rows.shape) > 0)
         share = hits.to(rows.dtype) @ values.reshape(written, -1)
         return rows + share.reshape(rows.shape)
     last = torch.where(hits, torch.arange(1, written + 1), 0).amax(1)
