@@ -306,6 +306,12 @@ def test_what_the_frontend_cannot_do_is_refused(function, reason):
     assert "test_operators.py:" in bad.source
 
 
+def test_outputs_that_are_parts_of_what_the_frontend_makes(make):
+    example = torch.randn(4, 2)
+    make(Calls(lambda x: x.unsafe_chunk(2)), example, precision="float32").require_equal()
+    make(Calls(lambda x: x.unsafe_chunk(2)[1] + 1), example, precision="float32").require_equal()
+
+
 def test_values_of_one_name_are_told_apart(make):
     """Grouping gives several variables of main the same name."""
 
