@@ -18,6 +18,7 @@ from edgeopt.lowering import NoRuleError
 from edgeopt_tvm.frontend import convert_node
 from edgeopt_tvm.operator_rules import rule
 from edgeopt_tvm.storage import Storage
+from edgeopt_tvm.values import Value
 
 if TYPE_CHECKING:
     import torch
@@ -92,9 +93,12 @@ class Emitter(Storage):
         convert_node(self, node)
 
     def stand_in(self, node: torch.fx.Node) -> Any:
-        """Puts zeros in place of a node that cannot be written."""
+        """Puts zeros in place of a node that cannot be written, nothing where TVM has no such values."""
         example = node.meta["val"]
-        if isinstance(example, (tuple, list)):
+        parts = example if isinstance(example, (tuple, list)) else [example]
+        if not all(_has_zeros(part) for part in parts):
+            self._values[node.name] = Value(node.name, (), "float32")
+        elif isinstance(example, (tuple, list)):
             self.put_parts(node, [_zeros(self.builder, part) for part in example])
         else:
             self.put(node, _zeros(self.builder, example))
@@ -135,7 +139,10 @@ class Emitter(Storage):
         return results
 
 
+def _has_zeros(example: Any) -> bool:
+    return str(getattr(example, "dtype", "")).removeprefix("torch.") in TYPES
+
+
 def _zeros(builder: Any, held: Any) -> Any:
-    kind = str(held.dtype).removeprefix("torch.")
     shape = [int(d) for d in held.shape]
-    return builder.emit(relax.op.zeros(shape, kind if kind in TYPES else "float32"))
+    return builder.emit(relax.op.zeros(shape, str(held.dtype).removeprefix("torch.")))

@@ -128,7 +128,10 @@ class _Flat:
             self._index[own] = self._constant(value)
         elif isinstance(value, relax.Call) and is_view(value):
             self._view(own, value)
-        elif not isinstance(value, relax.Tuple):
+        elif isinstance(value, relax.Tuple):
+            if not any(isinstance(field, relax.Tuple) for field in value.fields):
+                self._tuples[own] = [self._read(field) for field in value.fields]
+        else:
             raise CompileError(f"TVM left {type(value).__name__} in the program")
 
     def _view(self, own: Identity, call: Any) -> None:
@@ -198,6 +201,9 @@ def _chain(variable: Any, known: dict[Identity, Any]) -> list[Identity]:
         elif isinstance(value, relax.Call) and is_view(value):
             same.append(identity(value.args[0]))
         elif isinstance(value, relax.TupleGetItem):
-            return [*same, (*identity(value.tuple_value), value.index)]
+            whole = known.get(identity(value.tuple_value))
+            if not isinstance(whole, relax.Tuple):
+                return [*same, (*identity(value.tuple_value), value.index)]
+            same.append(identity(whole.fields[value.index]))
         else:
             return same

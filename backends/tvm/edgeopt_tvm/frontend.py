@@ -13,11 +13,13 @@ from edgeopt.errors import CompileError
 from edgeopt.ir import orders
 from edgeopt.lowering import NoRuleError
 from edgeopt.lowering.frontend import OperatorImporter, require_same
+from edgeopt.progress import progress_to, silent
 from edgeopt_tvm import kernels
 from edgeopt_tvm.alternatives import advice
 from edgeopt_tvm.fusion import lower_module
 from edgeopt_tvm.interpreter import Interpreter
 from edgeopt_tvm.machine import here
+from edgeopt_tvm.objects import kernel_objects
 
 if TYPE_CHECKING:
     import torch
@@ -89,12 +91,17 @@ def convert_node(e: Emitter, node: torch.fx.Node) -> None:
 
 
 def _executable(module: Any, inputs: int, results: int) -> Executable:
-    """Returns the kernels of a module; each can be scheduled.
+    """Returns the kernels of a module; each has code as it is scheduled, which the cache keeps.
 
-    That scheduled ones are right is found out when they are compiled for the device.
+    That this code is right is found out when it is compiled for the device.
+
+    Raises:
+        CompileError: One has none.
     """
     names = ([f"input_{i}" for i in range(inputs)], [f"output_{i}" for i in range(results)])
     executable = lower_module(module, here(), *names)
-    for function in executable.module.functions.values():
-        kernels.scheduled(function, here())
+    functions = {v.name_hint: f for v, f in executable.module.functions.items()}
+    ready = {name: kernels.scheduled(f, here()) for name, f in functions.items()}
+    with progress_to(silent):  # they are not the artefact's
+        kernel_objects(ready, here())
     return executable

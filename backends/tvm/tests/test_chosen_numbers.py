@@ -206,6 +206,11 @@ def test_an_axis_too_long_to_be_sorted_says_what_to_do():
     assert any("100000 numbers" in reason and "reduce them before" in reason for reason in reasons)
 
 
+def test_extremes_of_nothing_but_infinity_are_infinite():
+    x = torch.tensor([[INF, INF], [-INF, -INF], [1.0, -INF]])
+    _agree([lambda x: x.amax(1), lambda x: x.amin(1), lambda x: x.amax(0)], x)
+
+
 def test_constants_of_64_bits_keep_them():
     x = torch.arange(3)
     large, doubles = (

@@ -290,18 +290,26 @@ def test_what_the_table_lacks_goes_through_the_frontend(make):
     [
         (torch.selu, "computes something else"),  # with another scale than torch's
         (lambda x: x.mode(1).values, "x.sort(dim)"),
-        (torch.sinh, "TVM has no kernel for it"),
+        (torch.digamma, "TVM has no kernel for it"),
+        (torch.sinh, "TVM has no kernel for it"),  # it has one of scalars, and none of vectors
+        (lambda x: torch.hash_tensor(x).float(), "type uint64"),
     ],
-    ids=["wrong", "without_a_rule", "without_code"],
+    ids=["wrong", "without_a_rule", "without_a_kernel", "without_code", "without_its_type"],
 )
 def test_what_the_frontend_cannot_do_is_refused(function, reason):
     from edgeopt_tvm import TVMBackend
 
-    program = run_core(capture_module(Calls(function).eval(), (torch.randn(3, 4),)))
-    (bad,) = TVMBackend().support(program, find_target("host")).unsupported
+    program = run_core(capture_module(Calls(function).eval(), (torch.randn(3, 16),)))
+    bad, *_ = TVMBackend().support(program, find_target("host")).unsupported
     assert reason in bad.reason
     assert "relax" not in bad.reason.lower()
     assert "test_operators.py:" in bad.source
+
+
+def test_outputs_that_are_parts_of_what_the_frontend_makes(make):
+    example = torch.randn(4, 2)
+    make(Calls(lambda x: x.unsafe_chunk(2)), example, precision="float32").require_equal()
+    make(Calls(lambda x: x.unsafe_chunk(2)[1] + 1), example, precision="float32").require_equal()
 
 
 def test_values_of_one_name_are_told_apart(make):

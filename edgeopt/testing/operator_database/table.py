@@ -21,15 +21,21 @@ MARKS = (
     "<!-- results: written by scripts/operator_database.py -->",
     "<!-- end of results -->",
 )
+_UNCAPTURED = "Not captured, with the reason said:"
+_TOTALS = 6
+"""Columns of the table of totals."""
 
 
 def document(text: str, results: Iterable[Result]) -> str:
     """Returns ``text`` with the tables of ``results`` between its marks.
 
+    What the tables there say of stages, operators and backends that ``results`` say nothing of stays.
+
     Raises:
         ValueError: It has no marks.
     """
-    return marked(text, tables(results), MARKS)
+    before = text.partition(MARKS[0])[2].partition(MARKS[1])[0]
+    return marked(text, tables(results, before), MARKS)
 
 
 def marked(text: str, content: str, marks: tuple[str, str]) -> str:
@@ -41,15 +47,21 @@ def marked(text: str, content: str, marks: tuple[str, str]) -> str:
     return f"{before}{first}\n{content}{last}{after}"
 
 
-def tables(results: Iterable[Result]) -> str:
-    """Returns one table of totals, and one with a row for each operator."""
+def tables(results: Iterable[Result], before: str = "") -> str:
+    """Returns one table of totals, and one with a row for each operator.
+
+    Args:
+        results: What goes into them.
+        before: Tables that were made of other results.
+    """
     counts: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     for result in results:
         counts[result.operator, result.backend, result.precision][result.outcome] += 1
-    return f"{_totals(counts)}\n{_by_operator(counts)}"
+    return f"{_totals(counts, before)}\n{_by_operator(counts, before)}"
 
 
-def _totals(counts: Counts) -> str:
+def _totals(counts: Counts, before: str) -> str:
+    known = {(cells[0], cells[1]): cells[2:] for cells in _rows(before) if len(cells) == _TOTALS}
     rows = ["| stage | precision | right | refused | wrong | error |", "|---|---|---|---|---|---|"]
     for place in (SAMPLES, CAPTURE, *BACKENDS):
         for precision in (*PRECISIONS, ""):
@@ -57,24 +69,40 @@ def _totals(counts: Counts) -> str:
             for (_, one, kind), count in counts.items():
                 if (one, kind) == (place, precision):
                     total += count
+            figures = known.get((place, precision), [])
             if total:
-                figures = " | ".join(str(total[o]) for o in ("right", "refused", "wrong", "error"))
-                rows.append(f"| {place} | {precision} | {figures} |")
+                figures = [str(total[o]) for o in ("right", "refused", "wrong", "error")]
+            if figures:
+                rows.append(f"| {place} | {precision} | {' | '.join(figures)} |")
     return "\n".join(rows) + "\n"
 
 
-def _by_operator(counts: Counts) -> str:
+def _by_operator(counts: Counts, before: str) -> str:
     """Each cell: right/refused/wrong, the last with errors, of all precisions."""
+    known = {
+        cells[0].strip("`"): cells[1:]
+        for cells in _rows(before)
+        if len(cells) == 1 + len(BACKENDS) and cells[0].startswith("`")
+    }
+    listed = before.partition(_UNCAPTURED)[2].strip().rstrip(".").split(", ")
+    left_out = {name.strip("`") for name in listed if name}
     rows = [f"| operator | {' | '.join(BACKENDS)} |", "|---" * (len(BACKENDS) + 1) + "|"]
     uncaptured = []
-    for operator in sorted({name for name, _, _ in counts}):
-        cells = [_cell(counts, operator, backend) for backend in BACKENDS]
+    for operator in sorted({name for name, _, _ in counts} | set(known) | left_out):
+        old = known.get(operator, [""] * len(BACKENDS))
+        cells = [_cell(counts, operator, b) or o for b, o in zip(BACKENDS, old, strict=True)]
         if any(cells):
             rows.append(f"| `{operator}` | {' | '.join(cells)} |")
         else:
             uncaptured.append(f"`{operator}`")
-    tail = f"\nNot captured, with the reason said: {', '.join(uncaptured)}.\n" if uncaptured else ""
+    tail = f"\n{_UNCAPTURED} {', '.join(uncaptured)}.\n" if uncaptured else ""
     return "\n".join(rows) + "\n" + tail
+
+
+def _rows(text: str) -> list[list[str]]:
+    """Returns the cells of each row of the tables in ``text``."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line[1:].rstrip("|").split("|")] for line in lines]
 
 
 def _cell(counts: Counts, operator: str, backend: str) -> str:
