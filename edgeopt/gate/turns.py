@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import torch
 
+from edgeopt.ir.operators.groups import ORDERS
 from edgeopt.ir.source import operator_name, source_line
 
 if TYPE_CHECKING:
@@ -35,11 +36,6 @@ NEXT = 0.05
 
 SPREAD = 0.4
 """Of a density times a standard deviation of normal errors, what is on the other side of a limit: 1 / sqrt(2 pi)."""
-
-_ORDERS = (
-    *(aten.gt.Tensor, aten.gt.Scalar, aten.ge.Tensor, aten.ge.Scalar),
-    *(aten.lt.Tensor, aten.lt.Scalar, aten.le.Tensor, aten.le.Scalar),
-)
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -87,7 +83,7 @@ class Comparisons:
 
 def compares(node: torch.fx.Node) -> bool:
     """Returns whether ``node`` asks which of two numbers is the larger."""
-    return node.target in _ORDERS
+    return node.target in ORDERS
 
 
 def turns(exact: Comparisons, rounded: Comparisons) -> tuple[Turn, ...]:

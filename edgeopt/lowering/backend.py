@@ -117,14 +117,17 @@ class RuleBackend(ABC):
         )
         from edgeopt.passes import run_passes  # noqa: PLC0415 (imports torch)
 
+        first = None
         for _ in range(MOST_DECOMPOSITIONS):
             emitter = self.emitter(run_passes(program, self.passes(target)), target)
             emitter.run()
+            first = first or emitter
             decomposed = decompose_operators(program, decomposable(program, emitter.refused))
             if decomposed is program:
                 break
             program = decomposed
-        return emitter
+        # Where a part is refused too, the refusal names the operator that the model calls.
+        return first if first is not None and emitter.refused else emitter
 
     def support(self, program: Program, target: Target) -> SupportReport:
         """Returns one verdict for each node of ``program``: of `lower`, for those who only ask."""

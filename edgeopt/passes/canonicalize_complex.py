@@ -13,9 +13,10 @@ from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
 from edgeopt.errors import CaptureError
-from edgeopt.ir.decompositions.complex_numbers import PARTWISE, RULES, Complex, partwise
+from edgeopt.ir.decompositions.complex_numbers import RULES, Complex, partwise
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.inlining import inlined
+from edgeopt.ir.operators.groups import PARTWISE
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.source import operator_name, source_line
 from edgeopt.passes.base import graph_pass, settled

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.ir import ops
 from edgeopt.ir.operators import traits_of
+from edgeopt.ir.operators.groups import POLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from edgeopt.ir.program import Program
 
 __all__ = ["QuantizerPlacement", "place_quantizers"]
-
-_POLES = (ops.aten.rsqrt.default, ops.aten.reciprocal.default, ops.aten.log.default)
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ def _leads_to_pole(node: torch.fx.Node, depth: int = 4) -> bool:
     if depth == 0:
         return False
     for user in node.users:
-        if user.target in _POLES or (user.target is ops.aten.div.Tensor and user.args[1] is node):
+        if user.target in POLES or (user.target is ops.aten.div.Tensor and user.args[1] is node):
             return True
         traits = traits_of(user)
         passing = traits.keeps_parameters or traits.integer_kernel == "averages"

@@ -273,6 +273,10 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 }  # fmt: skip
 
 
+INTEGERS_ALONE = ("addbmm of integers", "largest truth value")
+"""Cases that no runtime has kernels for: products of integers, extremes of truth values."""
+
+
 class _Beside(nn.Module):
     """Several functions of inputs of their own, as one model."""
 
@@ -312,7 +316,7 @@ def test_capture_leaves_operators_of_the_table_and_torchs_numbers(name: str) -> 
 
 @pytest.mark.parametrize(("backend", "target"), [("tflite", "rpi4"), ("openvino", "host")])
 def test_a_backend_runs_all_of_them(backend: str, target: str) -> None:
-    names = list(CASES)
+    names = [name for name in CASES if name not in INTEGERS_ALONE]
     model, inputs = _model(names)
     plugin = find_backend(backend)
     lowered = plugin.lower(edgeopt.capture(model, inputs), find_target(target))

@@ -12,11 +12,9 @@ from edgeopt.options import CompileOptions
 from edgeopt_tflite.emitter import Emitter
 
 REFUSED = {
-    "sort": (lambda x: x.sort(-1)[0], "sort", "knows"),
-    "fourier": (lambda x: torch.fft.rfft(x).abs(), "fft", "complex|knows"),
-    "complex number": (lambda x: (x.to(torch.complex64) * 2).real, "copy|mul|to", "complex64"),
+    "inverse": (lambda x: torch.linalg.inv_ex(x[..., :5])[0], "linalg", "knows"),
+    "gamma": (torch.lgamma, "lgamma", "knows"),
     "double": (lambda x: (x.double() * 2).float(), "", "float64"),
-    "elu factors": (lambda x: functional.elu(x, 0.5), "elu", "factors"),
     "bilinear by a crooked factor": (
         lambda x: functional.interpolate(x, scale_factor=1.3, mode="bilinear"),
         "upsample",

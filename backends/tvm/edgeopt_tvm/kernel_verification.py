@@ -46,7 +46,7 @@ _KINDS = (CLIPPED, EXTREME)
 """What each kernel is tried on."""
 _AT_ONCE = 256
 """Results of one program: they are files on its command line."""
-_AT_ONCE_BYTES = 128 << 20
+_AT_ONCE_BYTES = 1 << 27
 """What they read and write in one program; it holds all of that."""
 _LIMIT_S = 900.0
 """Seconds that a program may take, in an emulator on a busy machine."""

@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 
 from edgeopt.ir.decompositions.rule_table import Decompositions
 
-__all__ = ["PARTWISE", "RULES", "Complex", "partwise"]
+__all__ = ["RULES", "Complex", "partwise"]
 
 aten = torch.ops.aten
 
@@ -26,48 +26,6 @@ class Complex:
 
     real: Tensor
     imag: Tensor
-
-
-PARTWISE = frozenset(
-    {
-        aten._unsafe_view.default,
-        aten.add.Scalar,
-        aten.alias.default,
-        aten.cat.default,
-        aten.clone.default,
-        aten.constant_pad_nd.default,
-        aten.copy.default,
-        aten.detach.default,
-        aten.expand.default,
-        aten.flip.default,
-        aten.gather.default,
-        aten.index.Tensor,
-        aten.index_put.default,
-        aten.index_select.default,
-        aten.mean.dim,
-        aten.neg.default,
-        aten.permute.default,
-        aten.repeat.default,
-        aten.reshape.default,
-        aten.roll.default,
-        aten.select.int,
-        aten.select_scatter.default,
-        aten.slice.Tensor,
-        aten.slice_scatter.default,
-        aten.squeeze.default,
-        aten.squeeze.dim,
-        aten.squeeze.dims,
-        aten.stack.default,
-        aten.sum.dim_IntList,
-        aten.t.default,
-        aten.transpose.int,
-        aten.unflatten.int,
-        aten.unsqueeze.default,
-        aten.view.default,
-        aten.where.self,
-    }
-)
-"""Operators that do to the imaginary parts what they do to the real ones."""
 
 
 def _pair(value: Any) -> Complex:

@@ -148,7 +148,13 @@ def kthvalue(x: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tuple[T
 @RULES(aten.median.dim)
 def median(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """Returns the lower of the values in the middle."""
-    return kthvalue(x, ((x.shape[dim] if x.ndim else 1) + 1) // 2, dim, keepdim)
+    value, place = kthvalue(x, ((x.shape[dim] if x.ndim else 1) + 1) // 2, dim, keepdim)
+    if not x.dtype.is_floating_point or not x.ndim:
+        return value, place
+    none = x != x  # noqa: PLR0124 (what is no number is the median of all it stands among)
+    found = none.any(dim, keepdim)
+    first = none.to(torch.int32).argmax(dim, keepdim)
+    return torch.where(found, float("nan"), value), torch.where(found, first, place)
 
 
 @RULES(aten.median.default)
@@ -206,6 +212,8 @@ def _extremes(
         )
         (late_value, late_place), (early_value, early_place) = late, early
         wins = at_least(late_value, early_value)
+        if x.dtype.is_floating_point:  # what is no number stays
+            wins = wins | (late_value != late_value)  # noqa: PLR0124
         pairs = ((x, late_value, early_value), (places, late_place, early_place))
         x, places = (
             torch.cat([v.narrow(dim, 0, shift), torch.where(wins, a, b)], dim) for v, a, b in pairs

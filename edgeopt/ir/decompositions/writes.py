@@ -133,6 +133,9 @@ def _written(rows: Tensor, place: Tensor, values: Tensor, *, accumulate: bool) -
         if rows.dtype is torch.bool:
             share = hits.to(torch.float32) @ values.reshape(written, -1).to(torch.float32)
             return rows | (share.reshape(rows.shape) > 0)
+        if not rows.dtype.is_floating_point:  # few runtimes multiply matrices of integers
+            chosen = hits.unsqueeze(-1).to(rows.dtype) * values.reshape(1, written, -1)
+            return rows + chosen.sum(1).to(rows.dtype).reshape(rows.shape)
         share = hits.to(rows.dtype) @ values.reshape(written, -1)
         return rows + share.reshape(rows.shape)
     last = torch.where(hits, torch.arange(1, written + 1), 0).amax(1)

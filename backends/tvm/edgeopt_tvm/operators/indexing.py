@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from tvm import te, tirx
 
+from edgeopt.contracts.storage import FLOAT16, UINT8
 from edgeopt.ir import orders
 from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import scalars
@@ -92,7 +93,7 @@ class _Chosen:
         """
         axes = tuple(d for d, one in enumerate(indices) if one is not None)
         nodes = tuple(one for one in indices if one is not None)
-        if any(e.dtype(one) in ("bool", "uint8") for one in nodes):
+        if any(e.dtype(one) in ("bool", UINT8.name) for one in nodes):
             raise NoRuleError("a mask chooses how many values there are: use torch.where")
         common = np.broadcast_shapes(*(e.shape(one) for one in nodes))
         adjacent = axes == tuple(range(axes[0], axes[0] + len(axes)))
@@ -174,7 +175,7 @@ def _scattered(e: Emitter, node: Any, writes: _Writes, reduce: str, *, own: bool
         own: Whether what the value holds there counts too.
     """
     kind = e.dtype(node)
-    if kind in ("bool", "float16") and reduce != "last":
+    if kind in ("bool", FLOAT16.name) and reduce != "last":
         raise NoRuleError(f"values of type {kind} are not added up: cast with .float() before")
     value, shape = Source(e, node.args[0]), e.shape(node)
     exprs = [s.expr for s in writes.sources]

@@ -6,6 +6,8 @@ from typing import Any
 
 from tvm import te, tirx
 
+from edgeopt.contracts.storage import INT32
+
 __all__ = ["greatest", "largest", "least", "product", "smallest"]
 
 
@@ -13,7 +15,7 @@ def least(kind: str) -> Any:
     """Returns what no number of ``kind`` is less than; TVM cannot write the least int32 everywhere."""
     if kind.startswith("float"):
         return tirx.const(float("-inf"), kind)
-    return tirx.const(-0x7FFFFFFF, kind) if kind == "int32" else tirx.min_value(kind)
+    return tirx.const(-0x7FFFFFFF, kind) if kind == INT32.name else tirx.min_value(kind)
 
 
 def greatest(kind: str) -> Any:

@@ -1,0 +1,59 @@
+"""Groups of operators that no trait of a row tells apart."""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["ORDERS", "PARTWISE", "POLES"]
+
+aten = torch.ops.aten
+
+ORDERS = (
+    *(aten.gt.Tensor, aten.gt.Scalar, aten.ge.Tensor, aten.ge.Scalar),
+    *(aten.lt.Tensor, aten.lt.Scalar, aten.le.Tensor, aten.le.Scalar),
+)
+"""Comparisons by size."""
+
+POLES = (aten.rsqrt.default, aten.reciprocal.default, aten.log.default)
+"""Functions that have a pole at 0."""
+
+PARTWISE = frozenset(
+    {
+        aten._unsafe_view.default,  # noqa: SLF001 (an operator's name)
+        aten.add.Scalar,
+        aten.alias.default,
+        aten.cat.default,
+        aten.clone.default,
+        aten.constant_pad_nd.default,
+        aten.copy.default,
+        aten.detach.default,
+        aten.expand.default,
+        aten.flip.default,
+        aten.gather.default,
+        aten.index.Tensor,
+        aten.index_put.default,
+        aten.index_select.default,
+        aten.mean.dim,
+        aten.neg.default,
+        aten.permute.default,
+        aten.repeat.default,
+        aten.reshape.default,
+        aten.roll.default,
+        aten.select.int,
+        aten.select_scatter.default,
+        aten.slice.Tensor,
+        aten.slice_scatter.default,
+        aten.squeeze.default,
+        aten.squeeze.dim,
+        aten.squeeze.dims,
+        aten.stack.default,
+        aten.sum.dim_IntList,
+        aten.t.default,
+        aten.transpose.int,
+        aten.unflatten.int,
+        aten.unsqueeze.default,
+        aten.view.default,
+        aten.where.self,
+    }
+)
+"""Operators that do to the imaginary parts what they do to the real ones."""
