@@ -111,7 +111,9 @@ def hypot(x: Tensor, y: Tensor) -> Tensor:
 @RULES(aten.isnan.default)
 def isnan(x: Tensor) -> Tensor:
     """Returns where x is no number."""
-    return x != x if x.dtype.is_floating_point else torch.zeros_like(x, dtype=torch.bool)  # noqa: PLR0124
+    if not x.dtype.is_floating_point:
+        return torch.zeros_like(x, dtype=torch.bool)
+    return torch.logical_not(x.abs() <= math.inf)  # compilers take x != x for false
 
 
 @RULES(aten.isinf.default)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.ir.decompositions.elementwise import isnan
 from edgeopt.ir.decompositions.rule_table import Decompositions
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def median(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     value, place = kthvalue(x, ((x.shape[dim] if x.ndim else 1) + 1) // 2, dim, keepdim)
     if not x.dtype.is_floating_point or not x.ndim:
         return value, place
-    none = x != x  # noqa: PLR0124 (what is no number is the median of all it stands among)
+    none = isnan(x)  # the median of all it stands among
     found = none.any(dim, keepdim)
     first = none.to(torch.int32).argmax(dim, keepdim)
     return torch.where(found, float("nan"), value), torch.where(found, first, place)
@@ -213,7 +214,7 @@ def _extremes(
         (late_value, late_place), (early_value, early_place) = late, early
         wins = at_least(late_value, early_value)
         if x.dtype.is_floating_point:  # what is no number stays
-            wins = wins | (late_value != late_value)  # noqa: PLR0124
+            wins = wins | isnan(late_value)
         pairs = ((x, late_value, early_value), (places, late_place, early_place))
         x, places = (
             torch.cat([v.narrow(dim, 0, shift), torch.where(wins, a, b)], dim) for v, a, b in pairs

@@ -90,6 +90,8 @@ ROWS = (
         for operator in (
             aten.gather.default,
             aten.diagonal.default,
+            aten.median.default,
+            aten.median.dim,
             aten.reflection_pad1d.default,
             aten.reflection_pad2d.default,
             aten.scatter.src,
