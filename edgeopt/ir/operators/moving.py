@@ -90,8 +90,13 @@ ROWS = (
         for operator in (
             aten.gather.default,
             aten.diagonal.default,
+            aten.cummax.default,
+            aten.cummin.default,
+            aten.kthvalue.default,
+            aten.max.dim,
             aten.median.default,
             aten.median.dim,
+            aten.min.dim,
             aten.reflection_pad1d.default,
             aten.reflection_pad2d.default,
             aten.scatter.src,
