@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from _any_model.failures import reason
+from edgeopt.contracts.storage import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +75,7 @@ def _counts(rows: Sequence[Row]) -> str:
 def _order(key: tuple[Place, str]) -> tuple[int, str, str, str]:
     place, family = key
     stages = ("built", "captured", "kept", "quantized", "deployed")
-    at = stages.index(place.stage) + len(stages) * (place.precision == "int8")
+    at = stages.index(place.stage) + len(stages) * (place.precision not in ("", Precision.FLOAT32))
     return at, place.precision, place.backend, family
 
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparisons", "Turn", "compares", "turns"]
 
-aten = torch.ops.aten
-
 SEEN = 10
 """So many that turn are seen in the outputs."""
 
@@ -76,14 +74,17 @@ class Comparisons:
 
     def watch(self, node: torch.fx.Node, args: tuple[Any, ...], _: dict[str, Any]) -> None:
         """Is told of each operator, and of what it is called with, before it is run."""
-        if compares(node) and args[0].is_floating_point():
+        if compares(node):
             self.nodes[node.name] = node
             self.distances[node.name].append((args[0] - args[1]).reshape(-1))
 
 
 def compares(node: torch.fx.Node) -> bool:
-    """Returns whether ``node`` asks which of two numbers is the larger."""
-    return node.target in ORDERS
+    """Returns whether ``node`` asks which of two real numbers is the larger: integers are not rounded."""
+    if node.target not in ORDERS:
+        return False
+    first: Any = node.args[0]
+    return bool(first.meta["val"].is_floating_point())
 
 
 def turns(exact: Comparisons, rounded: Comparisons) -> tuple[Turn, ...]:

@@ -6,18 +6,7 @@ __all__ = ["advice"]
 
 _INSTEAD = (
     (
-        (
-            "linalg_",
-            "_linalg",
-            "cholesky",
-            "svd",
-            "qr",
-            "lu_",
-            "_lu",
-            "triangular",
-            "inverse",
-            "det",
-        ),
+        ("linalg_", "_linalg", "cholesky", "svd", "qr.", "lu_", "triangular_", "inverse.", "det."),
         "no runtime solves equations: compute it once and keep the result as a buffer, or pass it in",
     ),
     (
@@ -25,7 +14,7 @@ _INSTEAD = (
         "give back boxes and scores, and choose among them after the model",
     ),
     (
-        ("special_", "lgamma", "digamma", "polygamma", "igamma", "i0", "erfinv", "bessel", "zeta"),
+        ("special_", "lgamma", "digamma", "polygamma", "igamma", "i0.", "erfinv"),
         "write it as a polynomial of what the model's values can be, or look it up in a table with torch.embedding",
     ),
     (
@@ -33,10 +22,16 @@ _INSTEAD = (
         "write it with products, // and %, or do it before the model",
     ),
     (
-        ("_ctc", "ctc_", "loss", "nll", "cross_entropy"),
+        ("_ctc_loss", "nll_loss", "multilabel_margin_loss"),
         "a loss is for training: leave it out of what is deployed",
     ),
-    (("unique", "nonzero", "histc", "bincount", "mode"), "do it after the model"),
+    (("bincount",), "write torch.nn.functional.one_hot(x, count).sum(0)"),
+    (("histc",), "write ((x[:, None] >= edges[:-1]) & (x[:, None] < edges[1:])).sum(0)"),
+    (("mode.", "nanmedian"), "write x.sort(dim), which gives all numbers in order"),
+    (
+        ("masked_scatter",),
+        "write torch.where for what is aligned, and indices for what is not",
+    ),
 )
 """Beginnings of operators' names, and what to do."""
 

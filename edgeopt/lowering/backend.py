@@ -112,22 +112,24 @@ class RuleBackend(ABC):
     def _emitted(self, program: Program, target: Target) -> Emitter:
         """Returns the emitter after its run; what it refused is decomposed as long as that is possible."""
         from edgeopt.lowering.decomposition import (  # noqa: PLC0415 (imports torch)
-            decomposable,
             decompose_operators,
+            origin,
         )
         from edgeopt.passes import run_passes  # noqa: PLC0415 (imports torch)
 
-        first = None
+        reasons: dict[str, str] = {}
         for _ in range(MOST_DECOMPOSITIONS):
             emitter = self.emitter(run_passes(program, self.passes(target)), target)
             emitter.run()
-            first = first or emitter
-            decomposed = decompose_operators(program, decomposable(program, emitter.refused))
+            reasons = {**emitter.refused, **reasons}
+            decomposed = decompose_operators(program, emitter.refused)
             if decomposed is program:
                 break
             program = decomposed
-        # Where a part is refused too, the refusal names the operator that the model calls.
-        return first if first is not None and emitter.refused else emitter
+        # Of a part that is refused too, the model's own operator is said, and why that is.
+        names = {origin(emitter.program.node(name)): name for name in emitter.refused}
+        emitter.refused = {own: reasons.get(own, reasons[name]) for own, name in names.items()}
+        return emitter
 
     def support(self, program: Program, target: Target) -> SupportReport:
         """Returns one verdict for each node of ``program``: of `lower`, for those who only ask."""

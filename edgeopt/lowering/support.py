@@ -40,8 +40,13 @@ def support_report(
     rows = {}
     for node in program.graph.nodes:
         if node.op == "call_function":
-            same = written.get(node.name) == operator_name(node)
+            now = written.get(
+                node.name
+            )  # None where it was decomposed: it is refused for a part of it
+            same = now == operator_name(node)
             verdict, reason = _verdict(emitter, program, node, same=same)
+            if node.name in emitter.refused and (same or now is None):
+                verdict, reason = "unsupported", emitter.refused[node.name]
             rows[node.name] = node_support(program, node, verdict=verdict, reason=reason)
     for name, reason in emitter.refused.items():  # an input, or an operator of a target pass
         if name not in rows:
@@ -75,8 +80,6 @@ def _verdict(
     """Returns the verdict on a node; one that is not the same is gone after the target passes."""
     from edgeopt.ir.kernel_kind import kernel_kind  # noqa: PLC0415 (imports torch)
 
-    if node.name in emitter.refused and same:
-        return "unsupported", emitter.refused[node.name]
     kind = kernel_kind(program, node)
     if same:
         kind = emitter.runs_as(node, kind)

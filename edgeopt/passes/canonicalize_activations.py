@@ -1,7 +1,7 @@
 """Spells activations as relu, clamp, sigmoid, tanh, gelu, hardswish, or products of them.
 
-Requires: nothing. Ensures: no hardtanh, relu6, clamp_min, clamp_max, prelu, silu, hardsigmoid, mish
-or softplus is left; silu(x) is x * sigmoid(x), so that every runtime rounds the same two values.
+Requires: nothing. Ensures: no hardtanh, relu6, clamp_min, clamp_max, prelu, silu or hardsigmoid is left;
+silu(x) is x * sigmoid(x), so that every runtime rounds the same two values.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import torch
 
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
-from edgeopt.ir.series import TWICE_AREA_TANGENT
 from edgeopt.passes.base import graph_pass, settled
 
 if TYPE_CHECKING:
@@ -148,50 +147,6 @@ def _hardsigmoid(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
     return editor.call(aten.mul.Tensor, (ramp, 1 / 6), before=node, like=node)
 
 
-def _softplus(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
-    """softplus(x) = max(x, 0) + log(1 + exp(-|x|)), which cannot overflow."""
-    if len(node.args) > 1 or node.kwargs:
-        return None
-    x = node.args[0]
-    size = editor.call(aten.abs.default, (x,), before=node, like=node)
-    away = editor.call(aten.neg.default, (size,), before=node, like=node)
-    decay = editor.call(aten.exp.default, (away,), before=node, like=node)
-    tail = _log_of_one_and(editor, node, decay)
-    ramp = editor.call(aten.relu.default, (x,), before=node, like=node)
-    return editor.call(aten.add.Tensor, (ramp, tail), before=node, like=node)
-
-
-def _log_of_one_and(editor: Editor, node: torch.fx.Node, value: torch.fx.Node) -> torch.fx.Node:
-    """log(1 + u) for u in [0, 1], as z · p(z²) with z = u / (2 + u) (`edgeopt.ir.series`).
-
-    1 + u is 1 where u is small, and a runtime's logarithm next to 1 may be off by 1e-5 and have either
-    sign. This has no such place: it keeps the leading digits of the smallest u.
-    """
-
-    def call(target: Any, *args: Any) -> torch.fx.Node:
-        return editor.call(target, args, before=node, like=node)
-
-    beyond = call(aten.add.Tensor, value, 2.0)
-    ratio = call(aten.div.Tensor, value, beyond)
-    square = call(aten.mul.Tensor, ratio, ratio)
-    highest, *rest = reversed(TWICE_AREA_TANGENT)
-    series = call(aten.mul.Tensor, square, highest)
-    for coefficient in rest[:-1]:
-        shifted = call(aten.add.Tensor, series, coefficient)
-        series = call(aten.mul.Tensor, shifted, square)
-    return call(aten.mul.Tensor, call(aten.add.Tensor, series, rest[-1]), ratio)
-
-
-def _mish(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
-    soft = editor.call(aten.softplus.default, (node.args[0],), before=node, like=node)
-    inner = _softplus(editor, soft)
-    if inner is not None:
-        editor.replace(soft, inner)
-        soft = inner
-    gate = editor.call(aten.tanh.default, (soft,), before=node, like=node)
-    return editor.call(aten.mul.Tensor, (node.args[0], gate), before=node, like=node)
-
-
 _REWRITES: dict[Any, Callable[[Editor, torch.fx.Node], torch.fx.Node | None]] = {
     aten.hardtanh.default: _hardtanh,
     aten.relu6.default: _relu6,
@@ -202,6 +157,4 @@ _REWRITES: dict[Any, Callable[[Editor, torch.fx.Node], torch.fx.Node | None]] = 
     aten.prelu.default: _prelu,
     aten.silu.default: _silu,
     aten.hardsigmoid.default: _hardsigmoid,
-    aten.softplus.default: _softplus,
-    aten.mish.default: _mish,
 }

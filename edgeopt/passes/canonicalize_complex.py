@@ -35,7 +35,10 @@ def canonicalize_complex(program: Program) -> Program:
     pairs: dict[str, tuple[torch.fx.Node, torch.fx.Node]] = {}
     calls = [node for node in editor.scan() if _touches_complex(node)]
     for node in calls:
-        results = _parted(editor, node, pairs)
+        try:
+            results = _parted(editor, node, pairs)
+        except NotImplementedError as error:
+            raise _without_form(node) from error
         if len(results) == 1:
             editor.replace(node, results[0])
         else:
@@ -69,11 +72,7 @@ def _parted(
     if function is None and node.target in PARTWISE:
         function = partial(partwise, node.target)
     if function is None:
-        raise CaptureError(
-            f"{operator_name(node)} of complex numbers has no form for pairs of real ones",
-            where=source_line(node) or node.name,
-            hint="write it with torch.view_as_real, or compute it outside the model",
-        )
+        raise _without_form(node)
     inputs: list[torch.fx.Node] = []
     places: dict[str, list[int]] = {}
     for value in node.all_input_nodes:
@@ -91,6 +90,14 @@ def _parted(
         return [result.real, result.imag] if isinstance(result, Complex) else [result]
 
     return inlined(editor, node, inputs, call)
+
+
+def _without_form(node: torch.fx.Node) -> CaptureError:
+    return CaptureError(
+        f"{operator_name(node)} of complex numbers has no form for pairs of real ones",
+        where=source_line(node) or node.name,
+        hint="write it with torch.view_as_real, or compute it outside the model",
+    )
 
 
 def _constant_parts(editor: Editor, value: torch.fx.Node) -> tuple[torch.fx.Node, torch.fx.Node]:

@@ -34,10 +34,7 @@ def fold_constants(program: Program) -> Program:
             node = editor.update(node, args)  # noqa: PLW2901 (the same node, in the copy)
         if not _can_fold(editor, node):
             continue
-        try:
-            value = _compute(editor, node)
-        except NotImplementedError:  # torch has no kernel for the type: nor will a runtime
-            continue
+        value = _compute(editor, node)
         editor.replace(node, editor.add_constant(f"{node.name}_folded", value.contiguous()))
         folded += 1
     return editor.finish(Step("fold_constants", {}, {"folded": folded})) if folded else program

@@ -11,8 +11,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-import edgeopt
-
 FOLDER = str(Path(__file__).parents[2] / "benchmarks")
 QUICK = "OwnYolo|VAE|CRNN|WritesInPlace|CachedMask|ReturnsDataclass|RandomDepth|/Bert.*Seq"
 
@@ -26,14 +24,7 @@ def zoo(monkeypatch):
     return SimpleNamespace(examine=examine, worker=worker, zoo=zoo)
 
 
-def needs(name):
-    info = edgeopt.backends().get(name)
-    ready = info is not None and info.load().available() is None
-    reason = f"NOT CHECKED: pip install 'edgeopt[{name}]'"
-    return pytest.param(name, marks=pytest.mark.skipif(not ready, reason=reason))
-
-
-@pytest.mark.parametrize("backend", [needs("tflite"), needs("openvino")])
+@pytest.mark.parametrize("backend", ["tflite", "openvino"])
 def test_a_fixed_few_are_right_or_refused_with_what_to_write(zoo, backend):
     entries = zoo.zoo.chosen(("own", "transformers"), QUICK)
     wanted = zoo.examine.places([backend], ["float32"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,12 +12,15 @@ from torch import nn
 from torch.nn import functional
 
 import edgeopt
+from edgeopt.ir.decompositions import decompositions
 from edgeopt.ir.operators import TABLE
 from edgeopt.options import CompileOptions
 from edgeopt.registry import find_backend, find_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+aten = torch.ops.aten
 
 RANK_TWO, PICTURE, LINE, VOLUME = (4, 6), (2, 3, 8, 9), (2, 3, 11), (2, 2, 4, 6, 6)
 UNIT = "unit"
@@ -125,6 +129,14 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
         lambda x: functional.interpolate(x, scale_factor=2, mode="bicubic"),
         (PICTURE,),
     ),
+    "bilinear by a crooked factor": (
+        lambda x: functional.interpolate(x, scale_factor=1.3, mode="bilinear"),
+        (PICTURE,),
+    ),
+    "bicubic to the same size": (
+        lambda x: functional.interpolate(x, scale_factor=1.03, mode="bicubic"),
+        (PICTURE,),
+    ),
     "nearest-exact": (
         lambda x: functional.interpolate(x, size=(5, 17), mode="nearest-exact"),
         (PICTURE,),
@@ -215,6 +227,15 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
         lambda x: torch.istft(_spectrum(x) * 0.5, 16, 4, window=WINDOW, length=64),
         ((2, 64),),
     ),
+    "istft of wide windows": (  # of 256 and more, which torch's own identity counts in another type
+        lambda x: torch.istft(
+            torch.stft(x, 512, 128, window=torch.hann_window(512), return_complex=True) * 0.5,
+            *(512, 128),
+            window=torch.hann_window(512),
+        ),
+        ((1, 1024),),
+    ),
+    "identity": (lambda x: torch.eye(300)[:4, :6] * x, (RANK_TWO,)),
     "rotary": (_Rotary(), (RANK_TWO,)),
     "Fourier operator": (_FourierOperator(), (PICTURE,)),
     "FNet": (lambda x: torch.fft.fft(torch.fft.fft(x, dim=-1), dim=-2).real, (PICTURE,)),
@@ -223,6 +244,12 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
         (LINE,),
     ),
     "phase": (lambda x: (torch.fft.rfft(x) / (1 + torch.fft.rfft(x).abs())).angle().cos(), (LINE,)),
+    "a number added": (lambda x: aten.add.Scalar(torch.fft.rfft(x), 2.0).abs(), (LINE,)),
+    "a padded spectrum": (lambda x: functional.pad(torch.fft.rfft(x), (1, 2)).abs(), (LINE,)),
+    "zeros like a spectrum": (
+        lambda x: (torch.zeros_like(torch.fft.rfft(x)) + torch.fft.rfft(x) ** 2).imag,
+        (LINE,),
+    ),
     # types
     "integers as a spectrum": (torch.fft.irfft, (5,)),
     "bucketize, 32 bits": (
@@ -266,6 +293,10 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "CELU": (nn.CELU(0.7), (RANK_TWO,)),
     "SELU": (nn.SELU(), (RANK_TWO,)),
     "RReLU": (nn.RReLU(), (RANK_TWO,)),
+    "softplus": (lambda x: functional.softplus(8 * x - 20) * 1e4, (RANK_TWO,)),
+    "softplus, sharper": (lambda x: functional.softplus(x, 2, 3), (RANK_TWO,)),
+    "mish": (nn.Mish(), (RANK_TWO,)),
+    "log1p of little": (lambda x: torch.log1p(1e-4 * x) * 1e4, (UNIT,)),
     "log-sigmoid": (nn.LogSigmoid(), (RANK_TWO,)),
     "hardshrink": (nn.Hardshrink(), (RANK_TWO,)),
     "softshrink": (nn.Softshrink(), (RANK_TWO,)),
@@ -352,3 +383,22 @@ def _compare(names: list[str], actual: list[Any], expected: list[torch.Tensor]) 
 def test_what_has_no_form_in_pairs_is_refused(function: Any, shape: Any, words: str) -> None:
     with pytest.raises(edgeopt.errors.CaptureError, match=words):
         edgeopt.capture(_Beside([function], [1]).eval(), (shape,))
+
+
+@pytest.mark.parametrize("backend", ["tflite", "openvino", "tvm"])
+def test_no_backend_has_a_rule_for_what_never_reaches_it(backend: str) -> None:
+    emitter = import_module(f"edgeopt_{backend}.emitter").Emitter
+    gone = [target for target in emitter.rules if target in decompositions()]
+    rows = [TABLE[target] for target in emitter.rules if target in TABLE]
+    rewritten = {row.operator for row in rows if row.captured == "rewritten"}
+    assert not gone
+    assert rewritten <= {aten.adaptive_max_pool2d.default, aten.max_pool2d_with_indices.default}
+
+
+def test_what_remains_refused_is_the_models_own_operator() -> None:
+    model, inputs = (
+        _Beside([lambda x: torch.sinh(x) + torch.lgamma(x)], [1]).eval(),
+        (torch.ones(2, 3),),
+    )
+    report = find_backend("tflite").support(edgeopt.capture(model, inputs), find_target("rpi4"))
+    assert [node.operator for node in report.unsupported] == ["aten.lgamma.default"]

@@ -17,7 +17,7 @@ from edgeopt import lowering
 from edgeopt_openvino import constants, parameters
 from edgeopt_openvino.frontend import convert_node
 from edgeopt_openvino.operator_rules import rule
-from edgeopt_openvino.operators.pooling import is_misfused
+from edgeopt_openvino.operators.importing import importer_fault
 from edgeopt_openvino.support import plugin_kind
 
 if TYPE_CHECKING:
@@ -64,11 +64,10 @@ class Emitter(lowering.Emitter):
         return _parameter(node.meta["val"])
 
     def fallback(self, node: torch.fx.Node) -> Any:
-        """Returns what OpenVINO's frontend makes of ``node``; a reduction that it would get wrong is left."""
-        if is_misfused(node):
-            raise lowering.NoRuleError(
-                "OpenVINO reduces three axes wrongly where a constant follows"
-            )
+        """Returns what OpenVINO's frontend makes of ``node``; what it would get wrong is left."""
+        fault = importer_fault(node)
+        if fault:
+            raise lowering.NoRuleError(fault)
         return convert_node(self, node)
 
     def runs_as(self, node: torch.fx.Node, kind: KernelKind) -> KernelKind:

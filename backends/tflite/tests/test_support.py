@@ -15,11 +15,6 @@ REFUSED = {
     "inverse": (lambda x: torch.linalg.inv_ex(x[..., :5])[0], "linalg", "knows"),
     "gamma": (torch.lgamma, "lgamma", "knows"),
     "double": (lambda x: (x.double() * 2).float(), "", "float64"),
-    "bilinear by a crooked factor": (
-        lambda x: functional.interpolate(x, scale_factor=1.3, mode="bilinear"),
-        "upsample",
-        "whole sizes",
-    ),
 }
 
 

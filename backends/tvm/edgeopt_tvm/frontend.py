@@ -15,7 +15,6 @@ from edgeopt.lowering import NoRuleError
 from edgeopt.lowering.frontend import OperatorImporter, require_same
 from edgeopt.progress import progress_to, silent
 from edgeopt_tvm import kernels
-from edgeopt_tvm.alternatives import advice
 from edgeopt_tvm.fusion import lower_module
 from edgeopt_tvm.interpreter import Interpreter
 from edgeopt_tvm.machine import here
@@ -72,10 +71,7 @@ def convert_node(e: Emitter, node: torch.fx.Node) -> None:
     Raises:
         NoRuleError: The frontend has no rule for it.
     """
-    try:
-        module, inputs = _importer()(e.program, node)
-    except NoRuleError as error:
-        raise NoRuleError(f"{error}{advice(node.target)}") from None
+    module, inputs = _importer()(e.program, node)
     part = module["main"].without_attr("global_symbol")
     name = e.builder.add_func(part, f"frontend_{node.name}")
     operands = []

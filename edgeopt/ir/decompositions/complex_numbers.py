@@ -41,27 +41,68 @@ def _pair(value: Any) -> Complex:
 
 def partwise(target: Any, *args: Any, **kwargs: Any) -> Complex:
     """Returns what ``target`` makes of all real parts, and of all imaginary ones; reals have none."""
-    tensors = {"real": lambda z: z.real, "imag": lambda z: z.imag}
 
-    def part(name: str) -> Any:
-        def chosen(value: Any) -> Any:
-            if isinstance(value, Complex):
-                return tensors[name](value)
-            return tensors[name](_pair(value)) if _is_number(value, target) else value
+    def made(name: str) -> Tensor:
+        def part(value: Any) -> Any:
+            if isinstance(value, complex):
+                return getattr(value, name)
+            parted = isinstance(value, Complex) or _is_real(value)
+            return getattr(_pair(value), name) if parted else value
 
-        leaf = {"is_leaf": lambda value: isinstance(value, Complex)}
-        return pytree.tree_map(chosen, (args, kwargs), **leaf)
+        whole = {"is_leaf": lambda value: isinstance(value, Complex)}
+        own, named = pytree.tree_map(part, (args, kwargs), **whole)
+        result: Tensor = target(*own, **named)
+        return result
 
-    real, imag = part("real"), part("imag")
-    return Complex(target(*real[0], **real[1]), target(*imag[0], **imag[1]))
+    return Complex(made("real"), made("imag"))
 
 
-def _is_number(value: Any, target: Any) -> bool:
-    """Whether a real tensor among complex ones is a summand or part, and no index or mask."""
-    floats = isinstance(value, Tensor) and value.dtype.is_floating_point
-    return floats or (
-        target is aten.constant_pad_nd.default and isinstance(value, (float, complex))
+def _is_real(value: Any) -> bool:
+    """Whether a tensor among complex ones is one of their kind: no index, and no mask."""
+    return isinstance(value, Tensor) and value.dtype.is_floating_point
+
+
+@RULES(aten.constant_pad_nd.default)
+def padded(z: Complex, pad: Any, value: Any = 0) -> Complex:
+    """Returns the numbers with one number beside them."""
+    number = complex(value)
+    return Complex(
+        aten.constant_pad_nd.default(z.real, pad, number.real),
+        aten.constant_pad_nd.default(z.imag, pad, number.imag),
     )
+
+
+@RULES(aten.zeros_like.default)
+def zeros_like(z: Any, **_: Any) -> Complex:
+    """Returns zeros."""
+    return full(_pair(z).real.shape, 0)
+
+
+@RULES(aten.ones_like.default)
+def ones_like(z: Any, **_: Any) -> Complex:
+    """Returns ones."""
+    return full(_pair(z).real.shape, 1)
+
+
+@RULES(aten.full_like.default)
+def full_like(z: Any, value: Any, **_: Any) -> Complex:
+    """Returns one number everywhere."""
+    return full(_pair(z).real.shape, value)
+
+
+@RULES(aten.new_zeros.default)
+def new_zeros(_: Any, size: Any, **__: Any) -> Complex:
+    """Returns zeros."""
+    return full(size, 0)
+
+
+@RULES(aten.pow.Tensor_Scalar)
+def power(z: Complex, exponent: Any) -> Complex:
+    """Returns a small whole power, as products."""
+    if exponent not in (2, 3):
+        raise NotImplementedError(f"complex numbers to the power of {exponent}")
+    square = multiply(z, z)
+    return square if exponent == 2 else multiply(square, z)  # noqa: PLR2004
 
 
 @RULES(aten.view_as_complex.default)
@@ -127,14 +168,14 @@ def resolved(z: Complex) -> Complex:
     return z
 
 
-@RULES(aten.add.Tensor)
+@RULES(aten.add.Tensor, aten.add.Scalar)
 def add(x: Any, y: Any, *, alpha: Any = 1) -> Complex:
     """Returns x + alpha · y."""
     x, y = _pair(x), _pair(y) if alpha == 1 else multiply(y, alpha)
     return Complex(x.real + y.real, x.imag + y.imag)
 
 
-@RULES(aten.sub.Tensor)
+@RULES(aten.sub.Tensor, aten.sub.Scalar)
 def subtract(x: Any, y: Any, *, alpha: Any = 1) -> Complex:
     """Returns x - alpha · y."""
     x, y = _pair(x), _pair(y) if alpha == 1 else multiply(y, alpha)

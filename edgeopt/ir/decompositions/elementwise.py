@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from edgeopt.ir.decompositions.rule_table import Decompositions
+from edgeopt.ir.series import TWICE_AREA_TANGENT
 
 __all__ = ["RULES"]
 
@@ -15,6 +16,9 @@ aten = torch.ops.aten
 
 QUOTIENT_STEPS = 4
 """Float divisions until the quotient of two 64-bit integers is right to one."""
+
+FLAT = 17
+"""From here on softplus is its argument in float32, so that a threshold beyond makes no difference."""
 
 RULES = Decompositions()
 Tensor = torch.Tensor
@@ -44,6 +48,39 @@ def expm1(x: Tensor) -> Tensor:
     x = _real(x)
     half = (x.clamp(-1.0, 1.0) * 0.5).tanh()
     return torch.where(x.abs() < 1, 2 * half / (1 - half), x.exp() - 1)
+
+
+@RULES(aten.log1p.default)
+def log1p(x: Tensor) -> Tensor:
+    """Returns log(1 + x): next to 1 a runtime's logarithm may be off by 1e-5, so a small x has a series."""
+    x = _real(x)
+    return torch.where(x.abs() < 0.5, _small_log1p(x), (x + 1).log())  # noqa: PLR2004 (where the series holds)
+
+
+def _small_log1p(x: Tensor) -> Tensor:
+    """Returns log(1 + x) for x in [-1/2, 1], as z · p(z²) with z = x / (2 + x) (`edgeopt.ir.series`)."""
+    ratio = x / (x + 2)
+    square = ratio * ratio
+    highest, *rest = reversed(TWICE_AREA_TANGENT)
+    series = square * highest
+    for coefficient in rest[:-1]:
+        series = (series + coefficient) * square
+    return (series + rest[-1]) * ratio
+
+
+@RULES(aten.softplus.default)
+def softplus(x: Tensor, beta: Any = 1, threshold: Any = 20) -> Tensor:
+    """Returns max(x, 0) + log(1 + exp(-|x|)), which cannot overflow, and keeps the digits of small results."""
+    scaled = x if beta == 1 else x * beta
+    soft = scaled.relu() + _small_log1p((-scaled.abs()).exp())
+    soft = soft if beta == 1 else soft / beta
+    return soft if threshold >= FLAT else torch.where(scaled > threshold, x, soft)
+
+
+@RULES(aten.mish.default)
+def mish(x: Tensor) -> Tensor:
+    """Returns x · tanh(softplus(x))."""
+    return x * softplus(x).tanh()
 
 
 @RULES(aten.sinh.default)
@@ -220,7 +257,7 @@ def celu(x: Tensor, alpha: Any = 1.0) -> Tensor:
 @RULES(aten.log_sigmoid.default)
 def log_sigmoid(x: Tensor) -> Tensor:
     """Returns -softplus(-x)."""
-    return -torch.nn.functional.softplus(-x)
+    return -softplus(-x)
 
 
 def _real(x: Tensor) -> Tensor:
@@ -252,6 +289,8 @@ def rrelu(
 @RULES(aten.atan2.default)
 def atan2(y: Tensor, x: Tensor) -> Tensor:
     """Returns the angle of (x, y), of two tensors of one shape."""
+    if y.shape == x.shape:
+        raise NotImplementedError("atan2 has no parts")
     y, x = torch.broadcast_tensors(_real(y), _real(x))
     return torch.atan2(y, x)
 

@@ -1,4 +1,4 @@
-"""Reading elements by index, and parts of a split."""
+"""Reading elements by index, parts of a split, and what is made of indices."""
 
 from __future__ import annotations
 
@@ -17,6 +17,16 @@ aten = torch.ops.aten
 
 RULES = Decompositions()
 Tensor = torch.Tensor
+
+
+@RULES(aten.eye.default, aten.eye.m)
+def eye(
+    rows: int, columns: int | None = None, *, dtype: torch.dtype | None = None, **_: Any
+) -> Tensor:
+    """Returns ones on the diagonal; torch's own rule counts in types that have no kernels."""
+    place = torch.arange(rows if columns is None else columns).unsqueeze(0)
+    ones = torch.arange(rows).unsqueeze(1) == place
+    return ones.to(torch.get_default_dtype() if dtype is None else dtype)
 
 
 @RULES(aten.one_hot.default)
@@ -73,7 +83,7 @@ def index_tensors(x: Tensor, indices: list[Any]) -> Tensor:
     """Returns elements by several indices: rows of the tensor in which the indexed axes are one."""
     given = [at for at, index in enumerate(indices) if index is not None]
     if any(indices[at].dtype is torch.bool for at in given):
-        return aten.index.Tensor(x, indices)
+        raise NotImplementedError("a mask chooses how many values there are")
     front = x.permute([*given, *(d for d in range(x.ndim) if d not in given)])
     place: Any = 0
     for at in given:

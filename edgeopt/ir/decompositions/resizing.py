@@ -60,71 +60,38 @@ def nearest3d(x: Tensor, output_size: Any, scale_factors: Any) -> Tensor:
     return x
 
 
-@RULES(aten.upsample_trilinear3d.vec)
-def trilinear3d(x: Tensor, output_size: Any, align_corners: bool, scale_factors: Any) -> Tensor:
-    """Returns resizing by a matrix an axis."""
+def _by_matrices(target: Any) -> Callable[..., Tensor]:
+    """Returns the rule of an operator that resizes axis by axis, which ``target`` does to pictures.
 
-    def resized(line: Tensor, length: int, factor: Any) -> Tensor:
-        return aten.upsample_bilinear2d.vec(line, *_size_or_scale(length, factor, align_corners))
+    Each axis is multiplied with what ``target`` makes of the identity: a constant, which is computed once.
+    """
 
-    return _by_matrices(x, output_size, scale_factors, resized)
+    def resized(x: Tensor, output_size: Any, align_corners: bool, scale_factors: Any) -> Tensor:
+        for axis, length, factor in _axes(x, output_size, scale_factors):
+            size = x.shape[axis]
+            if length == size and factor in (None, 1.0):
+                continue
+            # Two columns: torch takes a picture of one for channels last, and mixes them (2.13, antialiased).
+            identity = torch.eye(size, dtype=x.dtype).reshape(1, size, size, 1).repeat(1, 1, 1, 2)
+            sizes = [length, 2] if factor is None else None
+            factors = None if factor is None else [factor, 1.0]
+            matrix = target(identity, sizes, align_corners, factors)[0, :, :, 0]
+            x = (x.movedim(axis, -1) @ matrix).movedim(-1, axis)
+        return x
 
-
-@RULES(aten.upsample_bicubic2d.vec)
-def bicubic2d(x: Tensor, output_size: Any, align_corners: bool, scale_factors: Any) -> Tensor:
-    """Returns resizing by a matrix an axis."""
-
-    def resized(line: Tensor, length: int, factor: Any) -> Tensor:
-        return aten.upsample_bicubic2d.vec(line, *_size_or_scale(length, factor, align_corners))
-
-    return _by_matrices(x, output_size, scale_factors, resized)
-
-
-@RULES(aten._upsample_bilinear2d_aa.vec)
-def antialiased_bilinear2d(
-    x: Tensor,
-    output_size: Any,
-    align_corners: bool,
-    scale_factors: Any,
-) -> Tensor:
-    """Returns resizing by a matrix an axis, which averages where it makes smaller."""
-
-    def resized(line: Tensor, length: int, factor: Any) -> Tensor:
-        return aten._upsample_bilinear2d_aa.vec(
-            line, *_size_or_scale(length, factor, align_corners)
-        )
-
-    return _by_matrices(x, output_size, scale_factors, resized)
+    return resized
 
 
-@RULES(aten._upsample_bicubic2d_aa.vec)
-def antialiased_bicubic2d(
-    x: Tensor,
-    output_size: Any,
-    align_corners: bool,
-    scale_factors: Any,
-) -> Tensor:
-    """Returns resizing by a matrix an axis, which averages where it makes smaller."""
-
-    def resized(line: Tensor, length: int, factor: Any) -> Tensor:
-        return aten._upsample_bicubic2d_aa.vec(line, *_size_or_scale(length, factor, align_corners))
-
-    return _by_matrices(x, output_size, scale_factors, resized)
-
-
-def _by_matrices(
-    x: Tensor, output_size: Any, scale_factors: Any, resized: Callable[[Tensor, int, Any], Tensor]
-) -> Tensor:
-    """Returns ``x`` times what resizing makes of the identity: a constant, which is computed once."""
-    for axis, length, factor in _axes(x, output_size, scale_factors):
-        size = x.shape[axis]
-        if length == size:
-            continue
-        # Two columns: torch takes a picture of one for channels last, and mixes them (2.13, antialiased).
-        identity = torch.eye(size, dtype=x.dtype).reshape(1, size, size, 1).repeat(1, 1, 1, 2)
-        matrix = resized(identity, length, factor)[0, :, :, 0]
-        x = (x.movedim(axis, -1) @ matrix).movedim(-1, axis)
-    return x
+RULES |= {
+    target: _by_matrices(target)
+    for target in (
+        aten._upsample_bicubic2d_aa.vec,
+        aten._upsample_bilinear2d_aa.vec,
+        aten.upsample_bicubic2d.vec,
+        aten.upsample_bilinear2d.vec,
+    )
+}
+RULES[aten.upsample_trilinear3d.vec] = RULES[aten.upsample_bilinear2d.vec]
 
 
 def _axes(x: Tensor, output_size: Any, scale_factors: Any) -> list[tuple[int, int, Any]]:
@@ -135,10 +102,3 @@ def _axes(x: Tensor, output_size: Any, scale_factors: Any) -> list[tuple[int, in
         length = int(x.shape[axis] * factor) if output_size is None else int(output_size[axis - 2])
         rows.append((axis, length, factor))
     return rows
-
-
-def _size_or_scale(length: int, factor: Any, align_corners: bool) -> tuple[Any, ...]:
-    """Returns the arguments of resizing one axis of two; the other keeps its two places."""
-    if factor is None:
-        return [length, 2], align_corners, None
-    return None, align_corners, [factor, 1.0]

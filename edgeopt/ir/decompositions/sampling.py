@@ -24,7 +24,7 @@ def grid_sampler(x: Tensor, grid: Tensor, mode: int, padding: int, align_corners
     Method: M. Jaderberg et al., "Spatial Transformer Networks", 2015; as torch's `grid_sample`.
     """
     if x.ndim != 4 or mode not in (BILINEAR, NEAREST):  # noqa: PLR2004 (a batch of pictures)
-        return aten.grid_sampler.default(x, grid, mode, padding, align_corners)
+        raise NotImplementedError("grid_sample of volumes, or with cubic weights")
     height, width = x.shape[-2:]
     column = _place(grid[..., 0], width, padding, align_corners=align_corners)
     row = _place(grid[..., 1], height, padding, align_corners=align_corners)

@@ -20,11 +20,9 @@ POLES = (aten.rsqrt.default, aten.reciprocal.default, aten.log.default)
 PARTWISE = frozenset(
     {
         aten._unsafe_view.default,  # noqa: SLF001 (an operator's name)
-        aten.add.Scalar,
         aten.alias.default,
         aten.cat.default,
         aten.clone.default,
-        aten.constant_pad_nd.default,
         aten.copy.default,
         aten.detach.default,
         aten.expand.default,

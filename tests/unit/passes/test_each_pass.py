@@ -164,7 +164,6 @@ CASES = {
         Case(lambda _, x: functional.hardsigmoid(x), "add clamp mul"),
         Case(lambda _, x: functional.hardswish(x), "hardswish"),
         Case(lambda _, x: functional.softplus(x * 40), f"mul {SOFTPLUS}"),
-        Case(lambda _, x: functional.softplus(x, beta=2), "softplus"),
         Case(lambda _, x: functional.mish(x), f"{SOFTPLUS} tanh mul"),
         Case(op("relu6"), "clamp"),
     ],

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from edgeopt_openvino.emitter import Emitter
 
-__all__ = ["is_misfused"]
+__all__ = ["MISFUSED_RANK"]
 
 aten = torch.ops.aten
 
@@ -107,27 +107,6 @@ def _ends(node: Any, stride: Any, padding: Any, window: Any) -> list[int]:
 
 MISFUSED_RANK = 3
 """OpenVINO 2026.4 lets a reduction of three axes add or multiply the constant that follows, along the wrong one."""
-
-
-def is_misfused(node: torch.fx.Node) -> bool:
-    """Returns whether ``node``, by OpenVINO's own importer, would be a reduction of three axes."""
-    source: Any = node.args[0] if node.args else None
-    value = source.meta.get("val") if hasattr(source, "meta") else None
-    return node.target in _REDUCING and getattr(value, "ndim", 0) == MISFUSED_RANK
-
-
-_REDUCING = frozenset(
-    {
-        aten.linalg_vector_norm.default,
-        aten.logsumexp.default,
-        aten.log_softmax.int,
-        aten.prod.dim_int,
-        aten.std.correction,
-        aten.var.correction,
-        aten.cosine_similarity.default,
-        aten.pairwise_distance.default,
-    }
-)
 
 
 def _reduction(make: Callable[..., Any]) -> Callable[[Emitter, torch.fx.Node], Any]:

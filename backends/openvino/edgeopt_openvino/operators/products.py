@@ -46,7 +46,7 @@ def _shaped(value: Any, node: Any) -> Any:
     return op.reshape(value, constants.numbers(shape), special_zero=False)
 
 
-@rule(aten.matmul.default, aten.bmm.default)
+@rule(aten.matmul.default)
 def matmul(e: Emitter, node: Any) -> Any:
     """The product of the last two axes; those in front broadcast."""
     left, right = e.value(node.args[0]), _unsaturated(e, node.args[1])

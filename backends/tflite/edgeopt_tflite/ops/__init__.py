@@ -3,7 +3,6 @@
 from edgeopt_tflite.ops import (
     activation,
     arithmetic,
-    composite,
     convolution,
     linear,
     logic,
@@ -21,7 +20,6 @@ from edgeopt_tflite.ops import (
 __all__ = [
     "activation",
     "arithmetic",
-    "composite",
     "convolution",
     "linear",
     "logic",

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgeopt.ir import orders
 from edgeopt.quantization.quantized_program import fixed_spec
 from edgeopt_tflite.operator_rules import lowers
 from edgeopt_tflite.ops.common import UNLIMITED, bounds, limited, unreached
@@ -40,7 +39,6 @@ _PLAIN: dict[Any, tuple[str, str]] = {
     aten.sign.default: ("SIGN", "Sign"),
     aten.sin.default: ("SIN", ""),
     aten.sqrt.default: ("SQRT", ""),
-    aten.square.default: ("SQUARE", "Square"),
 }
 
 
@@ -148,18 +146,3 @@ def _reciprocal(e: Emitter, node: torch.fx.Node) -> None:
     operand = e.read(e.operand(node))
     one = e.scalar(1.0, "float32")
     e.write(node, e.emit("DIV", [one, operand.tensor], operand.tensor.shape, "Div"), operand.order)
-
-
-@lowers(aten.prelu.default)
-def _prelu(e: Emitter, node: torch.fx.Node) -> None:
-    """The slopes belong to dimension 1, wherever it is in memory."""
-    operand = e.read(e.operand(node))
-    slopes = e.operand(node, 1)
-    rank = len(operand.order)
-    shape = [1] * rank
-    shape[min(1, rank - 1)] = slopes.size
-    slopes = e.view(slopes, tuple(shape))
-    tensor = e.read(slopes, operand.order).tensor
-    flat = orders.stored_shape(slopes.shape, operand.order)[1:]
-    output = e.emit("PRELU", [operand.tensor, e.reshaped(tensor, flat)], operand.tensor.shape)
-    e.write(node, output, operand.order)

@@ -39,7 +39,6 @@ _LOGIC: dict[Any, tuple[str, str]] = {
     aten.bitwise_xor.Tensor: ("NOT_EQUAL", "NotEqual"),
     aten.__and__.Tensor: ("LOGICAL_AND", "LogicalAnd"),
     aten.__or__.Tensor: ("LOGICAL_OR", "LogicalOr"),
-    aten.__xor__.Tensor: ("NOT_EQUAL", "NotEqual"),
 }
 _NOT = (aten.logical_not.default, aten.bitwise_not.default)
 

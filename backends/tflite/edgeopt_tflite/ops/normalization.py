@@ -38,20 +38,6 @@ def _layer_norm(e: Emitter, node: torch.fx.Node) -> None:
     e.write(node, output, operand.order)
 
 
-@lowers(aten.rms_norm.default)
-def _rms_norm(e: Emitter, node: torch.fx.Node) -> None:
-    value = e.operand(node)
-    width = len(node.args[1])  # type: ignore[arg-type]
-    weight = node.args[2] if len(node.args) > 2 else None  # noqa: PLR2004
-    eps = node.args[3] if len(node.args) > 3 else None  # noqa: PLR2004
-    eps = torch.finfo(torch.float32).eps if eps is None else float(eps)  # type: ignore[arg-type]
-    rank = len(value.shape)
-    operand = e.read(value)
-    output = _divided(e, operand.tensor, operand, range(rank - width, rank), eps)
-    shape = (1,) * (rank - width) + value.shape[rank - width :]
-    e.write(node, _scaled(e, output, (weight, None), shape, operand.order), operand.order)
-
-
 @lowers(aten.group_norm.default)
 def _group_norm(e: Emitter, node: torch.fx.Node) -> None:
     """Splits the channels into (groups, channels of a group) and reduces over all but the groups."""
@@ -82,15 +68,10 @@ def _normalized(e: Emitter, held: Copy, axes: Sequence[int], eps: float) -> Tens
     tensor = held.tensor
     mean = reduce_held(e, "MEAN", held, axes, keep=True)
     centred = e.emit("SUB", [tensor, mean], tensor.shape, "Sub", fusedActivationFunction=0)
-    return _divided(e, centred, held, axes, eps)
-
-
-def _divided(e: Emitter, tensor: Tensor, held: Copy, axes: Sequence[int], eps: float) -> Tensor:
-    """Returns x / √(mean of x² + eps)."""
-    squares = e.emit("SQUARE", [tensor], tensor.shape, "Square")
+    squares = e.emit("SQUARE", [centred], centred.shape, "Square")
     power = reduce_held(e, "MEAN", Copy(squares, held.order), axes, keep=True)
     raised = _binary(e, "ADD", power, e.scalar(eps, "float32"))
-    return _binary(e, "MUL", tensor, e.emit("RSQRT", [raised], raised.shape))
+    return _binary(e, "MUL", centred, e.emit("RSQRT", [raised], raised.shape))
 
 
 def _scaled(

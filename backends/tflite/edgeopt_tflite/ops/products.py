@@ -19,7 +19,7 @@ __all__: list[str] = []
 aten = torch.ops.aten
 
 
-@lowers(aten.matmul.default, aten.mm.default, aten.bmm.default)
+@lowers(aten.matmul.default)
 def _product(e: Emitter, node: torch.fx.Node) -> None:
     """A factor that is transposed in memory is read as it is, where the kernel can do it."""
     left, right = (e.value(n) for n in node.args[:2])  # type: ignore[arg-type]

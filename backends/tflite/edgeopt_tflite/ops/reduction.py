@@ -106,3 +106,15 @@ def _position(e: Emitter, node: torch.fx.Node) -> None:
 
 _INT64 = 4
 """``TensorType.INT64``."""
+
+
+@lowers(aten.cumsum.default)
+def _running_sum(e: Emitter, node: torch.fx.Node) -> None:
+    value = e.operand(node)
+    operand = e.read(value)
+    at = e.integers([operand.order.index(int(node.args[1]) % len(operand.order))])  # type: ignore[arg-type]
+    output = e.emit(
+        "CUMSUM", [operand.tensor, at], operand.tensor.shape, "Cumsum", dtype=operand.tensor.dtype,
+        exclusive=False, reverse=False,
+    )  # fmt: skip
+    e.write(node, output, operand.order)

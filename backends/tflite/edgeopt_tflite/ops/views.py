@@ -243,28 +243,3 @@ def _flip(e: Emitter, node: torch.fx.Node) -> None:
 
 def _listed(value: Any) -> list[int]:
     return [int(value)] if isinstance(value, int) else [int(v) for v in value]
-
-
-@lowers(aten.pixel_shuffle.default, aten.pixel_unshuffle.default)
-def _pixels(e: Emitter, node: torch.fx.Node) -> None:
-    """Spelled as reshape, permute, reshape, which need one TRANSPOSE."""
-    value = e.operand(node)
-    n, c, h, w = (1, *value.shape)[-4:]
-    r = int(node.args[1])  # type: ignore[arg-type]
-    if node.target is aten.pixel_shuffle.default:
-        split, axes = (n, c // r**2, r, r, h, w), (0, 1, 4, 2, 5, 3)
-    else:
-        split, axes = (n, c, h // r, r, w // r, r), (0, 1, 3, 5, 2, 4)
-    moved = e.permuted(e.view(value, split), axes)
-    e.write_view(node, e.view(moved, e.shape(node)))
-
-
-@lowers(aten.repeat.default)
-def _repeat(e: Emitter, node: torch.fx.Node) -> None:
-    value = e.operand(node)
-    times = _listed(node.args[1])
-    wide = e.view(value, (1,) * (len(times) - len(value.shape)) + value.shape)
-    operand = e.read(wide, integer=e.is_integer(node))
-    shape = orders.stored_shape(e.shape(node), operand.order)
-    output = _moved(e, "TILE", operand.tensor, [[times[d] for d in operand.order]], shape, "Tile")
-    e.write(node, output, operand.order)

@@ -27,28 +27,11 @@ _LONGEST = 1 << 16
 """Numbers along an axis that are compared each with each."""
 
 
-@rule(aten.sort.default, aten.sort.stable)
+@rule(aten.sort.default)
 def sort(e: Emitter, node: Any) -> None:
     """All numbers along an axis in order, and where they were."""
     a = arguments(node)
     _ranked(e, node, a["dim"], backwards=bool(a["descending"]))
-
-
-@rule(aten.argsort.default, aten.argsort.stable)
-def argsort(e: Emitter, node: Any) -> None:
-    """Where the numbers along an axis were, in order."""
-    a = arguments(node)
-    axis, size = _axis(e, node, a["dim"])
-    places = _places(e, a["self"], axis, size, backwards=bool(a["descending"]))
-    e.put(node, _wide(e, places))
-
-
-@rule(aten.msort.default)
-def msort(e: Emitter, node: Any) -> None:
-    """All numbers along the first axis in order."""
-    a = arguments(node)
-    axis, size = _axis(e, node, 0)
-    e.put(node, _taken(e, a["self"], axis, _places(e, a["self"], axis, size, backwards=False)))
 
 
 @rule(aten.topk.default)

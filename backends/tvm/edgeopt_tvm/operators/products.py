@@ -42,7 +42,7 @@ def linear(e: Emitter, node: Any) -> None:
     operator.finish(e, sums, order)
 
 
-@rule(aten.matmul.default, aten.bmm.default)
+@rule(aten.matmul.default)
 def matmul(e: Emitter, node: Any) -> None:
     """The product of the last two axes; those in front broadcast."""
     left, right = (e.value(a) for a in node.args[:2])

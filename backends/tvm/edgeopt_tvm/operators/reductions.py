@@ -111,4 +111,4 @@ def _simple(combine: Callable[..., Any]) -> Any:
 rule(aten.sum.dim_IntList)(_simple(te.sum))
 rule(aten.amax.default)(_simple(reducers.largest))
 rule(aten.amin.default)(_simple(reducers.smallest))
-rule(aten.prod.dim_int, aten.prod.default)(_simple(reducers.product))
+rule(aten.prod.dim_int)(_simple(reducers.product))

@@ -25,7 +25,7 @@ _CUBIC = -0.75
 """The parameter of the cubic kernel, as torch has it."""
 
 
-@rule(aten.grid_sampler.default, aten.grid_sampler_2d.default, aten.grid_sampler_3d.default)
+@rule(aten.grid_sampler.default, aten.grid_sampler_3d.default)
 def grid_sampler(e: Emitter, node: Any) -> None:
     """What ``torch.nn.functional.grid_sample`` makes of images (4 axes) and volumes (5)."""
     a = arguments(node)

@@ -40,31 +40,7 @@ def max_pool_with_places(e: Emitter, node: Any) -> None:
     _largest(e, node, kernel, place)
 
 
-@rule(aten.max_pool3d.default)
-def max_pool(e: Emitter, node: Any) -> None:
-    """The largest number of each window of a volume."""
-    a = arguments(node)
-    kernel, padding, dilation = (_each(a[k], 3) for k in ("kernel_size", "padding", "dilation"))
-    stride = _each(a["stride"], 3) if a["stride"] else kernel
-    source, kind = Source(e, node.args[0]), e.dtype(node)
-    sizes = source.shape[-3:]
-    nothing = reducers.least(kind)
-
-    def at(tensor: Any, index: list[Any]) -> Any:
-        axes = [te.reduce_axis((0, n), name=f"r{i}") for i, n in enumerate(kernel)]
-        places = [
-            out * s + r.var * d - p
-            for out, s, r, d, p in zip(index[-3:], stride, axes, dilation, padding, strict=True)
-        ]
-        inside = [t for p, n in zip(places, sizes, strict=True) for t in (p >= 0, p < n)]
-        number = source.at(tensor, [*index[:-3], *places])
-        return reducers.largest(tirx.if_then_else(tirx.all(*inside), number, nothing), axis=axes)
-
-    e.put(node, computed(e, "max_pool3d", e.shape(node), at, source.expr))
-
-
 @rule(
-    aten.adaptive_max_pool1d.default,
     aten.adaptive_max_pool2d.default,
     aten.adaptive_max_pool3d.default,
 )
