@@ -310,7 +310,9 @@ def test_what_the_frontend_has_no_code_for_is_decomposed():
     program = run_core(capture_module(Calls(torch.sinh).eval(), (torch.randn(3, 16),)))
     lowered = TVMBackend().lower(program, find_target("host"))
     assert lowered.support.ok
-    assert not [node for node in lowered.program.graph.nodes if node.target is torch.ops.aten.sinh.default]
+    assert not [
+        node for node in lowered.program.graph.nodes if node.target is torch.ops.aten.sinh.default
+    ]
 
 
 def test_outputs_that_are_parts_of_what_the_frontend_makes(make):
