@@ -179,6 +179,7 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     # reads
     "gather": (lambda x, i: x.gather(1, i), (RANK_TWO, 6)),
     "two indices": (lambda x, i: x[i[:, 0], i[:, 1]], (RANK_TWO, 4)),
+    "computed, from the end": (lambda x, i: x[:, i - 6], (RANK_TWO, 6)),
     "index behind": (lambda x, i: x[:, i], (RANK_TWO, 6)),
     "one_hot": (lambda i: functional.one_hot(i, 5).float(), (5,)),
     "bucketize": (lambda x: torch.bucketize(x, torch.tensor([-1.0, 0.0, 1.0])), (RANK_TWO,)),

@@ -31,11 +31,13 @@ def _index_select(e: Emitter, node: torch.fx.Node) -> None:
     _gather(e, node, node.args[0], node.args[2], axis)
 
 
-def _one_index(_: Emitter, node: torch.fx.Node) -> str:
+def _one_index(e: Emitter, node: torch.fx.Node) -> str:
     indices: Any = node.args[1]
     tensors = [i for i in indices if i is not None]
     if len(tensors) != 1 or tensors[0].meta["val"].dtype is torch.bool:
         return "it indexes with several tensors, or with a mask"
+    if not e.is_constant(tensors[0]):
+        return "it indexes with computed numbers, of which those below 0 count from the end"
     return ""
 
 
