@@ -197,11 +197,12 @@ def test_the_digest_of_files_is_that_of_the_same_program(make):
 
 
 def test_support_and_compile_agree_where_only_the_arguments_are_refused(monkeypatch):
-    class Resized(nn.Module):
+    class Sampled(nn.Module):
         def forward(self, x):
-            return nn.functional.interpolate(x, scale_factor=1.3, mode="bilinear").relu()
+            places = x.mean((1, 2, 3)).view(1, 1, 1, 1).expand(1, 2, 2, 2)
+            return nn.functional.grid_sample(x, places, align_corners=False).relu()
 
-    program = run_core(capture_module(Resized().eval(), (torch.ones(1, 1, 4, 4),)))
+    program = run_core(capture_module(Sampled().eval(), (torch.ones(1, 1, 4, 4),)))
     backend, target = OpenVINOBackend(), find_target("generic-x86-64-v3")
 
     def none(*_):
@@ -209,7 +210,7 @@ def test_support_and_compile_agree_where_only_the_arguments_are_refused(monkeypa
 
     monkeypatch.setattr(frontend, "_importer", lambda: OperatorImporter("OpenVINO", none))
     (bad,) = backend.support(program, target).unsupported
-    assert bad.operator == "aten.upsample_bilinear2d.vec"
+    assert bad.operator == "aten.grid_sampler.default"
     with pytest.raises(UnsupportedError):
         backend.compile(backend.lower(program, target), CompileOptions())
 
