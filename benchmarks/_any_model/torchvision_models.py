@@ -71,7 +71,7 @@ def entries() -> list[Entry]:
         make = maker(name, weights_backbone=None)
         found.add(name, lambda make=make: Heads(make()), sampled(images(3, 320, 320)))
     for name in _FILMS:
-        frames = (16, 224, 224) if name == "mvit_v1_b" else (8, 112, 112)
+        frames = (16, 224, 224) if name in ("mvit_v1_b", "s3d") else (8, 112, 112)
         found.add(name, maker(name), sampled(images(3, *frames)))
     flow = sampled(images(3, 128, 128), images(3, 128, 128))
     found.add("raft_small", maker("raft_small"), flow)
