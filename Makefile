@@ -2,7 +2,7 @@
 #
 #   make demo        the main job, on a real trained model: to a Raspberry Pi 4 and to this machine
 #   make test        all tests (as root on Debian it first installs what they need: `make system`)
-#   make test-fast   the quick ones of the core, in a few minutes
+#   make test-fast   the quick ones of the core, in two minutes
 #   make check       style, types, import rules
 #   make format      lets ruff format the code
 #   make fuzz        every reader with damaged input, for MINUTES=5

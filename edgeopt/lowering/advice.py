@@ -25,6 +25,10 @@ _INSTEAD = (
         ("_ctc_loss", "nll_loss", "multilabel_margin_loss"),
         "a loss is for training: leave it out of what is deployed",
     ),
+    (
+        ("grouped_mm", "_grouped_mm"),
+        'how many tokens an expert gets is not known: load it with experts_implementation="batched_mm" (transformers)',
+    ),
     (("bincount",), "write torch.nn.functional.one_hot(x, count).sum(0)"),
     (("histc",), "write ((x[:, None] >= edges[:-1]) & (x[:, None] < edges[1:])).sum(0)"),
     (("mode.", "nanmedian"), "write x.sort(dim), which gives all numbers in order"),

@@ -16,6 +16,8 @@ import pytest
 import edgeopt
 from edgeopt import errors
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 HEAVY = (
     "torch",

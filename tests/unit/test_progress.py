@@ -16,6 +16,8 @@ from edgeopt.progress import progress_listener, progress_to, report_progress, si
 from edgeopt.registry import find_target
 from edgeopt.testing.specimens import program_of, specimen
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

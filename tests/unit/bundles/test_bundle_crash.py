@@ -15,6 +15,8 @@ from edgeopt.bundles import read_bundle
 from edgeopt.errors import BundleError, EdgeoptError
 from edgeopt.testing.toy import toy_artifact
 
+pytestmark = pytest.mark.slow
+
 WRITER = """
 import os, signal, sys
 from edgeopt.bundles import write_bundle

@@ -21,6 +21,8 @@ from edgeopt.errors import BundleError, EdgeoptError, InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 def forge(path: Path, **changes) -> None:
     """Changes the manifest and makes its digests right again, as an attacker would."""

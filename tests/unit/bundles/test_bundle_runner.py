@@ -21,6 +21,8 @@ from edgeopt.bundles.device.edgeopt_runner.main import main
 from edgeopt.contracts import Wheel
 from edgeopt.testing.toy import TOY_RUNTIME, toy_artifact, toy_golden, toy_runtime
 
+pytestmark = pytest.mark.slow
+
 DEVICE = Path(edgeopt.bundles.device.__file__).parent
 
 

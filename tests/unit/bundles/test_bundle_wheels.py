@@ -16,6 +16,8 @@ from edgeopt.registry import find_target
 from edgeopt.testing.device_conformance import small_wheel
 from edgeopt.testing.toy import TOY_RUNTIME, toy_artifact, toy_golden, toy_runtime, toy_target
 
+pytestmark = pytest.mark.slow
+
 NEEDS = "import edgeopt_probe\n" + TOY_RUNTIME
 
 

@@ -18,6 +18,8 @@ from edgeopt.reference_backend import ReferenceBackend
 from edgeopt.registry import find_target
 from edgeopt.testing.specimens import float_program, specimen
 
+pytestmark = pytest.mark.slow
+
 DEPLOY = ("deploy", "toy_models:make", "-t", "host", "-b", "reference")
 
 

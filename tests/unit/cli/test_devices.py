@@ -10,6 +10,8 @@ import pytest
 from edgeopt.bundles import write_bundle
 from edgeopt.testing.toy import toy_artifact, toy_golden, toy_runtime, toy_target
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def config(monkeypatch, tmp_path):

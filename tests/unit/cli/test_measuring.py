@@ -9,6 +9,8 @@ import pytest
 from edgeopt.bundles import write_bundle
 from edgeopt.testing.toy import TOY_RUNTIME, toy_artifact, toy_golden, toy_runtime, toy_target
 
+pytestmark = pytest.mark.slow
+
 TOLD = """
     def operators(self, runs, *inputs):
         step = {"name": "m", "kind": "Multiply", "layers": ["MUL"], "type": "float32", "role": ""}

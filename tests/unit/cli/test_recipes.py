@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("accelerate")
 pytest.importorskip("torch_pruning")
 

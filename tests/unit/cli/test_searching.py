@@ -10,6 +10,8 @@ from edgeopt.cli.searching import _said
 from edgeopt.searching import Configuration, SearchEvent, Trial
 from edgeopt.searching.trials import Measured
 
+pytestmark = pytest.mark.slow
+
 WORDS = ("search", "toy_models:make", "-t", "rpi4", "-b", "tflite", "--study", "s.sqlite")
 
 

@@ -15,6 +15,8 @@ from edgeopt.errors import DeviceError, InputError
 from edgeopt.progress import progress_to, report_progress
 from edgeopt.testing.toy import toy_artifact, toy_golden, toy_runtime, toy_target
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def bundle(tmp_path):

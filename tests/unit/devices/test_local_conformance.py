@@ -8,6 +8,8 @@ from edgeopt.contracts import Completed
 from edgeopt.devices import LocalDevice
 from edgeopt.testing import DeviceConformance
 
+pytestmark = pytest.mark.slow
+
 
 class TestLocal(DeviceConformance):
     @pytest.fixture

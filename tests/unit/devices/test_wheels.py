@@ -9,6 +9,8 @@ from edgeopt.devices.wheels import Interpreter, install_wheels
 from edgeopt.errors import DeviceError
 from edgeopt.testing.device_conformance import small_wheel
 
+pytestmark = pytest.mark.slow
+
 ELSEWHERE = Interpreter(
     version="3.9",
     platforms=("manylinux_2_31_riscv64", "linux_riscv64"),

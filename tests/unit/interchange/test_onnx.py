@@ -18,6 +18,8 @@ from edgeopt.passes import PassSpec, run_core, run_passes
 from edgeopt.registry import find_target
 from edgeopt.testing.specimens import SPECIMENS, specimen
 
+pytestmark = pytest.mark.slow
+
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 

@@ -9,6 +9,8 @@ from edgeopt.bundles.device.edgeopt_runner.rounds import warm_up
 from edgeopt.errors import InputError
 from edgeopt.measure import interleave, ratio
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_round_calls_each_once_in_changing_order():
     calls = []

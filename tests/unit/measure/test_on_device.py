@@ -20,6 +20,8 @@ from edgeopt.testing.toy import TOY_RUNTIME, toy_artifact, toy_golden, toy_runti
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 X = np.array([[1, 2, 3, 4]], np.float32)
 
 

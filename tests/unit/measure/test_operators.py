@@ -13,6 +13,8 @@ from edgeopt.measure import OperatorProfile, PlacedBundle, explain
 from edgeopt.measure.explain import roof_of
 from edgeopt.testing.toy import toy_target
 
+pytestmark = pytest.mark.slow
+
 
 def placed(bundle, device):
     return PlacedBundle.push(bundle, device)

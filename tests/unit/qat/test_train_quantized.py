@@ -12,6 +12,8 @@ from edgeopt.ir import ReferenceRunner, load_program, save_program
 from edgeopt.qat import QuantizedModule
 from edgeopt.testing.specimens import gratings
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("accelerate")
 
 loss = nn.functional.cross_entropy

@@ -21,6 +21,8 @@ from edgeopt.recipes import Finetune, Prune, Quantize, Recipe, Sparsify, TrainQu
 from edgeopt.recipes.recipe import parse_recipe
 from edgeopt.recipes.work import Work
 
+pytestmark = pytest.mark.slow
+
 loss = nn.functional.cross_entropy
 BATCH = (torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64))
 

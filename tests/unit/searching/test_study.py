@@ -19,6 +19,8 @@ from edgeopt.searching.opening import open_study
 from edgeopt.searching.space import Space
 from edgeopt.searching.trials import Measured
 
+pytestmark = pytest.mark.slow
+
 SPACE = Space(
     engines=(("a", "int8"), ("b", "int8"), ("a", "float32")),
     floats=(0, 3, 6),

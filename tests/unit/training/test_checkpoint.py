@@ -15,6 +15,8 @@ from edgeopt.errors import InputError
 from edgeopt.files import atomic
 from edgeopt.training.checkpoint import Checkpoint, hold_folder, read_checkpoint, write_checkpoint
 
+pytestmark = pytest.mark.slow
+
 DIES = """
 import os, signal, sys
 from pathlib import Path
