@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, defaultdict, deque
 from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["traced"]
 
+_CONTAINERS = (dict, OrderedDict, defaultdict, list, set, deque)
+
 
 @contextmanager
 def traced(model: torch.nn.Module) -> Iterator[None]:
@@ -30,31 +34,29 @@ def traced(model: torch.nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _unchanged(model: torch.nn.Module) -> Iterator[None]:
-    """Puts every attribute of the modules back: a forward may keep tensors, and those of a trace hold nothing."""
-    kept = [(module, _contents(module.__dict__)) for module in model.modules()]
+    """Puts every attribute of the modules back: a forward may keep tensors, and those of a trace hold nothing.
+
+    So it is with what the first call registers: hooks that stayed would be registered again by the first real one.
+    """
+    kept = [(container, copy(container)) for container in _containers(model)]
     try:
         yield
     finally:
-        for module, contents in kept:
-            _put_back(module.__dict__, contents)
+        for container, contents in kept:
+            container.clear()
+            container.extend(contents) if hasattr(container, "extend") else container.update(contents)
 
 
-def _contents(attributes: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Returns each attribute with a copy of what a container holds."""
-    copied = (dict, list, set)
-    return {
-        name: (value, type(value)(value) if type(value) in copied else None)
-        for name, value in attributes.items()
-    }
-
-
-def _put_back(attributes: dict[str, Any], contents: dict[str, tuple[Any, Any]]) -> None:
-    attributes.clear()
-    for name, (value, inside) in contents.items():
-        attributes[name] = value
-        if inside is not None:
-            value.clear()
-            value.extend(inside) if isinstance(value, list) else value.update(inside)
+def _containers(model: torch.nn.Module) -> list[Any]:
+    """Returns what the modules hold their attributes in, and all containers among these, each once."""
+    found: dict[int, Any] = {}
+    waiting: list[Any] = [module.__dict__ for module in model.modules()]
+    while waiting:
+        container = waiting.pop()
+        if type(container) in _CONTAINERS and id(container) not in found:
+            found[id(container)] = container
+            waiting += container.values() if isinstance(container, dict) else container
+    return list(found.values())
 
 
 @contextmanager

@@ -56,6 +56,35 @@ def test_a_module_that_has_run_keeps_what_it_has_kept():
     assert model.shape == (1, 4, 6, 6)
 
 
+class _Hooked(nn.Module):
+    """Registers hooks at its first call, as models of transformers do for what they collect."""
+
+    installed = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.kept = {"states": []}
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.installed:
+            self.layer.register_forward_hook(lambda *call: self.kept["states"].append(call[-1]))
+            self.installed = True
+        self.layer(x)
+        return torch.stack(self.kept["states"]).sum(0)
+
+
+def test_hooks_of_the_first_call_are_registered_once():
+    model, x = _Hooked().eval(), torch.randn(1, 4)
+    program = edgeopt.capture(model, (x,))
+    assert not model.layer._forward_hooks
+    assert not model.kept["states"]
+    with torch.no_grad():
+        expected = model(x).numpy()
+    assert len(model.kept["states"]) == 1
+    assert abs(ReferenceRunner(program)(x.numpy()) - expected).max() < 1e-5
+
+
 class _Masked(nn.Module):
     def __init__(self) -> None:
         super().__init__()
