@@ -84,6 +84,7 @@ class LayerwiseQuantizer:
         self.samples = samples
         self.config = config
         self.overrides = overrides
+        self.known = QuantizationResult()
         self.found = QuantizationResult()
         self._weighted_names = frozenset(placement.weighted_operators)
         self._members: dict[str, list[str]] = {}
@@ -92,8 +93,13 @@ class LayerwiseQuantizer:
         self._float: dict[str, list[Any]] = {}
         self._integer: dict[str, list[Any]] = {}
 
-    def run(self) -> QuantizationResult:
-        """Returns grids, weights and biases for the whole program."""
+    def run(self, known: QuantizationResult | None = None) -> QuantizationResult:
+        """Returns grids, weights and biases for the whole program.
+
+        Args:
+            known: What another walk has found and this one would find again; values are computed all the same.
+        """
+        self.known = known or self.known
         nodes = [n for n in self.program.graph.nodes if n.op != "output"]
         uses = {n.name: len(n.users) for n in nodes}
         with torch.no_grad():
@@ -166,7 +172,8 @@ class LayerwiseQuantizer:
         x, weight, bias = ops.weighted_parts(node)
         tensor = self.program.constants[weight.name]
         if weight.name not in self.found.weights:
-            self.found.weights[weight.name] = self._rounded(node, x, tensor, bias)
+            known = self.known.weights.get(weight.name)
+            self.found.weights[weight.name] = known or self._rounded(node, x, tensor, bias)
         instead = {weight.name: self.found.weights[weight.name][0]}
         result = self._run(node, self._integer, instead)
         if bias is not None and self.config.bias_correction != "off":
@@ -200,6 +207,9 @@ class LayerwiseQuantizer:
         """Finds the grid of the group of ``name``, where it has none yet."""
         group = self.placement.group[name]
         if group in self.found.grids:
+            return
+        if group in self.known.grids:
+            self.found.grids[group] = self.known.grids[group]
             return
         members = self._members[group]
         sources = [m for m in members if self._is_source(m)] or members
@@ -267,6 +277,8 @@ class LayerwiseQuantizer:
 
     def _quality(self, name: str, unrounded: list[Any]) -> Quality:
         """Returns how far a value is from the float one; of a lost one also before it was rounded."""
+        if name in self.known.quality:
+            return self.known.quality[name]
         exact = self._float[name]
         quality = measure_quality(exact, self._integer[name])
         if not quality.lost:

@@ -34,6 +34,7 @@ from edgeopt.quantization.losses import find_loss, lost_outputs
 from edgeopt.quantization.patterns import kept_in_float, overrides_by_value
 from edgeopt.quantization.placement import QuantizerPlacement, place_quantizers
 from edgeopt.quantization.quantized_program import build_quantized, weight_spec
+from edgeopt.quantization.reuse import unaffected
 from edgeopt.quantization.statistics import channel_axes, collect_statistics
 
 if TYPE_CHECKING:
@@ -112,10 +113,20 @@ class _Static:
         return self._written(result)
 
     def _walked(
-        self, program: Program, float_names: tuple[str, ...], reasons: dict[str, str]
+        self,
+        program: Program,
+        float_names: tuple[str, ...],
+        reasons: dict[str, str],
+        before: _Made | None = None,
     ) -> _Made:
+        """Returns ``program`` walked through; of ``before``, a walk with more on integers, what still holds is taken."""
         placement = place_quantizers(program, keep_float=float_names)
-        extremes = self._extremes(program, placement)
+        seen = before.extremes if before else {}
+        values = placement.group.keys() - program.constants.keys()
+        if seen.keys() >= values:
+            extremes = {name: seen[name] for name in seen if name in values}
+        else:
+            extremes = self._extremes(program, placement)
         ranges = {
             name: (min(low for low, _ in pairs), max(high for _, high in pairs))
             for name, pairs in extremes.items()
@@ -123,7 +134,8 @@ class _Static:
         overrides = overrides_by_value(self.config, self.program)
         samples = self.samples.spread(_affordable(program, len(self.samples)))
         walk = LayerwiseQuantizer(program, placement, ranges, samples, self.config, overrides)
-        result = walk.run()
+        known = unaffected(program, before.placement, before.result, placement) if before else None
+        result = walk.run(known)
         return _Made(program, placement, result, float_names, reasons, len(samples), extremes)
 
     def _rescued(self, made: _Made) -> _Made | None:
@@ -135,7 +147,8 @@ class _Static:
         if loss is None:
             return None
         float_names = tuple(dict.fromkeys((*made.float_names, *loss.keep)))
-        again = self._walked(made.program, float_names, {**made.reasons, loss.value: loss.reason})
+        reasons = {**made.reasons, loss.value: loss.reason}
+        again = self._walked(made.program, float_names, reasons, made)
         before = lost_outputs(made.program, made.result.quality)
         gains = [again.result.quality[name].worst_db - was for name, was in before.items()]
         return again if max(gains) >= LEAST_GAIN_DB else None

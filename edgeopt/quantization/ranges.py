@@ -41,7 +41,8 @@ def find_parameters(values: torch.Tensor, low: float, high: float, method: str) 
     sample = _thinned(values)
     candidates = [_Candidate(low, high, "minmax")]
     if method in ("percentile", "auto"):
-        candidates += [_percentile(sample, share) for share in PERCENTILES]
+        ordered = sample.sort().values
+        candidates += [_percentile(ordered, share) for share in PERCENTILES]
         if method == "percentile":
             candidates = candidates[1:2]
     if method in ("mse", "auto"):
@@ -59,8 +60,7 @@ def _thinned(values: torch.Tensor) -> torch.Tensor:
     return values[::step]
 
 
-def _percentile(values: torch.Tensor, share: float) -> _Candidate:
-    ordered = values.sort().values
+def _percentile(ordered: torch.Tensor, share: float) -> _Candidate:
     cut = min(int(share * (ordered.numel() - 1)), ordered.numel() - 1)
     low, high = float(ordered[ordered.numel() - 1 - cut]), float(ordered[cut])
     return _Candidate(min(low, 0.0), max(high, 0.0), f"percentile {100 * share:g}")
