@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Place", "Row", "examine", "places"]
 
 Kind = Literal["right", "wrong", "refused", "short", "fault", "killed"]
-CALIBRATION, CHECKS, FRESH = 12, 4, 2
+CALIBRATION, CHECKS, FRESH = 12, 16, 2
 CAPTURED, FLOAT = 60.0, 45.0
 """dB that capture and core passes, and a backend in float32, must keep."""
 SHAKE, LAST_BIT, STEADY = 1e-6, 1e-7, 6.0
