@@ -34,7 +34,7 @@ def run_bundle(
     device: Annotated[
         str, typer.Option("--device", "-d", help="local, emulated, ssh://user@host, or a name.")
     ] = "local",
-    threads: Annotated[int, typer.Option(help="Threads of the runtime; 0: as it likes.")] = 0,
+    threads: opt.Threads = 0,
     public_key: opt.PublicKey = None,
     json: opt.Json = False,
 ) -> None:
