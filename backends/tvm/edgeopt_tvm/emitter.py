@@ -92,7 +92,7 @@ class Emitter(Storage):
         """Writes what TVM's frontend makes of ``node``."""
         convert_node(self, node)
 
-    def stand_in(self, node: torch.fx.Node) -> Any:
+    def dummy(self, node: torch.fx.Node) -> Any:
         """Puts zeros in place of a node that cannot be written, nothing where TVM has no such values."""
         example = node.meta["val"]
         parts = example if isinstance(example, (tuple, list)) else [example]
