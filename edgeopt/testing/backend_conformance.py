@@ -370,8 +370,11 @@ class BackendConformance(ConformanceCases):
             return
         if node.verdict == "folded":
             assert not is_weighted(fx_node), f"{node.node} costs time, and is said to be folded"
-            return
+            assert node.reason, f"{node.node} is said to be folded, and not why"
         expected = kernel_kind(program, fx_node)
+        if node.verdict == "folded":
+            assert expected.kind != "folded" or node.reason == expected.reason, node
+            return
         if expected.kind == "folded":  # written by itself: then as what it follows
             expected = kernel_kind(program, fx_node.args[0])  # type: ignore[arg-type]
         reason = self.computed_in_float.get(node.operator)

@@ -110,8 +110,13 @@ class Emitter(Storage):
 
     def runs_as(self, node: torch.fx.Node, kind: KernelKind) -> KernelKind:
         """Returns how the kernels run ``node``: as the core says, but for what they fold."""
-        folded = traits_of(node).view or node.name not in self.written
-        return KernelKind("folded") if folded else kind
+        if kind.kind == "folded":
+            return kind
+        if traits_of(node).view:
+            return KernelKind("folded", "a view of memory")
+        if node.name not in self.written:
+            return KernelKind("folded", "part of the operator behind it")
+        return kind
 
     @property
     def written(self) -> frozenset[str]:
