@@ -80,7 +80,7 @@ UINT8 = StorageType("uint8", 8, signed=False)
 INT16 = StorageType("int16", 16)
 INT32 = StorageType("int32", 32)
 FLOAT16 = StorageType("float16", 16, floating=True, largest=65504.0)
-FLOAT32 = StorageType("float32", 32, floating=True, largest=(2 - 2.0**-23) * 2.0**127)
+FLOAT32 = StorageType("float32", 32, floating=True, largest=float.fromhex("0x1.fffffep127"))
 
 STORAGE_TYPES: dict[str, StorageType] = {
     one.name: one for one in (INT8, UINT8, INT16, INT32, FLOAT16, FLOAT32)
