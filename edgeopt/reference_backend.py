@@ -72,7 +72,7 @@ class ReferenceBackend:
         return ("int8", "float32", "int8-dynamic", "float16")
 
     def passes(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
-        """Returns nothing: the reference runs the program as it is."""
+        """Returns no pass: the reference runs the program as it is."""
         return ()
 
     def lower(self, program: Program, target: Target) -> Lowered:

@@ -84,11 +84,11 @@ def compress(  # noqa: PLR0913 (each is one choice of the user)
     """
     from edgeopt.recipes.compress import compress_model  # noqa: PLC0415 (torch)
     from edgeopt.recipes.find import find_recipe, with_overrides  # noqa: PLC0415
-    from edgeopt.recipes.step_inputs import Given  # noqa: PLC0415
+    from edgeopt.recipes.step_inputs import Resources  # noqa: PLC0415
     from edgeopt.registry import find_target  # noqa: PLC0415
 
     options = RecipeTraining(**training)
-    resources = Given(
+    resources = Resources(
         example_inputs=example_inputs,
         data=data,
         loss=options.loss,

@@ -52,7 +52,7 @@ def verify(
         str, typer.Option("--device", "-d", help="this-process, local, emulated, or any device.")
     ] = "this-process",
     public_key: opt.PublicKey = None,
-    threads: Annotated[int, typer.Option(help="Threads of the runtime; 0: as it likes.")] = 0,
+    threads: opt.Threads = 0,
     json: opt.Json = False,
 ) -> None:
     """Check every digest of a bundle, and its golden samples on this machine or a device."""

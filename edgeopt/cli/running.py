@@ -34,7 +34,7 @@ def run_bundle(
     device: Annotated[
         str, typer.Option("--device", "-d", help="local, emulated, ssh://user@host, or a name.")
     ] = "local",
-    threads: Annotated[int, typer.Option(help="Threads of the runtime; 0: as it likes.")] = 0,
+    threads: opt.Threads = 0,
     public_key: opt.PublicKey = None,
     json: opt.Json = False,
 ) -> None:
@@ -96,12 +96,13 @@ def _check_output(path: Path, signature: Signature) -> None:
 def _write(path: Path, outputs: tuple[np.ndarray, ...], signature: Signature) -> None:
     from edgeopt.bundles.npy import write_npy, write_npz  # noqa: PLC0415 (only here)
     from edgeopt.errors import InputError  # noqa: PLC0415
+    from edgeopt.files import write_file  # noqa: PLC0415
 
     names = [spec.name for spec in signature.outputs]
     alone = path.suffix == ".npy"
     content = write_npy(outputs[0]) if alone else write_npz(dict(zip(names, outputs, strict=True)))
     try:
-        path.write_bytes(content)
+        write_file(path, content)
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=str(path)) from error
 

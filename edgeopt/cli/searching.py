@@ -101,11 +101,12 @@ def _searched(
 
 def _draw(result: SearchResult, picture: Path | None) -> None:
     from edgeopt.errors import InputError  # noqa: PLC0415
+    from edgeopt.files import write_file  # noqa: PLC0415
 
     if picture is None:
         return
     try:
-        picture.write_text(result.svg(), encoding="utf-8")
+        write_file(picture, result.svg().encode())
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=str(picture)) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -29,6 +30,7 @@ class StorageType:
         signed: Whether it holds numbers below zero.
         floating: Whether it is a floating type; else it holds integers.
         per_byte: How many values share a byte (packing); 1 where one takes a byte or more.
+        largest: The largest finite number of a floating type.
     """
 
     name: str
@@ -36,6 +38,7 @@ class StorageType:
     signed: bool = True
     floating: bool = False
     per_byte: int = 1
+    largest: float = math.inf
 
     @property
     def lowest(self) -> int:
@@ -76,8 +79,8 @@ INT8 = StorageType("int8", 8)
 UINT8 = StorageType("uint8", 8, signed=False)
 INT16 = StorageType("int16", 16)
 INT32 = StorageType("int32", 32)
-FLOAT16 = StorageType("float16", 16, floating=True)
-FLOAT32 = StorageType("float32", 32, floating=True)
+FLOAT16 = StorageType("float16", 16, floating=True, largest=65504.0)
+FLOAT32 = StorageType("float32", 32, floating=True, largest=float.fromhex("0x1.fffffep127"))
 
 STORAGE_TYPES: dict[str, StorageType] = {
     one.name: one for one in (INT8, UINT8, INT16, INT32, FLOAT16, FLOAT32)

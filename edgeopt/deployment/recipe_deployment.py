@@ -14,7 +14,7 @@ from edgeopt.gate.metrics import MAX_SNR_DB
 from edgeopt.options import Calibration, FidelityLimits, RecipeTraining, refuse
 from edgeopt.progress import progress_to
 from edgeopt.recipes import Compressed, find_recipe, with_overrides
-from edgeopt.recipes.step_inputs import Given
+from edgeopt.recipes.step_inputs import Resources
 from edgeopt.registry import find_target
 from edgeopt.registry.schema import Problem
 
@@ -114,7 +114,7 @@ def _compressed(
             what, where="quantization", hint="pass training=RecipeTraining(overrides={…})"
         )
     steps.plan(model, target, request)
-    resources = Given(
+    resources = Resources(
         example_inputs=request.example_inputs,
         data=run.train_data,
         loss=run.loss,
@@ -130,5 +130,5 @@ def _with_data(request: Request, run: RecipeRun) -> Request:
     if run.train_data is not None:
         require_reiterable(run.train_data, "train_data")
     calibration = rereadable(request.calibration_data, "calibration_data")
-    inputs = Given(None, data=run.train_data, calibration_data=calibration).inputs()
+    inputs = Resources(None, data=run.train_data, calibration_data=calibration).inputs()
     return request.replace(calibration_data=inputs)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
+from edgeopt.contracts.support import Verdict
 from edgeopt.deployment.result_text import as_text, result_rows
 from edgeopt.deployment.warn import speed_warnings
 
@@ -49,7 +50,7 @@ class Deployment:
     Attributes:
         plan: What was decided, and why.
         program: The compressed program: the same for every target and backend.
-        precision: The precision deployed: that of the plan, or the way out that was taken.
+        precision: The precision deployed: that of the plan, or of the fallback that was taken.
         size_bytes: Size of the artefact.
         float_size_bytes: Size of the float program's weights.
         support: The backend's verdict on each operator.
@@ -110,7 +111,7 @@ class Deployment:
     def report(self) -> dict[str, Any]:
         """Returns what does not change from run to run: no times, no places. Bundles hold it."""
         support, timed = self.support, set(speed_warnings(self))
-        verdicts = ("integer", "float", "moves", "folded", "unsupported")
+        verdicts = get_args(Verdict)
         return {
             "target": self.plan.target,
             "backend": self.plan.backend,
@@ -120,7 +121,7 @@ class Deployment:
             "history": _plain(self.program.history),
             "size_bytes": self.size_bytes,
             "float_size_bytes": self.float_size_bytes,
-            "nodes": {verdict: support.count(verdict) for verdict in verdicts},  # type: ignore[arg-type]
+            "nodes": {verdict: support.count(verdict) for verdict in verdicts},
             "operators": dict(sorted(self.operators.items())),
             "parity": _parity(self.parity),
             "accuracy": _accuracy(self.accuracy),

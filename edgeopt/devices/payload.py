@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Content", "FileEntry", "remote_entries", "scan", "unpack", "write_payload"]
 
 WHOLE = "whole"
-"""The last member of a parcel: a device that has it has all."""
+"""The last member of an archive: a device that has it has all."""
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -115,40 +115,40 @@ def write_payload(
         DeviceError: A file cannot be read, or has changed meanwhile.
     """
     there = set(kept)
-    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT) as parcel:
+    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT) as archive:
         for name, entry in sorted(content.items()):
             if name not in there:
-                _add(parcel, source / name if name else source, _member(name), entry)
+                _add(archive, source / name if name else source, _member(name), entry)
         listing = "".join(f"{name}\n" for name in sorted(there))
-        _add_bytes(parcel, "kept", listing.encode("utf-8", "surrogateescape"))
-        _add_bytes(parcel, WHOLE, b"")
+        _add_bytes(archive, "kept", listing.encode("utf-8", "surrogateescape"))
+        _add_bytes(archive, WHOLE, b"")
 
 
 def _member(name: str) -> str:
     return f"new/{name}" if name else "new"
 
 
-def _add(parcel: tarfile.TarFile, path: Path, name: str, held: FileEntry) -> None:
+def _add(archive: tarfile.TarFile, path: Path, name: str, held: FileEntry) -> None:
     member = tarfile.TarInfo(name)
     try:
         state = path.stat()
         member.mode, member.mtime = stat.S_IMODE(state.st_mode), int(state.st_mtime)
         if not held.digest:
             member.type, member.mode = tarfile.DIRTYPE, member.mode | stat.S_IRWXU
-            parcel.addfile(member)
+            archive.addfile(member)
             return
         member.size = state.st_size
         source = path.open("rb")
     except OSError as error:
         raise DeviceError(f"cannot be read: {error.strerror}", where=str(path)) from error
     with source:
-        parcel.addfile(member, source)
+        archive.addfile(member, source)
 
 
-def _add_bytes(parcel: tarfile.TarFile, name: str, content: bytes) -> None:
+def _add_bytes(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size = len(content)
-    parcel.addfile(member, io.BytesIO(content))
+    archive.addfile(member, io.BytesIO(content))
 
 
 def unpack(stream: IO[bytes], new: Path, where: str, most_bytes: int) -> None:
@@ -168,22 +168,22 @@ def unpack(stream: IO[bytes], new: Path, where: str, most_bytes: int) -> None:
     """
     new.mkdir()
     try:
-        with tarfile.open(fileobj=stream, mode="r:") as parcel:
+        with tarfile.open(fileobj=stream, mode="r:") as archive:
             room = most_bytes
-            for member in parcel:
+            for member in archive:
                 room -= member.size + tarfile.BLOCKSIZE
                 if room < 0 or member.issparse():
                     what = f"it sent more than {most_bytes >> 20} MiB, or a file with holes"
                     raise DeviceError(what, where=where)
-                _take(parcel, member, new, where)
-            stream.seek(parcel.offset)  # what is no header ends it as well, and says nothing
+                _take(archive, member, new, where)
+            stream.seek(archive.offset)  # what is no header ends it as well, and says nothing
             if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 raise DeviceError("what it sent is no archive, or not all of one", where=where)
     except (tarfile.TarError, ValueError, EOFError, OverflowError, RecursionError) as error:
         raise DeviceError(f"what it sent cannot be read: {error}", where=where) from error
 
 
-def _take(parcel: tarfile.TarFile, member: tarfile.TarInfo, new: Path, where: str) -> None:
+def _take(archive: tarfile.TarFile, member: tarfile.TarInfo, new: Path, where: str) -> None:
     name = PurePosixPath(member.name)
     if name.is_absolute() or ".." in name.parts or not (member.isreg() or member.isdir()):
         what = f"it sent {member.name!r}, which is neither a file nor a folder to copy"
@@ -192,7 +192,7 @@ def _take(parcel: tarfile.TarFile, member: tarfile.TarInfo, new: Path, where: st
     if member.isdir():
         target.mkdir(parents=True, exist_ok=True)
         return
-    content = parcel.extractfile(member)
+    content = archive.extractfile(member)
     if content is not None:
         with content, target.open("wb") as stream:
             shutil.copyfileobj(content, stream)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgeopt.contracts.storage import UINT8
+from edgeopt.contracts.storage import FLOAT16, UINT8
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -15,16 +15,13 @@ if TYPE_CHECKING:
 
     from edgeopt.contracts import Signature
 
-__all__ = ["HALF_MAX", "beyond_half", "calibration_doubts"]
+__all__ = ["beyond_half", "calibration_doubts"]
 
 BEYOND = 2.0
 """How many times the range that was calibrated a check sample may reach without a word."""
 
 TWICE = 1.01 / UINT8.highest
 """Largest value of pictures in 0 to 255 that were divided by 255 twice."""
-
-HALF_MAX = 65504.0
-"""Largest number of float16."""
 
 
 def calibration_doubts(
@@ -78,5 +75,5 @@ def beyond_half(constants: Mapping[str, torch.Tensor], halves: Sequence[str]) ->
     for name in halves:
         finite = constants[name][constants[name].isfinite()]
         largest = float(finite.abs().max()) if finite.numel() else 0.0
-        if largest > HALF_MAX:
-            yield f"{name} holds {largest:.4g}; float16 ends at {HALF_MAX:.0f}: it is clipped"
+        if largest > FLOAT16.largest:
+            yield f"{name} holds {largest:.4g}; float16 ends at {FLOAT16.largest:.0f}: it is clipped"

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["UNIT", "shaken_outputs"]
 
-aten = torch.ops.aten
-
 UNIT = 2.0**-22
 """Noise beside the larger of a number and the root mean square of its like: two units in the last place.
 
@@ -68,18 +66,12 @@ class _Shaken(Simulation):
         usual = value[value.isfinite()]
         size = usual.square().mean().sqrt() if usual.numel() else value.new_zeros(())
         size = torch.maximum(value.abs(), size)
-        if not _adds_up(n):
+        if not traits_of(n).adds_up:
             return size
         args, kwargs = _pytree.tree_map(_magnitude, self.fetch_args_kwargs_from_env(n))
         return torch.maximum(
             size, self.call_function(n.target, args, kwargs).nan_to_num(0.0, 0.0, 0.0)
         )
-
-
-def _adds_up(node: torch.fx.Node) -> bool:
-    traits = traits_of(node)
-    sums = traits.integer_kernel in ("accumulates", "averages") or traits.macs == "product"
-    return sums or node.target in (aten.sum.dim_IntList, aten.cumsum.default)
 
 
 def _magnitude(value: Any) -> Any:

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OperatorBench"]
 
-aten = torch.ops.aten
-
 
 class OperatorBench:
     """Runs operators alone.
@@ -193,22 +191,11 @@ def _size(node: torch.fx.Node, values: dict[str, _Value], value: _Value) -> torc
     usual = own[own < NOTHING]
     mean = usual.square().mean().sqrt() if usual.numel() else own.new_zeros(())
     size = torch.maximum(own, mean)
-    if _adds_up(node):
+    if traits_of(node).adds_up:
         terms = _terms(node, values)
         if terms is not None and terms.shape == real.shape:
             size = torch.maximum(size, terms)
     return size.clamp_min(torch.finfo(torch.float32).tiny)
-
-
-def _adds_up(node: torch.fx.Node) -> bool:
-    """Returns whether ``node`` adds up many terms."""
-    row = traits_of(node)
-    return (
-        row.macs == "product"
-        or row.scale_rule == "mean"
-        or node.target is aten.sum.dim_IntList
-        or node.target is aten.cumsum.default
-    )
 
 
 def _terms(node: torch.fx.Node, values: dict[str, _Value]) -> torch.Tensor | None:

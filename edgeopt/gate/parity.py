@@ -134,7 +134,7 @@ class Parity(msgspec.Struct, frozen=True):
         return max(steps, default=None)
 
     @property
-    def is_undecided(self) -> bool:
+    def is_within_noise(self) -> bool:
         """Whether outputs alone cannot tell a wrong operator from last bits that a rounding enlarges.
 
         They differ by more than is asked, but by less than rounding itself costs or than last bits move the
@@ -146,7 +146,7 @@ class Parity(msgspec.Struct, frozen=True):
     @property
     def is_excused(self) -> bool:
         """Whether outputs that differ by more than is asked do so by last bits alone."""
-        return self.is_undecided and self.operators is not None and self.operators.ok
+        return self.is_within_noise and self.operators is not None and self.operators.ok
 
     @property
     def near_noise(self) -> tuple[str, ...]:
@@ -335,7 +335,7 @@ def with_operators(
         target: What it was made for.
         samples: Inputs; the first two are run.
     """
-    if not parity.is_undecided:
+    if not parity.is_within_noise:
         return parity
     operators = check_exactness(program, backend, target, samples[:OPERATOR_SAMPLES], alike=ALIKE)
     return msgspec.structs.replace(parity, operators=operators)

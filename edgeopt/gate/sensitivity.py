@@ -291,8 +291,8 @@ def _around(program: Program, names: tuple[str, ...]) -> tuple[str, ...]:
     neighbours: dict[str, None] = {}
     for node in map(program.node, names):
         weighted_operators = [v for v in node.all_input_nodes if ops.fused_activation(v) is node]
-        readers = [user for user in node.users if ops.is_weighted(user)]
+        consumers = [user for user in node.users if ops.is_weighted(user)]
         added = node.target is ops.aten.alias.default  # by quantization: the model has no such node
         own = [node] if node.op == "call_function" and not added else []
-        neighbours.update(dict.fromkeys(n.name for n in (*weighted_operators, *own, *readers)))
+        neighbours.update(dict.fromkeys(n.name for n in (*weighted_operators, *own, *consumers)))
     return tuple(neighbours)

@@ -207,10 +207,10 @@ def _explained(error: Exception, model: torch.nn.Module) -> CaptureError:
     text = str(error).strip()
     first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
     where = _own_frame(error) or type(model).__name__
-    return CaptureError(f"torch.export: {first.strip()}", where=where, hint=_way_out(error, text))
+    return CaptureError(f"torch.export: {first.strip()}", where=where, hint=_hint(error, text))
 
 
-def _way_out(error: Exception, text: str) -> str:
+def _hint(error: Exception, text: str) -> str:
     kind = type(error).__name__
     if "DynamicOutputShape" in kind or "PendingUnbacked" in kind:
         return SHAPE_OF_VALUES

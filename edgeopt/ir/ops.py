@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "activation_bounds",
     "activation_inputs",
     "fused_activation",
     "is_activation",
@@ -54,6 +56,17 @@ def is_transposed(node: Any) -> bool:
 def is_activation(node: Any) -> bool:
     """Returns whether ``node`` is a relu or clamp, which a kernel in front of it may apply."""
     return traits_of(node).activation
+
+
+def activation_bounds(node: torch.fx.Node) -> tuple[float, float]:
+    """Returns the least and the largest result of a relu or clamp."""
+    if node.target is aten.relu.default:
+        return 0.0, math.inf
+    low, high = node.args[1:3]
+    return (
+        -math.inf if low is None else float(low),  # type: ignore[arg-type]
+        math.inf if high is None else float(high),  # type: ignore[arg-type]
+    )
 
 
 def weighted_parts(

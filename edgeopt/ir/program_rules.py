@@ -24,7 +24,7 @@ Rule = "Callable[[Program], Iterator[str]]"
 
 
 def verify_program(program: Program, *, after: str = "capture") -> None:
-    """Returns nothing; checks every rule.
+    """Checks every rule.
 
     Raises:
         ProgramError: A rule is broken; says which, where, and after which step.

@@ -24,7 +24,7 @@ _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
 
 
 def operator_name(node: torch.fx.Node) -> str:
-    """Returns the operator as ATen spells it, for example ``aten.conv2d.default``."""
+    """Returns the operator as ATen calls it, for example ``aten.conv2d.default``."""
     if node.op != "call_function":
         return node.op
     return str(node.target) if hasattr(node.target, "_schema") else node.target.__name__  # type: ignore[union-attr]

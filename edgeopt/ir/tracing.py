@@ -44,7 +44,9 @@ def _unchanged(model: torch.nn.Module) -> Iterator[None]:
     finally:
         for container, contents in kept:
             container.clear()
-            container.extend(contents) if hasattr(container, "extend") else container.update(contents)
+            container.extend(contents) if hasattr(container, "extend") else container.update(
+                contents
+            )
 
 
 def _containers(model: torch.nn.Module) -> list[Any]:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgeopt.contracts import Artifact, Lowered
+from edgeopt.contracts.storage import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -84,7 +85,7 @@ class RuleBackend(ABC):
 
     def precisions(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
         """Returns all precisions, int8 first."""
-        return ("int8", "int8-dynamic", "float16", "float32")
+        return tuple(one.value for one in Precision)
 
     def passes(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
         """Returns the names of the target passes: none, where all canonical operators are written."""

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 class Emitter(ABC):
     """A model of the toolchain's own as far as it is written.
 
-    A node that cannot be written is refused, with the reason, and a stand-in takes its place: one
+    A node that cannot be written is refused, with the reason, and a dummy takes its place: one
     walk finds all of them. Whatever a rule raises is a refusal too.
 
     Args:
@@ -55,7 +55,7 @@ class Emitter(ABC):
         """Returns the value of the constant ``name``, when it is read first."""
 
     @abstractmethod
-    def stand_in(self, node: torch.fx.Node) -> Any:
+    def dummy(self, node: torch.fx.Node) -> Any:
         """Returns a value in place of one that cannot be written, of its shape and dtype."""
 
     def finished(self, node: torch.fx.Node, value: Any) -> Any:
@@ -149,7 +149,7 @@ class Emitter(ABC):
         except Exception as error:  # noqa: BLE001 (rules and toolchains raise errors of any type)
             _log.debug("%s could not be written", name, exc_info=True)
             self.refused[name] = self._reason(error)
-            self._values[name] = self.stand_in(node)
+            self._values[name] = self.dummy(node)
 
     def _reason(self, error: Exception) -> str:
         if isinstance(error, NoRuleError):

@@ -25,7 +25,7 @@ aten = torch.ops.aten
 
 @graph_pass(ensures=[settled("canonicalize_activations")])
 def canonicalize_activations(program: Program) -> Program:
-    """Returns the program with every activation in its canonical spelling."""
+    """Returns the program with every activation in its canonical form."""
     editor = Editor(program)
     changed = 0
     for node in editor.scan():

@@ -26,7 +26,7 @@ aten = torch.ops.aten
 
 @graph_pass(ensures=[settled("canonicalize_arithmetic")])
 def canonicalize_arithmetic(program: Program) -> Program:
-    """Returns the program with arithmetic in its canonical spelling."""
+    """Returns the program with arithmetic in its canonical form."""
     editor = Editor(program)
     changed = 0
     for node in editor.scan():

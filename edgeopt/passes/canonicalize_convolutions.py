@@ -28,7 +28,7 @@ _WORDS = operators_where(lambda row: row.canonical in CONVOLUTIONS)
 
 @graph_pass(ensures=[no_calls(*_WORDS, aten.conv_transpose1d.default)])
 def canonicalize_convolutions(program: Program) -> Program:
-    """Returns the program with convolutions in their canonical spelling."""
+    """Returns the program with convolutions in their canonical form."""
     editor = Editor(program)
     changed = 0
     for node in editor.scan(*_WORDS):

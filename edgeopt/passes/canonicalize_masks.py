@@ -29,7 +29,7 @@ LARGEST_LOOKUP = 1 << 24
 
 @graph_pass(requires=[settled("fold_constants")], ensures=[settled("canonicalize_masks")])
 def canonicalize_masks(program: Program) -> Program:
-    """Returns the program with the computation of masks in its simplest spelling."""
+    """Returns the program with the computation of masks in its simplest form."""
     editor = Editor(program)
     changed = sum(_REWRITES[node.target](editor, node) for node in editor.scan(*_REWRITES))
     return (

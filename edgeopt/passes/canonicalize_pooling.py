@@ -24,7 +24,7 @@ aten = torch.ops.aten
 
 @graph_pass(ensures=[settled("canonicalize_pooling")])
 def canonicalize_pooling(program: Program) -> Program:
-    """Returns the program with pooling in its canonical spelling."""
+    """Returns the program with pooling in its canonical form."""
     editor = Editor(program)
     changed = 0
     for node in editor.scan(*_REWRITES):

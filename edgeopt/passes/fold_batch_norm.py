@@ -44,7 +44,7 @@ def fold_batch_norm(program: Program) -> Program:
             editor.replace(user, new)
     if not folded + rewrites:
         return program
-    return editor.finish(Step("fold_batch_norm", {}, {"folded": folded, "spelled_out": rewrites}))
+    return editor.finish(Step("fold_batch_norm", {}, {"folded": folded, "decomposed": rewrites}))
 
 
 def _is_foldable(editor: Editor, source: torch.fx.Node) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.operators import ACTIVATIONS
 from edgeopt.ir.program import Program, Step
@@ -31,21 +32,11 @@ def fuse_activations(program: Program) -> Program:
         source: Any = node.args[0]
         if source.target not in ACTIVATIONS or len(source.users) != 1:
             continue
-        low, high = _merged(_bounds(source), _bounds(node))
+        low, high = _merged(ops.activation_bounds(source), ops.activation_bounds(node))
         new = _activation(editor, node, source.args[0], low, high)
         editor.replace(node, new)
         merged += 1
     return editor.finish(Step("fuse_activations", {}, {"merged": merged})) if merged else program
-
-
-def _bounds(node: torch.fx.Node) -> tuple[float, float]:
-    if node.target is aten.relu.default:
-        return 0.0, math.inf
-    low, high = node.args[1:3]
-    return (
-        -math.inf if low is None else float(low),  # type: ignore[arg-type]
-        math.inf if high is None else float(high),  # type: ignore[arg-type]
-    )
 
 
 def _merged(inner: tuple[float, float], outer: tuple[float, float]) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Writes the quantization table into the graph, as quantize and dequantize operators.
 
 Requires: nothing. Ensures: every value with an int8 grid is followed by a quantize and a dequantize
-that all its readers read; every constant with an integer grid is its integers and a dequantize; the
+that all its consumers read; every constant with an integer grid is its integers and a dequantize; the
 table is empty. The operators are torch's own ``quantized_decomposed``. For toolchains and formats that
 read grids from the graph. With ``unsigned`` they are the same grids in unsigned integers, moved by 128, for
 runtimes whose kernels want those.
@@ -74,13 +74,13 @@ def _grid(spec: QuantSpec, *, unsigned: bool) -> Grid:
 def _round(editor: Editor, node: torch.fx.Node, grid: Grid) -> None:
     ops = quantized_operators()
     after = node.next if node.op == "call_function" else _first_call(editor)
-    readers = list(node.users)
+    consumers = list(node.users)
     quantized = editor.call(ops.quantize_per_tensor.default, (node, *grid), before=after, like=node)
     real = editor.call(
         ops.dequantize_per_tensor.default, (quantized, *grid), before=after, like=node
     )
-    for reader in readers:
-        reader.replace_input_with(node, real)
+    for consumer in consumers:
+        consumer.replace_input_with(node, real)
 
 
 def _store_integers(

@@ -63,7 +63,7 @@ def _read(name: str, module: nn.Module) -> Attention | None:
 
 
 def remove_heads(attention: Attention, output: nn.Linear, gone: list[int]) -> None:
-    """Returns nothing; takes the heads ``gone`` out of the projections, of ``output``, and of a
+    """Takes the heads ``gone`` out of the projections, of ``output``, and of a
     table of relative positions inside the attention.
     """
     import torch_pruning as tp  # noqa: PLC0415

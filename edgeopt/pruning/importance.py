@@ -60,13 +60,13 @@ def _channel_scores(
         return [torch.rand(site.width, generator=source) for site in sites]
     if kind == "taylor":
         _backward(model, data, loss)
-    makers = {
+    measures = {
         "l1": lambda: tp.importance.GroupMagnitudeImportance(p=1),
         "l2": lambda: tp.importance.GroupMagnitudeImportance(p=2),
         "taylor": tp.importance.GroupTaylorImportance,
         "bn_scale": tp.importance.BNScaleImportance,
     }
-    measure = makers[kind]()
+    measure = measures[kind]()
     scores = [measure(site.group) for site in sites]
     model.zero_grad(set_to_none=True)
     if kind == "bn_scale" and all(score is None for score in scores):
@@ -80,7 +80,7 @@ def consumer_inputs(model: nn.Module, sites: list[Site], data: Dataset) -> dict[
 
     For channel c: the sum over samples, positions, outputs o and kernel taps k of
     ``|w[o, c, k] · x[c, p + k]|``, stride and padding as the layer has them. It is what the channel
-    puts into its readers before anything cancels. The L1 kin of Wanda's |w|·‖x‖ (Sun et al., 2023,
+    puts into its consumers before anything cancels. The L1 kin of Wanda's |w|·‖x‖ (Sun et al., 2023,
     arXiv:2306.11695), summed over a channel.
 
     Raises:

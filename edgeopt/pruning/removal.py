@@ -1,4 +1,4 @@
-"""Channels taken out of a model, and the proof that only they went.
+"""Channels taken out of a model, and the check that only they went.
 
 A model without some channels must say what the whole model says when every layer that reads them
 reads zeros there (and a norm over channels does without them). Where a join was followed wrongly it
@@ -63,7 +63,7 @@ class Fault:
 
 
 def remove(model: nn.Module, cuts: Sequence[Cut]) -> None:
-    """Returns nothing; takes the units of all ``cuts`` out of ``model``, or of a copy of it.
+    """Takes the units of all ``cuts`` out of ``model``, or of a copy of it.
 
     All at once, each side of each layer in one step: indices are those before any went.
 

@@ -28,7 +28,7 @@ MOMENTUM = 0.05
 class TrainableQuantizers(nn.Module):
     """All int8 grids of a program, one for values that share theirs.
 
-    A step is ``base · exp(stretch)``: where the stretch is 0 it is the table's, bit for bit, it
+    A step is ``base · exp(log_factor)``: where the factor is 1 it is the table's, bit for bit, it
     stays above 0, and one learning rate fits steps of all sizes. Zero points stay, but for moving
     ranges. What runtimes prescribe (sigmoid, tanh) is not trained.
 
@@ -58,7 +58,7 @@ class TrainableQuantizers(nn.Module):
             and (ranges == "learned" or (s.axis is not None and ranges != "fixed"))
             for s in specs
         ]
-        self.stretch = nn.ParameterList(
+        self.log_factors = nn.ParameterList(
             nn.Parameter(torch.zeros_like(s.scale), requires_grad=t)
             for s, t in zip(specs, trained, strict=True)
         )
@@ -78,7 +78,7 @@ class TrainableQuantizers(nn.Module):
         """Returns the step(s) of a value's grid, float32 of the spec's shape."""
         at = self._at(name)
         base: torch.Tensor = getattr(self, f"base_{at}")
-        return base * torch.exp(self.stretch[at] * (1 - self.frozen))
+        return base * torch.exp(self.log_factors[at] * (1 - self.frozen))
 
     def zero(self, name: str) -> torch.Tensor:
         """Returns the zero point of a value's grid."""
@@ -114,7 +114,7 @@ class TrainableQuantizers(nn.Module):
             at = self._at(name)
             getattr(self, f"base_{at}").copy_(table[name].scale)
             getattr(self, f"zero_{at}").copy_(table[name].zero_point)
-            self.stretch[at].data.zero_()
+            self.log_factors[at].data.zero_()
         self.frozen.fill_(1)
 
     def observe(self, seen: Mapping[str, tuple[torch.Tensor, torch.Tensor]]) -> None:

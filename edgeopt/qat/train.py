@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["train_program"]
 
-STRETCH_RATE = 1.0
+SCALE_RATE = 1.0
 """Learning rate of the steps' logarithms, as a multiple of the weights'."""
 
 
@@ -117,10 +117,10 @@ def _losses(
 
 def _groups(module: QuantizedModule) -> list[dict[str, Any]]:
     weights = list(module.weights.values())
-    steps = [p for p in module.grids.stretch if p.requires_grad]
+    steps = [p for p in module.grids.log_factors if p.requires_grad]
     return [
         {"params": weights, "weight_decay": 0.0},
-        {"params": steps, "weight_decay": 0.0, "factor": STRETCH_RATE},
+        {"params": steps, "weight_decay": 0.0, "factor": SCALE_RATE},
     ]
 
 

@@ -1,11 +1,11 @@
 """Finds channel spaces: values whose channels can be rescaled together without a trace.
 
 Between the nodes that make a value and those that read it, a positive factor a channel can be moved
-from the weights of the readers into those of the makers: relu, pooling, padding with zero, moves that
+from the weights of the consumers into those of the producers: relu, pooling, padding with zero, moves that
 leave the channels in place and residual adds all commute with it. For a pair of layers this is the
 equalization of Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
-Correction", 2019; with a layer norm as the maker it is Xiao et al., "SmoothQuant", 2023. Here a
-space may have many makers and readers, as the residual stream of a MobileNet has.
+Correction", 2019; with a layer norm as the producer it is Xiao et al., "SmoothQuant", 2023. Here a
+space may have many producers and consumers, as the residual stream of a MobileNet has.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ class ChannelSpace:
         channels: How many.
         last: Whether channels are the last axis (tokens) or the second (images).
         values: Names of the values in it.
-        makers: Names of the weighted operators and layer norms that write it.
-        readers: Names of the weighted operators that read it.
-        smoothing: Whether a layer norm is among the makers.
+        producers: Names of the weighted operators and layer norms that write it.
+        consumers: Names of the weighted operators that read it.
+        smoothing: Whether a layer norm is among the producers.
     """
 
     channels: int
     last: bool
     values: list[str] = field(default_factory=list)
-    makers: list[str] = field(default_factory=list)
-    readers: list[str] = field(default_factory=list)
+    producers: list[str] = field(default_factory=list)
+    consumers: list[str] = field(default_factory=list)
     smoothing: bool = False
 
 
@@ -77,7 +77,7 @@ class _Finder:
             if node.name not in self.program.constants:
                 self._visit(node)
         candidates = self._collect()
-        return [s for s in candidates if s.makers and s.readers and s.channels > 1]
+        return [s for s in candidates if s.producers and s.consumers and s.channels > 1]
 
     def _find(self, name: str) -> str:
         self.parent.setdefault(name, name)
@@ -142,12 +142,12 @@ class _Finder:
             )
             space.values.append(node.name)
             if self._makes(node):
-                space.makers.append(node.name)
+                space.producers.append(node.name)
                 space.smoothing |= node.target is aten.layer_norm.default
         for node in self.nodes:
             space_read = spaces.get(self._find(node.args[0].name)) if _is_weighted(node) else None
             if space_read is not None:
-                space_read.readers.append(node.name)
+                space_read.consumers.append(node.name)
         return list(spaces.values())
 
 

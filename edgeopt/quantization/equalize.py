@@ -1,9 +1,9 @@
 """Rescales channels so that one scale for all of them costs the least.
 
 An int8 activation has one step for all its channels: a channel that uses a tenth of the range keeps
-a tenth of the steps. `equalize` moves a factor s_c a channel from the weights of the readers into
-those of the makers (see `channels.py`), which changes nothing in float. The factors minimize the
-noise expected at the readers' outputs, relative to their signal:
+a tenth of the steps. `equalize` moves a factor s_c a channel from the weights of the consumers into
+those of the producers (see `channels.py`), which changes nothing in float. The factors minimize the
+noise expected at the consumers' outputs, relative to their signal:
 
     from activations: Σ_c (Δ²/12) / s_c² · Σ_o w_oc²       Δ = range of the rescaled value / 255
     from weights:     Σ_o (δ_o²/12) · Σ_c E[x_c²] · s_c²   δ_o = max_c |w_oc / s_c| / 127
@@ -44,7 +44,7 @@ STEPS = 100
 
 
 @dataclass(frozen=True)
-class _Reader:
+class _Consumer:
     power: torch.Tensor  # Σ_o w_oc², one a channel
     peaks: torch.Tensor | None  # max over taps of |w_oc|, (out, in); None where depthwise
     moment: torch.Tensor  # E[x_c²] times the number of taps, one a channel
@@ -86,15 +86,15 @@ def _solve(
         for v in space.values
         if v in statistics and ops.fused_activation(editor.peek(v)) is None
     ]
-    readers = [_reader(editor, name, space, statistics) for name in space.readers]
+    consumers = [_consumer(editor, name, space, statistics) for name in space.consumers]
     if not ends or any(low.numel() != space.channels for low, _ in ends):
         return best, 1.0
-    start = least = float(_noise(best, ends, readers))
+    start = least = float(_noise(best, ends, consumers))
     free = torch.zeros(space.channels, requires_grad=True)
     optimizer = torch.optim.Adam([free], lr=0.1)
     for _ in range(STEPS):
         factors = torch.exp(free.clamp(-LARGEST_LOG, LARGEST_LOG))
-        noise = _noise(factors, ends, readers)
+        noise = _noise(factors, ends, consumers)
         if float(noise.detach()) < least:
             best, least = factors.detach().clone(), float(noise.detach())
         optimizer.zero_grad()
@@ -111,24 +111,24 @@ def _with_headroom(low: torch.Tensor, high: torch.Tensor) -> tuple[torch.Tensor,
 def _noise(
     factors: torch.Tensor,
     ends: list[tuple[torch.Tensor, torch.Tensor]],
-    readers: list[_Reader],
+    consumers: list[_Consumer],
 ) -> torch.Tensor:
     widths = [(high * factors).amax() - (low * factors).amin() for low, high in ends]
     step = torch.stack([(width / INT8.steps) ** 2 for width in widths]).sum() + 1e-20
     total = torch.zeros(())
-    for reader in readers:
-        noise = step / 12 * (reader.power / factors**2).sum()
-        if reader.peaks is not None:
-            widest = (reader.peaks / factors).amax(dim=1) / INT8.highest
-            spread = (reader.moment * factors**2).sum()
+    for consumer in consumers:
+        noise = step / 12 * (consumer.power / factors**2).sum()
+        if consumer.peaks is not None:
+            widest = (consumer.peaks / factors).amax(dim=1) / INT8.highest
+            spread = (consumer.moment * factors**2).sum()
             noise = noise + WEIGHT_NOISE * (widest**2).sum() / 12 * spread
-        total = total + noise / reader.signal
+        total = total + noise / consumer.signal
     return total
 
 
-def _reader(
+def _consumer(
     editor: Editor, name: str, space: ChannelSpace, statistics: Mapping[str, ChannelStatistics]
-) -> _Reader:
+) -> _Consumer:
     node = editor.peek(name)
     value, weight, _ = ops.weighted_parts(node)
     tensor = editor.tensor(weight)
@@ -138,7 +138,7 @@ def _reader(
     fits = stats is not None and stats.square.numel() == space.channels
     moment = stats.square if stats is not None and fits else torch.ones(space.channels)
     depthwise = is_depthwise(node)
-    return _Reader(
+    return _Consumer(
         power=(taps**2).sum(dim=(1, 2) if depthwise else (0, 2)),
         peaks=None if depthwise else taps.abs().amax(dim=2),
         moment=moment * taps.shape[2],
@@ -147,14 +147,14 @@ def _reader(
 
 
 def _apply(editor: Editor, space: ChannelSpace, factors: torch.Tensor) -> None:
-    for name in space.makers:
+    for name in space.producers:
         node = editor.peek(name)
         norm = node.target is aten.layer_norm.default
         for operand in node.args[2:4] if norm else node.args[1:3]:
             if operand is not None:
                 tensor = editor.tensor(operand)  # type: ignore[arg-type]
                 editor.set_tensor(operand, tensor * _along(factors, tensor.ndim, 0))  # type: ignore[arg-type]
-    for name in space.readers:
+    for name in space.consumers:
         node = editor.peek(name)
         _, weight, _ = ops.weighted_parts(node)
         tensor = editor.tensor(weight)

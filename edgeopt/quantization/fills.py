@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from edgeopt.ir.program import Program
 
-__all__ = ["fill_value", "fills", "is_nothing", "readers_of_marks", "reads_nothing_as_least"]
+__all__ = ["consumers_of_marks", "fill_value", "fills", "is_nothing", "reads_nothing_as_least"]
 
 aten = torch.ops.aten
 
@@ -36,7 +36,7 @@ def fill_value(node: torch.fx.Node) -> float | None:
     return float(fill) if fill != 0 and any(s > 0 for s in sizes) else None
 
 
-def readers_of_marks(program: Program) -> tuple[str, ...]:
+def consumers_of_marks(program: Program) -> tuple[str, ...]:
     """Returns the names of operators that read a constant with a mark in it: no grid holds that."""
     names: list[str] = []
     for node in program.graph.nodes:

@@ -44,7 +44,7 @@ LEAST_LOSS_DB = 3.0
 OUTPUT_DB = 40.0
 """Signal to rounding noise that every channel of an output's part keeps: that of eight full bits."""
 INNER_DB = 25.0
-"""The same for what readers inside the network compute, for the median channel."""
+"""The same for what consumers inside the network compute, for the median channel."""
 INNER_LOSS_DB = 6.0
 STEPS = INT8.steps
 
@@ -125,8 +125,8 @@ class _Decision:
             if not any(_is_join(self.program.node(m)) for m in members):
                 continue
             names.update(members)
-            readers = {u for m in members for u in self.program.node(m).users}
-            names.update(r.name for r in readers if ops.is_weighted(r))
+            consumers = {u for m in members for u in self.program.node(m).users}
+            names.update(r.name for r in consumers if ops.is_weighted(r))
         return names
 
     # -- deciding -----------------------------------------------------------------------------
@@ -182,8 +182,8 @@ class _Decision:
         )
         if not self._outputs.isdisjoint(n.name for n in below) and float(ratios.min()) < OUTPUT_DB:
             return f"{text}: {float(ratios.min()):.1f} dB in a channel of an output"
-        readers = {u for n in below for u in n.users if u.op != "output" and u not in below}
-        inner = min((self._inner_db(u, ratios, step) for u in readers), default=math.inf)
+        consumers = {u for n in below for u in n.users if u.op != "output" and u not in below}
+        inner = min((self._inner_db(u, ratios, step) for u in consumers), default=math.inf)
         if loss >= INNER_LOSS_DB and inner < INNER_DB:
             return f"{text}: {inner:.1f} dB where it is read"
         return ""

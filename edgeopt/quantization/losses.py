@@ -159,10 +159,10 @@ class _Trace:
         return min((self.quality[v.name].worst_db for v in self._read(node)), default=math.inf)
 
     def around(self, node: torch.fx.Node) -> Iterator[str]:
-        """Yields what must be float: the lost value, what reads it, and its makers if it came so."""
+        """Yields what must be float: the lost value, what reads it, and its producers if it came so."""
         yield node.name
         yield from (v.name for v in node.all_input_nodes if ops.fused_activation(v) is node)
-        yield from self._readers(node)
+        yield from self._consumers(node)
         if self.quality[node.name].unrounded_db < LOST_DB:
             yield from self._makers(node)
 
@@ -172,7 +172,7 @@ class _Trace:
     def _is_lost(self, node: torch.fx.Node) -> bool:
         return node.name in self.quality and self.quality[node.name].lost
 
-    def _readers(self, node: torch.fx.Node) -> Iterator[str]:
+    def _consumers(self, node: torch.fx.Node) -> Iterator[str]:
         """Yields what is lost behind ``node``, up to the first weighted operators."""
         waiting, nodes = [node], {node}
         while waiting:

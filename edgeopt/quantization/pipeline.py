@@ -27,7 +27,7 @@ from edgeopt.progress import report_progress
 from edgeopt.quantization.channels import channel_spaces
 from edgeopt.quantization.coverage import uncovered_outputs
 from edgeopt.quantization.equalize import equalize
-from edgeopt.quantization.fills import readers_of_marks
+from edgeopt.quantization.fills import consumers_of_marks
 from edgeopt.quantization.joins import join_parts
 from edgeopt.quantization.layerwise import LayerwiseQuantizer, QuantizationResult
 from edgeopt.quantization.losses import find_loss, lost_outputs
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["quantize_program"]
 
 SAMPLE_BYTES = 600 << 20
-"""Memory that the values carried along may take."""
+"""Memory that the values of all samples may take."""
 MOST_SAMPLES = 64
 WORST_SHOWN = 10
 GIVEN = ("given", "fixed")
@@ -102,9 +102,9 @@ class _Static:
 
     def run(self) -> Program:
         program = self._rescaled(self.program)
-        float_names = (*kept_in_float(self.config, program), *readers_of_marks(program))
+        float_names = (*kept_in_float(self.config, program), *consumers_of_marks(program))
         joined = join_parts(program, self.samples, keep_float=float_names)
-        result = self._walked(joined.program, joined.float_names, {})
+        result = self._quantized(joined.program, joined.float_names, {})
         for _ in range(MOST_RESCUES):
             better = self._rescued(result)
             if better is None:
@@ -112,14 +112,14 @@ class _Static:
             result = better
         return self._written(result)
 
-    def _walked(
+    def _quantized(
         self,
         program: Program,
         float_names: tuple[str, ...],
         reasons: dict[str, str],
         before: _Made | None = None,
     ) -> _Made:
-        """Returns ``program`` walked through; of ``before``, a walk with more on integers, what still holds is taken."""
+        """Returns ``program`` quantized; what still holds is taken from ``before``, which has more on integers."""
         placement = place_quantizers(program, keep_float=float_names)
         seen = before.extremes if before else {}
         values = placement.group.keys() - program.constants.keys()
@@ -133,9 +133,9 @@ class _Static:
         }
         overrides = overrides_by_value(self.config, self.program)
         samples = self.samples.spread(_affordable(program, len(self.samples)))
-        walk = LayerwiseQuantizer(program, placement, ranges, samples, self.config, overrides)
+        quantizer = LayerwiseQuantizer(program, placement, ranges, samples, self.config, overrides)
         known = unaffected(program, before.placement, before.result, placement) if before else None
-        result = walk.run(known)
+        result = quantizer.run(known)
         return _Made(program, placement, result, float_names, reasons, len(samples), extremes)
 
     def _rescued(self, made: _Made) -> _Made | None:
@@ -148,7 +148,7 @@ class _Static:
             return None
         float_names = tuple(dict.fromkeys((*made.float_names, *loss.keep)))
         reasons = {**made.reasons, loss.value: loss.reason}
-        again = self._walked(made.program, float_names, reasons, made)
+        again = self._quantized(made.program, float_names, reasons, made)
         before = lost_outputs(made.program, made.result.quality)
         gains = [again.result.quality[name].worst_db - was for name, was in before.items()]
         return again if max(gains) >= LEAST_GAIN_DB else None
@@ -200,14 +200,14 @@ class _Static:
 
 @dataclass(frozen=True)
 class _Made:
-    """What one walk has made of a program."""
+    """What one run of the layerwise quantizer has made of a program."""
 
     program: Program
     placement: QuantizerPlacement
     result: QuantizationResult
     float_names: tuple[str, ...]
     reasons: dict[str, str]
-    carried: int
+    used_samples: int
     extremes: dict[str, list[tuple[float, float]]]
 
     def calibrated(self) -> dict[str, list[tuple[float, float]]]:
@@ -224,7 +224,7 @@ class _Made:
         return {
             "weighted_operators": len(self.placement.weighted_operators),
             "values": len(self.placement.values),
-            "samples_walked": self.carried,
+            "layerwise_samples": self.used_samples,
             "lowest_snr_db": {name: round(value, 2) for value, name in worst},
             **({"float": self.reasons} if self.reasons else {}),
             **({"lost_db": {k: round(v, 2) for k, v in lost.items()}} if lost else {}),
@@ -264,7 +264,9 @@ def _to_float16(program: Program) -> Program:
         if tensor.dtype is torch.float32 and tensor.numel() > 1:
             spec = QuantSpec(FLOAT16, method="half")
             editor.quant[name] = spec
-            inside = torch.where(tensor.isinf(), tensor, tensor.clamp(-65504, 65504))
+            inside = torch.where(
+                tensor.isinf(), tensor, tensor.clamp(-FLOAT16.largest, FLOAT16.largest)
+            )
             editor.set_tensor(editor.node(name), spec.fake(inside))
     effect = {"constants": len(editor.quant)}
     return editor.finish(

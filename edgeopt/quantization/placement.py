@@ -3,7 +3,7 @@
 The choice belongs to the program, not to a backend, so that every backend computes the same
 numbers. Three rules:
 
-1. Anchors (convolutions and linears with constant weights) take and give integers. Tables of
+1. Weighted operators (convolutions and linears with constant weights) take and give integers. Tables of
    embeddings are integers too: they are most of a small text model's bytes.
 2. What only moves values keeps the grid of its input; what integer runtimes compute element by
    element (add, mul, mean, …) is integer where all its inputs are.

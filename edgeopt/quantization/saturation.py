@@ -1,8 +1,8 @@
-"""Cuts from an activation's range what its readers flatten out anyway.
+"""Cuts from an activation's range what its consumers flatten out anyway.
 
 A silu, gelu or hardswish takes everything far below zero to zero, a sigmoid and a tanh both ends to a
 constant. Behind a convolution half of the range often lies there, and would take half of the integers.
-Unlike clipping by what calibration saw, this cut is safe on all data: beyond it the reader's output
+Unlike clipping by what calibration saw, this cut is safe on all data: beyond it the consumer's output
 changes by a small part of a step, however far other data go.
 """
 
@@ -24,7 +24,7 @@ __all__ = ["useful_range"]
 
 aten = torch.ops.aten
 PART = 0.05
-"""Of a step: how much a reader may still change beyond the cut. Half a step cost 2 dB on an
+"""Of a step: how much a consumer may still change beyond the cut. Half a step cost 2 dB on an
 EfficientNet: rounding errs to both sides, a cut to one."""
 POINTS = 2048
 FARTHEST = 16.0
@@ -32,29 +32,29 @@ FARTHEST = 16.0
 
 
 def useful_range(node: torch.fx.Node, low: float, high: float) -> tuple[float, float]:
-    """Returns the part of ``low`` to ``high`` that the readers of ``node`` tell apart.
+    """Returns the part of ``low`` to ``high`` that the consumers of ``node`` tell apart.
 
-    All of it where a reader is not known to be flat anywhere.
+    All of it where a consumer is not known to be flat anywhere.
     """
-    readers = _readers(node)
-    functions = [traits_of(reader).flat for reader in readers]
-    if not readers or None in functions:
+    consumers = _consumers(node)
+    functions = [traits_of(consumer).flat for consumer in consumers]
+    if not consumers or None in functions:
         return low, high
     ends = [
-        _ends(function, low, high, _step(reader, low, high))
-        for reader, function in zip(readers, functions, strict=True)
+        _ends(function, low, high, _step(consumer, low, high))
+        for consumer, function in zip(consumers, functions, strict=True)
         if function is not None
     ]
     return min(end[0] for end in ends), max(end[1] for end in ends)
 
 
-def _readers(node: torch.fx.Node) -> list[object]:
+def _consumers(node: torch.fx.Node) -> list[object]:
     """Returns the operators that read ``node``; silu is told by its product, None is unknown."""
     operators: list[object] = []
     for user in node.users:
         if user.target is aten.mul.Tensor:
             operators.append(user.target if _is_silu(user, node) else None)
-        elif not user.users or not all(_is_silu(reader, node) for reader in user.users):
+        elif not user.users or not all(_is_silu(consumer, node) for consumer in user.users):
             operators.append(user.target)
     return operators
 
@@ -67,9 +67,9 @@ def _is_silu(product: torch.fx.Node, node: torch.fx.Node) -> bool:
     return any(v.target is aten.sigmoid.default and v.args[0] is node for v in others)
 
 
-def _step(reader: Any, low: float, high: float) -> float:
-    """Returns the step of the reader's output: a prescribed one, or about that of its input."""
-    prescribed = traits_of(reader).prescribed_output
+def _step(consumer: Any, low: float, high: float) -> float:
+    """Returns the step of the consumer's output: a prescribed one, or about that of its input."""
+    prescribed = traits_of(consumer).prescribed_output
     return (high - low) / INT8.steps if prescribed is None else prescribed[0]
 
 

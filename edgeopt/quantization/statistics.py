@@ -71,7 +71,7 @@ def channel_axes(spaces: Iterable[ChannelSpace]) -> dict[str, int]:
     """Returns for each value of ``spaces``, and for each reader's output, its channel axis."""
     axes: dict[str, int] = {}
     for space in spaces:
-        for name in (*space.values, *space.readers):
+        for name in (*space.values, *space.consumers):
             axes[name] = -1 if space.last else 1
     return axes
 

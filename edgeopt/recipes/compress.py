@@ -18,7 +18,7 @@ from edgeopt.pruning import record_sparsity
 from edgeopt.recipes.execute import Scratch, State, as_canonical, carry_out
 from edgeopt.recipes.measure import figures
 from edgeopt.recipes.result import Compressed, Figures, StepRecord
-from edgeopt.recipes.step_inputs import Given, require_all
+from edgeopt.recipes.step_inputs import Resources, require_all
 from edgeopt.recipes.steps import AnyStep, Sparsify, plain, step_name
 from edgeopt.recipes.work import Work
 from edgeopt.training.randomness import random_state, restore_random_state, seed_epoch
@@ -35,7 +35,7 @@ __all__ = ["compress_model"]
 def compress_model(
     model: Any,
     recipe: Recipe,
-    resources: Given,
+    resources: Resources,
     *,
     work: Path | str | None = None,
     resume: bool = True,
@@ -61,7 +61,7 @@ def compress_model(
     return Compressed(run.program(), run.state.module, original, tuple(records), recipe)
 
 
-def _start(model: Any, resources: Given) -> tuple[State, Given]:
+def _start(model: Any, resources: Resources) -> tuple[State, Resources]:
     if isinstance(model, torch.nn.Module):
         example = resources.example_inputs
         example = infer_example_inputs(model) if example is None else example
@@ -95,7 +95,7 @@ def _require_functions(**functions: Any) -> None:
 class _Run:
     """One recipe under way."""
 
-    def __init__(self, recipe: Recipe, resources: Given, work: Work | None) -> None:
+    def __init__(self, recipe: Recipe, resources: Resources, work: Work | None) -> None:
         self.recipe, self.resources, self.work = recipe, resources, work
         self.state = State(None)
 

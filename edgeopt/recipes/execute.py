@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import torch
 
     from edgeopt.pruning.run import Rounds
-    from edgeopt.recipes.step_inputs import Given
+    from edgeopt.recipes.step_inputs import Resources
 
 __all__ = ["Scratch", "State", "as_canonical", "carry_out"]
 
@@ -74,30 +74,32 @@ def as_canonical(model: Any, example_inputs: Any) -> Program:
     return model if isinstance(model, Program) else run_core(capture_module(model, example_inputs))
 
 
-def carry_out(place: int, step: AnyStep, state: State, given: Given, scratch: Scratch) -> State:
+def carry_out(
+    place: int, step: AnyStep, state: State, resources: Resources, scratch: Scratch
+) -> State:
     """Returns the state after ``step``, the one at ``place`` of the recipe.
 
     Raises:
         EdgeoptError: What the step's function raises; the step is named.
     """
     try:
-        return _BY_KIND[type(step)](step, state, given, scratch)
+        return _BY_KIND[type(step)](step, state, resources, scratch)
     except EdgeoptError as error:
         here = f"steps[{place}] ({step_name(step)})"
         error.where = f"{here}: {error.where}" if error.where else here
         raise
 
 
-def _prune(step: Prune, state: State, given: Given, scratch: Scratch) -> State:
-    data = given.data if step.importance == "taylor" else given.inputs()
+def _prune(step: Prune, state: State, resources: Resources, scratch: Scratch) -> State:
+    data = resources.data if step.importance == "taylor" else resources.inputs()
     result = prune(
         _module(state),
-        given.example_inputs,
+        resources.example_inputs,
         own_options(step, PruningOptions),
         calibration_data=data,
-        target=given.target,
-        finetune=_between(step.finetune, given, scratch),
-        loss=_taylor(given.loss),
+        target=resources.target,
+        finetune=_between(step.finetune, resources, scratch),
+        loss=_taylor(resources.loss),
         rounds=scratch.rounds,
     )
     if step.finetune is not None:
@@ -106,7 +108,7 @@ def _prune(step: Prune, state: State, given: Given, scratch: Scratch) -> State:
 
 
 def _between(
-    training: Training | None, given: Given, scratch: Scratch
+    training: Training | None, resources: Resources, scratch: Scratch
 ) -> Callable[[torch.nn.Module, int], None] | None:
     """Returns what trains a module in place after each step of pruning."""
     if training is None:
@@ -114,7 +116,7 @@ def _between(
     taught = Distillation(**training.to_fields())
 
     def finetune(module: torch.nn.Module, round_: int) -> None:
-        trained = _taught(taught, module, given, scratch, f"round-{round_}")
+        trained = _taught(taught, module, resources, scratch, f"round-{round_}")
         module.load_state_dict(trained.state_dict())
 
     return finetune
@@ -132,56 +134,60 @@ def _taylor(loss: Any) -> Callable[[torch.nn.Module, Any], Any] | None:
     return of_batch
 
 
-def _sparsify(step: Sparsify, state: State, _given: Given, _scratch: Scratch) -> State:
+def _sparsify(step: Sparsify, state: State, _resources: Resources, _scratch: Scratch) -> State:
     module = sparsify(_module(state), ratio=step.ratio, pattern=step.pattern, keep=step.keep)
     return replace(state, module=module)
 
 
-def _finetune(step: Finetune, state: State, given: Given, scratch: Scratch) -> State:
+def _finetune(step: Finetune, state: State, resources: Resources, scratch: Scratch) -> State:
     alone = Distillation(**step.to_fields(), logits_weight=0.0)
-    return replace(state, module=_taught(alone, _module(state), given, scratch, "training"))
+    return replace(state, module=_taught(alone, _module(state), resources, scratch, "training"))
 
 
-def _distill(step: Distill, state: State, given: Given, scratch: Scratch) -> State:
-    return replace(state, module=_taught(step, _module(state), given, scratch, "training"))
+def _distill(step: Distill, state: State, resources: Resources, scratch: Scratch) -> State:
+    return replace(state, module=_taught(step, _module(state), resources, scratch, "training"))
 
 
 def _taught(
-    step: Distillation, student: torch.nn.Module, given: Given, scratch: Scratch, name: str
+    step: Distillation, student: torch.nn.Module, resources: Resources, scratch: Scratch, name: str
 ) -> torch.nn.Module:
     from edgeopt.distillation import distill_student  # noqa: PLC0415 (heavy)
 
     options = training_options(
         step,
-        evaluate=given.evaluate,
+        evaluate=resources.evaluate,
         checkpoint=scratch.checkpoint(name),
     )
-    teacher = given.teacher or student
-    return distill_student(student, teacher, given.data or (), step, options, given.loss).student
+    teacher = resources.teacher or student
+    return distill_student(
+        student, teacher, resources.data or (), step, options, resources.loss
+    ).student
 
 
-def _quantize(step: Quantize, state: State, given: Given, _scratch: Scratch) -> State:
-    program = state.as_program(given.example_inputs)
-    config = for_target(step, given.target)
-    result = quantize_program(program, given.inputs(), config)
+def _quantize(step: Quantize, state: State, resources: Resources, _scratch: Scratch) -> State:
+    program = state.as_program(resources.example_inputs)
+    config = for_target(step, resources.target)
+    result = quantize_program(program, resources.inputs(), config)
     return replace(state, program=result)
 
 
-def _train_quantized(step: TrainQuantized, state: State, given: Given, scratch: Scratch) -> State:
+def _train_quantized(
+    step: TrainQuantized, state: State, resources: Resources, scratch: Scratch
+) -> State:
     from edgeopt.qat import train_program  # noqa: PLC0415 (heavy)
     from edgeopt.recipes.imitate import imitating  # noqa: PLC0415 (heavy)
 
-    data, loss = given.data or (), given.loss
-    if loss is None and given.teacher is not None:
-        data, loss = imitating(given.teacher, data)
+    data, loss = resources.data or (), resources.loss
+    if loss is None and resources.teacher is not None:
+        data, loss = imitating(resources.teacher, data)
     training = training_options(
         step,
-        evaluate=given.evaluate,
+        evaluate=resources.evaluate,
         checkpoint=scratch.checkpoint("training"),
     )
-    options = step.replace(quantization=for_target(step.quantization, given.target))
-    program = state.as_program(given.example_inputs)
-    result = train_program(program, data, loss, options, training, given.inputs())  # type: ignore[arg-type]
+    options = step.replace(quantization=for_target(step.quantization, resources.target))
+    program = state.as_program(resources.example_inputs)
+    result = train_program(program, data, loss, options, training, resources.inputs())  # type: ignore[arg-type]
     return replace(state, program=result)
 
 

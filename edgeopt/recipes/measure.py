@@ -18,12 +18,12 @@ from edgeopt.recipes.result import Figures
 if TYPE_CHECKING:
     from edgeopt.ir import Program
     from edgeopt.recipes.execute import State
-    from edgeopt.recipes.step_inputs import Given
+    from edgeopt.recipes.step_inputs import Resources
 
 __all__ = ["figures"]
 
 
-def figures(state: State, given: Given) -> Figures:
+def figures(state: State, resources: Resources) -> Figures:
     """Returns size, multiply-accumulates, parameters and score of a model as it is now."""
     module, program = state.module, state.program
     if program is not None:
@@ -31,26 +31,26 @@ def figures(state: State, given: Given) -> Figures:
             size_bytes=program.size_bytes,
             macs=layer_macs(program),
             parameters=_elements(program),
-            score=_score(as_model(ReferenceRunner(program), program, module), given),
+            score=_score(as_model(ReferenceRunner(program), program, module), resources),
         )
     if module is None:
         raise TypeError("neither module nor program")
-    costs = layer_costs(module, as_call(given.example_inputs))
+    costs = layer_costs(module, as_call(resources.example_inputs))
     tensors = {id(t): t for t in (*module.parameters(), *module.buffers())}
     return Figures(
         size_bytes=sum(t.numel() * t.element_size() for t in tensors.values()),
         macs=round(sum(cost.macs for cost in costs.values())),
         parameters=parameter_count(module),
-        score=_score(float_model(module), given),
+        score=_score(float_model(module), resources),
     )
 
 
-def _score(function: Any, given: Given) -> float | None:
-    if given.evaluate is None:
+def _score(function: Any, resources: Resources) -> float | None:
+    if resources.evaluate is None:
         return None
     report_progress("evaluate", 0, 1)
     with torch.no_grad():
-        value = score(given.evaluate, function)
+        value = score(resources.evaluate, function)
     report_progress("evaluate", 1, 1)
     return value
 

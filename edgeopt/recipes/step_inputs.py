@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from edgeopt.contracts import Target
     from edgeopt.recipes.recipe import Recipe
 
-__all__ = ["Given", "require_all"]
+__all__ = ["Resources", "require_all"]
 
 
 @dataclass(frozen=True)
-class Given:
+class Resources:
     """What the steps work with; `edgeopt.compress` documents it.
 
     Attributes:
@@ -59,7 +59,7 @@ class Given:
         return BatchInputs(self.data)
 
 
-def require_all(recipe: Recipe, given: Given, *, is_module: bool) -> None:
+def require_all(recipe: Recipe, resources: Resources, *, is_module: bool) -> None:
     """Checks that each step has what it needs, before any work is done.
 
     Raises:
@@ -68,7 +68,7 @@ def require_all(recipe: Recipe, given: Given, *, is_module: bool) -> None:
     lacking = [
         (f"steps[{place}] ({step_name(step)}) {what}", hint)
         for place, step in enumerate(recipe.steps)
-        for what, hint in _lacking(step, given, is_module=is_module)
+        for what, hint in _lacking(step, resources, is_module=is_module)
     ]
     if lacking:
         hints = list(dict.fromkeys(hint for _, hint in lacking))
@@ -84,40 +84,40 @@ _INPUTS = "calibration_data=about 100 real inputs, or data="
 _LOSS = "loss=a function of (output, target), for example torch.nn.functional.cross_entropy"
 
 
-def _lacking(step: AnyStep, given: Given, *, is_module: bool) -> Iterator[tuple[str, str]]:
+def _lacking(step: AnyStep, resources: Resources, *, is_module: bool) -> Iterator[tuple[str, str]]:
     if step.level == "module" and not is_module:
         yield "works on a torch module, and a Program was given", "pass the module"
     if isinstance(step, Prune):
-        yield from _lacking_to_prune(step, given)
-    elif isinstance(step, (Distill, Finetune, TrainQuantized)) and given.data is None:
+        yield from _lacking_to_prune(step, resources)
+    elif isinstance(step, (Distill, Finetune, TrainQuantized)) and resources.data is None:
         yield "needs training data", f"pass {_DATA}"
     if (
         isinstance(step, Quantize)
         and Precision(step.precision).needs_calibration
-        and given.inputs() is None
+        and resources.inputs() is None
     ):
         yield "needs to see real inputs", f"pass {_INPUTS}"
-    if isinstance(step, Finetune) and given.loss is None and not _own_loss(given):
+    if isinstance(step, Finetune) and resources.loss is None and not _own_loss(resources):
         yield "needs a loss", f"pass {_LOSS}"
-    alone = given.teacher is None and not is_module
-    if isinstance(step, TrainQuantized) and given.loss is None and alone:
+    alone = resources.teacher is None and not is_module
+    if isinstance(step, TrainQuantized) and resources.loss is None and alone:
         yield "needs a loss or a teacher", f"pass {_LOSS}, or teacher=the float module"
 
 
-def _lacking_to_prune(step: Prune, given: Given) -> Iterator[tuple[str, str]]:
+def _lacking_to_prune(step: Prune, resources: Resources) -> Iterator[tuple[str, str]]:
     looks = step.importance == "activation" or step.sensitivity is not None
-    if looks and given.inputs() is None:
+    if looks and resources.inputs() is None:
         what = "needs to see real inputs" if step.sensitivity is None else "needs real inputs"
         yield what, f'pass {_INPUTS}; importance = "l1" needs none'
-    if step.importance == "taylor" and (given.data is None or given.loss is None):
+    if step.importance == "taylor" and (resources.data is None or resources.loss is None):
         yield "ranks by gradients", f"pass {_DATA} and {_LOSS}"
-    if step.latency_ms is not None and given.target is None:
+    if step.latency_ms is not None and resources.target is None:
         yield "has a latency as its goal", 'pass target="rpi4", for example'
-    if step.finetune is not None and given.data is None:
+    if step.finetune is not None and resources.data is None:
         yield "trains after each of its steps", f"pass {_DATA}"
 
 
-def _own_loss(given: Given) -> bool:
+def _own_loss(resources: Resources) -> bool:
     """Whether the model itself may return a loss: batches by name, as Hugging Face takes them."""
-    first = next(iter(given.data or ()), None)
+    first = next(iter(resources.data or ()), None)
     return isinstance(first, Mapping)

@@ -98,11 +98,11 @@ class Proposer(BaseSampler):
         self, places: dict[str, int], taken: set[str], noise: random.Random
     ) -> dict[str, Any]:
         """Returns something new near ``places``, else anything new."""
-        axes, walked = self._space.axes(), dict(places)
+        axes, changed = self._space.axes(), dict(places)
         for _ in range(_STEPS):
             name = noise.choice(list(axes))
-            walked[name] = noise.randrange(axes[name])
-            if self._new(walked, taken):
-                return walked
+            changed[name] = noise.randrange(axes[name])
+            if self._new(changed, taken):
+                return changed
         candidates = [one for one in self._space.all() if one.digest not in taken]
         return self._space.places(noise.choice(candidates)) if candidates else places

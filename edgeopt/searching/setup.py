@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_model", "engines_of", "parts_of", "switches_of", "timed_device"]
 
-PRECISIONS = ("int8", "int8-dynamic", "float16", "float32")
+PRECISIONS = tuple(one.value for one in Precision)
 """What is tried where the user names none, the first first."""
 
 

@@ -7,7 +7,7 @@ import importlib.metadata
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ import pytest
 from edgeopt.api import capture, load
 from edgeopt.contracts import Artifact, Backend, Lowered, NodeSupport, SupportReport
 from edgeopt.contracts.storage import Precision
+from edgeopt.contracts.support import Verdict
 from edgeopt.errors import InputError, UnsupportedError
 from edgeopt.gate.exactness import check_exactness
 from edgeopt.gate.parity import check_parity, run_all, with_operators
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BackendConformance"]
 
-KNOWN_PRECISIONS = {"int8", "int8-dynamic", "float16", "float32"}
-VERDICTS = {"integer", "float", "moves", "folded", "unsupported"}
+KNOWN_PRECISIONS = {one.value for one in Precision}
+VERDICTS = set(get_args(Verdict))
 
 
 @dataclass(frozen=True)
@@ -369,8 +370,11 @@ class BackendConformance(ConformanceCases):
             return
         if node.verdict == "folded":
             assert not is_weighted(fx_node), f"{node.node} costs time, and is said to be folded"
-            return
+            assert node.reason, f"{node.node} is said to be folded, and not why"
         expected = kernel_kind(program, fx_node)
+        if node.verdict == "folded":
+            assert expected.kind != "folded" or node.reason == expected.reason, node
+            return
         if expected.kind == "folded":  # written by itself: then as what it follows
             expected = kernel_kind(program, fx_node.args[0])  # type: ignore[arg-type]
         reason = self.computed_in_float.get(node.operator)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import msgspec
 
+from edgeopt.contracts.storage import Precision
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -76,7 +78,7 @@ class ConformanceCases:
     """
 
     refused: ClassVar[dict[str, str]] = {}
-    precisions: ClassVar[tuple[str, ...]] = ("int8", "int8-dynamic", "float16", "float32")
+    precisions: ClassVar[tuple[str, ...]] = tuple(one.value for one in Precision)
     runs_everything: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -239,9 +239,9 @@ def sends(content):
 
 def archive(*members):
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as parcel:
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for member in members:
-            parcel.addfile(member, io.BytesIO(bytes(member.size)) if member.isreg() else None)
+            tar.addfile(member, io.BytesIO(bytes(member.size)) if member.isreg() else None)
     return stream.getvalue()
 
 

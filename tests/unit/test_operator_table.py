@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeopt.testing.operator_database import Result, document
-from edgeopt.testing.operator_database.table import MARKS
+from edgeopt.testing.operator_database.rates_table import MARKS
 
 
 def test_what_was_not_run_again_stays():

@@ -59,7 +59,7 @@ class Emitter(lowering.Emitter):
         """Returns the real values of a constant."""
         return constants.constant(self.program, name)
 
-    def stand_in(self, node: torch.fx.Node) -> Any:
+    def dummy(self, node: torch.fx.Node) -> Any:
         """Returns a parameter of the shape of ``node`` for each value that it makes."""
         return _parameter(node.meta["val"])
 

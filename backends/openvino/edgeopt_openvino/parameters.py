@@ -13,6 +13,7 @@ from edgeopt.contracts.storage import INT8
 from edgeopt.ir import ops
 from edgeopt.ir.kernel_kind import kernel_kind
 from edgeopt.ir.operators import CONVOLUTIONS, traits_of
+from edgeopt.ir.operators.groups import ORDERS, POLES
 from edgeopt.passes.separate_ties import may_tie
 
 if TYPE_CHECKING:
@@ -38,13 +39,12 @@ _STARTS_ANEW = (aten.roll.default, aten.flip.default, aten.expand.default, aten.
 
 _JUMPS = frozenset(
     {
-        *(aten.gt.Tensor, aten.gt.Scalar, aten.ge.Tensor, aten.ge.Scalar),
-        *(aten.lt.Tensor, aten.lt.Scalar, aten.le.Tensor, aten.le.Scalar),
+        *ORDERS,
+        *POLES,
         *(aten.eq.Tensor, aten.eq.Scalar, aten.ne.Tensor, aten.ne.Scalar),
         *(aten.argmax.default, aten.argmin.default, aten.logical_not.default),
-        *(aten.floor.default, aten.ceil.default, aten.round.default, aten.trunc.default),
-        *(aten.sign.default, aten.sqrt.default, aten.rsqrt.default, aten.log.default),
-        *(aten.reciprocal.default, aten.div.Tensor, aten.div.Tensor_mode),
+        *(aten.floor.default, aten.ceil.default, aten.round.default),
+        *(aten.sign.default, aten.sqrt.default, aten.div.Tensor, aten.div.Tensor_mode),
         *(aten.floor_divide.default, aten.remainder.Scalar, aten.remainder.Tensor),
         *(aten.pow.Tensor_Scalar, aten.pow.Tensor_Tensor),
     }

@@ -13,7 +13,7 @@ __all__ = ["plugin_kind"]
 def plugin_kind(node: torch.fx.Node, kind: KernelKind) -> KernelKind:
     """Returns how ``node`` runs, of which the program says ``kind``."""
     if node.target is torch.ops.aten.reshape.default:
-        return KernelKind("folded")
+        return KernelKind("folded", "a view of memory")
     if kind.kind == "integer" and _is_function(node):
         return KernelKind(
             "float", "OpenVINO's CPU plugin computes it in float between two quantizations"

@@ -439,6 +439,23 @@ def test_a_convolution_of_one_tap_keeps_a_pad_in_front_of_it(make):
         np.testing.assert_allclose(got, wanted, atol=1e-4)
 
 
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_channels_change_places_between_convolutions(make, precision):
+    """OpenVINO's own passes move the inverse of the permutation into the second one's weights."""
+
+    class Shuffled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(4, 8, 3), nn.Conv2d(8, 4, 3)
+
+        def forward(self, x):
+            x = torch.relu(self.first(x))
+            return self.second(x.index_select(1, torch.tensor([0, 4, 1, 5, 2, 6, 3, 7])))
+
+    made = make(Shuffled(), torch.randn(1, 4, 8, 8), precision=precision, weight_bits=7)
+    assert worst(made) < 1e-3
+
+
 def test_columns_are_chosen_of_joined_channels_of_unlike_scales(make):
     """OpenVINO's own passes end the process where they move such scales behind the choice."""
 

@@ -109,7 +109,7 @@ class Emitter(Storage):
             spec=self.program.quant.get(name),
         )
 
-    def stand_in(self, node: torch.fx.Node) -> Value:
+    def dummy(self, node: torch.fx.Node) -> Value:
         """Returns a value in place of one that cannot be written."""
         if not hasattr(node.meta.get("val"), "shape"):
             return Value(node.name, (), "float32")

@@ -19,7 +19,8 @@ from edgeopt.contracts.storage import INT8, Precision
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
-from edgeopt.passes import changes_numbers
+from edgeopt.passes import changes_numbers, graph_pass
+from edgeopt.passes.base import settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,7 @@ ROUND_ROWS = torch.ops.edgeopt_tflite.round_rows.default
 
 
 @changes_numbers("linears round each row of their input to 8 bits", min_snr_db=20.0)
+@graph_pass(ensures=[settled(f"{__name__}:round_linear_inputs")])
 def round_linear_inputs(program: Program) -> Program:
     """Returns the program with `ROUND_ROWS` in front of each linear with an int8 weight."""
     if program.precision is not Precision.INT8_DYNAMIC:
@@ -67,14 +69,14 @@ def round_linear_inputs(program: Program) -> Program:
             continue
         if value.name not in rounds:
             rounds[value.name] = editor.call(ROUND_ROWS, (value,), before=node, like=node)
-        node.args = (rounds[value.name], *node.args[1:])
+        editor.update(node, (rounds[value.name], *node.args[1:]))
     if not rounds:
         return program
     return editor.finish(Step("round_linear_inputs", {}, {"inputs": len(rounds)}))
 
 
 def _linears(editor: Editor) -> Iterator[torch.fx.Node]:
-    for node in editor.calls(torch.ops.aten.linear.default):
+    for node in editor.scan(torch.ops.aten.linear.default):
         _, weight, _ = ops.weighted_parts(node)
         spec = editor.quant.get(weight.name)
         if editor.is_constant(weight) and spec is not None and spec.storage == INT8:

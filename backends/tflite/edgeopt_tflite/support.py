@@ -20,7 +20,7 @@ def written_kind(emitter: Emitter, node: torch.fx.Node, kind: KernelKind) -> Ker
     """Returns how ``node`` runs, of which the program says ``kind``."""
     written = [emitter.model.operators[i] for i in emitter.emitted.get(node.name, [])]
     if not written:
-        return KernelKind("folded")
+        return kind if kind.kind == "folded" else KernelKind("folded", "no operator is written")
     if kind.kind == "folded":  # an activation that is written by itself runs as what it follows
         kind = kernel_kind(emitter.program, node.args[0])  # type: ignore[arg-type]
     if kind.kind != "integer" or not ops.is_float_tensor(node) or node.name in emitter.exact:

@@ -40,11 +40,11 @@ def compile_emitted(emitter: Emitter, target: Target, options: CompileOptions) -
     machine = emitter.machine
     executable = with_limits(lower_emitted(emitter), emitter.program)
     with closing(open_chooser(machine, options.tuning_database)) as chooser:
-        ready, proof = _verified(executable, machine, chooser)
+        ready, verification = _verified(executable, machine, chooser)
     return ModelFiles(
         entry_of(target),
         model_files(ready, target),
-        metadata=_metadata(executable, machine, chooser, proof),
+        metadata=_metadata(executable, machine, chooser, verification),
         operators=Counter(_kind(s.kernel) for s in executable.steps),
         origins=_origins(executable),
     )
@@ -63,18 +63,18 @@ def _verified(
     functions = {g.name_hint: f for g, f in executable.module.functions.items()}
     scheduled = {name: chooser(function) for name, function in functions.items()}
     report_progress("check kernels", 0, 1)
-    proof = verify_kernels(executable, scheduled, machine)
-    if proof.wrong:
-        chooser.reject(proof.wrong)
-        for name in proof.wrong:
+    verification = verify_kernels(executable, scheduled, machine)
+    if verification.wrong:
+        chooser.reject(verification.wrong)
+        for name in verification.wrong:
             scheduled[name] = chooser.plain(functions[name])
         _require_right(executable, verify_kernels(executable, scheduled, machine))
     report_progress("check kernels", 1, 1)
-    return replace(executable, module=tvm.IRModule(scheduled)), proof
+    return replace(executable, module=tvm.IRModule(scheduled)), verification
 
 
-def _require_right(executable: Executable, proof: KernelVerification) -> None:
-    for name, fault in proof.wrong.items():
+def _require_right(executable: Executable, verification: KernelVerification) -> None:
+    for name, fault in verification.wrong.items():
         origins = next((s.origins for s in executable.steps if s.kernel == name), ())
         raise CompileError(
             f"TVM's code for kernel {name} is wrong on random numbers: {fault}",
@@ -84,19 +84,21 @@ def _require_right(executable: Executable, proof: KernelVerification) -> None:
 
 
 def _metadata(
-    executable: Executable, machine: Machine, chooser: Chooser, proof: KernelVerification
+    executable: Executable, machine: Machine, chooser: Chooser, verification: KernelVerification
 ) -> dict[str, Any]:
     notes = list(chooser.notes)
-    if proof.unchecked:
-        notes.append(f"kernels were not tried on random numbers: {proof.unchecked}")
+    if verification.unchecked:
+        notes.append(f"kernels were not tried on random numbers: {verification.unchecked}")
     return {
         "arch": machine.arch,
         "steps": len(executable.steps),
         "kernels": len(executable.module.functions),
         "tuned": chooser.tuned,
         "untuned": chooser.untuned,
-        "proven": len(executable.module.functions) if not proof.unchecked else proof.known,
-        "wrong": len(proof.wrong),
+        "verified": len(executable.module.functions)
+        if not verification.unchecked
+        else verification.known,
+        "wrong": len(verification.wrong),
         "notes": notes,
     }
 

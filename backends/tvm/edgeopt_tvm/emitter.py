@@ -92,7 +92,7 @@ class Emitter(Storage):
         """Writes what TVM's frontend makes of ``node``."""
         convert_node(self, node)
 
-    def stand_in(self, node: torch.fx.Node) -> Any:
+    def dummy(self, node: torch.fx.Node) -> Any:
         """Puts zeros in place of a node that cannot be written, nothing where TVM has no such values."""
         example = node.meta["val"]
         parts = example if isinstance(example, (tuple, list)) else [example]
@@ -110,8 +110,13 @@ class Emitter(Storage):
 
     def runs_as(self, node: torch.fx.Node, kind: KernelKind) -> KernelKind:
         """Returns how the kernels run ``node``: as the core says, but for what they fold."""
-        folded = traits_of(node).view or node.name not in self.written
-        return KernelKind("folded") if folded else kind
+        if kind.kind == "folded":
+            return kind
+        if traits_of(node).view:
+            return KernelKind("folded", "a view of memory")
+        if node.name not in self.written:
+            return KernelKind("folded", "part of the operator behind it")
+        return kind
 
     @property
     def written(self) -> frozenset[str]:

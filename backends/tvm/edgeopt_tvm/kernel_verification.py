@@ -105,7 +105,7 @@ def verify_kernels(
 def _mark(function: Any, machine: Machine) -> Path:
     """Returns the file that says that this code was right."""
     digest = code_digest(function, machine)
-    return cache_folder() / "tvm-proofs" / digest[:2] / digest[2:]
+    return cache_folder() / "tvm-verified" / digest[:2] / digest[2:]
 
 
 def _launcher(machine: Machine) -> list[str]:
@@ -175,7 +175,7 @@ def _tried(
         files = [Path(folder) / f"{i}.npy" for i in range(sum(len(c.outputs) for _, c in every))]
         failed = _run([*launcher, str(path), *(f"--output={f}" for f in files)])
         if failed:
-            return _in_halves(cases, scheduled, machine, launcher, failed)
+            return _bisected(cases, scheduled, machine, launcher, failed)
         results = iter(files)
         for _, case in every:
             for entry in case.outputs:
@@ -195,7 +195,7 @@ def _linked(executable: Executable, machine: Machine, *, is_here: bool) -> bytes
     return link_program(parts, runs_on, static=not (is_here and runs_on.glibc))
 
 
-def _in_halves(
+def _bisected(
     cases: Mapping[str, list[Case]],
     scheduled: Mapping[str, Any],
     machine: Machine,

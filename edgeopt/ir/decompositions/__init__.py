@@ -6,6 +6,6 @@ a row and stays: a graph of the parts of `layer_norm` would be slower and rounde
 """
 
 from edgeopt.ir.decompositions import writes
-from edgeopt.ir.decompositions.rules import decompositions, fallback_decompositions
+from edgeopt.ir.decompositions.decomposition_rules import decompositions, fallback_decompositions
 
 __all__ = ["decompositions", "fallback_decompositions", "writes"]

@@ -1,6 +1,6 @@
 """The table of operator traits: what the core knows of each ATen overload, one row each."""
 
-from edgeopt.ir.operators.table import (
+from edgeopt.ir.operators.operator_table import (
     ACTIVATIONS,
     CONVOLUTIONS,
     TABLE,

@@ -162,10 +162,10 @@ _REDUCTIONS = (
         layout="channels-last",
         channel_axes=("second",),
     ),
+    Row(operator=aten.sum.dim_IntList, sums=True),
     *(
         Row(operator=operator)
         for operator in (
-            aten.sum.dim_IntList,
             aten.argmax.default,
             aten.argmin.default,
         )
@@ -219,60 +219,62 @@ _COMPARISONS = tuple(
     )
 )
 
-_IN_FLOAT = tuple(
-    Row(operator=operator)
-    for operator in (
-        aten.acos.default,
-        aten.acosh.default,
-        aten.asin.default,
-        aten.asinh.default,
-        aten.atan.default,
-        aten.atan2.default,
-        aten.atanh.default,
-        aten.cosh.default,
-        aten.erfc.default,
-        aten.exp2.default,
-        aten.expm1.default,
-        aten.hypot.default,
-        aten.log10.default,
-        aten.log1p.default,
-        aten.log2.default,
-        aten.log_sigmoid.default,
-        aten.logaddexp.default,
-        aten.logit.default,
-        aten.sinc.default,
-        aten.sinh.default,
-        aten.tan.default,
-        aten.xlogy.Tensor,
-        aten.div.Scalar_mode,
-        aten.div.Tensor_mode,
-        aten.floor_divide.default,
-        aten.fmod.Scalar,
-        aten.fmod.Tensor,
-        aten.remainder.Scalar,
-        aten.remainder.Tensor,
-        aten.round.decimals,
-        aten.pow.Scalar,
-        aten._cdist_forward.default,  # noqa: SLF001 (an operator's name)
-        aten.cosine_similarity.default,
-        aten.cumprod.default,
-        aten.cumsum.default,
-        aten.linalg_vector_norm.default,
-        aten.log_softmax.int,
-        aten.logcumsumexp.default,
-        aten.logsumexp.default,
-        aten.pairwise_distance.default,
-        aten.prod.dim_int,
-        aten.std.correction,
-        aten.var.correction,
-        aten.conv_transpose3d.input,
-        aten.grid_sampler.default,
-        aten._upsample_bicubic2d_aa.vec,  # noqa: SLF001 (likewise)
-        aten._upsample_bilinear2d_aa.vec,  # noqa: SLF001
-        aten.upsample_bicubic2d.vec,
-        aten.upsample_nearest3d.vec,
-        aten.upsample_trilinear3d.vec,
-    )
+_IN_FLOAT = (
+    Row(operator=aten.cumsum.default, sums=True),
+    *(
+        Row(operator=operator)
+        for operator in (
+            aten.acos.default,
+            aten.acosh.default,
+            aten.asin.default,
+            aten.asinh.default,
+            aten.atan.default,
+            aten.atan2.default,
+            aten.atanh.default,
+            aten.cosh.default,
+            aten.erfc.default,
+            aten.exp2.default,
+            aten.expm1.default,
+            aten.hypot.default,
+            aten.log10.default,
+            aten.log1p.default,
+            aten.log2.default,
+            aten.log_sigmoid.default,
+            aten.logaddexp.default,
+            aten.logit.default,
+            aten.sinc.default,
+            aten.sinh.default,
+            aten.tan.default,
+            aten.xlogy.Tensor,
+            aten.div.Scalar_mode,
+            aten.div.Tensor_mode,
+            aten.floor_divide.default,
+            aten.fmod.Scalar,
+            aten.fmod.Tensor,
+            aten.remainder.Scalar,
+            aten.remainder.Tensor,
+            aten.round.decimals,
+            aten.pow.Scalar,
+            aten._cdist_forward.default,  # noqa: SLF001 (an operator's name)
+            aten.cosine_similarity.default,
+            aten.cumprod.default,
+            aten.linalg_vector_norm.default,
+            aten.log_softmax.int,
+            aten.logcumsumexp.default,
+            aten.logsumexp.default,
+            aten.pairwise_distance.default,
+            aten.prod.dim_int,
+            aten.std.correction,
+            aten.var.correction,
+            aten.conv_transpose3d.input,
+            aten.grid_sampler.default,
+            aten._upsample_bicubic2d_aa.vec,  # noqa: SLF001 (likewise)
+            aten._upsample_bilinear2d_aa.vec,  # noqa: SLF001
+            aten.upsample_bicubic2d.vec,
+            aten.upsample_nearest3d.vec,
+            aten.upsample_trilinear3d.vec,
+        )
+    ),
 )
 """Those that stay whole though not all runtimes have a kernel: decomposed at capture, each of their parts
 would be rounded in int8. A backend without a kernel decomposes them when it writes them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeopt.ir.operators.table import TABLE
+from edgeopt.ir.operators.operator_table import TABLE
 
 if TYPE_CHECKING:
     from edgeopt.ir.operators.traits import OperatorTraits

@@ -67,6 +67,7 @@ class OperatorTraits:
         shape_only: Whether it asks its input for its shape or type alone.
         channel_axes: Axes on which channels pass through unmixed, as far as its arguments allow;
             ``every`` where all of them do, whatever they are.
+        sums: Whether it adds up numbers of its input, where neither kernel nor products say so.
         macs: Where its multiply-accumulates are counted from.
         trained_operands: The arguments whose constants are trained.
         captured: What core passes make of it.
@@ -93,6 +94,7 @@ class OperatorTraits:
     exact: bool = False
     shape_only: bool = False
     channel_axes: tuple[Literal["every", "second", "last"], ...] = ()
+    sums: bool = False
     macs: Literal["", "product", "attention"] = ""
     trained_operands: tuple[int, ...] = ()
     captured: Captured = ""
@@ -110,3 +112,9 @@ class OperatorTraits:
     def runs_on_integers(self) -> bool:
         """Whether integers go in and come out where all values have parameters."""
         return bool(self.integer_kernel) or self.keeps_parameters
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether a result is a sum of many terms, which may cancel."""
+        kernel = self.integer_kernel in ("accumulates", "averages")
+        return kernel or self.sums or self.macs == "product"

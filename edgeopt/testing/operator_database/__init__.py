@@ -8,9 +8,9 @@ crash, and `table` writes the rates down. ``make operators`` runs all of it (doc
 from edgeopt.testing.operator_database.bench import BACKENDS, PRECISIONS, Bench
 from edgeopt.testing.operator_database.cheap_export import cheap_export
 from edgeopt.testing.operator_database.isolation import examine_isolated
+from edgeopt.testing.operator_database.rates_table import document
 from edgeopt.testing.operator_database.results import Done, Result
 from edgeopt.testing.operator_database.samples import Case, cases_of, operators
-from edgeopt.testing.operator_database.table import document
 
 __all__ = [
     "BACKENDS",

@@ -62,7 +62,7 @@ class Emitter(lowering.Emitter):
         self._integers[node.name] = self.op("QuantizeLinear", value, *grid)
         return self.op("DequantizeLinear", self._integers[node.name], *grid)
 
-    def stand_in(self, node):
+    def dummy(self, node):
         return self.array(np.zeros(1, np.float32))
 
     def finish(self):
@@ -85,7 +85,7 @@ class Emitter(lowering.Emitter):
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.dtype(node)))
         return helper.make_tensor_value_info(name or node.name, kind, self.shape(node))
 
-    def anchor(self, node, real, whole, axis, **attributes):
+    def weighted(self, node, real, whole, axis, **attributes):
         """Writes ``real`` of real numbers, or ``whole`` of integers: their sum is scaled once."""
         x, weight, bias = ops.weighted_parts(node)
         quant = self.program.quant
@@ -123,7 +123,7 @@ class Emitter(lowering.Emitter):
 @rule(aten.conv1d.default, aten.conv2d.default)
 def _convolution(e, node):
     stride, padding, dilation, groups = node.args[3:]
-    return e.anchor(
+    return e.weighted(
         node, "Conv", "ConvInteger", 1,
         strides=stride, pads=[*padding, *padding], dilations=dilation, group=groups,
     )  # fmt: skip
@@ -131,7 +131,7 @@ def _convolution(e, node):
 
 @rule(aten.linear.default)
 def _linear(e, node):
-    return e.anchor(node, "MatMul", "MatMulInteger", node.meta["val"].ndim - 1)
+    return e.weighted(node, "MatMul", "MatMulInteger", node.meta["val"].ndim - 1)
 
 
 def _plain(kind, count, **attributes):

@@ -54,7 +54,7 @@ def attention():
 def test_noise_below_that_of_rounding_is_left_to_the_operators(attention):
     found, program, given = attention
     assert not found.ok
-    assert found.is_undecided
+    assert found.is_within_noise
     assert "of quantization" in str(found)
     found = decided(found, program, given)
     assert found.ok, found.reasons
@@ -80,14 +80,14 @@ def test_a_wrong_operator_is_refused_by_name(attention):
 
 def test_noise_above_that_of_rounding_is_refused():
     found, program, given = parity("attention", 1.5)
-    assert not found.is_undecided
+    assert not found.is_within_noise
     assert decided(found, program, given).operators is None
     assert not found.ok
 
 
 def test_an_artefact_farther_from_float_than_the_reference_is_refused():
     """Independent noise of 0.9 times the amplitude costs 2.6 dB."""
-    assert not parity("attention", 0.9)[0].is_undecided
+    assert not parity("attention", 0.9)[0].is_within_noise
 
 
 def test_integers_have_no_last_bits():
@@ -110,11 +110,11 @@ def test_noise_that_last_bits_make_of_the_reference_itself_is_left_to_the_operat
     near = OutputNoise(noise.output, noise.parity_db, noise.quantization_db, noise.quantization_db)
     shaken = {noise.output: noise.parity_db + 1}
     explained = msgspec.structs.replace(found, noise=(near,), last_bits_db=shaken)
-    assert explained.is_undecided
+    assert explained.is_within_noise
     assert not explained.is_excused  # not before each operator was looked at
     steady = msgspec.structs.replace(explained, last_bits_db={noise.output: noise.parity_db + 30})
-    assert not steady.is_undecided
+    assert not steady.is_within_noise
     far = OutputNoise(
         noise.output, noise.parity_db, noise.quantization_db, noise.quantization_db - 2
     )
-    assert not msgspec.structs.replace(explained, noise=(far,)).is_undecided
+    assert not msgspec.structs.replace(explained, noise=(far,)).is_within_noise

@@ -34,7 +34,6 @@ ALONE = {"device", "native", "worker", "tests", "testing"}
 """Folders of what stands alone: runtimes that are copied to devices, and tests."""
 NOT_STORAGE = {
     "edgeopt/passes/separate_ties.py": "the largest odd denominator",
-    "edgeopt/quantization/config.py": "a number of samples",
     "backends/tflite/edgeopt_tflite/flatbuffer.py": "the format's largest operator number of one byte",
     "backends/tvm/edgeopt_tvm/kernels/elementary.py": "the bias of a float32's exponent",
 }
@@ -54,6 +53,11 @@ def test_limits_are_those_of_two_s_complement(bits: int) -> None:
 def test_limits_are_torch_s(name: str) -> None:
     info = torch.iinfo(getattr(torch, name))
     assert STORAGE_TYPES[name].limits() == (info.min, info.max)
+
+
+@pytest.mark.parametrize("kind", [FLOAT16, FLOAT32])
+def test_the_largest_number_is_torch_s(kind: StorageType) -> None:
+    assert kind.largest == torch.finfo(getattr(torch, kind.name)).max
 
 
 def test_packed_values_share_bytes() -> None:
@@ -119,6 +123,7 @@ def test_nobody_else_compares_names_of_storage_types() -> None:
 
 
 def test_nobody_else_writes_limits() -> None:
+    assert all((ROOT / path).exists() for path in NOT_STORAGE)
     found = [
         f"{path}:{node.lineno}"
         for path, tree in _sources()

@@ -26,7 +26,7 @@ def make_emitter(rule, **members):
         def constant(self, name):
             return f"constant {name}"
 
-        def stand_in(self, node):
+        def dummy(self, node):
             return f"nothing for {node.name}"
 
     return type("WordEmitter", (WordEmitter,), members)

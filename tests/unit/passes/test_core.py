@@ -237,6 +237,6 @@ def test_history_names_what_was_done():
     model = stack(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU6()).eval()
     core = run_core(capture_module(model, (torch.ones(1, 3, 5, 5),)))
     done = {step.name: step.effect for step in core.history}
-    assert done["fold_batch_norm"] == {"folded": 1, "spelled_out": 0}
+    assert done["fold_batch_norm"] == {"folded": 1, "decomposed": 0}
     assert done["canonicalize_activations"] == {"changed": 1}
     assert "fuse_activations" not in done

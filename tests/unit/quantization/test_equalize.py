@@ -19,9 +19,9 @@ def rescaled(program, samples, *, smoothing):
 
 def test_the_residual_stream_is_one_space(residual):
     spaces = [s for s in channel_spaces(residual) if not s.last]
-    stream = next(s for s in spaces if len(s.makers) == 2)
+    stream = next(s for s in spaces if len(s.producers) == 2)
     assert len(stream.values) >= 3
-    assert len(stream.readers) == 2
+    assert len(stream.consumers) == 2
 
 
 def test_nothing_behind_a_bounded_clamp_is_rescaled(residual):

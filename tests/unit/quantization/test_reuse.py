@@ -43,7 +43,7 @@ def walked():
     inputs = [torch.randn(1, 3, 8, 8) for _ in range(6)]
     samples = Dataset.read(inputs, Binder.of_program(program), limit=6)
     static = pipeline._Static(program, samples, QuantizationConfig())
-    return static, static._walked(program, (), {})
+    return static, static._quantized(program, (), {})
 
 
 def test_what_lies_before_a_change_is_kept_and_what_follows_is_not(walked):
@@ -63,8 +63,8 @@ def test_a_walk_that_takes_it_over_finds_the_same(walked):
     static, made = walked
     program = static.program
     for name in made.placement.weighted_operators:
-        fresh = static._walked(program, (name,), {})
-        again = static._walked(program, (name,), {}, made)
+        fresh = static._quantized(program, (name,), {})
+        again = static._quantized(program, (name,), {}, made)
         assert again.extremes == fresh.extremes
         assert _digest(again.result) == _digest(fresh.result)
 

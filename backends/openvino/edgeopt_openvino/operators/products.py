@@ -62,7 +62,7 @@ def attention(e: Emitter, node: Any) -> Any:
         raise NoRuleError("attention with dropout")
     query, key, value = e.value(node.args[0]), _unsaturated(e, node.args[1]), e.value(node.args[2])
     if arguments.get("enable_gqa"):
-        raise NoRuleError("attention with grouped heads; the pass decompose_attention spells it")
+        raise NoRuleError("attention with grouped heads; the pass decompose_attention writes it")
     mask = arguments.get("attn_mask")
     scale = arguments.get("scale")
     visible_mask, hidden = (None, None) if mask is None else _seen(e, mask)

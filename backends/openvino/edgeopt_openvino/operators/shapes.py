@@ -132,4 +132,7 @@ def index_select(e: Emitter, node: Any) -> Any:
     x, axis, index = node.args
     # Channels of unlike scales, joined, are one value whose scales the runtime would move behind this: it dies of that.
     value = e.value(x) if x.name in e.program.quant else parameters.kept_real(e.program, e.value(x))
-    return op.gather(value, e.value(index), numbers(int(axis) % len(_shape(node))))
+    # Counted from the end: a permutation of axis 1 is moved into the weights of the convolution behind it (OpenVINO
+    # 2026.4), its inverse where that is another.
+    rank = len(_shape(node))
+    return op.gather(value, e.value(index), numbers(int(axis) % rank - rank))

@@ -101,10 +101,10 @@ def aligned(ours: list[str], theirs: list[str]) -> list[Any]:
             both = _likeness(ours[i], theirs[j])
             match = both + best[i + 1][j + 1] if both else 0
             best[i][j] = max(best[i + 1][j], best[i][j + 1], match)
-    return _walked(ours, theirs, best)
+    return _aligned(ours, theirs, best)
 
 
-def _walked(ours: list[str], theirs: list[str], best: list[list[int]]) -> list[Any]:
+def _aligned(ours: list[str], theirs: list[str], best: list[list[int]]) -> list[Any]:
     places: list[Any] = [None] * len(theirs)
     i = j = 0
     while i < len(ours) and j < len(theirs):

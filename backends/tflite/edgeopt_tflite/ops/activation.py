@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgeopt.ir import ops
 from edgeopt.quantization.quantized_program import fixed_spec
 from edgeopt_tflite.operator_rules import lowers
-from edgeopt_tflite.ops.common import UNLIMITED, bounds, limited, unreached
+from edgeopt_tflite.ops.common import UNLIMITED, limited, unreached
 from edgeopt_tflite.ops.exact import exact_unary, requantized
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _limit(e: Emitter, node: torch.fx.Node) -> None:
     """On a grid: rounds to the grid of the result first, whose ends often are the limits."""
     integer = e.is_integer(node)
     operand = e.read(e.operand(node), integer=integer)
-    tensor, limits, grid = operand.tensor, bounds(node), e.grid(node)
+    tensor, limits, grid = operand.tensor, ops.activation_bounds(node), e.grid(node)
     if integer and grid is not None and tensor.grid is not None:
         limits = unreached(grid, limits)
         if not tensor.grid.same_grid(grid):

@@ -25,7 +25,6 @@ __all__ = [
     "Fusion",
     "aligned",
     "axes_in_memory",
-    "bounds",
     "cast",
     "fusion_of",
     "limited",
@@ -57,23 +56,12 @@ class Fusion:
     limits: tuple[float, float] | None = None
 
 
-def bounds(node: torch.fx.Node) -> tuple[float, float]:
-    """Returns the limits of a relu or clamp."""
-    if node.target is aten.relu.default:
-        return 0.0, math.inf
-    low, high = node.args[1:3]
-    return (
-        -math.inf if low is None else float(low),  # type: ignore[arg-type]
-        math.inf if high is None else float(high),  # type: ignore[arg-type]
-    )
-
-
 def fusion_of(e: Emitter, node: torch.fx.Node, *, integer: bool) -> Fusion:
     """Returns how the activation after ``node``, if there is one, is computed."""
     activation = ops.fused_activation(node) if e.grid(node) is None else None
     if activation is None:
         return Fusion(node, ActivationFunctionType.NONE)
-    limits = bounds(activation)
+    limits = ops.activation_bounds(activation)
     grid = e.grid(activation)
     if integer and grid is not None:
         limits = unreached(grid, limits)

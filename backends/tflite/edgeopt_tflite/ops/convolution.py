@@ -29,7 +29,7 @@ aten = torch.ops.aten
 
 @dataclass(frozen=True)
 class _Window:
-    """The arguments of a convolution, spelled for two dimensions."""
+    """The arguments of a convolution, for two dimensions."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]

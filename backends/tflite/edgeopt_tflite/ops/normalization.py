@@ -1,4 +1,4 @@
-"""Normalizations, spelled as means and arithmetic: TFLite has no operator for them."""
+"""Normalizations, decomposed into means and arithmetic: TFLite has no operator for them."""
 
 from __future__ import annotations
 

@@ -10,11 +10,10 @@ import torch
 from ai_edge_litert.schema_py_generated import Padding as PaddingCode
 
 from edgeopt.contracts.storage import INT8
-from edgeopt.ir import QuantSpec
+from edgeopt.ir import QuantSpec, ops
 from edgeopt.ir.orders import NHWC
 from edgeopt.quantization.quantized_program import bias_spec
 from edgeopt_tflite.operator_rules import lowers
-from edgeopt_tflite.ops.common import bounds
 from edgeopt_tflite.ops.reduction import reduce_held
 from edgeopt_tflite.ops.views import pad_channels_last, padded, strided
 from edgeopt_tflite.padding import Axis, Padding, explicit_padding, plan_padding
@@ -64,7 +63,10 @@ def _largest_of_taps(e: Emitter, tensor: Tensor, at: int, axis: Axis) -> Tensor:
 
 def _never_negative(node: Any) -> bool:
     """Whether zeros around the value can not become its maximum."""
-    return node.target in (aten.relu.default, aten.clamp.default) and bounds(node)[0] >= 0
+    return (
+        node.target in (aten.relu.default, aten.clamp.default)
+        and ops.activation_bounds(node)[0] >= 0
+    )
 
 
 def _covers_all(axes: list[Axis]) -> bool:

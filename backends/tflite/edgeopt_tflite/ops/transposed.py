@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from ai_edge_litert.schema_py_generated import Padding as PaddingCode
 
+from edgeopt.ir import ops
 from edgeopt.ir.orders import NHWC
 from edgeopt_tflite.operator_rules import lowers
-from edgeopt_tflite.ops.common import bounds, fusion_of, limited
+from edgeopt_tflite.ops.common import fusion_of, limited
 from edgeopt_tflite.ops.convolution import constant_weight
 from edgeopt_tflite.ops.views import slice_of
 
@@ -46,7 +47,9 @@ def _transposed_convolution(e: Emitter, node: torch.fx.Node) -> None:
         output = e.emit("CONCATENATION", parts, shape, "Concatenation", grid=grid, axis=3)
     if fusion.result is not node:
         output = limited(
-            e, output, fusion.limits or (bounds(fusion.result) if fusion.code else None)
+            e,
+            output,
+            fusion.limits or (ops.activation_bounds(fusion.result) if fusion.code else None),
         )
     e.write(fusion.result, output, NHWC)
 

@@ -95,7 +95,7 @@ def opened_state(task: Task, found: dict[str, Any], known: Sequence[Record], see
 
     Args:
         task: The kernel.
-        found: What the workshop says of it.
+        found: What the measurement worker says of it.
         known: Its trials so far.
         seed: Where chance starts. Trials known move it on, so that nothing is proposed in vain.
     """

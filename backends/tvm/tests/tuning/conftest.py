@@ -1,4 +1,4 @@
-"""A workshop with toy templates."""
+"""A measurement worker with toy templates."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def task(toy, machine, templates):
 
 @dataclass
 class Scripted:
-    """A workshop that knows the answers: candidate to share of the default's time, or a failure."""
+    """A worker that knows the answers: candidate to share of the default's time, or a failure."""
 
     points: list[dict[str, Any]]
     answers: dict[str, Any]
@@ -91,7 +91,7 @@ def scripted():
 
 @pytest.fixture
 def tune(machine, templates, tmp_path):
-    """Returns a function that tunes tasks into a database, in a real or a scripted workshop."""
+    """Returns a function that tunes tasks into a database, in a real or a scripted worker."""
 
     def run(tasks, *, trials=6, path=None, worker=None, watch=None, **limits):
         options = TuneOptions(trials=trials, **{"limit_s": 20.0, **limits})

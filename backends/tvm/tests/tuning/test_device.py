@@ -26,7 +26,7 @@ LOST_ANSWER = {"status": "lost", "detail": "the device went away"}
 
 @pytest.fixture
 def away(scripted):
-    """Returns a function: a workshop whose device is away for these trials."""
+    """Returns a function: a worker whose device is away for these trials."""
 
     def make(*trials):
         shop = scripted(POINTS, ANSWERS)

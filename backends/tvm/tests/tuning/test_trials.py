@@ -22,7 +22,7 @@ GOOD = {"rows": 4, "columns": 16}
 
 @pytest.fixture
 def bench(toy, task, machine, templates, monkeypatch):
-    """Returns a workshop that is open on one kernel, and its task."""
+    """Returns a worker that is open on one kernel, and its task."""
     monkeypatch.setenv("TOY_BAD", "raise,abort,hang,hoard,lie")
     made = task(toy.product())
     with MeasurementWorker(

@@ -1,4 +1,4 @@
-"""The order in which ways out are tried."""
+"""The order in which fallbacks are tried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table, and how it is asked."""
+"""The table of operator traits, and how it is asked."""
 
 from __future__ import annotations
 

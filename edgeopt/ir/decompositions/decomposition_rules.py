@@ -1,4 +1,4 @@
-"""The rules as `ExportedProgram.run_decompositions` takes them."""
+"""All decompositions, as `ExportedProgram.run_decompositions` takes them."""
 
 from __future__ import annotations
 
