@@ -37,7 +37,8 @@ def _round_rows(x: torch.Tensor) -> torch.Tensor:
     least, most = INT8.limits()
     low = x.amin(-1, keepdim=True).clamp(max=0)
     high = x.amax(-1, keepdim=True).clamp(min=0)
-    steps = torch.where(high == low, torch.ones_like(high), INT8.steps / (high - low))
+    steps = INT8.steps / (high - low)
+    steps = torch.where(steps.isfinite(), steps, 1.0)  # a row of next to nothing is rounded to 0
     below, above = low * steps, high * steps
     nearer = (least + below) + (most + above) > 0
     zero = torch.where(nearer, least - below, most - above).clamp(least, most).round()
