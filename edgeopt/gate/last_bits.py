@@ -30,8 +30,13 @@ aten = torch.ops.aten
 UNIT = 2.0**-22
 """Noise beside the larger of a number and the root mean square of its like: two units in the last place.
 
-Of a sum, beside what its summands add up to without their signs: they may cancel.
+Of a sum, beside what its summands add up to without their signs: they may cancel, and not to 0 where a runtime
+multiplies and adds in one step.
 """
+
+_PAIRS = (aten.add.Tensor, aten.sub.Tensor)
+"""Sums of two, rounded alike by all, but where one is a product that is not rounded on the way."""
+_SUMS = (aten.sum.dim_IntList, aten.cumsum.default, *_PAIRS)
 
 TINY = float(torch.finfo(torch.float32).tiny)
 """Smaller numbers are 0 to most runtimes."""
@@ -59,27 +64,32 @@ class _Shaken(Simulation):
             value = torch.where(value.abs() < TINY, 0.0, value)
         if n.name not in self._rounds:
             return value
-        drawn = torch.randn(value.shape, generator=self._generator)
-        noise = UNIT * drawn * self._size(n, value)
-        return torch.where((value == 0) | ~value.isfinite(), value, value + noise)
+        size, nothing = _size(value), value == 0
+        if _adds_up(n):
+            summands = self._summands(n)
+            size, nothing = torch.maximum(size, summands), nothing & (summands == 0)
+        noise = UNIT * size * torch.randn(value.shape, generator=self._generator)
+        return torch.where(nothing | ~value.isfinite(), value, value + noise)
 
-    def _size(self, n: torch.fx.Node, value: torch.Tensor) -> torch.Tensor:
-        """Returns what the rounding errors of ``value`` are relative to."""
-        usual = value[value.isfinite()]
-        size = usual.square().mean().sqrt() if usual.numel() else value.new_zeros(())
-        size = torch.maximum(value.abs(), size)
-        if not _adds_up(n):
-            return size
+    def _summands(self, n: torch.fx.Node) -> torch.Tensor:
+        """Returns what the summands of each number add up to without their signs."""
         args, kwargs = _pytree.tree_map(_magnitude, self.fetch_args_kwargs_from_env(n))
-        return torch.maximum(
-            size, self.call_function(n.target, args, kwargs).nan_to_num(0.0, 0.0, 0.0)
-        )
+        target = aten.add.Tensor if n.target is aten.sub.Tensor else n.target
+        summands: torch.Tensor = self.call_function(target, args, kwargs)
+        return summands.nan_to_num(0.0, 0.0, 0.0)
+
+
+def _size(value: torch.Tensor) -> torch.Tensor:
+    """Returns what the rounding errors of ``value`` are relative to: itself, or its usual size."""
+    usual = value[value.isfinite()]
+    least = usual.square().mean().sqrt() if usual.numel() else value.new_zeros(())
+    return torch.maximum(value.abs(), least)
 
 
 def _adds_up(node: torch.fx.Node) -> bool:
     traits = traits_of(node)
     sums = traits.integer_kernel in ("accumulates", "averages") or traits.macs == "product"
-    return sums or node.target in (aten.sum.dim_IntList, aten.cumsum.default)
+    return sums or node.target in _SUMS
 
 
 def _magnitude(value: Any) -> Any:
@@ -90,6 +100,7 @@ def _magnitude(value: Any) -> Any:
 def _rounds(program: Program, node: torch.fx.Node) -> bool:
     """Returns whether runtimes round the results of ``node`` differently."""
     traits = traits_of(node)
-    if traits.exact or traits.casts or traits.keeps_parameters:
+    alike = traits.exact and node.target not in _PAIRS
+    if alike or traits.casts or traits.keeps_parameters:
         return False
     return kernel_kind(program, node).kind == "float"
