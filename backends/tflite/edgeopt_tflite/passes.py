@@ -55,7 +55,9 @@ ROUND_ROWS = torch.ops.edgeopt_tflite.round_rows.default
 """The operator; it costs nothing where a linear reads it."""
 
 
-@changes_numbers("linears round each row of their input to 8 bits", min_snr_db=20.0)
+# What a model makes of that is quantization noise like any other: a jump behind a linear enlarges it, and accuracy warns
+# of an output below 20 dB. Below what fails there it is declared to be a defect.
+@changes_numbers("linears round each row of their input to 8 bits", min_snr_db=10.0)
 def round_linear_inputs(program: Program) -> Program:
     """Returns the program with `ROUND_ROWS` in front of each linear with an int8 weight."""
     if program.precision is not Precision.INT8_DYNAMIC:
