@@ -38,6 +38,14 @@ _PAIRS = (aten.add.Tensor, aten.sub.Tensor)
 """Sums of two, rounded alike by all, but where one is a product that is not rounded on the way."""
 _SUMS = (aten.sum.dim_IntList, aten.cumsum.default, *_PAIRS)
 
+_CENTERED = (
+    aten.layer_norm.default,
+    aten.group_norm.default,
+    aten.std.correction,
+    aten.var.correction,
+)
+"""What takes a mean away: its rounding is beside the numbers, not beside what is left of them."""
+
 TINY = float(torch.finfo(torch.float32).tiny)
 """Smaller numbers are 0 to most runtimes."""
 
@@ -57,7 +65,7 @@ class _Shaken(Simulation):
         self._rounds = {n.name for n in calls if _rounds(program, n)}
 
     def _computed(self, n: torch.fx.Node) -> Any:
-        value = super()._computed(n)
+        value = self._of_shaken(n) if n.target in _CENTERED else super()._computed(n)
         if not isinstance(value, torch.Tensor) or not value.is_floating_point():
             return value
         if n.op == "call_function":
@@ -70,6 +78,12 @@ class _Shaken(Simulation):
             size, nothing = torch.maximum(size, summands), nothing & (summands == 0)
         noise = UNIT * size * torch.randn(value.shape, generator=self._generator)
         return torch.where(nothing | ~value.isfinite(), value, value + noise)
+
+    def _of_shaken(self, n: torch.fx.Node) -> Any:
+        """Returns the result of ``n``, with noise in its first input."""
+        (value, *rest), kwargs = self.fetch_args_kwargs_from_env(n)
+        noise = UNIT * value.abs() * torch.randn(value.shape, generator=self._generator)
+        return self.call_function(n.target, (value + noise, *rest), kwargs)
 
     def _summands(self, n: torch.fx.Node) -> torch.Tensor:
         """Returns what the summands of each number add up to without their signs."""
