@@ -123,6 +123,21 @@ def test_a_kernel_of_several_operators_stands_beside_another(make, module, sampl
         np.testing.assert_allclose(got, wanted, atol=1e-5)
 
 
+def test_a_chain_of_concatenations_keeps_each_grid(make):
+    """OpenVINO rounded all to the coarsest, where a convolution reads the first."""
+
+    class Chained(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 2, 3)
+
+        def forward(self, x):
+            first = torch.cat([x, x], 0)
+            return torch.cat([first * 100, first], 1), self.conv(first)
+
+    assert worst(make(Chained(), torch.randn(2, 3, 6, 6))) < 1e-3
+
+
 def test_integers_go_on_behind_a_roll(make):
     class Rolled(nn.Module):
         def __init__(self):
