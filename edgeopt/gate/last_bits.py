@@ -28,8 +28,22 @@ __all__ = ["UNIT", "shaken_outputs"]
 UNIT = 2.0**-22
 """Noise beside the larger of a number and the root mean square of its like: two units in the last place.
 
-Of a sum, beside what its summands add up to without their signs: they may cancel.
+Of a sum, beside what its summands add up to without their signs: they may cancel, and not to 0 where a runtime
+multiplies and adds in one step.
 """
+
+aten = torch.ops.aten
+
+_PAIRS = (aten.add.Tensor, aten.sub.Tensor)
+"""Sums of two, rounded alike by all, but where one is a product that is not rounded on the way."""
+
+_CENTERED = (
+    aten.layer_norm.default,
+    aten.group_norm.default,
+    aten.std.correction,
+    aten.var.correction,
+)
+"""What takes a mean away: its rounding is beside the numbers, not beside what is left of them."""
 
 TINY = float(torch.finfo(torch.float32).tiny)
 """Smaller numbers are 0 to most runtimes."""
@@ -50,28 +64,43 @@ class _Shaken(Simulation):
         self._rounds = {n.name for n in calls if _rounds(program, n)}
 
     def _computed(self, n: torch.fx.Node) -> Any:
-        value = super()._computed(n)
+        value = self._of_shaken(n) if n.target in _CENTERED else super()._computed(n)
         if not isinstance(value, torch.Tensor) or not value.is_floating_point():
             return value
         if n.op == "call_function":
             value = torch.where(value.abs() < TINY, 0.0, value)
         if n.name not in self._rounds:
             return value
-        drawn = torch.randn(value.shape, generator=self._generator)
-        noise = UNIT * drawn * self._size(n, value)
-        return torch.where((value == 0) | ~value.isfinite(), value, value + noise)
+        size, nothing = _size(value), value == 0
+        if _adds_up(n):
+            summands = self._summands(n)
+            size, nothing = torch.maximum(size, summands), nothing & (summands == 0)
+        noise = UNIT * size * torch.randn(value.shape, generator=self._generator)
+        return torch.where(nothing | ~value.isfinite(), value, value + noise)
 
-    def _size(self, n: torch.fx.Node, value: torch.Tensor) -> torch.Tensor:
-        """Returns what the rounding errors of ``value`` are relative to."""
-        usual = value[value.isfinite()]
-        size = usual.square().mean().sqrt() if usual.numel() else value.new_zeros(())
-        size = torch.maximum(value.abs(), size)
-        if not traits_of(n).adds_up:
-            return size
+    def _of_shaken(self, n: torch.fx.Node) -> Any:
+        """Returns the result of ``n``, with noise in its first input."""
+        (value, *rest), kwargs = self.fetch_args_kwargs_from_env(n)
+        noise = UNIT * value.abs() * torch.randn(value.shape, generator=self._generator)
+        return self.call_function(n.target, (value + noise, *rest), kwargs)
+
+    def _summands(self, n: torch.fx.Node) -> torch.Tensor:
+        """Returns what the summands of each number add up to without their signs."""
         args, kwargs = _pytree.tree_map(_magnitude, self.fetch_args_kwargs_from_env(n))
-        return torch.maximum(
-            size, self.call_function(n.target, args, kwargs).nan_to_num(0.0, 0.0, 0.0)
-        )
+        target = aten.add.Tensor if n.target is aten.sub.Tensor else n.target
+        summands: torch.Tensor = self.call_function(target, args, kwargs)
+        return summands.nan_to_num(0.0, 0.0, 0.0)
+
+
+def _size(value: torch.Tensor) -> torch.Tensor:
+    """Returns what the rounding errors of ``value`` are relative to: itself, or its usual size."""
+    usual = value[value.isfinite()]
+    least = usual.square().mean().sqrt() if usual.numel() else value.new_zeros(())
+    return torch.maximum(value.abs(), least)
+
+
+def _adds_up(node: torch.fx.Node) -> bool:
+    return traits_of(node).adds_up or node.target in _PAIRS
 
 
 def _magnitude(value: Any) -> Any:
@@ -82,6 +111,7 @@ def _magnitude(value: Any) -> Any:
 def _rounds(program: Program, node: torch.fx.Node) -> bool:
     """Returns whether runtimes round the results of ``node`` differently."""
     traits = traits_of(node)
-    if traits.exact or traits.casts or traits.keeps_parameters:
+    alike = traits.exact and node.target not in _PAIRS
+    if alike or traits.casts or traits.keeps_parameters:
         return False
     return kernel_kind(program, node).kind == "float"

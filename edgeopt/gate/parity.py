@@ -232,7 +232,7 @@ def _beyond(declared: DeclaredChange | None) -> tuple[str, ...]:
 def _by_last_bits(name: str, left_db: float) -> str:
     return (
         f"{name}: last bits decide it, of the reference {left_db:.1f} dB are left with noise in them: "
-        "the model compares or rounds numbers that lie where the answer jumps"
+        "the model compares or rounds numbers that lie where the answer jumps, or answers what is left where they cancel"
     )
 
 

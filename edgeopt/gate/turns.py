@@ -1,4 +1,4 @@
-"""Comparisons that rounding may turn, and how often.
+"""Comparisons and steps that rounding may turn, and how often.
 
 A number that rounding moves across a limit is one whole step of what the model makes of it. Where that happens
 once in a hundred samples, the samples of the gate hold none, and say nothing of it. So the compared numbers
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparisons", "Turn", "compares", "turns"]
 
+aten = torch.ops.aten
+
+STEPS = (aten.floor.default, aten.ceil.default, aten.round.default)
+"""Operators with a limit at each whole number, or, of the last, between them."""
+
 SEEN = 10
 """So many that turn are seen in the outputs."""
 
@@ -40,7 +45,7 @@ class Turn(msgspec.Struct, frozen=True):
     """A comparison that rounding may turn on other inputs.
 
     Attributes:
-        operator: What compares.
+        operator: What compares, or goes in steps.
         value: Name of its result.
         source: ``file:line`` of the model's code, where known.
         turned: How many numbers lie on the other side of their limit when rounded.
@@ -60,13 +65,13 @@ class Turn(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         at = f" at {self.source}" if self.source else ""
         return (
-            f"{self.value} ({self.operator}{at}): rounding moves what it compares by {self.moved:.3g}, past the "
+            f"{self.value} ({self.operator}{at}): rounding moves what it compares by {self.moved:.3g}, past a "
             f"limit about {self.expected:.2g} times a sample; {self.turned} of {self.count} numbers here"
         )
 
 
 class Comparisons:
-    """Keeps how far compared numbers lie from their limits, of every comparison that a program runs."""
+    """Keeps how far compared numbers lie from a limit of theirs, of every comparison that a program runs."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, torch.fx.Node] = {}
@@ -76,15 +81,22 @@ class Comparisons:
         """Is told of each operator, and of what it is called with, before it is run."""
         if compares(node):
             self.nodes[node.name] = node
-            self.distances[node.name].append((args[0] - args[1]).reshape(-1))
+            self.distances[node.name].append(_distances(node, args).reshape(-1))
 
 
 def compares(node: torch.fx.Node) -> bool:
-    """Returns whether ``node`` asks which of two real numbers is the larger: integers are not rounded."""
-    if node.target not in ORDERS:
+    """Returns whether ``node`` asks on which side of a limit real numbers lie: integers are not rounded."""
+    if node.target not in (*ORDERS, *STEPS, aten.sign.default):
         return False
     first: Any = node.args[0]
     return bool(first.meta["val"].is_floating_point())
+
+
+def _distances(node: torch.fx.Node, args: tuple[Any, ...]) -> torch.Tensor:
+    """Returns how far numbers lie beyond their limit, or, of steps, beyond one of their limits."""
+    if node.target in ORDERS:
+        return args[0] - args[1]  # type: ignore[no-any-return]
+    return args[0] + 0.5 if node.target is aten.round.default else args[0]  # type: ignore[no-any-return]
 
 
 def turns(exact: Comparisons, rounded: Comparisons) -> tuple[Turn, ...]:
@@ -115,10 +127,11 @@ def _turns(exact: Comparisons, rounded: Comparisons) -> Iterator[Turn]:
 
 def _turn(node: torch.fx.Node, want: torch.Tensor, have: torch.Tensor, samples: int) -> Turn:
     moved = float((have - want).square().mean().sqrt())
-    distances = want[want != have].abs().sort().values
+    steps = node.target in STEPS
+    distances = (want - want.round() if steps else want)[want != have].abs().sort().values
     nearest = math.ceil(NEXT * len(distances))
     density = nearest / max(float(distances[nearest - 1]), moved)
-    turned = int(((want > 0) != (have > 0)).sum())
+    turned = int(((want.floor() != have.floor()) if steps else (want > 0) != (have > 0)).sum())
     expected = SPREAD * density * moved / samples
     place = source_line(node)
     return Turn(operator_name(node), node.name, place, turned, want.numel(), moved, expected)

@@ -3,7 +3,8 @@
 The farthest sample sets the end of a range, and what the next one reaches beyond is cut off. Where values
 have long tails, that can be most of an output, and neither the samples calibrated on nor a few others
 show it. Leaving one out does (cross-validation): values are cut where those of all other samples end, and
-what the outputs lose by it is what a new sample would.
+what the outputs lose by it is what a new sample would. The farthest may lie close together by chance; how the
+ends scatter tells how far beyond them all a new one is expected, and the farthest is cut by as large a share.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ["uncovered_outputs"]
 
-COVERED_DB = 25.0
-"""Below this it is told: 20 dB, where a person should look (docs/gate.md), and 5 dB because what a single
-sample reaches beyond all others is known no better."""
+COVERED_DB = 20.0
+"""Below this it is told: a person should look (docs/gate.md)."""
+RARER = 4
+"""How many times rarer than one of these samples the end is that is to be expected."""
 MOST_RUN = 16
 """Samples that are run: those that reach farthest beyond all others."""
 FEWEST = 2
@@ -74,9 +76,10 @@ def uncovered_outputs(
 def _cuts(
     program: Program, extremes: Mapping[str, Pairs], group: Mapping[str, str]
 ) -> list[tuple[int, Limits]]:
-    """Returns the samples that alone reach farthest anywhere, and where the others end there.
+    """Returns the samples that alone reach farthest anywhere, and where they are cut there.
 
-    Those that go farthest beyond, beside where the others end, come first.
+    That is where the others end, or as far below as a rarer sample is expected beyond them all. Those that
+    go farthest beyond come first.
     """
     members: dict[str, list[str]] = defaultdict(list)
     for name, one in group.items():
@@ -90,13 +93,36 @@ def _cuts(
         known = list(_known(program, names))
         for sign, ends in ((1.0, pairs[..., 1].max(0)), (-1.0, -pairs[..., 0].min(0))):
             at = int(ends.argmax())
-            limit = max(float(np.delete(ends, at).max()), *(sign * value for value in known))
+            limit = max(_limit(ends), *(sign * value for value in known))
             if ends[at] > limit:
                 beyond[at] = max(beyond[at], ends[at] / limit if limit else math.inf)
                 for name in names:
                     low, high = cuts[at].get(name, (-math.inf, math.inf))
                     cuts[at][name] = (low, limit) if sign > 0 else (-limit, high)
     return sorted(cuts.items(), key=lambda cut: -beyond[cut[0]])
+
+
+def _limit(ends: np.ndarray) -> float:
+    """Returns where the sample that reaches farthest is cut; at least 0."""
+    ends = np.sort(ends.clip(min=0))
+    others, farthest = ends[-2:].tolist()
+    if farthest == 0 or math.isinf(farthest):
+        return float(others)
+    return float(min(others, farthest**2 / max(farthest, _expected_end(ends))))
+
+
+def _expected_end(ends: np.ndarray) -> float:
+    """Returns how far one in `RARER` times as many samples reaches, by those beyond the median.
+
+    The others say nothing of it: they may be silence. Source: peaks over a threshold, their excess
+    exponential (Pickands, Statistical Inference Using Extreme Order Statistics, 1975).
+    """
+    far = (len(ends) - 1) // 2
+    if not far:
+        return float(ends[-1])
+    median = float(ends[-far - 1])
+    excess = float(ends[-far:].mean()) - median
+    return median + excess * math.log(RARER * far)
 
 
 def _known(program: Program, names: Sequence[str]) -> Iterator[float]:

@@ -85,23 +85,57 @@ def test_a_normalization_of_small_numbers_keeps_its_epsilon(make):
     assert worst(make(Small(), torch.randn(1, 8, 32))) < 1e-3
 
 
+class NormBeside(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.GroupNorm(2, 8)
+        nn.init.normal_(self.norm.weight)
+        nn.init.normal_(self.norm.bias)
+
+    def forward(self, x):
+        return self.norm(x) - torch.relu(x)
+
+
+class PlainNormBeside(nn.Module):
+    def forward(self, x):
+        return nn.functional.instance_norm(x) / (x.abs() + 0.5)
+
+
+class AttentionBeside(nn.Module):
+    def forward(self, x):
+        mixed = nn.functional.scaled_dot_product_attention(x, x, x)
+        return torch.where(mixed > x.exp(), mixed, x)
+
+
+class SpelledOutBeside(nn.Module):
+    def forward(self, x):
+        shares = torch.softmax(x @ x.transpose(-1, -2) * 0.3, -1)
+        return torch.where((shares @ x).relu() > x.abs(), x, 2.0)
+
+
 @pytest.mark.parametrize("precision", ["int8", "float32"])
-def test_a_group_norm_of_several_samples_stands_beside_another_reader(make, precision):
-    """OpenVINO's own ended the process."""
-
-    class Beside(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.norm = nn.GroupNorm(2, 8)
-            nn.init.normal_(self.norm.weight)
-            nn.init.normal_(self.norm.bias)
-
-        def forward(self, x):
-            return self.norm(x) - torch.relu(x)
-
-    made = make(Beside(), torch.randn(2, 8, 6, 6), precision=precision)
+@pytest.mark.parametrize("samples", [1, 2])
+@pytest.mark.parametrize("module", [NormBeside, PlainNormBeside, AttentionBeside, SpelledOutBeside])
+def test_a_kernel_of_several_operators_stands_beside_another(make, module, samples, precision):
+    """OpenVINO's compiler ended the process."""
+    made = make(module(), torch.randn(samples, 8, 6, 6), precision=precision)
     for wanted, got in made.pairs():
         np.testing.assert_allclose(got, wanted, atol=1e-5)
+
+
+def test_a_chain_of_concatenations_keeps_each_grid(make):
+    """OpenVINO rounded all to the coarsest, where a convolution reads the first."""
+
+    class Chained(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 2, 3)
+
+        def forward(self, x):
+            first = torch.cat([x, x], 0)
+            return torch.cat([first * 100, first], 1), self.conv(first)
+
+    assert worst(make(Chained(), torch.randn(2, 3, 6, 6))) < 1e-3
 
 
 def test_integers_go_on_behind_a_roll(make):

@@ -47,12 +47,21 @@ def test_one_rounding_serves_all_its_readers(compiled):
 
 
 @pytest.mark.parametrize(
-    "row", [[0.0] * 4, [1.0] * 4, [-2.0] * 4, [0.0, 1e-30, 0, 0], [-1e30, 3, 0, 2e30]]
+    "row",
+    [
+        *([0.0] * 4, [1.0] * 4, [-2.0] * 4, [0.0, 1e-30, 0, 0], [-1e30, 3, 0, 2e30]),
+        *(
+            [0.0, 1e-37, 0, 0],
+            [-3e-39, 1e-40, 0, 0],
+            [0, -1e-45, 0, 0],
+        ),  # 255 steps to the unit are infinite
+    ],
 )
 def test_odd_rows(compiled, row):
     x = torch.tensor([row])
     case = compiled(nn.Linear(4, 8), x, precision="int8-dynamic")
     wanted, got = ReferenceRunner(case.program)(x.numpy()), case.runner(x.numpy())
+    assert np.isfinite(wanted[0]).all()
     np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
 
 

@@ -1,9 +1,12 @@
 """Pooling, means, normalizations, products, resizing, lookups."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+
+from edgeopt.ir import ReferenceRunner
 
 X = torch.randn(2, 6, 9, 8)
 POOLS = {
@@ -89,6 +92,16 @@ def test_integer_averages_of_one_channel_round_ties_as_the_reference(compiled, s
         lambda m, x: m.conv(m.pool(x)), torch.randn(4, 1, 3, 8), precision="int8", conv=nn.Conv2d(1, 1, 1), pool=pool
     )  # fmt: skip
     case.assert_steps(0)
+
+
+@pytest.mark.parametrize("settings", [{"divisor_override": 5}, {"count_include_pad": False}])
+def test_an_average_of_infinity_is_that_of_its_windows_alone(compiled, settings):
+    """A convolution goes beyond a window by taps of 0: times infinity they are no number."""
+    x = torch.randn(1, 6, 9, 8)
+    x[0, 2, 4, 3], x[0, 4, 0, 7] = float("-inf"), float("inf")
+    case = compiled(nn.AvgPool2d((2, 3), (1, 2), (0, 1), **settings), x)
+    (wanted,), (got,) = ReferenceRunner(case.program)(x.numpy()), case.runner(x.numpy())
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,9 @@ HANGING = {
     "a floor below 1": lambda x: x.mul(4).sigmoid().floor(),
     "what underflows above 0": lambda x: (x.mul(4).softmax(1) > 0).float(),
     "a sum of what cancels": lambda x: torch.cat([x, -x.roll(3, 1)], 1).sum(1).sign(),
+    "what cancels to 0": lambda x: x.tanh() - torch.minimum(x.tanh(), x.tanh()),
+    "the spread of what is constant": lambda x: x.sign().abs().mul(0.1).std(1),
+    "a norm of what is constant": lambda x: nn.functional.layer_norm(x.sign().abs() * 50, (16,)),
     "a sum beside a limit": lambda x: (x.sum(1) - x.sum(1).add(1).sub(1) > 0).float(),
 }
 

@@ -46,6 +46,29 @@ def test_a_limit_among_rounded_numbers_is_told(precision):
     assert "times a sample" in warning
 
 
+class Stepped(nn.Module):
+    """A step of what is rounded."""
+
+    def __init__(self, step):
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = nn.Linear(8, 8)
+        self.step = step
+
+    def forward(self, x):
+        return self.step(self.linear(x))
+
+
+@pytest.mark.parametrize("step", [torch.floor, torch.ceil, torch.round, torch.sign])
+def test_a_step_among_rounded_numbers_is_told(step):
+    (warning,) = warnings_of(Stepped(step), "int8-dynamic")
+    assert step.__name__ in warning
+
+
+def test_a_step_far_from_all_numbers_is_not_told_of():
+    assert not warnings_of(Stepped(lambda h: (h.tanh() * 0.05).round()), "int8-dynamic")
+
+
 @pytest.mark.parametrize(("limit", "precision"), [(-40.0, "int8"), (0.1, "float32")])
 def test_a_limit_far_from_all_numbers_or_of_what_is_not_rounded_is_not_told_of(limit, precision):
     assert not warnings_of(Chosen(limit), precision)

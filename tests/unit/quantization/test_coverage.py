@@ -48,6 +48,46 @@ def test_a_sample_far_beyond_all_others_says_that_another_may_be():
     assert max(kept.values()) < 20
 
 
+def test_ends_that_scatter_say_that_another_goes_farther():
+    """The two farthest lie close together, so leaving one out says nothing."""
+    ends = [
+        0.4,
+        0.5,
+        0.5,
+        0.7,
+        0.2,
+        0.0,
+        1.2,
+        0.1,
+        1.675,
+        0.8,
+        1.5,
+        1.2,
+        0.1,
+        0.2,
+        1.1,
+        1.4,
+        1.2,
+        0.8,
+        1.701,
+        0.6,
+    ]
+    samples = [torch.tensor([[-2.0, *[end] * 3]]) for end in ends]
+    program = tailed(samples)
+    (name,) = program.input_names
+    pairs = [(-2.0, end) for end in ends]
+    lost = uncovered_outputs(program, [[s] for s in samples], {name: pairs}, {name: name})
+    assert lost
+    near = [(-2.0, 1.6 + end / 20) for end in ends]
+    samples = [torch.tensor([[-2.0, *[end] * 3]]) for _, end in near]
+    assert not uncovered_outputs(program, [[s] for s in samples], {name: near}, {name: name})
+
+
+def test_samples_of_which_half_are_silence_cover():
+    samples = [(0.01 if n % 2 else 1.0) * one.clamp(-1, 1) for n, one in enumerate(usual())]
+    assert not told(tailed(samples), samples)
+
+
 def test_usual_samples_cover():
     samples = usual()
     assert not told(tailed(samples), samples)
@@ -72,7 +112,7 @@ def test_few_samples(count):
 
 def test_what_a_range_holds_anyway_is_not_cut():
     """Zero is in every range: a sample that alone reaches below all others, and not below 0."""
-    samples = [torch.full((1, 4), v) for v in (5.0, 6.0, 1.0, 6.0)]
+    samples = [torch.full((1, 4), v) for v in (6.0, 6.0, 1.0, 6.0)]
     program = tailed(samples)
     (name,) = program.input_names
     pairs = [(float(s.min()), float(s.max())) for s in samples]

@@ -8,10 +8,12 @@ import numpy as np
 import openvino.opset13 as op
 import torch
 
+from edgeopt.ir import ops
 from edgeopt.ir.masks import may_hide_rows
 from edgeopt.lowering import NoRuleError
 from edgeopt_openvino import constants
 from edgeopt_openvino.operator_rules import rule
+from edgeopt_openvino.snippets import apart, meets_others
 
 if TYPE_CHECKING:
     from edgeopt_openvino.emitter import Emitter
@@ -50,7 +52,18 @@ def _shaped(value: Any, node: Any) -> Any:
 def matmul(e: Emitter, node: Any) -> Any:
     """The product of the last two axes; those in front broadcast."""
     left, right = e.value(node.args[0]), _unsaturated(e, node.args[1])
-    return op.matmul(left, right, False, False)  # noqa: FBT003 (transposes)
+    product = op.matmul(left, right, False, False)  # noqa: FBT003 (transposes)
+    return apart(e, node, product) if _mixes(node) else product
+
+
+def _mixes(node: Any) -> bool:
+    """Returns whether the first factor is made of a softmax: OpenVINO finds attention that is spelled out."""
+    value = node.args[0]
+    while value.op == "call_function" and not ops.is_weighted(value):
+        if value.target is aten.softmax.int:
+            return True
+        value = value.all_input_nodes[0]
+    return False
 
 
 @rule(aten.scaled_dot_product_attention.default)
@@ -74,6 +87,7 @@ def attention(e: Emitter, node: Any) -> Any:
         scale=None if scale is None else op.constant(scale, constants.element_type(torch.float32)),
         causal=bool(arguments.get("is_causal")),
     )
+    mixed = apart(e, node, mixed)
     return mixed if hidden is None else op.select(hidden, constants.array(torch.zeros(1)), mixed)
 
 
@@ -126,7 +140,7 @@ def group_norm(e: Emitter, node: Any) -> Any:
     scale = op.constant(constants.array(ones)) if weight is None else e.value(weight)
     shift = op.constant(constants.array(zeros)) if bias is None else e.value(bias)
     value = _kept_to_scale(e, x)
-    if int(x.meta["val"].shape[0]) == 1:
+    if int(x.meta["val"].shape[0]) == 1 and not meets_others(e, node):
         return op.group_normalization(value, scale, shift, int(groups), float(epsilon))
     return _normalized_rows(
         value, node.meta["val"].shape, scale, shift, int(groups), float(epsilon)
@@ -136,10 +150,7 @@ def group_norm(e: Emitter, node: Any) -> Any:
 def _normalized_rows(
     value: Any, shape: Any, scale: Any, shift: Any, groups: int, epsilon: float
 ) -> Any:
-    """Returns the group norm of several samples, of one row a group.
-
-    OpenVINO's own, beside another reader of the same value, ends the process for more than one sample.
-    """
+    """Returns the group norm of one row a group; OpenVINO's own does not stand beside every operator."""
     rows = op.reshape(value, constants.numbers([int(shape[0]), groups, -1]), special_zero=False)
     normal = op.mvn(rows, constants.numbers([-1]), True, epsilon, "inside_sqrt")  # noqa: FBT003 (variance)
     normal = op.reshape(normal, constants.numbers([int(d) for d in shape]), special_zero=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import openvino.opset13 as op
 import torch
 
+from edgeopt.ir.operators import traits_of
 from edgeopt.lowering import NoRuleError
 from edgeopt_openvino import parameters
 from edgeopt_openvino.constants import numbers
@@ -74,7 +75,23 @@ def concatenate(e: Emitter, node: Any) -> Any:
     parts: Any = [a for a in node.args[0] if a.meta["val"].shape != (0,)]
     axis = int(node.args[1]) if len(node.args) > 1 else 0
     values = [e.cast(e.value(a), node.meta["val"].dtype) for a in parts]
+    if _unlike(e, parts) and any(map(_joined, parts)):
+        # OpenVINO gives a chain of concatenations one grid where an integer operator reads the first.
+        values = [parameters.kept_real(e.program, value) for value in values]
     return op.concat(values, axis % len(_shape(node)))
+
+
+def _unlike(e: Emitter, values: Any) -> bool:
+    """Returns whether ``values`` have integer grids, and not the same one."""
+    grids = [spec for v in values if (spec := e.program.quant.get(v.name)) is not None]
+    return any(not grids[0].same_grid(one) for one in grids[1:])
+
+
+def _joined(node: Any) -> bool:
+    """Returns whether ``node`` is a concatenation, or one that is only moved."""
+    while node.target is not aten.cat.default and traits_of(node).moves:
+        node = node.args[0]
+    return bool(node.target is aten.cat.default)
 
 
 @rule(aten.constant_pad_nd.default)

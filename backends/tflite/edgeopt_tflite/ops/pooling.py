@@ -133,7 +133,7 @@ def _has_many_ties(node: torch.fx.Node) -> bool:
 
 
 def _average_by_counts(e: Emitter, node: torch.fx.Node, axes: list[Axis]) -> None:
-    """Writes the sum of each window, over what torch divides it by, in float.
+    """Writes the mean of each window, of what torch divides it by, in float.
 
     On int8 it adds up whole steps: means of an even number of them often are ties, and a tie is
     one only where it is divided exactly.
@@ -145,8 +145,13 @@ def _average_by_counts(e: Emitter, node: torch.fx.Node, axes: list[Axis]) -> Non
         e.note_exact()
         tensor = _steps(e, tensor)
     tensor = pad_channels_last(e, tensor, explicit_padding(axes).amounts)
-    counts = e.model.constant("counts", _counts(node).permute(NHWC).contiguous().numpy())
-    total = _summed(e, node, tensor, axes)
+    divisors = _counts(node).permute(NHWC).contiguous()
+    if steps:
+        total = _summed(e, node, tensor, axes)
+    else:  # the sum is a convolution, whose kernel goes beyond a window by zeros: times infinity they are no number
+        total = _pooled(e, node, "AVERAGE_POOL_2D", tensor)
+        divisors = divisors / math.prod(a.kernel for a in axes)
+    counts = e.model.constant("counts", divisors.numpy())
     mean = e.emit("DIV", [total, counts], total.shape, "Div", fusedActivationFunction=0)
     if steps and parameters is not None:
         whole = e.emit("ROUND", [mean], mean.shape)
@@ -252,13 +257,18 @@ def _axes(tensor: Tensor, node: torch.fx.Node, shape: tuple[int, ...], dilation:
 
 
 def _pool(e: Emitter, node: torch.fx.Node, code: str, tensor: Tensor, *, same: bool) -> None:
+    e.write(node, _pooled(e, node, code, tensor, same=same), NHWC, _full(e.shape(node)))
+
+
+def _pooled(
+    e: Emitter, node: torch.fx.Node, code: str, tensor: Tensor, *, same: bool = False
+) -> Tensor:
     arguments: Any = node.args
     kernel, stride = arguments[1:3]
     full = _full(e.shape(node))
-    output = e.emit(
+    return e.emit(
         code, [tensor], [full[d] for d in NHWC], "Pool2D",
         grid=tensor.grid,
         padding=PaddingCode.SAME if same else PaddingCode.VALID,
         strideH=stride[0], strideW=stride[1], filterHeight=kernel[0], filterWidth=kernel[1],
     )  # fmt: skip
-    e.write(node, output, NHWC, full)
