@@ -50,14 +50,18 @@ class Tensor:
     constant: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class ModelBuilder:
     """Collects tensors and operators; `finish` makes a file of them.
 
     Attributes:
+        name: The name of the graph that it builds.
+        main: The builder of the graph that this one is a part of, such as the body of a loop; None for the model's.
         operators: For each operator, its name, and the tensors it takes and gives.
     """
 
+    name: str = "main"
+    main: ModelBuilder | None = None
     operators: list[tuple[str, tuple[Tensor, ...], tuple[Tensor, ...]]] = field(
         default_factory=list
     )
@@ -65,11 +69,25 @@ class ModelBuilder:
     def __post_init__(self) -> None:
         self._tensors: list[Any] = []
         self._names: set[str] = set()
-        self._buffers: list[Any] = [_Buffer()]
-        self._by_content: dict[bytes, int] = {}
-        self._codes: dict[tuple[int, int], int] = {}
         self._packed: list[Any] = []
         self._constants: dict[Any, Tensor] = {}
+        self._ports: tuple[Sequence[Tensor], Sequence[Tensor]] = ((), ())
+        # The rest is the file's: what the graphs of a model share.
+        main = self if self.main is None else self.main
+        self._buffers: list[Any] = [_Buffer()] if main is self else main._buffers
+        self._by_content: dict[bytes, int] = {} if main is self else main._by_content
+        self._codes: dict[tuple[int, int], int] = {} if main is self else main._codes
+        self.graphs: list[ModelBuilder] = [] if main is self else main.graphs
+        self.graphs.append(self)
+
+    def subgraph(self, name: str) -> ModelBuilder:
+        """Returns a builder of another graph of the same file; `close` it."""
+        return ModelBuilder(name, self.main or self)
+
+    def close(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> int:
+        """Says what a graph takes and gives; returns its number in the file."""
+        self._ports = (inputs, outputs)
+        return self.graphs.index(self)
 
     def tensor(
         self, name: str, shape: Sequence[int], dtype: str, grid: QuantSpec | None = None
@@ -150,13 +168,7 @@ class ModelBuilder:
             outputs: The same for what is returned.
             description: What the model's ``description`` shall say.
         """
-        graph = schema.SubGraphT(
-            tensors=self._tensors,
-            inputs=np.array([t.index for _, t in inputs], np.int32),
-            outputs=np.array([t.index for _, t in outputs], np.int32),
-            operators=self._packed,
-            name="main",
-        )
+        self.close([t for _, t in inputs], [t for _, t in outputs])
         signature = schema.SignatureDefT(
             inputs=[schema.TensorMapT(name, t.index) for name, t in inputs],
             outputs=[schema.TensorMapT(name, t.index) for name, t in outputs],
@@ -165,13 +177,24 @@ class ModelBuilder:
         model = schema.ModelT(
             version=3,
             operatorCodes=[_operator_code(*code) for code in self._codes],
-            subgraphs=[graph],
+            subgraphs=[graph.table() for graph in self.graphs],
             description=description,
             buffers=self._buffers,
             metadata=[schema.MetadataT("min_runtime_version", self._oldest_runtime())],
             signatureDefs=[signature],
         )
         return _packed(model)
+
+    def table(self) -> Any:
+        """Returns the graph as the file holds it."""
+        inputs, outputs = self._ports
+        return schema.SubGraphT(
+            tensors=self._tensors,
+            inputs=np.array([t.index for t in inputs], np.int32),
+            outputs=np.array([t.index for t in outputs], np.int32),
+            operators=self._packed,
+            name=self.name,
+        )
 
     def _oldest_runtime(self) -> int:
         """Returns the buffer that says which runtime the file needs, as TFLite writes it."""
