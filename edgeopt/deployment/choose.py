@@ -152,7 +152,10 @@ def choose_precision(
         "no calibration data, which int8 needs" if not calibrated else f"{backend.name} has no int8"
     )
     if Precision.INT8_DYNAMIC in precisions and program is not None and linear_share(program) > 0.5:  # noqa: PLR2004 (half)
-        return "int8-dynamic", f"{why}; most weights are of linear or recurrent layers, which gain without it"
+        return (
+            "int8-dynamic",
+            f"{why}; most weights are of linear or recurrent layers, which gain without it",
+        )
     if Precision.FLOAT16 in precisions:
         return "float16", f"{why}; half the size of float32 at the same speed or better"
     return "float32", f"{why}, and {backend.name} has no float16 for {target.name}"

@@ -82,9 +82,7 @@ def shapes_only() -> Iterator[None]:
     with ExitStack() as stack:
         for operator in RECURRENT:
             rule = partial(recurrent_values, operator)
-            stack.enter_context(
-                mock.patch.dict(operator.py_kernels, {key: rule, autograd: rule})
-            )
+            stack.enter_context(mock.patch.dict(operator.py_kernels, {key: rule, autograd: rule}))
             operator._dispatch_cache.clear()  # noqa: SLF001 (what the dispatcher has looked up)
             stack.callback(operator._dispatch_cache.clear)  # noqa: SLF001
         yield

@@ -14,7 +14,7 @@ import torch
 
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.inlining import inline
-from edgeopt.ir.operators import RECURRENT, traits_of
+from edgeopt.ir.operators import RECURRENT
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.recurrence import SETTINGS
 from edgeopt.passes.base import graph_pass, settled
@@ -38,7 +38,8 @@ def canonicalize_recurrence(program: Program) -> Program:
         if _is_canonical(node):
             continue
         begins_at_zero = all(_is_zero(editor, state) for state in _listed(node.args[1]))
-        inline(editor, node, partial(_layer_by_layer, node.target, begins_at_zero))
+        spelling = partial(_layer_by_layer, node.target, begins_at_zero=begins_at_zero)
+        inline(editor, node, spelling)
         changed += 1
     if not changed:
         return program
@@ -64,52 +65,44 @@ def _listed(states: Any) -> list[Any]:
     return list(states) if isinstance(states, (list, tuple)) else [states]
 
 
-def _layer_by_layer(  # noqa: PLR0913, PLR0917 (the operators' signature)
-    target: Any,
-    begins_at_zero: bool,
-    x: Tensor,
-    states: Any,
-    parameters: Sequence[Tensor],
-    has_biases: bool,
-    layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-) -> tuple[Tensor, ...]:
-    """Returns what ``target`` makes, by one call for each layer and direction."""
-    del dropout, train  # capture refuses both
+def _layer_by_layer(target: Any, *arguments: Any, begins_at_zero: bool) -> tuple[Tensor, ...]:
+    """Returns what ``target`` makes of its arguments, by one call for each layer and direction."""
+    x, states, parameters, has_biases, layers, _, _, bidirectional, batch_first = arguments
     states = _listed(states)
-    directions = 2 if bidirectional else 1
-    size = len(parameters) // (layers * directions)
+    count = layers * (2 if bidirectional else 1)
+    size = len(parameters) // count
     ends: list[tuple[Tensor, ...]] = []
+    outputs: list[Tensor] = []
     x = x.transpose(0, 1) if batch_first else x
-    for layer in range(layers):
-        outputs = []
-        for direction in range(directions):
-            at = layer * directions + direction
-            begin = [state[at : at + 1] for state in states]
-            own = _with_biases(parameters[at * size : (at + 1) * size], has_biases)
-            source = x.flip(0) if direction else x
-            output, *end = _one_layer(target, source, begin, own, begins_at_zero)
-            ends.append((output[-1:], *end))
-            outputs.append(output.flip(0) if direction else output)
-        x = torch.cat(outputs, -1) if bidirectional else outputs[0]
+    for at in range(count):
+        own = parameters[at * size : (at + 1) * size]
+        own = own if has_biases else _with_biases(own)
+        begin = [state[at : at + 1] for state in states]
+        backwards = bidirectional and at % 2 == 1
+        source = x.flip(0) if backwards else x
+        output, *end = _one_layer(target, source, begin, own, begins_at_zero=begins_at_zero)
+        ends.append((output[-1:], *end))
+        outputs.append(output.flip(0) if backwards else output)
+        if backwards or not bidirectional:
+            x = torch.cat(outputs, -1) if bidirectional else output
+            outputs = []
     result = x.transpose(0, 1) if batch_first else x
     return result, *(torch.cat(parts) for parts in zip(*ends, strict=True))
 
 
-def _with_biases(parameters: Sequence[Tensor], has_biases: bool) -> list[Tensor]:
-    """Returns weights, biases and, where there is one, the projection."""
-    own = list(parameters)
-    if has_biases:
-        return own
-    zeros = torch.zeros(own[0].shape[0])
-    return [*own[:2], zeros, zeros.clone(), *own[2:]]
+def _with_biases(parameters: Sequence[Tensor]) -> list[Tensor]:
+    """Returns weights, biases of zeros and, where there is one, the projection."""
+    zeros = torch.zeros(parameters[0].shape[0])
+    return [*parameters[:2], zeros, zeros.clone(), *parameters[2:]]
 
 
 def _one_layer(
-    target: Any, x: Tensor, states: list[Tensor], parameters: list[Tensor], begins_at_zero: bool
+    target: Any,
+    x: Tensor,
+    states: list[Tensor],
+    parameters: Sequence[Tensor],
+    *,
+    begins_at_zero: bool,
 ) -> tuple[Tensor, ...]:
     """Returns the outputs of one layer and, of an LSTM, its last cell.
 
@@ -117,16 +110,17 @@ def _one_layer(
     and the projection a linear behind the layer. The projected state that it begins with is an input of the
     first step.
     """
-    input_weight, hidden_weight, *biases = parameters
-    projection = biases.pop() if len(biases) > 2 else None  # noqa: PLR2004 (two biases)
-    if projection is not None:
+    input_weight, hidden_weight, input_bias, hidden_bias, *projections = parameters
+    for projection in projections:
         if not begins_at_zero:
             later = torch.zeros(x.shape[0] - 1, *states[0].shape[1:])
             x = torch.cat([x, torch.cat([states[0], later])], -1)
             input_weight = torch.cat([input_weight, hidden_weight], 1)
         hidden_weight = hidden_weight @ projection
         states = [torch.zeros(states[1].shape), states[1]]
-    own = [input_weight, hidden_weight, *biases]
-    several = traits_of(target).recurrent.states > 1  # type: ignore[union-attr]
-    output, _, *cell = target(x, states if several else states[0], own, *SETTINGS)
-    return output if projection is None else aten.linear.default(output, projection), *cell
+    own = [input_weight, hidden_weight, input_bias, hidden_bias]
+    begin = states if len(states) > 1 else states[0]
+    output, _, *cell = target(x, begin, own, *SETTINGS)
+    for projection in projections:
+        output = aten.linear.default(output, projection)
+    return output, *cell

@@ -58,9 +58,7 @@ def array(tensor: torch.Tensor) -> np.ndarray:
     return values
 
 
-def constant(
-    program: Program, name: str, view: View | None = None, *, folded: bool = False
-) -> Any:
+def constant(program: Program, name: str, view: View | None = None, *, folded: bool = False) -> Any:
     """Returns the real values of a constant: integers times scales where it has a grid.
 
     Args:

@@ -52,19 +52,18 @@ class Tensor:
 
 @dataclass(eq=False)
 class ModelBuilder:
-    """Collects tensors and operators; `finish` makes a file of them.
+    """Collects tensors and operators of one graph; `finish` makes a file of it.
 
     Attributes:
-        name: The name of the graph that it builds.
-        main: The builder of the graph that this one is a part of, such as the body of a loop; None for the model's.
+        name: The name of the graph.
         operators: For each operator, its name, and the tensors it takes and gives.
     """
 
     name: str = "main"
-    main: ModelBuilder | None = None
     operators: list[tuple[str, tuple[Tensor, ...], tuple[Tensor, ...]]] = field(
         default_factory=list
     )
+    _file: _File = field(default_factory=lambda: _File())
 
     def __post_init__(self) -> None:
         self._tensors: list[Any] = []
@@ -72,17 +71,16 @@ class ModelBuilder:
         self._packed: list[Any] = []
         self._constants: dict[Any, Tensor] = {}
         self._ports: tuple[Sequence[Tensor], Sequence[Tensor]] = ((), ())
-        # The rest is the file's: what the graphs of a model share.
-        main = self if self.main is None else self.main
-        self._buffers: list[Any] = [_Buffer()] if main is self else main._buffers
-        self._by_content: dict[bytes, int] = {} if main is self else main._by_content
-        self._codes: dict[tuple[int, int], int] = {} if main is self else main._codes
-        self.graphs: list[ModelBuilder] = [] if main is self else main.graphs
-        self.graphs.append(self)
+        self._file.graphs.append(self)
+
+    @property
+    def graphs(self) -> Sequence[ModelBuilder]:
+        """All graphs of the file."""
+        return self._file.graphs
 
     def subgraph(self, name: str) -> ModelBuilder:
         """Returns a builder of another graph of the same file; `close` it."""
-        return ModelBuilder(name, self.main or self)
+        return ModelBuilder(name, _file=self._file)
 
     def close(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> int:
         """Says what a graph takes and gives; returns its number in the file."""
@@ -176,10 +174,10 @@ class ModelBuilder:
         )
         model = schema.ModelT(
             version=3,
-            operatorCodes=[_operator_code(*code) for code in self._codes],
+            operatorCodes=[_operator_code(*code) for code in self._file.codes],
             subgraphs=[graph.table() for graph in self.graphs],
             description=description,
-            buffers=self._buffers,
+            buffers=self._file.buffers,
             metadata=[schema.MetadataT("min_runtime_version", self._oldest_runtime())],
             signatureDefs=[signature],
         )
@@ -198,7 +196,7 @@ class ModelBuilder:
 
     def _oldest_runtime(self) -> int:
         """Returns the buffer that says which runtime the file needs, as TFLite writes it."""
-        text = oldest_runtime((schema_name(code), version) for code, version in self._codes)
+        text = oldest_runtime((schema_name(code), version) for code, version in self._file.codes)
         return self._buffer(np.frombuffer(text.encode().ljust(16, b"\0"), np.uint8))
 
     def _add(
@@ -229,10 +227,10 @@ class ModelBuilder:
     def _buffer(self, content: np.ndarray) -> int:
         raw = content.reshape(-1).view(np.uint8)
         digest = hashlib.sha256(raw.tobytes()).digest()
-        if digest not in self._by_content:
-            self._by_content[digest] = len(self._buffers)
-            self._buffers.append(_Buffer(raw))
-        return self._by_content[digest]
+        if digest not in self._file.by_content:
+            self._file.by_content[digest] = len(self._file.buffers)
+            self._file.buffers.append(_Buffer(raw))
+        return self._file.by_content[digest]
 
     def _code(
         self,
@@ -243,7 +241,17 @@ class ModelBuilder:
     ) -> int:
         version = operator_version(code, inputs, outputs, options)
         key = (getattr(schema.BuiltinOperator, code), version)
-        return self._codes.setdefault(key, len(self._codes))
+        return self._file.codes.setdefault(key, len(self._file.codes))
+
+
+@dataclass(eq=False)
+class _File:
+    """What the graphs of a file share: buffers, by their content too, codes of operators, and the list of graphs."""
+
+    buffers: list[Any] = field(default_factory=lambda: [_Buffer()])
+    by_content: dict[bytes, int] = field(default_factory=dict)
+    codes: dict[tuple[int, int], int] = field(default_factory=dict)
+    graphs: list[ModelBuilder] = field(default_factory=list)
 
 
 class _Buffer(schema.BufferT):  # type: ignore[misc]

@@ -154,7 +154,10 @@ class _Layer:
             )  # fmt: skip
             output = e.reshaped(states[0], (1, *self.state))
             outputs = e.emit(
-                "DYNAMIC_UPDATE_SLICE", [outputs, output, place], outputs.shape, "DynamicUpdateSlice"
+                "DYNAMIC_UPDATE_SLICE",
+                [outputs, output, place],
+                outputs.shape,
+                "DynamicUpdateSlice",
             )
             following = self._of_two("ADD", step, e.integers([1]))
             body = graph.close(inputs, [following, products, outputs, *states])
@@ -212,9 +215,7 @@ class _Layer:
 
     def _of_two(self, code: str, a: Tensor, b: Tensor) -> Tensor:
         options = code.capitalize()
-        return self.e.emit(
-            code, [a, b], a.shape, options, dtype=a.dtype, fusedActivationFunction=0
-        )
+        return self.e.emit(code, [a, b], a.shape, options, dtype=a.dtype, fusedActivationFunction=0)
 
     def _sigmoid(self, x: Tensor) -> Tensor:
         return self.e.emit("LOGISTIC", [x], x.shape)
