@@ -50,8 +50,8 @@ class RecurrentLayer:
 
 def layer_of(node: torch.fx.Node) -> RecurrentLayer:
     """Returns the operands of a recurrent node in canonical form."""
-    x, states, parameters, *_ = node.args
-    return as_layer(x, states, parameters)
+    arguments: tuple[Any, ...] = node.args
+    return as_layer(*arguments[:3])
 
 
 def as_layer(x: Any, states: Any, parameters: Sequence[Any]) -> RecurrentLayer:

@@ -56,8 +56,10 @@ def _is_canonical(node: torch.fx.Node) -> bool:
 
 
 def _is_zero(editor: Editor, state: Any) -> bool:
-    if state.target in (aten.zeros.default, aten.zeros_like.default, aten.new_zeros.default):
+    if state.target in (aten.zeros_like.default, aten.new_zeros.default):
         return True
+    if state.target is aten.full.default:
+        return bool(state.args[1] == 0)
     return editor.is_constant(state) and not bool(editor.tensor(state).any())
 
 
@@ -93,7 +95,7 @@ def _layer_by_layer(target: Any, *arguments: Any, begins_at_zero: bool) -> tuple
 def _with_biases(parameters: Sequence[Tensor]) -> list[Tensor]:
     """Returns weights, biases of zeros and, where there is one, the projection."""
     zeros = torch.zeros(parameters[0].shape[0])
-    return [*parameters[:2], zeros, zeros.clone(), *parameters[2:]]
+    return [*parameters[:2], zeros, zeros, *parameters[2:]]
 
 
 def _one_layer(

@@ -50,6 +50,35 @@ class Tensor:
     constant: bool = False
 
 
+class _Buffer(schema.BufferT):  # type: ignore[misc]
+    """A buffer whose content is aligned as TFLite's schema asks.
+
+    The generated class aligns vectors to the size of an element, that is not at all.
+    """
+
+    def Pack(self, builder: Any) -> Any:  # noqa: N802 (the generated class's name)
+        if self.data is None or not len(self.data):
+            schema.BufferStart(builder)
+            return schema.BufferEnd(builder)
+        builder.StartVector(1, len(self.data), _ALIGNMENT)
+        builder.head -= len(self.data)
+        builder.Bytes[builder.Head() : builder.Head() + len(self.data)] = self.data.tobytes()
+        data = builder.EndVector()
+        schema.BufferStart(builder)
+        schema.BufferAddData(builder, data)
+        return schema.BufferEnd(builder)
+
+
+@dataclass(eq=False)
+class _File:
+    """What the graphs of a file share: buffers, by their content too, codes of operators, and the list of graphs."""
+
+    buffers: list[Any] = field(default_factory=lambda: [_Buffer()])
+    by_content: dict[bytes, int] = field(default_factory=dict)
+    codes: dict[tuple[int, int], int] = field(default_factory=dict)
+    graphs: list[ModelBuilder] = field(default_factory=list)
+
+
 @dataclass(eq=False)
 class ModelBuilder:
     """Collects tensors and operators of one graph; `finish` makes a file of it.
@@ -63,7 +92,7 @@ class ModelBuilder:
     operators: list[tuple[str, tuple[Tensor, ...], tuple[Tensor, ...]]] = field(
         default_factory=list
     )
-    _file: _File = field(default_factory=lambda: _File())
+    _file: _File = field(default_factory=_File)
 
     def __post_init__(self) -> None:
         self._tensors: list[Any] = []
@@ -242,35 +271,6 @@ class ModelBuilder:
         version = operator_version(code, inputs, outputs, options)
         key = (getattr(schema.BuiltinOperator, code), version)
         return self._file.codes.setdefault(key, len(self._file.codes))
-
-
-@dataclass(eq=False)
-class _File:
-    """What the graphs of a file share: buffers, by their content too, codes of operators, and the list of graphs."""
-
-    buffers: list[Any] = field(default_factory=lambda: [_Buffer()])
-    by_content: dict[bytes, int] = field(default_factory=dict)
-    codes: dict[tuple[int, int], int] = field(default_factory=dict)
-    graphs: list[ModelBuilder] = field(default_factory=list)
-
-
-class _Buffer(schema.BufferT):  # type: ignore[misc]
-    """A buffer whose content is aligned as TFLite's schema asks.
-
-    The generated class aligns vectors to the size of an element, that is not at all.
-    """
-
-    def Pack(self, builder: Any) -> Any:  # noqa: N802 (the generated class's name)
-        if self.data is None or not len(self.data):
-            schema.BufferStart(builder)
-            return schema.BufferEnd(builder)
-        builder.StartVector(1, len(self.data), _ALIGNMENT)
-        builder.head -= len(self.data)
-        builder.Bytes[builder.Head() : builder.Head() + len(self.data)] = self.data.tobytes()
-        data = builder.EndVector()
-        schema.BufferStart(builder)
-        schema.BufferAddData(builder, data)
-        return schema.BufferEnd(builder)
 
 
 def _packed(model: Any) -> bytes:
