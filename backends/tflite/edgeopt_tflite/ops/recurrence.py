@@ -34,7 +34,7 @@ __all__: list[str] = []
 
 aten = torch.ops.aten
 
-_LONGEST = 128
+_LONGEST = 100
 """Steps of one loop. The runtime copies in each step what a loop carries, its outputs too: more steps are several."""
 
 
