@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,12 +129,9 @@ class _Body:
 
     def statement(self) -> Any:
         """Returns all of it."""
-        first = [
-            self._over_hidden(lambda b, j, s=s, o=o: [_store(o, s[b, j].astype("float32"), b, j)])
-            for s, o in zip(self._begin, self._states, strict=True)
-        ]
+        begin = [partial(_copied, s, o) for s, o in zip(self._begin, self._states, strict=True)]
         steps = _loop(self._steps, lambda t: _block(self._multiply(), self._step(t)))
-        return _block(*first, steps)
+        return _block(self._over_hidden(*begin), steps)
 
     def _multiply(self) -> Any:
         """Returns the product of the hidden state and the weight: sums stay in registers, a block at a time."""
@@ -162,26 +160,27 @@ class _Body:
                 return total if self._bias is None else total + self._bias[row]
 
             zeros = in_lanes(lambda _: tirx.const(0, "float32"))
-            finished = [in_lanes(scaled)] if (self._scale, self._bias) != (None, None) else []
-            return _block(zeros, _loop(self._hidden, added), *finished)
+            finished = self._scale is not None or self._bias is not None
+            last = [in_lanes(scaled)] if finished else []
+            return _block(zeros, _loop(self._hidden, added), *last)
 
         blocks = self._traits.gates * self._hidden // self._lanes
         return _loop(self._batch, lambda b: _loop(blocks, lambda n: block(b, n)))
 
     def _step(self, t: Any) -> Any:
-        """Returns the states behind a step, and its output."""
+        """Returns the states behind a step, the cell first, of which the hidden state is made; and its output."""
+        states = [partial(self._next, at, t) for at in reversed(range(self._traits.states))]
+        return self._over_hidden(*states, partial(self._output, t))
 
-        def at(b: Any, j: Any) -> list[Any]:
-            x = [self._products[t, b, g * self._hidden + j] for g in range(self._traits.gates)]
-            h = [self._sums[b, g * self._hidden + j] for g in range(self._traits.gates)]
-            states = self._cell(x, h, [state[b, j] for state in self._states])
-            stores = [
-                _store(o, s, b, j)
-                for o, s in reversed(list(zip(self._states, states, strict=True)))
-            ]  # the cell first, of which the hidden state is made
-            return [*stores, _store(self._outputs, self._states[0][b, j], t, b, j)]
+    def _next(self, at: int, t: Any, b: Any, j: Any) -> Any:
+        places = [gate * self._hidden + j for gate in range(self._traits.gates)]
+        x = [self._products[t, b, place] for place in places]
+        h = [self._sums[b, place] for place in places]
+        states = self._cell(x, h, [state[b, j] for state in self._states])
+        return _store(self._states[at], states[at], b, j)
 
-        return self._over_hidden(at)
+    def _output(self, t: Any, b: Any, j: Any) -> Any:
+        return _store(self._outputs, self._states[0][b, j], t, b, j)
 
     def _cell(self, x: list[Any], h: list[Any], states: list[Any]) -> list[Any]:
         """Returns the expressions of the next states; an LSTM's hidden one reads the cell that is stored before."""
@@ -196,24 +195,22 @@ class _Body:
         cell = tirx.sigmoid(f) * states[1] + tirx.sigmoid(i) * tirx.tanh(g)
         return [tirx.sigmoid(o) * tirx.tanh(states[1]), cell]
 
-    def _over_hidden(self, at: Callable[[Any, Any], list[Any]]) -> Any:
-        """Returns what ``at`` says for each number of a state, in vectors."""
-        whole = self._hidden // self._vector
+    def _over_hidden(self, *stores: Callable[[Any, Any], Any]) -> Any:
+        """Returns ``stores`` of each sample and each number of a state, in vectors."""
+
+        def in_lanes(store: Callable[[Any, Any], Any], b: Any, block: Any) -> Any:
+            first = block * self._vector
+            return _loop(self._vector, lambda lane: store(b, first + lane), vector=True)
 
         def vector(b: Any, block: Any) -> Any:
-            parts = len(at(b, block))
-            return _block(
-                *(
-                    _loop(
-                        self._vector,
-                        lambda lane, n=n: at(b, block * self._vector + lane)[n],
-                        vector=True,
-                    )
-                    for n in range(parts)
-                )
-            )
+            return _block(*(in_lanes(store, b, block) for store in stores))
 
-        return _loop(self._batch, lambda b: _loop(whole, lambda block: vector(b, block)))
+        count = self._hidden // self._vector
+        return _loop(self._batch, lambda b: _loop(count, lambda block: vector(b, block)))
+
+
+def _copied(source: Any, state: Any, b: Any, j: Any) -> Any:
+    return _store(state, source[b, j].astype("float32"), b, j)
 
 
 def _loop(extent: int, body: Callable[[Any], Any], *, vector: bool = False) -> Any:
