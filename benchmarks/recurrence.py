@@ -1,6 +1,6 @@
 """What it is worth that recurrent layers stay whole: beside the same layers unrolled, one linear a step.
 
-    python benchmarks/recurrence.py [BACKEND …] [STEPS …]
+    python benchmarks/recurrence.py [BACKEND …] [PRECISION …] [STEPS …]
 
 LSTM and GRU of two layers of 64, and a classifier of each step, weights by lot: nodes, seconds of capture,
 bytes of the artefact, SNR against torch, and the time of a call, both forms in turn. Unrolled in
@@ -53,23 +53,25 @@ class Classifier(nn.Module):
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
-    backends = [word for word in sys.argv[1:] if not word.isdigit()] or BACKENDS
-    lengths = [int(word) for word in sys.argv[1:] if word.isdigit()] or STEPS
+    words = sys.argv[1:]
+    backends = [word for word in BACKENDS if word in words] or BACKENDS
+    precisions = [word for word in PRECISIONS if word in words] or PRECISIONS
+    lengths = [int(word) for word in words if word.isdigit()] or STEPS
     report = Report("recurrence")
     for kind in KINDS:
         for steps in lengths:
-            _one(report, kind, steps, backends)
+            _one(report, kind, steps, backends, precisions)
     report.write()
 
 
-def _one(report: Report, kind: str, steps: int, backends: Any) -> None:
+def _one(report: Report, kind: str, steps: int, backends: Any, precisions: Any) -> None:
     torch.manual_seed(0)
     model = Classifier(KINDS[kind]).eval()
     inputs = [torch.randn(1, steps, WIDTH) for _ in range(SAMPLES)]
     programs = _captured(report, f"{kind} of {steps} steps", model, inputs[0])
     with torch.no_grad():
         expected = torch.cat([model(x) for x in inputs]).flatten(0, 1).numpy()
-    for precision in PRECISIONS:
+    for precision in precisions:
         config = QuantizationConfig(precision=precision)
         quantized = {k: quantize_program(p, inputs, config) for k, p in programs.items()}
         for backend in backends:

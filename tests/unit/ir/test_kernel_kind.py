@@ -116,6 +116,10 @@ def test_a_recurrent_layer_says_why_it_is_float() -> None:
     found = quantize_program(captured, [x], QuantizationConfig())
     kind = kernel_kind(found, found.node(node.name))
     assert (kind.kind, kind.reason[:33]) == ("float", "its state needs more than 8 bits:")
+    report = find_backend("tflite").support(found, find_target("host"))
+    (row,) = [row for row in value_rows(found, report) if row["value"] == node.name]
+    assert row["kind"] == "float"
+    assert row["macs"] == 4 * 3 * 4 * (3 + 4)  # steps, gates, hidden, columns of both weights
 
 
 def test_the_precision_is_the_reason_where_nothing_is_quantized() -> None:
