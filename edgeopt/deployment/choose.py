@@ -16,6 +16,8 @@ from edgeopt.errors import (
     UnsupportedError,
 )
 from edgeopt.ir import ops
+from edgeopt.ir.operators import RECURRENT
+from edgeopt.ir.recurrence import layer_of
 from edgeopt.lowering import lower_once, require_supported
 from edgeopt.progress import progress_to, silent
 from edgeopt.registry.plugins import backends, find_backend
@@ -150,14 +152,17 @@ def choose_precision(
         "no calibration data, which int8 needs" if not calibrated else f"{backend.name} has no int8"
     )
     if Precision.INT8_DYNAMIC in precisions and program is not None and linear_share(program) > 0.5:  # noqa: PLR2004 (half)
-        return "int8-dynamic", f"{why}; most weights are of linear layers, which gain without it"
+        return (
+            "int8-dynamic",
+            f"{why}; most weights are of linear or recurrent layers, which gain without it",
+        )
     if Precision.FLOAT16 in precisions:
         return "float16", f"{why}; half the size of float32 at the same speed or better"
     return "float32", f"{why}, and {backend.name} has no float16 for {target.name}"
 
 
 def linear_share(program: Program) -> float:
-    """Returns which share of the weighted operators' weights belongs to linear layers."""
+    """Returns which share of the layers' weights belongs to linear and recurrent ones."""
     linear = total = 0
     for node in program.graph.nodes:
         if ops.is_weighted(node):
@@ -165,6 +170,9 @@ def linear_share(program: Program) -> float:
             size = 0 if weight is None else weight.numel()
             total += size
             linear += size if node.target is ops.aten.linear.default else 0
+        elif node.target in RECURRENT:
+            size = sum(w.meta["val"].numel() for w in layer_of(node).weights)
+            total, linear = total + size, linear + size
     return linear / total if total else 0.0
 
 

@@ -20,7 +20,7 @@ __all__ = ["value_rows"]
 
 
 def value_rows(program: Program, support: SupportReport) -> list[dict[str, Any]]:
-    """Returns a plain row for each value that a call makes: bundles keep them for profiles.
+    """Returns a plain row for each call that makes a value, or several: bundles keep them for profiles.
 
     ``macs`` counts multiply-adds, ``bytes`` what has to be read and written at least: inputs,
     constants and the output, each once, as they are stored. ``kind`` is what it runs as. ``makes`` is the value itself, or that
@@ -34,7 +34,7 @@ def value_rows(program: Program, support: SupportReport) -> list[dict[str, Any]]
     return [
         _row(program, node, verdicts.get(node.name))
         for node in program.graph.nodes
-        if node.op == "call_function" and isinstance(node.meta.get("val"), torch.Tensor)
+        if node.op == "call_function" and _parts(node.meta.get("val"))
     ]
 
 
@@ -63,9 +63,14 @@ def _kind(program: Program, node: torch.fx.Node, known: NodeSupport | None) -> K
 
 
 def _bytes(program: Program, node: torch.fx.Node) -> int:
-    value = program.constants.get(node.name, node.meta.get("val"))
-    if not isinstance(value, torch.Tensor):
-        return 0
+    parts = _parts(program.constants.get(node.name, node.meta.get("val")))
     spec = program.quant.get(node.name)
-    count = int(math.prod(value.shape))
-    return count * value.element_size() if spec is None else spec.storage.bytes_for(count)
+    if spec is None:
+        return sum(int(math.prod(part.shape)) * part.element_size() for part in parts)
+    return sum(spec.storage.bytes_for(int(math.prod(part.shape))) for part in parts)
+
+
+def _parts(value: Any) -> list[torch.Tensor]:
+    """Returns a value as a list of tensors: those of a call that makes several, such as a recurrent layer's."""
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    return [part for part in parts if isinstance(part, torch.Tensor)]

@@ -19,6 +19,7 @@ from edgeopt.ir.decompositions import decompositions
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.record import recorded_steps
+from edgeopt.ir.recurrence import shapes_only
 from edgeopt.ir.refusals import refuse_unsuitable
 from edgeopt.ir.signature import SHAPE_OF_VALUES, read_signature
 from edgeopt.ir.source import is_torch, short_path, shorten_trace
@@ -59,7 +60,8 @@ def capture_module(model: torch.nn.Module | ExportedProgram, example_inputs: Any
 
 
 def _decomposed(exported: ExportedProgram, model: Any) -> ExportedProgram:
-    with warnings.catch_warnings(), torch.autocast("cpu", enabled=False):
+    plain = torch.autocast("cpu", enabled=False)
+    with warnings.catch_warnings(), plain, shapes_only():
         warnings.simplefilter("ignore")
         try:
             decomposed: ExportedProgram = exported.run_decompositions(dict(decompositions()))
@@ -126,7 +128,7 @@ def _exported(
 ) -> ExportedProgram:
     args, kwargs = _distinct(args, kwargs)
     plain = torch.autocast("cpu", enabled=False)  # precision is chosen later, by quantization
-    with warnings.catch_warnings(), torch.no_grad(), plain, traced(model):
+    with warnings.catch_warnings(), torch.no_grad(), plain, traced(model), shapes_only():
         warnings.simplefilter("ignore")
         return torch.export.export(model, args, kwargs, strict=False)
 

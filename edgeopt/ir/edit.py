@@ -20,6 +20,9 @@ from torch.export.graph_signature import (
 )
 from torch.fx.node import map_arg
 
+from edgeopt.ir.operators import RECURRENT
+from edgeopt.ir.recurrence import recurrent_values
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -347,6 +350,9 @@ class Editor:
         values = map_arg((args, kwargs), lambda n: n.meta["val"])
         if target is operator.getitem:
             return values[0][0][values[0][1]]
+        if target in RECURRENT:
+            with self._mode:
+                return recurrent_values(target, *values[0])
         with self._mode:
             return target(*values[0], **values[1])
 

@@ -11,6 +11,7 @@ import torch
 from torch.fx.node import map_arg
 
 from edgeopt.ir.decompositions import decompositions
+from edgeopt.ir.recurrence import shapes_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,6 +83,6 @@ def _traced(inputs: Sequence[torch.fx.Node], function: Callable[..., Any]) -> to
     }
     trace = make_fx(function, decomposition_table={**decompositions(), **views}, pre_dispatch=True)
     mode = examples[0].fake_mode if examples else contextlib.nullcontext()
-    with warnings.catch_warnings(), torch.no_grad(), mode:
+    with warnings.catch_warnings(), torch.no_grad(), mode, shapes_only():
         warnings.simplefilter("ignore")
         return trace(*examples).graph

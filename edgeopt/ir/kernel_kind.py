@@ -120,6 +120,8 @@ def _of_integers(node: torch.fx.Node) -> KernelKind:
 def _why_float(program: Program, node: torch.fx.Node) -> str:
     if not program.precision.is_integer:
         return f"the precision is {program.precision}"
+    if traits_of(node).recurrent is not None:
+        return "its state needs more than 8 bits: each step would round what it hands on"
     if not traits_of(node).runs_on_integers:
         return "no integer kernel"
     missing = next(_without_parameters(program, node), "")

@@ -123,6 +123,8 @@ def _integer_weighted_operators_are_complete(program: Program) -> Iterator[str]:
         value, weight, bias = ops.weighted_parts(node)
         if weight.name not in program.constants or weight.name not in program.quant:
             continue  # computed, or kept in float: the operator reads real numbers
+        if (ops.fused_activation(node) or node).name not in program.quant:
+            continue  # it makes real numbers, of a weight that is only stored as integers
         if bias is not None:
             yield from _bias_fits(program, node.name, value.name, weight.name, bias.name)
 

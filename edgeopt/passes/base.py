@@ -141,6 +141,7 @@ CORE: tuple[str, ...] = (
     "canonicalize_complex",
     "remove_identities",
     "canonicalize_writes",
+    "canonicalize_recurrence",
     "fold_constants",
     "canonicalize_masks",
     "canonicalize_views",

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 from torch.fx.node import map_arg
+from torch.utils._pytree import tree_leaves
 
 from edgeopt.contracts.storage import INT8
 from edgeopt.data.binder import Binder
 from edgeopt.errors import InputError
 from edgeopt.ir import ops
+from edgeopt.ir.decompositions import fallback_decompositions
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.integer import average, largest_sum, scaled_sums, spread_along, sums
 from edgeopt.ir.kernel_kind import kernel_kinds
-from edgeopt.ir.operators import WEIGHTED, traits_of
+from edgeopt.ir.operators import RECURRENT, WEIGHTED, traits_of
 from edgeopt.passes.separate_ties import separate_ties
 from edgeopt.qat.quantizers import RangeKind, TrainableQuantizers
 from edgeopt.qat.straight_through import round_straight_through
@@ -178,7 +180,10 @@ class QuantizedModule(nn.Module):
                 scale = self.grids.scale(source.name).detach()
                 return average(node, round_straight_through(env[source] / scale), scale)
         args, kwargs = map_arg((node.args, dict(node.kwargs)), env.__getitem__)
-        return node.target(*args, **kwargs)  # type: ignore[operator]
+        operator: Any = node.target
+        if operator in RECURRENT:  # torch has no batching rule for them
+            operator = fallback_decompositions()[operator]
+        return operator(*args, **kwargs)
 
     def _weighted(self, node: torch.fx.Node, env: dict[torch.fx.Node, Any]) -> torch.Tensor:
         """Adds up exact integers, as the reference does; steps are constants in here.
@@ -222,13 +227,13 @@ def _single(outputs: Sequence[torch.Tensor]) -> Any:
 
 
 def _trained(program: Program) -> frozenset[str]:
-    """Returns the constants that are trained: of weighted operators, norms and embeddings."""
+    """Returns the constants that are trained: of weighted operators, recurrent layers, norms and embeddings."""
     names: set[str] = set()
     for node in program.graph.nodes:
         used = [node.args[i] for i in traits_of(node).trained_operands if i < len(node.args)]
         names.update(
             n.name
-            for n in used
+            for n in tree_leaves(used)
             if isinstance(n, torch.fx.Node)
             and n.name in program.constants
             and program.constants[n.name].dtype is torch.float32

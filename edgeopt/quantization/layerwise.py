@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -116,7 +117,7 @@ class LayerwiseQuantizer:
             if node.name in self._weighted_names:
                 self._weighted(node)
             else:
-                self._integer[node.name] = self._run(node, self._integer, self._rounded_constants())
+                self._integer[node.name] = self._run(node, self._integer, self._rounded_constants)
         if not ops.is_float_tensor(node) or not node.meta["val"].numel():
             return
         unrounded = self._integer[node.name]
@@ -140,7 +141,9 @@ class LayerwiseQuantizer:
             hint="its inputs lie at the end of what it is defined on: keep_float the modules that make them",
         )
 
+    @cached_property
     def _rounded_constants(self) -> dict[str, torch.Tensor]:
+        """The constants on their grids, which are decided before the first node."""
         grids, group = self.found.grids, self.placement.group
         return {
             name: grids[group[name]].fake(self.program.constants[name])
@@ -200,6 +203,9 @@ class LayerwiseQuantizer:
         """Finds the grid of the group of ``name``, where it has none yet."""
         group = self.placement.group[name]
         if group in self.found.grids:
+            return
+        if name in self.placement.rows:
+            self.found.grids[group] = weight_spec(self.program.constants[name], 0)
             return
         members = self._members[group]
         sources = [m for m in members if self._is_source(m)] or members

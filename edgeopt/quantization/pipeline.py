@@ -32,7 +32,11 @@ from edgeopt.quantization.joins import join_parts
 from edgeopt.quantization.layerwise import LayerwiseQuantizer, QuantizationResult
 from edgeopt.quantization.losses import find_loss, lost_outputs
 from edgeopt.quantization.patterns import kept_in_float, overrides_by_value
-from edgeopt.quantization.placement import QuantizerPlacement, place_quantizers
+from edgeopt.quantization.placement import (
+    QuantizerPlacement,
+    place_quantizers,
+    recurrent_weights,
+)
 from edgeopt.quantization.quantized_program import build_quantized, weight_spec
 from edgeopt.quantization.statistics import channel_axes, collect_statistics
 
@@ -249,10 +253,9 @@ def _to_float16(program: Program) -> Program:
     editor = Editor(program)
     for name, tensor in program.constants.items():
         if tensor.dtype is torch.float32 and tensor.numel() > 1:
-            spec = QuantSpec(FLOAT16, method="half")
-            editor.quant[name] = spec
             inside = torch.where(tensor.isinf(), tensor, tensor.clamp(-65504, 65504))
-            editor.set_tensor(editor.node(name), spec.fake(inside))
+            editor.set_tensor(editor.node(name), inside)
+            _round_constant(editor, name, QuantSpec(FLOAT16, method="half"))
     effect = {"constants": len(editor.quant)}
     return editor.finish(
         Step("quantize", {"precision": str(FLOAT16)}, effect), precision=Precision.FLOAT16
@@ -260,17 +263,24 @@ def _to_float16(program: Program) -> Program:
 
 
 def _weights_only(program: Program, config: QuantizationConfig) -> Program:
-    """Rounds the weights of all weighted operators to int8; activations stay in float."""
+    """Rounds the weights of weighted operators and recurrent layers to int8; activations stay in float."""
     editor = Editor(program)
     names = frozenset(kept_in_float(config, program))
     for node in editor.calls(*WEIGHTED):
         _, weight, _ = ops.weighted_parts(node)
         if node.name in names or not editor.is_constant(weight) or weight.name in editor.quant:
             continue
-        tensor = editor.tensor(weight)
-        spec = weight_spec(tensor, ops.output_channel_axis(node), bits=config.bits)
-        editor.quant[weight.name] = spec
-        editor.set_tensor(weight, spec.fake(tensor))
+        spec = weight_spec(editor.tensor(weight), ops.output_channel_axis(node), bits=config.bits)
+        _round_constant(editor, weight.name, spec)
+    for name in recurrent_weights(program, names):
+        _round_constant(editor, name, weight_spec(program.constants[name], 0))
     settings = {"precision": "int8-dynamic", "weight_bits": config.bits}
     step = Step("quantize", settings, {"weights": len(editor.quant)})
     return editor.finish(step, precision=Precision.INT8_DYNAMIC)
+
+
+def _round_constant(editor: Editor, name: str, spec: QuantSpec) -> None:
+    """Stores a constant on a grid."""
+    node = editor.node(name)
+    editor.quant[name] = spec
+    editor.set_tensor(node, spec.fake(editor.tensor(node)))

@@ -4,7 +4,8 @@ The choice belongs to the program, not to a backend, so that every backend compu
 numbers. Three rules:
 
 1. Anchors (convolutions and linears with constant weights) take and give integers. Tables of
-   embeddings are integers too: they are most of a small text model's bytes.
+   embeddings are integers too: they are most of a small text model's bytes. So are the weights of
+   recurrent layers, though these compute in float: what a step rounds, all steps behind it carry along.
 2. What only moves values keeps the grid of its input; what integer runtimes compute element by
    element (add, mul, mean, …) is integer where all its inputs are.
 3. What normalizes (layer norm, softmax, attention) stays in float, and so does the residual
@@ -21,8 +22,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.ir import ops
-from edgeopt.ir.operators import traits_of
+from edgeopt.ir.operators import RECURRENT, traits_of
 from edgeopt.ir.operators.groups import POLES
+from edgeopt.ir.recurrence import layer_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from edgeopt.ir.program import Program
 
-__all__ = ["QuantizerPlacement", "place_quantizers"]
+__all__ = ["QuantizerPlacement", "place_quantizers", "recurrent_weights"]
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,16 @@ class QuantizerPlacement:
         weighted_operators: Names of the nodes that run on integers, in the order of the graph.
         values: Names of activations with a grid, in the order of the graph.
         group: Value name to the name that stands for all values of the same grid.
-        constants: Names of float constants that need a grid (operands of add, mul, cat).
+        constants: Names of float constants that need a grid (operands of add, mul, cat; tables; weights
+            of recurrent layers).
+        rows: Those among them with one scale a row: the weights of recurrent layers.
     """
 
     weighted_operators: tuple[str, ...]
     values: tuple[str, ...]
     group: dict[str, str]
     constants: tuple[str, ...]
+    rows: frozenset[str] = frozenset()
 
 
 def place_quantizers(program: Program, *, keep_float: Iterable[str] = ()) -> QuantizerPlacement:
@@ -65,14 +70,33 @@ def place_quantizers(program: Program, *, keep_float: Iterable[str] = ()) -> Qua
         n for n in nodes if _is_weighted(program, n) and _weight(n) not in kept_weights
     ]
     on_grid = _spread(program, nodes, weighted_operators, float_names)
+    rows = frozenset(recurrent_weights(program, float_names))
     constants = {n for n in on_grid if n.name in program.constants}
     values = [n for n in nodes if n in on_grid and n not in constants]
     return QuantizerPlacement(
         weighted_operators=tuple(n.name for n in weighted_operators),
         values=tuple(n.name for n in values),
-        group=_groups(on_grid),
-        constants=tuple(n.name for n in nodes if n in constants),
+        group=_groups(on_grid) | {name: name for name in rows},
+        constants=tuple(n.name for n in nodes if n in constants or n.name in rows),
+        rows=rows,
     )
+
+
+def recurrent_weights(program: Program, kept: Iterable[str]) -> Iterator[str]:
+    """Yields the names of weights that recurrent layers alone read: they are stored as integers.
+
+    Args:
+        program: In canonical form.
+        kept: Names of nodes that shall stay in float.
+    """
+    kept = frozenset(kept)
+    for node in program.graph.nodes:
+        if node.target not in RECURRENT:
+            continue
+        for weight in layer_of(node).weights:
+            alone = all(u.target in RECURRENT and u.name not in kept for u in weight.users)
+            if alone and weight.name in program.constants:
+                yield weight.name
 
 
 def _weight(node: torch.fx.Node) -> str | None:

@@ -11,6 +11,7 @@ from edgeopt.ir.decompositions import (
     elementwise,
     layers,
     reads,
+    recurrence,
     reductions,
     resizing,
     sampling,
@@ -31,21 +32,9 @@ aten = torch.ops.aten
 
 @cache
 def decompositions() -> Rules:
-    """Returns operator to its decomposition, of all that capture leaves no trace of.
-
-    Recurrent layers become one linear a step.
-    """
-    from torch._decomp import decompositions as table  # noqa: PLC0415 (slow, and only used here)
-
-    rules = {op: rule for op, rule in _torch_rules().items() if op not in TABLE}
-    return {
-        **rules,
-        aten.lstm.input: table.lstm_impl,
-        aten.gru.input: table.gru_impl,
-        aten.rnn_tanh.input: table.rnn_tanh_input,
-        aten.rnn_relu.input: table.rnn_relu_input,
-        **{op: rule for op, rule in _own_rules().items() if op not in TABLE},
-    }
+    """Returns operator to its decomposition, of all that capture leaves no trace of."""
+    rules = {**_torch_rules(), **_own_rules()}
+    return {op: rule for op, rule in rules.items() if op not in TABLE}
 
 
 @cache
@@ -62,5 +51,8 @@ def _torch_rules() -> Rules:
 
 @cache
 def _own_rules() -> Rules:
-    modules = (elementwise, layers, reads, reductions, resizing, sampling, windows, writes)
+    modules = (
+        *(elementwise, layers, reads, recurrence, reductions, resizing, sampling, windows),
+        writes,
+    )
     return {operator: rule for module in modules for operator, rule in module.RULES.items()}

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from edgeopt.contracts.storage import INT8
 from edgeopt.ir.operators.traits import OperatorTraits as Row
-from edgeopt.ir.operators.traits import WeightTraits
+from edgeopt.ir.operators.traits import RecurrentTraits, WeightTraits
 
 __all__ = ["ROWS"]
 
@@ -189,6 +189,17 @@ _NORMALIZATIONS = (
     ),
 )
 
+_RECURRENT = tuple(
+    Row(operator=operator, recurrent=recurrent, macs="recurrent", trained_operands=(2,))
+    for operator, recurrent in (
+        (aten.lstm.input, RecurrentTraits(gates=4, states=2)),
+        (aten.gru.input, RecurrentTraits(gates=3)),
+        (aten.rnn_tanh.input, RecurrentTraits(activation="tanh")),
+        (aten.rnn_relu.input, RecurrentTraits(activation="relu")),
+    )
+)
+"""In float: what a step rounds, all steps behind it carry along."""
+
 _PRODUCTS = (
     Row(operator=aten.matmul.default, macs="product"),
     Row(operator=aten.bmm.default, macs="product", captured="rewritten"),
@@ -285,6 +296,7 @@ ROWS = (
     *_FLOAT_UNARY,
     *_REDUCTIONS,
     *_NORMALIZATIONS,
+    *_RECURRENT,
     *_PRODUCTS,
     *_COMPARISONS,
     *_IN_FLOAT,

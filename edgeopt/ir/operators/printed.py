@@ -79,6 +79,8 @@ def _remark(row: OperatorTraits) -> str:
         "applies an activation before it rounds": row.applies_activation,
         "an activation that kernels apply": row.activation,
         "normalization: an integer input costs accuracy": row.normalization,
+        "recurrent: computes in float, its weights are stored as integers": row.recurrent
+        is not None,
         "a view of memory": row.view,
         f"logical {row.logic}": bool(row.logic),
         "wants channels last": row.layout == "channels-last",

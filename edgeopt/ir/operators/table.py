@@ -10,7 +10,15 @@ from edgeopt.ir.operators.traits import OperatorTraits
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["ACTIVATIONS", "CONVOLUTIONS", "TABLE", "WEIGHTED", "operators_where", "traits_of"]
+__all__ = [
+    "ACTIVATIONS",
+    "CONVOLUTIONS",
+    "RECURRENT",
+    "TABLE",
+    "WEIGHTED",
+    "operators_where",
+    "traits_of",
+]
 
 TABLE: Mapping[Any, OperatorTraits] = {
     row.operator: row for row in (*computing.ROWS, *moving.ROWS, *captured.ROWS)
@@ -40,6 +48,9 @@ WEIGHTED = operators_where(lambda row: row.weight is not None)
 
 CONVOLUTIONS = operators_where(lambda row: row.weight is not None and row.weight.convolution)
 """Those that slide over their input."""
+
+RECURRENT = operators_where(lambda row: row.recurrent is not None)
+"""LSTM, GRU and plain recurrent layers."""
 
 ACTIVATIONS = operators_where(lambda row: row.activation)
 """Those that a weighted operator's kernel applies before it rounds. relu6 is clamp(x, 0, 6)."""

@@ -10,7 +10,14 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["Captured", "IntegerKernel", "Layout", "OperatorTraits", "WeightTraits"]
+__all__ = [
+    "Captured",
+    "IntegerKernel",
+    "Layout",
+    "OperatorTraits",
+    "RecurrentTraits",
+    "WeightTraits",
+]
 
 IntegerKernel = Literal["", "accumulates", "elementwise", "averages", "selects", "table"]
 """How integer runtimes compute an operator; empty where they compute it in float.
@@ -44,6 +51,21 @@ class WeightTraits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecurrentTraits:
+    """What a recurrent operator computes a step; its arguments are (input, states, parameters, …).
+
+    Attributes:
+        gates: How many times the hidden size its weights have rows: i, f, g, o of an LSTM, r, z, n of a GRU.
+        states: How many values it carries from step to step: the hidden state, and an LSTM's cell.
+        activation: The function of a plain recurrent network; empty for gated ones.
+    """
+
+    gates: int = 1
+    states: int = 1
+    activation: Literal["", "tanh", "relu"] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class OperatorTraits:
     """One row of the table. The defaults are those of an operator that is not in it.
 
@@ -55,6 +77,7 @@ class OperatorTraits:
         requantizes: Whether the output may have others all the same: then it is a rounding.
         prescribed_output: Scale and zero point that integer runtimes prescribe for its output.
         weight: What a convolution or linear does with its weight; None for other operators.
+        recurrent: What a recurrent layer computes a step; None for other operators.
         applies_activation: Whether its kernel applies an activation before it rounds.
         activation: Whether it is one that such a kernel applies.
         normalization: Whether it stays in float, and an integer input costs it accuracy.
@@ -82,6 +105,7 @@ class OperatorTraits:
     requantizes: bool = False
     prescribed_output: tuple[float, int] | None = None
     weight: WeightTraits | None = None
+    recurrent: RecurrentTraits | None = None
     applies_activation: bool = False
     activation: bool = False
     normalization: bool = False
@@ -93,7 +117,7 @@ class OperatorTraits:
     exact: bool = False
     shape_only: bool = False
     channel_axes: tuple[Literal["every", "second", "last"], ...] = ()
-    macs: Literal["", "product", "attention"] = ""
+    macs: Literal["", "product", "attention", "recurrent"] = ""
     trained_operands: tuple[int, ...] = ()
     captured: Captured = ""
     canonical: Any = None

@@ -108,6 +108,20 @@ def test_an_operator_without_an_integer_kernel_says_so() -> None:
     assert _kinds("int8")["aten.softmax.int"] == KernelKind("float", "no integer kernel")
 
 
+def test_a_recurrent_layer_says_why_it_is_float() -> None:
+    x = torch.randn(4, 1, 3)
+    captured = run_core(capture_module(nn.GRU(3, 4).eval(), (x,)))
+    (node,) = [n for n in captured.graph.nodes if "gru" in str(n.target)]
+    assert kernel_kind(captured, node).reason == "the precision is float32"
+    found = quantize_program(captured, [x], QuantizationConfig())
+    kind = kernel_kind(found, found.node(node.name))
+    assert (kind.kind, kind.reason[:33]) == ("float", "its state needs more than 8 bits:")
+    report = find_backend("tflite").support(found, find_target("host"))
+    (row,) = [row for row in value_rows(found, report) if row["value"] == node.name]
+    assert row["kind"] == "float"
+    assert row["macs"] == 4 * 3 * 4 * (3 + 4)  # steps, gates, hidden, columns of both weights
+
+
 def test_the_precision_is_the_reason_where_nothing_is_quantized() -> None:
     for precision in ("float32", "float16", "int8-dynamic"):
         kind = _kinds(precision)["aten.linear.default"]

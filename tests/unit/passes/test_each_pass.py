@@ -105,6 +105,20 @@ CASES = {
         Case(lambda _, x: x + torch.zeros(8).fill_(2), "add"),
         Case(lambda _, x: x + x, "add"),
     ],
+    "canonicalize_recurrence": [
+        Case(
+            lambda s, x: s.r(x)[0],
+            "full full slice slice transpose lstm getitem transpose",
+            (2, 3, 4),
+            lambda: {"r": nn.LSTM(4, 5, batch_first=True)},
+        ),
+        Case(
+            lambda s, x: s.r(x)[1],
+            "full slice slice full full flip gru gru getitem getitem slice slice cat",
+            (3, 2, 4),
+            lambda: {"r": nn.GRU(4, 5, bidirectional=True, bias=False)},
+        ),
+    ],
     "canonicalize_masks": [
         Case(lambda _, x: x[torch.arange(2)[:, None], torch.arange(4)], "reshape"),
         Case(lambda _, x: x[torch.zeros(1, 1).long(), torch.arange(6)], "reshape", (1, 6, 3)),
@@ -452,7 +466,7 @@ ALL = [
 
 def operators(program):
     nodes = [n for n in program.graph.nodes if n.op == "call_function"]
-    return sorted(getattr(n.target, "_opname", str(n.target)) for n in nodes)
+    return sorted(getattr(n.target, "_opname", n.target.__name__) for n in nodes)
 
 
 @pytest.mark.parametrize(("name", "case"), ALL)

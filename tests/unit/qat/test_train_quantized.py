@@ -295,3 +295,33 @@ def test_a_nan_stops_with_a_clear_error(program, data, tmp_path):
 def test_wrong_options_are_named(program, data, options, words):
     with pytest.raises(InputError, match=words):
         edgeopt.train_quantized(program, data, loss, epochs=1, **options)
+
+
+def test_weights_of_recurrent_layers_are_trained_as_they_are_stored():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm, self.head = nn.LSTM(3, 4, batch_first=True), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.head(self.lstm(x)[0])
+
+    torch.manual_seed(0)
+    x = torch.randn(3, 5, 3)
+    captured = edgeopt.capture(Recurrent().eval(), x[:1])
+    quantized = edgeopt.quantize(captured, [one[None] for one in x])
+    module = QuantizedModule(quantized)
+    module(x).square().mean().backward()
+    assert all(weight.grad is not None for weight in module.weights.values())
+    with torch.no_grad():
+        for weight in module.weights.values():
+            weight.sub_(0.02 * weight.grad.sign())
+    trained = module.eval().to_program()
+    moved = [
+        n
+        for n in trained.constants
+        if not torch.equal(trained.constants[n], quantized.constants[n])
+    ]
+    assert sum("lstm" in name for name in moved) == 4
+    want = ReferenceRunner(trained)(x[1:2].numpy())
+    torch.testing.assert_close(QuantizedModule(trained).eval()(x)[1:2], torch.from_numpy(want))

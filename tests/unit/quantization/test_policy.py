@@ -7,6 +7,7 @@ from torch import nn
 
 from edgeopt.ir import ops
 from edgeopt.ir.reference import Simulation
+from edgeopt.options import QuantizationConfig
 from edgeopt.quantization.pipeline import quantize_program
 from edgeopt.quantization.placement import place_quantizers
 
@@ -169,3 +170,30 @@ def test_an_embedding_may_be_kept_in_float(program):
     (read,) = names_of(captured, torch.ops.aten.embedding.default)
     assert read in place_quantizers(captured).values
     assert read not in place_quantizers(captured, keep_float=[read]).values
+
+
+def test_weights_of_recurrent_layers_are_stored_row_by_row(program):
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm, self.gru, self.head = nn.LSTM(4, 5), nn.GRU(5, 5), nn.Linear(5, 2)
+
+        def forward(self, x):
+            return self.head(self.gru(self.lstm(x)[0])[0])
+
+    x = torch.randn(6, 1, 4)
+    captured = program(Recurrent, x)
+    weights = {n for n in captured.constants if "_weight_" in n}
+    assert len(weights) == 4
+    assert place_quantizers(captured).rows == weights
+    config = QuantizationConfig(keep_float=("gru",))
+    for found, kept in (
+        (quantize_program(captured, [x]), ""),
+        (quantize_program(captured, [x], config), "gru"),
+        (quantize_program(captured, None, QuantizationConfig(precision="int8-dynamic")), ""),
+    ):
+        stored = {n for n in weights if n in found.quant}
+        assert stored == {n for n in weights if not kept or kept not in n}
+        assert all(
+            (found.quant[n].storage.name, found.quant[n].axis) == ("int8", 0) for n in stored
+        )
