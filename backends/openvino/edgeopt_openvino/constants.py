@@ -58,13 +58,14 @@ def array(tensor: torch.Tensor) -> np.ndarray:
     return values
 
 
-def constant(program: Program, name: str, view: View | None = None) -> Any:
+def constant(program: Program, name: str, view: View | None = None, *, folded: bool = False) -> Any:
     """Returns the real values of a constant: integers times scales where it has a grid.
 
     Args:
         program: Where it is held.
         name: Its name.
         view: Applied to its array, and to its scales spread over as many axes.
+        folded: Whether the runtime must compute it when it is loaded, for a kernel that takes real numbers only.
     """
     tensor, spec = program.constants[name], program.quant.get(name)
     view = view or _as_it_is
@@ -73,7 +74,7 @@ def constant(program: Program, name: str, view: View | None = None) -> Any:
     if spec.storage.floating:
         stored = _named(op.constant(view(array(spec.quantize(tensor)))), f"{name}.stored")
         return _named(op.convert(stored, element_type(tensor.dtype)), name)
-    return _dequantized(tensor, spec, name, view)
+    return _dequantized(tensor, spec, name, view, folded=folded)
 
 
 def by_groups(groups: int) -> View:
@@ -91,11 +92,17 @@ def _as_it_is(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _dequantized(tensor: torch.Tensor, spec: QuantSpec, name: str, view: View) -> Any:
-    """Writes integers - zero point, times scale, in the form that becomes integer kernels."""
+def _dequantized(
+    tensor: torch.Tensor, spec: QuantSpec, name: str, view: View, *, folded: bool
+) -> Any:
+    """Writes integers - zero point, times scale, in the form that becomes integer kernels.
+
+    A detour over int32 is not that form: in a quantized model too the runtime then folds all of it.
+    """
     integers = view(array(spec.quantize(tensor)))
     scale, zero = (view(_spread(t, spec, tensor.ndim)) for t in (spec.scale, spec.zero_point))
-    value = op.convert(_named(op.constant(integers), f"{name}.integers"), ov.Type.f32)
+    value = _named(op.constant(integers), f"{name}.integers")
+    value = op.convert(op.convert(value, ov.Type.i32) if folded else value, ov.Type.f32)
     if zero.any():
         value = op.subtract(value, op.constant(zero.astype(np.float32)))
     scales = _named(op.constant(scale.astype(np.float32)), f"{name}.scale")

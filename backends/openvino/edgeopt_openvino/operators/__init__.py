@@ -6,6 +6,7 @@ from edgeopt_openvino.operators import (
     convolutions,
     pooling,
     products,
+    recurrence,
     shapes,
 )
 
@@ -15,5 +16,6 @@ __all__ = [
     "convolutions",
     "pooling",
     "products",
+    "recurrence",
     "shapes",
 ]
