@@ -34,7 +34,7 @@ def model_files(e: Emitter, description: str) -> ModelFiles:
         ENTRY,
         {ENTRY: e.model.finish(inputs, outputs, description)},
         metadata={"inputs": input_notes, "outputs": output_notes},
-        operators=Counter(code for code, _, _ in e.model.operators),
+        operators=Counter(code for graph in e.model.graphs for code, _, _ in graph.operators),
         origins={e.model.name_of(i): name for i, name in sorted(e.origins.items())},
     )
 

@@ -50,26 +50,71 @@ class Tensor:
     constant: bool = False
 
 
-@dataclass
+class _Buffer(schema.BufferT):  # type: ignore[misc]
+    """A buffer whose content is aligned as TFLite's schema asks.
+
+    The generated class aligns vectors to the size of an element, that is not at all.
+    """
+
+    def Pack(self, builder: Any) -> Any:  # noqa: N802 (the generated class's name)
+        if self.data is None or not len(self.data):
+            schema.BufferStart(builder)
+            return schema.BufferEnd(builder)
+        builder.StartVector(1, len(self.data), _ALIGNMENT)
+        builder.head -= len(self.data)
+        builder.Bytes[builder.Head() : builder.Head() + len(self.data)] = self.data.tobytes()
+        data = builder.EndVector()
+        schema.BufferStart(builder)
+        schema.BufferAddData(builder, data)
+        return schema.BufferEnd(builder)
+
+
+@dataclass(eq=False)
+class _File:
+    """What the graphs of a file share: buffers, by their content too, codes of operators, and the list of graphs."""
+
+    buffers: list[Any] = field(default_factory=lambda: [_Buffer()])
+    by_content: dict[bytes, int] = field(default_factory=dict)
+    codes: dict[tuple[int, int], int] = field(default_factory=dict)
+    graphs: list[ModelBuilder] = field(default_factory=list)
+
+
+@dataclass(eq=False)
 class ModelBuilder:
-    """Collects tensors and operators; `finish` makes a file of them.
+    """Collects tensors and operators of one graph; `finish` makes a file of it.
 
     Attributes:
+        name: The name of the graph.
         operators: For each operator, its name, and the tensors it takes and gives.
     """
 
+    name: str = "main"
     operators: list[tuple[str, tuple[Tensor, ...], tuple[Tensor, ...]]] = field(
         default_factory=list
     )
+    _file: _File = field(default_factory=_File)
 
     def __post_init__(self) -> None:
         self._tensors: list[Any] = []
         self._names: set[str] = set()
-        self._buffers: list[Any] = [_Buffer()]
-        self._by_content: dict[bytes, int] = {}
-        self._codes: dict[tuple[int, int], int] = {}
         self._packed: list[Any] = []
         self._constants: dict[Any, Tensor] = {}
+        self._ports: tuple[Sequence[Tensor], Sequence[Tensor]] = ((), ())
+        self._file.graphs.append(self)
+
+    @property
+    def graphs(self) -> Sequence[ModelBuilder]:
+        """All graphs of the file."""
+        return self._file.graphs
+
+    def subgraph(self, name: str) -> ModelBuilder:
+        """Returns a builder of another graph of the same file; `close` it."""
+        return ModelBuilder(name, _file=self._file)
+
+    def close(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> int:
+        """Says what a graph takes and gives; returns its number in the file."""
+        self._ports = (inputs, outputs)
+        return self.graphs.index(self)
 
     def tensor(
         self, name: str, shape: Sequence[int], dtype: str, grid: QuantSpec | None = None
@@ -150,13 +195,7 @@ class ModelBuilder:
             outputs: The same for what is returned.
             description: What the model's ``description`` shall say.
         """
-        graph = schema.SubGraphT(
-            tensors=self._tensors,
-            inputs=np.array([t.index for _, t in inputs], np.int32),
-            outputs=np.array([t.index for _, t in outputs], np.int32),
-            operators=self._packed,
-            name="main",
-        )
+        self.close([t for _, t in inputs], [t for _, t in outputs])
         signature = schema.SignatureDefT(
             inputs=[schema.TensorMapT(name, t.index) for name, t in inputs],
             outputs=[schema.TensorMapT(name, t.index) for name, t in outputs],
@@ -164,18 +203,29 @@ class ModelBuilder:
         )
         model = schema.ModelT(
             version=3,
-            operatorCodes=[_operator_code(*code) for code in self._codes],
-            subgraphs=[graph],
+            operatorCodes=[_operator_code(*code) for code in self._file.codes],
+            subgraphs=[graph.table() for graph in self.graphs],
             description=description,
-            buffers=self._buffers,
+            buffers=self._file.buffers,
             metadata=[schema.MetadataT("min_runtime_version", self._oldest_runtime())],
             signatureDefs=[signature],
         )
         return _packed(model)
 
+    def table(self) -> Any:
+        """Returns the graph as the file holds it."""
+        inputs, outputs = self._ports
+        return schema.SubGraphT(
+            tensors=self._tensors,
+            inputs=np.array([t.index for t in inputs], np.int32),
+            outputs=np.array([t.index for t in outputs], np.int32),
+            operators=self._packed,
+            name=self.name,
+        )
+
     def _oldest_runtime(self) -> int:
         """Returns the buffer that says which runtime the file needs, as TFLite writes it."""
-        text = oldest_runtime((schema_name(code), version) for code, version in self._codes)
+        text = oldest_runtime((schema_name(code), version) for code, version in self._file.codes)
         return self._buffer(np.frombuffer(text.encode().ljust(16, b"\0"), np.uint8))
 
     def _add(
@@ -206,10 +256,10 @@ class ModelBuilder:
     def _buffer(self, content: np.ndarray) -> int:
         raw = content.reshape(-1).view(np.uint8)
         digest = hashlib.sha256(raw.tobytes()).digest()
-        if digest not in self._by_content:
-            self._by_content[digest] = len(self._buffers)
-            self._buffers.append(_Buffer(raw))
-        return self._by_content[digest]
+        if digest not in self._file.by_content:
+            self._file.by_content[digest] = len(self._file.buffers)
+            self._file.buffers.append(_Buffer(raw))
+        return self._file.by_content[digest]
 
     def _code(
         self,
@@ -220,26 +270,7 @@ class ModelBuilder:
     ) -> int:
         version = operator_version(code, inputs, outputs, options)
         key = (getattr(schema.BuiltinOperator, code), version)
-        return self._codes.setdefault(key, len(self._codes))
-
-
-class _Buffer(schema.BufferT):  # type: ignore[misc]
-    """A buffer whose content is aligned as TFLite's schema asks.
-
-    The generated class aligns vectors to the size of an element, that is not at all.
-    """
-
-    def Pack(self, builder: Any) -> Any:  # noqa: N802 (the generated class's name)
-        if self.data is None or not len(self.data):
-            schema.BufferStart(builder)
-            return schema.BufferEnd(builder)
-        builder.StartVector(1, len(self.data), _ALIGNMENT)
-        builder.head -= len(self.data)
-        builder.Bytes[builder.Head() : builder.Head() + len(self.data)] = self.data.tobytes()
-        data = builder.EndVector()
-        schema.BufferStart(builder)
-        schema.BufferAddData(builder, data)
-        return schema.BufferEnd(builder)
+        return self._file.codes.setdefault(key, len(self._file.codes))
 
 
 def _packed(model: Any) -> bytes:

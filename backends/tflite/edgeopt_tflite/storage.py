@@ -115,6 +115,20 @@ class Storage(Emitter):
         self.emitted.setdefault(self._current, []).append(len(self.model.operators))
         self.model.operator(code, inputs, made, options, **values)
 
+    @contextmanager
+    def subgraph(self, name: str) -> Iterator[ModelBuilder]:
+        """Emits into another graph of the model meanwhile, such as the body of a loop; yields its builder.
+
+        Values of the program are not to be read meanwhile: each graph has tensors of its own.
+        """
+        outside = (self.model, self.emitted, self.origins, self._expansions)
+        self.model = self.model.subgraph(name)
+        self.emitted, self.origins, self._expansions = {}, {}, {}
+        try:
+            yield self.model
+        finally:
+            self.model, self.emitted, self.origins, self._expansions = outside
+
     def note_exact(self) -> None:
         """Notes that the node which is being written is one of `exact`."""
         self.exact.add(self._current)

@@ -45,6 +45,7 @@ _SINCE = {
     ("CONV_2D", 5): "2.4.0",
     ("CONV_2D", 6): "2.9.0",
     ("DEQUANTIZE", 5): "2.7.0",
+    ("DYNAMIC_UPDATE_SLICE", 1): "2.9.0",
     ("FULLY_CONNECTED", 12): "2.17.0",
     ("GELU", 1): "2.10.0",
     ("GELU", 2): "2.10.0",
