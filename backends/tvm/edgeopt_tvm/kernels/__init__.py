@@ -7,10 +7,12 @@ operators behind it, which fusion joins to it.
 
 from edgeopt_tvm.kernels.convolution import Window, convolution
 from edgeopt_tvm.kernels.products import dense, matmul
+from edgeopt_tvm.kernels.recurrence import Recurrence
 from edgeopt_tvm.kernels.schedule import VERSION, configurations, scheduled, tunable
 
 __all__ = [
     "VERSION",
+    "Recurrence",
     "Window",
     "configurations",
     "convolution",

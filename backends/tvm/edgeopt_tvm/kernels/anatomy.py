@@ -19,6 +19,7 @@ __all__ = [
     "dissected",
     "extents",
     "inlined",
+    "is_written_out",
     "open_schedule",
 ]
 
@@ -49,6 +50,11 @@ def open_schedule(function: Any) -> Schedule:
     if any("int64" in str(p.ty.dtype) for p in function.params):
         return Schedule(module)  # TVM narrows nothing where the data themselves are wide
     return Schedule(tvm.tirx.transform.ForceNarrowIndexToInt32()(module))
+
+
+def is_written_out(function: Any) -> bool:
+    """Returns whether a kernel's loops are its own, with nothing for a schedule to choose: it is one block."""
+    return str(function.body.block.name_hint) != "root"
 
 
 def dissected(sch: Schedule) -> Anatomy:

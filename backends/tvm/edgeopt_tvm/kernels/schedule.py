@@ -8,7 +8,7 @@ from tvm.error import InternalError
 from tvm.s_tir.schedule import ScheduleError
 
 from edgeopt_tvm.kernels import depthwise, direct, plain, rows
-from edgeopt_tvm.kernels.anatomy import dissected, open_schedule
+from edgeopt_tvm.kernels.anatomy import dissected, is_written_out, open_schedule
 from edgeopt_tvm.kernels.elementary import spelt_out
 
 if TYPE_CHECKING:
@@ -27,11 +27,13 @@ Configuration = dict[str, Any]
 
 def tunable(function: Any) -> bool:
     """Returns whether there is a choice to make for ``function``, a PrimFunc as fusion leaves it."""
-    return _template(open_schedule(function))[0] is not None
+    return not is_written_out(function) and _template(open_schedule(function))[0] is not None
 
 
 def configurations(function: Any, machine: Machine) -> tuple[Configuration, ...]:
     """Returns all points of the space of ``function``, the default first; empty without a choice."""
+    if is_written_out(function):
+        return ()
     sch = open_schedule(function)
     template, anatomy = _template(sch)
     return tuple(template.configurations(sch, anatomy, machine)) if template else ()
@@ -45,6 +47,8 @@ def scheduled(function: Any, machine: Machine, config: Configuration | None = No
         machine: What code is made for.
         config: One of `configurations`; by default the first.
     """
+    if is_written_out(function):
+        return spelt_out(function).with_attr("global_symbol", "main")
     sch = open_schedule(spelt_out(function))
     template, anatomy = _template(sch)
     if template is not None:

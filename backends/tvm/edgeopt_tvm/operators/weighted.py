@@ -20,12 +20,12 @@ from edgeopt_tvm import scalars
 from edgeopt_tvm.values import constant_of
 
 if TYPE_CHECKING:
-    from edgeopt.ir import QuantSpec
+    from edgeopt.ir import Program, QuantSpec
     from edgeopt.ir.orders import Order
     from edgeopt_tvm.emitter import Emitter
     from edgeopt_tvm.parameters import Grid
 
-__all__ = ["WeightedOperator", "weighted_operator_of"]
+__all__ = ["WeightedOperator", "by_channel", "stored_weight", "weighted_operator_of"]
 
 aten = ops.aten
 _CEILING = 2**31 - 1
@@ -85,7 +85,7 @@ class WeightedOperator:
                 total += next(values)
             return scalars.converted(total, None, grid, "float32")
 
-        output = _by_channel(e, at, sums, [a for a in (scale, bias) if a is not None])
+        output = by_channel(e, at, sums, [a for a in (scale, bias) if a is not None])
         e.put(self.node, output, order, grid)
 
     # -- integers -------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ class WeightedOperator:
         grid = e.grid(node)
         if grid is None:
             factor = step.double().numpy()
-            output = _by_channel(
+            output = by_channel(
                 e,
                 lambda total, add, by: ((total + add).astype("float64") * by).astype("float32"),
                 sums,
@@ -114,7 +114,7 @@ class WeightedOperator:
             steps = (total + add).astype("float32") * by
             return scalars.on_grid(steps, grid, bounds)
 
-        output = _by_channel(e, at, sums, [offset, factor])
+        output = by_channel(e, at, sums, [offset, factor])
         e.put(node, output, order, grid)
         if node is not self.node:
             e.fuse_into(self.node, into=node)
@@ -144,8 +144,8 @@ def _bounds(activation: Any, grid: Grid) -> tuple[int, int]:
     )
 
 
-def _by_channel(e: Emitter, at: Any, sums: Any, factors: list[np.ndarray]) -> Any:
-    """Writes ``at`` of each sum and its channel's factors."""
+def by_channel(e: Emitter, at: Any, sums: Any, factors: list[np.ndarray]) -> Any:
+    """Returns the variable of ``at`` of each sum and its channel's factors."""
     shape = tuple(int(d) for d in sums.ty.shape)
     ones = (1,) * (len(shape) - 1)
 
@@ -169,15 +169,13 @@ def weighted_operator_of(e: Emitter, node: Any) -> WeightedOperator:
     """
     x, weight, bias = ops.weighted_parts(node)
     program = e.program
-    if weight.name not in program.constants:
-        raise NoRuleError("a weight that is computed")
+    stored, scale = stored_weight(program, weight.name)
     if bias is not None and bias.name not in program.constants:
         raise NoRuleError("a bias that is computed")
     if e.dtype(node) != "float32":
         raise NoRuleError(f"a product of {e.dtype(node)}")
-    tensor, spec = program.constants[weight.name].detach(), program.quant.get(weight.name)
+    spec = program.quant.get(weight.name)
     grid = e.grid(x) if program.precision.is_integer and _is_int8(spec) else None
-    stored, scale = _stored(tensor, spec)
     held_bias = None if bias is None else program.constants[bias.name]
     return WeightedOperator(node, grid, stored, scale, held_bias)
 
@@ -186,8 +184,15 @@ def _is_int8(spec: QuantSpec | None) -> bool:
     return spec is not None and spec.storage == INT8
 
 
-def _stored(tensor: torch.Tensor, spec: QuantSpec | None) -> tuple[np.ndarray, torch.Tensor | None]:
-    """Returns a weight as it is stored, and its steps by channel."""
+def stored_weight(program: Program, name: str) -> tuple[np.ndarray, torch.Tensor | None]:
+    """Returns a weight as it is stored, and its steps by channel where it is int8.
+
+    Raises:
+        NoRuleError: The model computes it, or its zero is not 0.
+    """
+    if name not in program.constants:
+        raise NoRuleError("a weight that is computed")
+    tensor, spec = program.constants[name].detach(), program.quant.get(name)
     if spec is None or spec.storage not in (INT8, FLOAT16):
         return tensor.float().numpy(), None
     if spec.storage.floating:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tvm
 
-from edgeopt_tvm.tuning.worker.inputs import Guarded, parameters, random_inputs
+from edgeopt_tvm.tuning.worker.inputs import Guarded, parameters, random_inputs, sizes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -87,7 +87,7 @@ def make_cases(
     every = parameters(function)
     read, written = every[: len(every) - outputs], every[len(every) - outputs :]
     exact, places = not sums_floats(function), reads_where_told(function)
-    factor = _largest_constant(function)
+    factor, sizes = _largest_constant(function), sizes_of(function)
     rng = np.random.default_rng(seed)
     scale, start = 1.0, len(_SCALES) // 2
     cases = []
@@ -99,6 +99,9 @@ def make_cases(
             arrays = random_inputs(read, rng, extreme=extreme, scale=scale)
             if places:  # only the first element is sure to be there
                 arrays = [a if a.itemsize < 4 or a.dtype.kind == "f" else a * 0 for a in arrays]  # noqa: PLR2004 (bytes)
+            for array, size in zip(arrays, sizes, strict=False):
+                if array.dtype.kind == "f":
+                    np.multiply(array, size, out=array)
             inputs = [Guarded(p, a) for p, a in zip(read, arrays, strict=True)]
             example = Case(inputs, [Guarded(p) for p in written], [], exact, factor)
             call(plain, example)

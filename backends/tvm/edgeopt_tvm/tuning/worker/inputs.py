@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Guarded", "Parameter", "parameters", "random_inputs"]
+__all__ = ["SIZES", "Guarded", "Parameter", "parameters", "random_inputs", "sizes_of"]
 
+SIZES = "edgeopt.sizes"
+"""Attribute of a kernel: how large the floats of each input are that it is tried on, where that matters."""
 GUARD = 256
 """Bytes before and behind each array."""
 _MARK = 0xA5
@@ -26,6 +28,11 @@ class Parameter:
 def parameters(function: Any) -> list[Parameter]:
     """Returns what a PrimFunc takes, in order."""
     return [Parameter(tuple(int(d) for d in b.shape), str(b.dtype)) for b in function.params]
+
+
+def sizes_of(function: Any) -> list[float]:
+    """Returns the factor on the floats of each of the first parameters of a PrimFunc; none where none is said."""
+    return [float(getattr(s, "value", s)) for s in (function.attrs or {}).get(SIZES, ())]
 
 
 class Guarded:
