@@ -15,6 +15,7 @@ from torch.utils import _pytree
 
 from edgeopt.ir.kernel_kind import kernel_kind
 from edgeopt.ir.operators import traits_of
+from edgeopt.ir.operators.groups import CENTERED, PAIRS
 from edgeopt.ir.reference import Simulation
 
 if TYPE_CHECKING:
@@ -33,17 +34,6 @@ multiplies and adds in one step.
 """
 
 aten = torch.ops.aten
-
-_PAIRS = (aten.add.Tensor, aten.sub.Tensor)
-"""Sums of two, rounded alike by all, but where one is a product that is not rounded on the way."""
-
-_CENTERED = (
-    aten.layer_norm.default,
-    aten.group_norm.default,
-    aten.std.correction,
-    aten.var.correction,
-)
-"""What takes a mean away: its rounding is beside the numbers, not beside what is left of them."""
 
 TINY = float(torch.finfo(torch.float32).tiny)
 """Smaller numbers are 0 to most runtimes."""
@@ -64,7 +54,7 @@ class _Shaken(Simulation):
         self._rounds = {n.name for n in calls if _rounds(program, n)}
 
     def _computed(self, n: torch.fx.Node) -> Any:
-        value = self._of_shaken(n) if n.target in _CENTERED else super()._computed(n)
+        value = self._of_shaken(n) if n.target in CENTERED else super()._computed(n)
         if not isinstance(value, torch.Tensor) or not value.is_floating_point():
             return value
         if n.op == "call_function":
@@ -100,7 +90,7 @@ def _size(value: torch.Tensor) -> torch.Tensor:
 
 
 def _adds_up(node: torch.fx.Node) -> bool:
-    return traits_of(node).adds_up or node.target in _PAIRS
+    return traits_of(node).adds_up or node.target in PAIRS
 
 
 def _magnitude(value: Any) -> Any:
@@ -111,7 +101,7 @@ def _magnitude(value: Any) -> Any:
 def _rounds(program: Program, node: torch.fx.Node) -> bool:
     """Returns whether runtimes round the results of ``node`` differently."""
     traits = traits_of(node)
-    alike = traits.exact and node.target not in _PAIRS
+    alike = traits.exact and node.target not in PAIRS
     if alike or traits.casts or traits.keeps_parameters:
         return False
     return kernel_kind(program, node).kind == "float"

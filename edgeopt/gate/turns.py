@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import torch
 
-from edgeopt.ir.operators.groups import ORDERS
+from edgeopt.ir.operators.groups import ORDERS, STEPS
 from edgeopt.ir.source import operator_name, source_line
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Comparisons", "Turn", "compares", "turns"]
 
 aten = torch.ops.aten
-
-STEPS = (aten.floor.default, aten.ceil.default, aten.round.default)
-"""Operators with a limit at each whole number, or, of the last, between them."""
 
 SEEN = 10
 """So many that turn are seen in the outputs."""

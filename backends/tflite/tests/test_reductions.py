@@ -169,3 +169,10 @@ def test_lstm(compiled):
             return self.lstm(x)[0][:, -1]
 
     compiled(Last(), torch.randn(1, 3, 4)).assert_close()
+
+
+def test_a_long_sequence_is_several_loops_over_few_graphs(compiled):
+    case = compiled(lambda m, x: m.gru(x)[0], torch.randn(230, 1, 4), gru=nn.GRU(4, 6))
+    case.assert_close()
+    assert case.artifact.operators["WHILE"] == 3
+    assert case.artifact.operators["LESS"] == 2  # one condition for each length of a loop

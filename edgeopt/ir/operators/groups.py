@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["ORDERS", "PARTWISE", "POLES"]
+__all__ = ["CENTERED", "ORDERS", "PAIRS", "PARTWISE", "POLES", "STEPS"]
 
 aten = torch.ops.aten
 
@@ -16,6 +16,20 @@ ORDERS = (
 
 POLES = (aten.rsqrt.default, aten.reciprocal.default, aten.log.default)
 """Functions that have a pole at 0."""
+
+STEPS = (aten.floor.default, aten.ceil.default, aten.round.default)
+"""Functions with a limit at each whole number, or, of the last, between them."""
+
+PAIRS = (aten.add.Tensor, aten.sub.Tensor)
+"""Sums of two, rounded alike by all, but where one is a product that is not rounded on the way."""
+
+CENTERED = (
+    aten.layer_norm.default,
+    aten.group_norm.default,
+    aten.std.correction,
+    aten.var.correction,
+)
+"""What takes a mean away: its rounding is beside the numbers, not beside what is left of them."""
 
 PARTWISE = frozenset(
     {

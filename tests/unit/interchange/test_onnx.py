@@ -155,3 +155,28 @@ def test_without_onnx_it_says_what_to_install(tmp_path, monkeypatch):
     program, _ = made("residual", "float32")
     with pytest.raises(PluginError, match=r"edgeopt\[onnx\]"):
         export_onnx(program, tmp_path / "model.onnx")
+
+
+def test_recurrent_layers_are_operators_of_their_own(tmp_path):
+    import torch
+    from torch import nn
+
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm = nn.LSTM(3, 4, 2, batch_first=True)
+            self.gru, self.head = nn.GRU(4, 5, batch_first=True), nn.Linear(5, 2)
+
+        def forward(self, x):
+            return self.head(self.gru(self.lstm(x)[0])[0])
+
+    torch.manual_seed(0)
+    samples = [torch.randn(1, 6, 3) for _ in range(4)]
+    program = run_core(capture_module(Recurrent().eval(), (samples[0],)))
+    for exported in (program, edgeopt.quantize(program, samples)):
+        path = export_onnx(exported, tmp_path / "recurrent.onnx")
+        kinds = [node.op_type for node in onnx.load(path).graph.node]
+        assert (kinds.count("LSTM"), kinds.count("GRU")) == (2, 1)
+        want = ReferenceRunner(exported)(samples[1].numpy())
+        step = float(exported.quant[exported.output_names[0]].scale[0]) if exported.quant else 0.0
+        assert np.abs(Session(path)(samples[1].numpy()) - want).max() <= step + 1e-5
