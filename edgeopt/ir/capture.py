@@ -21,6 +21,7 @@ from edgeopt.ir.program import Program, Step
 from edgeopt.ir.record import recorded_steps
 from edgeopt.ir.recurrence import shapes_only
 from edgeopt.ir.refusals import refuse_unsuitable
+from edgeopt.ir.selections import compute_selections_whole
 from edgeopt.ir.signature import SHAPE_OF_VALUES, read_signature
 from edgeopt.ir.source import is_torch, short_path, shorten_trace
 from edgeopt.ir.tracing import traced
@@ -50,6 +51,7 @@ def capture_module(model: torch.nn.Module | ExportedProgram, example_inputs: Any
     exported = model if isinstance(model, ExportedProgram) else _export(model, example_inputs)
     exported = _decomposed(exported, model)
     _drop_writes_to_inputs(exported)
+    compute_selections_whole(exported.graph)
     refuse_unsuitable(exported)
     before = recorded_steps(model)
     editor = Editor(Program(exported, read_signature(exported), history=before))

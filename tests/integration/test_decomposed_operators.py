@@ -87,6 +87,12 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     # layers
     "instance norm": (nn.InstanceNorm2d(3, affine=True), (PICTURE,)),
     "instance norm, tracked": (nn.InstanceNorm1d(3, track_running_stats=True), (LINE,)),
+    "chosen and written back": (
+        _written(lambda y: y.__setitem__(y < 0, 0.1 * y[y < 0].exp())),
+        (PICTURE,),
+    ),
+    "the mean of what is chosen": (lambda x: x[x > 0].log().mean(), (PICTURE,)),
+    "rows chosen": (lambda x: x[x.sum(-1) > 0].mean(0), (RANK_TWO,)),
     "LSTM cell": (nn.LSTMCell(6, 5), (RANK_TWO,)),
     "GRU cell": (nn.GRUCell(6, 5), (RANK_TWO,)),
     "RNN cell": (nn.RNNCell(6, 5), (RANK_TWO,)),

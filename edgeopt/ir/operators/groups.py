@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["CENTERED", "ORDERS", "PAIRS", "PARTWISE", "POLES", "STEPS"]
+__all__ = ["CENTERED", "ORDERS", "PAIRS", "PARTLY_DEFINED", "PARTWISE", "POLES", "STEPS"]
 
 aten = torch.ops.aten
 
@@ -16,6 +16,13 @@ ORDERS = (
 
 POLES = (aten.rsqrt.default, aten.reciprocal.default, aten.log.default)
 """Functions that have a pole at 0."""
+
+PARTLY_DEFINED = (
+    *POLES,
+    *(aten.log2.default, aten.log10.default, aten.log1p.default, aten.sqrt.default),
+    *(aten.pow.Tensor_Scalar, aten.pow.Tensor_Tensor, aten.div.Tensor),
+)
+"""Functions that are NaN or infinite for some numbers, and finite for 1."""
 
 STEPS = (aten.floor.default, aten.ceil.default, aten.round.default)
 """Functions with a limit at each whole number, or, of the last, between them."""
