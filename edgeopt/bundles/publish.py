@@ -6,7 +6,6 @@ The manifest is written last, so a draft that a kill or a full disk left behind 
 from __future__ import annotations
 
 import logging
-import os
 from typing import TYPE_CHECKING, TypeVar
 
 from edgeopt.boundary import decode_json
@@ -84,14 +83,25 @@ def _write_zip(file: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _check_free(path: Path, *, as_zip: bool, overwrite: bool) -> None:
-    if not os.path.lexists(path):
-        return
-    if not overwrite:
-        hint = "choose another name, or pass overwrite=True"
-        raise InputError("something lies there already", where=str(path), hint=hint)
-    if path.is_symlink() or path.is_file() != as_zip or not _is_bundle(path):
-        hint = "overwrite=True replaces a bundle of the same form, nothing else; remove it yourself"
-        raise InputError("what lies there is not such a bundle", where=str(path), hint=hint)
+    """Refuses what may not be replaced; what others put in its place meanwhile is looked at anew."""
+    while (identity := _identity(path)) is not None:
+        if not overwrite:
+            hint = "choose another name, or pass overwrite=True"
+            raise InputError("something lies there already", where=str(path), hint=hint)
+        if not path.is_symlink() and path.is_file() == as_zip and _is_bundle(path):
+            return
+        if _identity(path) == identity:
+            hint = "overwrite=True replaces a bundle of the same form, nothing else; remove it yourself"
+            raise InputError("what lies there is not such a bundle", where=str(path), hint=hint)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Returns what tells a file or folder from all others; None where nothing lies."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _is_bundle(path: Path) -> bool:

@@ -15,7 +15,7 @@ import torch
 from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
-from edgeopt.ir.operators.groups import PARTLY_DEFINED
+from edgeopt.ir.operators.groups import COPIES, PARTLY_DEFINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["compute_selections_whole"]
 
 aten = torch.ops.aten
-
-_COPIES = (aten.clone.default, aten.alias.default, aten._to_copy.default)  # noqa: SLF001 (an operator's name)
 
 INSIDE = 1.0
 """What functions take outside of the mask that are not defined everywhere."""
@@ -88,7 +86,7 @@ def _changed(node: torch.fx.Node, selections: dict[torch.fx.Node, _Selection]) -
     """Returns what an elementwise operator makes of chosen numbers, computed on all."""
     chosen = [selections[value] for value in node.all_input_nodes if value in selections]
     tags = getattr(node.target, "tags", ())
-    if not chosen or not (torch.Tag.pointwise in tags or node.target in _COPIES):
+    if not chosen or not (torch.Tag.pointwise in tags or node.target in COPIES):
         return None
     first = chosen[0]
     rows = first.whole.meta["val"].dim() - first.mask.meta["val"].dim()

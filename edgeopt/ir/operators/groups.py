@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["CENTERED", "ORDERS", "PAIRS", "PARTLY_DEFINED", "PARTWISE", "POLES", "STEPS"]
+__all__ = ["CENTERED", "COPIES", "ORDERS", "PAIRS", "PARTLY_DEFINED", "PARTWISE", "POLES", "STEPS"]
 
 aten = torch.ops.aten
 
@@ -16,6 +16,9 @@ ORDERS = (
 
 POLES = (aten.rsqrt.default, aten.reciprocal.default, aten.log.default)
 """Functions that have a pole at 0."""
+
+COPIES = (aten.clone.default, aten.alias.default, aten._to_copy.default)  # noqa: SLF001 (an operator's name)
+"""Calls that give the same numbers, maybe of another type."""
 
 PARTLY_DEFINED = (
     *POLES,
