@@ -1,4 +1,4 @@
-"""Spells recurrent layers as one node for each layer and direction.
+"""Writes recurrent layers as one node for each layer and direction.
 
 Requires: nothing. Ensures: an LSTM, GRU or plain recurrent node is one layer in one direction, time first, with
 both biases and without a projection; its last hidden state is a slice of its output.
@@ -31,15 +31,15 @@ aten = torch.ops.aten
 
 @graph_pass(ensures=[settled("canonicalize_recurrence")])
 def canonicalize_recurrence(program: Program) -> Program:
-    """Returns the program with recurrent layers in their canonical spelling."""
+    """Returns the program with recurrent layers in canonical form."""
     editor = Editor(program)
     changed = 0
     for node in editor.scan(*RECURRENT):
         if _is_canonical(node):
             continue
         begins_at_zero = all(_is_zero(editor, state) for state in _listed(node.args[1]))
-        spelling = partial(_layer_by_layer, node.target, begins_at_zero=begins_at_zero)
-        inline(editor, node, spelling)
+        layers = partial(_layer_by_layer, node.target, begins_at_zero=begins_at_zero)
+        inline(editor, node, layers)
         changed += 1
     if not changed:
         return program
