@@ -149,7 +149,15 @@ def fastest() -> str:
     return "bf16" if told.get("avx512_bf16") or told.get("amx_bf16") else "no"
 
 
-def trained(model, batches: Batches, epochs: int, folder: Path, teacher=None, **distillation):  # noqa: ANN001, ANN003, ANN201
+def trained(  # noqa: ANN201
+    model: torch.nn.Module,
+    batches: Batches,
+    epochs: int,
+    rate: float,
+    folder: Path,
+    teacher: torch.nn.Module | None = None,
+    **distillation,  # noqa: ANN003
+):
     """Returns a trained copy; without a teacher only the labels count. A killed run goes on."""
     made = edgeopt.distill(
         model,
@@ -158,7 +166,7 @@ def trained(model, batches: Batches, epochs: int, folder: Path, teacher=None, **
         epochs=epochs,
         logits_weight=1.0 if teacher else 0.0,
         temperature=2.0,
-        learning_rate=0.3 / model.config.hidden_size,  # the narrower, the larger
+        learning_rate=rate / model.config.hidden_size,  # the narrower, the larger
         warmup=0.1,
         mixed_precision=fastest(),
         checkpoint=folder,
@@ -186,6 +194,9 @@ def main(folder: Path, *, every: int, quick: bool) -> None:
     """Trains, distils and deploys, and prints what each step gave."""
     torch.manual_seed(0)
     words, epochs, teaching, learning = (8000, 3, (128, 2), (64, 1))
+    rate = (
+        0.2 if quick else 0.3
+    )  # by the width; at more, so small a teacher sometimes learns nothing
     if quick:
         every, words, epochs, teaching, learning = (5, 2000, 2, (64, 2), (32, 1))
     lessons, held_out = definitions(every)
@@ -203,11 +214,11 @@ def main(folder: Path, *, every: int, quick: bool) -> None:
         print(f"  {what}: {100 * score:.1f} %, {size:.0f} kB, {rows[-1][3]:.0f} s", flush=True)
 
     start = time.perf_counter()
-    teacher = trained(encoder(words, *teaching), batches, epochs, kept / "teacher")
+    teacher = trained(encoder(words, *teaching), batches, epochs, rate, kept / "teacher")
     note("teacher, float", accuracy(teacher, tests), kilobytes(teacher), start)
 
     start = time.perf_counter()
-    plain = trained(encoder(words, *learning), batches, epochs, kept / "plain")
+    plain = trained(encoder(words, *learning), batches, epochs, rate, kept / "plain")
     note("student, without a teacher", accuracy(plain, tests), kilobytes(plain), start)
 
     start = time.perf_counter()
@@ -215,6 +226,7 @@ def main(folder: Path, *, every: int, quick: bool) -> None:
         encoder(words, *learning),
         batches,
         epochs,
+        rate,
         kept / "student",
         teacher,
         features={"bert.encoder": "bert.encoder"},  # what the last layers put out
