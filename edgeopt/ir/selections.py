@@ -95,13 +95,22 @@ def _changed(node: torch.fx.Node, selections: dict[torch.fx.Node, _Selection]) -
         return None
     if any(other.dim() > rows for other in others):  # beside how many there are
         return None
-    if node.target in PARTLY_DEFINED:
+    if _is_partly_defined(node, selections):
         chosen = [replace(one, whole=_filled(node, one, INSIDE)) for one in chosen]
     known = dict(zip((v for v in node.all_input_nodes if v in selections), chosen, strict=True))
     args, kwargs = map_arg(
         (node.args, dict(node.kwargs)), lambda v: known[v].whole if v in known else v
     )
     return replace(first, whole=_call(node, node.target, args, kwargs))
+
+
+def _is_partly_defined(node: torch.fx.Node, selections: dict[torch.fx.Node, _Selection]) -> bool:
+    """Whether ``node`` may make no number of what it is not asked for; else nothing is put in, which widens ranges."""
+    if node.target is aten.div.Tensor:
+        return node.args[1] in selections
+    if node.target is aten.pow.Tensor_Scalar and node.args[1] in (1, 2, 3, 4):
+        return False
+    return node.target in PARTLY_DEFINED
 
 
 def _write(node: torch.fx.Node, selections: dict[torch.fx.Node, _Selection]) -> None:

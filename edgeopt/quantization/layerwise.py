@@ -88,9 +88,6 @@ class LayerwiseQuantizer:
         self.known = QuantizationResult()
         self.found = QuantizationResult()
         self._weighted_names = frozenset(placement.weighted_operators)
-        self._members: dict[str, list[str]] = {}
-        for name, group in placement.group.items():
-            self._members.setdefault(group, []).append(name)
         self._float: dict[str, list[Any]] = {}
         self._integer: dict[str, list[Any]] = {}
 
@@ -98,7 +95,7 @@ class LayerwiseQuantizer:
         """Returns grids, weights and biases for the whole program.
 
         Args:
-            known: What another walk has found and this one would find again; values are computed all the same.
+            known: What another run has found and this one would find again; values are computed all the same.
         """
         self.known = known or self.known
         nodes = [n for n in self.program.graph.nodes if n.op != "output"]
@@ -217,7 +214,7 @@ class LayerwiseQuantizer:
         if name in self.placement.rows:
             self.found.grids[group] = weight_spec(self.program.constants[name], 0)
             return
-        members = self._members[group]
+        members = self.placement.members[group]
         sources = [m for m in members if self._is_source(m)] or members
         grid = self._given(members) or self._prescribed(sources)
         if grid is not None:
@@ -238,19 +235,19 @@ class LayerwiseQuantizer:
             flat = flat.clamp(low, high)
         self.found.grids[group] = find_parameters(flat, low, high, method)
 
-    def _given(self, members: list[str]) -> QuantSpec | None:
+    def _given(self, members: Sequence[str]) -> QuantSpec | None:
         """Returns the grid that the user gave for one of ``members``."""
         for override in [self.overrides[m] for m in members if m in self.overrides]:
             if override.low is not None and override.high is not None:
                 return QuantSpec.affine(override.low, override.high, method="given")
         return None
 
-    def _prescribed(self, sources: list[str]) -> QuantSpec | None:
+    def _prescribed(self, sources: Sequence[str]) -> QuantSpec | None:
         """Returns the grid that the operators of all ``sources`` prescribe."""
         (target, *others) = {self.program.node(m).target for m in sources}
         return None if others else fixed_spec(target)
 
-    def _method(self, members: list[str]) -> str:
+    def _method(self, members: Sequence[str]) -> str:
         methods = [self.overrides[m].ranges for m in members if m in self.overrides]
         return next((g for g in methods if g is not None), self.config.ranges)
 
@@ -259,7 +256,7 @@ class LayerwiseQuantizer:
         node = self.program.node(name)
         return not traits_of(node).shares_parameters
 
-    def _extremes(self, members: list[str], sources: list[str]) -> Range:
+    def _extremes(self, members: Sequence[str], sources: Sequence[str]) -> Range:
         pairs = [self._extreme(name) for name in sources]
         pairs += [(fill, fill) for fill in fills(map(self.program.node, members))]
         low, high = min(p[0] for p in pairs), max(p[1] for p in pairs)

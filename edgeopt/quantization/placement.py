@@ -19,6 +19,7 @@ numbers. Three rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.ir import ops
@@ -54,6 +55,14 @@ class QuantizerPlacement:
     group: dict[str, str]
     constants: tuple[str, ...]
     rows: frozenset[str] = frozenset()
+
+    @cached_property
+    def members(self) -> dict[str, tuple[str, ...]]:
+        """Group name to the names of its values, in the order of `group`."""
+        members: dict[str, list[str]] = {}
+        for name, group in self.group.items():
+            members.setdefault(group, []).append(name)
+        return {group: tuple(names) for group, names in members.items()}
 
 
 def place_quantizers(program: Program, *, keep_float: Iterable[str] = ()) -> QuantizerPlacement:

@@ -1,4 +1,4 @@
-"""What a second walk need not find again: it lies before all that was placed otherwise."""
+"""What a second run of the quantizer need not find again: it lies before all that was placed otherwise."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ def unaffected(
     result: QuantizationResult,
     after: QuantizerPlacement,
 ) -> QuantizationResult:
-    """Returns the part of ``result``, of a walk with ``before``, that a walk with ``after`` would find again.
+    """Returns the part of ``result``, of a run with ``before``, that one with ``after`` would find again.
 
     A value is affected where it, or one that it is computed from, is in another group of quantization parameters or
     belongs to a weighted operator that runs otherwise. Parameters that a group's values share are kept where none of
-    these is affected, and a weight where none of its readers is.
+    these is affected, and a weight where none of its consumers is.
     """
-    groups, new_groups = _members(before), _members(after)
-    own, new_own = ({n: m for m in g.values() for n in m} for g in (groups, new_groups))
+    own, new_own = (
+        {name: names for names in map(frozenset, placement.members.values()) for name in names}
+        for placement in (before, after)
+    )
     otherwise = set(before.weighted_operators) ^ set(after.weighted_operators)
     affected: set[str] = set()
     for node in program.graph.nodes:
@@ -35,22 +37,14 @@ def unaffected(
             affected.add(node.name)
 
     def is_read_alike(constant: str) -> bool:
-        return affected.isdisjoint(reader.name for reader in program.node(constant).users)
+        return affected.isdisjoint(consumer.name for consumer in program.node(constant).users)
 
     return QuantizationResult(
         grids={
             group: result.grids[before.group[group]]
-            for group, members in new_groups.items()
+            for group, members in after.members.items()
             if affected.isdisjoint(members)
         },
         weights={name: made for name, made in result.weights.items() if is_read_alike(name)},
         quality={name: q for name, q in result.quality.items() if name not in affected},
     )
-
-
-def _members(placement: QuantizerPlacement) -> dict[str, frozenset[str]]:
-    """Returns the values of each group."""
-    members: dict[str, set[str]] = {}
-    for name, group in placement.group.items():
-        members.setdefault(group, set()).add(name)
-    return {group: frozenset(names) for group, names in members.items()}

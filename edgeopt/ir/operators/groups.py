@@ -24,6 +24,7 @@ PARTLY_DEFINED = (
     *POLES,
     *(aten.log2.default, aten.log10.default, aten.log1p.default, aten.sqrt.default),
     *(aten.pow.Tensor_Scalar, aten.pow.Tensor_Tensor, aten.div.Tensor),
+    *(aten.acos.default, aten.acosh.default, aten.asin.default),
 )
 """Functions that are NaN or infinite for some numbers, and finite for 1."""
 

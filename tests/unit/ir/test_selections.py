@@ -109,3 +109,15 @@ def test_unlike_masks_are_refused():
 
     with pytest.raises(CaptureError):
         edgeopt.capture(_Called(mixed).eval(), (torch.randn(1, 9, 5),))
+
+
+@pytest.mark.parametrize("change", [lambda chosen: chosen / 10, lambda chosen: chosen**2])
+def test_nothing_is_put_in_where_all_numbers_are_defined(change):
+    def scaled(x):
+        y = x.clone()
+        y[y < 0] = change(y[y < 0])
+        return y
+
+    program = edgeopt.capture(_Called(scaled).eval(), (torch.randn(1, 9, 5),))
+    choices = [n for n in program.graph.nodes if n.target is torch.ops.aten.where.self]
+    assert len(choices) == 1
