@@ -6,28 +6,32 @@ import dataclasses
 import sysconfig
 import traceback
 import warnings
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.export import ExportedProgram
-from torch.export.graph_signature import OutputKind
+from torch.export.graph_signature import OutputKind, OutputSpec
 from torch.utils import _pytree as pytree
 
 from edgeopt.data.calls import as_call, infer_example_inputs
 from edgeopt.errors import CaptureError, EdgeoptError, InputError
+from edgeopt.ir.decided import decided
 from edgeopt.ir.decompositions import decompositions
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.record import recorded_steps
 from edgeopt.ir.recurrence import shapes_only
-from edgeopt.ir.refusals import refuse_unsuitable
+from edgeopt.ir.refusals import STATISTICS, refuse_unsuitable
 from edgeopt.ir.selections import compute_selections_whole
 from edgeopt.ir.signature import SHAPE_OF_VALUES, read_signature
 from edgeopt.ir.source import is_torch, short_path, shorten_trace
 from edgeopt.ir.tracing import traced
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from edgeopt.ir.decided import Decisions
 
 __all__ = ["capture_module"]
 
@@ -50,7 +54,7 @@ def capture_module(model: torch.nn.Module | ExportedProgram, example_inputs: Any
     """
     exported = model if isinstance(model, ExportedProgram) else _export(model, example_inputs)
     exported = _decomposed(exported, model)
-    _drop_writes_to_inputs(exported)
+    _drop_unread_writes(exported)
     compute_selections_whole(exported.graph)
     refuse_unsuitable(exported)
     before = recorded_steps(model)
@@ -98,7 +102,10 @@ def _export(model: torch.nn.Module, example_inputs: Any) -> ExportedProgram:
     except Exception as error:  # torch raises dozens of types here
         if _register_outputs(model, args, kwargs):
             return _export(model, example_inputs)
-        raise _explained(error, model) from error
+        exported = _exported_as_decided(model, args, kwargs)
+        if exported is None:
+            raise _explained(error, model) from error
+        return exported
 
 
 def _require_plain(model: torch.nn.Module) -> None:
@@ -126,13 +133,31 @@ def _require_python(model: torch.nn.Module) -> None:
 
 
 def _exported(
-    model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    model: torch.nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    decisions: Decisions | None = None,
 ) -> ExportedProgram:
     args, kwargs = _distinct(args, kwargs)
     plain = torch.autocast("cpu", enabled=False)  # precision is chosen later, by quantization
-    with warnings.catch_warnings(), torch.no_grad(), plain, traced(model), shapes_only():
+    known = decisions or nullcontext()
+    with warnings.catch_warnings(), torch.no_grad(), plain, traced(model), shapes_only(), known:
         warnings.simplefilter("ignore")
         return torch.export.export(model, args, kwargs, strict=False)
+
+
+def _exported_as_decided(
+    model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> ExportedProgram | None:
+    """Returns the export in which numbers that no input reaches are known, or None where that does not help."""
+    try:
+        with warnings.catch_warnings(), traced(model):
+            warnings.simplefilter("ignore")
+            decisions = decided(model, *_distinct(args, kwargs))
+        exported = _exported(model, args, kwargs, decisions) if decisions.are_any else None
+    except Exception:  # noqa: BLE001 (the export's first error says what the user should know)
+        return None
+    return exported if decisions.are_used_up else None
 
 
 def _distinct(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
@@ -183,17 +208,34 @@ def _acts_in_training(module: torch.nn.Module) -> bool:
     return isinstance(module, acts)
 
 
-def _drop_writes_to_inputs(exported: ExportedProgram) -> None:
-    """An in-place operator on an input writes to the caller's tensor; on a device nobody looks."""
+def _drop_unread_writes(exported: ExportedProgram) -> None:
+    """Drops writes that no call reads: to inputs, which are the caller's, and to buffers that only count."""
+    buffers = exported.graph_signature.inputs_to_buffers
     output = exported.graph.output_node()
-    specs = exported.graph_signature.output_specs
-    outputs = [
-        (spec, value)
-        for spec, value in zip(specs, output.args[0], strict=True)
-        if spec.kind is not OutputKind.USER_INPUT_MUTATION
-    ]
-    exported.graph_signature.output_specs = [spec for spec, _ in outputs]
-    output.args = (tuple(value for _, value in outputs),)
+    specs = list(zip(exported.graph_signature.output_specs, output.args[0], strict=True))
+    results = [value for spec, value in specs if spec.kind is OutputKind.USER_OUTPUT]
+    read = {buffers.get(node.name) for node in _reaching(results)}
+
+    def is_kept(spec: OutputSpec) -> bool:
+        if spec.kind is OutputKind.BUFFER_MUTATION:
+            return spec.target in read or str(spec.target).endswith(STATISTICS)
+        return spec.kind is not OutputKind.USER_INPUT_MUTATION
+
+    kept = [(spec, value) for spec, value in specs if is_kept(spec)]
+    exported.graph_signature.output_specs = [spec for spec, _ in kept]
+    output.args = (tuple(value for _, value in kept),)
+
+
+def _reaching(results: Iterable[Any]) -> set[torch.fx.Node]:
+    """Returns the nodes that ``results`` are computed of, and themselves."""
+    found: set[torch.fx.Node] = set()
+    waiting = [value for value in results if isinstance(value, torch.fx.Node)]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += node.all_input_nodes
+    return found
 
 
 def _copied(constants: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

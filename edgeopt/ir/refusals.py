@@ -15,7 +15,7 @@ from edgeopt.ir.source import operator_name, source_line
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
-__all__ = ["refuse_unsuitable"]
+__all__ = ["STATISTICS", "refuse_unsuitable"]
 
 _WRITES = frozenset(
     {
@@ -24,7 +24,8 @@ _WRITES = frozenset(
     }
 )
 """Operators that write to their first input, all of it or a part that the model chose."""
-_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""Buffers that a normalization writes in training mode."""
 
 
 def refuse_unsuitable(exported: ExportedProgram) -> None:
@@ -57,7 +58,7 @@ def _refuse_writes(exported: ExportedProgram) -> None:
         if spec.kind is not OutputKind.BUFFER_MUTATION:
             continue
         hint = "a program remembers nothing between calls: take the state in and give it back"
-        if str(spec.target).endswith(_STATISTICS):
+        if str(spec.target).endswith(STATISTICS):
             hint = "it was exported in training mode: call model.eval() before torch.export"
         raise CaptureError(
             f"the model writes to its buffer {spec.target}",

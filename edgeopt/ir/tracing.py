@@ -8,14 +8,15 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-import torch
 from torch.distributions import Distribution
 from torch.nn.modules import transformer
 
-from edgeopt.errors import CaptureError
+from edgeopt.ir.packing import padded_packing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import torch
 
 __all__ = ["traced"]
 
@@ -28,7 +29,7 @@ def traced(model: torch.nn.Module) -> Iterator[None]:
 
     Caches that transformers' models return to go on from are off meanwhile: a program remembers nothing.
     """
-    with _unchanged(model), _without_checks(), _without_caches(model), _without_packing():
+    with _unchanged(model), _without_checks(), _without_caches(model), padded_packing():
         yield
 
 
@@ -72,21 +73,6 @@ def _without_caches(model: torch.nn.Module) -> Iterator[None]:
     finally:
         for config in caching:
             config.use_cache = True
-
-
-@contextmanager
-def _without_packing() -> Iterator[None]:
-    """Says what to write instead of a packed sequence, whose lengths are values."""
-
-    def refused(*_: Any) -> Any:
-        raise CaptureError(
-            "a packed sequence has shapes that depend on lengths",
-            where="torch.nn.utils.rnn.pack_padded_sequence",
-            hint="give the layer the padded sequences, and mask what it returns with torch.where",
-        )
-
-    with mock.patch.object(torch._VF, "_pack_padded_sequence", refused, create=True):  # noqa: SLF001 (no public name)
-        yield
 
 
 @contextmanager

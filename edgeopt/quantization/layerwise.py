@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from edgeopt.options import Override, QuantizationConfig
     from edgeopt.quantization.placement import QuantizerPlacement
 
-__all__ = ["LayerwiseQuantizer", "QuantizationResult"]
+__all__ = ["LayerwiseQuantizer", "QuantizationResult", "UndefinedError"]
 
 Range = tuple[float, float]
 MOST_TAPS = 4096
@@ -56,6 +56,22 @@ class QuantizationResult:
     weights: dict[str, tuple[torch.Tensor, QuantSpec]] = field(default_factory=dict)
     biases: dict[str, torch.Tensor] = field(default_factory=dict)
     quality: dict[str, Quality] = field(default_factory=dict)
+
+
+class UndefinedError(CalibrationError):
+    """Rounding takes a value to where the float model is not defined: a logarithm of 0.
+
+    Attributes:
+        value: Its name.
+    """
+
+    def __init__(self, node: torch.fx.Node) -> None:
+        super().__init__(
+            f"{node.name} is finite in the float model, and not once its inputs are rounded to int8",
+            where=source_line(node) or node.name,
+            hint="its inputs lie at the end of what it is defined on: keep_float the modules that make them",
+        )
+        self.value = node.name
 
 
 class LayerwiseQuantizer:
@@ -138,11 +154,7 @@ class LayerwiseQuantizer:
             v.isfinite().all() or not e.isfinite().all() for v, e in zip(values, exact, strict=True)
         ):
             return
-        raise CalibrationError(
-            f"{node.name} is finite in the float model, and not once its inputs are rounded to int8",
-            where=source_line(node) or node.name,
-            hint="its inputs lie at the end of what it is defined on: keep_float the modules that make them",
-        )
+        raise UndefinedError(node)
 
     @cached_property
     def _rounded_constants(self) -> dict[str, torch.Tensor]:

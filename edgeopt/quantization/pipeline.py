@@ -29,13 +29,14 @@ from edgeopt.quantization.coverage import uncovered_outputs
 from edgeopt.quantization.equalize import equalize
 from edgeopt.quantization.fills import consumers_of_marks
 from edgeopt.quantization.joins import join_parts
-from edgeopt.quantization.layerwise import LayerwiseQuantizer, QuantizationResult
+from edgeopt.quantization.layerwise import LayerwiseQuantizer, QuantizationResult, UndefinedError
 from edgeopt.quantization.losses import find_loss, lost_outputs
 from edgeopt.quantization.patterns import kept_in_float, overrides_by_value
 from edgeopt.quantization.placement import (
     QuantizerPlacement,
     place_quantizers,
     recurrent_weights,
+    rounded_sources,
 )
 from edgeopt.quantization.quantized_program import build_quantized, weight_spec
 from edgeopt.quantization.reuse import unaffected
@@ -108,13 +109,28 @@ class _Static:
         program = self._rescaled(self.program)
         float_names = (*kept_in_float(self.config, program), *consumers_of_marks(program))
         joined = join_parts(program, self.samples, keep_float=float_names)
-        result = self._quantized(joined.program, joined.float_names, {})
+        result = self._defined(joined.program, joined.float_names)
         for _ in range(MOST_RESCUES):
             better = self._rescued(result)
             if better is None:
                 break
             result = better
         return self._written(result)
+
+    def _defined(self, program: Program, float_names: tuple[str, ...]) -> _Made:
+        """Returns ``program`` quantized; what rounding would make undefined is computed from float values."""
+        reasons: dict[str, str] = {}
+        for attempt in range(MOST_RESCUES + 1):
+            try:
+                return self._quantized(program, float_names, reasons)
+            except UndefinedError as error:
+                placement = place_quantizers(program, keep_float=float_names)
+                sources = rounded_sources(program.node(error.value), placement)
+                if attempt == MOST_RESCUES or not sources:
+                    raise
+                float_names = tuple(dict.fromkeys((*float_names, *sources)))
+                reasons |= dict.fromkeys(sources, f"rounded, it makes {error.value} infinite")
+        raise AssertionError("the last attempt returns or raises")
 
     def _quantized(
         self,

@@ -13,7 +13,8 @@ numbers. Three rules:
    concatenation that leads to it is part of that stream: a class token is often so small that
    the patches' grid would round it to nothing, and the norm then makes the rest of it large.
    So does what leads to a pole at 0 (a root to divide by, a divisor, a logarithm): beside a mean of
-   squares every epsilon rounds to nothing, and so do small means.
+   squares every epsilon rounds to nothing, and so do small means, and a limit that keeps off 0.
+   Where a logarithm is taken of a power (a front end for sounds) the operators that make it are float too.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from edgeopt.ir import ops
 from edgeopt.ir.operators import RECURRENT, traits_of
 from edgeopt.ir.operators.groups import POLES
 from edgeopt.ir.recurrence import layer_of
+from edgeopt.quantization.spectra import spectra
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
     from edgeopt.ir.program import Program
 
-__all__ = ["QuantizerPlacement", "place_quantizers", "recurrent_weights"]
+__all__ = ["QuantizerPlacement", "place_quantizers", "recurrent_weights", "rounded_sources"]
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,11 @@ def place_quantizers(program: Program, *, keep_float: Iterable[str] = ()) -> Qua
     float_names = frozenset(keep_float)
     kept_weights = {_weight(n) for n in program.graph.nodes if n.name in float_names} - {None}
     nodes = [n for n in program.graph.nodes if n.op in ("placeholder", "call_function")]
+    float_names |= {node.name for node in spectra(program)}
     weighted_operators = [
-        n for n in nodes if _is_weighted(program, n) and _weight(n) not in kept_weights
+        n
+        for n in nodes
+        if _is_weighted(program, n) and _weight(n) not in kept_weights and n.name not in float_names
     ]
     on_grid = _spread(program, nodes, weighted_operators, float_names)
     rows = frozenset(recurrent_weights(program, float_names))
@@ -89,6 +94,30 @@ def place_quantizers(program: Program, *, keep_float: Iterable[str] = ()) -> Qua
         constants=tuple(n.name for n in nodes if n in constants or n.name in rows),
         rows=rows,
     )
+
+
+def rounded_sources(node: torch.fx.Node, placement: QuantizerPlacement) -> tuple[str, ...]:
+    """Returns the names of the operators that make the nearest rounded values ``node`` is computed of.
+
+    Args:
+        node: Its own grid does not count.
+        placement: Where grids are.
+    """
+    found: dict[str, None] = {}
+    waiting = list(ops.activation_inputs(node))
+    seen = set(waiting)
+    while waiting:
+        value = waiting.pop()
+        if value.op != "call_function":
+            continue
+        if value.name in placement.group:
+            fused = [v for v in value.all_input_nodes if ops.fused_activation(v) is value]
+            found |= dict.fromkeys(maker.name for maker in (*fused, value))
+            continue
+        new = [v for v in ops.activation_inputs(value) if v not in seen]
+        seen.update(new)
+        waiting += new
+    return tuple(found)
 
 
 def recurrent_weights(program: Program, kept: Iterable[str]) -> Iterator[str]:
@@ -184,7 +213,7 @@ def _joins(program: Program, node: torch.fx.Node, on_grid: set[torch.fx.Node]) -
         return False
     traits = traits_of(node)
     if traits.keeps_parameters:
-        return True
+        return node.target is not ops.aten.clamp.default or not _leads_to_pole(node)
     if traits.integer_kernel == "table":
         return not _only_feeds_float(node)
     joins = traits.integer_kernel in ("elementwise", "averages")

@@ -128,6 +128,8 @@ def _flat_index(indices: list[Tensor], sizes: Any) -> tuple[Tensor, list[int]]:
 def _written(rows: Tensor, place: Tensor, values: Tensor, *, accumulate: bool) -> Tensor:
     """Returns ``rows`` with ``values`` at the numbers ``place``, or added to what is there."""
     count, written = rows.shape[0], place.shape[0]
+    if not written:
+        return rows
     hits = torch.arange(count).unsqueeze(1) == place.unsqueeze(0)  # (rows, values)
     if accumulate:
         if rows.dtype is torch.bool:

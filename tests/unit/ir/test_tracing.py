@@ -121,15 +121,6 @@ def test_distributions_are_not_asked_whether_they_are_valid(written):
         torch.distributions.Normal(x, -x.exp())
 
 
-def test_packed_sequences_are_refused_with_what_to_write(written):
-    def packed(_, x):
-        return nn.utils.rnn.pack_padded_sequence(x, [5, 3], batch_first=True).data
-
-    with pytest.raises(CaptureError, match="padded sequences, and mask"):
-        edgeopt.capture(written(packed), (torch.zeros(2, 5, 3),))
-    assert nn.utils.rnn.pack_padded_sequence(torch.zeros(2, 5, 3), [5, 3], batch_first=True)
-
-
 def test_torchscript_is_refused():
     model = nn.Sequential(torch.jit.script(nn.Linear(3, 2))).eval()
     with pytest.raises(InputError, match="TorchScript") as caught:
