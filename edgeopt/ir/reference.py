@@ -87,6 +87,8 @@ class Simulation(torch.fx.Interpreter):
             if traits_of(n).integer_kernel == "averages":
                 source: Any = n.args[0]
                 return average(n, self._whole(source), self._program.quant[source.name].scale)
+        if n.target is ops.aten.topk.default:
+            return _topk(*self.fetch_args_kwargs_from_env(n)[0])
         return super().run_node(n)
 
     def _narrowed(self, n: torch.fx.Node, value: torch.Tensor) -> torch.Tensor:
@@ -127,6 +129,16 @@ class Simulation(torch.fx.Interpreter):
             pair = (whole, largest_sum(n, whole))
             self._integers[weight.name] = pair
         return pair
+
+
+def _topk(
+    x: torch.Tensor, count: int, axis: int = -1, largest: Any = True, *_: Any
+) -> tuple[torch.Tensor, ...]:
+    """Returns values and places; of equal values, which torch gives in any order, the first comes first."""
+    if not x.ndim:
+        return x, torch.tensor(0)
+    values, places = torch.sort(x, dim=axis, descending=bool(largest), stable=True)
+    return values.narrow(axis, 0, count), places.narrow(axis, 0, count)
 
 
 class ReferenceRunner:

@@ -223,6 +223,17 @@ class Bessel(nn.Module):
         return result
 
 
+class Ranked(nn.Module):
+    """The best of many scores and where they are: on integers many are equal, and the first comes first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scores = nn.Linear(6, 4)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.scores(x).sigmoid().flatten(1).topk(40)
+
+
 def _normal(*shape: int) -> Callable[[torch.Generator], torch.Tensor]:
     return lambda generator: torch.randn(*shape, generator=generator)
 
@@ -243,6 +254,7 @@ SPECIMENS: dict[str, tuple[type[nn.Module], tuple[Any, ...]]] = {
     "attention": (Attention, (_normal(1, 6, 16),)),
     "two_by_two": (TwoByTwo, (_normal(1, 1, 8, 8), _normal(1, 6))),
     "tokens": (Tokens, (_ids(1, 7),)),
+    "ranked": (Ranked, (_normal(1, 50, 6),)),
     "unused": (Unused, (_normal(1, 8), _normal(1, 3))),
 }
 """Name to the model's class and what makes its inputs."""
