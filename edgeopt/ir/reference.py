@@ -131,13 +131,11 @@ class Simulation(torch.fx.Interpreter):
         return pair
 
 
-def _topk(
-    x: torch.Tensor, count: int, axis: int = -1, largest: Any = True, *_: Any
-) -> tuple[torch.Tensor, ...]:
+def _topk(x: torch.Tensor, count: int, axis: int = -1, *others: Any) -> tuple[torch.Tensor, ...]:
     """Returns values and places; of equal values, which torch gives in any order, the first comes first."""
     if not x.ndim:
         return x, torch.tensor(0)
-    values, places = torch.sort(x, dim=axis, descending=bool(largest), stable=True)
+    values, places = torch.sort(x, dim=axis, descending=all(others[:1]), stable=True)
     return values.narrow(axis, 0, count), places.narrow(axis, 0, count)
 
 

@@ -503,3 +503,13 @@ def test_columns_are_chosen_of_joined_channels_of_unlike_scales(make):
             return torch.cat([x * 100, x], 1).index_select(3, torch.tensor([2, 0, 3]))
 
     assert worst(make(Chosen(), 5 * torch.randn(1, 3, 8, 8), weight_bits=7)) < 1e-3
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 40), (1, 16, 8, 40)], ids=str)
+def test_long_kernels_of_each_of_16_channels_compile(make, shape):
+    """OpenVINO's own kernel for them is compiled without an end."""
+    ranks = {3: nn.Conv1d, 4: nn.Conv2d}
+    ahead = (0,) if len(shape) == 4 else ()
+    kernel, padding = (*(1 for _ in ahead), 15), (*ahead, 7)
+    deep = ranks[len(shape)](16, 16, kernel, padding=padding, groups=16)
+    assert worst(make(nn.Sequential(deep, nn.ReLU()), torch.randn(shape))) < 1e-3

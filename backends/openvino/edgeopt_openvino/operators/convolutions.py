@@ -20,6 +20,9 @@ __all__: list[str] = []
 
 aten = torch.ops.aten
 
+VECTOR, MANY_TAPS = 16, 14
+"""Of OpenVINO's integer kernel of convolutions of each channel."""
+
 
 @rule(aten.conv1d.default, aten.conv2d.default)
 def convolution(e: Emitter, node: Any) -> Any:
@@ -31,6 +34,8 @@ def convolution(e: Emitter, node: Any) -> Any:
             e.program, weight.name, _lengthened([1] * len(ends), int(groups))
         )
         ends = [int(end) + int(step) for end, step in zip(ends, dilation, strict=True)]
+    elif _never_compiles(e, node):
+        kernel, groups = constants.constant(e.program, weight.name, _dense), 1
     else:
         kernel = e.value(weight) if groups == 1 else _grouped(e, weight, int(groups))
     make = op.convolution if groups == 1 else op.group_convolution
@@ -49,6 +54,25 @@ def _becomes_a_product(e: Emitter, node: Any) -> bool:
     pads = any(padding) or x.target is aten.constant_pad_nd.default
     moves = pads or any(int(step) != 1 for step in stride)
     return is_stored and moves and set(e.shape(weight)[2:]) == {1}
+
+
+def _never_compiles(e: Emitter, node: Any) -> bool:
+    """Returns whether OpenVINO's compiler of integer kernels does not come to an end for this convolution.
+
+    So it is for one of each channel over 16 channels, one vector of its kernel, from 14 taps along the last axis on.
+    """
+    x, weight, _, stride, *_, groups = node.args
+    channels, *_, taps = e.shape(weight)
+    is_integer = x.name in e.program.quant and weight.name in e.program.quant
+    return is_integer and channels == groups == VECTOR and taps >= MANY_TAPS and stride[-1] == 1
+
+
+def _dense(values: np.ndarray) -> np.ndarray:
+    """Returns the integers of one kernel a channel as those of all channels, 0 but for its own; scales stay."""
+    if values.dtype != np.int8:
+        return values
+    own = np.eye(len(values), dtype=values.dtype)
+    return own.reshape(*own.shape, *[1] * (values.ndim - 2)) * values
 
 
 @rule(aten.conv_transpose2d.input)
