@@ -153,14 +153,15 @@ class _Decision:
             fill = fill_value(join)
             if fill is not None and is_nothing(fill) and not reads_nothing_as_least(join):
                 yield math.inf, join.name, f"its fill of {fill:g} is on no grid"
-        parts = {p for j in joins for side in self._sides(j) for p in side}
+        sides = {join.name: self._sides(join) for join in joins}
+        parts = {p for every in sides.values() for side in every for p in side}
         if not parts:
             return
         shared = _Part("", min(p.low for p in parts), max(p.high for p in parts))
         for part in sorted(parts, key=lambda p: p.name):
             reason = self._sensitivity(part, shared, members)
             if reason:
-                loss, join_name = max((self._ratio(j, part), j.name) for j in joins)
+                loss, join_name = max((_ratio(every, part), name) for name, every in sides.items())
                 yield loss, join_name, reason
 
     def _sensitivity(self, part: _Part, shared: _Part, members: list[str]) -> str:
@@ -196,32 +197,32 @@ class _Decision:
         """Returns the signal of what ``reader`` computes beside noise of ``step`` in its input."""
         return _layer_db(self.program, reader, self._statistics, step, ratios)
 
-    def _ratio(self, join: torch.fx.Node, part: _Part) -> float:
-        """Returns how many dB wider the widest side of ``join`` is than the side of ``part``."""
-        sides = self._sides(join)
-        own = [max(p.width for p in side) for side in sides if part in side]
-        widest = max(p.width for side in sides for p in side)
-        return _db(widest / max(min(own), 1e-30)) if own else -math.inf
-
     def _sides(self, join: torch.fx.Node) -> list[list[_Part]]:
         """Returns for each input of ``join`` the parts that it brings, and its fill as another."""
-        sides = [list(self._parts(v)) for v in ops.activation_inputs(join)]
+        sides = [self._parts(v) for v in ops.activation_inputs(join)]
         sides.append([_Part(f"{join.name} (fill)", f, f) for f in fills([join])])
         return [side for side in sides if side]
 
-    def _parts(self, value: torch.fx.Node) -> Iterator[_Part]:
-        """Yields what is moved into ``value``: itself where it is computed."""
-        if _is_moved(value) and value.name not in self.float_names:
-            for source in ops.activation_inputs(value):
-                yield from self._parts(source)
-            yield from (_Part(f"{value.name} (fill)", f, f) for f in fills([value]))
-            return
-        fixed = fixed_spec(value.target)
-        if fixed is not None:
-            yield _Part(value.name, fixed.low, fixed.high)
-        elif value.name in self._statistics:
-            statistics = self._statistics[value.name]
-            yield _Part(value.name, float(statistics.low.min()), float(statistics.high.max()))
+    def _parts(self, value: torch.fx.Node) -> list[_Part]:
+        """Returns what is moved into ``value``, each once: itself where it is computed."""
+        parts: list[_Part] = []
+        waiting, seen = [value], {value}
+        while waiting:
+            node = waiting.pop()
+            if _is_moved(node) and node.name not in self.float_names:
+                parts += [_Part(f"{node.name} (fill)", f, f) for f in fills([node])]
+                new = [v for v in ops.activation_inputs(node) if v not in seen]
+                seen.update(new)
+                waiting += new
+                continue
+            fixed = fixed_spec(node.target)
+            if fixed is not None:
+                parts.append(_Part(node.name, fixed.low, fixed.high))
+            elif node.name in self._statistics:
+                statistics = self._statistics[node.name]
+                low, high = float(statistics.low.min()), float(statistics.high.max())
+                parts.append(_Part(node.name, low, high))
+        return parts
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -291,6 +292,13 @@ def _statistics(
         statistics[name].add(rows)
         statistics[name].mean.zero_()  # one row has no variance, and is worth as much all the same
     return statistics
+
+
+def _ratio(sides: Iterable[Sequence[_Part]], part: _Part) -> float:
+    """Returns how many dB wider the widest side of a join is than the one of ``part``."""
+    own = [max(p.width for p in side) for side in sides if part in side]
+    widest = max(p.width for side in sides for p in side)
+    return _db(widest / max(min(own), 1e-30)) if own else -math.inf
 
 
 def _is_moved(node: torch.fx.Node) -> bool:

@@ -71,6 +71,8 @@ def _is_square(node: torch.fx.Node) -> bool:
 
 
 def _passes(node: torch.fx.Node) -> bool:
+    if len(_read(node)) > 2:  # noqa: PLR2004 (of more, ways would be too many to follow)
+        return False
     traits = traits_of(node)
     sums = traits.integer_kernel in ("elementwise", "averages") or node.target is aten.sqrt.default
     return traits.keeps_parameters or sums or ops.is_weighted(node)
