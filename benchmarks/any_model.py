@@ -40,7 +40,7 @@ ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs" / "any_model.md"
 BACKENDS = ("tflite", "openvino", "tvm")
 PRECISIONS = ("float32", "int8")
-KINDS = ("wrong", "refused", "short", "fault", "killed")
+KINDS = ("wrong", "refused", "short", "unlike", "fault", "killed")
 
 
 def main() -> int:

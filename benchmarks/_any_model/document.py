@@ -9,13 +9,15 @@ from _any_model.failures import reason
 from edgeopt.contracts.storage import Precision
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from _any_model.examine import Place, Row
 
 __all__ = ["document"]
 
-KINDS = ("right", "short", "refused", "wrong", "fault", "killed")
+KINDS = ("right", "short", "unlike", "refused", "wrong", "fault", "killed")
+PARITY = ("right", "short")
+"""Kinds that compute what the reference computes."""
 REASONS = 40
 HEAD = """# Any model
 
@@ -31,8 +33,9 @@ A run goes on where the last one stopped: a row is as old as its model's line in
 - **int8**: quantized once on 12 inputs for all backends; judged by parity and fidelity as `edgeopt.deploy` does, without its
   fallbacks. The figure is int8 on that backend beside torch in float, in dB.
 
-**right**: through, and the same. **short**: it runs, and the gate says that too little is left (no refusal of the model:
-`deploy` would go on to its fallbacks). **refused**: an error of edgeopt, with what to write. **wrong**, **fault**,
+**right**: through, and the same. **short**: it runs as the reference does, and the gate says that too little is left of an
+output, or of a channel of it; **unlike**: the gate finds no parity with the reference. (Neither is a refusal of the model:
+`deploy` would go on to its fallbacks.) **refused**: an error of edgeopt, with what to write. **wrong**, **fault**,
 **killed**: it computes something else and nobody was told; an exception that is not ours; more than {seconds} s or {memory} MB.
 """
 
@@ -50,6 +53,7 @@ def document(rows: Sequence[Row], every: int, seconds: float, memory_mb: int) ->
     parts = [
         HEAD.format(models=len(models), every=every, seconds=f"{seconds:.0f}", memory=memory_mb),
         "## How many\n",
+        _shares(rows),
         _counts(rows),
         "## Why not\n",
         _reasons(rows),
@@ -57,6 +61,27 @@ def document(rows: Sequence[Row], every: int, seconds: float, memory_mb: int) ->
         _table(rows, models),
     ]
     return "\n".join(parts)
+
+
+def _shares(rows: Sequence[Row]) -> str:
+    """Returns, of those that were tried, how many are captured, run in float32, and have parity in int8."""
+    kinds: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in rows:
+        kinds[str(row.place)][row.model] = row.kind
+    built, captured = kinds["captured"], [m for m, k in kinds["captured"].items() if k == "right"]
+    lines = ["| | of | share |", "|---|--:|--:|", _share("captured", captured, built)]
+    for backend in ("tflite", "openvino", "tvm"):
+        tried = kinds[f"deployed {backend} float32"]
+        runs = [model for model, kind in tried.items() if kind == "right"]
+        lines.append(_share(f"{backend}: float32 as torch", runs, tried))
+        judged = {m: k for m, k in kinds[f"deployed {backend} int8"].items() if m in runs}
+        alike = [model for model, kind in judged.items() if kind in PARITY]
+        lines.append(_share(f"{backend}: int8 with parity", alike, judged))
+    return "\n".join(filter(None, lines)) + "\n"
+
+
+def _share(name: str, chosen: Collection[str], every: Collection[str]) -> str:
+    return f"| {name} | {len(every)} | {len(chosen) / len(every):.1%} |" if every else ""
 
 
 def _counts(rows: Sequence[Row]) -> str:
@@ -82,7 +107,7 @@ def _order(key: tuple[Place, str]) -> tuple[int, str, str, str]:
 def _reasons(rows: Sequence[Row]) -> str:
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in rows:
-        if row.kind not in ("right", "short"):
+        if row.kind not in PARITY:
             groups[str(row.place), f"{row.kind}: {reason(row)}"].append(row.model)
     lines = ["| | models | why |", "|---|--:|---|"]
     for (place, why), members in sorted(groups.items(), key=lambda one: -len(one[1]))[:REASONS]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Place", "Row", "examine", "places"]
 
-Kind = Literal["right", "wrong", "refused", "short", "fault", "killed"]
+Kind = Literal["right", "wrong", "refused", "short", "unlike", "fault", "killed"]
 CALIBRATION, CHECKS, FRESH = 12, 16, 2
 CAPTURED, FLOAT = 60.0, 45.0
 """dB that capture and core passes, and a backend in float32, must keep."""
@@ -68,8 +68,8 @@ class Row(msgspec.Struct, frozen=True):
         model: Name of the model.
         place: What was asked.
         kind: ``right``; ``wrong``: computes something else, and nobody said so; ``refused``: by an
-            `EdgeoptError`; ``short``: the gate found too little left, or no parity; ``fault``: an
-            exception that is not ours; ``killed``: it died, or took more time or memory than it had.
+            `EdgeoptError`; ``short``: the gate found too little left of an output; ``unlike``: it found
+            no parity with the reference; ``fault``: an exception that is not ours; ``killed``: it died, or took more time or memory than it had.
         error: Class of the exception.
         what: Its sentence, or what fell short.
         where: Where it points.
@@ -128,7 +128,7 @@ def examine(
             continue
         starts(place)
         row = _examined(subject, place)
-        if row.kind not in ("right", "short"):
+        if row.kind not in ("right", "short", "unlike"):
             failed.add(place)
         if place in wanted or place in failed:
             yield row
@@ -228,7 +228,8 @@ class _Subject:
         try:
             checked = steps.check(job, candidate, build, self.baseline)
             parity, accuracy = checked.gate.parity, checked.gate.accuracy
-            lacking = [*(parity.reasons if parity else ()), *(accuracy.faults if accuracy else ())]
+            unlike = parity.reasons if parity else ()
+            lacking = [*unlike, *(accuracy.faults if accuracy else ())]
             result: dict[str, Any] = {}
             if parity is not None:
                 result["parity_db"] = min((o.snr_db for o in parity.outputs), default=None)
@@ -239,7 +240,8 @@ class _Subject:
             else:
                 result["snr_db"] = self._least_snr(run_all(build.runner, self.fresh))[0]
             if lacking:
-                result |= {"kind": "short", "what": "; ".join(lacking)}
+                kind = "unlike" if unlike else "short"
+                result |= {"kind": kind, "what": "; ".join(lacking)}
             support = build.support
             return {**result, "nodes": (support.count("integer"), support.count("float"))}
         finally:
