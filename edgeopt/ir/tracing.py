@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["traced"]
 
+_PLAIN = {
+    "use_cache": (True, False),
+    # Experts read as many tokens as choose them; batched, each token reads the weights that it chooses.
+    "_experts_implementation": ("grouped_mm", "batched_mm"),
+}
+"""Names in a configuration with the value that is replaced, and by what."""
 _CONTAINERS = (dict, OrderedDict, defaultdict, list, set, deque)
 
 
@@ -27,9 +33,10 @@ _CONTAINERS = (dict, OrderedDict, defaultdict, list, set, deque)
 def traced(model: torch.nn.Module) -> Iterator[None]:
     """Lets ``model`` be traced, and leaves it as it was.
 
-    Caches that transformers' models return to go on from are off meanwhile: a program remembers nothing.
+    Caches that transformers' models return to go on from are off meanwhile: a program remembers nothing. Their
+    experts compute in the form whose shapes do not depend on values.
     """
-    with _unchanged(model), _without_checks(), _without_caches(model), padded_packing():
+    with _unchanged(model), _without_checks(), _as_plain(model), padded_packing():
         yield
 
 
@@ -63,16 +70,22 @@ def _containers(model: torch.nn.Module) -> list[Any]:
 
 
 @contextmanager
-def _without_caches(model: torch.nn.Module) -> Iterator[None]:
+def _as_plain(model: torch.nn.Module) -> Iterator[None]:
+    """Sets what configurations of transformers' models choose to what has a fixed shape and no memory."""
     configs = {id(c): c for m in model.modules() if (c := getattr(m, "config", None)) is not None}
-    caching = [config for config in configs.values() if getattr(config, "use_cache", None) is True]
-    for config in caching:
-        config.use_cache = False
+    changed = [
+        (config, name, value)
+        for config in configs.values()
+        for name, (value, _) in _PLAIN.items()
+        if getattr(config, name, None) == value
+    ]
+    for config, name, _ in changed:
+        setattr(config, name, _PLAIN[name][1])
     try:
         yield
     finally:
-        for config in caching:
-            config.use_cache = True
+        for config, name, value in changed:
+            setattr(config, name, value)
 
 
 @contextmanager

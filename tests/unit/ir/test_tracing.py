@@ -145,3 +145,26 @@ def test_a_language_model_is_captured_without_its_cache():
     program = edgeopt.capture(model, (tokens,))
     assert model.config.use_cache
     assert [port.name for port in program.signature.outputs] == ["logits"]
+
+
+def test_experts_read_the_weights_that_each_token_chooses():
+    import transformers
+
+    config = transformers.MixtralConfig(
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        num_local_experts=3,
+        vocab_size=50,
+    )
+    model = transformers.MixtralModel(config).eval()
+    chosen = model.config._experts_implementation
+    tokens = torch.randint(0, 50, (1, 6))
+    program = edgeopt.capture(model, {"input_ids": tokens})
+    assert model.config._experts_implementation == chosen
+    with torch.no_grad():
+        wanted = model(tokens).last_hidden_state.numpy()
+    assert abs(ReferenceRunner(program)(tokens.numpy()) - wanted).max() < 1e-4
+    assert "grouped" not in " ".join(str(node.target) for node in program.graph.nodes)
