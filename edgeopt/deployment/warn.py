@@ -57,6 +57,7 @@ def collect_warnings(  # noqa: PLR0913 (what a warning can be of)
         _near_noise(d),
         speed_warnings(d),
         _calibration(d, samples),
+        _rows(d),
         _halves(d, float_program),
         _in_float(d),
         _bits(request, target, d),
@@ -110,6 +111,18 @@ def speed_warnings(d: Deployment) -> Iterator[str]:
         where = "" if d.speed.on_target else " on this machine (not the target)"
         ratio = f"{d.speed.ratio.value:.2f} times the time of float32"
         yield f"{d.precision} takes {ratio}{where}: {'; '.join(d.speed.reasons)}"
+
+
+def _rows(d: Deployment) -> Iterator[str]:
+    """A batch of training data, passed as the example, makes an artefact that takes as many at once."""
+    specs = (*d.program.signature.inputs, *d.program.signature.outputs)
+    rows = {spec.shape[:1] for spec in specs}
+    first = rows.pop() if len(rows) == 1 else ()
+    if first and first[0] > 1:
+        yield (
+            f"the example holds {first[0]} rows, so the artefact takes {first[0]} at once and no fewer: "
+            "pass one (x[:1]) where it shall take one"
+        )
 
 
 def _calibration(d: Deployment, samples: Samples) -> Iterator[str]:

@@ -19,6 +19,7 @@ from edgeopt.errors import CaptureError, EdgeoptError, InputError
 from edgeopt.ir.decided import decided
 from edgeopt.ir.decompositions import decompositions
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.operators.groups import COPIES
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.record import recorded_steps
 from edgeopt.ir.recurrence import shapes_only
@@ -209,19 +210,28 @@ def _acts_in_training(module: torch.nn.Module) -> bool:
 
 
 def _drop_unread_writes(exported: ExportedProgram) -> None:
-    """Drops writes that no call reads: to inputs, which are the caller's, and to buffers that only count."""
+    """Drops writes that change nothing for a later call.
+
+    They are those to inputs, which are the caller's, to buffers that only count, and of a buffer to itself.
+    """
     buffers = exported.graph_signature.inputs_to_buffers
     output = exported.graph.output_node()
     specs = list(zip(exported.graph_signature.output_specs, output.args[0], strict=True))
     results = [value for spec, value in specs if spec.kind is OutputKind.USER_OUTPUT]
     read = {buffers.get(node.name) for node in _reaching(results)}
 
-    def is_kept(spec: OutputSpec) -> bool:
+    def is_kept(spec: OutputSpec, value: Any) -> bool:
         if spec.kind is OutputKind.BUFFER_MUTATION:
-            return spec.target in read or str(spec.target).endswith(STATISTICS)
+            while (
+                value.target in COPIES
+                and value.meta["val"].dtype == value.args[0].meta["val"].dtype
+            ):
+                value = value.args[0]
+            changes = buffers.get(value.name) != spec.target
+            return changes and (spec.target in read or str(spec.target).endswith(STATISTICS))
         return spec.kind is not OutputKind.USER_INPUT_MUTATION
 
-    kept = [(spec, value) for spec, value in specs if is_kept(spec)]
+    kept = [(spec, value) for spec, value in specs if is_kept(spec, value)]
     exported.graph_signature.output_specs = [spec for spec, _ in kept]
     output.args = (tuple(value for _, value in kept),)
 

@@ -101,6 +101,14 @@ def test_without_data_nothing_is_made_up():
     assert any("one input only" in warning for warning in done.warnings)
 
 
+@pytest.mark.parametrize("rows", [1, 4])
+def test_an_example_of_several_rows_is_said(rows):
+    example = tuple(torch.cat([tensor] * rows) for tensor in DATA[0])
+    done = deploy(example_inputs=example, calibration_data=None)
+    said = [text for text in done.warnings if f"takes {rows} at once" in text]
+    assert len(said) == (rows > 1)
+
+
 def test_a_program_can_be_deployed_too():
     program = edgeopt.capture(RESIDUAL.model, DATA[0])
     assert deploy(program, example_inputs=None).program.precision == "int8"

@@ -124,3 +124,17 @@ def test_a_counter_that_nothing_reads_is_left_out():
     program = edgeopt.capture(model, torch.ones(2, 3))
     assert ReferenceRunner(program)(torch.ones(2, 3).numpy()).sum() == 12
     assert model.calls == 0
+
+
+def test_a_buffer_that_becomes_itself_is_no_state():
+    class Moved(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("places", torch.arange(3.0))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.places = self.places.to(x.device)
+            return x + self.places
+
+    program = edgeopt.capture(Moved().eval(), torch.ones(2, 3))
+    assert ReferenceRunner(program)(torch.ones(2, 3).numpy()).sum() == 12
