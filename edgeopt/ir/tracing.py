@@ -8,6 +8,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+import torch
 from torch.distributions import Distribution
 from torch.nn.modules import transformer
 
@@ -15,8 +16,6 @@ from edgeopt.ir.packing import padded_packing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import torch
 
 __all__ = ["traced"]
 
@@ -93,10 +92,20 @@ def _without_checks() -> Iterator[None]:
     """Leaves out what torch's own code decides on values, and what does not change the result.
 
     `torch.nn.Transformer` looks whether a mask is a causal one, to take a faster kernel; distributions
-    look whether their parameters are valid.
+    look whether their parameters are valid; `torch.nn.Module.to`, called within a model, swaps its parameters for
+    the same ones.
     """
+    move = torch.nn.Module.to
+
+    def moved(module: torch.nn.Module, *args: Any, **kwargs: Any) -> torch.nn.Module:
+        place: Any = torch._C._nn._parse_to(*args, **kwargs)  # noqa: SLF001 (no public name)
+        device, dtype = place[:2]
+        is_there = (device is None or device.type == "cpu") and dtype in (None, torch.float32)
+        return module if is_there else move(module, *args, **kwargs)
+
     told = mock.patch.object(transformer, "_detect_is_causal_mask", _as_told)
-    with told, mock.patch.object(Distribution, "_validate_args", False):  # noqa: FBT003 (the value)
+    stays = mock.patch.object(torch.nn.Module, "to", moved)
+    with told, stays, mock.patch.object(Distribution, "_validate_args", False):  # noqa: FBT003 (the value)
         yield
 
 

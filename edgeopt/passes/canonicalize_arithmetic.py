@@ -2,7 +2,7 @@
 
 Requires: nothing. Ensures: no scalar operand is left in float arithmetic (it is a constant of one
 element), no alpha, no rsub, no division by a constant, no small integer power, no masked_fill, no
-where between scalars.
+where between scalars, no logic of what are no truth values.
 """
 
 from __future__ import annotations
@@ -114,6 +114,15 @@ def _tensor_form(target: Any) -> Any:
     return traits_of(target).canonical or target
 
 
+def _logic(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
+    """A number is true where it is not 0."""
+    arguments = list(node.args)
+    for at, value in enumerate(arguments):
+        if isinstance(value, torch.fx.Node) and value.meta["val"].dtype is not torch.bool:
+            arguments[at] = editor.call(aten.ne.Scalar, (value, 0), before=node, like=node)
+    return editor.update(node, tuple(arguments)) if arguments != list(node.args) else None
+
+
 _REWRITES: dict[Any, Callable[[Editor, torch.fx.Node], torch.fx.Node | None]] = {
     **dict.fromkeys((aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor), _binary),
     **dict.fromkeys((aten.add.Scalar, aten.sub.Scalar, aten.mul.Scalar, aten.div.Scalar), _binary),
@@ -122,5 +131,14 @@ _REWRITES: dict[Any, Callable[[Editor, torch.fx.Node], torch.fx.Node | None]] = 
     aten.pow.Tensor_Scalar: _power,
     aten.masked_fill.Scalar: _masked_fill,
     aten.masked_fill.Tensor: _masked_fill,
+    **dict.fromkeys(
+        (
+            aten.logical_and.default,
+            aten.logical_or.default,
+            aten.logical_xor.default,
+            aten.logical_not.default,
+        ),
+        _logic,
+    ),
     **dict.fromkeys((aten.where.ScalarSelf, aten.where.ScalarOther, aten.where.Scalar), _where),
 }

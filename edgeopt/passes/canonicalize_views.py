@@ -1,7 +1,7 @@
 """Spells every change of shape as reshape, permute, slice, expand or cat.
 
 Requires: nothing. Ensures: no view, squeeze, unsqueeze, flatten, transpose, select, split,
-chunk, unbind, stack or repeat is left; slices have all five arguments.
+chunk, unbind, stack or repeat is left; slices have all five arguments; a pad only adds.
 """
 
 from __future__ import annotations
@@ -139,6 +139,28 @@ def _repeat(editor: Editor, node: torch.fx.Node) -> None:
     editor.replace(node, value)
 
 
+def _pad(editor: Editor, node: torch.fx.Node) -> None:
+    """A pad that crops is a slice, of what the pad behind or in front of it adds."""
+    arguments: Any = node.args
+    value, pads, *fill = arguments
+    ends = [int(end) for end in pads]
+    if min(ends, default=0) >= 0:
+        return
+    new: Any = value
+    if max(ends) > 0:
+        added = [max(end, 0) for end in ends]
+        new = editor.call(
+            aten.constant_pad_nd.default, (value, added, *fill), before=node, like=node
+        )
+    rank = len(_shape(node))
+    for at in range(0, len(ends), 2):
+        start, end = (max(-e, 0) for e in ends[at : at + 2])
+        axis = rank - 1 - at // 2
+        if start or end:
+            new = _sliced(editor, node, new, axis, start, _shape(new)[axis] - end)
+    editor.replace(node, new)
+
+
 _REWRITES: dict[Any, Callable[[Editor, torch.fx.Node], None]] = {
     **dict.fromkeys(
         (
@@ -158,6 +180,7 @@ _REWRITES: dict[Any, Callable[[Editor, torch.fx.Node], None]] = {
     aten.select.int: _select,
     aten.slice.Tensor: _slice,
     aten.stack.default: _stack,
+    aten.constant_pad_nd.default: _pad,
     aten.repeat.default: _repeat,
     **dict.fromkeys(
         (

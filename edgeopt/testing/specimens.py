@@ -231,7 +231,8 @@ class Ranked(nn.Module):
         self.scores = nn.Linear(6, 4)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.scores(x).sigmoid().flatten(1).topk(40)
+        scores: torch.Tensor = self.scores(x)
+        return torch.topk(scores.sigmoid().flatten(1), 40)
 
 
 def _normal(*shape: int) -> Callable[[torch.Generator], torch.Tensor]:

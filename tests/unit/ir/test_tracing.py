@@ -168,3 +168,19 @@ def test_experts_read_the_weights_that_each_token_chooses():
         wanted = model(tokens).last_hidden_state.numpy()
     assert abs(ReferenceRunner(program)(tokens.numpy()) - wanted).max() < 1e-4
     assert "grouped" not in " ".join(str(node.target) for node in program.graph.nodes)
+
+
+def test_a_part_that_is_moved_within_forward_stays(written):
+    class Moves(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.part = nn.Linear(3, 2)
+
+        def forward(self, x):
+            self.part = self.part.to(x.dtype)
+            return self.part(x)
+
+    model, x = Moves().eval(), torch.randn(2, 3)
+    weight = model.part.weight
+    assert edgeopt.capture(model, (x,)).signature.outputs[0].shape == (2, 2)
+    assert model.part.weight is weight

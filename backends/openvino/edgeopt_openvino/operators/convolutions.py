@@ -72,7 +72,8 @@ def _dense(values: np.ndarray) -> np.ndarray:
     if values.dtype != np.int8:
         return values
     own = np.eye(len(values), dtype=values.dtype)
-    return own.reshape(*own.shape, *[1] * (values.ndim - 2)) * values
+    every: np.ndarray = own.reshape(*own.shape, *[1] * (values.ndim - 2)) * values
+    return every
 
 
 @rule(aten.conv_transpose2d.input)

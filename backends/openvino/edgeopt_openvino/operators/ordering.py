@@ -22,7 +22,8 @@ aten = torch.ops.aten
 @rule(aten.topk.default)
 def topk(e: Emitter, node: Any) -> tuple[Any, ...]:
     """Values and places; of equal values the first comes first."""
-    source, count, axis, largest, _ = (*node.args, *(-1, True, True)[len(node.args) - 2 :])
+    arguments: list[Any] = [*node.args, *(-1, True, True)[len(node.args) - 2 :]]
+    source, count, axis, largest, _ = arguments
     if not source.meta["val"].ndim:
         raise NoRuleError("a scalar has no order: it is its own largest value, at place 0")
     mode = "max" if largest else "min"

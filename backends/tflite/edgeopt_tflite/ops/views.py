@@ -99,14 +99,7 @@ def _concatenate(e: Emitter, node: torch.fx.Node) -> None:
     e.write(node, output, order)
 
 
-def _pad_check(_: Emitter, node: torch.fx.Node) -> str:
-    pads: Any = node.args[1]
-    if any(p < 0 for p in pads) and any(p > 0 for p in pads):
-        return f"it pads and crops at once: {list(pads)}"
-    return ""
-
-
-@lowers(aten.constant_pad_nd.default, refusal=_pad_check)
+@lowers(aten.constant_pad_nd.default)
 def _pad(e: Emitter, node: torch.fx.Node) -> None:
     """Puts the pad off: a convolution may do it by itself."""
 
