@@ -273,7 +273,8 @@ def _hint(error: Exception, text: str) -> str:
     if "data-dependent" in text or "DataDependent" in kind:
         return (
             "the model decides on the values of a tensor; an exported program cannot. Compute both "
-            "sides and choose with torch.where, or decide outside the model"
+            "sides and choose with torch.where, or decide outside the model; a mask that hides nothing can "
+            "mostly be left out"
         )
     if "not a known type" in text:
         return "return tensors, or tuples, lists, dicts or dataclasses of them: wrap the model in a module that does"

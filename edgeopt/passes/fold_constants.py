@@ -1,6 +1,7 @@
 """Computes at once what depends on no input.
 
-Requires: nothing. Ensures: every call depends on what is in an input, or its result would be too large.
+Requires: nothing. Ensures: every call depends on what is in an input, or its result would be too large; one number
+many times is that number, expanded.
 """
 
 from __future__ import annotations
@@ -32,10 +33,15 @@ def fold_constants(program: Program) -> Program:
     for node in editor.scan():
         if node.target is aten.cat.default and node.args != (args := _without_empty(*node.args)):
             node = editor.update(node, args)  # noqa: PLW2901 (the same node, in the copy)
-        if not _can_fold(editor, node):
+        if not _is_known(editor, node):
             continue
         value = _compute(editor, node)
-        editor.replace(node, editor.add_constant(f"{node.name}_folded", value.contiguous()))
+        if value.numel() <= _most(editor, node):
+            editor.replace(node, editor.add_constant(f"{node.name}_folded", value.contiguous()))
+        elif _is_uniform(node):
+            editor.replace(node, _expanded(editor, node, value))
+        else:
+            continue
         folded += 1
     return editor.finish(Step("fold_constants", {}, {"folded": folded})) if folded else program
 
@@ -46,7 +52,14 @@ def _without_empty(parts: Any, *rest: Any) -> tuple[Any, ...]:
     return (full or parts, *rest)
 
 
-def _can_fold(editor: Editor, node: torch.fx.Node) -> bool:
+def _expanded(editor: Editor, node: torch.fx.Node, value: torch.Tensor) -> torch.fx.Node:
+    """Returns a value of one number as a single element, expanded."""
+    one = value.flatten()[:1].reshape([1] * value.ndim)
+    number = editor.add_constant(f"{node.name}_folded", one.clone())
+    return editor.call(aten.expand.default, (number, list(value.shape)), before=node, like=node)
+
+
+def _is_known(editor: Editor, node: torch.fx.Node) -> bool:
     value = node.meta.get("val")
     empty = isinstance(value, torch.Tensor) and value.numel() == 0
     inputs = [] if empty or traits_of(node).shape_only else node.all_input_nodes
@@ -57,8 +70,17 @@ def _can_fold(editor: Editor, node: torch.fx.Node) -> bool:
     tags = getattr(node.target, "tags", ())
     if torch.Tag.nondeterministic_seeded in tags or node.target is operator.getitem:
         return False
-    size = sum(editor.tensor(n).numel() for n in inputs)
-    return value.numel() <= size + LARGEST_GROWTH
+    return _is_uniform(node) or value.numel() <= _most(editor, node)
+
+
+def _is_uniform(node: torch.fx.Node) -> bool:
+    return traits_of(node).shape_only or node.target is aten.full.default
+
+
+def _most(editor: Editor, node: torch.fx.Node) -> int:
+    """Returns how many elements the folded result may have."""
+    made_of = [n for n in node.all_input_nodes if editor.is_constant(n)]
+    return LARGEST_GROWTH + sum(editor.tensor(n).numel() for n in made_of)
 
 
 def _compute(editor: Editor, node: torch.fx.Node) -> Any:

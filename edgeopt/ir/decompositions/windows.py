@@ -32,6 +32,20 @@ def unfold(x: Tensor, dim: int, size: int, step: int) -> Tensor:
     return windows.movedim(dim + 1, -1)
 
 
+@RULES(aten.as_strided.default)
+def as_strided(x: Tensor, size: Any, stride: Any, storage_offset: Any = None) -> Tensor:
+    """Returns windows of the memory that ``x`` fills: overlapping chunks, mostly."""
+    order = sorted(range(x.ndim), key=x.stride().__getitem__, reverse=True)
+    memory = x.permute(order)
+    if not memory.is_contiguous():
+        raise NotImplementedError("a view of memory that its input does not fill")
+    start = 0 if storage_offset is None else storage_offset - x.storage_offset()
+    place = torch.arange(1) + start
+    for count, step in zip(size, stride, strict=True):
+        place = place.unsqueeze(-1) + torch.arange(count) * step
+    return memory.reshape(-1).index_select(0, place.reshape(-1)).reshape(size)
+
+
 @RULES(aten.unfold_backward.default)
 def overlap_add(x: Tensor, input_sizes: Any, dim: int, size: int, step: int) -> Tensor:
     """Returns the line whose windows add up: the last axis of ``x`` is the window's own."""

@@ -305,3 +305,22 @@ def test_one_tensor_given_for_two_inputs_is_two_inputs():
     program = capture_module(Difference().eval(), (x, x))
     made = ReferenceRunner(program)(x.numpy(), 3 * x.numpy())
     assert made.min() == made.max() == -2
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.as_strided((3, 2, 4), (4, 2, 1)),
+        lambda x: x.transpose(0, 1).as_strided((2, 3), (1, 4), 3),
+        lambda x: x[1:].as_strided((2, 2), (4, 1)),
+        lambda x: (x * 2).as_strided((), (), 5),
+    ],
+)
+def test_windows_of_memory_are_read_by_their_places(function):
+    class Windows(nn.Module):
+        def forward(self, x):
+            return function(x)
+
+    x = torch.arange(20.0).reshape(5, 4)
+    program = capture_module(Windows().eval(), x)
+    np.testing.assert_array_equal(ReferenceRunner(program)(x.numpy()), function(x).numpy())

@@ -97,6 +97,11 @@ CASES = {
     ],
     "fold_constants": [
         Case(
+            lambda _, x: x + x.new_zeros(1, 9, 1 << 17, 1)[:, :4, :8] + 1,
+            "expand slice slice add add",
+        ),
+        Case(lambda _, x: x + torch.full((9, 1 << 17), 2.0)[0, :8], "expand select slice add"),
+        Case(
             lambda s, x: x + s.a * 2 + torch.arange(8.0),
             "add add",
             parts=lambda: {"a": torch.ones(8)},
