@@ -27,7 +27,7 @@ from edgeopt.ir.refusals import STATISTICS, refuse_unsuitable
 from edgeopt.ir.selections import compute_selections_whole
 from edgeopt.ir.signature import SHAPE_OF_VALUES, read_signature
 from edgeopt.ir.source import is_torch, short_path, shorten_trace
-from edgeopt.ir.tracing import traced
+from edgeopt.ir.tracing import buffers_kept, traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -152,7 +152,7 @@ def _exported_as_decided(
 ) -> ExportedProgram | None:
     """Returns the export in which numbers that no input reaches are known, or None where that does not help."""
     try:
-        with warnings.catch_warnings(), traced(model):
+        with warnings.catch_warnings(), traced(model), buffers_kept(model):
             warnings.simplefilter("ignore")
             decisions = decided(model, *_distinct(args, kwargs))
         exported = _exported(model, args, kwargs, decisions) if decisions.are_any else None
@@ -176,7 +176,7 @@ def _register_outputs(
 ) -> bool:
     """Returns whether the model gave back a dataclass that torch.export now knows."""
     try:
-        with torch.no_grad():
+        with torch.no_grad(), buffers_kept(model):
             returned = model(*args, **kwargs)
     except Exception:  # noqa: BLE001 (export's own error says more)
         return False

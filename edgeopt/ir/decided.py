@@ -99,7 +99,7 @@ class Decisions(TorchFunctionMode):
         if reads:
             value = self._next(_site(), UNKNOWN)
             if value is not UNKNOWN:
-                return pytree.tree_map_only(torch.Tensor, torch.clone, value)
+                return _copied(value)
         elif _sizes(func, args, kwargs):
             site = _site()
             args, kwargs = _with_sizes(args, kwargs, lambda size: self._next(site, size))
@@ -137,16 +137,21 @@ def decided(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any
     reads = _Reads(reach)
     for tensor in _tensors((args, kwargs)):
         reach.add(tensor)
-    with torch.no_grad(), _as_exported(), reach, reads:
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), _as_exported(), reach, reads:
         model(*args, **kwargs)
     return Decisions(dict(reads.values))
 
 
 class _Reach(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own is not typed
-    """Follows which memory the inputs, or random numbers, reach: also through views and writes in place."""
+    """Follows which memory the inputs, or random numbers, reach: also through views and writes in place.
+
+    Attributes:
+        is_read: Whether torch has made a Python number, or a shape, of such memory.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # likewise
+        self.is_read = False
         self._reached: set[StorageWeakRef] = set()
 
     def add(self, tensor: torch.Tensor) -> None:
@@ -165,6 +170,7 @@ class _Reach(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
         reached = drawn or (reads and self.reaches((args, kwargs)))
         results = func(*args, **kwargs)
         if reached:
+            self.is_read = self.is_read or (_tells(func) and self.reaches(_deciding(func, args)))
             names = (argument.name for argument in func._schema.arguments)  # noqa: SLF001 (no public name)
             given = {**dict(zip(names, args, strict=False)), **kwargs}
             written = [
@@ -175,6 +181,18 @@ class _Reach(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
             for tensor in _tensors((results, written)):
                 self.add(tensor)
         return results
+
+
+def _tells(func: Any) -> bool:
+    """Returns whether an operator gives Python a number, or a shape, that depends on values."""
+    tags = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
+    return any(tag in func.tags for tag in tags)
+
+
+def _deciding(func: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Returns the arguments that decide that number or shape: of a choice, not what is chosen from."""
+    chooses = func in (torch.ops.aten.index.Tensor, torch.ops.aten.masked_select.default)
+    return args[1:] if chooses else args
 
 
 class _Reads(TorchFunctionMode):
@@ -195,8 +213,9 @@ class _Reads(TorchFunctionMode):
         reads = _reads(func, args)
         result = func(*args, **kwargs)
         if reads or sizes:
-            self._is_over = self._is_over or self._reach.reaches(sizes or (args, kwargs))
-            values = [result] if reads else [_known(size) for size in sizes]
+            reaches = self._reach.is_read or self._reach.reaches(sizes or (args, kwargs))
+            self._is_over = self._is_over or reaches
+            values = [_copied(result)] if reads else [_known(size) for size in sizes]
             self.values[_site()] += [UNKNOWN] * len(values) if self._is_over else values
         return result
 
@@ -253,6 +272,10 @@ def _is_size(value: torch.Tensor) -> bool:
 def _known(value: torch.Tensor) -> Any:
     """Returns what stands in an index, or for a size, in place of a tensor whose values are known."""
     return int(value) if _is_size(value) else value.nonzero(as_tuple=True)
+
+
+def _copied(value: Any) -> Any:
+    return pytree.tree_map_only(torch.Tensor, torch.clone, value)
 
 
 def _storage(tensor: torch.Tensor) -> StorageWeakRef:

@@ -17,7 +17,7 @@ from edgeopt.ir.packing import padded_packing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["traced"]
+__all__ = ["buffers_kept", "traced"]
 
 _PLAIN = {
     "use_cache": (True, False),
@@ -37,6 +37,17 @@ def traced(model: torch.nn.Module) -> Iterator[None]:
     """
     with _unchanged(model), _without_checks(), _as_plain(model), padded_packing():
         yield
+
+
+@contextmanager
+def buffers_kept(model: torch.nn.Module) -> Iterator[None]:
+    """Lets ``model`` be called, and puts back what it writes to its buffers."""
+    kept = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, before in kept:
+            buffer.copy_(before)
 
 
 @contextmanager

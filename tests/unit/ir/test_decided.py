@@ -92,6 +92,16 @@ def _by_write(x):
     return x * 2 if made.sum() > 0 else x
 
 
+def _by_value_that_makes_a_shape(x):
+    places = torch.arange(x.abs().sum().long())
+    return x * 2 if places.sum() > 3 else x
+
+
+def _by_value_that_is_a_size(x):
+    made = torch.ones(8)[: x.abs().sum().long()]
+    return x * 2 if made.sum() > 3 else x
+
+
 def _by_value_beside_known(x):
     for values in (torch.ones(2), x):
         x = x * 2 if values.sum() > 0 else x
@@ -103,11 +113,37 @@ def _by_chance(x):
 
 
 @pytest.mark.parametrize(
-    "function", [_by_value, _by_value_carried, _by_write, _by_value_beside_known, _by_chance]
+    "function",
+    [
+        _by_value,
+        _by_value_carried,
+        _by_write,
+        _by_value_beside_known,
+        _by_value_that_makes_a_shape,
+        _by_value_that_is_a_size,
+        _by_chance,
+    ],
 )
 def test_what_an_input_reaches_is_refused(function):
     with pytest.raises(CaptureError, match=r"data-dependent|random|not known"):
         edgeopt.capture(_Called(function).eval(), torch.ones(2, 3))
+
+
+def test_running_a_model_to_find_out_leaves_its_buffers():
+    class Remembers(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("calls", torch.tensor(0))
+            self.register_buffer("most", torch.tensor(3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            return x * 2 if self.most > 2 else x
+
+    model = Remembers().eval()
+    program = edgeopt.capture(model, torch.ones(2, 3))
+    assert ReferenceRunner(program)(torch.ones(2, 3).numpy()).sum() == 12
+    assert model.calls == 0
 
 
 def test_a_counter_that_nothing_reads_is_left_out():
