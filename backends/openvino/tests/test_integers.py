@@ -513,3 +513,34 @@ def test_long_kernels_of_each_of_16_channels_compile(make, shape):
     kernel, padding = (*(1 for _ in ahead), 15), (*ahead, 7)
     deep = ranks[len(shape)](16, 16, kernel, padding=padding, groups=16)
     assert worst(make(nn.Sequential(deep, nn.ReLU()), torch.randn(shape))) < 1e-3
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        ((1, 1, 16), 1),
+        ((2, 5, 16), 1),
+        ((2, 5, 16), (0, 2)),
+        ((3, 5, 16), 0),
+        ((1, 4, 5, 16), (1, 2)),
+        ((1, 4, 5, 16), 2),
+    ],
+    ids=str,
+)
+def test_a_mean_in_front_of_a_norm_is_scaled_along_its_own_axis(make, shape, axes, precision):
+    """As of tokens in front of a head (LeViT): OpenVINO multiplied by the constants of other channels."""
+
+    class Head(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(16, 16)
+            count = torch.zeros(shape).mean(axes).shape[-1]
+            self.scale, self.shift = nn.Parameter(torch.rand(count) + 0.5), torch.randn(count)
+            self.last = nn.Linear(count, 4)
+
+        def forward(self, x):
+            return self.last(self.first(x).mean(axes) * self.scale + self.shift)
+
+    made = make(Head(), torch.randn(shape), precision=precision)
+    assert worst(made) < 1e-3

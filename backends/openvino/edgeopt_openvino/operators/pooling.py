@@ -106,7 +106,8 @@ def _ends(node: Any, stride: Any, padding: Any, window: Any) -> list[int]:
 
 
 MISFUSED_RANK = 3
-"""OpenVINO 2026.4 lets a reduction of three axes add or multiply the constant that follows, along the wrong one."""
+"""OpenVINO 2026.4 lets a reduction of three axes add or multiply the constant that follows, along the wrong one; so
+it does with one of four over the channels and others."""
 
 
 def _reduction(make: Callable[..., Any]) -> Callable[[Emitter, torch.fx.Node], Any]:
@@ -118,7 +119,8 @@ def _reduction(make: Callable[..., Any]) -> Callable[[Emitter, torch.fx.Node], A
         axes = [axes] if isinstance(axes, int) else (axes or range(rank))
         axes = [a % rank for a in axes]
         value = e.cast(e.value(x), node.meta["val"].dtype)
-        if rank != MISFUSED_RANK:
+        picture = rank == MISFUSED_RANK + 1 and 1 in axes and len(axes) > 1
+        if rank != MISFUSED_RANK and not picture:
             return make(value, numbers(axes), bool(keep))
         return _by_matrix(make, value, axes, [list(v.meta["val"].shape) for v in (x, node)])
 
@@ -128,12 +130,14 @@ def _reduction(make: Callable[..., Any]) -> Callable[[Emitter, torch.fx.Node], A
 def _by_matrix(
     make: Callable[..., Any], value: Any, axes: list[int], shapes: list[list[int]]
 ) -> Any:
-    """Returns a reduction of three axes by one of two where they lie at an end: no constant is fused with it."""
+    """Returns a reduction of three axes by one of a matrix: no constant is fused with it."""
     shape, result = shapes
+    rank = len(shape)
     first = sorted(axes) == list(range(len(axes)))
-    if not first and sorted(axes) != list(range(MISFUSED_RANK - len(axes), MISFUSED_RANK)):
-        return make(value, numbers(axes), len(result) == MISFUSED_RANK)
-    cut = len(axes) if first else MISFUSED_RANK - len(axes)
+    if not first and sorted(axes) != list(range(rank - len(axes), rank)):
+        order = [*(a for a in range(rank) if a not in axes), *axes]
+        value, shape = op.transpose(value, numbers(order)), [shape[a] for a in order]
+    cut = len(axes) if first else rank - len(axes)
     matrix = [math.prod(shape[:cut]), math.prod(shape[cut:])]
     flat = op.reshape(value, numbers(matrix), False)  # noqa: FBT003 (no zero stands for a size)
     reduced = make(flat, numbers([0 if first else 1]), False)  # noqa: FBT003 (does not keep it)
