@@ -19,6 +19,7 @@ from edgeopt.errors import CaptureError, EdgeoptError, InputError
 from edgeopt.ir.decided import decided
 from edgeopt.ir.decompositions import decompositions
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.numbers_read import use_tensors_for_numbers
 from edgeopt.ir.operators.groups import COPIES
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.record import recorded_steps
@@ -27,7 +28,7 @@ from edgeopt.ir.refusals import STATISTICS, refuse_unsuitable
 from edgeopt.ir.selections import compute_selections_whole
 from edgeopt.ir.signature import SHAPE_OF_VALUES, read_signature
 from edgeopt.ir.source import is_torch, short_path, shorten_trace
-from edgeopt.ir.tracing import buffers_kept, traced
+from edgeopt.ir.tracing import traced, tried
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,10 +54,13 @@ def capture_module(model: torch.nn.Module | ExportedProgram, example_inputs: Any
         CaptureError: torch.export could not capture it (carries its words and the source line),
             or what it captured is not a pure function of its inputs.
     """
-    exported = model if isinstance(model, ExportedProgram) else _export(model, example_inputs)
+    exported, is_decided = (
+        (model, False) if isinstance(model, ExportedProgram) else _export(model, example_inputs)
+    )
     exported = _decomposed(exported, model)
-    _drop_unread_writes(exported)
+    _drop_unread_writes(exported, is_decided=is_decided)
     compute_selections_whole(exported.graph)
+    use_tensors_for_numbers(exported.graph)
     refuse_unsuitable(exported)
     before = recorded_steps(model)
     editor = Editor(Program(exported, read_signature(exported), history=before))
@@ -79,7 +83,8 @@ def _decomposed(exported: ExportedProgram, model: Any) -> ExportedProgram:
     return decomposed
 
 
-def _export(model: torch.nn.Module, example_inputs: Any) -> ExportedProgram:
+def _export(model: torch.nn.Module, example_inputs: Any) -> tuple[ExportedProgram, bool]:
+    """Returns the export, and whether numbers that the model read off its own tensors are part of it."""
     if not isinstance(model, torch.nn.Module):
         raise InputError(
             f"expected a torch.nn.Module or an ExportedProgram, got {type(model).__name__!r}"
@@ -97,7 +102,7 @@ def _export(model: torch.nn.Module, example_inputs: Any) -> ExportedProgram:
     _require_plain(model)
     _require_python(model)
     try:
-        return _exported(model, args, kwargs)
+        return _exported(model, args, kwargs), False
     except EdgeoptError:
         raise
     except Exception as error:  # torch raises dozens of types here
@@ -106,7 +111,7 @@ def _export(model: torch.nn.Module, example_inputs: Any) -> ExportedProgram:
         exported = _exported_as_decided(model, args, kwargs)
         if exported is None:
             raise _explained(error, model) from error
-        return exported
+        return exported, True
 
 
 def _require_plain(model: torch.nn.Module) -> None:
@@ -152,7 +157,7 @@ def _exported_as_decided(
 ) -> ExportedProgram | None:
     """Returns the export in which numbers that no input reaches are known, or None where that does not help."""
     try:
-        with warnings.catch_warnings(), traced(model), buffers_kept(model):
+        with warnings.catch_warnings(), tried(model):
             warnings.simplefilter("ignore")
             decisions = decided(model, *_distinct(args, kwargs))
         exported = _exported(model, args, kwargs, decisions) if decisions.are_any else None
@@ -176,7 +181,9 @@ def _register_outputs(
 ) -> bool:
     """Returns whether the model gave back a dataclass that torch.export now knows."""
     try:
-        with torch.no_grad(), buffers_kept(model):
+        args, kwargs = _distinct(args, kwargs)
+        with warnings.catch_warnings(), tried(model):
+            warnings.simplefilter("ignore")
             returned = model(*args, **kwargs)
     except Exception:  # noqa: BLE001 (export's own error says more)
         return False
@@ -209,10 +216,14 @@ def _acts_in_training(module: torch.nn.Module) -> bool:
     return isinstance(module, acts)
 
 
-def _drop_unread_writes(exported: ExportedProgram) -> None:
+def _drop_unread_writes(exported: ExportedProgram, *, is_decided: bool) -> None:
     """Drops writes that change nothing for a later call.
 
     They are those to inputs, which are the caller's, to buffers that only count, and of a buffer to itself.
+
+    Args:
+        exported: In functional form.
+        is_decided: Whether the model read numbers off its own tensors: it may have read any buffer.
     """
     buffers = exported.graph_signature.inputs_to_buffers
     output = exported.graph.output_node()
@@ -228,7 +239,8 @@ def _drop_unread_writes(exported: ExportedProgram) -> None:
             ):
                 value = value.args[0]
             changes = buffers.get(value.name) != spec.target
-            return changes and (spec.target in read or str(spec.target).endswith(STATISTICS))
+            counts = is_decided or spec.target in read or str(spec.target).endswith(STATISTICS)
+            return changes and counts
         return spec.kind is not OutputKind.USER_INPUT_MUTATION
 
     kept = [(spec, value) for spec, value in specs if is_kept(spec, value)]

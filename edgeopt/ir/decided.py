@@ -42,6 +42,8 @@ _READS = frozenset(
     }
 )
 """Functions whose results are Python's or NumPy's, and depend on values."""
+_SHARES = (_Tensor.numpy, _Tensor.__array__)
+"""Those whose result is the tensor's own memory."""
 _SELECTIONS = frozenset(
     {
         *(_Tensor.nonzero, _Tensor.argwhere, _Tensor.masked_select, _Tensor.unique),
@@ -129,7 +131,7 @@ def decided(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any
     Nothing counts that is read after the first number that an input reaches: Python may carry it anywhere.
 
     Args:
-        model: In eval mode; it is called once.
+        model: In eval mode; it is called once, within `edgeopt.ir.tracing.tried`.
         args: Its arguments.
         kwargs: Its arguments by name.
     """
@@ -137,7 +139,7 @@ def decided(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any
     reads = _Reads(reach)
     for tensor in _tensors((args, kwargs)):
         reach.add(tensor)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]), _as_exported(), reach, reads:
+    with _as_exported(), reach, reads:
         model(*args, **kwargs)
     return Decisions(dict(reads.values))
 
@@ -214,6 +216,7 @@ class _Reads(TorchFunctionMode):
         result = func(*args, **kwargs)
         if reads or sizes:
             reaches = self._reach.is_read or self._reach.reaches(sizes or (args, kwargs))
+            reaches = reaches or func in _SHARES  # written through both, and nobody sees it
             self._is_over = self._is_over or reaches
             values = [_copied(result)] if reads else [_known(size) for size in sizes]
             self.values[_site()] += [UNKNOWN] * len(values) if self._is_over else values
@@ -271,7 +274,9 @@ def _is_size(value: torch.Tensor) -> bool:
 
 def _known(value: torch.Tensor) -> Any:
     """Returns what stands in an index, or for a size, in place of a tensor whose values are known."""
-    return int(value) if _is_size(value) else value.nonzero(as_tuple=True)
+    if not value.dim():
+        return bool(value) if value.dtype is torch.bool else int(value)
+    return value.nonzero(as_tuple=True)
 
 
 def _copied(value: Any) -> Any:

@@ -15,7 +15,6 @@ from unittest import mock
 
 import torch
 from torch.nn.functional import pad
-from torch.nn.utils.rnn import PackedSequence
 
 from edgeopt.errors import CaptureError
 from edgeopt.ir.source import is_torch
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["padded_packing"]
 
 _LAYERS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
-_SHUT = 100.0
-"""What makes a gate 0 or 1 in float32, whatever is added to it."""
+_SHUT = 1e4
+"""What makes a gate 0 or 1 in float32, whatever a state and a bias add to it."""
 
 
 @contextmanager
@@ -44,8 +43,45 @@ def padded_packing() -> Iterator[None]:
     with ExitStack() as stack:
         for name, function in replaced.items():
             stack.enter_context(mock.patch.object(functions, name, function, create=True))
-        stack.enter_context(mock.patch.object(PackedSequence, "data", property(_rows)))
         yield
+
+
+def _unknown(what: str, hint: str) -> CaptureError:
+    return CaptureError(f"{what} depends on lengths", where="a packed sequence", hint=hint)
+
+
+def _refuse_rows(*_: Any) -> Any:
+    raise _unknown(
+        "how many rows a packed sequence has",
+        "work on the padded sequence: pad_packed_sequence(..., total_length=...)",
+    )
+
+
+class _Rows:
+    """The rows of a packed sequence, for recurrent layers alone: here there are rows of padding among them.
+
+    Attributes:
+        padded: (steps, batch, ...).
+        dtype: Its own.
+        device: The CPU.
+    """
+
+    def __init__(self, padded: Tensor) -> None:
+        self.padded = padded
+        self.dtype = padded.dtype
+        self.device = padded.device
+
+    def dim(self) -> int:
+        return self.padded.dim() - 1
+
+    def size(self, axis: int) -> int:
+        if axis in (0, -self.dim()):
+            _refuse_rows()
+        return int(self.padded.shape[axis if axis < 0 else axis + 1])
+
+    __getattr__ = __getitem__ = __len__ = __iter__ = _refuse_rows
+    __add__ = __sub__ = __mul__ = __truediv__ = __matmul__ = __pow__ = __neg__ = _refuse_rows
+    __torch_function__ = classmethod(_refuse_rows)
 
 
 class _Longest(int):
@@ -74,12 +110,13 @@ class _Lengths:
         return self.lengths.shape[0]
 
     def size(self, axis: int = 0) -> _Longest:
+        if not is_torch(sys._getframe(1).f_code.co_filename):  # noqa: SLF001 (documented for this)
+            raise _unknown("the length of the longest sequence", "take it from the padded ones")
         del axis
         return _Longest(self.steps)
 
-    def split(self, rows: Tensor) -> Tensor:
-        """Returns (steps x batch, ...) as (steps, batch, ...)."""
-        return rows.reshape(self.steps, self.lengths.shape[0], *rows.shape[1:])
+    def __getattr__(self, name: str) -> Any:
+        raise _unknown("which sequences go on at a step", "read the lengths instead")
 
     def backwards(self, x: Tensor) -> Tensor:
         """Returns (steps, batch, n) with each sequence the other way round, and its padding where it was."""
@@ -97,50 +134,37 @@ class _Lengths:
         return (torch.arange(self.steps).unsqueeze(1) >= self.lengths).unsqueeze(-1)
 
 
-def _unknown(what: str, hint: str) -> CaptureError:
-    return CaptureError(f"{what} depends on lengths", where="a packed sequence", hint=hint)
-
-
-def _rows(packed: PackedSequence) -> Tensor:
-    """`PackedSequence.data`, for torch alone: here it has rows of padding, which a model would take for data."""
-    if not is_torch(sys._getframe(1).f_code.co_filename):  # noqa: SLF001 (documented for this)
-        raise _unknown(
-            "how many rows a packed sequence has",
-            "work on the padded sequence: pad_packed_sequence(..., total_length=...)",
-        )
-    return packed[0]
-
-
-def _pack(x: Tensor, lengths: Tensor, batch_first: Any) -> tuple[Tensor, _Lengths]:
+def _pack(x: Tensor, lengths: Tensor, batch_first: Any) -> tuple[_Rows, _Lengths]:
     steps_first = x.transpose(0, 1) if batch_first else x
-    return steps_first.flatten(0, 1), _Lengths(lengths, steps_first.shape[0])
+    return _Rows(steps_first), _Lengths(lengths, steps_first.shape[0])
 
 
 def _unpack(
-    rows: Tensor, lengths: _Lengths, batch_first: Any, padding_value: float, steps: int
+    rows: _Rows, lengths: _Lengths, batch_first: Any, padding_value: float, steps: int
 ) -> tuple[Tensor, Tensor]:
     if isinstance(steps, _Longest):
         raise _unknown(
             "the length of what pad_packed_sequence returns",
             "give it a fixed one: pad_packed_sequence(..., total_length=x.shape[1]), or what the axis of steps is",
         )
-    x = lengths.split(rows)
+    x = rows.padded
     hidden = lengths.is_padding().reshape(*x.shape[:2], *[1] * (x.dim() - 2))
     x = x.masked_fill(hidden, padding_value)
     x = pad(x, (*[0, 0] * (x.dim() - 1), 0, steps - lengths.steps), value=padding_value)
     return x.transpose(0, 1) if batch_first else x, lengths.lengths
 
 
-def _run(layer: Callable[..., Any], *arguments: Any) -> tuple[Tensor, ...]:
+def _run(layer: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
     """Returns what a recurrent layer of torch makes of a padded sequence; of another, as ever."""
     if not isinstance(arguments[1], _Lengths):
-        plain: tuple[Tensor, ...] = layer(*arguments)
+        plain: tuple[Any, ...] = layer(*arguments)
         return plain
     rows, lengths, states, parameters, has_biases, layers, _, _, bidirectional = arguments
     states = list(states) if isinstance(states, (list, tuple)) else [states]
     count = layers * (2 if bidirectional else 1)
     size = len(parameters) // count
-    x, ends, outputs = lengths.split(rows), [], []
+    # Padding may be anything, and large numbers in it would open what is shut for it.
+    x, ends, outputs = rows.padded.masked_fill(lengths.is_padding(), 0.0), [], []
     for at in range(count):
         own = parameters[at * size : (at + 1) * size]
         begin = [state[at : at + 1] for state in states]
@@ -151,7 +175,7 @@ def _run(layer: Callable[..., Any], *arguments: Any) -> tuple[Tensor, ...]:
         outputs.append(lengths.backwards(output) if is_back else output)
         if is_back or not bidirectional:
             x, outputs = torch.cat(outputs, -1), []
-    return x.flatten(0, 1), *(torch.cat(parts) for parts in zip(*ends, strict=True))
+    return _Rows(x), *(torch.cat(parts) for parts in zip(*ends, strict=True))
 
 
 def _one_direction(

@@ -20,7 +20,7 @@ from edgeopt.ir.operators.groups import COPIES, PARTLY_DEFINED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["compute_selections_whole"]
+__all__ = ["compute_selections_whole", "insert_call"]
 
 aten = torch.ops.aten
 
@@ -101,7 +101,7 @@ def _changed(node: torch.fx.Node, selections: dict[torch.fx.Node, _Selection]) -
     args, kwargs = map_arg(
         (node.args, dict(node.kwargs)), lambda v: known[v].whole if v in known else v
     )
-    return replace(first, whole=_call(node, node.target, args, kwargs))
+    return replace(first, whole=insert_call(node, node.target, args, kwargs))
 
 
 def _is_partly_defined(node: torch.fx.Node, selections: dict[torch.fx.Node, _Selection]) -> bool:
@@ -165,12 +165,14 @@ def _mean(node: torch.fx.Node, selections: dict[torch.fx.Node, _Selection]) -> N
         return
     selection, axes = found
     whole, masked = selection.whole.meta["val"], selection.mask.meta["val"].dim()
-    total = _call(node, aten.sum.dim_IntList, (_filled(node, selection, 0.0), axes, *node.args[2:]))
-    counted = _call(node, aten._to_copy.default, (selection.mask,), {"dtype": whole.dtype})  # noqa: SLF001
-    count = _call(node, aten.sum.dim_IntList, (counted, list(range(masked))))
+    total = insert_call(
+        node, aten.sum.dim_IntList, (_filled(node, selection, 0.0), axes, *node.args[2:])
+    )
+    counted = insert_call(node, aten._to_copy.default, (selection.mask,), {"dtype": whole.dtype})  # noqa: SLF001
+    count = insert_call(node, aten.sum.dim_IntList, (counted, list(range(masked))))
     beside = math.prod(whole.shape[axis] for axis in axes if axis >= masked)
     if beside != 1:
-        count = _call(node, aten.mul.Tensor, (count, float(beside)))
+        count = insert_call(node, aten.mul.Tensor, (count, float(beside)))
     node.target, node.args, node.kwargs = aten.div.Tensor, (total, count), {}
 
 
@@ -189,7 +191,7 @@ def _spread(before: torch.fx.Node, selection: _Selection) -> torch.fx.Node:
     """Returns the mask with as many axes as the whole."""
     mask = selection.mask
     for _ in range(selection.whole.meta["val"].dim() - mask.meta["val"].dim()):
-        mask = _call(before, aten.unsqueeze.default, (mask, -1))
+        mask = insert_call(before, aten.unsqueeze.default, (mask, -1))
     return mask
 
 
@@ -199,16 +201,17 @@ def _filled(before: torch.fx.Node, selection: _Selection, fill: float) -> torch.
     if math.isinf(fill) and not kind.is_floating_point:
         limits = (0, 1) if kind is torch.bool else (torch.iinfo(kind).min, torch.iinfo(kind).max)
         fill = limits[fill > 0]
-    outside = _call(before, aten.logical_not.default, (_spread(before, selection),))
-    return _call(before, aten.masked_fill.Scalar, (selection.whole, outside, fill))
+    outside = insert_call(before, aten.logical_not.default, (_spread(before, selection),))
+    return insert_call(before, aten.masked_fill.Scalar, (selection.whole, outside, fill))
 
 
-def _call(
+def insert_call(
     before: torch.fx.Node,
     target: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any] | None = None,
 ) -> torch.fx.Node:
+    """Returns a new call in front of a node, which it takes its line of source from."""
     with before.graph.inserting_before(before):
         node = before.graph.call_function(target, args, kwargs or {})
     node.meta = {k: v for k, v in before.meta.items() if k not in ("val", "tensor_meta")}

@@ -17,7 +17,7 @@ from edgeopt.ir.packing import padded_packing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["buffers_kept", "traced"]
+__all__ = ["traced", "tried"]
 
 _PLAIN = {
     "use_cache": (True, False),
@@ -40,14 +40,17 @@ def traced(model: torch.nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def buffers_kept(model: torch.nn.Module) -> Iterator[None]:
-    """Lets ``model`` be called, and puts back what it writes to its buffers."""
-    kept = [(buffer, buffer.clone()) for buffer in model.buffers()]
+def tried(model: torch.nn.Module) -> Iterator[None]:
+    """Lets ``model`` be called as it is traced, on numbers, and puts back what it writes and draws."""
+    own = (*model.parameters(), *model.buffers())
+    kept = [(tensor, tensor.data, tensor.data.clone()) for tensor in own]
     try:
-        yield
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), traced(model):
+            yield
     finally:
-        for buffer, before in kept:
-            buffer.copy_(before)
+        for tensor, data, before in kept:
+            tensor.data = data
+            data.copy_(before)
 
 
 @contextmanager

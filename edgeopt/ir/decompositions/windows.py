@@ -156,11 +156,12 @@ def circular_pad(x: Tensor, padding: list[int]) -> Tensor:
     """Returns ``x`` with what is on the other side beside it."""
     for at in range(0, len(padding), 2):
         dim = x.ndim - 1 - at // 2
-        size, before, after = x.shape[dim], padding[at], padding[at + 1]
-        low, high = max(-before, 0), size - max(-after, 0)
-        parts = [x.narrow(dim, low, high - low)]
+        before, after = padding[at], padding[at + 1]
+        low, high = max(-before, 0), x.shape[dim] - max(-after, 0)
+        x = x.narrow(dim, low, high - low)
+        parts = [x]
         if before > 0:
-            parts.insert(0, x.narrow(dim, size - before, before))
+            parts.insert(0, x.narrow(dim, high - low - before, before))
         if after > 0:
             parts.append(x.narrow(dim, 0, after))
         x = torch.cat(parts, dim) if len(parts) > 1 else parts[0]

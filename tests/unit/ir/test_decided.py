@@ -129,21 +129,65 @@ def test_what_an_input_reaches_is_refused(function):
         edgeopt.capture(_Called(function).eval(), torch.ones(2, 3))
 
 
-def test_running_a_model_to_find_out_leaves_its_buffers():
-    class Remembers(nn.Module):
+class _Remembers(nn.Module):
+    """Decides on a number of its own, and changes all that it can reach."""
+
+    def __init__(self, *, writes: bool) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.tensor(0))
+        self.register_buffer("most", torch.tensor(3))
+        self.weight = nn.Parameter(torch.ones(3))
+        self.seen: torch.Tensor | None = None
+        self.writes = writes
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.writes:
+            self.calls += 1
+            self.weight.data.add_(1)
+        if self.seen is None:
+            self.seen = x.mean()
+        return (x - self.seen) * self.weight if self.most > 2 else x
+
+
+def test_running_a_model_to_find_out_leaves_it_and_the_example():
+    model, example, other = _Remembers(writes=False).eval(), torch.ones(2, 3), torch.randn(2, 3)
+    state = torch.get_rng_state()
+    program = edgeopt.capture(model, example)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert model.seen is None
+    got = ReferenceRunner(program)(other.numpy())
+    torch.testing.assert_close(torch.as_tensor(got), (other - other.mean()))
+
+
+def test_what_a_model_that_decides_writes_may_be_read_by_a_decision():
+    model = _Remembers(writes=True).eval()
+    with pytest.raises(CaptureError):
+        edgeopt.capture(model, torch.ones(2, 3))
+    assert (model.calls, model.weight.sum()) == (0, 3)
+
+
+def _through_numpy(x):
+    places = torch.arange(4).numpy()
+    places += 1
+    return x * 2 if torch.from_numpy(places).sum() > 0 else x
+
+
+def test_memory_that_numpy_shares_is_not_followed():
+    with pytest.raises(CaptureError):
+        edgeopt.capture(_Called(_through_numpy).eval(), torch.ones(2, 3))
+
+
+def test_a_truth_value_adds_an_axis():
+    class Chosen(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.register_buffer("calls", torch.tensor(0))
-            self.register_buffer("most", torch.tensor(3))
+            self.register_buffer("is_on", torch.tensor(True))
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            self.calls += 1
-            return x * 2 if self.most > 2 else x
+            return x[self.is_on] * 2 if bool(self.is_on) else x
 
-    model = Remembers().eval()
-    program = edgeopt.capture(model, torch.ones(2, 3))
-    assert ReferenceRunner(program)(torch.ones(2, 3).numpy()).sum() == 12
-    assert model.calls == 0
+    program = edgeopt.capture(Chosen().eval(), torch.ones(2, 3))
+    assert ReferenceRunner(program)(torch.ones(2, 3).numpy()).shape == (1, 2, 3)
 
 
 def test_a_counter_that_nothing_reads_is_left_out():

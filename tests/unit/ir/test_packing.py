@@ -81,9 +81,29 @@ def _steps(layer, packed):
     return packed[0] * packed.batch_sizes[1]
 
 
+def _mean_of_rows(layer, packed):
+    return layer(packed)[0][0].mean(0)
+
+
+def _sum_of_rows(layer, packed):
+    rows, *_ = layer(packed)[0]
+    return rows + 1
+
+
+def _longest(layer, packed):
+    return layer(packed)[1] / packed.batch_sizes.size(0)
+
+
 @pytest.mark.parametrize(
     ("function", "hint"),
-    [(_shape_of_lengths, "total_length"), (_rows, "padded"), (_steps, "lengths")],
+    [
+        (_shape_of_lengths, "total_length"),
+        (_rows, "padded"),
+        (_mean_of_rows, "padded"),
+        (_sum_of_rows, "padded"),
+        (_longest, "padded"),
+        (_steps, "lengths"),
+    ],
 )
 def test_what_lengths_decide_is_refused(function, hint):
     class Model(nn.Module):
@@ -97,3 +117,20 @@ def test_what_lengths_decide_is_refused(function, hint):
     with pytest.raises(CaptureError, match="depends on lengths") as refused:
         edgeopt.capture(Model().eval(), (torch.zeros(STEPS, 2, 3), torch.tensor([5, 2])))
     assert hint in str(refused.value)
+
+
+@pytest.mark.parametrize("padding", [1e6, float("nan")])
+def test_padding_may_be_anything(padding):
+    class Ends(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.LSTM(3, 4, bidirectional=True)
+
+        def forward(self, x, lengths):
+            return self.layer(pack_padded_sequence(x, lengths))[1]
+
+    model, x, lengths = Ends().eval(), 50 * torch.randn(STEPS, 2, 3), torch.tensor([5, 2])
+    x[5:], x[2:, 1] = padding, padding
+    run = ReferenceRunner(edgeopt.capture(model, (x, lengths)))
+    for value, wanted in zip(run(x.numpy(), lengths.numpy()), model(x, lengths), strict=True):
+        torch.testing.assert_close(torch.as_tensor(value), wanted, atol=1e-5, rtol=1e-4)
