@@ -69,7 +69,7 @@ def _select(user: torch.fx.Node, number: torch.fx.Node, tensor: torch.fx.Node) -
     """``x[:, i]``; a negative place counts from the end."""
     del number
     x, axis, _ = user.args
-    size = x.meta["val"].shape[axis]  # type: ignore[union-attr,index]
+    size = x.meta["val"].shape[axis]  # type: ignore[union-attr]
     place = insert_call(user, aten.reshape.default, (tensor, [1]))
     place = insert_call(user, aten.remainder.Scalar, (place, size))
     part = insert_call(user, aten.index_select.default, (x, axis, place))
