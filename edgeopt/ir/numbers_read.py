@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils import _pytree as pytree
 
 from edgeopt.errors import CaptureError
 from edgeopt.ir.selections import insert_call
@@ -34,14 +35,12 @@ def use_tensors_for_numbers(graph: torch.fx.Graph) -> None:
     Raises:
         CaptureError: An operator takes numbers only.
     """
-    for node in list(graph.nodes):
-        if node.target not in _READS:
-            continue
+    reads = [node for node in graph.nodes if node.target in _READS]
+    if reads:
+        _drop_checks(graph)
+    for node in reads:
         tensor: Any = node.args[0]
         for user in list(node.users):
-            if getattr(user.target, "_opname", "") in _CHECKS:
-                graph.erase_node(user)
-                continue
             if user.target not in _FORMS:
                 raise CaptureError(
                     f"{operator_name(user)} is given a number that the model reads off a tensor",
@@ -50,6 +49,20 @@ def use_tensors_for_numbers(graph: torch.fx.Graph) -> None:
                 )
             _FORMS[user.target](user, node, tensor)
         graph.erase_node(node)
+
+
+def _drop_checks(graph: torch.fx.Graph) -> None:
+    """Drops what torch.export asserts of numbers, and what is computed for that alone."""
+    for node in reversed(list(graph.nodes)):
+        is_check = getattr(node.target, "_opname", "") in _CHECKS
+        is_number = node.op == "call_function" and not _has_tensors(node)
+        if is_check or (is_number and not node.users and node.target not in _READS):
+            graph.erase_node(node)
+
+
+def _has_tensors(node: torch.fx.Node) -> bool:
+    leaves = pytree.tree_leaves(node.meta.get("val"))
+    return any(isinstance(leaf, torch.Tensor) for leaf in leaves)
 
 
 def _arithmetic(user: torch.fx.Node, number: torch.fx.Node, tensor: torch.fx.Node) -> None:

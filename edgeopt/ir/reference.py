@@ -87,9 +87,27 @@ class Simulation(torch.fx.Interpreter):
             if traits_of(n).integer_kernel == "averages":
                 source: Any = n.args[0]
                 return average(n, self._whole(source), self._program.quant[source.name].scale)
-        if n.target is ops.aten.topk.default:
-            return _topk(*self.fetch_args_kwargs_from_env(n)[0])
-        return super().run_node(n)
+        ordered = self._ordered(n)
+        return super().run_node(n) if ordered is None else ordered
+
+    def _ordered(self, n: torch.fx.Node) -> Any:
+        """Returns what takes equal values in their order, which torch gives in any; None for all else.
+
+        Integers are often equal. The few largest of float values hardly are, and come in torch's own order.
+        """
+        if n.target not in (ops.aten.sort.default, ops.aten.topk.default):
+            return None
+        x, *settings = self.fetch_args_kwargs_from_env(n)[0]
+        if not x.ndim:
+            return None
+        if n.target is ops.aten.sort.default:
+            axis, descending = [*settings, *[-1, False][len(settings) :]]
+            return torch.sort(x, dim=axis, descending=descending, stable=True)
+        count, axis, largest, *_ = [*settings, *[-1, True, True][len(settings) - 1 :]]
+        if not self._program.precision.is_integer and count < x.shape[axis]:
+            return None
+        values, places = torch.sort(x, dim=axis, descending=largest, stable=True)
+        return values.narrow(axis, 0, count), places.narrow(axis, 0, count)
 
     def _narrowed(self, n: torch.fx.Node, value: torch.Tensor) -> torch.Tensor:
         """A value inside a fused kernel keeps its precision until it is rounded."""
@@ -129,14 +147,6 @@ class Simulation(torch.fx.Interpreter):
             pair = (whole, largest_sum(n, whole))
             self._integers[weight.name] = pair
         return pair
-
-
-def _topk(x: torch.Tensor, count: int, axis: int = -1, *others: Any) -> tuple[torch.Tensor, ...]:
-    """Returns values and places; of equal values, which torch gives in any order, the first comes first."""
-    if not x.ndim:
-        return x, torch.tensor(0)
-    values, places = torch.sort(x, dim=axis, descending=all(others[:1]), stable=True)
-    return values.narrow(axis, 0, count), places.narrow(axis, 0, count)
 
 
 class ReferenceRunner:

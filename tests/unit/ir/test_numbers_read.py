@@ -32,6 +32,7 @@ X = torch.arange(10.0).reshape(2, 5)
         lambda x, i: i.item() - x / (i.item() + x),
         lambda x, i: x.masked_fill(x > 4, i.item()),
         lambda x, i: (i.item(), x * 2)[1],
+        lambda x, i: (torch._check(i.item() + 4 > 1), x * 2)[1],
     ],
 )
 @pytest.mark.parametrize("number", [torch.tensor(2), torch.tensor([3]), torch.tensor(-1)], ids=str)

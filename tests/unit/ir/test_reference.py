@@ -365,3 +365,15 @@ def test_a_number_goes_in_and_comes_out(written):
     got = ReferenceRunner(program)(np.array(4.0, np.float32))
     assert got.shape == ()
     assert got == 8.0
+
+
+@pytest.mark.parametrize("descending", [True, False])
+def test_equal_values_are_sorted_in_their_order(descending):
+    class Sorts(nn.Module):
+        def forward(self, x):
+            return torch.sort(x, dim=-1, descending=descending, stable=True).indices
+
+    x = torch.randint(0, 4, (3, 200)).float()
+    program = run_core(capture_module(Sorts().eval(), (x,)))
+    wanted = torch.sort(x, dim=-1, descending=descending, stable=True).indices
+    assert torch.equal(torch.as_tensor(ReferenceRunner(program)(x.numpy())), wanted)
