@@ -97,13 +97,16 @@ class Simulation(torch.fx.Interpreter):
         """
         if n.target not in (ops.aten.sort.default, ops.aten.topk.default):
             return None
-        x, *settings = self.fetch_args_kwargs_from_env(n)[0]
+        arguments: list[Any] = list(self.fetch_args_kwargs_from_env(n)[0])
+        x, settings = arguments[0], arguments[1:]
         if not x.ndim:
             return None
-        if n.target is ops.aten.sort.default:
-            axis, descending = [*settings, *[-1, False][len(settings) :]]
-            return torch.sort(x, dim=axis, descending=descending, stable=True)
-        count, axis, largest, *_ = [*settings, *[-1, True, True][len(settings) - 1 :]]
+        sorts = n.target is ops.aten.sort.default
+        defaults: list[Any] = [-1, False] if sorts else [None, -1, True]
+        settings += defaults[len(settings) :]
+        if sorts:
+            return torch.sort(x, dim=settings[0], descending=settings[1], stable=True)
+        count, axis, largest = settings[:3]
         if not self._program.precision.is_integer and count < x.shape[axis]:
             return None
         values, places = torch.sort(x, dim=axis, descending=largest, stable=True)
