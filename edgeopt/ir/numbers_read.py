@@ -11,6 +11,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from edgeopt.errors import CaptureError
+from edgeopt.ir.operators.groups import ARITHMETIC, READS
 from edgeopt.ir.selections import insert_call
 from edgeopt.ir.source import operator_name, source_line
 
@@ -21,9 +22,7 @@ __all__ = ["use_tensors_for_numbers"]
 
 aten = torch.ops.aten
 
-_READS = (aten._local_scalar_dense.default, aten.item.default)  # noqa: SLF001 (an operator's name)
 _CHECKS = ("_assert_scalar", "sym_constrain_range", "sym_constrain_range_for_size")
-_ARITHMETIC = (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor)
 
 
 def use_tensors_for_numbers(graph: torch.fx.Graph) -> None:
@@ -35,7 +34,7 @@ def use_tensors_for_numbers(graph: torch.fx.Graph) -> None:
     Raises:
         CaptureError: An operator takes numbers only.
     """
-    reads = [node for node in graph.nodes if node.target in _READS]
+    reads = [node for node in graph.nodes if node.target in READS]
     if reads:
         _drop_checks(graph)
     for node in reads:
@@ -56,7 +55,7 @@ def _drop_checks(graph: torch.fx.Graph) -> None:
     for node in reversed(list(graph.nodes)):
         is_check = getattr(node.target, "_opname", "") in _CHECKS
         is_number = node.op == "call_function" and not _has_tensors(node)
-        if is_check or (is_number and not node.users and node.target not in _READS):
+        if is_check or (is_number and not node.users and node.target not in READS):
             graph.erase_node(node)
 
 
@@ -97,7 +96,7 @@ def _filled(user: torch.fx.Node, number: torch.fx.Node, tensor: torch.fx.Node) -
 
 
 _FORMS: dict[Any, Callable[[torch.fx.Node, torch.fx.Node, torch.fx.Node], None]] = {
-    **dict.fromkeys(_ARITHMETIC, _arithmetic),
+    **dict.fromkeys(ARITHMETIC, _arithmetic),
     aten.rsub.Scalar: _subtracted_from,
     aten.select.int: _select,
     aten.masked_fill.Scalar: _filled,

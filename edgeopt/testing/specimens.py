@@ -232,7 +232,8 @@ class Ranked(nn.Module):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         scores: torch.Tensor = self.scores(x)
-        return torch.topk(scores.sigmoid().flatten(1), 40)
+        values, places = torch.topk(scores.sigmoid().flatten(1), 40)
+        return values, places
 
 
 def _normal(*shape: int) -> Callable[[torch.Generator], torch.Tensor]:

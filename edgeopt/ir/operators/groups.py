@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["CENTERED", "COPIES", "ORDERS", "PAIRS", "PARTLY_DEFINED", "PARTWISE", "POLES", "STEPS"]
+__all__ = [
+    "ARITHMETIC",
+    "CENTERED",
+    "COPIES",
+    "ORDERS",
+    "PAIRS",
+    "PARTLY_DEFINED",
+    "PARTWISE",
+    "POLES",
+    "READS",
+    "STEPS",
+]
 
 aten = torch.ops.aten
 
@@ -16,6 +27,12 @@ ORDERS = (
 
 POLES = (aten.rsqrt.default, aten.reciprocal.default, aten.log.default)
 """Functions that have a pole at 0."""
+
+ARITHMETIC = (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor)
+"""Those that take a number in the place of either tensor."""
+
+READS = (aten._local_scalar_dense.default, aten.item.default)  # noqa: SLF001 (an operator's name)
+"""Those that make a number of a tensor."""
 
 COPIES = (aten.clone.default, aten.alias.default, aten._to_copy.default)  # noqa: SLF001 (an operator's name)
 """Calls that give the same numbers, maybe of another type."""
