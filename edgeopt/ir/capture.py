@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sysconfig
 import traceback
 import warnings
 from contextlib import nullcontext
@@ -27,7 +26,7 @@ from edgeopt.ir.recurrence import shapes_only
 from edgeopt.ir.refusals import STATISTICS, refuse_unsuitable
 from edgeopt.ir.selections import compute_selections_whole
 from edgeopt.ir.signature import SHAPE_OF_VALUES, read_signature
-from edgeopt.ir.source import is_torch, short_path, shorten_trace
+from edgeopt.ir.source import is_standard, is_torch, short_path, shorten_trace
 from edgeopt.ir.tracing import traced, tried
 
 if TYPE_CHECKING:
@@ -296,12 +295,9 @@ def _hint(error: Exception, text: str) -> str:
 def _own_frame(error: BaseException) -> str:
     """Returns ``file:line`` of the innermost frame of the model's code in the traceback."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if not is_torch(f.filename) and not _is_plumbing(f.filename)]
+    own = [
+        f
+        for f in frames
+        if not is_torch(f.filename) and not is_standard(f.filename) and f.filename != __file__
+    ]
     return f"{short_path(own[-1].filename)}:{own[-1].lineno}" if own else ""
-
-
-def _is_plumbing(file: str) -> bool:
-    standard = sysconfig.get_paths()["stdlib"]
-    return file in (__file__, "<string>") or (
-        file.startswith(standard) and "/site-packages/" not in file
-    )

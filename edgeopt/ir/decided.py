@@ -9,7 +9,6 @@ the numbers that this run read.
 from __future__ import annotations
 
 import sys
-import sysconfig
 import traceback
 from collections import defaultdict
 from contextlib import contextmanager
@@ -25,7 +24,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from edgeopt.ir.source import is_torch
+from edgeopt.ir.operators import traits_of
+from edgeopt.ir.source import is_standard, is_torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,15 +62,9 @@ _SIZED = frozenset(
     }
 )
 """Functions of a tensor and of sizes, which may come as tensors too."""
-_SHAPED = frozenset(
-    {
-        *("zeros_like", "ones_like", "full_like", "empty_like"),
-        *("new_zeros", "new_ones", "new_full", "new_empty", "new_empty_strided"),
-    }
-)
-"""Operators that read no more of a tensor than its shape and dtype."""
+_EMPTY = ("empty_like", "new_empty", "new_empty_strided")
+"""Operators that read no more of a tensor than its shape, as those do whose traits say so."""
 _PACKAGE = str(Path(__file__).parents[1])
-_STANDARD = sysconfig.get_paths()["stdlib"]
 
 UNKNOWN = object()
 """What stands for a number that an input reaches."""
@@ -168,8 +162,8 @@ class _Reach(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
         del types
         kwargs = kwargs or {}
         drawn = torch.Tag.nondeterministic_seeded in func.tags
-        reads = func.overloadpacket.__name__ not in _SHAPED
-        reached = drawn or (reads and self.reaches((args, kwargs)))
+        shaped = traits_of(func).shape_only or func.overloadpacket.__name__ in _EMPTY
+        reached = drawn or (not shaped and self.reaches((args, kwargs)))
         results = func(*args, **kwargs)
         if reached:
             self.is_read = self.is_read or (_tells(func) and self.reaches(_deciding(func, args)))
@@ -296,17 +290,12 @@ def _site() -> Site:
     frames = [(one.f_code.co_filename, line) for one, line in traceback.walk_stack(frame)]
     called = dropwhile(lambda place: _is_ours(place[0]), frames)
     model = takewhile(lambda place: not _is_ours(place[0]), called)
-    return tuple((file, line) for file, line in model if not _is_between(file))
+    # torch's and Python's lines lead to the same place otherwise in a trace.
+    return tuple(place for place in model if not is_torch(place[0]) and not is_standard(place[0]))
 
 
 def _is_ours(file: str) -> bool:
     return file.startswith(_PACKAGE)
-
-
-def _is_between(file: str) -> bool:
-    """Returns whether a line is not the model's: torch's and Python's call it otherwise in a trace."""
-    standard = file.startswith(_STANDARD) and "/site-packages/" not in file
-    return is_torch(file) or standard or file.startswith("<")
 
 
 @contextmanager

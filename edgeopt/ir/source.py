@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sysconfig
 from fnmatch import fnmatch
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "is_standard",
     "is_torch",
     "matches",
     "module_path",
@@ -57,6 +59,12 @@ def matches(node: torch.fx.Node, pattern: str) -> bool:
 def is_torch(file: str) -> bool:
     """Returns whether ``file`` is part of PyTorch, whether its path was shortened or not."""
     return short_path(file).startswith("torch/")
+
+
+def is_standard(file: str) -> bool:
+    """Returns whether ``file`` is Python's own library, or code that it made of a string."""
+    library = file.startswith(sysconfig.get_paths()["stdlib"]) and "/site-packages/" not in file
+    return library or file == "<string>"  # a notebook's and a terminal's have other names
 
 
 def short_path(file: str) -> str:

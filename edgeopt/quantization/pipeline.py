@@ -120,17 +120,17 @@ class _Static:
     def _defined(self, program: Program, float_names: tuple[str, ...]) -> _Made:
         """Returns ``program`` quantized; what rounding would make undefined is computed from float values."""
         reasons: dict[str, str] = {}
-        for attempt in range(MOST_RESCUES + 1):
+        for _ in range(MOST_RESCUES):
             try:
                 return self._quantized(program, float_names, reasons)
             except UndefinedError as error:
                 placement = place_quantizers(program, keep_float=float_names)
                 sources = rounded_sources(program.node(error.value), placement)
-                if attempt == MOST_RESCUES or not sources:
+                if not sources:
                     raise
                 float_names = tuple(dict.fromkeys((*float_names, *sources)))
                 reasons |= dict.fromkeys(sources, f"rounded, it makes {error.value} infinite")
-        raise AssertionError("the last attempt returns or raises")
+        return self._quantized(program, float_names, reasons)
 
     def _quantized(
         self,

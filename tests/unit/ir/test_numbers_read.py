@@ -4,21 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
 import edgeopt
 from edgeopt.errors import CaptureError
 from edgeopt.ir import ReferenceRunner
-
-
-class _Called(nn.Module):
-    def __init__(self, function) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x, i):
-        return self.function(x, i)
-
 
 X = torch.arange(10.0).reshape(2, 5)
 
@@ -36,8 +25,8 @@ X = torch.arange(10.0).reshape(2, 5)
     ],
 )
 @pytest.mark.parametrize("number", [torch.tensor(2), torch.tensor([3]), torch.tensor(-1)], ids=str)
-def test_operators_take_the_tensor(function, number):
-    model = _Called(function).eval()
+def test_operators_take_the_tensor(written, function, number):
+    model = written(lambda _, x, i: function(x, i))
     run = ReferenceRunner(edgeopt.capture(model, (X, torch.ones_like(number))))
     wanted = model(X, number)
     torch.testing.assert_close(torch.as_tensor(run(X.numpy(), number.numpy())), wanted)
@@ -52,6 +41,6 @@ def test_operators_take_the_tensor(function, number):
         lambda x, i: x * (i.item() + 1),
     ],
 )
-def test_what_takes_numbers_only_is_refused(function):
+def test_what_takes_numbers_only_is_refused(written, function):
     with pytest.raises(CaptureError, match="number that the model reads off a tensor"):
-        edgeopt.capture(_Called(function).eval(), (X, torch.tensor(2)))
+        edgeopt.capture(written(lambda _, x, i: function(x, i)), (X, torch.tensor(2)))

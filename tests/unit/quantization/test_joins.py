@@ -235,3 +235,22 @@ def test_a_join_that_stays_in_float_after_all_leaves_no_rounding_in_front(progra
     samples = [(drawn(1, 4, 4) * 1090, drawn(1, 4, 6) * 13) for _ in range(20)]
     quantized = quantize_program(program(Unlike, *samples[0]), samples)
     require_canonical(quantized, "a backend")
+
+
+def test_a_value_that_many_ways_lead_to_is_looked_at_once(program):
+    """2^30 ways through the joins, as writes in place make them of a cost volume."""
+
+    class Woven(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1)
+
+        def forward(self, x):
+            x = self.first(x)
+            for _ in range(30):
+                x = torch.cat([x[:, :2], x[:, 1:3]], 1)
+            return self.last(x)
+
+    samples = pictures(4)
+    module = program(Woven, samples[0])
+    assert in_float(quantize_program(module, samples), aten.cat.default) == []

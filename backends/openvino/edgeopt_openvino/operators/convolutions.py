@@ -21,7 +21,7 @@ __all__: list[str] = []
 aten = torch.ops.aten
 
 VECTOR, MANY_TAPS = 16, 14
-"""Of OpenVINO's integer kernel of convolutions of each channel."""
+"""Channels, and taps along the last axis, from which on OpenVINO's integer kernel of one channel each is not generated."""
 
 
 @rule(aten.conv1d.default, aten.conv2d.default)
