@@ -137,6 +137,10 @@ class Editor:
         self.constants[node.name] = tensor.detach()
         node.meta["val"] = self._fake(tensor)
 
+    def resize_input(self, node: torch.fx.Node, value: torch.Tensor) -> None:
+        """Gives the input ``node`` the shape and dtype of ``value``; `refresh` carries them on."""
+        node.meta["val"] = self._fake(torch.empty(value.shape, dtype=value.dtype))
+
     def add_constant(self, hint: str, tensor: torch.Tensor) -> torch.fx.Node:
         """Returns a new constant node with a name like ``hint``."""
         first = next(iter(self._changed().nodes))

@@ -1,0 +1,180 @@
+"""A compressed program for inputs of another shape, with the same weights and the same grids.
+
+The model is captured a second time, at the other shape. Where the two float programs are the same
+network (the same values by name and operator), they differ in sizes alone: of reshapes, slices, resizes,
+and of constants that are made for a shape, such as positions. Those are carried over into the compressed one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+from edgeopt.errors import CaptureError
+from edgeopt.ir.edit import Editor
+from edgeopt.ir.program import Step
+from edgeopt.ir.source import source_line
+
+if TYPE_CHECKING:
+    from edgeopt.ir.program import Program
+
+__all__ = ["reshape_program"]
+
+_HINT = "deploy it for that shape by itself: its network is another one there"
+
+
+def reshape_program(compressed: Program, original: Program, other: Program) -> Program:
+    """Returns ``compressed`` for the inputs that ``other`` takes.
+
+    Args:
+        compressed: What was made of ``original``: quantized, rescaled, or itself.
+        original: The float program that was captured at the first shape, in canonical form.
+        other: The float program of the same model, captured at the other shape, likewise.
+
+    Raises:
+        CaptureError: The model is another network at that shape: an operator, or a constant that
+            was changed by compression, differs; says which.
+    """
+    nodes = _require_alike(original, other)
+    editor = Editor(compressed)
+    for name in original.input_names:
+        editor.resize_input(editor.node(name), other.node(name).meta["val"])
+    constants = _Constants(editor, original, other)
+    for node in list(editor.calls()):
+        if node.name in nodes:
+            _carry(editor, node, original.node(node.name), other.node(node.name), constants)
+    editor.refresh()
+    _require_shapes(editor, other, nodes)
+    shapes = [list(spec.shape) for spec in other.signature.inputs]
+    return editor.finish(Step("reshape", {"inputs": shapes}), signature=other.signature)
+
+
+def _require_alike(original: Program, other: Program) -> set[str]:
+    """Returns the names of the calls, which are the same in both programs."""
+    targets, others = (
+        {n.name: n.target for n in p.graph.nodes if n.op == "call_function"}
+        for p in (original, other)
+    )
+    unlike = [name for name, target in targets.items() if others.get(name) != target]
+    unlike += [name for name in others if name not in targets]
+    if unlike:
+        program = original if unlike[0] in targets else other
+        raise _unlike(original, other, program.node(unlike[0]))
+    return set(targets)
+
+
+def _carry(
+    editor: Editor,
+    node: torch.fx.Node,
+    was: torch.fx.Node,
+    now: torch.fx.Node,
+    constants: _Constants,
+) -> None:
+    """Gives ``node`` the sizes and constants of ``now`` where they differ from those of ``was``."""
+    own, spec = pytree.tree_flatten((node.args, dict(node.kwargs)))
+    before, after = (pytree.tree_leaves((one.args, one.kwargs)) for one in (was, now))
+    if len(before) != len(after):
+        raise _unlike(constants.original, constants.other, was)
+    changes = {i: after[i] for i in range(len(after)) if constants.differ(before[i], after[i])}
+    if not changes:
+        return
+    if len(own) != len(before) or any(_number(own[i]) != _number(before[i]) for i in changes):
+        raise _changed(node)
+    for place, value in changes.items():
+        own[place] = (
+            constants.carried(own[place], before[place], value) if _is_node(value) else value
+        )
+    args, kwargs = pytree.tree_unflatten(own, spec)
+    editor.update(node, tuple(args), kwargs=kwargs)
+
+
+class _Constants:
+    """Carries constants over; one that is used for several becomes several."""
+
+    def __init__(self, editor: Editor, original: Program, other: Program) -> None:
+        self.editor, self.original, self.other = editor, original, other
+        self._carried: dict[tuple[str, str], torch.fx.Node] = {}
+
+    def differ(self, was: Any, now: Any) -> bool:
+        """Returns whether an argument is another number, or another constant, in ``other``."""
+        if _is_node(was) != _is_node(now):
+            return True
+        if not _is_node(was):
+            return bool(was != now)
+        tensors = self.original.constants.get(was.name), self.other.constants.get(now.name)
+        if tensors[0] is None or tensors[1] is None:
+            if was.name != now.name:
+                raise _unlike(self.original, self.other, was)
+            return False
+        return tensors[0].shape != tensors[1].shape or not torch.equal(*tensors)
+
+    def carried(self, node: Any, was: Any, now: torch.fx.Node) -> torch.fx.Node:
+        """Returns the constant that stands for ``now`` where ``node`` stood for ``was``.
+
+        Raises:
+            CaptureError: Compression has changed it by more than its rounding.
+        """
+        key = (node.name, now.name)
+        if key not in self._carried:
+            self._carried[key] = self._new(node, was, now)
+        return self._carried[key]
+
+    def _new(self, node: Any, was: Any, now: torch.fx.Node) -> torch.fx.Node:
+        spec, stored = self.editor.quant.get(node.name), self.editor.constants.get(node.name)
+        tensor = self.original.constants.get(was.name)
+        if tensor is None or stored is None or (spec is not None and spec.axis is not None):
+            raise _changed(node)
+        expected = tensor if spec is None else spec.fake(tensor)
+        if expected.shape != stored.shape or not torch.equal(expected, stored):
+            raise _changed(node)
+        value = self.other.constants[now.name]
+        constant = self.editor.add_constant(now.name, value if spec is None else spec.fake(value))
+        if spec is not None:
+            self.editor.quant[constant.name] = spec
+        return constant
+
+
+def _is_node(value: Any) -> bool:
+    return isinstance(value, torch.fx.Node)
+
+
+def _number(value: Any) -> Any:
+    return None if _is_node(value) else value
+
+
+def _unlike(original: Program, other: Program, node: torch.fx.Node) -> CaptureError:
+    shapes = [[list(spec.shape) for spec in p.signature.inputs] for p in (other, original)]
+    return CaptureError(
+        f"for inputs {shapes[0]} the model is not the network that it is for {shapes[1]}: {node.name} differs",
+        where=source_line(node) or node.name,
+        hint=_HINT,
+    )
+
+
+def _changed(node: torch.fx.Node) -> CaptureError:
+    what = f"{node.name} depends on the inputs' shape, and compression has changed it"
+    return CaptureError(what, where=source_line(node) or node.name, hint=_HINT)
+
+
+def _require_shapes(editor: Editor, other: Program, nodes: set[str]) -> None:
+    """Raises where a value is not of the shape that it has in the float program."""
+    for name in nodes:
+        try:
+            node = editor.node(name)
+        except KeyError:  # compression has put another one in its place
+            continue
+        shapes = [_shape(value) for value in (node.meta["val"], other.node(name).meta["val"])]
+        if shapes[0] != shapes[1]:
+            raise CaptureError(
+                f"{name} is {shapes[0]} after compression, and {shapes[1]} in the model",
+                where=source_line(node) or name,
+                hint=_HINT,
+            )
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return tuple(value.shape)
+    return [_shape(part) for part in value] if isinstance(value, (list, tuple)) else None
