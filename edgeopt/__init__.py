@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Preprocess,
         QuantizationConfig,
         RecipeTraining,
+        Shapes,
         TrainingOptions,
         TuneOptions,
     )
@@ -69,6 +70,7 @@ __all__ = [
     "Recipe",
     "RecipeTraining",
     "SearchResult",
+    "Shapes",
     "TrainingOptions",
     "TuneOptions",
     "backends",
@@ -129,6 +131,7 @@ _LAZY = {
             "Preprocess",
             "QuantizationConfig",
             "RecipeTraining",
+            "Shapes",
             "TrainingOptions",
             "TuneOptions",
         ),

@@ -84,6 +84,7 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
             ``bundle`` (`edgeopt.BundleOptions`: name, labels, threads, what is replaced),
             ``tuning`` (`edgeopt.TuneOptions`: a search for faster kernels before compiling),
             ``quantization`` (`edgeopt.QuantizationConfig`),
+            ``shapes`` (`edgeopt.Shapes`: further batches, lengths, sizes that the bundle serves),
             ``training`` (`edgeopt.RecipeTraining`: loss, teacher and work folder of a recipe).
 
     Raises:
@@ -231,6 +232,9 @@ def load(
 ) -> Runner:
     """Returns a runner of a bundle on this machine; it takes and gives numpy arrays.
 
+    Of a bundle for several shapes, with several methods or with state it is a `BundleRunner`: it picks
+    the program, keeps the state (``reset()``), and has ``method(name)``.
+
     Args:
         bundle: The bundle, or its folder or ``.zip``. Every digest is checked first.
         threads: Threads of the runtime; 0 leaves it to the runtime.
@@ -242,13 +246,18 @@ def load(
         PluginError: Its backend is not installed here.
         DeviceError: It is for another kind of machine.
     """
+    from functools import partial  # noqa: PLC0415
+
     from edgeopt.bundles import open_bundle  # noqa: PLC0415
+    from edgeopt.bundles.session import BundleRunner  # noqa: PLC0415
     from edgeopt.registry import find_backend  # noqa: PLC0415
 
     loaded_bundle = open_bundle(bundle, public_key)
-    return find_backend(loaded_bundle.manifest.backend).load(
-        loaded_bundle.artifact(), threads=threads
-    )
+    backend = find_backend(loaded_bundle.manifest.backend)
+    load_artifact = partial(backend.load, threads=threads)
+    if len(loaded_bundle.manifest.programs) == 1 and not loaded_bundle.manifest.states:
+        return load_artifact(loaded_bundle.artifact())
+    return BundleRunner(loaded_bundle, load_artifact)
 
 
 def export(program: Program, path: Path | str, *, format: str = "onnx") -> Path:  # noqa: A002

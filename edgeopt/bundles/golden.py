@@ -97,14 +97,19 @@ class GoldenSamples(msgspec.Struct, frozen=True):
                     lines.append(f"golden sample {number}, output {index}: {text}")
         return lines
 
-    def to_files(self) -> tuple[GoldenInfo, dict[str, bytes]]:
-        """Returns what the manifest says of the samples, and their files."""
+    def to_files(self, program: int = 0) -> tuple[GoldenInfo, dict[str, bytes]]:
+        """Returns what the manifest says of the samples, and their files.
+
+        Args:
+            program: Number of the program in the bundle; the files of the first lie in ``golden/`` itself.
+        """
+        room = f"golden/{program}" if program else "golden"
         files: dict[str, bytes] = {}
         samples = []
         for number, (inputs, outputs) in enumerate(zip(self.inputs, self.outputs, strict=True)):
             names = []
             for kind, arrays in (("input", inputs), ("output", outputs)):
-                stem = f"golden/{kind}_{number:03d}"
+                stem = f"{room}/{kind}_{number:03d}"
                 several = len(arrays) > 1
                 paths = [
                     f"{stem}_{i}.npy" if several else f"{stem}.npy" for i in range(len(arrays))

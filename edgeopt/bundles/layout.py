@@ -7,7 +7,9 @@ runtime.py         the backend's part of the runner
 requirements.txt   exact versions that exist for the device
 model/             the artefact's files; one called run is a program
 lib/               the runtime's further files, if any
-golden/            golden samples, if any
+model/1/ …         those of further programs, if any; most of a file may be taken from another one's
+states/            what the runner keeps from call to call, where that does not begin with zeros
+golden/            golden samples, if any; golden/1/ … those of further programs
 labels.txt         the classes' names, if any
 origins.json       runtime operators back to the program's values, if known
 report.json        what was measured, if given
@@ -15,12 +17,21 @@ report.json        what was measured, if given
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from edgeopt import __version__
 from edgeopt.bundles.device.edgeopt_runner.bundle import canonical, digest
+from edgeopt.bundles.family import (
+    Family,
+    Member,
+    check_family,
+    program_fields,
+    state_files,
+    variant_files,
+)
 from edgeopt.bundles.manifest import (
     KIND,
     SCHEMA_VERSION,
@@ -63,15 +74,37 @@ def bundle_files(  # noqa: PLR0913 (the parts of a bundle, by name)
     name: str | None = None,
     preprocess: Preprocess | None = None,
     labels: Sequence[str] | None = None,
+    links: Member | None = None,
+    family: Family | None = None,
 ) -> dict[str, bytes]:
     """Returns file name to content, the manifest first and the others sorted.
+
+    Args:
+        artifact: The first program.
+        runtime: What must be on the device.
+        target: The device.
+        golden: Samples of the first program.
+        report: What was measured.
+        name: How a person calls the bundle.
+        preprocess: How a picture becomes an input.
+        labels: The classes' names.
+        links: Method and state of the first program; its artefact and samples are those above.
+        family: Further programs, and the state that all share.
 
     Raises:
         InputError: The parts do not fit each other.
         BundleError: A file name is not portable.
     """
     _check_parts(artifact, target, preprocess)
+    first = replace(links or Member(artifact), artifact=artifact, golden=golden)
+    family = family or Family()
+    check_family(first, family)
     info, files = None, _fixed_files(artifact, runtime)
+    variants, further = variant_files(
+        family.members, _model_files(artifact), share=bool(target.os.python)
+    )
+    states, values = state_files(family.states)
+    files |= further | values
     if golden is not None:
         golden.check(artifact.signature)
         info, samples = golden.to_files()
@@ -83,13 +116,12 @@ def bundle_files(  # noqa: PLR0913 (the parts of a bundle, by name)
     manifest = Manifest(
         name=name or f"{target.name}-{artifact.backend}-{artifact.precision}",
         backend=artifact.backend,
-        precision=artifact.precision,
+        **program_fields(first, f"model/{artifact.entry}"),
+        deltas={},
+        variants=variants,
+        states=states,
         target=target,
-        signature=artifact.signature,
-        entry=f"model/{artifact.entry}",
-        metadata=artifact.metadata,
-        operators=artifact.operators,
-        provenance=Provenance(__version__, artifact.tools, {"program": artifact.program_digest}),
+        provenance=Provenance(__version__, artifact.tools),
         runtime=RuntimeInfo(runtime.name, runtime.wheels, runtime.notes),
         requirements=tuple(wheel.requirement for wheel in runtime.wheels),
         pythons=_common_pythons(runtime.wheels),
@@ -133,11 +165,15 @@ def _fixed_files(artifact: Artifact, runtime: DeviceRuntime) -> dict[str, bytes]
     files = dict(_runner_files())
     files["runtime.py"] = runtime.runner.encode()
     files["requirements.txt"] = "".join(f"{w.requirement}\n" for w in runtime.wheels).encode()
-    files |= {f"model/{name}": content for name, content in artifact.files.items()}
+    files |= _model_files(artifact)
     files |= {f"lib/{name}": content for name, content in runtime.files.items()}
     if artifact.origins:
         files["origins.json"] = canonical(artifact.origins)
     return files
+
+
+def _model_files(artifact: Artifact) -> dict[str, bytes]:
+    return {f"model/{name}": content for name, content in artifact.files.items()}
 
 
 @cache

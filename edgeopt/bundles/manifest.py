@@ -33,7 +33,9 @@ __all__ = [
     "Manifest",
     "Provenance",
     "RuntimeInfo",
+    "StateInfo",
     "Tolerance",
+    "Variant",
     "decode_manifest",
     "encode_manifest",
 ]
@@ -58,12 +60,10 @@ class Provenance(_Strict, frozen=True):
     Attributes:
         edgeopt: Version of edgeopt.
         tools: Tool name to version.
-        created_from: What it was made from (``program``) to the digest of that.
     """
 
     edgeopt: str
     tools: dict[str, str]
-    created_from: dict[str, str]
 
 
 class RuntimeInfo(_Strict, frozen=True):
@@ -125,23 +125,66 @@ class GoldenInfo(_Strict, frozen=True):
     tolerances: tuple[Tolerance, ...]
 
 
-class Manifest(_Strict, frozen=True):
-    """Everything a bundle says of itself.
+class StateInfo(_Strict, frozen=True):
+    """A value that the runner keeps from call to call.
+
+    Attributes:
+        shape: Its dimensions.
+        dtype: A numpy name.
+        initial: File with its value before the first call; None for zeros.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    initial: str | None
+
+
+class Variant(_Strict, frozen=True, kw_only=True):
+    """One program of a bundle: a method of the model, for inputs of one shape.
+
+    Attributes:
+        method: Name of the method; several programs of one name take inputs of other shapes.
+        precision: As in `Artifact`.
+        signature: Inputs and outputs.
+        entry: The file that the runtime opens.
+        deltas: Files of the artefact that are stored as the difference from another file of the bundle, to
+            that file.
+        metadata: Facts for the runtime, as in `Artifact`.
+        operators: Runtime operator name to how many of it the model holds.
+        program: Digest of the program that it was compiled from.
+        golden: Golden samples, if any.
+        reads: Input to the state that it is taken from.
+        writes: Output to the state that it becomes.
+        pads: Axes along which smaller inputs may be filled up with zeros: the rest was seen to stay the same.
+    """
+
+    method: str
+    precision: str
+    signature: Signature
+    entry: str
+    deltas: dict[str, str]
+    metadata: dict[str, Any]
+    operators: dict[str, int]
+    program: str
+    golden: GoldenInfo | None
+    reads: dict[str, str]
+    writes: dict[str, str]
+    pads: tuple[int, ...]
+
+
+class Manifest(Variant, frozen=True, kw_only=True):
+    """Everything a bundle says of itself; of its programs, the first is here.
 
     Attributes:
         name: How a person calls it.
         backend: Name of the backend that compiled it.
-        precision: As in `Artifact`.
         target: The whole descriptor of the device it is for.
-        signature: Inputs and outputs.
-        entry: The file that the runtime opens.
-        metadata: Facts for the runtime, as in `Artifact`.
-        operators: Runtime operator name to how many of it the model holds.
         provenance: What made it.
         runtime: What must be on the device.
         requirements: Pinned lines, as in ``requirements.txt``.
         pythons: Python versions that have every wheel; empty where any will do.
-        golden: Golden samples, if any.
+        variants: Its further programs.
+        states: Name to what the runner keeps.
         preprocess: How a picture becomes an input, if known.
         labels: File with the classes' names, if any.
         report: File with the report, if any.
@@ -154,17 +197,13 @@ class Manifest(_Strict, frozen=True):
 
     name: str
     backend: str
-    precision: str
     target: Target
-    signature: Signature
-    entry: str
-    metadata: dict[str, Any]
-    operators: dict[str, int]
     provenance: Provenance
     runtime: RuntimeInfo
     requirements: tuple[str, ...]
     pythons: tuple[str, ...]
-    golden: GoldenInfo | None
+    variants: tuple[Variant, ...]
+    states: dict[str, StateInfo]
     preprocess: Preprocess | None
     labels: str | None
     report: str | None
@@ -173,6 +212,11 @@ class Manifest(_Strict, frozen=True):
     digest: str
     kind: str
     schema_version: int
+
+    @property
+    def programs(self) -> tuple[Variant, ...]:
+        """All programs, the first included."""
+        return (self, *self.variants)
 
 
 class _Head(msgspec.Struct):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from edgeopt.boundary import decode_json
+from edgeopt.bundles.device.edgeopt_runner.delta import apply_delta
 from edgeopt.bundles.layout import EXECUTABLE, MANIFEST
 from edgeopt.bundles.manifest import Manifest, decode_manifest
 from edgeopt.bundles.paths import MAX_TOTAL_BYTES, check_names
@@ -22,6 +23,8 @@ from edgeopt.errors import BundleError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import numpy as np
 
     from edgeopt.bundles.golden import GoldenSamples
     from edgeopt.bundles.storage import Folder, Storage
@@ -74,44 +77,81 @@ class Bundle:
         report: dict[str, Any] = self._json(self.manifest.report)
         return report
 
-    def artifact(self) -> Artifact:
+    def artifact(self, program: int = 0) -> Artifact:
         """Returns the artefact as the backend compiled it.
 
+        Args:
+            program: Number of the program; the first is 0.
+
         Raises:
-            BundleError: A file changed since the bundle was read.
+            BundleError: A file changed since the bundle was read, or is the difference from no file of it.
         """
-        manifest = self.manifest
-        names = [name for name in manifest.files if name.startswith("model/")]
+        manifest, own = self.manifest, self.manifest.programs[program]
+        room = own.entry.rpartition("/")[0] + "/"
+        names = [n for n in manifest.files if n.startswith(room) and "/" not in n[len(room) :]]
         return Artifact(
             backend=manifest.backend,
             target=manifest.target.name,
-            precision=manifest.precision,
-            signature=manifest.signature,
-            files={name.removeprefix("model/"): self.read(name) for name in names},
-            entry=manifest.entry.removeprefix("model/"),
-            metadata=manifest.metadata,
-            program_digest=manifest.provenance.created_from.get("program", ""),
+            precision=own.precision,
+            signature=own.signature,
+            files={name.removeprefix(room): self._whole(name, own.deltas) for name in names},
+            entry=own.entry.removeprefix(room),
+            metadata=own.metadata,
+            program_digest=own.program,
             tools=manifest.provenance.tools,
-            operators=manifest.operators,
+            operators=own.operators,
             origins=self._json("origins.json") if "origins.json" in manifest.files else {},
         )
 
-    def golden(self) -> GoldenSamples | None:
-        """Returns the golden samples, if the bundle holds any.
+    def _whole(self, name: str, deltas: dict[str, str]) -> bytes:
+        content = self.read(name)
+        if name not in deltas:
+            return content
+        try:
+            return apply_delta(self.read(deltas[name]), content, MAX_TOTAL_BYTES)
+        except ValueError as error:
+            raise BundleError(str(error), where=name, hint=_HINT) from error
+
+    def golden(self, program: int = 0) -> GoldenSamples | None:
+        """Returns the golden samples of a program, if the bundle holds any.
+
+        Args:
+            program: Number of the program; the first is 0.
 
         Raises:
             BundleError: A file is not an array, or does not fit the signature.
         """
         from edgeopt.bundles.golden import GoldenSamples  # noqa: PLC0415 (numpy)
 
-        if self.manifest.golden is None:
+        own = self.manifest.programs[program]
+        if own.golden is None:
             return None
-        samples = GoldenSamples.from_files(self.manifest.golden, self.read)
+        samples = GoldenSamples.from_files(own.golden, self.read)
         try:
-            samples.check(self.manifest.signature)
+            samples.check(own.signature)
         except InputError as error:
             raise BundleError(error.what, where=error.where) from error
         return samples
+
+    def initial_states(self) -> dict[str, np.ndarray]:
+        """Returns state to its value before the first call.
+
+        Raises:
+            BundleError: A file is not an array, or of another shape than the manifest says.
+        """
+        import numpy as np  # noqa: PLC0415 (only this method)
+
+        from edgeopt.bundles.npy import read_npy  # noqa: PLC0415
+
+        values = {}
+        for name, info in self.manifest.states.items():
+            if info.initial is None:
+                values[name] = np.zeros(info.shape, info.dtype)
+                continue
+            values[name] = read_npy(self.read(info.initial), info.initial)
+            if (values[name].shape, str(values[name].dtype)) != (info.shape, info.dtype):
+                raise BundleError(f"not what the state {name} is", where=info.initial)
+        return values
 
     def labels(self) -> list[str]:
         """Returns the classes' names; none where the bundle holds none."""
@@ -258,15 +298,22 @@ def _check_manifest(manifest: Manifest, sizes: dict[str, int]) -> None:
         raise BundleError(f"{total} bytes in all: wrong or too much", where=MANIFEST)
     for name in sorted(_referred(manifest) - listed):
         raise BundleError(f"{name} is referred to, but not listed", where=MANIFEST)
-    if not manifest.entry.startswith("model/"):
-        raise BundleError(f"the entry {manifest.entry} is not below model/", where=MANIFEST)
+    for own in manifest.programs:
+        if not own.entry.startswith("model/"):
+            raise BundleError(f"the entry {own.entry} is not below model/", where=MANIFEST)
+        unknown = {*own.reads.values(), *own.writes.values()} - set(manifest.states)
+        if unknown:
+            raise BundleError(f"there is no state {min(unknown)}", where=MANIFEST)
 
 
 def _referred(manifest: Manifest) -> set[str]:
-    names = {manifest.entry, EXECUTABLE, "runtime.py", "requirements.txt"}
+    names = {EXECUTABLE, "runtime.py", "requirements.txt"}
     names |= {name for name in (manifest.labels, manifest.report) if name}
-    for sample in manifest.golden.samples if manifest.golden else ():
-        names |= {*sample.inputs, *sample.outputs}
+    names |= {state.initial for state in manifest.states.values() if state.initial}
+    for own in manifest.programs:
+        names |= {own.entry, *own.deltas, *own.deltas.values()}
+        for sample in own.golden.samples if own.golden else ():
+            names |= {*sample.inputs, *sample.outputs}
     return names
 
 

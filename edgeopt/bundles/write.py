@@ -14,6 +14,7 @@ from edgeopt.bundles.read import Bundle, read_bundle
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from edgeopt.bundles.family import Family, Member
     from edgeopt.bundles.golden import GoldenSamples
     from edgeopt.contracts import Artifact, DeviceRuntime, Target
     from edgeopt.options import Preprocess
@@ -32,6 +33,8 @@ def write_bundle(  # noqa: PLR0913 (the parts of a bundle, by name)
     name: str | None = None,
     preprocess: Preprocess | None = None,
     labels: Sequence[str] | None = None,
+    links: Member | None = None,
+    family: Family | None = None,
     zip: bool = False,  # noqa: A002 (the word that users know)
     overwrite: bool = False,
 ) -> Bundle:
@@ -47,6 +50,8 @@ def write_bundle(  # noqa: PLR0913 (the parts of a bundle, by name)
         name: How a person calls it; made of target, backend and precision where missing.
         preprocess: How a picture becomes an input.
         labels: The classes' names.
+        links: Method and state of the first program.
+        family: Further programs, and the state that all share.
         zip: One .zip for a folder.
         overwrite: Replace a bundle that lies there, once the new one is whole.
 
@@ -64,6 +69,8 @@ def write_bundle(  # noqa: PLR0913 (the parts of a bundle, by name)
         name=name,
         preprocess=preprocess,
         labels=labels,
+        links=links,
+        family=family,
     )
     return _published(files, path, as_zip=zip or path.suffix == ".zip", overwrite=overwrite)
 

@@ -109,7 +109,7 @@ def bundle_rows(bundle: Bundle) -> list[tuple[str, str]]:
         ("python", ", ".join(manifest.pythons) or "3.9 or later"),
         ("golden", f"{len(golden.samples)} samples by the {golden.source}" if golden else "none"),
         ("made by", f"edgeopt {manifest.provenance.edgeopt}, {tools}"),
-        ("program", manifest.provenance.created_from.get("program", "")),
+        ("program", manifest.program),
         ("digest", bundle.digest),
     ]
     report = bundle.report or {}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.bundles.family import Member
 from edgeopt.deployment import steps
 from edgeopt.deployment.auto import deploy_auto
 from edgeopt.deployment.fallbacks import fallbacks
+from edgeopt.deployment.family import bundle_family, further_shapes
 from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.deployment.result import Attempt, Deployment
 from edgeopt.deployment.tune import tuned
@@ -84,7 +86,11 @@ def deploy_job(job: Job, source: Source, baseline: Baseline) -> Deployment:
     try:
         deployment = steps.report(job, checked, baseline)
         _require(job, source, checked, deployment)
-        return steps.bundle(job, checked, baseline, deployment)
+        further = further_shapes(job, checked, baseline)
+        deployment = replace(deployment, programs=tuple(one.result() for one in further))
+        links = Member(checked.build.artifact, pads=further[0].pads if further else ())
+        family = bundle_family(further, {})
+        return steps.bundle(job, checked, baseline, deployment, links=links, family=family)
     finally:
         checked.build.close()
 

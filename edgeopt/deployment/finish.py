@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgeopt.bundles import Bundle, GoldenSamples, Tolerance
+    from edgeopt.bundles.family import Family, Member
     from edgeopt.deployment.baseline import Baseline
     from edgeopt.deployment.gates import GateResult
     from edgeopt.deployment.result import Deployment
@@ -37,11 +38,21 @@ def finish(
     job: Job,
     checked: Checked,
     baseline: Baseline,
+    links: Member | None = None,
+    family: Family | None = None,
 ) -> Deployment:
     """Returns ``deployment`` with its bundle, written, and its profile where a device was given.
 
     With a device, the bundle is written to a temporary place first, and to ``output`` only after
     the device has verified it.
+
+    Args:
+        deployment: What was measured here.
+        job: The deployment.
+        checked: The first program.
+        baseline: Whose samples become the golden ones.
+        links: Method and state of the first program.
+        family: Further programs, and the state that all share.
 
     Raises:
         BundleError: It cannot be written.
@@ -71,6 +82,8 @@ def finish(
             name=request.bundle.name,
             preprocess=request.bundle.preprocess,
             labels=request.bundle.labels,
+            links=links,
+            family=family,
             overwrite=request.bundle.overwrite,
         )
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgeopt.bundles import Bundle
     from edgeopt.contracts import SupportReport, TuningReport
     from edgeopt.deployment.auto import Measured
+    from edgeopt.deployment.family import ProgramResult
     from edgeopt.deployment.plan import Plan
     from edgeopt.gate.accuracy import Accuracy
     from edgeopt.gate.diagnose import Diagnosis
@@ -66,6 +67,7 @@ class Deployment:
         diagnosis: What is to blame, where something fell short.
         warnings: What a person should know.
         compressed: What a recipe made of the model before; None where there was none.
+        programs: The bundle's further programs: for other shapes, or of other methods.
     """
 
     plan: Plan
@@ -86,6 +88,7 @@ class Deployment:
     diagnosis: Diagnosis | None = None
     warnings: tuple[str, ...] = ()
     compressed: Compressed | None = None
+    programs: tuple[ProgramResult, ...] = ()
 
     def rows(self) -> list[tuple[str, str]]:
         """Returns what was found as (what, value) rows."""
@@ -127,6 +130,7 @@ class Deployment:
             "accuracy": _accuracy(self.accuracy),
             "attempts": _plain(self.attempts),
             "diagnosis": _plain(self.diagnosis),
+            "programs": _plain(self.programs),
             "warnings": [text for text in self.warnings if text not in timed],
             "plan": {
                 k: v for k, v in self.plan.to_dict().items() if k not in ("outputs", "device")

@@ -29,6 +29,7 @@ def result_rows(d: Deployment) -> list[tuple[str, str]]:
         rows.append((d.accuracy.kind, f"{d.accuracy}{verdict}"))
     if d.parity is not None:
         rows.append(("parity", f"{d.parity}{'' if d.parity.ok else ': FAILED'}"))
+    rows += [(f"program {n}", str(one)) for n, one in enumerate(d.programs, 2)]
     if d.speed is not None:
         rows.append((f"speed ({d.speed.label})", str(d.speed)))
     if d.tuning is not None:

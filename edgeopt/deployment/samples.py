@@ -11,13 +11,13 @@ from edgeopt.data.dataset import Dataset, as_arrays
 from edgeopt.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import numpy as np
 
     from edgeopt.ir import Program
 
-__all__ = ["Samples", "collect_samples"]
+__all__ = ["Samples", "collect_samples", "fitting_items"]
 
 
 ENOUGH = 20
@@ -87,3 +87,13 @@ def _example(binder: Binder, example_inputs: Any, model: Any) -> tuple[tuple[np.
     except InputError:  # a Program's own example may be of another shape than what it was cut to
         return ()
     return (as_arrays(tensors),)
+
+
+def fitting_items(data: Iterable[Any], binder: Binder) -> Iterator[Any]:
+    """Yields the items that ``binder`` binds: of data with several shapes, those of its own."""
+    for item in data:
+        try:
+            binder.bind(item)
+        except InputError:
+            continue
+        yield item

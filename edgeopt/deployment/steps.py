@@ -19,6 +19,8 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from edgeopt.contracts.storage import Precision
+from edgeopt.data.batches import rereadable
+from edgeopt.data.binder import Binder
 from edgeopt.deployment.baseline import Baseline
 from edgeopt.deployment.build import Build, build
 from edgeopt.deployment.candidate import Candidate, Source
@@ -28,7 +30,7 @@ from edgeopt.deployment.gates import GateResult, check_build, measure_speed
 from edgeopt.deployment.on_device import opened
 from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.deployment.result import Attempt, Deployment
-from edgeopt.deployment.samples import Samples, collect_samples
+from edgeopt.deployment.samples import Samples, collect_samples, fitting_items
 from edgeopt.deployment.tune import with_tuning_backend
 from edgeopt.deployment.warn import collect_warnings
 from edgeopt.errors import InputError
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from edgeopt.bundles.family import Family, Member
     from edgeopt.contracts import Backend, Target, TuningReport
     from edgeopt.deployment.request import Request
 
@@ -140,6 +143,9 @@ def plan(model: Any, target: str | Path | Target, request: Request) -> Job:
     descriptor, request = resolve(target, request)
     if model is None:
         raise InputError("there is no model", where="model")
+    if request.shapes.are_any:  # the data is read for each
+        data = rereadable(request.calibration_data, "calibration_data")
+        request = request.replace(calibration_data=data)
     return Job.of(request, descriptor, as_program(model, request.example_inputs))
 
 
@@ -165,9 +171,12 @@ def samples(model: Any, job: Job) -> Samples:
         CalibrationError: The data is empty, not finite, or does not fit.
     """
     request = job.request
+    data = request.calibration_data
+    if data is not None and request.shapes.are_any:
+        data = fitting_items(data, Binder.of_program(job.program, model))
     return collect_samples(
         job.program,
-        request.calibration_data,
+        data,
         request.example_inputs,
         calibrate=QuantizationConfig.from_dict(job.plan.quantization).max_samples,
         check=request.checks.samples,
@@ -286,7 +295,13 @@ def report(job: Job, checked: Checked, baseline: Baseline) -> Deployment:
 
 @_reporting
 def bundle(
-    job: Job, checked: Checked, baseline: Baseline, deployment: Deployment | None = None
+    job: Job,
+    checked: Checked,
+    baseline: Baseline,
+    deployment: Deployment | None = None,
+    *,
+    links: Member | None = None,
+    family: Family | None = None,
 ) -> Deployment:
     """Returns the deployment with its bundle written, and its profile where a device was given.
 
@@ -295,13 +310,16 @@ def bundle(
         checked: What goes into the bundle.
         baseline: Whose samples become the golden ones.
         deployment: What `report` returned; None for calling it.
+        links: Method and state of the program.
+        family: Further programs of the bundle, and the state that all share.
 
     Raises:
         BundleError: It cannot be written.
         DeviceError: The device cannot be reached or prepared.
         GateError: What the device computes is out of tolerance.
     """
-    return finish(deployment or report(job, checked, baseline), job, checked, baseline)
+    deployment = deployment or report(job, checked, baseline)
+    return finish(deployment, job, checked, baseline, links, family)
 
 
 def as_program(model: Any, example_inputs: Any = None) -> Program:

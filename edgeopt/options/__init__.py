@@ -13,6 +13,7 @@ from edgeopt.options.qat import QatOptions
 from edgeopt.options.quantization import Calibration, Override, QuantizationConfig, chosen
 from edgeopt.options.recipe import RecipeTraining
 from edgeopt.options.request import CommonOptions, DeployOptions, SearchOptions
+from edgeopt.options.shapes import Shapes
 from edgeopt.options.training import Training, TrainingOptions
 from edgeopt.options.tuning import CompileOptions, TuneOptions
 
@@ -37,6 +38,7 @@ __all__ = [
     "QuantizationConfig",
     "RecipeTraining",
     "SearchOptions",
+    "Shapes",
     "SparsityOptions",
     "Training",
     "TrainingOptions",

@@ -9,6 +9,7 @@ from edgeopt.options.bundle import BundleOptions
 from edgeopt.options.checks import Checks
 from edgeopt.options.quantization import Calibration, Quantization, QuantizationConfig
 from edgeopt.options.recipe import RecipeTraining
+from edgeopt.options.shapes import Shapes
 from edgeopt.options.tuning import TuneOptions
 from edgeopt.registry.schema import Problem
 from edgeopt.registry.suggest import nearest
@@ -28,6 +29,7 @@ class Groups(TypedDict, total=False):
         bundle: What the bundle holds beside the model.
         tuning: How long to look for faster kernels.
         quantization: How to quantize.
+        shapes: Further shapes that the bundle serves.
         training: What the steps of a recipe need.
     """
 
@@ -36,6 +38,7 @@ class Groups(TypedDict, total=False):
     bundle: BundleOptions | Mapping[str, Any]
     tuning: TuneOptions | Mapping[str, Any]
     quantization: Quantization | None
+    shapes: Shapes | Mapping[str, Any]
     training: RecipeTraining | Mapping[str, Any] | None
 
 
@@ -44,6 +47,7 @@ GROUPS: dict[str, type[Options]] = {
     "checks": Checks,
     "bundle": BundleOptions,
     "tuning": TuneOptions,
+    "shapes": Shapes,
     "training": RecipeTraining,
     "quantization": QuantizationConfig,
 }

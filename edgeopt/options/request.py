@@ -27,6 +27,7 @@ from edgeopt.options.kinds import (
 )
 from edgeopt.options.pruning import Pruning
 from edgeopt.options.quantization import Calibration, Quantization, chosen
+from edgeopt.options.shapes import Shapes
 from edgeopt.options.tuning import CompileOptions, TuneOptions
 from edgeopt.registry.schema import Problem
 
@@ -79,6 +80,7 @@ class DeployOptions(CommonOptions, frozen=True):
         checks: What the deployment must pass.
         bundle: What the bundle holds beside the model.
         tuning: How long to look for faster kernels before compiling, with a backend that does.
+        shapes: Further shapes that the bundle serves.
     """
 
     precision: PrecisionChoice = "auto"
@@ -88,6 +90,7 @@ class DeployOptions(CommonOptions, frozen=True):
     checks: Checks = Checks()
     bundle: BundleOptions = BundleOptions()
     tuning: TuneOptions = TuneOptions()
+    shapes: Shapes = Shapes()
 
     def conflicts(self) -> Iterable[Problem]:
         """Returns what is chosen twice, in two ways."""

@@ -210,9 +210,9 @@ def _add(path: Path, changes: dict[str, object]) -> None:
 
 
 def test_an_unknown_version_says_which_edgeopt_is_needed(toy):
-    provenance = {"edgeopt": "9.4.0", "tools": {}, "created_from": {}}
+    provenance = {"edgeopt": "9.4.0", "tools": {}}
     forge(toy.path, schema_version=7, provenance=provenance)
-    with pytest.raises(BundleError, match="schema version 7; this edgeopt reads 1") as caught:
+    with pytest.raises(BundleError, match="schema version 7; this edgeopt reads 2") as caught:
         read_bundle(toy.path)
     assert "9.4.0" in caught.value.hint
 

@@ -373,7 +373,7 @@ def test_unknown_version(make):
     manifest = json.loads((bundle.path / "manifest.json").read_text())
     manifest["schema_version"] = 8
     (bundle.path / "manifest.json").write_text(json.dumps(manifest))
-    assert "schema version 8; run.py reads 1" in run(bundle, "--info", code=1)
+    assert "schema version 8; run.py reads 2" in run(bundle, "--info", code=1)
 
 
 def test_missing_runtime_says_what_to_type(make, save, tmp_path, python):

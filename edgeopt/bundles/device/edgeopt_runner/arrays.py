@@ -14,7 +14,6 @@ from .picture import read_image
 
 __all__ = [
     "call",
-    "call_each",
     "check_output",
     "fit_inputs",
     "read_arrays",
@@ -117,21 +116,6 @@ def call(model: Any, inputs: list[Any], manifest: dict[str, Any]) -> list[Any]:
     if actual != want:
         raise Stop(WRONG, f"the model returned {actual}, expected {want}")
     return outputs
-
-
-def call_each(
-    model: Any, arrays: list[Any], manifest: dict[str, Any], *, cast: bool = False
-) -> list[Any]:
-    """Returns outputs stacked along a new first axis: one run for each sample on axis 0."""
-    counts = {len(array) if array.ndim else 0 for array in arrays}
-    if len(counts) != 1 or counts == {0}:
-        wrong = "with --each, every input needs the same number of samples on axis 0"
-        raise Stop(USAGE, wrong, f"got {sorted(counts)}")
-    samples = [
-        fit_inputs([array[i] for array in arrays], manifest, cast=cast) for i in range(max(counts))
-    ]
-    rows = [call(model, sample, manifest) for sample in samples]
-    return [np.stack(column) for column in zip(*rows)]
 
 
 def check_output(path: str, manifest: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ __all__ = [
     "shown",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MAX_MANIFEST_BYTES = 1 << 20
 OK, WRONG, USAGE, MISSING = 0, 1, 2, 3
 INSTALL = "python3 -m pip install -r requirements.txt"
@@ -90,18 +90,29 @@ def open_plain(path: str, *, follow: bool = False) -> Any:
     return stream
 
 
-_KINDS = {
-    "name": str,
-    "backend": str,
+_PROGRAM: dict[str, type] = {
+    "method": str,
     "precision": str,
     "entry": str,
-    "size_bytes": int,
+    "deltas": dict,
     "metadata": dict,
-    "target": dict,
     "signature": dict,
+    "reads": dict,
+    "writes": dict,
+    "pads": list,
+}
+"""Field of each program to its type."""
+_KINDS: dict[str, type] = {
+    **_PROGRAM,
+    "name": str,
+    "backend": str,
+    "size_bytes": int,
+    "target": dict,
     "files": dict,
     "requirements": list,
     "pythons": list,
+    "variants": list,
+    "states": dict,
 }
 
 
@@ -118,17 +129,39 @@ def _faults(manifest: dict[str, Any]) -> Iterator[str]:
     for name in ("name", "title"):
         if not isinstance(manifest["target"].get(name), str):
             yield f"target.{name}"
-    for side in ("inputs", "outputs"):
-        specs = manifest["signature"].get(side)
-        if not isinstance(specs, list) or not all(map(_is_tensor, specs)):
-            yield f"signature.{side}"
     for name, entry in manifest["files"].items():
         if not _is_inside(name) or not _is_entry(entry):
             yield f"files.{name}"
-    for name in ("entry", "labels", "report"):
+    for name in ("labels", "report"):
         if manifest.get(name) is not None and manifest[name] not in manifest["files"]:
             yield name
-    yield _golden_fault(manifest)
+    yield from _program_faults(manifest, manifest)
+    for place, variant in enumerate(manifest["variants"]):
+        wrong = [name for name, kind in _PROGRAM.items() if not _is_a(variant, name, kind)]
+        faults = wrong or list(_program_faults(variant, manifest))
+        yield from (f"variants[{place}].{fault}" for fault in faults if fault)
+
+
+def _is_a(fields: Any, name: str, kind: type) -> bool:
+    return isinstance(fields, dict) and isinstance(fields.get(name), kind)
+
+
+def _program_faults(program: dict[str, Any], manifest: dict[str, Any]) -> Iterator[str]:
+    """Yields what is wrong with one program of a bundle."""
+    files, states = manifest["files"], manifest["states"]
+    for side, links in (("inputs", "reads"), ("outputs", "writes")):
+        specs = program["signature"].get(side)
+        if not isinstance(specs, list) or not all(map(_is_tensor, specs)):
+            yield f"signature.{side}"
+            return
+        names = [spec["name"] for spec in specs]
+        if any(name not in names or to not in states for name, to in program[links].items()):
+            yield links
+    if program["entry"] not in files:
+        yield "entry"
+    if any(name not in files or base not in files for name, base in program["deltas"].items()):
+        yield "deltas"
+    yield _golden_fault(program, files)
 
 
 def _is_entry(entry: Any) -> bool:
@@ -137,8 +170,8 @@ def _is_entry(entry: Any) -> bool:
     return isinstance(entry.get("size_bytes"), int) and isinstance(entry.get("sha256"), str)
 
 
-def _golden_fault(manifest: dict[str, Any]) -> str:
-    golden = manifest.get("golden")
+def _golden_fault(program: dict[str, Any], files: dict[str, Any]) -> str:
+    golden = program.get("golden")
     if golden is None:
         return ""
     if not isinstance(golden, dict) or not isinstance(golden.get("tolerances"), list):
@@ -148,7 +181,7 @@ def _golden_fault(manifest: dict[str, Any]) -> str:
     for sample in golden["samples"]:
         for side in ("inputs", "outputs"):
             names = sample.get(side) if isinstance(sample, dict) else None
-            if not isinstance(names, list) or not all(name in manifest["files"] for name in names):
+            if not isinstance(names, list) or not all(name in files for name in names):
                 return "golden.samples"
     return ""
 
@@ -223,7 +256,13 @@ def runs_from(name: str) -> bool:
 
 
 def load_model(root: str, manifest: dict[str, Any], threads: int) -> tuple[Any, dict[str, int]]:
-    """Returns the model and how long import and load took, in ns."""
+    """Returns the model and how long import and load took, in ns.
+
+    Args:
+        root: Folder of the bundle.
+        manifest: Its manifest, or the view of one of its programs.
+        threads: Threads to use; 0 leaves it to the runtime.
+    """
     path = os.path.join(root, "runtime.py")
     check_modules(root, manifest)
     sys.dont_write_bytecode = True  # a bundle stays as it was written
@@ -231,9 +270,11 @@ def load_model(root: str, manifest: dict[str, Any], threads: int) -> tuple[Any, 
     module = types.ModuleType("runtime")
     module.__file__ = path
     sys.modules["runtime"] = module
-    entry = os.path.join(root, *manifest["entry"].split("/"))
+    from .whole import model_path
+
     started = time.perf_counter_ns()
     try:
+        entry = model_path(root, manifest)
         with open_plain(path) as stream:
             exec(compile(stream.read(), path, "exec"), module.__dict__)  # noqa: S102 (checked)
         imported = time.perf_counter_ns()

@@ -9,6 +9,7 @@ import numpy as np
 
 from .arrays import call, fit_inputs, read_arrays
 from .bundle import OK, WRONG, check_extra, check_file, load_model
+from .programs import program_views
 
 __all__ = ["difference", "golden_arrays", "verify"]
 
@@ -19,22 +20,31 @@ def verify(root: str, manifest: dict[str, Any], threads: int) -> int:
         check_file(root, manifest, name)
     check_extra(root, manifest)
     print(f"files: {len(manifest['files'])} match their digests")
-    golden = manifest["golden"]
-    if not golden:
+    views = program_views(manifest)
+    if not any(view["golden"] for view in views):
         print("golden samples: the bundle holds none")
         return OK
-    model, _ = load_model(root, manifest, threads)
-    failed = 0
+    failures = [_golden_failures(root, view, threads) for view in views if view["golden"]]
+    count = sum(len(view["golden"]["samples"]) for view in views if view["golden"])
+    programs = f" of {len(views)} programs" if len(views) > 1 else ""
+    print(f"golden samples: {count} run{programs}, {sum(failures)} outputs out of tolerance")
+    return WRONG if any(failures) else OK
+
+
+def _golden_failures(root: str, view: dict[str, Any], threads: int) -> int:
+    """Returns how many outputs of a program are out of tolerance; prints each."""
+    model, _ = load_model(root, view, threads)
+    golden, failed = view["golden"], 0
+    label = view["method"] + " " if view["variants"] else ""
     for number, sample in enumerate(golden["samples"]):
-        inputs = fit_inputs(golden_arrays(root, sample["inputs"]), manifest)
+        inputs = fit_inputs(golden_arrays(root, sample["inputs"]), view)
         expected = golden_arrays(root, sample["outputs"])
-        for index, actual in enumerate(call(model, inputs, manifest)):
+        for index, actual in enumerate(call(model, inputs, view)):
             text = difference(actual, expected[index], golden["tolerances"][index])
             failed += bool(text)
             if text:
-                print(f"golden sample {number}, output {index}: {text}")
-    print(f"golden samples: {len(golden['samples'])} run, {failed} outputs out of tolerance")
-    return WRONG if failed else OK
+                print(f"{label}golden sample {number}, output {index}: {text}")
+    return failed
 
 
 def golden_arrays(root: str, names: list[str]) -> list[Any]:

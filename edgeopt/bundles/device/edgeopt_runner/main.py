@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from .bundle import INSTALL, MISSING, OK, USAGE, Stop, check_file, load_manifest, runs_from, shown
+from .programs import face, program_view, program_views
 
 __all__ = ["main"]
 
@@ -46,6 +47,7 @@ def _act(args: argparse.Namespace, root: str) -> int:
         else:
             print(_info(manifest))
         return OK
+    view = program_view(manifest, args.program) if args.program else manifest
     measures = args.benchmark or args.profile or args.against
     if not (args.verify or measures or args.output or args.top):
         hint = "--output FILE, --top K, --benchmark, --profile, --verify or --info"
@@ -58,7 +60,7 @@ def _act(args: argparse.Namespace, root: str) -> int:
         from .checks import verify
 
         return verify(root, manifest, args.threads)
-    return (_measure if measures else _predict)(args, root, manifest)
+    return _measure(args, root, view) if measures else _predict(args, root, view)
 
 
 def _need_numpy() -> None:
@@ -85,23 +87,18 @@ def _measure(args: argparse.Namespace, root: str, manifest: dict[str, Any]) -> i
 
 
 def _predict(args: argparse.Namespace, root: str, manifest: dict[str, Any]) -> int:
-    from .arrays import call, call_each, check_output, fit_inputs, read_inputs, write_output
-    from .bundle import load_model
+    from .answers import answer
+    from .arrays import check_output, read_inputs, write_output
     from .labels import print_top, read_labels
 
+    program = face(manifest, args.method)
     if args.output:
-        check_output(args.output, manifest)
+        check_output(args.output, program)
     labels = read_labels(args.labels, root, manifest) if args.top else []
-    arrays = read_inputs(args.input, args.image, manifest)
-    if not args.each:
-        arrays = fit_inputs(arrays, manifest, cast=args.cast)
-    model, _ = load_model(root, manifest, args.threads)
-    if args.each:
-        outputs = call_each(model, arrays, manifest, cast=args.cast)
-    else:
-        outputs = call(model, arrays, manifest)
+    arrays = read_inputs(args.input, args.image, program)
+    outputs = answer(root, manifest, program, arrays, args)
     if args.output:
-        write_output(args.output, outputs, manifest)
+        write_output(args.output, outputs, program)
     if args.top:
         print_top(outputs[0], args.top, labels)
     return OK
@@ -120,19 +117,38 @@ def _emit(value: dict[str, Any], path: str | None) -> None:
 
 
 def _info(manifest: dict[str, Any]) -> str:
-    target, signature = manifest["target"], manifest["signature"]
+    target, views = manifest["target"], program_views(manifest)
+    several = len(views) > 1
     rows = [
         ("name", manifest["name"]),
         ("target", f"{target['name']} ({target['title']})"),
         ("backend", f"{manifest['backend']}, {manifest['precision']}"),
-        *[("input", _tensor(spec)) for spec in signature["inputs"]],
-        *[("output", _tensor(spec)) for spec in signature["outputs"]],
+        *[
+            row
+            for place, view in enumerate(views, 1)
+            for row in _program(view, place if several else 0)
+        ],
+        *[
+            ("state", f"{name} {info['dtype']}{info['shape']}")
+            for name, info in manifest["states"].items()
+        ],
         ("requires", ", ".join(manifest["requirements"]) or "numpy"),
         ("python", ", ".join(manifest["pythons"]) or "3.9 or later"),
         ("size", f"{manifest['size_bytes']} bytes"),
         ("digest", manifest["digest"]),
     ]
     return "\n".join(f"{key:9}{shown(value)}" for key, value in rows)
+
+
+def _program(view: dict[str, Any], number: int) -> list[tuple[str, str]]:
+    """Returns rows of a program: its number where there are several, what goes in and comes out."""
+    title = [("program", f"{number}: {view['method']}")] if number else []
+    rows = []
+    for kind, side, states in (("input", "inputs", "reads"), ("output", "outputs", "writes")):
+        for spec in view["signature"][side]:
+            state = view[states].get(spec["name"])
+            rows.append((kind, _tensor(spec) + (f" (state {state})" if state else "")))
+    return [*title, *rows]
 
 
 def _tensor(spec: dict[str, Any]) -> str:
@@ -152,6 +168,13 @@ def _parse(argv: list[str] | None, doc: str) -> argparse.Namespace:
     add("--image", metavar="FILE", help="a picture (needs Pillow), prepared as the bundle says")
     add("--cast", action="store_true", help="convert inputs of another dtype of the same kind")
     add("--each", action="store_true", help="axis 0 of every input counts samples; run each")
+    add("--method", default="", metavar="NAME", help="which method of the model (the first)")
+    add(
+        "--program",
+        type=_count,
+        metavar="N",
+        help="which program, as --info counts (by the shapes)",
+    )
     add("--output", metavar="FILE", help=".npy, or .npz with the outputs' names")
     add("--top", type=_count, metavar="K", help="print the K highest scores of the first output")
     add("--labels", metavar="FILE", help="the classes' names, one a line, for --top")

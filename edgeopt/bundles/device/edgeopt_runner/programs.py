@@ -1,0 +1,47 @@
+"""The programs of a bundle: each as a manifest of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .bundle import USAGE, Stop
+
+__all__ = ["face", "interface", "of_method", "program_view", "program_views"]
+
+
+def program_views(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the manifest as each of its programs has it: the fields of the first are those of the program."""
+    return [{**manifest, **own} for own in [{}, *manifest["variants"]]]
+
+
+def program_view(manifest: dict[str, Any], number: int) -> dict[str, Any]:
+    """Returns the manifest with program ``number`` (from 1 on) alone."""
+    views = program_views(manifest)
+    if number > len(views):
+        raise Stop(USAGE, f"there is no program {number}", f"there are {len(views)}: see --info")
+    return {**views[number - 1], "variants": []}
+
+
+def of_method(views: list[dict[str, Any]], method: str) -> list[dict[str, Any]]:
+    """Returns the programs of a method; of the first where it is empty."""
+    name = method or views[0]["method"]
+    programs = [view for view in views if view["method"] == name]
+    if not programs:
+        names = ", ".join(dict.fromkeys(view["method"] for view in views))
+        raise Stop(USAGE, f"there is no method {name!r}", f"the methods are: {names}")
+    return programs
+
+
+def face(manifest: dict[str, Any], method: str) -> dict[str, Any]:
+    """Returns the manifest as who calls a method sees it: its first program, without the state it keeps."""
+    view = of_method(program_views(manifest), method)[0]
+    return {**view, "signature": interface(view)}
+
+
+def interface(view: dict[str, Any]) -> dict[str, Any]:
+    """Returns the inputs and outputs of a program that are no state."""
+    sides = {"inputs": view["reads"], "outputs": view["writes"]}
+    return {
+        side: [spec for spec in view["signature"][side] if spec["name"] not in states]
+        for side, states in sides.items()
+    }

@@ -1,0 +1,169 @@
+"""The programs of a bundle beside each other: its first, further ones, and the state that they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edgeopt.bundles.delta import make_delta
+from edgeopt.bundles.manifest import StateInfo, Variant
+from edgeopt.bundles.npy import write_npy
+from edgeopt.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+
+    from edgeopt.bundles.golden import GoldenSamples
+    from edgeopt.contracts import Artifact
+
+__all__ = ["Family", "Member", "check_family", "program_fields", "state_files", "variant_files"]
+
+MOST_OF_WHOLE = 0.9
+"""A difference that takes more than this share of the whole file is not worth it."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One program of a bundle.
+
+    Attributes:
+        artifact: What a backend compiled.
+        golden: Samples that the device can check it with.
+        method: Name of the method of the model.
+        reads: Input to the state that it is taken from.
+        writes: Output to the state that it becomes.
+        pads: Axes along which smaller inputs may be filled up with zeros.
+    """
+
+    artifact: Artifact
+    golden: GoldenSamples | None = None
+    method: str = "forward"
+    reads: Mapping[str, str] = field(default_factory=dict)
+    writes: Mapping[str, str] = field(default_factory=dict)
+    pads: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a bundle holds beside its first program.
+
+    Attributes:
+        members: The further programs.
+        states: State to its value before the first call.
+    """
+
+    members: Sequence[Member] = ()
+    states: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def check_family(first: Member, family: Family) -> None:
+    """Checks that the programs fit each other.
+
+    Raises:
+        InputError: Two are for one shape of one method, or a state is not what an input or output is.
+    """
+    seen = set()
+    for member in (first, *family.members):
+        if not member.method.isidentifier():
+            raise InputError(f"a method is called {member.method!r}", where="methods")
+        key = (member.method, tuple((s.shape, s.dtype) for s in member.artifact.signature.inputs))
+        if key in seen:
+            raise InputError(f"two programs of {key[0]} take the same shapes", where="shapes")
+        seen.add(key)
+        _check_states(member, family.states)
+
+
+def _check_states(member: Member, states: Mapping[str, np.ndarray]) -> None:
+    sides = (
+        (member.reads, member.artifact.signature.inputs),
+        (member.writes, member.artifact.signature.outputs),
+    )
+    for links, specs in sides:
+        known = {spec.name: spec for spec in specs}
+        for name, state in links.items():
+            if name not in known or state not in states:
+                what = f"{member.method}: {name} -> {state}"
+                names = ", ".join([*known, *states])
+                raise InputError(f"{what}: there is none", where="state", hint=f"there are {names}")
+            spec, value = known[name], states[state]
+            if (tuple(spec.shape), spec.dtype) != (value.shape, str(value.dtype)):
+                what = f"{member.method}: {name} is {spec.dtype}{list(spec.shape)}"
+                raise InputError(
+                    f"{what}, the state {state} {value.dtype}{list(value.shape)}", where="state"
+                )
+
+
+def state_files(
+    states: Mapping[str, np.ndarray],
+) -> tuple[dict[str, StateInfo], dict[str, bytes]]:
+    """Returns what the manifest says of the states, and the files of those that do not begin with zeros."""
+    infos, files = {}, {}
+    for name, value in states.items():
+        path = f"states/{name}.npy" if value.any() else None
+        infos[name] = StateInfo(tuple(value.shape), str(value.dtype), path)
+        if path is not None:
+            files[path] = write_npy(value)
+    return infos, files
+
+
+def variant_files(
+    members: Sequence[Member], first_files: Mapping[str, bytes], *, share: bool = True
+) -> tuple[tuple[Variant, ...], dict[str, bytes]]:
+    """Returns what the manifest says of further programs, and their files.
+
+    A file that shares most of its content with one of an earlier program is stored as the difference.
+
+    Args:
+        members: The programs.
+        first_files: The first program's files, as the bundle holds them.
+        share: Whether differences may be stored: the device needs Python to make the whole of them.
+    """
+    whole = dict(first_files)
+    variants, files = [], {}
+    for place, member in enumerate(members, 1):
+        room = f"model/{place}"
+        deltas: dict[str, str] = {}
+        for name, content in member.artifact.files.items():
+            path = f"{room}/{name}"
+            base, delta = _smallest(content, name, whole if share else {})
+            if base:
+                files[path], deltas[path] = delta, base
+            else:
+                files[path] = whole[path] = content
+        golden, samples = (None, {}) if member.golden is None else member.golden.to_files(place)
+        files |= samples
+        fields = program_fields(member, f"{room}/{member.artifact.entry}")
+        variants.append(Variant(**fields, deltas=deltas, golden=golden))
+    return tuple(variants), files
+
+
+def program_fields(member: Member, entry: str) -> dict[str, object]:
+    """Returns the fields of the manifest that say of a program what its artefact does."""
+    artifact = member.artifact
+    return {
+        "method": member.method,
+        "precision": artifact.precision,
+        "signature": artifact.signature,
+        "entry": entry,
+        "metadata": artifact.metadata,
+        "operators": artifact.operators,
+        "program": artifact.program_digest,
+        "reads": dict(member.reads),
+        "writes": dict(member.writes),
+        "pads": member.pads,
+    }
+
+
+def _smallest(content: bytes, name: str, whole: Mapping[str, bytes]) -> tuple[str, bytes]:
+    """Returns the file that ``content`` differs least from, and the difference; nothing where it is none of worth."""
+    best, smallest = "", b""
+    for path, base in whole.items():
+        if path.rpartition("/")[2] == name:
+            delta = make_delta(base, content)
+            if len(delta) < MOST_OF_WHOLE * len(content) and (
+                not best or len(delta) < len(smallest)
+            ):
+                best, smallest = path, delta
+    return best, smallest

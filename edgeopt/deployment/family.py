@@ -1,0 +1,189 @@
+"""The further programs of a deployment: compiled and checked as the first one, and put beside it in the bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import torch
+
+from edgeopt.bundles.family import Family, Member
+from edgeopt.data.batches import rereadable
+from edgeopt.data.binder import Binder
+from edgeopt.deployment import steps
+from edgeopt.deployment.baseline import Baseline
+from edgeopt.deployment.finish import golden_samples
+from edgeopt.deployment.shapes import examples_of, padding_axes, samples_of
+from edgeopt.errors import GateError, InputError
+from edgeopt.gate.accuracy import Accuracy
+from edgeopt.gate.parity import Parity
+from edgeopt.ir.reshaping import reshape_program
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edgeopt.deployment.steps import Checked, Job
+    from edgeopt.ir import Program
+
+__all__ = ["Further", "ProgramResult", "bundle_family", "further_shapes"]
+
+
+class ProgramResult(msgspec.Struct, frozen=True):
+    """What came of a further program of a bundle.
+
+    Attributes:
+        method: Its method.
+        shapes: Of its inputs.
+        pads: Axes along which smaller inputs may be filled up with zeros.
+        checked_on: What it was checked on.
+        parity: How near it is to the reference; None where it does not run here.
+        accuracy: How near it is to the float model.
+    """
+
+    method: str
+    shapes: tuple[tuple[int, ...], ...]
+    pads: tuple[int, ...]
+    checked_on: str
+    parity: Parity | None
+    accuracy: Accuracy | None
+
+    def __str__(self) -> str:
+        shapes = ", ".join("x".join(map(str, shape)) for shape in self.shapes)
+        texts = [str(one) for one in (self.accuracy, self.parity) if one is not None]
+        return f"{self.method} {shapes}: {'; '.join(texts) or 'not checked here'}"
+
+
+@dataclass(frozen=True, eq=False)
+class Further:
+    """A further program, put through the gate.
+
+    Attributes:
+        checked: What was compiled, and what the gate says.
+        baseline: What it was compared with.
+        method: Its method.
+        pads: Axes along which smaller inputs may be filled up with zeros.
+        reads: Input to the state that it is taken from.
+        writes: Output to the state that it becomes.
+    """
+
+    checked: Checked
+    baseline: Baseline
+    method: str = "forward"
+    pads: tuple[int, ...] = ()
+    reads: Mapping[str, str] = field(default_factory=dict)
+    writes: Mapping[str, str] = field(default_factory=dict)
+
+    def result(self) -> ProgramResult:
+        """Returns what a person should know of it."""
+        gate, samples = self.checked.gate, self.baseline.samples
+        shapes = tuple(spec.shape for spec in self.checked.build.program.signature.inputs)
+        return ProgramResult(
+            self.method, shapes, self.pads, samples.kind, gate.parity, gate.accuracy
+        )
+
+    def member(self) -> Member:
+        """Returns what the bundle holds of it."""
+        build, checks = self.checked.build, self.baseline.samples.checks
+        golden = golden_samples(build.specified, checks, self.checked.gate)
+        return Member(build.artifact, golden, self.method, self.reads, self.writes, self.pads)
+
+
+def bundle_family(further: Sequence[Further], states: Mapping[str, Any]) -> Family:
+    """Returns what the bundle holds beside its first program."""
+    return Family([one.member() for one in further], states)
+
+
+def further_shapes(job: Job, checked: Checked, baseline: Baseline) -> list[Further]:
+    """Returns the first program for each further shape that was asked for, with its weights and grids.
+
+    Raises:
+        InputError: The model is no module, or its inputs have no such axis.
+        CaptureError: The model is another network at a shape.
+        GateError: A program falls short of what was asked for; names its shape.
+    """
+    shapes = job.request.shapes
+    if not shapes.are_any:
+        return []
+    if baseline.module is None or job.program.digest != baseline.program.digest:
+        raise InputError(
+            "further shapes need the module itself, to capture it at each",
+            where="shapes",
+            hint="pass the torch.nn.Module, without a recipe",
+        )
+    examples = _examples(job, baseline.module)
+    programs = [steps.as_program(baseline.module, example) for example in examples]
+    baselines = [_baseline(job, baseline, *pair) for pair in zip(programs, examples, strict=True)]
+    firsts = [one.samples.checks[0] for one in (baseline, *baselines) if one.samples.checks]
+    every = [job.program, *programs]
+    pads = padding_axes(every, firsts) if len(firsts) == len(every) else ()
+    return [
+        Further(_checked(job, checked, program, own), own, pads=pads)
+        for program, own in zip(programs, baselines, strict=True)
+    ]
+
+
+def _examples(job: Job, module: torch.nn.Module) -> list[Any]:
+    """Returns example inputs of each further shape; the first one's own is left out."""
+    binder = Binder.of_program(job.program, module)
+    tensors = [
+        torch.zeros(s.shape, dtype=getattr(torch, s.dtype)) for s in job.program.signature.inputs
+    ]
+    first = job.request.example_inputs
+    example = binder.call(tensors)[0] if first is None else first
+    loose = Binder(binder.signature, binder.structure, fixed=False)
+    known, examples = {tuple(spec.shape for spec in binder.signature.inputs)}, []
+    for one in examples_of(job.request.shapes, binder, example):
+        shape = tuple(tuple(tensor.shape) for tensor in loose.bind(one))
+        if shape not in known:
+            known.add(shape)
+            examples.append(one)
+    return examples
+
+
+def _baseline(job: Job, first: Baseline, program: Program, example: Any) -> Baseline:
+    data = job.request.calibration_data
+    samples = samples_of(
+        program,
+        example,
+        first.samples,
+        None if data is None else rereadable(data, "calibration_data"),
+        limit=job.request.checks.samples,
+    )
+    return Baseline(first.model, program, samples)
+
+
+def _checked(job: Job, first: Checked, program: Program, baseline: Baseline) -> Checked:
+    """Returns the first program for the shape of ``program``, compiled and through the gate.
+
+    Raises:
+        GateError: It falls short.
+    """
+    compressed = reshape_program(first.candidate.program, job.program, program)
+    candidate = steps.Candidate(compressed, first.candidate.precision, first.candidate.settings)
+    request = job.request.replace(
+        evaluate=None, max_drop=job.request.max_drop if job.request.evaluate is None else None
+    )
+    own = steps.Job(request, job.plan, job.target, job.backend, program)
+    result = steps.check(own, candidate, steps.compile(own, candidate), baseline)
+    result.build.close()
+    require_accepted(result, program)
+    return result
+
+
+def require_accepted(checked: Checked, program: Program) -> None:
+    """Raises where a further program falls short.
+
+    Raises:
+        GateError: Says of which shape, and why.
+    """
+    shapes = ", ".join(str(list(spec.shape)) for spec in program.signature.inputs)
+    parity, accuracy = checked.gate.parity, checked.gate.accuracy
+    if parity is not None and not parity.ok:
+        what = f"the artefact does not compute what the program does: {'; '.join(parity.reasons)}"
+        raise GateError(what, where=f"parity, inputs {shapes}", hint="leave that shape out")
+    if accuracy is not None and not accuracy.ok:
+        what = f"{accuracy}: {accuracy.failure}"
+        raise GateError(
+            what, where=f"inputs {shapes}", hint="calibrate on inputs of that shape too"
+        )

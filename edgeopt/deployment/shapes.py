@@ -1,0 +1,220 @@
+"""Further shapes of a deployment: example inputs for each, the samples of each, and whether zeros fill one up."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from edgeopt.bundles.device.edgeopt_runner.session import crop, pad, smaller_axes
+from edgeopt.data.binder import Binder
+from edgeopt.data.dataset import Dataset, as_arrays
+from edgeopt.deployment.samples import Samples, fitting_items
+from edgeopt.errors import CalibrationError, InputError
+from edgeopt.gate.metrics import snr_db
+from edgeopt.gate.parity import run_all
+from edgeopt.ir import ReferenceRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from edgeopt.gate.metrics import Arrays
+    from edgeopt.ir import Program
+    from edgeopt.options import Shapes
+
+__all__ = ["examples_of", "padding_axes", "samples_of"]
+
+SAME_DB = 60.0
+"""What filling up with zeros must leave of each output: more than the last bits of float32 lose."""
+PICTURE = 4
+CHANNELS = (1, 3, 4)
+
+
+def examples_of(shapes: Shapes, binder: Binder, example: Any) -> Iterator[Any]:
+    """Yields example inputs of each further shape: those given, and the first example, repeated or cut.
+
+    Args:
+        shapes: What was asked for.
+        binder: Of the program that was captured with ``example``.
+        example: As for `edgeopt.capture`.
+
+    Raises:
+        InputError: The inputs have no such axis.
+    """
+    tensors = binder.bind(example)
+    for count in shapes.batches:
+        yield _as_call(binder, [_resized(t, {0: count}) for t in tensors])
+    for length in shapes.lengths:
+        yield _as_call(binder, [_resized(t, {1: length}) for t in _sequences(tensors)])
+    for size in shapes.pictures:
+        yield _as_call(binder, [_resized(t, _picture_axes(t, size)) for t in tensors])
+    yield from () if shapes.examples is None else shapes.examples
+
+
+def _as_call(binder: Binder, tensors: Sequence[torch.Tensor]) -> Any:
+    args, kwargs = binder.call(list(tensors))
+    return kwargs if kwargs and not args else args
+
+
+@dataclass(frozen=True)
+class _Fixed:
+    """A tensor that is of one size whatever the length."""
+
+    tensor: torch.Tensor
+
+
+def _sequences(tensors: list[torch.Tensor]) -> Iterator[Any]:
+    if not tensors or tensors[0].ndim < 2 or tensors[0].ndim >= PICTURE:  # noqa: PLR2004 (rows, steps)
+        shape = list(tensors[0].shape) if tensors else []
+        raise InputError(
+            f"the first input is {shape}: axis 1 is not the length of a sequence",
+            where="shapes.lengths",
+            hint="pass examples of each shape: Shapes(examples=[…])",
+        )
+    length = tensors[0].shape[1]
+    for tensor in tensors:
+        yield tensor if tensor.ndim > 1 and tensor.shape[1] == length else _Fixed(tensor)
+
+
+def _picture_axes(tensor: torch.Tensor, size: tuple[int, int]) -> dict[int, int]:
+    if tensor.ndim != PICTURE:
+        raise InputError(
+            f"an input is {list(tensor.shape)}: no picture",
+            where="shapes.sizes",
+            hint="pass examples of each shape: Shapes(examples=[…])",
+        )
+    first = 1 if tensor.shape[3] in CHANNELS and tensor.shape[1] not in CHANNELS else 2
+    return {first: size[0], first + 1: size[1]}
+
+
+def _resized(tensor: Any, sizes: dict[int, int]) -> torch.Tensor:
+    """Returns a tensor with axes of other sizes, repeated or cut."""
+    if isinstance(tensor, _Fixed):
+        return tensor.tensor
+    for axis, size in sizes.items():
+        if tensor.ndim <= axis:
+            raise InputError(
+                f"an input is {list(tensor.shape)}: it has no axis {axis}", where="shapes"
+            )
+        indices = torch.arange(size) % tensor.shape[axis]
+        tensor = tensor.index_select(axis, indices)
+    return tensor
+
+
+def samples_of(
+    program: Program, example: Any, first: Samples, data: Iterable[Any] | None, *, limit: int
+) -> Samples:
+    """Returns what a program for a further shape is checked on.
+
+    Those are items of that shape, else rows of the first shape's samples put together, else the example.
+
+    Args:
+        program: In float.
+        example: With which it was captured.
+        first: The samples of the first shape.
+        data: Calibration data that can be read again, if any.
+        limit: At most so many.
+    """
+    binder = Binder.of_program(program)
+    none = Dataset(binder)
+    own = (
+        []
+        if data is None
+        else list(_limited(fitting_items(data, Binder(program.signature)), limit))
+    )
+    try:
+        items = [item for item in own if _is_whole(binder, item)]
+        if items:
+            checks = Dataset.read(items, binder, limit=limit).arrays()
+            return Samples(none, checks, "samples of that shape")
+    except CalibrationError:
+        pass
+    rows = _put_together(first.checks, program)
+    if rows:
+        return Samples(none, rows[:limit], first.kind)
+    return Samples(none, (as_arrays(binder.bind(example)),), "example input")
+
+
+def _is_whole(binder: Binder, item: Any) -> bool:
+    """Returns whether an item is of just that shape, not of a multiple of its rows."""
+    tensors = binder.bind(item)
+    return all(
+        tuple(t.shape) == s.shape for t, s in zip(tensors, binder.signature.inputs, strict=True)
+    )
+
+
+def _limited(items: Iterator[Any], limit: int) -> Iterator[Any]:
+    for _, item in zip(range(limit), items, strict=False):
+        yield item
+
+
+def _put_together(samples: Sequence[Arrays], program: Program) -> tuple[Arrays, ...]:
+    """Returns samples of more rows; nothing where more than axis 0 is different."""
+    specs = program.signature.inputs
+    if not samples or not all(spec.shape for spec in specs):
+        return ()
+    rows = {
+        spec.shape[0] // max(1, a.shape[0])
+        for spec, a in zip(specs, samples[0], strict=True)
+        if a.ndim
+    }
+    alike = all(spec.shape[1:] == a.shape[1:] for spec, a in zip(specs, samples[0], strict=True))
+    if len(rows) != 1 or not alike or (count := rows.pop()) < 1:
+        return ()
+    groups = [
+        [samples[(at + i) % len(samples)] for i in range(count)]
+        for at in range(0, len(samples), count)
+    ]
+    joined = [
+        tuple(np.concatenate(column) for column in zip(*group, strict=True)) for group in groups
+    ]
+    fits = all(a.shape == tuple(s.shape) for a, s in zip(joined[0], specs, strict=True))
+    return tuple(joined) if fits else ()
+
+
+def padding_axes(programs: Sequence[Program], samples: Sequence[Arrays]) -> tuple[int, ...]:
+    """Returns the axes along which inputs that are filled up with zeros give the same outputs, cut back.
+
+    Args:
+        programs: In float, one a shape.
+        samples: A sample for each.
+    """
+    faces = [
+        {
+            "inputs": [{"shape": list(spec.shape)} for spec in p.signature.inputs],
+            "outputs": [{"shape": list(spec.shape)} for spec in p.signature.outputs],
+        }
+        for p in programs
+    ]
+    shapes = [[spec["shape"] for spec in face["inputs"]] for face in faces]
+    kept: dict[int, bool] = {}
+    for small, large in itertools.permutations(range(len(programs)), 2):
+        axes = smaller_axes(shapes[small], shapes[large])
+        if axes is not None and len(axes) == 1:
+            (axis,) = axes
+            is_kept = _is_kept(programs, samples[small], small, large, faces)
+            kept[axis] = kept.get(axis, True) and is_kept
+    return tuple(sorted(axis for axis, is_kept in kept.items() if is_kept))
+
+
+def _is_kept(
+    programs: Sequence[Program], sample: Arrays, small: int, large: int, faces: list[Any]
+) -> bool:
+    (expected,) = run_all(ReferenceRunner(programs[small]), [sample])
+    larger = [
+        pad(array, spec["shape"])
+        for array, spec in zip(sample, faces[large]["inputs"], strict=True)
+    ]
+    (padded,) = run_all(ReferenceRunner(programs[large]), [tuple(larger)])
+    cut = [crop(output, place, faces, list(sample)) for place, output in enumerate(padded)]
+    return all(
+        a.shape == b.shape and _snr_db(a, b) >= SAME_DB for a, b in zip(cut, expected, strict=True)
+    )
+
+
+def _snr_db(values: np.ndarray, expected: np.ndarray) -> float:
+    wide, others = values.astype(np.float64), expected.astype(np.float64)
+    return snr_db(float((others**2).sum()), float(((wide - others) ** 2).sum()))

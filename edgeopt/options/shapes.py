@@ -1,0 +1,49 @@
+"""Which inputs a bundle takes beside those of the example's shape."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgeopt.options.base import Options
+from edgeopt.options.kinds import Count, Data
+from edgeopt.registry.schema import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Shapes"]
+
+
+class Shapes(Options, frozen=True):
+    """Further shapes that one bundle serves, with the same weights and the same numbers.
+
+    Attributes:
+        batches: Rows of a call. Axis 0 of every input is as long.
+        lengths: Lengths of a sequence: of axis 1, in every input where that is as long as in the first.
+        sizes: Sizes of a picture, ``HEIGHTxWIDTH`` each: of the last two axes of every input with four,
+            or of axes 1 and 2 where the last counts channels.
+        examples: Inputs of other shapes, each as ``example_inputs``.
+    """
+
+    batches: tuple[Count, ...] = ()
+    lengths: tuple[Count, ...] = ()
+    sizes: tuple[str, ...] = ()
+    examples: Data | None = None
+
+    def conflicts(self) -> Iterable[Problem]:
+        """Returns which sizes are none."""
+        for place, size in enumerate(self.sizes):
+            parts = size.lower().split("x")
+            if len(parts) != 2 or not all(part.isdigit() and int(part) for part in parts):  # noqa: PLR2004
+                yield Problem(f"sizes[{place}]", f'expected HEIGHTxWIDTH, got "{size}"')
+
+    @property
+    def are_any(self) -> bool:
+        """Whether there are any."""
+        return bool(self.batches or self.lengths or self.sizes or self.examples is not None)
+
+    @property
+    def pictures(self) -> tuple[tuple[int, int], ...]:
+        """Height and width of each size."""
+        pairs = (size.lower().split("x") for size in self.sizes)
+        return tuple((int(height), int(width)) for height, width in pairs)
