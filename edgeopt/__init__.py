@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         train_quantized,
     )
     from edgeopt.bundles import Bundle
+    from edgeopt.deployment.methods import Method
     from edgeopt.deployment.plan import Plan
     from edgeopt.deployment.result import Deployment
     from edgeopt.distillation import Distilled
@@ -61,6 +62,7 @@ __all__ = [
     "Deployment",
     "Distilled",
     "FidelityLimits",
+    "Method",
     "ParityChecks",
     "ParityLimits",
     "Plan",
@@ -141,6 +143,7 @@ _LAZY = {
     "Compressed": "edgeopt.recipes",
     "Deployment": "edgeopt.deployment.result",
     "Distilled": "edgeopt.distillation",
+    "Method": "edgeopt.deployment.methods",
     "Plan": "edgeopt.deployment.plan",
     "Program": "edgeopt.ir",
     "Recipe": "edgeopt.recipes",

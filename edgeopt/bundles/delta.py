@@ -59,10 +59,12 @@ def _pieces(base: np.ndarray, whole: np.ndarray) -> Iterator[tuple[int, int, int
 
 def _first_match(part: np.ndarray, blocks: np.ndarray) -> tuple[int, int] | None:
     """Returns the first window whose hash is one of the sorted ``blocks``, and which."""
+    if not len(blocks):
+        return None
     windows = _hashes(part, step=1)
     places = np.searchsorted(blocks, windows)
     places[places == len(blocks)] = 0
-    hits = np.flatnonzero(blocks[places] == windows) if len(blocks) else []
+    hits = np.flatnonzero(blocks[places] == windows)
     return (int(hits[0]), int(places[hits[0]])) if len(hits) else None
 
 

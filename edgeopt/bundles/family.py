@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgeopt.bundles.delta import make_delta
 from edgeopt.bundles.manifest import StateInfo, Variant
@@ -139,7 +139,7 @@ def variant_files(
     return tuple(variants), files
 
 
-def program_fields(member: Member, entry: str) -> dict[str, object]:
+def program_fields(member: Member, entry: str) -> dict[str, Any]:
     """Returns the fields of the manifest that say of a program what its artefact does."""
     artifact = member.artifact
     return {

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.bundles.family import Member
+from edgeopt.bundles.family import Family
 from edgeopt.deployment import steps
 from edgeopt.deployment.auto import deploy_auto
 from edgeopt.deployment.fallbacks import fallbacks
-from edgeopt.deployment.family import bundle_family, further_shapes
+from edgeopt.deployment.family import ShapeRelatives
+from edgeopt.deployment.method_family import has_methods, method_relatives
 from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.deployment.result import Attempt, Deployment
 from edgeopt.deployment.tune import tuned
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from edgeopt.contracts import Target
     from edgeopt.deployment.baseline import Baseline
     from edgeopt.deployment.candidate import Candidate, Source
+    from edgeopt.deployment.family import Further, Relatives
     from edgeopt.deployment.request import Request
     from edgeopt.deployment.steps import Checked, Job
     from edgeopt.gate.diagnose import Diagnosis
@@ -58,12 +60,19 @@ def run_deployment(model: Any, target: str | Path | Target, request: Request) ->
         GateError: The result falls short of what was asked; carries the deployment.
     """
     with progress_to(request.progress), shared_lowerings():
+        if has_methods(model):
+            return deploy_methods(model, target, request)
         job = steps.plan(model, target, request)
         return deploy_beside(job, steps.baseline(model, job))
 
 
-def deploy_beside(job: Job, baseline: Baseline) -> Deployment:
+def deploy_beside(job: Job, baseline: Baseline, relatives: Relatives | None = None) -> Deployment:
     """Returns what came of ``job``, with the best backend where that is left to edgeopt.
+
+    Args:
+        job: As planned.
+        baseline: What candidates are compared with.
+        relatives: What goes beside the first program; None for the shapes that the job asks for.
 
     Raises:
         EdgeoptError: As `run_deployment`.
@@ -71,28 +80,49 @@ def deploy_beside(job: Job, baseline: Baseline) -> Deployment:
     source = steps.source(job, baseline)
 
     def run(one: Job) -> Deployment:
-        return deploy_job(one, source, baseline)
+        return deploy_job(one, source, baseline, relatives)
 
     return deploy_auto(job, run) if job.request.backend == "auto" else run(job)
 
 
-def deploy_job(job: Job, source: Source, baseline: Baseline) -> Deployment:
+def deploy_methods(model: Any, target: str | Path | Target, request: Request) -> Deployment:
+    """Returns what came of deploying a `Method`, or several: one bundle with the state that they keep.
+
+    Raises:
+        EdgeoptError: As `run_deployment`.
+    """
+    relatives, first = method_relatives(model, request)
+    job = steps.plan(first.program, target, relatives.request(first, request))
+    return deploy_beside(job, steps.baseline(first.program, job), relatives)
+
+
+def deploy_job(
+    job: Job, source: Source, baseline: Baseline, relatives: Relatives | None = None
+) -> Deployment:
     """Returns what came of ``job``: of its plan, or of a fallback where that loses too much.
 
     Raises:
         EdgeoptError: As `run_deployment`.
     """
     checked = _tuned(job, _first_accurate(job, source, baseline), baseline)
+    relatives = relatives or ShapeRelatives()
+    further: list[Further] = []
     try:
         deployment = steps.report(job, checked, baseline)
         _require(job, source, checked, deployment)
-        further = further_shapes(job, checked, baseline)
-        deployment = replace(deployment, programs=tuple(one.result() for one in further))
-        links = Member(checked.build.artifact, pads=further[0].pads if further else ())
-        family = bundle_family(further, {})
+        further = relatives.further(job, checked, baseline)
+        deployment = replace(
+            deployment,
+            programs=tuple(one.result() for one in further),
+            streams=relatives.streams(job, checked, further),
+        )
+        _require_streams(deployment)
+        links = relatives.first(checked, further)
+        family = Family([one.member() for one in further], relatives.states)
         return steps.bundle(job, checked, baseline, deployment, links=links, family=family)
     finally:
-        checked.build.close()
+        for one in (checked, *(one.checked for one in further)):
+            one.build.close()
 
 
 def _first_accurate(job: Job, source: Source, baseline: Baseline) -> Checked:
@@ -163,6 +193,17 @@ def _require(job: Job, source: Source, checked: Checked, deployment: Deployment)
         )
     if job.request.checks.strict and deployment.warnings:
         raise GateError("; ".join(deployment.warnings), where="strict", deployment=deployment)
+
+
+def _require_streams(deployment: Deployment) -> None:
+    """Raises where the bundle drifts away over many calls."""
+    if deployment.streams is not None and not deployment.streams.ok:
+        raise GateError(
+            f"over many calls: {deployment.streams}",
+            where="state",
+            hint="calibrate on longer sessions, or deploy with precision='int8-dynamic' or 'float32'",
+            deployment=deployment,
+        )
 
 
 def _diagnosis(job: Job, source: Source, checked: Checked) -> Diagnosis:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import torch
 
-from edgeopt.bundles.family import Family, Member
+from edgeopt.bundles.family import Member
 from edgeopt.data.batches import rereadable
 from edgeopt.data.binder import Binder
 from edgeopt.deployment import steps
@@ -24,9 +25,33 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edgeopt.deployment.steps import Checked, Job
+    from edgeopt.deployment.streams import StreamResult
     from edgeopt.ir import Program
 
-__all__ = ["Further", "ProgramResult", "bundle_family", "further_shapes"]
+__all__ = ["Further", "ProgramResult", "Relatives", "ShapeRelatives", "require_accepted"]
+
+
+class Relatives(Protocol):
+    """What a deployment puts beside its first program."""
+
+    def further(self, job: Job, checked: Checked, baseline: Baseline) -> list[Further]:
+        """Returns the further programs, compiled and checked."""
+        ...
+
+    def first(self, checked: Checked, further: Sequence[Further]) -> Member:
+        """Returns method and state of the first program."""
+        ...
+
+    @property
+    def states(self) -> Mapping[str, Any]:
+        """State to the value that it begins with."""
+        ...
+
+    def streams(
+        self, job: Job, checked: Checked, further: Sequence[Further]
+    ) -> StreamResult | None:
+        """Returns how far the bundle is off over many calls with its own state; None where it keeps none."""
+        ...
 
 
 class ProgramResult(msgspec.Struct, frozen=True):
@@ -89,12 +114,24 @@ class Further:
         return Member(build.artifact, golden, self.method, self.reads, self.writes, self.pads)
 
 
-def bundle_family(further: Sequence[Further], states: Mapping[str, Any]) -> Family:
-    """Returns what the bundle holds beside its first program."""
-    return Family([one.member() for one in further], states)
+class ShapeRelatives:
+    """The first program for further shapes."""
+
+    states: Mapping[str, Any] = MappingProxyType({})
+
+    def further(self, job: Job, checked: Checked, baseline: Baseline) -> list[Further]:
+        """Returns the program for each further shape that was asked for."""
+        return _further_shapes(job, checked, baseline)
+
+    def first(self, checked: Checked, further: Sequence[Further]) -> Member:
+        """Returns the first program as the bundle holds it."""
+        return Member(checked.build.artifact, pads=further[0].pads if further else ())
+
+    def streams(self, *_: Any) -> None:
+        """Returns None: there is no state."""
 
 
-def further_shapes(job: Job, checked: Checked, baseline: Baseline) -> list[Further]:
+def _further_shapes(job: Job, checked: Checked, baseline: Baseline) -> list[Further]:
     """Returns the first program for each further shape that was asked for, with its weights and grids.
 
     Raises:
@@ -166,8 +203,11 @@ def _checked(job: Job, first: Checked, program: Program, baseline: Baseline) -> 
     )
     own = steps.Job(request, job.plan, job.target, job.backend, program)
     result = steps.check(own, candidate, steps.compile(own, candidate), baseline)
-    result.build.close()
-    require_accepted(result, program)
+    try:
+        require_accepted(result, program)
+    except GateError:
+        result.build.close()
+        raise
     return result
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgeopt.deployment.auto import Measured
     from edgeopt.deployment.family import ProgramResult
     from edgeopt.deployment.plan import Plan
+    from edgeopt.deployment.streams import StreamResult
     from edgeopt.gate.accuracy import Accuracy
     from edgeopt.gate.diagnose import Diagnosis
     from edgeopt.gate.parity import Parity
@@ -68,6 +69,7 @@ class Deployment:
         warnings: What a person should know.
         compressed: What a recipe made of the model before; None where there was none.
         programs: The bundle's further programs: for other shapes, or of other methods.
+        streams: How far it is off over many calls with its own state; None where it keeps none.
     """
 
     plan: Plan
@@ -89,6 +91,7 @@ class Deployment:
     warnings: tuple[str, ...] = ()
     compressed: Compressed | None = None
     programs: tuple[ProgramResult, ...] = ()
+    streams: StreamResult | None = None
 
     def rows(self) -> list[tuple[str, str]]:
         """Returns what was found as (what, value) rows."""
@@ -131,6 +134,7 @@ class Deployment:
             "attempts": _plain(self.attempts),
             "diagnosis": _plain(self.diagnosis),
             "programs": _plain(self.programs),
+            "streams": _plain(self.streams),
             "warnings": [text for text in self.warnings if text not in timed],
             "plan": {
                 k: v for k, v in self.plan.to_dict().items() if k not in ("outputs", "device")

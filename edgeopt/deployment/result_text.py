@@ -30,6 +30,8 @@ def result_rows(d: Deployment) -> list[tuple[str, str]]:
     if d.parity is not None:
         rows.append(("parity", f"{d.parity}{'' if d.parity.ok else ': FAILED'}"))
     rows += [(f"program {n}", str(one)) for n, one in enumerate(d.programs, 2)]
+    if d.streams is not None:
+        rows.append(("state", str(d.streams)))
     if d.speed is not None:
         rows.append((f"speed ({d.speed.label})", str(d.speed)))
     if d.tuning is not None:

@@ -90,7 +90,7 @@ def _picture_axes(tensor: torch.Tensor, size: tuple[int, int]) -> dict[int, int]
     return {first: size[0], first + 1: size[1]}
 
 
-def _resized(tensor: Any, sizes: dict[int, int]) -> torch.Tensor:
+def _resized(tensor: torch.Tensor | _Fixed, sizes: dict[int, int]) -> torch.Tensor:
     """Returns a tensor with axes of other sizes, repeated or cut."""
     if isinstance(tensor, _Fixed):
         return tensor.tensor

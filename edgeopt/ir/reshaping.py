@@ -103,12 +103,12 @@ class _Constants:
             return True
         if not _is_node(was):
             return bool(was != now)
-        tensors = self.original.constants.get(was.name), self.other.constants.get(now.name)
-        if tensors[0] is None or tensors[1] is None:
+        before, after = self.original.constants.get(was.name), self.other.constants.get(now.name)
+        if before is None or after is None:
             if was.name != now.name:
                 raise _unlike(self.original, self.other, was)
             return False
-        return tensors[0].shape != tensors[1].shape or not torch.equal(*tensors)
+        return before.shape != after.shape or not torch.equal(before, after)
 
     def carried(self, node: Any, was: Any, now: torch.fx.Node) -> torch.fx.Node:
         """Returns the constant that stands for ``now`` where ``node`` stood for ``was``.

@@ -39,7 +39,7 @@ class Session:
     def inputs(self, method: str, arrays: list[Any]) -> list[dict[str, Any]]:
         """Returns what inputs of a method have to be like; of one that takes several shapes, of those of ``arrays``."""
         views = of_method(self._views, method)
-        specs = interface(views[0])["inputs"]
+        specs: list[dict[str, Any]] = interface(views[0])["inputs"]
         if len(views) == 1:
             return specs
         return [{**spec, "shape": list(np.shape(array))} for spec, array in zip(specs, arrays)]
