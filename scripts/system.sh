@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what tests and demo need of the system: an emulator for programs of other processors,
 # an SSH server, which the tests start by themselves, with keys and a port of their own, adb, the
-# shells and tool boxes that devices have (BusyBox, Toybox, csh, fish), openssl, and data that the examples learn from: Fashion-MNIST, WordNet, and the DNA of R's package mlbench.
+# shells and tool boxes that devices have (BusyBox, Toybox, csh, fish), openssl, a voice (espeak-ng), and data that the
+# examples learn from: Fashion-MNIST, WordNet, and the DNA of R's package mlbench.
 # It does so as root on Debian and its kin; elsewhere it says what to install and what is left out.
 set -eu
 
@@ -12,7 +13,7 @@ command -v sshd >/dev/null 2>&1 || [ -x /usr/sbin/sshd ] || [ -d /run/systemd/sy
     missing="$missing openssh-server"
 command -v adb >/dev/null 2>&1 || missing="$missing adb"
 command -v ssh >/dev/null 2>&1 || missing="$missing openssh-client"
-for program in busybox toybox csh fish openssl; do
+for program in busybox toybox csh fish openssl espeak-ng; do
     command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
 done
 [ -d /usr/share/datasets/fashion-mnist ] || missing="$missing dataset-fashion-mnist"

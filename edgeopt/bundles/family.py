@@ -123,7 +123,7 @@ def variant_files(
     whole = dict(first_files)
     variants, files = [], {}
     for place, member in enumerate(members, 1):
-        room = f"model/{place}"
+        room = f"programs/{place}"
         deltas: dict[str, str] = {}
         for name, content in member.artifact.files.items():
             path = f"{room}/{name}"

@@ -7,7 +7,7 @@ runtime.py         the backend's part of the runner
 requirements.txt   exact versions that exist for the device
 model/             the artefact's files; one called run is a program
 lib/               the runtime's further files, if any
-model/1/ …         those of further programs, if any; most of a file may be taken from another one's
+programs/1/ …      those of further programs, if any; most of a file may be taken from another one's
 states/            what the runner keeps from call to call, where that does not begin with zeros
 golden/            golden samples, if any; golden/1/ … those of further programs
 labels.txt         the classes' names, if any

@@ -171,6 +171,12 @@ class Variant(_Strict, frozen=True, kw_only=True):
     writes: dict[str, str]
     pads: tuple[int, ...]
 
+    @property
+    def room(self) -> str:
+        """Folder of its files, with a slash: ``model/`` of the first, ``programs/1/`` of the second."""
+        depth = 2 if self.entry.startswith("programs/") else 1
+        return "/".join(self.entry.split("/")[:depth]) + "/"
+
 
 class Manifest(Variant, frozen=True, kw_only=True):
     """Everything a bundle says of itself; of its programs, the first is here.
@@ -217,6 +223,25 @@ class Manifest(Variant, frozen=True, kw_only=True):
     def programs(self) -> tuple[Variant, ...]:
         """All programs, the first included."""
         return (self, *self.variants)
+
+    def interface(self, method: str = "") -> Signature:
+        """Returns what who calls a method passes and gets: inputs and outputs of its first program that are no state.
+
+        Args:
+            method: Its name; empty for the first.
+
+        Raises:
+            InputError: There is no such method.
+        """
+        name = method or self.method
+        own = next((one for one in self.programs if one.method == name), None)
+        if own is None:
+            names = ", ".join(dict.fromkeys(one.method for one in self.programs))
+            raise InputError(f"there is no method {name!r}", hint=f"the methods are: {names}")
+        return Signature(
+            tuple(spec for spec in own.signature.inputs if spec.name not in own.reads),
+            tuple(spec for spec in own.signature.outputs if spec.name not in own.writes),
+        )
 
 
 class _Head(msgspec.Struct):

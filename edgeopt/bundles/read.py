@@ -87,8 +87,8 @@ class Bundle:
             BundleError: A file changed since the bundle was read, or is the difference from no file of it.
         """
         manifest, own = self.manifest, self.manifest.programs[program]
-        room = own.entry.rpartition("/")[0] + "/"
-        names = [n for n in manifest.files if n.startswith(room) and "/" not in n[len(room) :]]
+        room = own.room
+        names = [name for name in manifest.files if name.startswith(room)]
         return Artifact(
             backend=manifest.backend,
             target=manifest.target.name,
@@ -298,9 +298,10 @@ def _check_manifest(manifest: Manifest, sizes: dict[str, int]) -> None:
         raise BundleError(f"{total} bytes in all: wrong or too much", where=MANIFEST)
     for name in sorted(_referred(manifest) - listed):
         raise BundleError(f"{name} is referred to, but not listed", where=MANIFEST)
-    for own in manifest.programs:
-        if not own.entry.startswith("model/"):
-            raise BundleError(f"the entry {own.entry} is not below model/", where=MANIFEST)
+    for place, own in enumerate(manifest.programs):
+        room = f"programs/{place}/" if place else "model/"
+        if not own.entry.startswith(room):
+            raise BundleError(f"the entry {own.entry} is not below {room}", where=MANIFEST)
         unknown = {*own.reads.values(), *own.writes.values()} - set(manifest.states)
         if unknown:
             raise BundleError(f"there is no state {min(unknown)}", where=MANIFEST)

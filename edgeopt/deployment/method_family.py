@@ -13,7 +13,8 @@ from edgeopt.deployment.methods import Method, MethodProgram, Sessions, as_metho
 from edgeopt.deployment.streams import StreamResult, check_streams
 from edgeopt.errors import GateError, InputError
 from edgeopt.ir import ReferenceRunner
-from edgeopt.options import QuantizationConfig
+from edgeopt.ir.source import matches
+from edgeopt.options import QuantizationConfig, chosen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,8 +81,11 @@ class MethodRelatives:
         if len(samples) > limit:
             samples = [samples[i * len(samples) // limit] for i in range(limit)]
         known = request.calibration_data is not None and samples
+        settings = _settings(chosen(request.quantization), method)
         return request.replace(
-            example_inputs=method.example, calibration_data=samples if known else None
+            example_inputs=method.example,
+            calibration_data=samples if known else None,
+            quantization=settings or None,
         )
 
     def further(self, job: Job, checked: Checked, baseline: Baseline) -> list[Further]:  # noqa: ARG002 (as all relatives)
@@ -105,7 +109,8 @@ class MethodRelatives:
         own = steps.Job(request, job.plan, job.target, job.backend, method.program)
         baseline = steps.baseline(method.program, own)
         source = steps.source(own, baseline)
-        candidate = steps.quantize(own, source, first.candidate.precision, first.candidate.settings)
+        settings = _settings(first.candidate.settings, method)
+        candidate = steps.quantize(own, source, first.candidate.precision, settings)
         result = steps.check(own, candidate, steps.compile(own, candidate), baseline)
         try:
             require_accepted(result, method.program)
@@ -139,3 +144,20 @@ class MethodRelatives:
             {method.name: ReferenceRunner(method.program) for method in self.methods},
             job.request.max_drop,
         )
+
+
+def _settings(settings: Mapping[str, Any], method: MethodProgram) -> dict[str, Any]:
+    """Returns settings of the quantization for one method: its float states are not rounded.
+
+    Eight bits are too few for what is read again and again: each call would round what it hands on. Patterns
+    of other methods' values are left out.
+    """
+    nodes = [node for node in method.program.graph.nodes if node.op != "output"]
+    patterns = [
+        one for one in settings.get("keep_float", ()) if any(matches(n, one) for n in nodes)
+    ]
+    specs = method.program.signature.inputs
+    states = [s.name for s in specs if s.name in method.reads and s.dtype.startswith("float")]
+    kept = tuple(dict.fromkeys((*patterns, *states)))
+    rest = {name: value for name, value in settings.items() if name != "keep_float"}
+    return {**rest, "keep_float": kept} if kept else rest

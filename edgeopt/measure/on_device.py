@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path, PurePosixPath
 
     from edgeopt.bundles import Bundle
-    from edgeopt.contracts import Completed, Device, TensorSpec
+    from edgeopt.contracts import Completed, Device, Signature, TensorSpec
 
 __all__ = [
     "PlacedBundle",
@@ -168,10 +168,10 @@ class PlacedBundle:
     def run(
         self, samples: Sequence[Sequence[np.ndarray]], *, threads: int = 0
     ) -> list[tuple[np.ndarray, ...]]:
-        """Returns the outputs for each sample, all run by one process on the device.
+        """Returns the first program's outputs for each sample, all run by one process on the device.
 
         Args:
-            samples: One sequence of arrays for each call, in the signature's order and dtypes.
+            samples: One sequence of arrays for each call, in the signature's order and dtypes, its state among them.
             threads: Threads of the runtime; 0 leaves it to the runtime.
 
         Raises:
@@ -179,26 +179,56 @@ class PlacedBundle:
             DeviceError: It cannot be run there.
         """
         signature = self.bundle.manifest.signature
-        if not samples:
-            return []
         for number, sample in enumerate(samples):
             _check_sample(sample, signature.inputs, f"sample {number}")
+        outputs = self._run_each(samples, signature, ["--program", "1"], threads)
+        for number, sample in enumerate(outputs):
+            _check_outputs(sample, signature.outputs, f"outputs of sample {number}")
+        return outputs
+
+    def play(
+        self, samples: Sequence[Sequence[np.ndarray]], *, method: str = "", threads: int = 0
+    ) -> list[tuple[np.ndarray, ...]]:
+        """Returns what a method answers to each sample, one call after the other, its state carried along.
+
+        Args:
+            samples: One sequence of arrays for each call: the inputs that are no state, all samples of one shape.
+            method: Its name; empty for the first.
+            threads: Threads of the runtime; 0 leaves it to the runtime.
+
+        Raises:
+            InputError: There is no such method, or a sample does not fit it.
+            DeviceError: It cannot be run there.
+        """
+        manifest = self.bundle.manifest
+        signature = manifest.interface(method)
+        if self._native is not None and (manifest.variants or manifest.states):
+            what = "the device has no Python: its program takes one shape, and keeps no state"
+            raise DeviceError(what, where=self.device.name, hint="call its programs one by one")
+        return self._run_each(samples, signature, ["--method", method], threads)
+
+    def _run_each(
+        self,
+        samples: Sequence[Sequence[np.ndarray]],
+        signature: Signature,
+        which: list[str],
+        threads: int,
+    ) -> list[tuple[np.ndarray, ...]]:
+        if not samples:
+            return []
         with self._scratch() as (local, remote):
             columns = [np.stack(column) for column in zip(*samples, strict=True)]
-            outputs = self._outputs(columns, local, remote, threads)
-        _check_outputs(outputs, signature.outputs, len(samples))
+            if self._native is not None:
+                outputs = self._native.run_each(columns, local, remote, threads)
+            else:
+                words = [*self._send(columns, local, remote, signature), *which]
+                words += ["--each", "--output", str(remote / "out.npz"), "--threads", str(threads)]
+                self._run_well(words)
+                self.device.pull(remote / "out.npz", local / "out.npz")
+                outputs = _read_outputs(local / "out.npz", signature.outputs, columns)
+        if any(len(output) != len(samples) for output in outputs):
+            raise DeviceError(f"not {len(samples)} outputs, one for each sample", where="outputs")
         return [tuple(output[i] for output in outputs) for i in range(len(samples))]
-
-    def _outputs(
-        self, columns: Sequence[np.ndarray], local: Path, remote: PurePosixPath, threads: int
-    ) -> list[np.ndarray]:
-        if self._native is not None:
-            return self._native.run_each(columns, local, remote, threads)
-        words = self._send(columns, local, remote)
-        words += ["--each", "--output", str(remote / "out.npz"), "--threads", str(threads)]
-        self._run_well(words)
-        self.device.pull(remote / "out.npz", local / "out.npz")
-        return _read_outputs(local / "out.npz", self.bundle.manifest.signature.outputs, columns)
 
     def _benchmark(
         self,
@@ -229,9 +259,15 @@ class PlacedBundle:
             ok=not failed, lines=tuple(failed) or (f"{count} golden samples are right",)
         )
 
-    def _send(self, columns: Sequence[np.ndarray], local: Path, remote: PurePosixPath) -> list[str]:
+    def _send(
+        self,
+        columns: Sequence[np.ndarray],
+        local: Path,
+        remote: PurePosixPath,
+        signature: Signature | None = None,
+    ) -> list[str]:
         """Returns the words that make run.py read ``columns``, which are on the device then."""
-        names = [spec.name for spec in self.bundle.manifest.signature.inputs]
+        names = [spec.name for spec in (signature or self.bundle.manifest.signature).inputs]
         (local / "in.npz").write_bytes(write_npz(dict(zip(names, columns, strict=True))))
         self.device.push(local / "in.npz", remote / "in.npz")
         return ["--input", str(remote / "in.npz")]
@@ -359,8 +395,8 @@ def _read_outputs(
     return [arrays[spec.name] for spec in specs]
 
 
-def _check_outputs(outputs: Sequence[np.ndarray], specs: Sequence[TensorSpec], count: int) -> None:
-    want = [((count, *spec.shape), spec.dtype) for spec in specs]
+def _check_outputs(outputs: Sequence[np.ndarray], specs: Sequence[TensorSpec], where: str) -> None:
+    want = [(tuple(spec.shape), spec.dtype) for spec in specs]
     actual = [(output.shape, str(output.dtype)) for output in outputs]
     if actual != want:
-        raise DeviceError(f"{actual}, expected {want}", where="outputs")
+        raise DeviceError(f"{actual}, expected {want}", where=where)

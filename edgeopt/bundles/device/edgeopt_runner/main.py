@@ -173,7 +173,7 @@ def _parse(argv: list[str] | None, doc: str) -> argparse.Namespace:
         "--program",
         type=_count,
         metavar="N",
-        help="which program, as --info counts (by the shapes)",
+        help="run one program alone, as --info counts, its state passed in",
     )
     add("--output", metavar="FILE", help=".npy, or .npz with the outputs' names")
     add("--top", type=_count, metavar="K", help="print the K highest scores of the first output")

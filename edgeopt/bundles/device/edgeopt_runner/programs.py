@@ -15,11 +15,11 @@ def program_views(manifest: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def program_view(manifest: dict[str, Any], number: int) -> dict[str, Any]:
-    """Returns the manifest with program ``number`` (from 1 on) alone."""
+    """Returns the manifest with program ``number`` (from 1 on) alone, whose state is passed in and given back."""
     views = program_views(manifest)
     if number > len(views):
         raise Stop(USAGE, f"there is no program {number}", f"there are {len(views)}: see --info")
-    return {**views[number - 1], "variants": []}
+    return {**views[number - 1], "variants": [], "reads": {}, "writes": {}}
 
 
 def of_method(views: list[dict[str, Any]], method: str) -> list[dict[str, Any]]:

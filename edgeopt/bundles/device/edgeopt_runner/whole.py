@@ -25,14 +25,16 @@ def model_path(root: str, view: dict[str, Any]) -> str:
         return entry
     folder = tempfile.TemporaryDirectory(prefix="edgeopt-")
     _KEPT.append(folder)
-    room = view["entry"].rpartition("/")[0] + "/"
+    room = "/".join(view["entry"].split("/")[:2]) + "/"  # programs/1/
     for name in view["files"]:
-        if not name.startswith(room) or "/" in name[len(room) :]:
+        if not name.startswith(room):
             continue
         content = _content(root, name)
         if name in view["deltas"]:
             content = apply_delta(_content(root, view["deltas"][name]), content)
-        with open(os.path.join(folder.name, name[len(room) :]), "wb") as stream:
+        path = os.path.join(folder.name, *name[len(room) :].split("/"))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as stream:
             stream.write(content)
     return os.path.join(folder.name, view["entry"][len(room) :])
 
