@@ -18,6 +18,8 @@ if TYPE_CHECKING:
         export,
         load,
         load_pruned,
+        pixel_input,
+        predict,
         profile,
         profile_many,
         profile_operators,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
         train_quantized,
     )
     from edgeopt.bundles import Bundle
+    from edgeopt.bundles.application import Application, Prediction
     from edgeopt.deployment.plan import Plan
     from edgeopt.deployment.result import Deployment
     from edgeopt.distillation import Distilled
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Application",
     "AudioPreprocess",
     "Bundle",
     "BundleOptions",
@@ -77,6 +81,7 @@ __all__ = [
     "ParityChecks",
     "ParityLimits",
     "Plan",
+    "Prediction",
     "Preprocess",
     "Program",
     "QuantizationConfig",
@@ -98,6 +103,8 @@ __all__ = [
     "export",
     "load",
     "load_pruned",
+    "pixel_input",
+    "predict",
     "profile",
     "profile_many",
     "profile_operators",
@@ -122,6 +129,8 @@ _LAZY = {
             "export",
             "load",
             "load_pruned",
+            "pixel_input",
+            "predict",
             "profile",
             "profile_many",
             "profile_operators",
@@ -158,11 +167,13 @@ _LAZY = {
         ),
         "edgeopt.options",
     ),
+    "Application": "edgeopt.bundles.application",
     "Bundle": "edgeopt.bundles",
     "Compressed": "edgeopt.recipes",
     "Deployment": "edgeopt.deployment.result",
     "Distilled": "edgeopt.distillation",
     "Plan": "edgeopt.deployment.plan",
+    "Prediction": "edgeopt.bundles.application",
     "Program": "edgeopt.ir",
     "Recipe": "edgeopt.recipes",
     "SearchResult": "edgeopt.searching",

@@ -10,6 +10,7 @@ from msgspec import Meta
 from edgeopt.errors import ConfigError
 from edgeopt.options.base import Options
 from edgeopt.options.kinds import Count, NonNegative, Positive, Whole, accepting
+from edgeopt.processing import audio_fields, picture_fields, text_fields
 from edgeopt.registry.schema import Problem
 from edgeopt.registry.suggest import did_you_mean
 
@@ -122,8 +123,6 @@ class Preprocess(Options, frozen=True, tag_field="kind", tag="picture"):
         Raises:
             InputError: It does something that has no field here; the step is named.
         """
-        from edgeopt.processing import picture_fields  # noqa: PLC0415 (few use it)
-
         return cls(**{**picture_fields(transform, fields), **fields})
 
 
@@ -212,8 +211,6 @@ class AudioPreprocess(Options, frozen=True, tag_field="kind", tag="audio"):
         Raises:
             InputError: It does something that has no field here; the step is named.
         """
-        from edgeopt.processing import audio_fields  # noqa: PLC0415 (few use it)
-
         return cls(**{**audio_fields(extractor, fields), **fields})
 
 
@@ -268,8 +265,6 @@ class TextPreprocess(Options, frozen=True, tag_field="kind", tag="text"):
         Raises:
             InputError: It has no ``tokenizer.json``; only fast tokenizers have one.
         """
-        from edgeopt.processing import text_fields  # noqa: PLC0415 (few use it)
-
         return cls(**{**text_fields(tokenizer), **fields})
 
 
