@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
 
 import msgspec
@@ -148,7 +149,7 @@ def test_fifty_thousand_pixels_wide(tmp_path):
 
 
 def test_without_pillow_the_message_says_what_to_type(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "PIL", None)
+    monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(Stop, match="needs Pillow") as caught:
         photo.open_picture(str(tmp_path / "a.png"))
     assert caught.value.code == MISSING

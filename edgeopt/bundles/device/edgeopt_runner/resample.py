@@ -31,7 +31,7 @@ def resize_plain(pixels: Any, size: tuple[int, int], interpolation: str) -> Any:
         return pixels[rows][:, columns]
     if interpolation == "bilinear" and pixels.dtype == np.uint8:
         return _bilinear_fixed(pixels, size)
-    kernel = _linear if interpolation == "bilinear" else _cubic
+    kernel = {"bilinear": _linear, "bicubic": _cubic}[interpolation]
     wide = pixels.astype(np.float32)
     for axis in (0, 1):
         wide = _along(wide, axis, size[axis], kernel)
