@@ -193,10 +193,15 @@ class Interpreter:
             array, placement = picture.prepare_picture(photograph, spec)
             return {spec["input"]: self._typed(spec["input"], array)}, placement, photograph
         if kind == "text":
-            return self._text(spec)(str(value)), None, None
+            if not isinstance(value, str):
+                raise InputError(f"expected a text, got a {type(value).__name__}", where="text")
+            return self._text(spec)(value), None, None
         if kind == "audio":
             return {spec["input"]: self._sound(value, spec)}, None, None
-        return {next(iter(self._specs)): np.asarray(value)}, None, None
+        if not isinstance(value, np.ndarray):
+            what = "the bundle does not say how a picture, a sound or a text is prepared"
+            raise InputError(what, where="preprocess", hint="pass the input as an array")
+        return {next(iter(self._specs)): value}, None, None
 
     def _typed(self, name: str, array: Any) -> np.ndarray:
         dtype = np.dtype(self._specs[name]["dtype"])

@@ -56,7 +56,8 @@ def run_bundle(
 
     loaded_bundle = read_bundle(bundle, public_key=public_key)
     signature = loaded_bundle.manifest.signature
-    question = Question.of(loaded_bundle, inputs or [], _value(image, text, audio), draw)
+    value = _value(loaded_bundle, image, text, audio)
+    question = Question.of(loaded_bundle, inputs or [], value, draw)
     if output is not None:
         _check_output(output, signature)
     with placed(loaded_bundle, device) as there:
@@ -77,14 +78,22 @@ def run_bundle(
     print_rows(rows)
 
 
-def _value(image: Path | None, text: str | None, audio: Path | None) -> Path | str | None:
-    """Returns the picture, text or sound that was given; at most one is."""
+def _value(
+    bundle: Bundle, image: Path | None, text: str | None, audio: Path | None
+) -> Path | str | None:
+    """Returns the picture, text or sound that was given, if the bundle takes it; at most one is."""
     from edgeopt.errors import InputError  # noqa: PLC0415 (only here)
+    from edgeopt.options import AudioPreprocess, Preprocess, TextPreprocess  # noqa: PLC0415
 
     given = {"--image": image, "--text": text, "--audio": audio}
     named = {flag: value for flag, value in given.items() if value is not None}
     if len(named) > 1:
         raise InputError("one of them", where=" and ".join(named))
+    kinds = {"--image": Preprocess, "--text": TextPreprocess, "--audio": AudioPreprocess}
+    for flag in named:
+        if not isinstance(bundle.manifest.preprocess, kinds[flag]):
+            hint = "pass arrays with --input, or deploy with --preprocess"
+            raise InputError("the bundle does not say how it is prepared", where=flag, hint=hint)
     return next(iter(named.values()), None)
 
 
