@@ -10,6 +10,7 @@ the normalization; times are medians, one thread. torchvision and ultralytics li
 
 from __future__ import annotations
 
+import functools
 import statistics
 import time
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 PHOTOGRAPHS = {"astronaut": data.astronaut, "chelsea": data.chelsea, "coffee": data.coffee}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIDE, MIDDLE, INPUT = 256, 224, 640
+CONFIDENCE = 0.25
 RUNS = 15
 DIFFERS = 1e-3  # of a step: less is the last bits of floats
 Picture = Image.Image
@@ -187,36 +189,33 @@ def compiled(report: Report, inside: Any, exact: np.ndarray, pixels: np.ndarray)
 def suppression(report: Report) -> None:
     """Adds the time of thinning out a head's boxes, beside ultralytics' on the same outputs."""
     rng = np.random.default_rng(0)
-    for rotated in (False, True):
-        head = random_head(rng, classes=80 if not rotated else 15, rotated=rotated)
+    for name, classes, sure in (("few", 80, 30), ("crowd", 80, 900), ("rotated", 15, 900)):
+        rotated = name == "rotated"
+        head = random_head(rng, classes=classes, sure=sure, rotated=rotated)
         spec = msgspec.to_builtins(
-            edgeopt.Detection.yolo(80 if not rotated else 15, rotated=rotated)
+            edgeopt.Detection.yolo(classes, output="y", rotated=rotated, confidence=CONFIDENCE)
         )
-        for part in ("boxes", "scores", "angles"):
-            if spec[part]:
-                spec[part]["output"] = "y"
         place = Placement((INPUT, INPUT), (INPUT, INPUT), (1.0, 1.0), (0, 0))
-        found = detect({"y": head}, spec, place)
-        name = "rotated" if rotated else "upright"
-        figures = {
-            "boxes": len(found),
-            "ms": milliseconds(lambda: detect({"y": head}, spec, place)),  # noqa: B023 (called at once)
-        }
-        text = f"  {name}, run.py: {len(found)} of 8400 boxes, {figures['ms']:.1f} ms"
+        way = functools.partial(detect, {"y": head}, spec, place)
+        found = way()
+        figures = {"boxes": len(found), "ms": milliseconds(way)}
+        text = f"  {name}: {len(found)} of {sure}, run.py {figures['ms']:.1f} ms"
         if FOLDER.is_dir():
-            from ultralytics.utils.nms import non_max_suppression  # noqa: PLC0415 (an optional package)
-
-            without_extension()
-
-            def peer(head: np.ndarray = head, *, rotated: bool = rotated) -> Any:
-                values = torch.from_numpy(head.copy())
-                classes = head.shape[1] - 4 - rotated
-                return non_max_suppression(values, 0.25, 0.7, nc=classes, rotated=rotated)[0]
-
-            same = np.array_equal(peer()[:, 4].numpy(), found.scores)
-            figures |= {"same_as_ultralytics": same, "ultralytics_ms": milliseconds(peer, 3)}
+            other = functools.partial(peer, head, rotated=rotated)
+            same = np.array_equal(other()[:, 4].numpy(), found.scores)
+            figures |= {"same_as_ultralytics": same, "ultralytics_ms": milliseconds(other, 3)}
             text += f"; ultralytics {figures['ultralytics_ms']:.1f} ms, the same boxes: {same}"
         report.add(f"suppression: {name}", figures, text)
+
+
+def peer(head: np.ndarray, *, rotated: bool) -> Any:
+    """Returns what ultralytics makes of the same outputs."""
+    without_extension()
+    from ultralytics.utils.nms import non_max_suppression  # noqa: PLC0415 (an optional package)
+
+    classes = head.shape[1] - 4 - rotated
+    values = torch.from_numpy(head.copy())
+    return non_max_suppression(values, CONFIDENCE, 0.7, nc=classes, rotated=rotated)[0]
 
 
 def without_extension() -> None:
@@ -227,12 +226,12 @@ def without_extension() -> None:
     torchvision.ops.nms = TorchNMS.nms
 
 
-def random_head(rng: np.random.Generator, *, classes: int, rotated: bool) -> np.ndarray:
-    """Returns (1, 4 + classes + angle, 8400) float32: as many boxes above the threshold as in a crowd."""
+def random_head(rng: np.random.Generator, *, classes: int, sure: int, rotated: bool) -> np.ndarray:
+    """Returns (1, 4 + classes + angle, 8400) float32, ``sure`` boxes above the threshold."""
     place, size = rng.uniform(0, INPUT, (8400, 2)), rng.uniform(5, 200, (8400, 2))
-    scores = rng.uniform(0, 0.24, (8400, classes))
-    sure = rng.choice(8400, 900, replace=False)
-    scores[sure, rng.integers(0, classes, 900)] = rng.uniform(0.25, 1, 900)
+    scores = rng.uniform(0, CONFIDENCE - 0.01, (8400, classes))
+    chosen = rng.choice(8400, sure, replace=False)
+    scores[chosen, rng.integers(0, classes, sure)] = rng.uniform(CONFIDENCE, 1, sure)
     angles = [rng.uniform(-0.7, 2.3, (8400, 1))] if rotated else []
     return np.concatenate([place, size, scores, *angles], 1).T[None].astype(np.float32)
 
