@@ -22,7 +22,7 @@ from edgeopt.bundles.device.edgeopt_runner.bundle import (
 )
 from edgeopt.contracts import Signature, Target, Wheel
 from edgeopt.errors import BundleError, InputError
-from edgeopt.options import Preprocess
+from edgeopt.options import Postprocess, Preprocessing
 
 __all__ = [
     "KIND",
@@ -191,7 +191,8 @@ class Manifest(Variant, frozen=True, kw_only=True):
         pythons: Python versions that have every wheel; empty where any will do.
         variants: Its further programs.
         states: Name to what the runner keeps.
-        preprocess: How a picture becomes an input, if known.
+        preprocess: How a picture, a sound or a text becomes an input, if known.
+        postprocess: What the outputs mean, if known.
         labels: File with the classes' names, if any.
         report: File with the report, if any.
         files: Every file but the manifest.
@@ -210,7 +211,8 @@ class Manifest(Variant, frozen=True, kw_only=True):
     pythons: tuple[str, ...]
     variants: tuple[Variant, ...]
     states: dict[str, StateInfo]
-    preprocess: Preprocess | None
+    preprocess: Preprocessing | None
+    postprocess: Postprocess | None
     labels: str | None
     report: str | None
     files: dict[str, FileEntry]

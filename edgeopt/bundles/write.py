@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgeopt.bundles.family import Family, Member
     from edgeopt.bundles.golden import GoldenSamples
     from edgeopt.contracts import Artifact, DeviceRuntime, Target
-    from edgeopt.options import Preprocess
+    from edgeopt.options import Postprocess, Preprocessing
 
 __all__ = ["add_report", "copy_bundle", "write_bundle"]
 
@@ -31,7 +31,8 @@ def write_bundle(  # noqa: PLR0913 (the parts of a bundle, by name)
     golden: GoldenSamples | None = None,
     report: Mapping[str, Any] | None = None,
     name: str | None = None,
-    preprocess: Preprocess | None = None,
+    preprocess: Preprocessing | None = None,
+    postprocess: Postprocess | None = None,
     labels: Sequence[str] | None = None,
     links: Member | None = None,
     family: Family | None = None,
@@ -48,7 +49,8 @@ def write_bundle(  # noqa: PLR0913 (the parts of a bundle, by name)
         golden: Samples that the device can check itself with.
         report: What was measured, JSON-able.
         name: How a person calls it; made of target, backend and precision where missing.
-        preprocess: How a picture becomes an input.
+        preprocess: How a picture, a sound or a text becomes an input.
+        postprocess: What the outputs mean.
         labels: The classes' names.
         links: Method and state of the first program.
         family: Further programs, and the state that all share.
@@ -68,6 +70,7 @@ def write_bundle(  # noqa: PLR0913 (the parts of a bundle, by name)
         report=report,
         name=name,
         preprocess=preprocess,
+        postprocess=postprocess,
         labels=labels,
         links=links,
         family=family,

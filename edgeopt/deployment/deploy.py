@@ -11,6 +11,7 @@ from edgeopt.deployment.auto import deploy_auto
 from edgeopt.deployment.fallbacks import fallbacks
 from edgeopt.deployment.family import ShapeRelatives
 from edgeopt.deployment.method_family import has_methods, method_relatives
+from edgeopt.deployment.pixels import with_pixels
 from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.deployment.result import Attempt, Deployment
 from edgeopt.deployment.tune import tuned
@@ -46,6 +47,7 @@ def plan_deployment(
     if model is None:
         descriptor, request = steps.resolve(target, request)
         return make_plan(descriptor, request), None
+    model, request = with_pixels(model, request)
     job = steps.plan(model, target, request)
     return job.plan, job.program
 
@@ -62,6 +64,7 @@ def run_deployment(model: Any, target: str | Path | Target, request: Request) ->
     with progress_to(request.progress), shared_lowerings():
         if has_methods(model):
             return deploy_methods(model, target, request)
+        model, request = with_pixels(model, request)
         job = steps.plan(model, target, request)
         return deploy_beside(job, steps.baseline(model, job))
 

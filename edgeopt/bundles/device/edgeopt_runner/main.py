@@ -49,7 +49,7 @@ def _act(args: argparse.Namespace, root: str) -> int:
         return OK
     view = program_view(manifest, args.program) if args.program else manifest
     measures = args.benchmark or args.profile or args.against
-    if not (args.verify or measures or args.output or args.top):
+    if not (args.verify or measures or args.output or args.top or _tells(args, manifest)):
         hint = "--output FILE, --top K, --benchmark, --profile, --verify or --info"
         raise Stop(USAGE, "nothing to do", hint)
     _need_numpy()
@@ -61,6 +61,14 @@ def _act(args: argparse.Namespace, root: str) -> int:
 
         return verify(root, manifest, args.threads)
     return _measure(args, root, view) if measures else _predict(args, root, view)
+
+
+def _tells(args: argparse.Namespace, manifest: dict[str, Any]) -> bool:
+    from .telling import check_telling, tells
+
+    if not (args.benchmark or args.profile or args.against):
+        check_telling(args, manifest)
+    return tells(args, manifest)
 
 
 def _need_numpy() -> None:
@@ -87,26 +95,36 @@ def _measure(args: argparse.Namespace, root: str, manifest: dict[str, Any]) -> i
 
 
 def _predict(args: argparse.Namespace, root: str, manifest: dict[str, Any]) -> int:
-    from .answers import answer
     from .arrays import check_output, read_inputs, write_output
+    from .calling import call_method
     from .labels import print_top, read_labels
+    from .outcome import outcome
+    from .prepare import prepare
 
     program = face(manifest, args.method)
     if args.output:
         check_output(args.output, program)
-    labels = read_labels(args.labels, root, manifest) if args.top else []
-    arrays = read_inputs(args.input, args.image, program)
-    outputs = answer(root, manifest, program, arrays, args)
+    telling = _tells(args, manifest)
+    labels = read_labels(args.labels, root, manifest) if args.top or telling else []
+    prepared = prepare(args, root, program)
+    each = args.each or prepared.each
+    arrays = read_inputs(args.input, prepared.arrays, program)
+    outputs = call_method(root, manifest, program, arrays, args, each=each)
     if args.output:
         write_output(args.output, outputs, program)
-    if args.top:
+    if telling:
+        answers = outcome(outputs, arrays, prepared, program, args, labels)
+        if args.json:
+            _emit(answers, args.json)
+    elif args.top:
         print_top(outputs[0], args.top, labels)
     return OK
 
 
 def _emit(value: dict[str, Any], path: str | None) -> None:
+    """Writes JSON to a file, or to standard output where none or ``-`` is named."""
     text = json.dumps(value, indent=1, sort_keys=True) + "\n"
-    if path is None:
+    if path in (None, "-"):
         sys.stdout.write(text)
         return
     try:
@@ -166,6 +184,9 @@ def _parse(argv: list[str] | None, doc: str) -> argparse.Namespace:
     add = parser.add_argument
     add("--input", action="append", default=[], metavar="[NAME=]FILE", help=".npy or .npz")
     add("--image", metavar="FILE", help="a picture (needs Pillow), prepared as the bundle says")
+    add("--text", action="append", metavar="TEXT", help="a text (needs tokenizers), likewise")
+    add("--audio", metavar="FILE", help="a .wav file, likewise")
+    add("--draw", metavar="FILE", help="draw what was found on the picture: .png or .jpg")
     add("--cast", action="store_true", help="convert inputs of another dtype of the same kind")
     add("--each", action="store_true", help="axis 0 of every input counts samples; run each")
     add("--method", default="", metavar="NAME", help="which method of the model (the first)")
@@ -188,7 +209,11 @@ def _parse(argv: list[str] | None, doc: str) -> argparse.Namespace:
     add("--max-seconds", type=float, default=120.0, metavar="S", help="stop measuring then (120)")
     add("--min-seconds", type=float, default=0.0, metavar="S", help="go on measuring so long (0)")
     add("--cores", metavar="LIST", help="run on these cores only, for example 0-3")
-    add("--json", metavar="FILE", help="write the JSON of a measurement or of --info there")
+    add(
+        "--json",
+        metavar="FILE",
+        help="write as JSON there: a measurement, --info, or what was found (-: standard output)",
+    )
     add("--verify", action="store_true", help="check every file and every golden sample")
     add("--info", action="store_true", help="say what this bundle is")
     return parser.parse_args(argv)
