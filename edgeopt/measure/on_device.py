@@ -226,9 +226,7 @@ class PlacedBundle:
                 self._run_well(words)
                 self.device.pull(remote / "out.npz", local / "out.npz")
                 outputs = _read_outputs(local / "out.npz", signature.outputs, columns)
-        if any(len(output) != len(samples) for output in outputs):
-            raise DeviceError(f"not {len(samples)} outputs, one for each sample", where="outputs")
-        return [tuple(output[i] for output in outputs) for i in range(len(samples))]
+        return _by_sample(outputs, len(samples))
 
     def _benchmark(
         self,
@@ -393,6 +391,14 @@ def _read_outputs(
     if lacking:
         raise DeviceError(f"no output {lacking[0]!r} among them", where="outputs")
     return [arrays[spec.name] for spec in specs]
+
+
+def _by_sample(outputs: Sequence[np.ndarray], count: int) -> list[tuple[np.ndarray, ...]]:
+    """Returns the outputs of each of ``count`` samples."""
+    if any(output.shape[:1] != (count,) for output in outputs):
+        shapes = [output.shape for output in outputs]
+        raise DeviceError(f"outputs of shape {shapes} for {count} samples", where="outputs")
+    return [tuple(output[place] for output in outputs) for place in range(count)]
 
 
 def _check_outputs(outputs: Sequence[np.ndarray], specs: Sequence[TensorSpec], where: str) -> None:
