@@ -1,6 +1,6 @@
 """Speech to tokens: Whisper's encoder and its decoder, step by step with a cache, as two methods of one bundle.
 
-    python examples/10_whisper.py [folder] [--target rpi4] [--quick]
+    python examples/10_whisper.py [folder] [--target rpi4] [--precision int8-dynamic] [--quick]
 
 The decoder writes a token at a time. What it has computed for the tokens before, and what the encoder made of the
 sound, it reads again at every step: that is state, which the bundle's runner keeps. `encode` writes the keys and
@@ -180,7 +180,7 @@ def session(
     return [("encode", features), *(("step", token) for token in tokens)]
 
 
-def main(folder: Path, target: str, *, quick: bool) -> None:
+def main(folder: Path, target: str, precision: str, *, quick: bool) -> None:
     """Deploys, and speaks."""
     whisper = network(quick=quick)
     steps = 20 if quick else STEPS
@@ -188,7 +188,7 @@ def main(folder: Path, target: str, *, quick: bool) -> None:
     deployment = edgeopt.deploy(
         methods(whisper, length=128),
         target,
-        precision="int8-dynamic",
+        precision=precision,
         calibration_data=[session(whisper, seed, steps) for seed in range(2)],
         checks={"samples": 4, "speed": False},
         bundle={"name": "whisper-tiny", "overwrite": True},
@@ -228,6 +228,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=Path("out/whisper"))
     parser.add_argument("--target", default="host")
+    parser.add_argument("--precision", default="float32")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    main(options.folder, options.target, quick=options.quick)
+    main(options.folder, options.target, options.precision, quick=options.quick)

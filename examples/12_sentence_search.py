@@ -109,7 +109,14 @@ def main(folder: Path, target: str, *, quick: bool) -> None:
         precision="int8-dynamic",  # a few of its values are 100 times the others: too much for 8 bits
         shapes={"lengths": lengths},
         checks={"speed": False},
-        bundle={"name": "sentence-search", "overwrite": True},
+        bundle={
+            "name": "sentence-search",
+            "preprocess": edgeopt.TextPreprocess.of(
+                tokenizer, ids="input_ids", mask="attention_mask"
+            ),
+            "postprocess": edgeopt.Embedding(),
+            "overwrite": True,
+        },
         output=folder / target,
     )
     print(deployment)
@@ -124,15 +131,13 @@ def search(
     definitions: list[str],
 ) -> None:
     """Prints how often the definition of a word is the nearest, by the bundle and by the float model."""
-    runner = edgeopt.load(deployment.bundle)
-    started = time.perf_counter()
-    texts = [tokens(tokenizer, text) for text in (*words, *definitions)]
-    vectors = np.concatenate(
-        [runner(t["input_ids"].numpy(), t["attention_mask"].numpy()) for t in texts]
-    )
-    milliseconds = 1000 * (time.perf_counter() - started) / len(texts)
+    texts = [*words, *definitions]
+    with edgeopt.Application.open(deployment.bundle) as application:
+        started = time.perf_counter()
+        vectors = np.stack([application(text).embedding for text in texts])
+        milliseconds = 1000 * (time.perf_counter() - started) / len(texts)
     with torch.no_grad():
-        expected = np.concatenate([model(**text).numpy() for text in texts])
+        expected = np.concatenate([model(**tokens(tokenizer, text)).numpy() for text in texts])
     count = len(words)
     found, truth = (nearest(every[:count], every[count:]) for every in (vectors, expected))
     own = np.arange(count)

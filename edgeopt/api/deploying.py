@@ -250,18 +250,10 @@ def load(
         PluginError: Its backend is not installed here.
         DeviceError: It is for another kind of machine.
     """
-    from functools import partial  # noqa: PLC0415
-
     from edgeopt.bundles import open_bundle  # noqa: PLC0415
-    from edgeopt.bundles.session import BundleRunner  # noqa: PLC0415
-    from edgeopt.registry import find_backend  # noqa: PLC0415
+    from edgeopt.bundles.session import open_runner  # noqa: PLC0415
 
-    loaded_bundle = open_bundle(bundle, public_key)
-    backend = find_backend(loaded_bundle.manifest.backend)
-    load_artifact = partial(backend.load, threads=threads)
-    if len(loaded_bundle.manifest.programs) == 1 and not loaded_bundle.manifest.states:
-        return load_artifact(loaded_bundle.artifact())
-    return BundleRunner(loaded_bundle, load_artifact)
+    return open_runner(open_bundle(bundle, public_key), threads=threads)
 
 
 def predict(

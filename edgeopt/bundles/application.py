@@ -14,11 +14,20 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 import numpy as np
 
-from edgeopt.bundles.device.edgeopt_runner import answers, audio, draw, photo, picture, tell, text
+from edgeopt.bundles.device.edgeopt_runner import (
+    answers,
+    audio,
+    draw,
+    photo,
+    picture,
+    programs,
+    tell,
+    text,
+)
 from edgeopt.bundles.device.edgeopt_runner.bundle import MISSING, WRONG, Stop
 from edgeopt.bundles.read import open_bundle
+from edgeopt.bundles.session import open_runner
 from edgeopt.errors import BundleError, EdgeoptError, InputError, PluginError
-from edgeopt.registry import find_backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,7 +135,8 @@ class Interpreter:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self._manifest: dict[str, Any] = msgspec.to_builtins(bundle.manifest)
-        self._specs = {spec["name"]: spec for spec in self._manifest["signature"]["inputs"]}
+        self._face = programs.face(self._manifest, "")
+        self._specs = {spec["name"]: spec for spec in self._face["signature"]["inputs"]}
         self._labels = bundle.labels()
         self._tokens: text.Tokens | None = None
 
@@ -176,7 +186,7 @@ class Interpreter:
         with _told():
             answer = answers.answer(
                 list(outputs),
-                self._manifest,
+                self._face,
                 self._labels,
                 placement=prepared.placement,
                 mask=prepared.mask,
@@ -210,7 +220,7 @@ class Interpreter:
     def _text(self, spec: dict[str, Any]) -> text.Tokens:
         if self._tokens is None:
             tokenizer = text.make_tokenizer(self.bundle.read(spec["tokenizer"]))
-            self._tokens = text.Tokens(tokenizer, spec, self._manifest["signature"]["inputs"])
+            self._tokens = text.Tokens(tokenizer, spec, programs.interfaces(self._manifest, ""))
         return self._tokens
 
     def _sound(self, value: Any, spec: dict[str, Any]) -> np.ndarray:
@@ -258,8 +268,7 @@ class Application(Interpreter):
         """
         whole = open_bundle(bundle, public_key)
         Interpreter(whole).require_meaning()  # before the runtime is loaded
-        backend = find_backend(whole.manifest.backend)
-        return cls(whole, backend.load(whole.artifact(), threads=threads))
+        return cls(whole, open_runner(whole, threads=threads))
 
     def __call__(self, value: Any, **others: np.ndarray) -> Prediction:
         """Returns what the bundle says of ``value``.

@@ -10,6 +10,7 @@ import msgspec
 from edgeopt.bundles.device.edgeopt_runner.bundle import Stop
 from edgeopt.bundles.device.edgeopt_runner.session import Session
 from edgeopt.errors import InputError
+from edgeopt.registry import find_backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,25 @@ if TYPE_CHECKING:
     from edgeopt.bundles.read import Bundle
     from edgeopt.contracts import Artifact, Runner
 
-__all__ = ["BundleRunner"]
+__all__ = ["BundleRunner", "open_runner"]
+
+
+def open_runner(bundle: Bundle, *, threads: int = 0) -> Runner:
+    """Returns what runs a bundle on this machine: its only program, or a `BundleRunner`.
+
+    Args:
+        bundle: The bundle.
+        threads: Threads of the runtime; 0 leaves it to the runtime.
+
+    Raises:
+        BundleError: A file changed since the bundle was read.
+        PluginError: Its backend is not installed here.
+        DeviceError: It is for another kind of machine.
+    """
+    load = partial(find_backend(bundle.manifest.backend).load, threads=threads)
+    if bundle.manifest.variants or bundle.manifest.states:
+        return BundleRunner(bundle, load)
+    return load(bundle.artifact())
 
 
 class BundleRunner:

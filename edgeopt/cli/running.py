@@ -55,15 +55,19 @@ def run_bundle(
     from edgeopt.deployment.on_device import placed  # noqa: PLC0415
 
     loaded_bundle = read_bundle(bundle, public_key=public_key)
-    signature = loaded_bundle.manifest.signature
+    signature = loaded_bundle.manifest.interface()
     value = _value(loaded_bundle, image, text, audio)
     question = Question.of(loaded_bundle, inputs or [], value, draw)
     if output is not None:
         _check_output(output, signature)
     with placed(loaded_bundle, device) as there:
-        (outputs,) = there.run([question.arrays], threads=threads)
+        (outputs,) = there.play([question.arrays], threads=threads)
+        alone = not (loaded_bundle.manifest.variants or loaded_bundle.manifest.states)
         profile = there.profile(
-            runs=_RUNS, threads=threads, max_seconds=_MAX_SECONDS, inputs=question.arrays
+            runs=_RUNS,
+            threads=threads,
+            max_seconds=_MAX_SECONDS,
+            inputs=question.arrays if alone else None,
         )
     if output is not None:
         _write(output, outputs, signature)
@@ -125,7 +129,7 @@ class Question:
         from edgeopt.bundles.application import Interpreter  # noqa: PLC0415 (only here)
         from edgeopt.errors import InputError  # noqa: PLC0415
 
-        signature = bundle.manifest.signature
+        signature = bundle.manifest.interface()
         if drawing is not None and drawing.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
             raise InputError(f"{drawing.name}: expected .png or .jpg", where="--draw")
         if value is None:

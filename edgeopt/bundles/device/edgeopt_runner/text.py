@@ -46,19 +46,41 @@ def make_tokenizer(content: bytes) -> Any:
 class Tokens:
     """Makes inputs of texts.
 
+    Args:
+        tokenizer: Of the library tokenizers.
+        spec: The manifest's ``preprocess``.
+        programs: The inputs of each program; a text is filled up to the shortest that it fits into.
+
     Attributes:
         spec: The manifest's ``preprocess``.
     """
 
-    def __init__(self, tokenizer: Any, spec: dict[str, Any], inputs: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, tokenizer: Any, spec: dict[str, Any], programs: list[list[dict[str, Any]]]
+    ) -> None:
         self.spec = spec
-        self._specs = {one["name"]: one for one in inputs}
-        self._length = self._specs[spec["ids"]]["shape"][-1]
+        self._specs = {one["name"]: one for one in programs[0]}
+        sizes = [one["shape"][-1] for row in programs for one in row if one["name"] == spec["ids"]]
+        self._lengths = sorted(set(sizes))
         self._tokenizer = tokenizer
-        self._most = min(spec["max_length"] or self._length, self._length)
+        self._most = min(spec["max_length"] or self._lengths[-1], self._lengths[-1])
 
-    def __call__(self, text: str) -> dict[str, Any]:
-        """Returns name of an input to (1, tokens), and says where a text is too long."""
+    def length(self, text: str) -> int:
+        """Returns the length that a text is filled up to, or cut to."""
+        self._tokenizer.no_truncation()
+        text = self.spec["prefix"] + text
+        encoding = self._tokenizer.encode(text, add_special_tokens=self.spec["special"])
+        count = min(len(encoding.ids), self._most)
+        return next(length for length in self._lengths if length >= count)
+
+    def __call__(self, text: str, length: int | None = None) -> dict[str, Any]:
+        """Returns name of an input to (1, tokens), and says where a text is too long.
+
+        Args:
+            text: The text.
+            length: Of a program; the shortest that the text fits into where None.
+        """
+        length = self.length(text) if length is None else length
         text = self.spec["prefix"] + text
         self._tokenizer.no_truncation()
         encoding = self._tokenizer.encode(text, add_special_tokens=self.spec["special"])
@@ -74,7 +96,7 @@ class Tokens:
             self.spec["mask"]: (encoding.attention_mask, 0),
             self.spec["types"]: (encoding.type_ids, self.spec["pad_type"]),
         }
-        return {name: self._filled(name, *row) for name, row in rows.items() if name}
+        return {name: self._filled(name, length, *row) for name, row in rows.items() if name}
 
     def _check(self, ids: list[int]) -> None:
         known = self.spec["vocabulary"]
@@ -82,9 +104,9 @@ class Tokens:
             wrong = f"token {max(ids)}, but the model knows {known} tokens"
             raise Stop(WRONG, wrong, "the tokenizer is of another model: make the bundle again")
 
-    def _filled(self, name: str, values: list[int], fill: int) -> Any:
+    def _filled(self, name: str, length: int, values: list[int], fill: int) -> Any:
         spec = self._specs[name]
-        row = np.full((1, self._length), fill, np.dtype(spec["dtype"]))
-        start = self._length - len(values) if self.spec["padding"] == "left" else 0
+        row = np.full((1, length), fill, np.dtype(spec["dtype"]))
+        start = length - len(values) if self.spec["padding"] == "left" else 0
         row[0, start : start + len(values)] = values
         return row
