@@ -12,6 +12,9 @@ from __future__ import annotations
 
 import functools
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +56,8 @@ def main() -> None:
             compare(report, task, name, [(way, ways_here[first], p) for p in pictures.values()])
     print(" normalization: float32 beside float64")
     normalization(report, pictures["astronaut"])
+    print(" the whole program, start and end included: a photograph to 640 x 640 pixels, and out")
+    programs(report, pictures)
     print(" postprocessing")
     suppression(report)
     del library
@@ -160,15 +165,10 @@ def normalization(report: Report, picture: Picture) -> None:
 
 
 def compiled(report: Report, inside: Any, exact: np.ndarray, pixels: np.ndarray) -> None:
-    """Adds the same of each backend's artefact: a model that hands its input on, doubled and halved."""
-
-    class Halved(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.nn.functional.avg_pool2d(x, 1)
-
+    """Adds the same of each backend's artefact: a model that hands its input on."""
     for backend in ("tflite", "openvino", "tvm"):
         deployment = edgeopt.deploy(
-            Halved().eval(),
+            Same().eval(),
             "host",
             precision="float32",
             backend=backend,
@@ -184,6 +184,45 @@ def compiled(report: Report, inside: Any, exact: np.ndarray, pixels: np.ndarray)
             {"largest": error, "ms": ms},
             f"  {'compiled in (' + backend + ')':32} largest {error:.2e}, {ms:6.2f} ms",
         )
+
+
+class Same(torch.nn.Module):
+    """Hands its input on, so that the output is what went in."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Returns ``x``, through a kernel that changes nothing."""
+        return torch.nn.functional.avg_pool2d(x, 1)
+
+
+def programs(report: Report, pictures: dict[str, Picture]) -> None:
+    """Adds the pixels of run.py and of the program without Python, of the same bundle, and their times."""
+    fields = {"resize": (INPUT, INPUT), "fit": "letterbox", "antialias": False, "scale": 1.0}
+    bundle = edgeopt.deploy(
+        Same().eval(),
+        "host",
+        precision="float32",
+        backend="tvm",
+        bundle={"preprocess": edgeopt.Preprocess(**fields, inside=True)},
+    ).bundle
+    expected = ours(**fields, layout="NHWC")
+    commands = {
+        "run.py": [sys.executable, str(bundle.path / "run.py"), "--image"],
+        "model/run (C)": [str(bundle.path / "model/run"), "--fit", "letterbox", "--input"],
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for name, words in commands.items():
+            largest, times = 0.0, []
+            for picture in pictures.values():
+                picture.save(f"{folder}/p.ppm")
+                command = [*words, f"{folder}/p.ppm", "--output", f"{folder}/y.npy"]
+                start = time.perf_counter()
+                subprocess.run(command, check=True)
+                times.append(time.perf_counter() - start)
+                pixels = np.load(f"{folder}/y.npy")[0].transpose(1, 2, 0)
+                largest = max(largest, float(np.abs(pixels - expected(picture)).max()))
+            figures = {"largest_steps": largest, "ms": 1e3 * statistics.median(times)}
+            text = f"  {name:32} largest {largest:7.3f} steps, {figures['ms']:7.1f} ms"
+            report.add(f"program: {name}", figures, text)
 
 
 def suppression(report: Report) -> None:

@@ -129,7 +129,9 @@ def tokenizer_size(text: bytes) -> int:
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
     if not isinstance(vocabulary, (dict, list)):
         raise InputError("no tokenizer.json: it has no vocabulary", where=TOKENIZER)
-    ids = [-1, *_ids(vocabulary), *(_id(one) for one in plain.get("added_tokens") or ())]
+    added = plain.get("added_tokens")
+    more = added if isinstance(added, list) else []
+    ids = [-1, *_ids(vocabulary), *(_id(one) for one in more)]
     return max(ids) + 1
 
 

@@ -11,7 +11,7 @@ from edgeopt.errors import ConfigError
 from edgeopt.options.base import Options
 from edgeopt.options.kinds import Count, NonNegative, Positive, Whole, accepting
 from edgeopt.processing import audio_fields, picture_fields, text_fields
-from edgeopt.registry.schema import Problem
+from edgeopt.registry.schema import Problem, shown
 from edgeopt.registry.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -293,10 +293,10 @@ def of_kind(given: Mapping[str, Any], kinds: Mapping[str, type[Any]], usual: str
         ConfigError: There is no such kind, or a field is wrong.
     """
     name = given.get("kind", usual)
-    if name not in kinds:
+    if not isinstance(name, str) or name not in kinds:
         problem = Problem(
             "kind",
-            f"expected one of {', '.join(kinds)}, got {name or 'nothing'!r}",
+            f"expected one of {', '.join(kinds)}, got {shown(name) if name else 'nothing'}",
             did_you_mean(str(name), list(kinds)) or f"for example {next(iter(kinds))}",
         )
         error = ConfigError(problem.what, where=problem.path, hint=problem.hint)

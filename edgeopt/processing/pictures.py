@@ -9,6 +9,7 @@ from typing import Any
 from edgeopt.errors import InputError
 from edgeopt.processing.configs import class_name, settings_of
 from edgeopt.processing.image_processors import processor_fields
+from edgeopt.processing.refusal import readable
 from edgeopt.processing.timm_configs import config_fields
 from edgeopt.processing.transforms import transform_fields
 
@@ -27,7 +28,11 @@ def picture_fields(transform: Any, given: Mapping[str, Any] | None = None) -> di
     Raises:
         InputError: It does something that no field says; the step is named.
     """
-    replaced = frozenset(given or ())
+    with readable(f"the {class_name(transform)}"):
+        return _fields(transform, frozenset(given or ()))
+
+
+def _fields(transform: Any, replaced: frozenset[str]) -> dict[str, Any]:
     if isinstance(transform, (str, Path)) or callable(getattr(transform, "to_dict", None)):
         name, settings = settings_of(transform, "an image processor")
         return processor_fields(name, settings, replaced)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from edgeopt.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
-__all__ = ["refuse_step"]
+__all__ = ["readable", "refuse_step"]
 
 
 def refuse_step(
@@ -31,3 +32,21 @@ def refuse_step(
         return
     usual = f"pass {field}= yourself" if field else "do it before, or describe it by the fields"
     raise InputError(f"{step}: {why}", where="preprocess", hint=hint or usual)
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Turns what Python says of settings of other types than expected into an error of ours.
+
+    Args:
+        what: Whose settings they are.
+
+    Raises:
+        InputError: They cannot be read.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise InputError(f"{what} has no {error}", where="preprocess") from error
+    except (TypeError, ValueError, OverflowError, AttributeError, IndexError) as error:
+        raise InputError(f"{what} cannot be followed: {error}", where="preprocess") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.processing.configs import settings_of
-from edgeopt.processing.refusal import refuse_step
+from edgeopt.processing.refusal import readable, refuse_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -31,8 +31,10 @@ def audio_fields(extractor: Any, given: Mapping[str, Any] | None = None) -> dict
     if read is None:
         why = f"its features are not known; known: {', '.join(_READERS)}"
         refuse_step(name or "this extractor", why, replaced=replaced, field="mel")
-        return {"sample_rate": int(settings.get("sampling_rate", 16000))}
-    return {"sample_rate": int(settings["sampling_rate"]), **read(settings, replaced)}
+        with readable(name or "this extractor"):
+            return {"sample_rate": int(settings.get("sampling_rate", 16000))}
+    with readable(name):
+        return {"sample_rate": int(settings["sampling_rate"]), **read(settings, replaced)}
 
 
 def _whisper(settings: Mapping[str, Any], _replaced: Collection[str]) -> dict[str, Any]:

@@ -36,7 +36,14 @@ class Target:
 def targets(room):
     """Returns all readers; they work in the folder ``room``."""
     os.environ["XDG_CONFIG_HOME"] = str(room / "config")
-    return [*texts(room), *answers(room), *arrays(room), *models(room), *folders(room)]
+    return [
+        *texts(room),
+        *answers(room),
+        *arrays(room),
+        *models(room),
+        *folders(room),
+        *described(room),
+    ]
 
 
 def from_file(room, name, read):
@@ -333,4 +340,64 @@ def folders(room):
             from_file(room, "record.json", lambda p: work._read(p, _Done)),
             mutate.any_json,
         ),
+    ]
+
+
+def described(room):
+    """What describes the inputs and outputs of a bundle, and what is sent to one."""
+    import io
+    import wave
+
+    import numpy as np
+    from PIL import Image
+
+    import edgeopt
+    from edgeopt.bundles.application import _picture, _told
+    from edgeopt.bundles.device.edgeopt_runner.audio import read_wave
+    from edgeopt.bundles.preprocess import tokenizer_size
+    from edgeopt.cli.read import described as read_described
+    from edgeopt.options import BundleOptions
+
+    processor = {
+        "image_processor_type": "CLIPImageProcessor",
+        "do_resize": True,
+        "size": {"shortest_edge": 224},
+        "do_center_crop": True,
+        "crop_size": {"height": 224, "width": 224},
+        "do_normalize": True,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+    }
+    head = b'kind = "detection"\nnms = true\n[boxes]\nstart = 0\ncount = 4\n[scores]\nstart = 4\n'
+    words = {"model": {"vocab": {"a": 0, "b": 1}}, "added_tokens": [{"id": 2, "content": "c"}]}
+    picture, sound = io.BytesIO(), io.BytesIO()
+    Image.fromarray(np.arange(768, dtype=np.uint32).astype(np.uint8).reshape(16, 16, 3)).save(
+        picture, "PNG"
+    )
+    with wave.open(sound, "wb") as stream:
+        stream.setparams((1, 2, 8000, 0, "NONE", ""))
+        stream.writeframes(bytes(400))
+
+    def postprocess(path):
+        return BundleOptions(postprocess=read_described(str(path), ()))
+
+    def seen(path):
+        with _told():
+            return _picture(path, grey=False).size
+
+    def heard(path):
+        with _told():
+            return read_wave(str(path))[1]
+
+    return [
+        Target(
+            "image processor",
+            json.dumps(processor).encode(),
+            from_file(room, "preprocessor_config.json", edgeopt.Preprocess.of),
+            mutate.any_json,
+        ),
+        Target("postprocess", head, from_file(room, "post.toml", postprocess), mutate.any_toml),
+        Target("tokenizer", json.dumps(words).encode(), tokenizer_size, mutate.any_json),
+        Target("picture", picture.getvalue(), from_file(room, "a.png", seen), mutate.binary),
+        Target("sound", sound.getvalue(), from_file(room, "a.wav", heard), mutate.binary),
     ]

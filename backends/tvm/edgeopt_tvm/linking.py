@@ -33,7 +33,7 @@ _LIBC = {
 _NEWEST = (2, 41)
 """The newest glibc that is linked for; a newer one runs what was linked for it."""
 _RUNTIME = ("model.c", "pool.c", "table.c", "constants.S")
-_PROGRAM = ("run.c", "npy.c", "options.c", "measure.c", "facts.c")
+_PROGRAM = ("run.c", "npy.c", "image.c", "options.c", "measure.c", "facts.c")
 _COMPILE = (
     *("-std=c11", "-O2", "-Wall", "-fvisibility=hidden", "-ffunction-sections", "-fPIC"),
     *("-fno-sanitize=all", "-fno-ident"),

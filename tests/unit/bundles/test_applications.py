@@ -60,8 +60,8 @@ def head(boxes, extra=()):
     return values
 
 
-def run(bundle, *words, code=0):
-    command = [sys.executable, str(bundle.path / "run.py"), *map(str, words)]
+def run(bundle, *words, code=0, python=sys.executable):
+    command = [python, str(bundle.path / "run.py"), *map(str, words)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd="/", timeout=60)
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
@@ -138,6 +138,20 @@ def test_the_host_says_what_the_device_says(detector, photograph, tmp_path, monk
         interpreter.prepare(3)
     with pytest.raises(InputError, match="not a picture"):
         interpreter.prepare("no such file")
+
+
+def test_an_old_python_and_pillow_say_the_same(detector, python39_pillow, photograph, tmp_path):
+    told = run(
+        detector, "--image", photograph, "--draw", tmp_path / "old.png", python=python39_pillow
+    )
+    assert told == run(detector, "--image", photograph)
+    drawn, before = (np.asarray(opened(path)) for path in (tmp_path / "old.png", photograph))
+    assert (drawn != before).any(-1)[30, 50:70].all()
+    plain = [
+        json.loads(run(detector, "--image", photograph, "--json", "-", python=one))
+        for one in (python39_pillow, sys.executable)
+    ]
+    assert plain[0] == plain[1]
 
 
 def test_keypoints_masks_and_rotated_boxes_are_drawn(replay, photograph, tmp_path):

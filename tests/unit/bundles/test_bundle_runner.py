@@ -6,7 +6,6 @@ import ast
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,35 +23,6 @@ from edgeopt.testing.toy import TOY_RUNTIME, toy_artifact, toy_golden, toy_runti
 pytestmark = pytest.mark.slow
 
 DEVICE = Path(edgeopt.bundles.device.__file__).parent
-
-
-def old_python() -> str | None:
-    """Returns a Python 3.9: on the path, or one of pyenv's."""
-    root = os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv"))
-    candidates = [
-        shutil.which("python3.9"),
-        *sorted(Path(root).glob("versions/3.9.*/bin/python3.9")),
-    ]
-    for candidate in filter(None, candidates):
-        done = subprocess.run([str(candidate), "-V"], check=False, capture_output=True, text=True)
-        if done.stdout.startswith("Python 3.9"):
-            return str(candidate)
-    return None
-
-
-@pytest.fixture(scope="session")
-def python39(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Python 3.9 with numpy 1.21, the oldest that the runner promises to work with."""
-    found = old_python()
-    if found is None:
-        pytest.skip("no Python 3.9 here")
-    folder = tmp_path_factory.mktemp("py39")
-    subprocess.run([found, "-m", "venv", str(folder)], check=True)
-    python = str(folder / "bin/python")
-    pip = [python, "-m", "pip", "install", "-q", "numpy==1.21.6"]
-    if subprocess.run(pip, check=False, capture_output=True).returncode:
-        pytest.skip("numpy 1.21 cannot be installed here")
-    return python
 
 
 @pytest.fixture(params=["this", pytest.param("3.9", marks=pytest.mark.slow)])

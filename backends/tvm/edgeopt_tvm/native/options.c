@@ -10,10 +10,14 @@ const char usage[] =
     "Runs the model that this program holds.\n"
     "\n"
     "    run --input photo.npy --output scores.npy\n"
+    "    run --input photo.ppm --fit letterbox --output boxes.npy\n"
     "    run --input ids=a.npy --input mask=b.npy --output logits=c.npy\n"
     "    run --benchmark --runs 200 --threads 4 --json times.json\n"
     "\n"
     "  --input [NAME=]FILE   a .npy file for each input; without names, in the order of --info\n"
+    "                        or a picture (binary .ppm, .pgm) for one that takes pixels\n"
+    "  --fit letterbox       bring a picture to the model's size, its ratio kept; or stretch\n"
+    "  --fill N              pixel around a letterbox (114)\n"
     "  --output [NAME=]FILE  a .npy file for each output that is to be kept, likewise\n"
     "  --each                axis 0 of every input counts samples; run each\n"
     "  --top K               print the K highest scores of the first output\n"
@@ -54,6 +58,18 @@ static double seconds(const char *name, const char *text) {
   return value;
 }
 
+static const char *fitting(const char *text) {
+  if (strcmp(text, "letterbox") && strcmp(text, "stretch"))
+    stop(USAGE, "--fit %s: letterbox or stretch expected", text);
+  return text;
+}
+
+static long pixel(const char *text) {
+  long value = whole("--fill", text, 0);
+  if (value > 255) stop(USAGE, "--fill %s: at most 255 expected", text);
+  return value;
+}
+
 static void add(const char **files, int *count, const char *word) {
   if (*count == MOST_FILES) stop(USAGE, "more than %d files", MOST_FILES);
   files[(*count)++] = word;
@@ -77,6 +93,8 @@ static int take_value(struct options *o, const char *name, const char *value) {
   else if (!strcmp(name, "--output")) add(o->outputs, &o->output_count, value);
   else if (!strcmp(name, "--json")) o->json = value;
   else if (!strcmp(name, "--top")) o->top = whole(name, value, 1);
+  else if (!strcmp(name, "--fit")) o->fit = fitting(value);
+  else if (!strcmp(name, "--fill")) o->fill = pixel(value);
   else if (!strcmp(name, "--threads")) o->threads = whole(name, value, 0);
   else if (!strcmp(name, "--runs")) o->runs = whole(name, value, 1);
   else if (!strcmp(name, "--warmup")) o->warmup = whole(name, value, 0);
@@ -86,7 +104,7 @@ static int take_value(struct options *o, const char *name, const char *value) {
 }
 
 struct options read_options(int count, char **words) {
-  struct options options = {.runs = 100, .warmup = -1, .max_seconds = 120};
+  struct options options = {.runs = 100, .warmup = -1, .max_seconds = 120, .fill = 114};
   for (int i = 1; i < count; i++) {
     char name[32];
     const char *word = words[i], *equals = strchr(word, '=');

@@ -16,6 +16,8 @@ struct options {
   const char *json;
   int input_count, output_count;
   int each, benchmark, profile, info, help;
+  const char *fit; /* "letterbox", "stretch", or NULL: a picture must have the model's size */
+  long fill;       /* pixel around a letterbox */
   long top, threads, runs, warmup; /* warmup < 0: until the times are stable */
   double max_seconds;
 };
@@ -32,6 +34,12 @@ extern const char usage[];
 /* Returns the content of a .npy file, which must hold `count` arrays like `tensor` along a first
  * axis of their own; with *count == 0, just one. With *count < 0 the file says how many. */
 void *npy_read(const char *path, const edgeopt_tensor *tensor, int64_t *count);
+
+/* Returns whether a file is a picture: a binary PPM or PGM. */
+int is_picture(const char *path);
+
+/* Returns its pixels in the size of `tensor`, which must take uint8 (1, height, width, channels). */
+void *picture_read(const char *path, const edgeopt_tensor *tensor, const struct options *options);
 
 /* Writes the file, whole or not at all. `count` as above. */
 void npy_write(const char *path, const edgeopt_tensor *tensor, int64_t count, const void *data);

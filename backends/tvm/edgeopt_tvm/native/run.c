@@ -113,6 +113,13 @@ static void need_sense(const struct options *o, int inputs) {
     stop(USAGE, "--top needs an output of float32");
 }
 
+/* Returns an input of a .npy file, or of a picture where one run is asked for. */
+static void *read_input(const char *path, const edgeopt_tensor *tensor, int64_t *samples,
+                        const struct options *options) {
+  if (!options->each && is_picture(path)) return picture_read(path, tensor, options);
+  return npy_read(path, tensor, samples);
+}
+
 int main(int count, char **words) {
   struct options options = read_options(count, words);
   if (options.help) return fputs(usage, stdout) < 0;
@@ -127,7 +134,7 @@ int main(int count, char **words) {
   void **inputs = room(sizeof *inputs * (size_t)(in + 1));
   for (int i = 0; i < in; i++) {
     edgeopt_tensor tensor = edgeopt_input(i);
-    inputs[i] = sources[i] ? npy_read(sources[i], &tensor, &samples) : noise(tensor);
+    inputs[i] = sources[i] ? read_input(sources[i], &tensor, &samples, &options) : noise(tensor);
   }
   void **outputs = rooms(edgeopt_output, out, samples);
   int64_t begun = clock_ns();

@@ -34,10 +34,12 @@ def read_wave(path: str) -> tuple[Any, int]:
         with open_plain(path, follow=True) as stream, wave.open(stream) as sound:
             count, rate = sound.getnframes(), sound.getframerate()
             channels, width = sound.getnchannels(), sound.getsampwidth()
+            if width not in (1, 2, 3, 4):
+                raise ValueError(f"{width} bytes a sample")
             if count * channels > MAX_SAMPLES:
                 raise ValueError(f"{count} samples; at most {MAX_SAMPLES // channels}")
             raw = sound.readframes(count)
-    except (OSError, EOFError, ValueError, wave.Error) as error:
+    except (OSError, EOFError, ValueError, RuntimeError, wave.Error) as error:
         hint = "convert it: ffmpeg -i SOUND -c:a pcm_s16le sound.wav"
         raise Stop(USAGE, f"{path}: not a .wav file of whole numbers: {error}", hint) from error
     if not raw or not rate:
