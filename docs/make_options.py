@@ -12,7 +12,22 @@ from pathlib import Path
 import msgspec
 from msgspec import inspect as schema
 
-from edgeopt.options import GROUPS, FidelityLimits, Options, ParityLimits, Preprocess, field_help
+from edgeopt.options import (
+    GROUPS,
+    AudioPreprocess,
+    Classification,
+    Columns,
+    Detection,
+    Embedding,
+    FidelityLimits,
+    LogMel,
+    Options,
+    ParityLimits,
+    Preprocess,
+    Segmentation,
+    TextPreprocess,
+    field_help,
+)
 from edgeopt.registry.words import named
 
 PAGE = Path(__file__).with_name("options.md")
@@ -21,7 +36,15 @@ HEAD = "| field | takes | default | meaning |\n| --- | --- | --- | --- |\n"
 INSIDE: dict[str, type[Options]] = {
     "parity (in checks)": ParityLimits,
     "fidelity (in checks)": FidelityLimits,
-    "preprocess (in bundle)": Preprocess,
+    "preprocess (in bundle), of pictures": Preprocess,
+    "preprocess, of sound (`kind` audio)": AudioPreprocess,
+    "mel (in preprocess of sound)": LogMel,
+    "preprocess, of text (`kind` text)": TextPreprocess,
+    "postprocess (in bundle), `kind` classification": Classification,
+    "postprocess, `kind` detection": Detection,
+    "boxes, scores and the like (in detection)": Columns,
+    "postprocess, `kind` segmentation": Segmentation,
+    "postprocess, `kind` embedding": Embedding,
 }
 
 

@@ -9,6 +9,7 @@ model/             the artefact's files; one called run is a program
 lib/               the runtime's further files, if any
 golden/            golden samples, if any
 labels.txt         the classes' names, if any
+tokenizer.json     how a text becomes token ids, if any
 origins.json       runtime operators back to the program's values, if known
 report.json        what was measured, if given
 """
@@ -31,6 +32,8 @@ from edgeopt.bundles.manifest import (
     encode_manifest,
 )
 from edgeopt.bundles.paths import check_names
+from edgeopt.bundles.postprocess import settled_postprocess
+from edgeopt.bundles.preprocess import settled_preprocess
 from edgeopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,8 +41,8 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
     from edgeopt.bundles.golden import GoldenSamples
-    from edgeopt.contracts import Artifact, DeviceRuntime, Signature, Target, Wheel
-    from edgeopt.options import Preprocess
+    from edgeopt.contracts import Artifact, DeviceRuntime, Target, Wheel
+    from edgeopt.options import Postprocess, Preprocessing
 
 __all__ = ["EXECUTABLE", "MANIFEST", "bundle_files", "file_mode", "report_file", "seal"]
 
@@ -61,7 +64,8 @@ def bundle_files(  # noqa: PLR0913 (the parts of a bundle, by name)
     golden: GoldenSamples | None = None,
     report: Mapping[str, Any] | None = None,
     name: str | None = None,
-    preprocess: Preprocess | None = None,
+    preprocess: Preprocessing | None = None,
+    postprocess: Postprocess | None = None,
     labels: Sequence[str] | None = None,
 ) -> dict[str, bytes]:
     """Returns file name to content, the manifest first and the others sorted.
@@ -70,8 +74,12 @@ def bundle_files(  # noqa: PLR0913 (the parts of a bundle, by name)
         InputError: The parts do not fit each other.
         BundleError: A file name is not portable.
     """
-    _check_parts(artifact, target, preprocess)
+    _check_parts(artifact, target)
     info, files = None, _fixed_files(artifact, runtime)
+    before, more = settled_preprocess(preprocess, artifact.signature)
+    files |= more
+    count = None if labels is None else len(labels)
+    after = settled_postprocess(postprocess, artifact.signature, count)
     if golden is not None:
         golden.check(artifact.signature)
         info, samples = golden.to_files()
@@ -94,7 +102,8 @@ def bundle_files(  # noqa: PLR0913 (the parts of a bundle, by name)
         requirements=tuple(wheel.requirement for wheel in runtime.wheels),
         pythons=_common_pythons(runtime.wheels),
         golden=info,
-        preprocess=preprocess,
+        preprocess=before,
+        postprocess=after,
         labels="labels.txt" if labels is not None else None,
         report="report.json" if report is not None else None,
         files={},
@@ -152,29 +161,13 @@ def _modules(folder: Traversable) -> Iterable[tuple[str, bytes]]:
             yield f"{folder.name}/{file.name}", file.read_bytes()
 
 
-def _check_parts(artifact: Artifact, target: Target, preprocess: Preprocess | None) -> None:
+def _check_parts(artifact: Artifact, target: Target) -> None:
     if artifact.target != target.name:
         what = f"the artefact was compiled for {artifact.target!r}, not for {target.name!r}"
         raise InputError(what, where="target")
     if artifact.entry not in artifact.files:
         what = f"the entry {artifact.entry!r} is not among {sorted(artifact.files)}"
         raise InputError(what, where="artifact")
-    if preprocess is not None:
-        _check_preprocess(preprocess, artifact.signature)
-
-
-def _check_preprocess(preprocess: Preprocess, signature: Signature) -> None:
-    specs = {spec.name: spec for spec in signature.inputs}
-    if preprocess.input not in specs:
-        what = f"input {preprocess.input!r} is not among {sorted(specs)}"
-        raise InputError(what, where="preprocess")
-    spec, size = specs[preprocess.input], preprocess.crop or preprocess.resize
-    channels = 1 if preprocess.color == "L" else 3
-    if len(size) == 2:  # noqa: PLR2004 (height and width; one number leaves the width open)
-        shape = (1, channels, *size) if preprocess.layout == "NCHW" else (1, *size, channels)
-        if shape != tuple(spec.shape):
-            what = f"it makes {shape}, but input {spec.name} is {tuple(spec.shape)}"
-            raise InputError(what, where="preprocess")
 
 
 def _label_file(labels: Sequence[str]) -> bytes:

@@ -22,7 +22,7 @@ from edgeopt.bundles.device.edgeopt_runner.bundle import (
 )
 from edgeopt.contracts import Signature, Target, Wheel
 from edgeopt.errors import BundleError, InputError
-from edgeopt.options import Preprocess
+from edgeopt.options import Postprocess, Preprocessing
 
 __all__ = [
     "KIND",
@@ -142,7 +142,8 @@ class Manifest(_Strict, frozen=True):
         requirements: Pinned lines, as in ``requirements.txt``.
         pythons: Python versions that have every wheel; empty where any will do.
         golden: Golden samples, if any.
-        preprocess: How a picture becomes an input, if known.
+        preprocess: How a picture, a sound or a text becomes an input, if known.
+        postprocess: What the outputs mean, if known.
         labels: File with the classes' names, if any.
         report: File with the report, if any.
         files: Every file but the manifest.
@@ -165,7 +166,8 @@ class Manifest(_Strict, frozen=True):
     requirements: tuple[str, ...]
     pythons: tuple[str, ...]
     golden: GoldenInfo | None
-    preprocess: Preprocess | None
+    preprocess: Preprocessing | None
+    postprocess: Postprocess | None
     labels: str | None
     report: str | None
     files: dict[str, FileEntry]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from edgeopt.bundles.golden import GoldenSamples
     from edgeopt.contracts import Artifact, DeviceRuntime, Target
-    from edgeopt.options import Preprocess
+    from edgeopt.options import Postprocess, Preprocessing
 
 __all__ = ["add_report", "copy_bundle", "write_bundle"]
 
@@ -30,7 +30,8 @@ def write_bundle(  # noqa: PLR0913 (the parts of a bundle, by name)
     golden: GoldenSamples | None = None,
     report: Mapping[str, Any] | None = None,
     name: str | None = None,
-    preprocess: Preprocess | None = None,
+    preprocess: Preprocessing | None = None,
+    postprocess: Postprocess | None = None,
     labels: Sequence[str] | None = None,
     zip: bool = False,  # noqa: A002 (the word that users know)
     overwrite: bool = False,
@@ -45,7 +46,8 @@ def write_bundle(  # noqa: PLR0913 (the parts of a bundle, by name)
         golden: Samples that the device can check itself with.
         report: What was measured, JSON-able.
         name: How a person calls it; made of target, backend and precision where missing.
-        preprocess: How a picture becomes an input.
+        preprocess: How a picture, a sound or a text becomes an input.
+        postprocess: What the outputs mean.
         labels: The classes' names.
         zip: One .zip for a folder.
         overwrite: Replace a bundle that lies there, once the new one is whole.
@@ -63,6 +65,7 @@ def write_bundle(  # noqa: PLR0913 (the parts of a bundle, by name)
         report=report,
         name=name,
         preprocess=preprocess,
+        postprocess=postprocess,
         labels=labels,
     )
     return _published(files, path, as_zip=zip or path.suffix == ".zip", overwrite=overwrite)

@@ -70,6 +70,7 @@ def finish(
             report=report,
             name=request.bundle.name,
             preprocess=request.bundle.preprocess,
+            postprocess=request.bundle.postprocess,
             labels=request.bundle.labels,
             overwrite=request.bundle.overwrite,
         )

@@ -115,6 +115,7 @@ _PLURAL: dict[type[schema.Type], str] = {
     schema.FloatType: "numbers",
     schema.StructType: "tables",
     schema.DictType: "tables",
+    schema.VarTupleType: "lists",
     schema.AnyType: "values",
     schema.UnionType: "values",
     schema.LiteralType: "names",
