@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         distill,
         export,
         load,
+        load_model,
         load_pruned,
         profile,
         profile_many,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     )
     from edgeopt.recipes import Compressed, Recipe
     from edgeopt.searching import SearchResult
+    from edgeopt.sources import NamedModel
 
 __version__ = "0.1.0"
 
@@ -74,6 +76,7 @@ __all__ = [
     "Embedding",
     "FidelityLimits",
     "LogMel",
+    "NamedModel",
     "ParityChecks",
     "ParityLimits",
     "Plan",
@@ -97,6 +100,7 @@ __all__ = [
     "errors",
     "export",
     "load",
+    "load_model",
     "load_pruned",
     "profile",
     "profile_many",
@@ -121,6 +125,7 @@ _LAZY = {
             "distill",
             "export",
             "load",
+            "load_model",
             "load_pruned",
             "profile",
             "profile_many",
@@ -163,6 +168,7 @@ _LAZY = {
     "Deployment": "edgeopt.deployment.result",
     "Distilled": "edgeopt.distillation",
     "Plan": "edgeopt.deployment.plan",
+    "NamedModel": "edgeopt.sources",
     "Program": "edgeopt.ir",
     "Recipe": "edgeopt.recipes",
     "SearchResult": "edgeopt.searching",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgeopt.api.by_name import load_model
 from edgeopt.api.compressing import (
     compress,
     distill,
@@ -38,6 +39,7 @@ __all__ = [
     "distill",
     "export",
     "load",
+    "load_model",
     "load_pruned",
     "profile",
     "profile_many",

@@ -78,7 +78,9 @@ def decode_pickle(
         return _Machine(call, persistent, most).run(code)
     except PickleError:
         raise
-    except Exception as damage:  # of any kind: pickletools', what callers refuse, what containers do
+    except (
+        Exception
+    ) as damage:  # of any kind: pickletools', what callers refuse, what containers do
         raise PickleError(str(damage) or type(damage).__name__) from damage
 
 
@@ -149,7 +151,9 @@ class _Machine:
     def _build(self, state: Any) -> None:
         if isinstance(self.stack[-1], Described):
             self.stack[-1].state = state
-        elif not isinstance(self.stack[-1], dict):  # an OrderedDict's own attributes: nobody needs them
+        elif not isinstance(
+            self.stack[-1], dict
+        ):  # an OrderedDict's own attributes: nobody needs them
             raise PickleError(f"a state of a {type(self.stack[-1]).__name__}")
 
     def _add(self, parts: list[Any]) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.boundary import read_arrays
 from edgeopt.errors import CalibrationError, InputError
 from edgeopt.registry.suggest import did_you_mean
+from edgeopt.sources import NamedModel, is_name, load_named, source_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ __all__ = ["Source", "load_data", "load_function", "load_model", "load_source"]
 _FIELDS = ("model", "example_inputs", "calibration_data", "evaluate")
 _NAMED = (*_FIELDS, "train_data", "loss", "teacher")
 _FORMS = (
-    "package.module:function (no arguments; returns the model, or (model, example_inputs[, "
+    "a model's name (timm:resnet18), package.module:function (no arguments; returns the model, or (model, example_inputs[, "
     "calibration_data[, evaluate]])), a .pt2 file of torch.export, or a program archive"
 )
 
@@ -39,18 +40,23 @@ class Source:
     train_data: Any = None
     loss: Any = None
     teacher: Any = None
+    bundle: dict[str, Any] = field(default_factory=dict)
+    """What a model's name says of what the bundle holds: fields of `edgeopt.BundleOptions`."""
 
 
 def load_model(spec: str) -> Source:
     """Returns the model that ``spec`` means, with what came with it.
 
     Args:
-        spec: ``package.module:function``, a ``.pt2`` file, or an archive of a Program.
+        spec: A name (``timm:resnet18``), ``package.module:function``, a ``.pt2`` file, or an archive of
+            a Program.
 
     Raises:
         InputError: It cannot be found or loaded; says which forms there are.
         ProgramError: The archive is damaged.
     """
+    if is_name(spec):
+        return _of_name(load_named(spec))
     if spec.endswith(".pt2"):
         from edgeopt.data.calls import example_of  # noqa: PLC0415 (torch)
         from edgeopt.ir.untrusted import read_exported  # noqa: PLC0415 (torch)
@@ -66,6 +72,10 @@ def load_model(spec: str) -> Source:
     if ":" not in spec:
         raise InputError("no such file, and no module:function", where=spec, hint=_FORMS)
     return _as_source(spec, _call(spec, load_function(spec)))
+
+
+def _of_name(named: NamedModel) -> Source:
+    return Source(named.model, named.example_inputs, bundle=named.bundle_options())
 
 
 def _begins_a_zip(spec: str) -> bool:
@@ -158,6 +168,8 @@ def _import(name: str, spec: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name and f"{name}.".startswith(f"{error.name}."):
             hint = "run it from the folder that holds the module, or install its package"
+            near = did_you_mean(name, [f"{one}:" for one in source_names()])
+            hint = f"{near} or {hint}" if near else hint
             raise InputError(f"there is no module {error.name}", where=spec, hint=hint) from error
         raise InputError(f"importing it failed: {error}", where=spec) from error
     except Exception as error:  # whatever the user's module does
@@ -190,6 +202,8 @@ def _as_source(spec: str, given: Any) -> Source:
         if not 1 <= len(given) <= len(_FIELDS):
             raise InputError(f"it returned {len(given)} things", where=spec, hint=_FORMS)
         return Source(*given)
+    if isinstance(given, NamedModel):
+        return _of_name(given)
     if given is None:
         raise InputError("it returned nothing", where=spec, hint=_FORMS)
     return Source(given)

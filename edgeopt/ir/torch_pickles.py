@@ -77,7 +77,10 @@ def tensor_of(
         if not isinstance(kept, Storage):
             raise PickleError("a tensor of no storage")
         return strided(kept.whole, kept.dtype, size, stride, offset, spare=0)
-    rebuilt = name in {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"}
+    rebuilt = name in {
+        "torch._utils._rebuild_parameter",
+        "torch._utils._rebuild_parameter_with_state",
+    }
     if rebuilt and isinstance(arguments[0], torch.Tensor):
         return arguments[0]
     return otherwise(name, arguments)

@@ -13,8 +13,6 @@ from edgeopt.boundary.pickles import Described, PickleError, decode_pickle
 from edgeopt.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import torch
 
 __all__ = ["module_state", "read_checkpoint", "read_state"]
@@ -23,9 +21,19 @@ MAX_FILE = 32 << 30
 MAX_TENSORS = 100_000
 _MAGIC = 0x1950A86A20F9469CFC6C
 """What files of torch before 1.6 begin with: torch/serialization.py."""
-_KEYS = ("state_dict", "model", "model_state_dict", "model_state", "state_dict_ema", "ema", "module")
+_KEYS = (
+    "state_dict",
+    "model",
+    "model_state_dict",
+    "model_state",
+    "state_dict_ema",
+    "ema",
+    "module",
+)
 """Where training scripts put the weights, beside an optimizer's state and so on."""
-_HINT = "save the weights again: safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
+_HINT = (
+    "save the weights again: safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
+)
 
 
 def read_state(path: Path | str) -> dict[str, torch.Tensor]:
@@ -81,18 +89,26 @@ def module_state(module: Described) -> dict[str, torch.Tensor]:
             continue
         inside = one.state if isinstance(one, Described) else None
         if not isinstance(inside, dict) or "_modules" not in inside or len(state) > MAX_TENSORS:
-            raise InputError("an object that is no torch.nn.Module", where=prefix or "checkpoint", hint=_HINT)
+            raise InputError(
+                "an object that is no torch.nn.Module", where=prefix or "checkpoint", hint=_HINT
+            )
         todo += [(f"{prefix}{name}.", part) for name, part in inside["_modules"].items()]
         passing = _names(inside.get("_non_persistent_buffers_set"))
         for part in ("_parameters", "_buffers"):
             named = inside.get(part) or {}
-            state |= {f"{prefix}{n}": t for n, t in named.items() if t is not None and n not in passing}
+            state |= {
+                f"{prefix}{n}": t for n, t in named.items() if t is not None and n not in passing
+            }
     return state
 
 
 def _names(kept: Any) -> set[Any]:
     """Returns what is in a set, which old pickles make by a call."""
-    return set(kept.arguments[0]) if isinstance(kept, Described) and kept.arguments else set(kept or ())
+    return (
+        set(kept.arguments[0])
+        if isinstance(kept, Described) and kept.arguments
+        else set(kept or ())
+    )
 
 
 def _weights_in(content: Any, where: str) -> dict[str, torch.Tensor]:
@@ -114,7 +130,9 @@ def _of_zip(content: bytearray, where: str) -> Any:
     from edgeopt.ir.storages import storage  # noqa: PLC0415 (torch)
     from edgeopt.ir.torch_pickles import Storage, dtype_of, tensor_of  # noqa: PLC0415 (torch)
 
-    members = {n.partition("/")[2]: data for n, data in stored_members(content, where=where).items()}
+    members = {
+        n.partition("/")[2]: data for n, data in stored_members(content, where=where).items()
+    }
     if bytes(members.get("byteorder", b"little")) != b"little":
         raise PickleError("of a machine of another byte order")
     wholes: dict[str, torch.Tensor] = {}  # tensors that share a storage stay tied

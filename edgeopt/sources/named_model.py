@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgeopt.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import torch
 
-    from edgeopt.options import Preprocess
+    from edgeopt.options import Postprocess, Preprocessing
     from edgeopt.options.source import SourceOptions
     from edgeopt.sources.spec import Spec
 
@@ -26,7 +28,7 @@ class NamedModel:
         model: The module, in eval mode.
         example_inputs: What it is called with: a tuple of tensors, or a dict by argument name.
         task: ``classification``, ``detection``, ``segmentation``, ``pose`` …; empty where nobody says.
-        preprocess: How a picture becomes its input; None where that is not known.
+        preprocess: How a picture or a text becomes its input; None where that is not known.
         postprocess: What its outputs mean; None where that is not known.
         labels: The classes' names, in order; empty where nobody says.
         weights: Where the weights are from: a file, a cache, ``random``.
@@ -36,8 +38,8 @@ class NamedModel:
     model: torch.nn.Module
     example_inputs: Any
     task: str = ""
-    preprocess: Preprocess | None = None
-    postprocess: Any = None
+    preprocess: Preprocessing | None = None
+    postprocess: Postprocess | None = None
     labels: tuple[str, ...] = ()
     weights: str = ""
 
@@ -84,8 +86,6 @@ def refuse_options(given: SourceOptions, taken: Iterable[str], where: str) -> No
     Raises:
         ConfigError: One was given.
     """
-    from edgeopt.errors import ConfigError  # noqa: PLC0415
-
     idle = sorted(set(given.changes()) - set(taken))
     if idle:
         hint = f"it takes {', '.join(taken)}"

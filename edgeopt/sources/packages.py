@@ -39,7 +39,9 @@ def _broken(module: str, extra: str, error: Exception) -> PluginError:
     return PluginError(what, where=f"{extra}:", hint=hint)
 
 
-def unknown_model(text: str, name: str, known: list[str], library: str, looked: str = "") -> InputError:
+def unknown_model(
+    text: str, name: str, known: list[str], library: str, looked: str = ""
+) -> InputError:
     """Returns the error that a library has no model of a name.
 
     Args:

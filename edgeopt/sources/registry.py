@@ -56,14 +56,18 @@ def _loaded(entry: metadata.EntryPoint) -> ModelSource:
     except Exception as error:
         what = f'the source "{entry.name}" cannot be loaded: {type(error).__name__}: {error}'
         raise PluginError(what, where=entry.value) from error
-    lacking = [one for one in ("load", "names", "options") if not callable(getattr(source, one, None))]
+    lacking = [
+        one for one in ("load", "names", "options") if not callable(getattr(source, one, None))
+    ]
     if lacking:
         what = f'the source "{entry.name}" lacks {", ".join(lacking)}'
-        raise PluginError(what, where=entry.value, hint="ask its authors for a version that has them")
+        raise PluginError(
+            what, where=entry.value, hint="ask its authors for a version that has them"
+        )
     return source  # type: ignore[no-any-return]
 
 
-def load_named(text: str, **options: Any) -> NamedModel:
+def load_named(text: Any, **options: Any) -> NamedModel:
     """Returns the model that ``text`` names, with what its library knows of it.
 
     Args:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeopt.boundary import read_file
-from edgeopt.errors import InputError
+from edgeopt.errors import InputError, PluginError
 from edgeopt.sources.checkpoint import MAX_FILE, read_state
+from edgeopt.sources.packages import imported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -48,19 +49,21 @@ def torch_hub_file(url: str) -> Place:
 def hub_file(repository: str, *names: str) -> list[Place]:
     """Returns where the Hugging Face cache keeps files of ``repository``; asks no network."""
     try:
-        from huggingface_hub import constants, try_to_load_from_cache  # noqa: PLC0415 (optional)
-    except ImportError:
-        return [Place(f"the Hugging Face cache ({repository}): huggingface_hub is not installed", None)]
+        hub = imported("huggingface_hub", "hf")
+    except PluginError as error:
+        return [Place(f"the cache of Hugging Face: {error.what}", None)]
     places = []
     for name in names:
-        kept = try_to_load_from_cache(repository, name)
-        folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+        kept = hub.try_to_load_from_cache(repository, name)
+        folder = Path(hub.constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
         path = Path(kept) if isinstance(kept, str) else None
         places.append(Place(f"{folder} ({name})", path))
     return places
 
 
-def find_cached(places: Iterable[Place], spec: Spec, *, fetch: str) -> tuple[dict[str, torch.Tensor], str]:
+def find_cached(
+    places: Iterable[Place], spec: Spec, *, fetch: str
+) -> tuple[dict[str, torch.Tensor], str]:
     """Returns the weights in the first place that has them, and which that is.
 
     Args:
@@ -84,7 +87,10 @@ def missing(spec: Spec, looked: Iterable[str], fetch: str) -> InputError:
     places = list(looked)
     seen = "; ".join(places[:_SHOWN]) or "nowhere: none were ever published under this name"
     what = f"its weights are not on this machine, and nothing is downloaded: looked in {seen}"
-    ways = [f"{spec.source}:{spec.name},weights=FILE", f"{spec.source}:{spec.name},weights=random (untrained)"]
+    ways = [
+        f"{spec.source}:{spec.name},weights=FILE",
+        f"{spec.source}:{spec.name},weights=random (untrained)",
+    ]
     return InputError(what, where=spec.text, hint=" or ".join([*([fetch] if fetch else []), *ways]))
 
 
@@ -104,7 +110,11 @@ def load_into(model: torch.nn.Module, state: Mapping[str, torch.Tensor], where: 
     """
     own = model.state_dict()
     given = {name: tensor for name, tensor in state.items() if not _counts(name, own)}
-    wrong = [f"no {name}" for name in own if name not in given and not name.endswith("num_batches_tracked")]
+    wrong = [
+        f"no {name}"
+        for name in own
+        if name not in given and not name.endswith("num_batches_tracked")
+    ]
     wrong += [f"{name} is not the model's" for name in given if name not in own]
     wrong += [
         f"{name} is {list(tensor.shape)}, the model's {list(own[name].shape)}"
