@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from .bundle import USAGE, WRONG, Stop, open_plain
-from .picture import read_image
 
 __all__ = [
     "call",
@@ -36,16 +35,16 @@ def read_arrays(path: str) -> dict[str, Any]:
         raise Stop(USAGE, f"{path}: not a .npy or .npz file: {error}") from error
 
 
-def read_inputs(given: list[str], image: str | None, manifest: dict[str, Any]) -> list[Any]:
+def read_inputs(given: list[str], prepared: dict[str, Any], manifest: dict[str, Any]) -> list[Any]:
     """Returns one array for each input, in order, as the command line names them.
 
     Args:
         given: ``FILE`` or ``NAME=FILE``; a .npz file brings names of its own.
-        image: A picture for the input that the manifest's ``preprocess`` names.
+        prepared: Name to array of inputs that are there already: of a picture, a text or a sound.
         manifest: The bundle's manifest.
     """
     names = [spec["name"] for spec in manifest["signature"]["inputs"]]
-    arrays = dict([read_image(image, manifest)]) if image is not None else {}
+    arrays = dict(prepared)
     unnamed = []
     for word in given:
         for key, array in _named_arrays(word, names):

@@ -47,7 +47,7 @@ def _act(args: argparse.Namespace, root: str) -> int:
             print(_info(manifest))
         return OK
     measures = args.benchmark or args.profile or args.against
-    if not (args.verify or measures or args.output or args.top):
+    if not (args.verify or measures or args.output or args.top or _tells(args, manifest)):
         hint = "--output FILE, --top K, --benchmark, --profile, --verify or --info"
         raise Stop(USAGE, "nothing to do", hint)
     _need_numpy()
@@ -59,6 +59,14 @@ def _act(args: argparse.Namespace, root: str) -> int:
 
         return verify(root, manifest, args.threads)
     return (_measure if measures else _predict)(args, root, manifest)
+
+
+def _tells(args: argparse.Namespace, manifest: dict[str, Any]) -> bool:
+    from .telling import check_telling, tells
+
+    if not (args.benchmark or args.profile or args.against):
+        check_telling(args, manifest)
+    return tells(args, manifest)
 
 
 def _need_numpy() -> None:
@@ -88,28 +96,38 @@ def _predict(args: argparse.Namespace, root: str, manifest: dict[str, Any]) -> i
     from .arrays import call, call_each, check_output, fit_inputs, read_inputs, write_output
     from .bundle import load_model
     from .labels import print_top, read_labels
+    from .outcome import outcome
+    from .prepare import prepare
 
     if args.output:
         check_output(args.output, manifest)
-    labels = read_labels(args.labels, root, manifest) if args.top else []
-    arrays = read_inputs(args.input, args.image, manifest)
-    if not args.each:
+    telling = _tells(args, manifest)
+    labels = read_labels(args.labels, root, manifest) if args.top or telling else []
+    prepared = prepare(args, root, manifest)
+    each = args.each or prepared.each
+    arrays = read_inputs(args.input, prepared.arrays, manifest)
+    if not each:
         arrays = fit_inputs(arrays, manifest, cast=args.cast)
     model, _ = load_model(root, manifest, args.threads)
-    if args.each:
+    if each:
         outputs = call_each(model, arrays, manifest, cast=args.cast)
     else:
         outputs = call(model, arrays, manifest)
     if args.output:
         write_output(args.output, outputs, manifest)
-    if args.top:
+    if telling:
+        answers = outcome(outputs, arrays, prepared, manifest, args, labels)
+        if args.json:
+            _emit(answers, args.json)
+    elif args.top:
         print_top(outputs[0], args.top, labels)
     return OK
 
 
 def _emit(value: dict[str, Any], path: str | None) -> None:
+    """Writes JSON to a file, or to standard output where none or ``-`` is named."""
     text = json.dumps(value, indent=1, sort_keys=True) + "\n"
-    if path is None:
+    if path in (None, "-"):
         sys.stdout.write(text)
         return
     try:
@@ -150,6 +168,9 @@ def _parse(argv: list[str] | None, doc: str) -> argparse.Namespace:
     add = parser.add_argument
     add("--input", action="append", default=[], metavar="[NAME=]FILE", help=".npy or .npz")
     add("--image", metavar="FILE", help="a picture (needs Pillow), prepared as the bundle says")
+    add("--text", action="append", metavar="TEXT", help="a text (needs tokenizers), likewise")
+    add("--audio", metavar="FILE", help="a .wav file, likewise")
+    add("--draw", metavar="FILE", help="draw what was found on the picture: .png or .jpg")
     add("--cast", action="store_true", help="convert inputs of another dtype of the same kind")
     add("--each", action="store_true", help="axis 0 of every input counts samples; run each")
     add("--output", metavar="FILE", help=".npy, or .npz with the outputs' names")
@@ -165,7 +186,11 @@ def _parse(argv: list[str] | None, doc: str) -> argparse.Namespace:
     add("--max-seconds", type=float, default=120.0, metavar="S", help="stop measuring then (120)")
     add("--min-seconds", type=float, default=0.0, metavar="S", help="go on measuring so long (0)")
     add("--cores", metavar="LIST", help="run on these cores only, for example 0-3")
-    add("--json", metavar="FILE", help="write the JSON of a measurement or of --info there")
+    add(
+        "--json",
+        metavar="FILE",
+        help="write as JSON there: a measurement, --info, or what was found (-: standard output)",
+    )
     add("--verify", action="store_true", help="check every file and every golden sample")
     add("--info", action="store_true", help="say what this bundle is")
     return parser.parse_args(argv)

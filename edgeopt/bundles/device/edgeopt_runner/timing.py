@@ -11,6 +11,7 @@ from .arrays import call, fit_inputs, read_inputs
 from .bundle import USAGE, Stop, check_file, installed, load_manifest, load_model, runs_from
 from .checks import golden_arrays
 from .facts import device_facts, device_state, peak_memory_kb
+from .prepare import prepare
 from .rounds import interleaved, timed, warm_up
 from .watch import Watch, parse_cores, pin
 
@@ -101,8 +102,10 @@ def inputs_of(
     root: str, manifest: dict[str, Any], args: argparse.Namespace
 ) -> tuple[list[Any], str]:
     """Returns the inputs given, else those of the first golden sample, else noise."""
-    if args.input or args.image:
-        arrays = read_inputs(args.input, args.image, manifest)
+    if args.input or args.image or args.text or args.audio:
+        prepared = prepare(args, root, manifest)
+        first = {n: a[0] if prepared.each else a for n, a in prepared.arrays.items()}
+        arrays = read_inputs(args.input, first, manifest)
         return fit_inputs(arrays, manifest, cast=args.cast), "given"
     if manifest["golden"]:
         names = manifest["golden"]["samples"][0]["inputs"]

@@ -1,0 +1,81 @@
+"""A text as token ids, a mask and type ids, by the bundle's ``tokenizer.json``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import numpy as np
+
+from .bundle import MISSING, WRONG, Stop, open_plain
+
+__all__ = ["Tokens", "read_tokenizer"]
+
+_MAX_BYTES = 128 << 20
+
+
+def read_tokenizer(root: str, spec: dict[str, Any]) -> Any:
+    """Returns the tokenizer of the bundle, without padding and truncation of its own."""
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        hint = "python3 -m pip install tokenizers"
+        raise Stop(MISSING, "reading a text needs the library tokenizers", hint) from error
+    try:
+        with open_plain(os.path.join(root, *spec["tokenizer"].split("/"))) as stream:
+            text = stream.read(_MAX_BYTES + 1).decode("utf-8")
+        tokenizer = Tokenizer.from_str(text)
+    except Exception as error:  # the library raises plain Exception
+        hint = "copy the bundle again, or update tokenizers"
+        raise Stop(WRONG, f"{spec['tokenizer']}: not a tokenizer: {error}", hint) from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+class Tokens:
+    """Makes inputs of texts.
+
+    Attributes:
+        spec: The manifest's ``preprocess``.
+    """
+
+    def __init__(self, tokenizer: Any, spec: dict[str, Any], inputs: list[dict[str, Any]]) -> None:
+        self.spec = spec
+        self._specs = {one["name"]: one for one in inputs}
+        self._length = self._specs[spec["ids"]]["shape"][-1]
+        self._tokenizer = tokenizer
+        self._most = min(spec["max_length"] or self._length, self._length)
+
+    def __call__(self, text: str) -> dict[str, Any]:
+        """Returns name of an input to (1, tokens), and says where a text is too long."""
+        text = self.spec["prefix"] + text
+        self._tokenizer.no_truncation()
+        encoding = self._tokenizer.encode(text, add_special_tokens=self.spec["special"])
+        if len(encoding.ids) > self._most:
+            print(
+                f"the text has {len(encoding.ids)} tokens, {self._most} are taken", file=sys.stderr
+            )
+            self._tokenizer.enable_truncation(self._most)
+            encoding = self._tokenizer.encode(text, add_special_tokens=self.spec["special"])
+        self._check(encoding.ids)
+        rows = {
+            self.spec["ids"]: (encoding.ids, self.spec["pad_id"]),
+            self.spec["mask"]: (encoding.attention_mask, 0),
+            self.spec["types"]: (encoding.type_ids, self.spec["pad_type"]),
+        }
+        return {name: self._filled(name, *row) for name, row in rows.items() if name}
+
+    def _check(self, ids: list[int]) -> None:
+        known = self.spec["vocabulary"]
+        if known and max(ids, default=0) >= known:
+            wrong = f"token {max(ids)}, but the model knows {known} tokens"
+            raise Stop(WRONG, wrong, "the tokenizer is of another model: make the bundle again")
+
+    def _filled(self, name: str, values: list[int], fill: int) -> Any:
+        spec = self._specs[name]
+        row = np.full((1, self._length), fill, np.dtype(spec["dtype"]))
+        start = self._length - len(values) if self.spec["padding"] == "left" else 0
+        row[0, start : start + len(values)] = values
+        return row
