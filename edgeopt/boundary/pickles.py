@@ -146,6 +146,8 @@ class _Machine:
     def _called(self, called: Any, arguments: Any) -> Any:
         if not isinstance(called, Named) or not isinstance(arguments, tuple):
             raise PickleError(f"a call of a {type(called).__name__}")
+        if called.name in _SETS and all(isinstance(one, list) for one in arguments):
+            return {part for one in arguments for part in one}
         return self.call(called.name, arguments)
 
     def _build(self, state: Any) -> None:
@@ -193,6 +195,7 @@ class _Machine:
         return parts
 
 
+_SETS = {"builtins.set", "__builtin__.set", "builtins.frozenset", "__builtin__.frozenset"}
 _NOTHING = {"PROTO", "FRAME"}
 _LITERALS = {
     *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES"),

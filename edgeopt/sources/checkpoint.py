@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["module_state", "read_checkpoint", "read_state"]
 
 MAX_FILE = 32 << 30
-MAX_TENSORS = 100_000
+MAX_LAYERS, MAX_PATH = 100_000, 500
 _MAGIC = 0x1950A86A20F9469CFC6C
 """What files of torch before 1.6 begin with: torch/serialization.py."""
 _KEYS = (
@@ -83,32 +83,27 @@ def module_state(module: Described) -> dict[str, torch.Tensor]:
     """
     state: dict[str, torch.Tensor] = {}
     todo: list[tuple[str, Any]] = [("", module)]
+    count = 0
     while todo:
         prefix, one = todo.pop()
-        if one is None:
-            continue
+        count += 1
         inside = one.state if isinstance(one, Described) else None
-        if not isinstance(inside, dict) or "_modules" not in inside or len(state) > MAX_TENSORS:
-            raise InputError(
-                "an object that is no torch.nn.Module", where=prefix or "checkpoint", hint=_HINT
-            )
-        todo += [(f"{prefix}{name}.", part) for name, part in inside["_modules"].items()]
-        passing = _names(inside.get("_non_persistent_buffers_set"))
-        for part in ("_parameters", "_buffers"):
-            named = inside.get(part) or {}
-            state |= {
-                f"{prefix}{n}": t for n, t in named.items() if t is not None and n not in passing
-            }
+        fits = len(prefix) <= MAX_PATH and count <= MAX_LAYERS  # a module may hold itself
+        if not isinstance(inside, dict) or "_modules" not in inside or not fits:
+            what = "an object that is no torch.nn.Module"
+            raise InputError(what, where=prefix[:80] or "checkpoint", hint=_HINT)
+        layers = inside["_modules"].items()
+        todo += [(f"{prefix}{name}.", part) for name, part in layers if part is not None]
+        state |= {f"{prefix}{name}": tensor for name, tensor in _own_tensors(inside)}
     return state
 
 
-def _names(kept: Any) -> set[Any]:
-    """Returns what is in a set, which old pickles make by a call."""
-    return (
-        set(kept.arguments[0])
-        if isinstance(kept, Described) and kept.arguments
-        else set(kept or ())
-    )
+def _own_tensors(inside: dict[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
+    passing = inside.get("_non_persistent_buffers_set") or ()
+    for part in ("_parameters", "_buffers"):
+        for name, tensor in (inside.get(part) or {}).items():
+            if tensor is not None and name not in passing:
+                yield name, tensor
 
 
 def _weights_in(content: Any, where: str) -> dict[str, torch.Tensor]:
@@ -164,7 +159,9 @@ def _of_stream(content: bytearray) -> Any:
     wholes: dict[str, Storage] = {}
     room = [len(content)]
 
-    def persistent(identity: Any) -> Storage:
+    def persistent(identity: Any) -> Any:
+        if identity[0] == "module":  # a class, with its source beside it
+            return identity[1]
         key, dtype = dtype_of(identity)
         if identity[5] is not None:
             raise PickleError("a storage that is a part of another")

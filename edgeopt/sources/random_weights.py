@@ -28,11 +28,16 @@ def settle(model: torch.nn.Module, example_inputs: tuple[torch.Tensor, ...], see
     model.eval()
     if not norms:
         return
+    momenta = [norm.momentum for norm in norms]
     for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean over all batches: a momentum of 0.03 would hardly see three
         norm.train()
     with seeded(seed), torch.no_grad():
         for _ in range(PASSES):
             model(*(_noise(one) for one in example_inputs))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
     model.eval()
 
 
