@@ -19,6 +19,8 @@ if TYPE_CHECKING:
         load,
         load_model,
         load_pruned,
+        pixel_input,
+        predict,
         profile,
         profile_many,
         profile_operators,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
         train_quantized,
     )
     from edgeopt.bundles import Bundle
+    from edgeopt.bundles.application import Application, Prediction
     from edgeopt.deployment.plan import Plan
     from edgeopt.deployment.result import Deployment
     from edgeopt.distillation import Distilled
@@ -62,6 +65,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Application",
     "AudioPreprocess",
     "Bundle",
     "BundleOptions",
@@ -80,6 +84,7 @@ __all__ = [
     "ParityChecks",
     "ParityLimits",
     "Plan",
+    "Prediction",
     "Preprocess",
     "Program",
     "QuantizationConfig",
@@ -102,6 +107,8 @@ __all__ = [
     "load",
     "load_model",
     "load_pruned",
+    "pixel_input",
+    "predict",
     "profile",
     "profile_many",
     "profile_operators",
@@ -127,6 +134,8 @@ _LAZY = {
             "load",
             "load_model",
             "load_pruned",
+            "pixel_input",
+            "predict",
             "profile",
             "profile_many",
             "profile_operators",
@@ -163,12 +172,14 @@ _LAZY = {
         ),
         "edgeopt.options",
     ),
+    "Application": "edgeopt.bundles.application",
     "Bundle": "edgeopt.bundles",
     "Compressed": "edgeopt.recipes",
     "Deployment": "edgeopt.deployment.result",
     "Distilled": "edgeopt.distillation",
     "Plan": "edgeopt.deployment.plan",
     "NamedModel": "edgeopt.sources",
+    "Prediction": "edgeopt.bundles.application",
     "Program": "edgeopt.ir",
     "Recipe": "edgeopt.recipes",
     "SearchResult": "edgeopt.searching",

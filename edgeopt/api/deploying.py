@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     import torch
 
     from edgeopt.bundles import Bundle
+    from edgeopt.bundles.application import Prediction
     from edgeopt.contracts import Device, Runner, Target
     from edgeopt.deployment.result import Deployment
     from edgeopt.ir import Program
+    from edgeopt.options import Preprocess
     from edgeopt.progress import Progress
     from edgeopt.recipes import Compressed, Recipe
     from edgeopt.registry import BackendInfo
@@ -33,6 +35,8 @@ __all__ = [
     "deploy",
     "export",
     "load",
+    "pixel_input",
+    "predict",
     "quantize",
     "reference",
     "targets",
@@ -256,6 +260,52 @@ def load(
     return find_backend(loaded_bundle.manifest.backend).load(
         loaded_bundle.artifact(), threads=threads
     )
+
+
+def predict(
+    bundle: Path | str | Bundle,
+    value: Any,
+    *,
+    threads: int = 0,
+    public_key: Path | str | None = None,
+) -> Prediction:
+    """Returns what a bundle says of a picture, a text or a sound, on this machine.
+
+    The numbers are those of the bundle's ``run.py``. For more than one, open it once:
+    ``with edgeopt.Application.open(bundle) as application: application(picture)``.
+
+    Args:
+        bundle: The bundle, or its folder or ``.zip``.
+        value: As `Application` takes it: the path of a picture or a picture, a text, a sound.
+        threads: Threads of the runtime; 0 leaves it to the runtime.
+        public_key: Where given, the signature beside the bundle must be of this key.
+
+    Raises:
+        EdgeoptError: As `load`; or the bundle does not say what its outputs mean, or the value is not
+            what it takes.
+    """
+    from edgeopt.bundles.application import Application  # noqa: PLC0415
+
+    with Application.open(bundle, threads=threads, public_key=public_key) as application:
+        return application(value)
+
+
+def pixel_input(model: torch.nn.Module, preprocess: Preprocess) -> torch.nn.Module:
+    """Returns a module that takes uint8 pixels, (1, height, width, channels), and normalizes them.
+
+    ``BundleOptions(preprocess=Preprocess(..., inside=True))`` makes `deploy` do this; by hand it is for
+    recipes, for search, and for `capture`.
+
+    Args:
+        model: What takes one picture, normalized.
+        preprocess: How it is normalized: scale, mean, std, color and layout.
+
+    Raises:
+        InputError: The model is no module.
+    """
+    from edgeopt.processing.pixels import pixel_input as put  # noqa: PLC0415 (torch)
+
+    return put(model, preprocess)
 
 
 def export(program: Program, path: Path | str, *, format: str = "onnx") -> Path:  # noqa: A002

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgeopt.deployment import steps
 from edgeopt.deployment.auto import deploy_auto
 from edgeopt.deployment.fallbacks import fallbacks
+from edgeopt.deployment.pixels import with_pixels
 from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.deployment.result import Attempt, Deployment
 from edgeopt.deployment.tune import tuned
@@ -42,6 +43,7 @@ def plan_deployment(
     if model is None:
         descriptor, request = steps.resolve(target, request)
         return make_plan(descriptor, request), None
+    model, request = with_pixels(model, request)
     job = steps.plan(model, target, request)
     return job.plan, job.program
 
@@ -56,6 +58,7 @@ def run_deployment(model: Any, target: str | Path | Target, request: Request) ->
         GateError: The result falls short of what was asked; carries the deployment.
     """
     with progress_to(request.progress), shared_lowerings():
+        model, request = with_pixels(model, request)
         job = steps.plan(model, target, request)
         return deploy_beside(job, steps.baseline(model, job))
 

@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgeopt.bundles import GoldenSamples, Tolerance, write_bundle
+from edgeopt.bundles.wheels import with_wheels
+from edgeopt.deployment.described import with_vocabulary
+from edgeopt.deployment.on_device import placed, require_verified, with_parity
 from edgeopt.deployment.work import value_rows
 from edgeopt.files import make_temporary, remove_temporary
 from edgeopt.gate.parity import output_steps
@@ -18,7 +22,7 @@ from edgeopt.progress import report_progress
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeopt.bundles import Bundle, GoldenSamples, Tolerance
+    from edgeopt.bundles import Bundle
     from edgeopt.deployment.baseline import Baseline
     from edgeopt.deployment.gates import GateResult
     from edgeopt.deployment.result import Deployment
@@ -48,16 +52,12 @@ def finish(
         DeviceError: The device cannot be reached or prepared.
         GateError: What the device computes is out of tolerance.
     """
-    from edgeopt.bundles import write_bundle  # noqa: PLC0415 (only here)
-
     request, target, build = job.request, job.target, checked.build
     checks = baseline.samples.checks
     report = {**deployment.report(), "values": value_rows(build.lowered, build.support)}
     golden = golden_samples(build.specified, checks, checked.gate)
     runtime = job.backend.device_runtime(target)
     if request.bundle.with_runtime:
-        from edgeopt.bundles.wheels import with_wheels  # noqa: PLC0415 (only then)
-
         runtime = with_wheels(runtime, target)
 
     def write(path: Path) -> Bundle:
@@ -69,7 +69,7 @@ def finish(
             golden=golden,
             report=report,
             name=request.bundle.name,
-            preprocess=request.bundle.preprocess,
+            preprocess=with_vocabulary(request.bundle.preprocess, job.program),
             postprocess=request.bundle.postprocess,
             labels=request.bundle.labels,
             overwrite=request.bundle.overwrite,
@@ -80,11 +80,6 @@ def finish(
         bundle = temporary_bundle(write) if request.output is None else write(Path(request.output))
         report_progress("bundle", 1, 1)
         return replace(deployment, bundle=bundle)
-    from edgeopt.deployment.on_device import (  # noqa: PLC0415 (only with one)
-        placed,
-        require_verified,
-        with_parity,
-    )
 
     draft = temporary_bundle(write)
     with placed(draft, request.device) as there:
@@ -116,8 +111,6 @@ def golden_samples(
 
     The tolerance is what was measured here and one step of the output's grid more.
     """
-    from edgeopt.bundles import GoldenSamples  # noqa: PLC0415 (only here)
-
     count = _how_many(samples)
     if count == 0:
         return None
@@ -149,8 +142,6 @@ def _tolerance(
 
     Where last bits add up (``excused``), another runtime's do so elsewhere: twice in amplitude.
     """
-    from edgeopt.bundles import Tolerance  # noqa: PLC0415 (only here)
-
     if outputs[0].dtype.kind != "f":
         return Tolerance(max_outliers=0.0 if measured is None else 1 - (measured.argmax or 0.0))
     error = measured.max_error if measured is not None else 0.0

@@ -9,6 +9,7 @@ from edgeopt.contracts.storage import Precision
 from edgeopt.data.batches import require_reiterable, rereadable
 from edgeopt.deployment import steps
 from edgeopt.deployment.deploy import deploy_beside
+from edgeopt.deployment.pixels import refuse_pixels
 from edgeopt.errors import InputError
 from edgeopt.gate.metrics import MAX_SNR_DB
 from edgeopt.options import Calibration, FidelityLimits, RecipeTraining, refuse
@@ -78,6 +79,7 @@ def deploy_with_recipe(
         EdgeoptError: As `edgeopt.compress` and `edgeopt.deploy`.
     """
     recipe = run.recipe
+    refuse_pixels(request)
     with progress_to(request.progress):
         if isinstance(recipe, Compressed):
             compressed = recipe

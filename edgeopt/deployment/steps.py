@@ -23,6 +23,7 @@ from edgeopt.deployment.baseline import Baseline
 from edgeopt.deployment.build import Build, build
 from edgeopt.deployment.candidate import Candidate, Source
 from edgeopt.deployment.choose import choose_backend
+from edgeopt.deployment.described import check_described
 from edgeopt.deployment.finish import finish
 from edgeopt.deployment.gates import GateResult, check_build, measure_speed
 from edgeopt.deployment.on_device import opened
@@ -140,7 +141,9 @@ def plan(model: Any, target: str | Path | Target, request: Request) -> Job:
     descriptor, request = resolve(target, request)
     if model is None:
         raise InputError("there is no model", where="model")
-    return Job.of(request, descriptor, as_program(model, request.example_inputs))
+    program = as_program(model, request.example_inputs)
+    check_described(program, request.bundle)
+    return Job.of(request, descriptor, program)
 
 
 def resolve(target: str | Path | Target, request: Request) -> tuple[Target, Request]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from msgspec import Meta
 
 from edgeopt.errors import ConfigError
 from edgeopt.options.base import Options
 from edgeopt.options.kinds import Count, NonNegative, Positive, Whole, accepting
+from edgeopt.processing import audio_fields, picture_fields, text_fields
 from edgeopt.registry.schema import Problem
 from edgeopt.registry.suggest import did_you_mean
 
@@ -109,6 +110,21 @@ class Preprocess(Options, frozen=True, tag_field="kind", tag="picture"):
         """Height and width of what comes out; one number, or none, where the picture decides."""
         return self.crop or self.resize
 
+    @classmethod
+    def of(cls, transform: Any, **fields: Any) -> Self:
+        """Returns what a transform of another library does to a picture.
+
+        Args:
+            transform: A transform of torchvision (v1, v2, or of ``weights.transforms()``), timm's
+                data config, an image processor of Hugging Face, or the path of its
+                ``preprocessor_config.json``.
+            **fields: Fields of this type, which win.
+
+        Raises:
+            InputError: It does something that has no field here; the step is named.
+        """
+        return cls(**{**picture_fields(transform, fields), **fields})
+
 
 class LogMel(Options, frozen=True):
     """Energies of mel bands in a logarithmic scale, as Whisper and most models of speech take them.
@@ -184,6 +200,19 @@ class AudioPreprocess(Options, frozen=True, tag_field="kind", tag="audio"):
         if self.mel is not None and not self.mono:
             yield Problem("mono", "mel bands are of one channel")
 
+    @classmethod
+    def of(cls, extractor: Any, **fields: Any) -> Self:
+        """Returns what a feature extractor of Hugging Face does to a sound.
+
+        Args:
+            extractor: The extractor, or the path of its ``preprocessor_config.json``.
+            **fields: Fields of this type, which win.
+
+        Raises:
+            InputError: It does something that has no field here; the step is named.
+        """
+        return cls(**{**audio_fields(extractor, fields), **fields})
+
 
 class TextPreprocess(Options, frozen=True, tag_field="kind", tag="text"):
     """How a text becomes token ids, a mask and type ids.
@@ -223,6 +252,20 @@ class TextPreprocess(Options, frozen=True, tag_field="kind", tag="text"):
             yield Problem("ids", f"one input for two things: {', '.join(names)}")
         if not self.tokenizer:
             yield Problem("tokenizer", "is needed", "the path of a tokenizer.json")
+
+    @classmethod
+    def of(cls, tokenizer: Any, **fields: Any) -> Self:
+        """Returns what a tokenizer of Hugging Face does to a text.
+
+        Args:
+            tokenizer: A ``PreTrainedTokenizerFast``, a ``tokenizers.Tokenizer``, or the folder that
+                one was saved to.
+            **fields: Fields of this type, which win.
+
+        Raises:
+            InputError: It has no ``tokenizer.json``; only fast tokenizers have one.
+        """
+        return cls(**{**text_fields(tokenizer), **fields})
 
 
 Preprocessing = Preprocess | AudioPreprocess | TextPreprocess

@@ -56,7 +56,8 @@ def _children(
     layer: torch.nn.Module, state: dict[str, Any], where: str
 ) -> Iterator[tuple[str, torch.nn.Module, Described]]:
     """Yields name, layer and description of what is below a layer; activations are exchanged first."""
-    for name, inner in state.get("_modules", {}).items():
+    layers = state.get("_modules")
+    for name, inner in (layers if isinstance(layers, dict) else {}).items():
         if inner is None:
             continue
         one = layer._modules.get(name)  # noqa: SLF001 (activations are shared, which named_children leaves out)

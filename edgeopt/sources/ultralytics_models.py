@@ -13,12 +13,13 @@ from edgeopt.boundary import decode_yaml, read_file
 from edgeopt.boundary.pickles import Described
 from edgeopt.errors import InputError
 from edgeopt.options import Classification, Columns, Detection, Preprocess
-from edgeopt.sources.checkpoint import module_state, read_checkpoint, read_state
+from edgeopt.sources.checkpoint import module_state, read_state
 from edgeopt.sources.named_model import NamedModel
 from edgeopt.sources.packages import imported, unknown_model
 from edgeopt.sources.pickled_module import restore_module
 from edgeopt.sources.pictures import example_picture, names_of
 from edgeopt.sources.random_weights import settle
+from edgeopt.sources.torch_save import read_checkpoint
 from edgeopt.sources.weights import load_into, missing, seeded
 from edgeopt.sources.yolo_architecture import checked_architecture
 
@@ -127,7 +128,7 @@ def _of_checkpoint(library: Any, spec: Spec) -> _Origin:
     facts = module.state
     model = _model(library, facts.get("yaml"), spec, str(path), kind=module.kind.rpartition(".")[2])
     restore_module(model, module, str(path))
-    load_into(model, module_state(module), str(path))
+    load_into(model, module_state(module, str(path)), str(path))
     trained = facts.get("args") if isinstance(facts.get("args"), dict) else {}
     side = trained.get("imgsz") if isinstance(trained, dict) else None
     return _Origin(model, str(path), facts.get("names"), side if isinstance(side, int) else None)

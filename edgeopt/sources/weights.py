@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeopt.boundary import read_file
 from edgeopt.errors import InputError, PluginError
-from edgeopt.sources.checkpoint import MAX_FILE, read_state
+from edgeopt.sources.checkpoint import read_state
 from edgeopt.sources.packages import imported
+from edgeopt.sources.torch_save import MAX_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -14,7 +14,8 @@ from torch import nn
 
 from edgeopt.boundary.pickles import Described, Named, PickleError, decode_pickle
 from edgeopt.errors import InputError
-from edgeopt.sources.checkpoint import module_state, read_checkpoint, read_state
+from edgeopt.sources.checkpoint import module_state, read_state
+from edgeopt.sources.torch_save import read_checkpoint
 
 
 def network():
@@ -87,7 +88,7 @@ def test_nothing_is_called_or_imported(tmp_path, monkeypatch, zipped):
 
 def test_what_is_no_module_has_no_weights(tmp_path):
     torch.save(Bomb(), tmp_path / "a.pt")
-    with pytest.raises(InputError, match=r"no torch\.nn\.Module"):
+    with pytest.raises(InputError, match=r"is no torch\.nn\.Module"):
         read_state(tmp_path / "a.pt")
 
 
@@ -140,7 +141,7 @@ def test_storages_larger_than_the_file_are_not_allocated(tmp_path):
 def test_a_module_that_holds_itself_ends(tmp_path):
     one = Described("a.B", state={"_modules": {}, "_parameters": {"w": torch.ones(1)}})
     one.state["_modules"]["again"] = one
-    with pytest.raises(InputError, match=r"no torch\.nn\.Module"):
+    with pytest.raises(InputError, match=r"is no torch\.nn\.Module"):
         module_state(one)
 
 

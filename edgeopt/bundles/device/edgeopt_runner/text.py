@@ -10,25 +10,34 @@ import numpy as np
 
 from .bundle import MISSING, WRONG, Stop, open_plain
 
-__all__ = ["Tokens", "read_tokenizer"]
+__all__ = ["Tokens", "make_tokenizer", "read_tokenizer"]
 
 _MAX_BYTES = 128 << 20
 
 
 def read_tokenizer(root: str, spec: dict[str, Any]) -> Any:
-    """Returns the tokenizer of the bundle, without padding and truncation of its own."""
+    """Returns the tokenizer of the bundle in folder ``root``."""
+    try:
+        with open_plain(os.path.join(root, *spec["tokenizer"].split("/"))) as stream:
+            content = stream.read(_MAX_BYTES + 1)
+    except OSError as error:
+        what = f"{spec['tokenizer']}: missing or not readable: {error}"
+        raise Stop(WRONG, what, "copy the bundle again") from error
+    return make_tokenizer(content)
+
+
+def make_tokenizer(content: bytes) -> Any:
+    """Returns the tokenizer of a ``tokenizer.json``, without padding and truncation of its own."""
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
         hint = "python3 -m pip install tokenizers"
         raise Stop(MISSING, "reading a text needs the library tokenizers", hint) from error
     try:
-        with open_plain(os.path.join(root, *spec["tokenizer"].split("/"))) as stream:
-            text = stream.read(_MAX_BYTES + 1).decode("utf-8")
-        tokenizer = Tokenizer.from_str(text)
+        tokenizer = Tokenizer.from_str(content.decode("utf-8"))
     except Exception as error:  # the library raises plain Exception
         hint = "copy the bundle again, or update tokenizers"
-        raise Stop(WRONG, f"{spec['tokenizer']}: not a tokenizer: {error}", hint) from error
+        raise Stop(WRONG, f"tokenizer.json: not a tokenizer: {error}", hint) from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
