@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeopt.api.by_name import load_model
+from edgeopt.api.by_name import load_model, pictures
 from edgeopt.api.compressing import (
     compress,
     distill,
@@ -43,6 +43,7 @@ __all__ = [
     "load",
     "load_model",
     "load_pruned",
+    "pictures",
     "pixel_input",
     "predict",
     "profile",

@@ -8,9 +8,13 @@ from edgeopt.options import BundleOptions
 from edgeopt.sources import NamedModel, load_named
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
-__all__ = ["load_model", "module_of", "with_bundle", "with_example"]
+    from edgeopt.bundles.pictures import Pictures
+    from edgeopt.options import Preprocess
+
+__all__ = ["load_model", "module_of", "pictures", "with_bundle", "with_example"]
 
 
 def load_model(name: str, **options: Any) -> NamedModel:
@@ -28,6 +32,21 @@ def load_model(name: str, **options: Any) -> NamedModel:
         PluginError: The library is not installed: says what to type.
     """
     return load_named(name, **options)
+
+
+def pictures(where: Path | str | Iterable[Path | str], preprocess: Preprocess) -> Pictures:
+    """Returns pictures as calibration data, prepared as on the device; each is read when it is needed.
+
+    Args:
+        where: A folder, with folders below it perhaps, or the files.
+        preprocess: How they are prepared: of a `NamedModel`, or your own.
+
+    Raises:
+        CalibrationError: There are none.
+    """
+    from edgeopt.bundles.pictures import Pictures  # noqa: PLC0415 (numpy)
+
+    return Pictures.of(where, preprocess)
 
 
 def _named(model: Any) -> NamedModel | None:

@@ -115,25 +115,58 @@ def load_data(spec: str) -> Any:
 
     Args:
         spec: An ``.npz`` or ``.npy`` file (axis 0 counts batches or samples), a folder of them
-            (one item each, by name), or ``package.module:function`` that returns an iterable.
+            (one item each, by name) or of pictures, or ``package.module:function`` that returns an
+            iterable.
 
     Raises:
         InputError: There is nothing there, or it is of another kind.
     """
     path = Path(spec)
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix in {".npy", ".npz"})
-        if not files:
-            raise CalibrationError("no .npy or .npz file in it", where=spec)
-        return _Files(files)
+        return _of_folder(path)
     if path.suffix in {".npy", ".npz"}:
         if not path.is_file():
             raise InputError("no such file", where=spec)
         return _Files([path])
     if ":" in spec:
         return _call(spec, load_function(spec))
-    hint = "an .npz or .npy file, a folder of them, or package.module:function"
+    hint = "an .npz or .npy file, a folder of them or of pictures, or package.module:function"
     raise InputError("no calibration data there", where=spec, hint=hint)
+
+
+def _of_folder(folder: Path) -> Any:
+    from edgeopt.bundles.pictures import picture_files  # noqa: PLC0415 (only here)
+
+    files = sorted(p for p in folder.iterdir() if p.suffix in {".npy", ".npz"})
+    if files:
+        return _Files(files)
+    pictures = picture_files(folder)
+    if not pictures:
+        raise CalibrationError("no .npy or .npz file in it, and no picture", where=str(folder))
+    return PictureFolder(folder, tuple(pictures))
+
+
+@dataclass(frozen=True)
+class PictureFolder:
+    """Pictures of a folder, of which it is not known yet how they are prepared."""
+
+    folder: Path
+    paths: tuple[Path, ...]
+
+    def prepared(self, preprocess: Any) -> Any:
+        """Returns them as inputs.
+
+        Raises:
+            InputError: It is not known how.
+        """
+        from edgeopt.bundles.pictures import Pictures  # noqa: PLC0415 (only here)
+        from edgeopt.options import Preprocess  # noqa: PLC0415
+
+        if not isinstance(preprocess, Preprocess):
+            what = "pictures, and nobody says how they become inputs"
+            hint = "deploy a model by name (timm:…), or calibrate with .npy files"
+            raise InputError(what, where=str(self.folder), hint=hint)
+        return Pictures(self.paths, preprocess)
 
 
 @dataclass(frozen=True)
@@ -213,4 +246,10 @@ def load_source(model: str, answers: Answers) -> Source:
     """Returns the model, with what came with it and what was typed beside."""
     source = load_model(model)
     typed = {n: answers.later[n]() for n in ("calibration_data", "evaluate") if n in answers.later}
+    data = typed.get("calibration_data")
+    if isinstance(data, PictureFolder):
+        chosen = (answers.plain.get("bundle") or {}).get(
+            "preprocess", source.bundle.get("preprocess")
+        )
+        typed["calibration_data"] = data.prepared(chosen)
     return replace(source, **typed)

@@ -1,4 +1,4 @@
-"""What a folder of Hugging Face says of pictures and texts, as `edgeopt.Preprocess` and `edgeopt.TextPreprocess`."""
+"""What a folder of Hugging Face says of pictures and texts, for the one size that is compiled."""
 
 from __future__ import annotations
 
@@ -8,103 +8,66 @@ from edgeopt.errors import InputError
 from edgeopt.options import Preprocess, TextPreprocess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
     from pathlib import Path
 
-__all__ = ["picture_of", "sides_of", "text_of"]
+__all__ = ["picture_of", "text_of"]
 
-_RESAMPLE = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box"}
-"""Pillow's numbers."""
-_CROPPED_BELOW = 384
-"""Processors of ConvNeXt crop smaller pictures only: `ConvNextImageProcessor`."""
 _USUAL = 224
 
 
-def sides_of(processor: dict[str, Any], config: dict[str, Any]) -> tuple[int, int]:
-    """Returns height and width of the pictures that a model is given."""
-    for kept in (
-        processor.get("crop_size") if processor.get("do_center_crop") else None,
-        processor.get("size"),
-        config.get("image_size"),
-    ):
-        found = _sides(kept)
-        if found is not None:
-            return found
-    return _USUAL, _USUAL
-
-
-def _sides(kept: Any) -> tuple[int, int] | None:
-    if isinstance(kept, dict):
-        both = (kept.get("height"), kept.get("width"))
-        kept = list(both) if None not in both else kept.get("shortest_edge")
-    if isinstance(kept, int) and not isinstance(kept, bool):
-        return kept, kept
-    if isinstance(kept, list) and len(kept) == 2 and all(type(one) is int for one in kept):  # noqa: PLR2004
-        return kept[0], kept[1]
-    return None
-
-
 def picture_of(
-    processor: dict[str, Any], sides: tuple[int, int], channels: int
-) -> Preprocess | None:
-    """Returns what an image processor does; None where it has no number for that.
+    folder: Path, asked: tuple[int, int] | None, config: dict[str, Any]
+) -> tuple[tuple[int, int], Preprocess | None]:
+    """Returns height and width of a model's pictures, and how they are prepared.
 
     Args:
-        processor: The content of ``preprocessor_config.json``.
-        sides: Height and width of the input.
-        channels: Of the input.
+        folder: The model's; ``preprocessor_config.json`` is in it, or nothing is known.
+        asked: Height and width that a user wants; None for the model's own.
+        config: The content of ``config.json``.
     """
-    if channels not in {1, 3}:
-        return None
-    resize, crop = _resize(processor, sides)
-    normalizes = processor.get("do_normalize", True)
-    mean, std = processor.get("image_mean") or [0.0], processor.get("image_std") or [1.0]
+    usual = _sides(config.get("image_size")) or (_USUAL, _USUAL)
+    if not (folder / "preprocessor_config.json").is_file():
+        return asked or usual, None
+    own = _prepared(folder)
+    if own is None or len(own.size) != 2:  # noqa: PLR2004 (the picture decides: it is stretched to one size)
+        sides = asked or usual
+        return sides, _colored(_prepared(folder, resize=sides), config)
+    sides = asked or (own.size[0], own.size[1])
+    if sides != own.size:
+        share = min(sides) / min(own.size)
+        fields: dict[str, Any] = {"resize": sides}
+        if own.crop:
+            scaled = tuple(round(one * share) for one in own.resize)
+            fields = {"crop": sides, "resize": scaled if len(scaled) == 1 else sides}
+        own = own.replace(**fields)
+    return sides, _colored(own, config)
+
+
+def _prepared(folder: Path, **fields: Any) -> Preprocess | None:
     try:
-        return Preprocess(
-            resize=resize,
-            crop=crop,
-            crop_rounding="down",
-            scale=float(processor.get("rescale_factor", 1 / 255))
-            if processor.get("do_rescale", True)
-            else 1.0,
-            mean=tuple(map(float, mean)) if normalizes else (0.0,),
-            std=tuple(map(float, std)) if normalizes else (1.0,),
-            color="L"
-            if channels == 1
-            else "BGR"
-            if processor.get("do_flip_channel_order")
-            else "RGB",
-            interpolation=_RESAMPLE[processor.get("resample", 2)],  # type: ignore[arg-type]  # one of them
-        )
-    except (
-        InputError,
-        TypeError,
-        ValueError,
-        KeyError,
-    ):  # of a kind that is not known: nothing is guessed
+        return Preprocess.of(folder, **fields)
+    except InputError:  # it does something that has no field: nothing is guessed
         return None
 
 
-def _resize(
-    processor: dict[str, Any], sides: tuple[int, int]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Returns resize and crop. What keeps the ratio of the sides without a crop has no one size: it is stretched."""
-    if not processor.get("do_resize", True):
-        return (), sides
-    share, size = processor.get("crop_pct"), processor.get("size")
-    edge = size.get("shortest_edge") if isinstance(size, dict) else None
-    if share and isinstance(edge, int) and edge < _CROPPED_BELOW:
-        return (int(min(sides) / float(share)),), sides
-    if not processor.get("do_center_crop"):
-        return sides, ()
-    usual, own = edge, _sides(processor.get("crop_size"))
-    if isinstance(usual, int) and own is not None:
-        return (round(usual * min(sides) / min(own)),), sides
-    return _sides(size) or sides, sides
+def _colored(own: Preprocess | None, config: dict[str, Any]) -> Preprocess | None:
+    """Returns the same for a model's channels; None where they are no picture's."""
+    channels = config.get("num_channels", 3)
+    if own is None or channels == own.channels:
+        return own
+    return own.replace(color="L") if channels == 1 and len(own.mean) == 1 else None
+
+
+def _sides(size: Any) -> tuple[int, int] | None:
+    if type(size) is int:
+        return size, size
+    is_pair = isinstance(size, list) and len(size) == 2 and all(type(one) is int for one in size)  # noqa: PLR2004
+    return (size[0], size[1]) if is_pair else None
 
 
 def text_of(
-    folder: Path, inputs: Iterable[str], length: int, config: dict[str, Any]
+    folder: Path, inputs: Collection[str], length: int, config: dict[str, Any]
 ) -> TextPreprocess | None:
     """Returns how a text becomes tokens; None where the folder has no ``tokenizer.json``.
 
@@ -114,16 +77,15 @@ def text_of(
         length: Tokens of one text.
         config: The content of ``config.json``.
     """
-    path, names = folder / "tokenizer.json", set(inputs)
-    if not path.is_file():
+    if not (folder / "tokenizer.json").is_file():
         return None
-    pad = config.get("pad_token_id")
-    return TextPreprocess(
-        tokenizer=str(path),
+    pad, size = config.get("pad_token_id"), config.get("vocab_size")
+    own = TextPreprocess.of(
+        folder,
         ids="input_ids",
-        mask="attention_mask" if "attention_mask" in names else "",
-        types="token_type_ids" if "token_type_ids" in names else "",
+        mask="attention_mask" if "attention_mask" in inputs else "",
+        types="token_type_ids" if "token_type_ids" in inputs else "",
         max_length=length,
-        pad_id=pad if isinstance(pad, int) and pad >= 0 else 0,
-        vocabulary=int(config.get("vocab_size") or 0),
+        vocabulary=size if type(size) is int and size > 0 else 0,
     )
+    return own.replace(pad_id=pad) if type(pad) is int and pad > 0 and not own.pad_id else own

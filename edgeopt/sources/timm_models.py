@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,25 +172,15 @@ def _described(timm: Any, spec: Spec, model: torch.nn.Module, weights: str) -> N
 
 
 def _preprocess(config: dict[str, Any], sides: tuple[int, int]) -> Preprocess | None:
-    """Returns what `timm.data.create_transform` does when it evaluates; None where nobody here does it."""
-    channels, mode = config["input_size"][0], config["crop_mode"]
-    if (
-        channels not in {1, 3}
-        or mode not in {"center", "squash"}
-        or (mode == "center" and sides[0] != sides[1])
-    ):
+    """Returns what `timm.data.create_transform` does when it evaluates; None where that has no counterpart."""
+    channels = config["input_size"][0]
+    if channels not in {1, 3}:
         return None
-    scaled = tuple(math.floor(side / config["crop_pct"]) for side in sides)
-    return Preprocess(
-        resize=scaled if mode == "squash" else scaled[:1],
-        crop=sides,
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
-        color="RGB" if channels == 3 else "L",  # noqa: PLR2004 (red, green, blue)
-        interpolation="bilinear"
-        if config["interpolation"] == "random"
-        else config["interpolation"],
-    )
+    usual = "bilinear" if config["interpolation"] == "random" else config["interpolation"]
+    try:
+        return Preprocess.of({**config, "input_size": (channels, *sides), "interpolation": usual})
+    except InputError:  # it fits pictures into rectangles: nothing is guessed
+        return None
 
 
 def _labels(timm: Any, model: torch.nn.Module, classes: int) -> tuple[str, ...]:

@@ -163,17 +163,11 @@ def _sides(transform: Any) -> tuple[int, int]:
 
 def _preprocess(transform: Any, sides: tuple[int, int]) -> Preprocess | None:
     """Returns a classifier's resize and crop; of a segmentation model a resize to the one size that is compiled."""
-    if not hasattr(transform, "mean"):
-        return None
-    resize: tuple[int, ...] = sides
-    crop: tuple[int, ...] = ()
+    fields: dict[str, Any] = {"resize": sides}
     if hasattr(transform, "crop_size"):
         usual, own = transform.resize_size[0], transform.crop_size[0]
-        resize, crop = (round(usual * min(sides) / own),), sides
-    return Preprocess(
-        resize=resize,
-        crop=crop,
-        mean=tuple(transform.mean),
-        std=tuple(transform.std),
-        interpolation=transform.interpolation.value,
-    )
+        fields = {"resize": (round(usual * min(sides) / own),), "crop": sides}
+    try:
+        return Preprocess.of(transform, **fields)
+    except InputError:  # of films, of pairs
+        return None

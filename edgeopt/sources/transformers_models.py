@@ -15,7 +15,7 @@ from edgeopt.sources.checkpoint import read_state
 from edgeopt.sources.named_model import NamedModel
 from edgeopt.sources.packages import imported
 from edgeopt.sources.pictures import example_picture, names_of
-from edgeopt.sources.processors import picture_of, sides_of, text_of
+from edgeopt.sources.processors import picture_of, text_of
 from edgeopt.sources.weights import hub_file, missing, seeded
 
 if TYPE_CHECKING:
@@ -269,16 +269,14 @@ def _picture_model(
 ) -> NamedModel:
     from edgeopt.sources.transformers_modules import PictureModule  # noqa: PLC0415 (torch)
 
-    path = folder / "preprocessor_config.json"
-    processor = _json(path) if path.is_file() else {}
-    sides = spec.options.sides or sides_of(processor, plain)
-    channels = int(plain.get("num_channels", 3))
+    sides, preprocess = picture_of(folder, spec.options.sides, plain)
+    channels = plain.get("num_channels", 3)
     return NamedModel(
         name=spec.text,
         model=PictureModule(model, kind.outputs).eval(),
         example_inputs=example_picture(channels, *sides),
         task=kind.task,
-        preprocess=picture_of(processor, sides, channels) if processor else None,
+        preprocess=preprocess,
         postprocess=_postprocess(kind, plain, folder),
         labels=names_of(plain.get("id2label")),
         weights=weights,

@@ -155,7 +155,7 @@ def test_a_detector_that_was_trained_finds_what_its_own_library_finds():
     named = edgeopt.load_model(f"ultralytics:{folder}/models/yolo-ui.pt")
     assert named.labels[:2] == ("Button", "Menu")
     own = ultralytics.YOLO(folder / "models" / "yolo-ui.pt").model.float().eval()
-    array, placement, outputs = raw(named)
+    array, _, outputs = raw(named)
     with torch.no_grad():
         want = own(torch.from_numpy(array.copy()))[0].numpy()
     assert np.abs(outputs[0] - want).max() < 1e-3

@@ -28,7 +28,8 @@ def network():
 
 
 def same(ours, theirs):
-    assert list(ours) and set(ours) == set(theirs)
+    assert ours
+    assert set(ours) == set(theirs)
     assert all(torch.equal(ours[n], theirs[n]) and ours[n].dtype == theirs[n].dtype for n in ours)
 
 
