@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edgeopt.bundles.read import Bundle
     from edgeopt.contracts import Runner
 
-__all__ = ["Application", "Prediction"]
+__all__ = ["Application", "Interpreter", "Prediction", "Prepared"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,134 @@ class Prediction:
         return self.answer.value
 
 
-class Application:
+@dataclass(frozen=True)
+class Prepared:
+    """The inputs that were made of a value.
+
+    Attributes:
+        arrays: In the signature's order.
+        placement: Where a picture lies in its input.
+        picture: The picture, as Pillow has it, where it was one.
+        mask: Of a text, 1 where a token is.
+    """
+
+    arrays: tuple[np.ndarray, ...]
+    placement: picture.Placement | None = None
+    picture: Any = None
+    mask: np.ndarray | None = None
+
+
+class Interpreter:
+    """What lies before and after the network of a bundle; the network may run anywhere.
+
+    Attributes:
+        bundle: The bundle.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._manifest: dict[str, Any] = msgspec.to_builtins(bundle.manifest)
+        self._specs = {spec["name"]: spec for spec in self._manifest["signature"]["inputs"]}
+        self._labels = bundle.labels()
+        self._tokens: text.Tokens | None = None
+
+    def require_meaning(self) -> None:
+        """Checks that the bundle says what its outputs mean.
+
+        Raises:
+            InputError: It does not.
+        """
+        if self.bundle.manifest.postprocess is None:
+            hint = "deploy it with BundleOptions(postprocess=…), or use edgeopt.load for the arrays"
+            what = "the bundle does not say what its outputs mean"
+            raise InputError(what, where=str(self.bundle.path), hint=hint)
+
+    def prepare(self, value: Any, **others: np.ndarray) -> Prepared:
+        """Returns the inputs that ``value`` becomes.
+
+        Args:
+            value: As `Application` takes it.
+            **others: Arrays of the other inputs.
+
+        Raises:
+            InputError: It is not what the bundle takes, or cannot be read.
+            PluginError: Pillow or tokenizers is not installed.
+        """
+        with _told():
+            arrays, placement, photograph = self._prepared(value)
+        arrays |= others
+        lacking = [name for name in self._specs if name not in arrays]
+        if lacking:
+            raise InputError(f"there is nothing for input {', '.join(lacking)}", where="inputs")
+        mask = arrays.get((self._manifest["preprocess"] or {}).get("mask", ""))
+        return Prepared(tuple(arrays[n] for n in self._specs), placement, photograph, mask)
+
+    def tell(self, outputs: tuple[np.ndarray, ...], prepared: Prepared) -> Prediction:
+        """Returns what the network's outputs mean.
+
+        Args:
+            outputs: In the signature's order.
+            prepared: What they were computed from.
+
+        Raises:
+            InputError: The bundle does not say it.
+            BundleError: They are NaN, or the labels are of another model.
+        """
+        self.require_meaning()
+        with _told():
+            answer = answers.answer(
+                list(outputs),
+                self._manifest,
+                self._labels,
+                placement=prepared.placement,
+                mask=prepared.mask,
+            )
+        skeleton = tuple(map(tuple, self._manifest["postprocess"].get("skeleton") or ()))
+        return Prediction(answer, outputs, prepared.picture, skeleton)
+
+    def _prepared(self, value: Any) -> tuple[dict[str, Any], picture.Placement | None, Any]:
+        """Returns the inputs, where a picture lies in them, and the picture."""
+        spec = self._manifest["preprocess"]
+        kind = spec["kind"] if spec else ""
+        if kind == "picture":
+            photograph = _picture(value, grey=spec["color"].startswith("L"))
+            array, placement = picture.prepare_picture(photograph, spec)
+            return {spec["input"]: self._typed(spec["input"], array)}, placement, photograph
+        if kind == "text":
+            if not isinstance(value, str):
+                raise InputError(f"expected a text, got a {type(value).__name__}", where="text")
+            return self._text(spec)(value), None, None
+        if kind == "audio":
+            return {spec["input"]: self._sound(value, spec)}, None, None
+        if not isinstance(value, np.ndarray):
+            what = "the bundle does not say how a picture, a sound or a text is prepared"
+            raise InputError(what, where="preprocess", hint="pass the input as an array")
+        return {next(iter(self._specs)): value}, None, None
+
+    def _typed(self, name: str, array: Any) -> np.ndarray:
+        dtype = np.dtype(self._specs[name]["dtype"])
+        return np.ascontiguousarray(array, dtype if array.dtype.kind == "f" else None)
+
+    def _text(self, spec: dict[str, Any]) -> text.Tokens:
+        if self._tokens is None:
+            tokenizer = text.make_tokenizer(self.bundle.read(spec["tokenizer"]))
+            self._tokens = text.Tokens(tokenizer, spec, self._manifest["signature"]["inputs"])
+        return self._tokens
+
+    def _sound(self, value: Any, spec: dict[str, Any]) -> np.ndarray:
+        if spec["frame"]:
+            hint = (
+                "cut the sound into frames, and use edgeopt.load; run.py --audio does all of them"
+            )
+            raise InputError("the bundle takes frame after frame", where="sound", hint=hint)
+        is_file = isinstance(value, (str, Path))
+        samples, rate = audio.read_wave(str(value)) if is_file else value
+        wide = np.atleast_2d(np.asarray(samples, np.float32))
+        array = audio.prepare_audio(wide, rate, spec, self._specs[spec["input"]]["shape"])
+        return self._typed(spec["input"], array)
+
+
+class Application(Interpreter):
     """Runs a bundle on pictures, texts or sounds; a context manager that closes the runtime.
 
     Attributes:
@@ -108,11 +235,8 @@ class Application:
     """
 
     def __init__(self, bundle: Bundle, runner: Runner) -> None:
-        self.bundle = bundle
+        super().__init__(bundle)
         self.runner = runner
-        self._manifest: dict[str, Any] = msgspec.to_builtins(bundle.manifest)
-        self._labels = bundle.labels()
-        self._tokens: text.Tokens | None = None
 
     @classmethod
     def open(
@@ -133,10 +257,7 @@ class Application:
             EdgeoptError: As `edgeopt.load`; or the bundle does not say what its outputs mean.
         """
         whole = open_bundle(bundle, public_key)
-        if whole.manifest.postprocess is None:
-            hint = "deploy it with BundleOptions(postprocess=…), or use edgeopt.load for the arrays"
-            what = "the bundle does not say what its outputs mean"
-            raise InputError(what, where=str(whole.path), hint=hint)
+        Interpreter(whole).require_meaning()  # before the runtime is loaded
         backend = find_backend(whole.manifest.backend)
         return cls(whole, backend.load(whole.artifact(), threads=threads))
 
@@ -150,27 +271,11 @@ class Application:
             **others: Arrays of the other inputs.
 
         Raises:
-            InputError: It is not what the bundle takes, or cannot be read.
-            PluginError: Pillow or tokenizers is not installed.
-            BundleError: The network gives NaN, or the labels are of another model.
+            EdgeoptError: As `Interpreter.prepare` and `Interpreter.tell`.
         """
-        with _told():
-            arrays, placement, photograph = self._prepared(value)
-            arrays |= others
-            names = [spec.name for spec in self.bundle.manifest.signature.inputs]
-            lacking = [name for name in names if name not in arrays]
-            if lacking:
-                raise InputError(f"there is nothing for input {', '.join(lacking)}", where="inputs")
-            outputs = self.runner(*(arrays[name] for name in names))
-            outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-            answer = answers.answer(
-                list(outputs),
-                self._manifest,
-                self._labels,
-                placement=placement,
-                mask=arrays.get((self._manifest["preprocess"] or {}).get("mask", "")),
-            )
-        return Prediction(answer, outputs, photograph, self._skeleton())
+        prepared = self.prepare(value, **others)
+        outputs = self.runner(*prepared.arrays)
+        return self.tell(outputs if isinstance(outputs, tuple) else (outputs,), prepared)
 
     def close(self) -> None:
         """Releases the runtime."""
@@ -181,46 +286,6 @@ class Application:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _skeleton(self) -> tuple[tuple[int, ...], ...]:
-        return tuple(map(tuple, self._manifest["postprocess"].get("skeleton") or ()))
-
-    def _prepared(self, value: Any) -> tuple[dict[str, Any], picture.Placement | None, Any]:
-        """Returns the inputs, where a picture lies in them, and the picture."""
-        spec = self._manifest["preprocess"]
-        kind = spec["kind"] if spec else ""
-        if kind == "picture":
-            photograph = _picture(value, grey=spec["color"].startswith("L"))
-            array, placement = picture.prepare_picture(photograph, spec)
-            return {spec["input"]: self._typed(spec["input"], array)}, placement, photograph
-        if kind == "text":
-            return self._text(spec)(str(value)), None, None
-        if kind == "audio":
-            return {spec["input"]: self._sound(value, spec)}, None, None
-        return {self.bundle.manifest.signature.inputs[0].name: np.asarray(value)}, None, None
-
-    def _typed(self, name: str, array: Any) -> np.ndarray:
-        specs = {spec.name: np.dtype(spec.dtype) for spec in self.bundle.manifest.signature.inputs}
-        return np.ascontiguousarray(array, specs[name] if array.dtype.kind == "f" else None)
-
-    def _text(self, spec: dict[str, Any]) -> text.Tokens:
-        if self._tokens is None:
-            tokenizer = text.make_tokenizer(self.bundle.read(spec["tokenizer"]))
-            self._tokens = text.Tokens(tokenizer, spec, self._manifest["signature"]["inputs"])
-        return self._tokens
-
-    def _sound(self, value: Any, spec: dict[str, Any]) -> np.ndarray:
-        if spec["frame"]:
-            hint = (
-                "cut the sound into frames, and use edgeopt.load; run.py --audio does all of them"
-            )
-            raise InputError("the bundle takes frame after frame", where="sound", hint=hint)
-        is_file = isinstance(value, (str, Path))
-        samples, rate = audio.read_wave(str(value)) if is_file else value
-        specs = {one["name"]: one for one in self._manifest["signature"]["inputs"]}
-        wide = np.atleast_2d(np.asarray(samples, np.float32))
-        array = audio.prepare_audio(wide, rate, spec, specs[spec["input"]]["shape"])
-        return self._typed(spec["input"], array)
 
 
 def _picture(value: Any, *, grey: bool) -> Any:

@@ -55,7 +55,10 @@ def _segmentation(given: Segmentation, signature: Signature, labels: int | None)
     rank = len(spec.shape)
     sizes = list(spec.shape)
     if given.values == "scores":
-        _check_labels(labels, sizes.pop(_axis(given.axis, spec)))
+        axis = _axis(given.axis, spec)
+        _check_labels(labels, sizes.pop(axis))
+        if axis == rank - 2:  # height and width lie beside each other
+            sizes = []
     if len(sizes) < 2 or math.prod(sizes[:-2]) != 1:  # noqa: PLR2004 (height and width)
         what = f"output {spec.name} has {rank} axes {tuple(spec.shape)}"
         raise InputError(what, where=WHERE, hint="expected one area: height and width, batch of 1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.boundary import decode_json
+from edgeopt.boundary import decode_json, read_file
 from edgeopt.errors import InputError
 from edgeopt.options import AudioPreprocess, Preprocess, TextPreprocess
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["TOKENIZER", "settled_preprocess", "tokenizer_size"]
 
 TOKENIZER = "tokenizer.json"
-MAX_TOKENIZER_BYTES = 128 << 20
+MAX_TOKENIZER_BYTES = 64 << 20
 WHERE = "preprocess"
 
 
@@ -112,13 +112,10 @@ def _tokenizer(given: str) -> bytes:
     if given.lstrip().startswith("{"):
         return given.encode()
     path = Path(given)
-    try:
-        if path.stat().st_size > MAX_TOKENIZER_BYTES:
-            raise InputError(f"more than {MAX_TOKENIZER_BYTES >> 20} MiB", where=given)
-        return path.read_bytes()
-    except OSError as error:
+    if not path.is_file():
         hint = "save the tokenizer with tokenizer.save_pretrained(FOLDER); it writes tokenizer.json"
-        raise InputError(f"cannot be read: {error.strerror}", where=given, hint=hint) from error
+        raise InputError("there is no such file", where=given, hint=hint)
+    return bytes(read_file(path, most=MAX_TOKENIZER_BYTES, error=InputError))
 
 
 def tokenizer_size(text: bytes) -> int:

@@ -223,7 +223,8 @@ def _form(
     """Returns how a field is typed; None where it cannot be."""
     special = extra.get("kind")
     if special is not None:
-        return Form(str, _as_it_is) if special.choices else SPECIAL.get(special.name)
+        usual = Form(str, _as_it_is) if special.choices else None
+        return SPECIAL.get(special.name, usual)
     if isinstance(kind, schema.DictType):
         flag = f"--{_name(path, names)}"
         return Form(

@@ -82,6 +82,40 @@ class Form(NamedTuple):
     note: str = ""
 
 
+def described(given: str, words: tuple[str, ...]) -> Any:
+    """Returns what a file says of inputs or outputs; one of ``words`` stays as it is.
+
+    A ``.toml`` or ``.json`` holds fields of the option type. Two files of Hugging Face may be passed as
+    they are: ``preprocessor_config.json`` and ``tokenizer.json``.
+
+    Args:
+        given: The word, or the path of the file.
+        words: What may be said instead of a file.
+
+    Raises:
+        InputError: There is no such file, or it holds something else.
+    """
+    from edgeopt.boundary import decode_json, decode_toml, read_file  # noqa: PLC0415 (only here)
+    from edgeopt.processing import audio_fields, picture_fields, text_fields  # noqa: PLC0415
+
+    path = Path(given)
+    if given in words and not path.is_file():
+        return given
+    if path.is_dir() or path.name == "tokenizer.json":
+        return {"kind": "text", **text_fields(path)}
+    content = read_file(path, most=1 << 20, error=InputError)
+    is_toml = path.suffix == ".toml"
+    decode = decode_toml if is_toml else functools.partial(decode_json, kind=dict[str, Any])
+    table: dict[str, Any] = decode(content, where=given, error=InputError)
+    if "image_processor_type" in table:
+        return picture_fields(table)
+    if "feature_extractor_type" in table and "sampling_rate" in table:
+        return {"kind": "audio", **audio_fields(table)}
+    if table.get("kind") == "text" and not Path(str(table.get("tokenizer", ""))).is_absolute():
+        table["tokenizer"] = str(path.parent / str(table.get("tokenizer", "tokenizer.json")))
+    return table
+
+
 SPECIAL: dict[str, Form] = {
     "a function": Form(str, _function, later=True, note="Typed as package.module:function."),
     "an iterable of inputs": Form(
@@ -100,6 +134,16 @@ SPECIAL: dict[str, Form] = {
         list[str],
         functools.partial(settings, where="--set"),
         note=f"NAME=VALUE, may be repeated: {', '.join(QuantizationConfig.__struct_fields__)}.",
+    ),
+    "a Preprocess, AudioPreprocess or TextPreprocess, or its fields": Form(
+        str,
+        functools.partial(described, words=("imagenet",)),
+        note="A .toml or .json of its fields, a preprocessor_config.json, or imagenet.",
+    ),
+    "a Classification, Detection, Segmentation or Embedding, or its fields and kind": Form(
+        str,
+        functools.partial(described, words=("classification", "segmentation", "embedding")),
+        note="A .toml or .json of kind and fields, or classification, segmentation, embedding.",
     ),
     "shares, true, or options of prune with ratios among them": Form(
         list[float], list, note="One share; may be repeated."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,8 @@ from edgeopt.cli import options as opt
 if TYPE_CHECKING:
     import numpy as np
 
+    from edgeopt.bundles import Bundle
+    from edgeopt.bundles.application import Interpreter, Prediction, Prepared
     from edgeopt.contracts import Signature
     from edgeopt.measure import Profile
 
@@ -25,9 +28,17 @@ def run_bundle(
     *,
     bundle: Annotated[Path, typer.Argument(help="The bundle: a folder or a .zip.")],
     inputs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option("--input", "-i", metavar="[NAME=]FILE", help=".npy, or .npz by names."),
-    ],
+    ] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="A picture, prepared as the bundle says.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="A text, likewise.")] = None,
+    audio: Annotated[Path | None, typer.Option(help="A .wav file, likewise.")] = None,
+    draw: Annotated[
+        Path | None, typer.Option(help="Draw what was found on the picture: .png or .jpg.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help=".npy, or .npz for several outputs.")
     ] = None,
@@ -45,18 +56,99 @@ def run_bundle(
 
     loaded_bundle = read_bundle(bundle, public_key=public_key)
     signature = loaded_bundle.manifest.signature
-    arrays = _read(inputs, signature)
+    value = _value(loaded_bundle, image, text, audio)
+    question = Question.of(loaded_bundle, inputs or [], value, draw)
     if output is not None:
         _check_output(output, signature)
     with placed(loaded_bundle, device) as there:
-        (outputs,) = there.run([arrays], threads=threads)
+        (outputs,) = there.run([question.arrays], threads=threads)
         profile = there.profile(
-            runs=_RUNS, threads=threads, max_seconds=_MAX_SECONDS, inputs=arrays
+            runs=_RUNS, threads=threads, max_seconds=_MAX_SECONDS, inputs=question.arrays
         )
     if output is not None:
         _write(output, outputs, signature)
+    prediction = question.prediction(outputs)
     rows = _rows(outputs, signature, profile, output)
-    print_json({"outputs": dict(rows[:-2]), **_times(profile)}) if json else print_rows(rows)
+    if json:
+        told = {} if prediction is None else {"prediction": prediction.to_dict()}
+        print_json({"outputs": dict(rows[:-2]), **told, **_times(profile)})
+        return
+    if prediction is not None:
+        typer.echo(str(prediction))
+    print_rows(rows)
+
+
+def _value(
+    bundle: Bundle, image: Path | None, text: str | None, audio: Path | None
+) -> Path | str | None:
+    """Returns the picture, text or sound that was given, if the bundle takes it; at most one is."""
+    from edgeopt.errors import InputError  # noqa: PLC0415 (only here)
+    from edgeopt.options import AudioPreprocess, Preprocess, TextPreprocess  # noqa: PLC0415
+
+    given = {"--image": image, "--text": text, "--audio": audio}
+    named = {flag: value for flag, value in given.items() if value is not None}
+    if len(named) > 1:
+        raise InputError("one of them", where=" and ".join(named))
+    kinds = {"--image": Preprocess, "--text": TextPreprocess, "--audio": AudioPreprocess}
+    for flag in named:
+        if not isinstance(bundle.manifest.preprocess, kinds[flag]):
+            hint = "pass arrays with --input, or deploy with --preprocess"
+            raise InputError("the bundle does not say how it is prepared", where=flag, hint=hint)
+    return next(iter(named.values()), None)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a bundle is asked.
+
+    Attributes:
+        arrays: The inputs, in the signature's order.
+        interpreter: What knows the outputs' meaning, where the bundle says it.
+        prepared: What the inputs were made of.
+        drawing: Where the answer is drawn.
+    """
+
+    arrays: list[np.ndarray]
+    interpreter: Interpreter | None = None
+    prepared: Prepared | None = None
+    drawing: Path | None = None
+
+    @classmethod
+    def of(
+        cls, bundle: Bundle, words: list[str], value: Path | str | None, drawing: Path | None
+    ) -> Question:
+        """Returns the question; a value is for the input that ``preprocess`` names.
+
+        Raises:
+            InputError: Something is missing, unknown, or cannot be read.
+        """
+        from edgeopt.bundles.application import Interpreter  # noqa: PLC0415 (only here)
+        from edgeopt.errors import InputError  # noqa: PLC0415
+
+        signature = bundle.manifest.signature
+        if drawing is not None and drawing.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
+            raise InputError(f"{drawing.name}: expected .png or .jpg", where="--draw")
+        if value is None:
+            if drawing is not None:
+                raise InputError("there is no picture to draw on", where="--draw", hint="--image")
+            return cls(_read(words, signature))
+        interpreter = Interpreter(bundle)
+        if drawing is not None:
+            interpreter.require_meaning()
+        others = _named(words, [spec.name for spec in signature.inputs]) if words else {}
+        prepared = interpreter.prepare(value, **others)
+        return cls(list(prepared.arrays), interpreter, prepared, drawing)
+
+    def prediction(self, outputs: tuple[np.ndarray, ...]) -> Prediction | None:
+        """Returns what the outputs mean, drawn where asked; None where the bundle does not say it."""
+        if self.interpreter is None or self.prepared is None:
+            return None
+        if self.interpreter.bundle.manifest.postprocess is None:
+            return None
+        told = self.interpreter.tell(outputs, self.prepared)
+        if self.drawing is not None:
+            told.draw().save(self.drawing)
+        return told
 
 
 def _read(words: list[str], signature: Signature) -> list[np.ndarray]:
@@ -64,17 +156,23 @@ def _read(words: list[str], signature: Signature) -> list[np.ndarray]:
     from edgeopt.errors import InputError  # noqa: PLC0415 (only here)
 
     names = [spec.name for spec in signature.inputs]
+    arrays = _named(words, names)
+    lacking, foreign = [n for n in names if n not in arrays], [n for n in arrays if n not in names]
+    if lacking or foreign:
+        what = f"missing: {', '.join(lacking)}" if lacking else f"unknown: {', '.join(foreign)}"
+        raise InputError(what, where="--input", hint=f"inputs: {', '.join(names)}")
+    return [arrays[name] for name in names]
+
+
+def _named(words: list[str], names: list[str]) -> dict[str, np.ndarray]:
+    """Returns name of an input to its array; a file without a name is of the next input."""
     arrays: dict[str, np.ndarray] = {}
     for word in words:
         name, mark, file = word.partition("=")
         if not (mark and name in names):
             name, file = next((one for one in names if one not in arrays), ""), word
         arrays |= _arrays(Path(file), name)
-    lacking, foreign = [n for n in names if n not in arrays], [n for n in arrays if n not in names]
-    if lacking or foreign:
-        what = f"missing: {', '.join(lacking)}" if lacking else f"unknown: {', '.join(foreign)}"
-        raise InputError(what, where="--input", hint=f"inputs: {', '.join(names)}")
-    return [arrays[name] for name in names]
+    return arrays
 
 
 def _arrays(path: Path, name: str) -> dict[str, np.ndarray]:

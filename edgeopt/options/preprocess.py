@@ -297,7 +297,7 @@ def of_kind(given: Mapping[str, Any], kinds: Mapping[str, type[Any]], usual: str
         problem = Problem(
             "kind",
             f"expected one of {', '.join(kinds)}, got {name or 'nothing'!r}",
-            did_you_mean(str(name), kinds) or f"for example {next(iter(kinds))}",
+            did_you_mean(str(name), list(kinds)) or f"for example {next(iter(kinds))}",
         )
         error = ConfigError(problem.what, where=problem.path, hint=problem.hint)
         error.problems = (problem,)

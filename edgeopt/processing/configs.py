@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgeopt.boundary import decode_json
+from edgeopt.boundary import decode_json, read_file
 from edgeopt.errors import InputError
 
 __all__ = ["class_name", "numbers", "read_json", "settings_of"]
@@ -46,12 +46,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         InputError: There is no such file, or it is damaged.
     """
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError(f"more than {_MAX_BYTES >> 20} MiB", where=str(path))
-        text = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    text = read_file(path, most=_MAX_BYTES, error=InputError)
     table: dict[str, Any] = decode_json(text, dict[str, Any], where=str(path), error=InputError)
     return table
 

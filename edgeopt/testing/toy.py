@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from edgeopt.contracts import Artifact, DeviceRuntime, Signature, Target, TensorSpec, Wheel
@@ -13,7 +14,15 @@ from edgeopt.contracts.target import Cpu, Os
 if TYPE_CHECKING:
     from edgeopt.bundles import GoldenSamples
 
-__all__ = ["TOY_RUNTIME", "toy_artifact", "toy_golden", "toy_runtime", "toy_target"]
+__all__ = [
+    "REPLAY_RUNTIME",
+    "TOY_RUNTIME",
+    "replay_artifact",
+    "toy_artifact",
+    "toy_golden",
+    "toy_runtime",
+    "toy_target",
+]
 
 TOY_RUNTIME = '''\
 """Multiplies by the number in the model file."""
@@ -84,3 +93,40 @@ def toy_golden(artifact: Artifact, *, samples: int = 2, wrong: float = 0.0) -> G
     count = len(artifact.signature.outputs)
     outputs = [[x[0] * 2 + np.float32(wrong), x[0].sum(keepdims=True)][:count] for x in inputs]
     return GoldenSamples.of(inputs, outputs, Tolerance(atol=1e-6, min_cosine=0.999))
+
+
+REPLAY_RUNTIME = '''\
+"""Answers with the arrays that lie beside it, whatever it is asked."""
+
+import numpy as np
+
+
+class Model:
+    def __init__(self, path, metadata, threads):
+        with np.load(path) as arrays:
+            self.outputs = [arrays[name] for name in metadata["outputs"]]
+
+    def __call__(self, *inputs):
+        return list(self.outputs)
+
+    def facts(self):
+        return {"name": "replay", "version": "1.0", "threads": 0}
+'''
+
+
+def replay_artifact(inputs: dict[str, np.ndarray], outputs: dict[str, np.ndarray]) -> Artifact:
+    """Returns an artefact for `REPLAY_RUNTIME`: it takes inputs like these, and gives these outputs."""
+    from edgeopt.bundles.npy import write_npz  # noqa: PLC0415 (keeps imports acyclic)
+
+    takes, gives = (
+        tuple(TensorSpec(name, array.shape, str(array.dtype)) for name, array in side.items())
+        for side in (inputs, outputs)
+    )
+    whole = toy_artifact()
+    return msgspec.structs.replace(
+        whole,
+        signature=Signature(takes, gives),
+        files={"outputs.npz": write_npz(outputs)},
+        entry="outputs.npz",
+        metadata={"outputs": list(outputs)},
+    )

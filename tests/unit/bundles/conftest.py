@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edgeopt.bundles import write_bundle
-from edgeopt.testing.toy import toy_artifact, toy_golden, toy_runtime, toy_target
+from edgeopt.testing.toy import (
+    REPLAY_RUNTIME,
+    replay_artifact,
+    toy_artifact,
+    toy_golden,
+    toy_runtime,
+    toy_target,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,3 +37,15 @@ def make(tmp_path: Path) -> Callable[..., Bundle]:
 @pytest.fixture
 def toy(make: Callable[..., Bundle]) -> Bundle:
     return make(report={"latency_ms": 1.5})
+
+
+@pytest.fixture
+def replay(make: Callable[..., Bundle]) -> Callable[..., Bundle]:
+    """Writes a bundle of a model that takes inputs like those named, and gives the outputs named."""
+
+    def made(inputs: Any, outputs: Any, **options: Any) -> Bundle:
+        artifact = replay_artifact(inputs, outputs)
+        runtime = toy_runtime(source=REPLAY_RUNTIME)
+        return make(artifact=artifact, runtime=runtime, golden=None, **options)
+
+    return made

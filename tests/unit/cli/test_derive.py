@@ -104,7 +104,6 @@ def test_every_field_of_a_group_is_a_flag_of_deploy():
     cannot_be_typed = {
         "parity",
         "fidelity",
-        "preprocess",
     }  # a group itself, and what a line cannot hold
     for group, kind in GROUPS.items():
         if group == "quantization":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,8 +132,10 @@ def _font(size: tuple[int, int]) -> Any:
 
 
 def _plain_text(text: str) -> str:
-    """Returns what the built-in font can show."""
-    return text.encode("latin-1", "replace").decode("latin-1")
+    """Returns what the built-in font can show: letters without their accents, ``?`` for the rest."""
+    parts = unicodedata.normalize("NFKD", text)
+    plain = "".join(one for one in parts if not unicodedata.combining(one))
+    return plain.encode("ascii", "replace").decode("ascii")
 
 
 def _text_box(pen: Any, place: tuple[int, int], text: str, font: Any) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from .bundle import MISSING, WRONG, Stop, open_plain
 
 __all__ = ["Tokens", "make_tokenizer", "read_tokenizer"]
 
-_MAX_BYTES = 128 << 20
+_MAX_BYTES = 64 << 20
 
 
 def read_tokenizer(root: str, spec: dict[str, Any]) -> Any:
