@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.boundary import read_arrays
 from edgeopt.errors import CalibrationError, InputError
+from edgeopt.options import BundleOptions
 from edgeopt.registry.suggest import did_you_mean
 from edgeopt.sources import NamedModel, is_name, load_named, source_names
 
@@ -248,8 +249,6 @@ def load_source(model: str, answers: Answers) -> Source:
     typed = {n: answers.later[n]() for n in ("calibration_data", "evaluate") if n in answers.later}
     data = typed.get("calibration_data")
     if isinstance(data, PictureFolder):
-        chosen = (answers.plain.get("bundle") or {}).get(
-            "preprocess", source.bundle.get("preprocess")
-        )
-        typed["calibration_data"] = data.prepared(chosen)
+        bundle = BundleOptions(**{**source.bundle, **answers.plain.get("bundle", {})})
+        typed["calibration_data"] = data.prepared(bundle.preprocess)
     return replace(source, **typed)
