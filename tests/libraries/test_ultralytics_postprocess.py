@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import msgspec
@@ -15,10 +13,7 @@ import ultralytics
 from PIL import Image
 from ultralytics.data.augment import LetterBox
 from ultralytics.models.rtdetr.predict import RTDETRPredictor
-from ultralytics.models.yolo.detect import DetectionPredictor
-from ultralytics.models.yolo.obb import OBBPredictor
-from ultralytics.models.yolo.pose import PosePredictor
-from ultralytics.models.yolo.segment import SegmentationPredictor
+from ultralytics_own import BUS, PREDICTORS, theirs
 
 import edgeopt
 from edgeopt.bundles.device.edgeopt_runner.detection import detect
@@ -26,21 +21,8 @@ from edgeopt.bundles.device.edgeopt_runner.picture import prepare_picture
 from edgeopt.bundles.postprocess import settled_postprocess
 from edgeopt.contracts.signature import Signature, TensorSpec
 
-BUS = Path(ultralytics.__file__).parent / "assets" / "bus.jpg"
-PREDICTORS = {
-    "": DetectionPredictor,
-    "-seg": SegmentationPredictor,
-    "-pose": PosePredictor,
-    "-obb": OBBPredictor,
-}
 BOXES = 1500
 """Candidates, so that suppression has much to do."""
-
-
-@pytest.fixture(autouse=True)
-def own_suppression(monkeypatch):
-    """Ultralytics takes torchvision's kernel where that is imported; it is not there."""
-    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
 
 
 def photograph():
@@ -67,23 +49,6 @@ def raw(named):
         result = named.model(torch.from_numpy(np.ascontiguousarray(array)))
     outputs = result if isinstance(result, tuple) else (result,)
     return array, placement, [one.numpy().copy() for one in outputs]
-
-
-def theirs(predictor, named, outputs, array, confidence):
-    """Returns ultralytics' own result."""
-    one = predictor(overrides={"conf": confidence, "iou": 0.7, "max_det": 300, "save": False})
-    head = named.model.model[-1]
-    one.model = SimpleNamespace(
-        names=dict(enumerate(map(str, range(head.nc)))),
-        end2end=False,
-        kpt_shape=getattr(head, "kpt_shape", None),
-    )
-    one.batch = [["bus.jpg"]]
-    tensors = [torch.from_numpy(o.copy()) for o in outputs]
-    picture = cv2.imread(str(BUS))
-    return one.postprocess(
-        tensors if len(tensors) > 1 else tensors[0], torch.from_numpy(array.copy()), [picture]
-    )[0]
 
 
 @pytest.mark.parametrize("size", ["320", "256x448"])
