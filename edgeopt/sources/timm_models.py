@@ -62,8 +62,8 @@ class TimmModels:
 
     def _of_name(self, timm: Any, spec: Spec) -> tuple[torch.nn.Module, str]:
         name, _, tag = spec.name.partition(".")
-        config = timm.get_pretrained_cfg(spec.name) if timm.is_model(name) else None
-        if not timm.is_model(name) or (tag and (config is None or config.tag != tag)):
+        config = _config(timm, spec.name) if timm.is_model(name) else None
+        if not timm.is_model(name) or (tag and config is None):
             raise unknown_model(
                 spec.text, spec.name, self.names(), "timm", str(Path(spec.name).absolute())
             )
@@ -81,6 +81,14 @@ class TimmModels:
         with seeded(spec.options.seed):
             model = timm.create_model(spec.name, **arguments)
         return _filled(model, spec)
+
+
+def _config(timm: Any, name: str) -> Any:
+    """Returns what is known of the weights of a name; None where there are none of that tag."""
+    try:
+        return timm.get_pretrained_cfg(name)
+    except RuntimeError:  # of a tag that it does not know
+        return None
 
 
 def _of_folder(timm: Any, spec: Spec, folder: Path) -> tuple[torch.nn.Module, str]:
