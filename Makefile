@@ -1,7 +1,8 @@
 # Everything runs in .venv/, made on first use. Needs Python 3.11 or newer with venv; nothing else.
 #
 #   make demo        the main job, on a real trained model: to a Raspberry Pi 4 and to this machine
-#   make test        all tests (as root on Debian it first installs what they need: `make system`)
+#   make test        all tests (as root on Debian it first installs what they need: `make system`; and timm,
+#                    torchvision and ultralytics into out/models/, 460 MB)
 #   make test-fast   the quick ones of the core, in two minutes
 #   make check       style, types, import rules
 #   make format      lets ruff format the code
@@ -73,7 +74,7 @@ system:
 demo: $(STAMP) system
 	$(BIN)/python $(DEMO)
 
-test: $(STAMP) system
+test: $(STAMP) $(MODELS)/.installed system
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(PYTEST_ARGS)
 
 test-fast: $(STAMP)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
         distill,
         export,
         load,
+        load_model,
         load_pruned,
+        pictures,
         pixel_input,
         predict,
         profile,
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     )
     from edgeopt.recipes import Compressed, Recipe
     from edgeopt.searching import SearchResult
+    from edgeopt.sources import NamedModel
 
 __version__ = "0.1.0"
 
@@ -81,6 +84,7 @@ __all__ = [
     "FidelityLimits",
     "LogMel",
     "Method",
+    "NamedModel",
     "ParityChecks",
     "ParityLimits",
     "Plan",
@@ -106,7 +110,9 @@ __all__ = [
     "errors",
     "export",
     "load",
+    "load_model",
     "load_pruned",
+    "pictures",
     "pixel_input",
     "predict",
     "profile",
@@ -132,7 +138,9 @@ _LAZY = {
             "distill",
             "export",
             "load",
+            "load_model",
             "load_pruned",
+            "pictures",
             "pixel_input",
             "predict",
             "profile",
@@ -179,6 +187,7 @@ _LAZY = {
     "Distilled": "edgeopt.distillation",
     "Method": "edgeopt.deployment.methods",
     "Plan": "edgeopt.deployment.plan",
+    "NamedModel": "edgeopt.sources",
     "Prediction": "edgeopt.bundles.application",
     "Program": "edgeopt.ir",
     "Recipe": "edgeopt.recipes",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgeopt.api.by_name import load_model, pictures
 from edgeopt.api.compressing import (
     compress,
     distill,
@@ -40,7 +41,9 @@ __all__ = [
     "distill",
     "export",
     "load",
+    "load_model",
     "load_pruned",
+    "pictures",
     "pixel_input",
     "predict",
     "profile",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgeopt.api.by_name import module_of, with_example
 from edgeopt.options import (
     Distillation,
     Options,
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
     from edgeopt.pruning import Pruned
     from edgeopt.recipes import Compressed, Recipe
     from edgeopt.searching import SearchResult
+    from edgeopt.sources import NamedModel
 
-    Model = torch.nn.Module | torch.export.ExportedProgram
+    Model = torch.nn.Module | torch.export.ExportedProgram | NamedModel | str
 
 __all__ = [
     "compress",
@@ -88,6 +90,7 @@ def compress(  # noqa: PLR0913 (each is one choice of the user)
     from edgeopt.registry import find_target  # noqa: PLC0415
 
     options = RecipeTraining(**training)
+    model, example_inputs = with_example(model, example_inputs)
     resources = Resources(
         example_inputs=example_inputs,
         data=data,
@@ -133,13 +136,14 @@ def search(model: Model | Program, target: str | Path | Target, **options: Any) 
 
     groups: dict[str, type[Options]] = {"checks": ParityChecks, "quantization": QuantizationConfig}
     refuse_unknown(options, SearchOptions.__struct_fields__, "search", groups)
-    return run_search(model, target, SearchOptions(**options))
+    model, example = with_example(model, options.get("example_inputs"))
+    return run_search(model, target, SearchOptions(**{**options, "example_inputs": example}))
 
 
 @options_of(PruningOptions)
 def prune(
-    model: torch.nn.Module,
-    example_inputs: Any,
+    model: torch.nn.Module | NamedModel | str,
+    example_inputs: Any = None,
     *,
     calibration_data: Iterable[Any] | None = None,
     target: str | Path | Target | None = None,
@@ -150,8 +154,8 @@ def prune(
     """Returns a smaller copy of the model: whole channels, heads and neurons are gone.
 
     Args:
-        model: A module; it is not changed.
-        example_inputs: A tensor, a tuple, or a dict by argument name.
+        model: A module, which is not changed; or a name.
+        example_inputs: A tensor, a tuple, or a dict by argument name; None where the model is named.
         calibration_data: Real inputs, for ``activation``, ``taylor`` and ``sensitivity``.
         target: The device; widths keep to its vector multiple.
         finetune: ``finetune(model, step)``, called after each step; step 1 is the first.
@@ -170,8 +174,7 @@ def prune(
     from edgeopt.pruning import prune as run  # noqa: PLC0415 (torch)
 
     return run(
-        model,
-        example_inputs,
+        *with_example(model, example_inputs),
         PruningOptions(**options),
         calibration_data=calibration_data,
         target=target,
@@ -199,8 +202,8 @@ def load_pruned(
 
 @options_of(Distillation, TrainingOptions)
 def distill(
-    student: torch.nn.Module,
-    teacher: torch.nn.Module,
+    student: torch.nn.Module | NamedModel | str,
+    teacher: torch.nn.Module | NamedModel | str,
     data: Iterable[Any],
     *,
     task_loss: Callable[[Any, Any], torch.Tensor] | None = None,
@@ -227,7 +230,8 @@ def distill(
     from edgeopt.distillation import distill_student  # noqa: PLC0415 (torch)
 
     taught, training = split(options, Distillation, TrainingOptions)
-    return distill_student(student, teacher, data, taught, training, task_loss)
+    pair = module_of(student), module_of(teacher)
+    return distill_student(*pair, data, taught, training, task_loss)
 
 
 @options_of(QatOptions, TrainingOptions)
@@ -266,5 +270,5 @@ def train_quantized(
     from edgeopt.qat import train_program  # noqa: PLC0415
 
     integer, training = split(options, QatOptions, TrainingOptions)
-    program = as_program(model, example_inputs)
+    program = as_program(*with_example(model, example_inputs))
     return train_program(program, data, loss, integer, training, calibration_data)

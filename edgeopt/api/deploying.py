@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Unpack
 
+from edgeopt.api.by_name import with_bundle, with_example
 from edgeopt.options import Groups, QuantizationConfig, options_of
 from edgeopt.progress import progress_to
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from edgeopt.progress import Progress
     from edgeopt.recipes import Compressed, Recipe
     from edgeopt.registry import BackendInfo
+    from edgeopt.sources import NamedModel
 
-    Model = torch.nn.Module | torch.export.ExportedProgram
+    Model = torch.nn.Module | torch.export.ExportedProgram | NamedModel | str
 
 __all__ = [
     "backends",
@@ -62,7 +64,9 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
 
     Args:
         model: A module in eval mode, an ExportedProgram, or a Program; one that is quantized goes
-            as it is, and is compared with its own weights in float.
+            as it is, and is compared with its own weights in float. Or a name, ``timm:resnet18``, as
+            for `edgeopt.load_model`, which then brings example inputs, preprocessing, labels and what
+            the outputs mean.
         target: Name or alias of a device, ``host``, the path of a ``.toml``, or a `Target`.
         example_inputs: A tensor, a tuple, or a dict by argument name. May be left out where the
             model names its own inputs.
@@ -109,6 +113,9 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
     own = set(inspect.signature(deploy).parameters) - {"groups"}
     refuse_unknown(groups, [*own, *GROUPS], "deploy")
     run = recipe_run(recipe, train_data, groups.get("training"))
+    model, example_inputs, bundle = with_bundle(model, example_inputs, groups.get("bundle"))
+    if bundle is not None:
+        groups["bundle"] = bundle
     fields: dict[str, Any] = {
         "example_inputs": example_inputs,
         "calibration_data": calibration_data,
@@ -131,7 +138,7 @@ def capture(model: Model, example_inputs: Any = None) -> Program:
     """Returns the model as a Program in canonical form: captured, batch norms folded, and so on.
 
     Args:
-        model: A module in eval mode, or an ExportedProgram.
+        model: A module in eval mode, an ExportedProgram, or a name as for `edgeopt.load_model`.
         example_inputs: A tensor, a tuple, or a dict by argument name; None where the model names
             its own.
 
@@ -141,7 +148,7 @@ def capture(model: Model, example_inputs: Any = None) -> Program:
     """
     from edgeopt.deployment.steps import as_program  # noqa: PLC0415 (torch)
 
-    return as_program(model, example_inputs)
+    return as_program(*with_example(model, example_inputs))
 
 
 @options_of(QuantizationConfig)
@@ -157,7 +164,7 @@ def quantize(
     """Returns the model as a Program with a quantization table.
 
     Args:
-        model: A module, an ExportedProgram, or a float Program.
+        model: A module, an ExportedProgram, a float Program, or a name.
         calibration_data: Real inputs; not needed for ``int8-dynamic`` and ``float16``.
         example_inputs: As for `capture`.
         config: How to quantize.
@@ -176,7 +183,7 @@ def quantize(
     if config is not None and settings:
         raise InputError("config and settings were both given", where="quantize", hint="pass one")
     options = QuantizationConfig.from_dict(settings if config is None else config)
-    program = as_program(model, example_inputs)
+    program = as_program(*with_example(model, example_inputs))
     with progress_to(progress):
         return quantize_program(program, calibration_data, options)
 

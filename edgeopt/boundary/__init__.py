@@ -7,7 +7,7 @@ what it reads, and raises nothing but errors of `edgeopt.errors`, with the file 
 from edgeopt.boundary.arrays import decode_npy, decode_npz, read_arrays
 from edgeopt.boundary.files import read_file
 from edgeopt.boundary.tensors import decode_tensors, read_tensors
-from edgeopt.boundary.text import convert, decode_json, decode_toml, refusing
+from edgeopt.boundary.text import convert, decode_json, decode_toml, decode_yaml, refusing
 from edgeopt.boundary.zips import stored_members
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "decode_npz",
     "decode_tensors",
     "decode_toml",
+    "decode_yaml",
     "read_arrays",
     "read_file",
     "read_tensors",

@@ -14,7 +14,7 @@ from edgeopt.errors import EdgeoptError, InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["convert", "decode_json", "decode_toml", "refusing"]
+__all__ = ["convert", "decode_json", "decode_toml", "decode_yaml", "refusing"]
 
 T = TypeVar("T")
 Bytes = bytes | bytearray | memoryview
@@ -105,6 +105,35 @@ def decode_toml(
     except _RAISED as refused:
         raise error(f"is not valid TOML: {_said(refused)}", where=where, hint=hint) from refused
     return tables
+
+
+def decode_yaml(
+    content: Bytes, *, where: str, most: int = MAX_TOML, error: type[EdgeoptError] = InputError
+) -> Any:
+    """Returns what a YAML text says: texts, numbers, lists and tables; nothing is built of tags.
+
+    Args:
+        content: UTF-8.
+        where: The file, for the error.
+        most: The largest size in bytes.
+        error: What to raise.
+
+    Raises:
+        EdgeoptError: It is not YAML, has tags or references (which can grow without end), is nested too
+            deep, or too large.
+    """
+    import yaml  # noqa: PLC0415 (comes with the libraries that write such files)
+
+    _check_size(content, most, where, error, None)
+    try:
+        text = bytes(content).decode("utf-8")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            raise ValueError("references (*name) are not read")
+        value = yaml.safe_load(text)
+        _check_values({"": value})
+    except (*_RAISED, yaml.YAMLError) as refused:
+        raise error(f"is not valid YAML: {_said(refused)}", where=where) from refused
+    return value
 
 
 def _check_values(tables: dict[str, Any]) -> None:

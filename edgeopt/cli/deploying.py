@@ -127,6 +127,7 @@ def make_request(source: Loaded | None, answers: Answers) -> Request:
     if source is not None:
         names = ("example_inputs", "calibration_data", "evaluate")
         fields |= {name: getattr(source, name) for name in names}
+        fields["bundle"] = {**source.bundle, **fields.get("bundle", {})}
     return Request(**fields)
 
 

@@ -20,7 +20,11 @@ __all__ = [
 ]
 
 Model = Annotated[
-    str, typer.Argument(help="package.module:function, a .pt2 file, or a program archive.")
+    str,
+    typer.Argument(
+        help="A name (timm:…, torchvision:…, ultralytics:…, hf:…), package.module:function, a .pt2 file, "
+        "or a program archive."
+    ),
 ]
 Target = Annotated[
     str, typer.Option("--target", "-t", help="Name or alias of a device, host, or a .toml file.")

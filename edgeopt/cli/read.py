@@ -122,7 +122,7 @@ SPECIAL: dict[str, Form] = {
         str,
         _data,
         later=True,
-        note="An .npz or .npy file, a folder of them, or package.module:function.",
+        note="An .npz or .npy file, a folder of them or of pictures, or package.module:function.",
     ),
     "a module": Form(
         str, _module, later=True, note="package.module:function that returns it, or a .pt2 file."

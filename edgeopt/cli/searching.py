@@ -57,9 +57,9 @@ def search(
     from edgeopt.deployment.request import Request  # noqa: PLC0415
 
     SearchOptions(**answers.plain)  # before the model is loaded
-    bundle = BundleOptions(overwrite=overwrite)
-    Request(output=output, bundle=bundle).check()
-    options = _with_source(answers, model)
+    Request(output=output, bundle=BundleOptions(overwrite=overwrite)).check()
+    options, known = _with_source(answers, model)
+    bundle = BundleOptions(**known, overwrite=overwrite)
     result = _searched(options, target, quiet=quiet, picture=picture)
     deployment = None
     if output is not None and result.best is not None:
@@ -74,12 +74,14 @@ def search(
         raise typer.Exit(130)
 
 
-def _with_source(answers: Answers, model: str) -> dict[str, Any]:
+def _with_source(answers: Answers, model: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the options of the search, and what is known of the model's bundle."""
     from edgeopt.cli.sources import load_source  # noqa: PLC0415
 
     source = load_source(model, answers)
     names = ("model", "example_inputs", "calibration_data", "evaluate")
-    return {**answers.loaded(), **{name: getattr(source, name) for name in names}}
+    options = {**answers.loaded(), **{name: getattr(source, name) for name in names}}
+    return options, source.bundle
 
 
 def _searched(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.boundary import read_arrays
 from edgeopt.errors import CalibrationError, InputError
+from edgeopt.options import BundleOptions
 from edgeopt.registry.suggest import did_you_mean
+from edgeopt.sources import NamedModel, is_name, load_named, source_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +25,7 @@ __all__ = ["Source", "load_data", "load_function", "load_model", "load_source"]
 _FIELDS = ("model", "example_inputs", "calibration_data", "evaluate")
 _NAMED = (*_FIELDS, "train_data", "loss", "teacher")
 _FORMS = (
-    "package.module:function (no arguments; returns the model, or (model, example_inputs[, "
+    "a model's name (timm:resnet18), package.module:function (no arguments; returns the model, or (model, example_inputs[, "
     "calibration_data[, evaluate]])), a .pt2 file of torch.export, or a program archive"
 )
 
@@ -39,18 +41,23 @@ class Source:
     train_data: Any = None
     loss: Any = None
     teacher: Any = None
+    bundle: dict[str, Any] = field(default_factory=dict)
+    """What a model's name says of what the bundle holds: fields of `edgeopt.BundleOptions`."""
 
 
 def load_model(spec: str) -> Source:
     """Returns the model that ``spec`` means, with what came with it.
 
     Args:
-        spec: ``package.module:function``, a ``.pt2`` file, or an archive of a Program.
+        spec: A name (``timm:resnet18``), ``package.module:function``, a ``.pt2`` file, or an archive of
+            a Program.
 
     Raises:
         InputError: It cannot be found or loaded; says which forms there are.
         ProgramError: The archive is damaged.
     """
+    if is_name(spec):
+        return _of_name(load_named(spec))
     if spec.endswith(".pt2"):
         from edgeopt.data.calls import example_of  # noqa: PLC0415 (torch)
         from edgeopt.ir.untrusted import read_exported  # noqa: PLC0415 (torch)
@@ -66,6 +73,10 @@ def load_model(spec: str) -> Source:
     if ":" not in spec:
         raise InputError("no such file, and no module:function", where=spec, hint=_FORMS)
     return _as_source(spec, _call(spec, load_function(spec)))
+
+
+def _of_name(named: NamedModel) -> Source:
+    return Source(named.model, named.example_inputs, bundle=named.bundle_options())
 
 
 def _begins_a_zip(spec: str) -> bool:
@@ -105,25 +116,58 @@ def load_data(spec: str) -> Any:
 
     Args:
         spec: An ``.npz`` or ``.npy`` file (axis 0 counts batches or samples), a folder of them
-            (one item each, by name), or ``package.module:function`` that returns an iterable.
+            (one item each, by name) or of pictures, or ``package.module:function`` that returns an
+            iterable.
 
     Raises:
         InputError: There is nothing there, or it is of another kind.
     """
     path = Path(spec)
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix in {".npy", ".npz"})
-        if not files:
-            raise CalibrationError("no .npy or .npz file in it", where=spec)
-        return _Files(files)
+        return _of_folder(path)
     if path.suffix in {".npy", ".npz"}:
         if not path.is_file():
             raise InputError("no such file", where=spec)
         return _Files([path])
     if ":" in spec:
         return _call(spec, load_function(spec))
-    hint = "an .npz or .npy file, a folder of them, or package.module:function"
+    hint = "an .npz or .npy file, a folder of them or of pictures, or package.module:function"
     raise InputError("no calibration data there", where=spec, hint=hint)
+
+
+def _of_folder(folder: Path) -> Any:
+    from edgeopt.bundles.pictures import picture_files  # noqa: PLC0415 (only here)
+
+    files = sorted(p for p in folder.iterdir() if p.suffix in {".npy", ".npz"})
+    if files:
+        return _Files(files)
+    pictures = picture_files(folder)
+    if not pictures:
+        raise CalibrationError("no .npy or .npz file in it, and no picture", where=str(folder))
+    return PictureFolder(folder, tuple(pictures))
+
+
+@dataclass(frozen=True)
+class PictureFolder:
+    """Pictures of a folder, of which it is not known yet how they are prepared."""
+
+    folder: Path
+    paths: tuple[Path, ...]
+
+    def prepared(self, preprocess: Any) -> Any:
+        """Returns them as inputs.
+
+        Raises:
+            InputError: It is not known how.
+        """
+        from edgeopt.bundles.pictures import Pictures  # noqa: PLC0415 (only here)
+        from edgeopt.options import Preprocess  # noqa: PLC0415
+
+        if not isinstance(preprocess, Preprocess):
+            what = "pictures, and nobody says how they become inputs"
+            hint = "deploy a model by name (timm:…), or calibrate with .npy files"
+            raise InputError(what, where=str(self.folder), hint=hint)
+        return Pictures(self.paths, preprocess)
 
 
 @dataclass(frozen=True)
@@ -158,6 +202,8 @@ def _import(name: str, spec: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name and f"{name}.".startswith(f"{error.name}."):
             hint = "run it from the folder that holds the module, or install its package"
+            near = did_you_mean(name, [f"{one}:" for one in source_names()])
+            hint = f"{near} or {hint}" if near else hint
             raise InputError(f"there is no module {error.name}", where=spec, hint=hint) from error
         raise InputError(f"importing it failed: {error}", where=spec) from error
     except Exception as error:  # whatever the user's module does
@@ -190,6 +236,8 @@ def _as_source(spec: str, given: Any) -> Source:
         if not 1 <= len(given) <= len(_FIELDS):
             raise InputError(f"it returned {len(given)} things", where=spec, hint=_FORMS)
         return Source(*given)
+    if isinstance(given, NamedModel):
+        return _of_name(given)
     if given is None:
         raise InputError("it returned nothing", where=spec, hint=_FORMS)
     return Source(given)
@@ -199,4 +247,8 @@ def load_source(model: str, answers: Answers) -> Source:
     """Returns the model, with what came with it and what was typed beside."""
     source = load_model(model)
     typed = {n: answers.later[n]() for n in ("calibration_data", "evaluate") if n in answers.later}
+    data = typed.get("calibration_data")
+    if isinstance(data, PictureFolder):
+        bundle = BundleOptions(**{**source.bundle, **answers.plain.get("bundle", {})})
+        typed["calibration_data"] = data.prepared(bundle.preprocess)
     return replace(source, **typed)

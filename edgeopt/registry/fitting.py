@@ -97,8 +97,8 @@ def _alike(kind: schema.Type, value: Any) -> bool:
 
 
 def listed(value: Any, extra: Mapping[str, Any]) -> list[Any] | tuple[Any, ...] | None:
-    """Returns the items of a list; None where it is none. One name may stand for a list of it."""
-    if extra.get("single") and isinstance(value, str):
+    """Returns the items of a list; None where it is none. One name or number may stand for a list of it."""
+    if extra.get("single") and isinstance(value, str | int):
         return (value,)
     return value if isinstance(value, list | tuple) else None
 

@@ -10,15 +10,30 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+MODELS = Path(__file__).parents[2] / "out" / "models"
+"""Where ``make out/models/.installed`` puts timm, torchvision and ultralytics."""
+
+
+@pytest.fixture
+def libraries(tmp_path):
+    """The environment of a process that can import them."""
+    if not (MODELS / "ultralytics").is_dir():
+        pytest.skip("timm, torchvision and ultralytics are missing: make out/models/.installed")
+    beside = Path(__file__).parents[1] / "libraries" / "site"
+    paths = (str(MODELS), str(beside), os.environ.get("PYTHONPATH", ""))
+    quiet = {"YOLO_OFFLINE": "true", "YOLO_VERBOSE": "false", "HF_HUB_OFFLINE": "1"}
+    settings = {"YOLO_CONFIG_DIR": str(tmp_path), "MPLCONFIGDIR": str(tmp_path)}
+    path = os.pathsep.join(filter(None, paths))
+    return {**os.environ, **quiet, **settings, "PYTHONPATH": path}
 
 
 @pytest.fixture
 def run_example():
     """Runs an example as a reader would; returns what it says."""
 
-    def run(name, folder, *options):
+    def run(name, folder, *options, environment=None):
         command = [sys.executable, str(EXAMPLES / name), str(folder), *options]
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+        environment = environment or {**os.environ, "HF_HUB_OFFLINE": "1"}
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False
         )

@@ -33,6 +33,20 @@ def program(path):
     return held.digest
 
 
+def saved_module(path):
+    """Reads a model that was pickled whole."""
+    from edgeopt.sources.checkpoint import read_state
+
+    return sorted(read_state(path))
+
+
+def torch_unpickles(path):
+    """What the reader of pickled models is for: torch's own."""
+    import torch
+
+    return type(torch.load(path, weights_only=False)).__name__
+
+
 def bundle(path):
     """Loads a bundle of the reference backend."""
     import edgeopt
@@ -72,6 +86,8 @@ READERS = {
     "pt2": pt2,
     "program": program,
     "bundle": bundle,
+    "saved module": saved_module,
+    "torch unpickles": torch_unpickles,
     "work": work,
     "torch itself": torch_itself,
 }

@@ -223,6 +223,7 @@ def models(room):
     from edgeopt.bundles.manifest import decode_manifest
     from edgeopt.cli.sources import load_model
     from edgeopt.ir import capture_module, decode_program, save_program
+    from edgeopt.sources.checkpoint import read_state
 
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU()).eval()
@@ -241,7 +242,17 @@ def models(room):
         except (TypeError, ValueError):
             return mutate.text(random, content)
 
+    def saved(zipped):
+        path = room / "honest.pt"
+        kept = {"model": model, "names": {0: "a"}, "epoch": 3}
+        torch.save(kept, path, _use_new_zipfile_serialization=zipped)
+        return path.read_bytes()
+
     return [
+        Target("saved module", saved(True), from_file(room, "w.pt", read_state), mutate.any_zip),
+        Target(
+            "old saved module", saved(False), from_file(room, "o.pt", read_state), mutate.binary
+        ),
         Target("manifest", manifest, decode_manifest, sealed),
         Target("bundle", bundle.pack(), from_file(room, "b.zip", read_bundle), mutate.any_zip),
         Target("program", archive, lambda c: decode_program(c, where="program"), mutate.any_zip),

@@ -167,6 +167,43 @@ def test_work_folders(room, archive, as_work):
     check(room, "work", honest, written(archive, WITHIN, put))
 
 
+class Payload:
+    """Unpickling it runs a command."""
+
+    def __init__(self, state):
+        self.state = state
+
+    def __reduce__(self):
+        return os.system, (f"touch {FLAG}",)
+
+
+@pytest.fixture(scope="module")
+def pickled(model, room):
+    """Models that were pickled whole, with a payload beside their weights: as torch saves now, and long ago."""
+    torch.save(model, room / "honest.pt")
+    model.payload = Payload(1)
+    paths = []
+    for zipped in (True, False):
+        paths.append(room / f"payload-{len(paths)}.pt")
+        torch.save({"model": model}, paths[-1], _use_new_zipfile_serialization=zipped)
+    del model.payload
+    return paths
+
+
+def test_pickled_models(room, pickled):
+    told, executed = watched(room, "saved module", room / "honest.pt", pickled)
+    assert not executed
+    for one in told:
+        assert one["events"] == []
+        assert one["said"].startswith("read ['0.bias', '0.weight'")
+
+
+def test_torch_itself_does_run_what_is_pickled(room, pickled):
+    told, executed = watched(room, "torch unpickles", room / "honest.pt", pickled[:1])
+    assert executed
+    assert any(text.startswith("os.system") for text in told[0]["events"])
+
+
 RUN = {
     "object in capitals": "pickle.find_class",
     "two directories": "os.system",
