@@ -71,7 +71,8 @@ class Tokens:
         text = self.spec["prefix"] + text
         encoding = self._tokenizer.encode(text, add_special_tokens=self.spec["special"])
         count = min(len(encoding.ids), self._most)
-        return next(length for length in self._lengths if length >= count)
+        lengths: list[int] = [length for length in self._lengths if length >= count]
+        return lengths[0]
 
     def __call__(self, text: str, length: int | None = None) -> dict[str, Any]:
         """Returns name of an input to (1, tokens), and says where a text is too long.
