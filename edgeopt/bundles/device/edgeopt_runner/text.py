@@ -61,7 +61,7 @@ class Tokens:
         self.spec = spec
         self._specs = {one["name"]: one for one in programs[0]}
         sizes = [one["shape"][-1] for row in programs for one in row if one["name"] == spec["ids"]]
-        self._lengths = sorted(set(sizes))
+        self._lengths: list[int] = sorted(set(sizes))
         self._tokenizer = tokenizer
         self._most = min(spec["max_length"] or self._lengths[-1], self._lengths[-1])
 
