@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgeopt.boundary import decode_json, read_file
 from edgeopt.errors import InputError
 from edgeopt.options import AudioPreprocess, Preprocess, TextPreprocess
@@ -52,7 +54,7 @@ def _picture(given: Preprocess, signature: Signature) -> Preprocess:
     if shape != tuple(spec.shape):
         what = f"it makes {shape}, but input {spec.name} is {tuple(spec.shape)}"
         raise InputError(what, where=WHERE)
-    if given.inside and spec.dtype != "uint8":
+    if given.inside and np.dtype(spec.dtype) != np.uint8:
         what = f"inside: the model takes uint8, but input {spec.name} is {spec.dtype}"
         hint = (
             "the model must be compiled with it: deploy(..., bundle=BundleOptions(preprocess=...))"

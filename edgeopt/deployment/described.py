@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgeopt.bundles.postprocess import settled_postprocess
 from edgeopt.bundles.preprocess import settled_preprocess
+from edgeopt.ir.operators.groups import SAME_NUMBERS
 from edgeopt.ir.ops import aten
 from edgeopt.options import TextPreprocess
 
@@ -16,18 +17,6 @@ if TYPE_CHECKING:
     from edgeopt.options import BundleOptions, Preprocessing
 
 __all__ = ["check_described", "vocabulary", "with_vocabulary"]
-
-_SAME_IDS = (
-    aten._to_copy.default,  # noqa: SLF001 (the operator's name)
-    aten.clone.default,
-    aten.view.default,
-    aten.reshape.default,
-    aten.expand.default,
-    aten.slice.Tensor,
-    aten.unsqueeze.default,
-    aten.squeeze.dim,
-)
-"""What may lie between an input of token ids and the embedding without changing an id."""
 
 
 def check_described(program: Program, options: BundleOptions) -> None:
@@ -66,7 +55,7 @@ def vocabulary(program: Program, name: str) -> int:
         for user in node.users:
             if user.target is aten.embedding.default and user.args[1] is node:
                 rows += _rows(program, user.args[0])
-            elif user.target in _SAME_IDS and user not in seen:
+            elif user.target in SAME_NUMBERS and user not in seen:
                 seen.add(user)
                 stack.append(user)
     return min(rows, default=0)

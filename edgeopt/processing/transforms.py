@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["interpolation_name", "transform_fields"]
 
+_PIXELS = {"float32": True, "float16": True, "bfloat16": True, "uint8": False}
+"""What pixels can be stored in, to whether these are floats."""
+
 _PILLOW = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box"}
 _KNOWN = ("nearest", "bilinear", "bicubic", "lanczos", "box")
 
@@ -124,11 +127,12 @@ class _Reader:
                 (v for k, v in dtype.items() if getattr(k, "__name__", k) == "Image"), None
             )
         name = str(dtype).removeprefix("torch.")
-        if name not in {"float32", "float16", "bfloat16", "uint8"}:
+        is_float = _PIXELS.get(name)
+        if is_float is None:
             self.refuse(step, f"pixels of {name} are not known")
-        if name == "uint8" and self._stage == "float":
+        if not is_float and self._stage == "float":
             self.refuse(step, "floats become pixels again")
-        if name != "uint8" and self._stage != "float":
+        if is_float and self._stage != "float":
             scales = getattr(step, "scale", True)  # ConvertImageDtype always does
             self.fields["scale"], self._stage = 1.0 / 255.0 if scales else 1.0, "float"
 

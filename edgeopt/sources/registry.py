@@ -80,7 +80,7 @@ def load_named(text: Any, **options: Any) -> NamedModel:
         PluginError: There is no such source, or its library is not installed; says what to type.
     """
     if not isinstance(text, str) or ":" not in text:
-        names = ", ".join(f"{one}:NAME" for one in source_names())
+        names = f"a torch.nn.Module, or {', '.join(f'{one}:NAME' for one in source_names())}"
         raise InputError(f"expected a model's name, got {text!r}"[:200], where="model", hint=names)
     spec = parse(text, options)
     source = find_source(spec.source)

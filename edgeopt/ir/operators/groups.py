@@ -14,6 +14,7 @@ __all__ = [
     "PARTWISE",
     "POLES",
     "READS",
+    "SAME_NUMBERS",
     "STEPS",
 ]
 
@@ -36,6 +37,13 @@ READS = (aten._local_scalar_dense.default, aten.item.default)  # noqa: SLF001 (a
 
 COPIES = (aten.clone.default, aten.alias.default, aten._to_copy.default)  # noqa: SLF001 (an operator's name)
 """Calls that give the same numbers, maybe of another type."""
+
+SAME_NUMBERS = (
+    *COPIES,
+    *(aten.view.default, aten.reshape.default, aten.expand.default, aten.slice.Tensor),
+    *(aten.unsqueeze.default, aten.squeeze.dim),
+)
+"""Calls that give numbers of their input as they are, in another shape maybe."""
 
 PARTLY_DEFINED = (
     *POLES,
