@@ -328,7 +328,6 @@ def _boxes(plain: dict[str, Any]) -> Detection:
         "detr",
         "yolos",
         "table-transformer",
-        "conditional_detr_softmax",
     }
     return Detection(
         boxes=Columns(output="pred_boxes"),
