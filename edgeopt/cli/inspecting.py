@@ -12,6 +12,7 @@ from edgeopt.cli import options as opt
 
 if TYPE_CHECKING:
     from edgeopt.bundles import Bundle
+    from edgeopt.bundles.manifest import Manifest, Variant
     from edgeopt.ir import Program
 
 __all__ = ["inspect", "verify"]
@@ -61,9 +62,8 @@ def verify(
 
     loaded_bundle = read_bundle(bundle, public_key=public_key)
     failed = _golden_differences(loaded_bundle, device, threads)
-    count = (
-        0 if loaded_bundle.manifest.golden is None else len(loaded_bundle.manifest.golden.samples)
-    )
+    programs = loaded_bundle.manifest.programs
+    count = sum(len(own.golden.samples) for own in programs if own.golden is not None)
     result = {
         "bundle": str(bundle),
         "digest": loaded_bundle.digest,
@@ -88,6 +88,21 @@ def verify(
         raise typer.Exit(1)
 
 
+def _own_rows(manifest: Manifest, own: Variant, number: int) -> list[tuple[str, str]]:
+    """Returns rows of one program: its number where there are several, what goes in and comes out."""
+    title = [("program", f"{number}: {own.method}, {own.precision}")] if manifest.variants else []
+    sides = (
+        ("input", own.signature.inputs, own.reads),
+        ("output", own.signature.outputs, own.writes),
+    )
+    rows = [
+        (kind, _tensor(spec) + (f" (state {states[spec.name]})" if spec.name in states else ""))
+        for kind, specs, states in sides
+        for spec in specs
+    ]
+    return [*title, *rows]
+
+
 def bundle_rows(bundle: Bundle) -> list[tuple[str, str]]:
     """Returns what a bundle says of itself as rows."""
     from edgeopt.units import shown_bytes  # noqa: PLC0415 (only here)
@@ -100,8 +115,8 @@ def bundle_rows(bundle: Bundle) -> list[tuple[str, str]]:
         ("bundle", bundle.name),
         ("target", f"{manifest.target.name} ({manifest.target.title})"),
         ("backend", f"{manifest.backend}, {manifest.precision}"),
-        *[("input", _tensor(s)) for s in manifest.signature.inputs],
-        *[("output", _tensor(s)) for s in manifest.signature.outputs],
+        *[row for n, own in enumerate(manifest.programs, 1) for row in _own_rows(manifest, own, n)],
+        *[("state", f"{n} {s.dtype}{list(s.shape)}") for n, s in manifest.states.items()],
         ("size", shown_bytes(bundle.size_bytes)),
         ("model", manifest.entry),
         ("operators", operators),
@@ -192,16 +207,20 @@ def _golden_differences(bundle: Bundle, device: str, threads: int) -> list[str]:
         from edgeopt.deployment.on_device import verify_on  # noqa: PLC0415 (only here)
 
         return verify_on(bundle, device, threads=threads)
-    golden = bundle.golden()
-    if golden is None:
-        return []
-    from edgeopt.api import load  # noqa: PLC0415 (only here)
+    from edgeopt.registry import find_backend  # noqa: PLC0415 (only here)
 
-    runner = load(bundle, threads=threads)
-    try:
-        return golden.differences(runner)
-    finally:
-        runner.close()
+    backend, lines = find_backend(bundle.manifest.backend), []
+    for number, own in enumerate(bundle.manifest.programs):
+        golden = bundle.golden(number)
+        if golden is None:
+            continue
+        label = f"{own.method}, program {number + 1}: " if bundle.manifest.variants else ""
+        runner = backend.load(bundle.artifact(number), threads=threads)
+        try:
+            lines += [label + line for line in golden.differences(runner)]
+        finally:
+            runner.close()
+    return lines
 
 
 def _tensor(spec: Any) -> str:
