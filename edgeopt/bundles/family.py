@@ -35,6 +35,7 @@ class Member:
         reads: Input to the state that it is taken from.
         writes: Output to the state that it becomes.
         pads: Axes along which smaller inputs may be filled up with zeros.
+        splits: Whether more rows may be computed in turns.
     """
 
     artifact: Artifact
@@ -43,6 +44,7 @@ class Member:
     reads: Mapping[str, str] = field(default_factory=dict)
     writes: Mapping[str, str] = field(default_factory=dict)
     pads: tuple[int, ...] = ()
+    splits: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,7 @@ def program_fields(member: Member, entry: str) -> dict[str, Any]:
         "reads": dict(member.reads),
         "writes": dict(member.writes),
         "pads": member.pads,
+        "splits": member.splits,
     }
 
 

@@ -156,6 +156,7 @@ class Variant(_Strict, frozen=True, kw_only=True):
         reads: Input to the state that it is taken from.
         writes: Output to the state that it becomes.
         pads: Axes along which smaller inputs may be filled up with zeros: the rest was seen to stay the same.
+        splits: Whether more rows may be computed in turns: a row was seen not to depend on the others.
     """
 
     method: str
@@ -170,6 +171,7 @@ class Variant(_Strict, frozen=True, kw_only=True):
     reads: dict[str, str]
     writes: dict[str, str]
     pads: tuple[int, ...]
+    splits: bool
 
     @property
     def room(self) -> str:

@@ -15,7 +15,7 @@ from edgeopt.data.binder import Binder
 from edgeopt.deployment import steps
 from edgeopt.deployment.baseline import Baseline
 from edgeopt.deployment.finish import golden_samples
-from edgeopt.deployment.shapes import examples_of, padding_axes, samples_of
+from edgeopt.deployment.shapes import examples_of, padding_axes, rows_are_apart, samples_of
 from edgeopt.errors import GateError, InputError
 from edgeopt.gate.accuracy import Accuracy
 from edgeopt.gate.parity import Parity
@@ -88,6 +88,7 @@ class Further:
         baseline: What it was compared with.
         method: Its method.
         pads: Axes along which smaller inputs may be filled up with zeros.
+        splits: Whether more rows may be computed in turns.
         reads: Input to the state that it is taken from.
         writes: Output to the state that it becomes.
     """
@@ -96,6 +97,7 @@ class Further:
     baseline: Baseline
     method: str = "forward"
     pads: tuple[int, ...] = ()
+    splits: bool = False
     reads: Mapping[str, str] = field(default_factory=dict)
     writes: Mapping[str, str] = field(default_factory=dict)
 
@@ -111,7 +113,8 @@ class Further:
         """Returns what the bundle holds of it."""
         build, checks = self.checked.build, self.baseline.samples.checks
         golden = golden_samples(build.specified, checks, self.checked.gate)
-        return Member(build.artifact, golden, self.method, self.reads, self.writes, self.pads)
+        links = (self.method, self.reads, self.writes)
+        return Member(build.artifact, golden, *links, self.pads, self.splits)
 
 
 class ShapeRelatives:
@@ -125,7 +128,10 @@ class ShapeRelatives:
 
     def first(self, checked: Checked, further: Sequence[Further]) -> Member:
         """Returns the first program as the bundle holds it."""
-        return Member(checked.build.artifact, pads=further[0].pads if further else ())
+        if not further:
+            return Member(checked.build.artifact)
+        one = further[0]  # what holds for one shape holds for all
+        return Member(checked.build.artifact, pads=one.pads, splits=one.splits)
 
     def streams(self, *_: Any) -> None:
         """Returns None: there is no state."""
@@ -153,9 +159,11 @@ def _further_shapes(job: Job, checked: Checked, baseline: Baseline) -> list[Furt
     baselines = [_baseline(job, baseline, *pair) for pair in zip(programs, examples, strict=True)]
     firsts = [one.samples.checks[0] for one in (baseline, *baselines) if one.samples.checks]
     every = [job.program, *programs]
-    pads = padding_axes(every, firsts) if len(firsts) == len(every) else ()
+    is_known = len(firsts) == len(every)
+    pads = padding_axes(every, firsts) if is_known else ()
+    splits = is_known and rows_are_apart(every, firsts)
     return [
-        Further(_checked(job, checked, program, own), own, pads=pads)
+        Further(_checked(job, checked, program, own), own, pads=pads, splits=splits)
         for program, own in zip(programs, baselines, strict=True)
     ]
 

@@ -118,7 +118,7 @@ class MethodRelatives:
         except GateError:
             result.build.close()
             raise
-        return Further(result, baseline, method.name, (), method.reads, method.writes)
+        return Further(result, baseline, method.name, reads=method.reads, writes=method.writes)
 
     def first(self, checked: Checked, further: Sequence[Further]) -> Member:  # noqa: ARG002 (as all relatives)
         """Returns method and state of the first program."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edgeopt.ir import Program
     from edgeopt.options import Shapes
 
-__all__ = ["examples_of", "padding_axes", "samples_of"]
+__all__ = ["examples_of", "padding_axes", "rows_are_apart", "samples_of"]
 
 SAME_DB = 60.0
 """What filling up with zeros must leave of each output: more than the last bits of float32 lose."""
@@ -182,36 +182,71 @@ def padding_axes(programs: Sequence[Program], samples: Sequence[Arrays]) -> tupl
         programs: In float, one a shape.
         samples: A sample for each.
     """
-    faces = [
-        {
-            "inputs": [{"shape": list(spec.shape)} for spec in p.signature.inputs],
-            "outputs": [{"shape": list(spec.shape)} for spec in p.signature.outputs],
-        }
-        for p in programs
-    ]
-    shapes = [[spec["shape"] for spec in face["inputs"]] for face in faces]
+    faces = [_face(program) for program in programs]
     kept: dict[int, bool] = {}
-    for small, large in itertools.permutations(range(len(programs)), 2):
-        axes = smaller_axes(shapes[small], shapes[large])
-        if axes is not None and len(axes) == 1:
-            (axis,) = axes
-            is_kept = _is_kept(programs, samples[small], small, large, faces)
-            kept[axis] = kept.get(axis, True) and is_kept
+    for small, large, axis in _pairs(faces):
+        larger = [
+            pad(array, spec["shape"])
+            for array, spec in zip(samples[small], faces[large]["inputs"], strict=True)
+        ]
+        (padded,) = run_all(ReferenceRunner(programs[large]), [tuple(larger)])
+        inputs = list(samples[small])
+        cut = tuple(crop(output, place, faces, inputs) for place, output in enumerate(padded))
+        (expected,) = run_all(ReferenceRunner(programs[small]), [samples[small]])
+        kept[axis] = kept.get(axis, True) and _are_same(cut, expected)
     return tuple(sorted(axis for axis, is_kept in kept.items() if is_kept))
 
 
-def _is_kept(
+def rows_are_apart(programs: Sequence[Program], samples: Sequence[Arrays]) -> bool:
+    """Returns whether rows that are computed in turns, by a program for fewer, are what they are together.
+
+    Args:
+        programs: In float, one a shape.
+        samples: A sample for each.
+    """
+    faces = [_face(program) for program in programs]
+    pairs = [(small, large) for small, large, axis in _pairs(faces) if axis == 0]
+    return bool(pairs) and all(
+        _is_apart(programs, samples[large], small, large, faces) for small, large in pairs
+    )
+
+
+def _is_apart(
     programs: Sequence[Program], sample: Arrays, small: int, large: int, faces: list[Any]
 ) -> bool:
-    (expected,) = run_all(ReferenceRunner(programs[small]), [sample])
-    larger = [
-        pad(array, spec["shape"])
-        for array, spec in zip(sample, faces[large]["inputs"], strict=True)
-    ]
-    (padded,) = run_all(ReferenceRunner(programs[large]), [tuple(larger)])
-    cut = [crop(output, place, faces, list(sample)) for place, output in enumerate(padded)]
+    rows, total = (faces[one]["inputs"][0]["shape"][0] for one in (small, large))
+    turns = range(0, total - rows + 1, rows)  # whole ones only
+    parts = [tuple(array[at : at + rows] for array in sample) for at in turns]
+    shapes = [tuple(spec["shape"]) for spec in faces[small]["inputs"]]
+    if any([array.shape for array in part] != shapes for part in parts):
+        return False
+    results = run_all(ReferenceRunner(programs[small]), parts)
+    (together,) = run_all(ReferenceRunner(programs[large]), [sample])
+    count = len(parts) * rows
+    apart = [np.concatenate(column) for column in zip(*results, strict=True)]
+    return _are_same(apart, [output[:count] for output in together])
+
+
+def _face(program: Program) -> dict[str, Any]:
+    """Returns inputs and outputs as the bundle's runner reads them."""
+    signature = program.signature
+    sides = (("inputs", signature.inputs), ("outputs", signature.outputs))
+    return {side: [{"shape": list(spec.shape)} for spec in specs] for side, specs in sides}
+
+
+def _pairs(faces: Sequence[dict[str, Any]]) -> Iterator[tuple[int, int, int]]:
+    """Yields a program, one for larger inputs, and the only axis along which these are larger."""
+    shapes = [[spec["shape"] for spec in face["inputs"]] for face in faces]
+    for small, large in itertools.permutations(range(len(faces)), 2):
+        axes = smaller_axes(shapes[small], shapes[large])
+        if axes is not None and len(axes) == 1:
+            yield small, large, axes.pop()
+
+
+def _are_same(values: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> bool:
     return all(
-        a.shape == b.shape and _snr_db(a, b) >= SAME_DB for a, b in zip(cut, expected, strict=True)
+        a.shape == b.shape and _snr_db(a, b) >= SAME_DB
+        for a, b in zip(values, expected, strict=True)
     )
 
 

@@ -107,6 +107,43 @@ def test_pictures_are_not_filled_up_with_black(pictures):
     assert "[1, 3, 24, 8]" in str(caught.value)
 
 
+class Recurrent(nn.Module):
+    """Axis 0 counts steps: zeros after them change nothing, and a turn would forget what was before."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(4, 8)
+
+    def forward(self, x):
+        return self.lstm(x)[0]
+
+
+class Together(nn.Module):
+    def forward(self, x):
+        return x.softmax(0) + 1.0
+
+
+def test_steps_are_filled_up_and_never_computed_in_turns():
+    model, inputs = Recurrent().eval(), torch.randn(9, 1, 4)
+    done = deploy(model, example_inputs=inputs[:4], precision="float32", calibration_data=None,
+                  shapes={"examples": [inputs[:8]]})  # fmt: skip
+    runner = edgeopt.load(done.bundle)
+    for steps in (3, 4, 6, 8):
+        expected = model(inputs[:steps]).detach().numpy()
+        np.testing.assert_allclose(runner(inputs[:steps].numpy()), expected, atol=1e-5)
+    with pytest.raises(InputError, match="no program takes"):
+        runner(inputs.numpy())
+
+
+def test_rows_that_depend_on_each_other_are_not_filled_up():
+    done = deploy(Together().eval(), example_inputs=torch.randn(2, 4), precision="float32",
+                  calibration_data=None, shapes={"batches": (4,)})  # fmt: skip
+    runner = edgeopt.load(done.bundle)
+    for rows in (3, 6):
+        with pytest.raises(InputError, match="no program takes"):
+            runner(np.zeros((rows, 4), np.float32))
+
+
 @pytest.mark.parametrize("length", [7, 8, 11, 16, 20, 32])
 def test_a_text_of_any_length_goes_into_the_next_program(texts, length):
     runner = edgeopt.load(texts.bundle)

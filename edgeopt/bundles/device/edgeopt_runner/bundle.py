@@ -100,6 +100,7 @@ _PROGRAM: dict[str, type] = {
     "reads": dict,
     "writes": dict,
     "pads": list,
+    "splits": bool,
 }
 """Field of each program to its type."""
 _KINDS: dict[str, type] = {

@@ -55,7 +55,7 @@ class Session:
             Stop: There is no such method, or none of its programs takes inputs of these shapes.
         """
         views = of_method(self._views, method)
-        rows = _rows_beyond(views, inputs)
+        rows = _rows_in_turn(views, inputs)
         if rows:
             parts = [
                 [array[at : at + rows] for array in inputs] for at in range(0, len(inputs[0]), rows)
@@ -131,25 +131,18 @@ def smaller_axes(shapes: Sequence[Any], sizes: Sequence[Any]) -> set[int] | None
     return {axis for axis, have, want in triples if have < want}
 
 
-def _rows_beyond(views: list[dict[str, Any]], inputs: list[Any]) -> int:
-    """Returns how many rows go at once where there are more than any program takes; else 0."""
-    most = (
-        max(views, key=lambda view: interface(view)["inputs"][0]["shape"][:1] or [0])
-        if inputs
-        else None
-    )
-    if (
-        most is None
-        or not most["pads"]
-        or most["reads"]
-        or not _axes([interface(view) for view in views], 0)
-    ):
+def _rows_in_turn(views: list[dict[str, Any]], inputs: list[Any]) -> int:
+    """Returns how many rows the largest program takes, where there are more; 0 where they go at once."""
+    if not inputs or not all(view["splits"] for view in views):
         return 0
-    counts = {np.shape(array)[:1] for array in inputs}
-    rows = interface(most)["inputs"][0]["shape"][:1]
-    if len(counts) != 1 or not rows or counts == {()}:
+    counts = {len(array) if np.ndim(array) else 0 for array in inputs}
+    faces = [interface(view) for view in views]
+    most = max((face["inputs"] for face in faces), key=lambda specs: specs[0]["shape"][:1])
+    rows = {tuple(spec["shape"][:1]) for spec in most}
+    if len(counts) != 1 or len(rows) != 1 or rows == {()}:
         return 0
-    return rows[0] if next(iter(counts))[0] > rows[0] else 0
+    size: int = rows.pop()[0]
+    return size if counts.pop() > size else 0
 
 
 def pad(array: Any, shape: list[int]) -> Any:
