@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.bundles.delta import make_delta
-from edgeopt.bundles.manifest import StateInfo, Variant
+from edgeopt.bundles.device.edgeopt_runner.bundle import digest
+from edgeopt.bundles.device.edgeopt_runner.delta import MOST_TIMES
+from edgeopt.bundles.manifest import DeltaInfo, StateInfo, Variant
 from edgeopt.bundles.npy import write_npy
 from edgeopt.errors import InputError
 
@@ -82,6 +84,9 @@ def _check_states(member: Member, states: Mapping[str, np.ndarray]) -> None:
         (member.reads, member.artifact.signature.inputs),
         (member.writes, member.artifact.signature.outputs),
     )
+    if len(set(member.writes.values())) < len(member.writes):
+        what = f"{member.method}: two outputs become one state"
+        raise InputError(what, where="state", hint="each state is written by one output")
     for links, specs in sides:
         known = {spec.name: spec for spec in specs}
         for name, state in links.items():
@@ -126,12 +131,13 @@ def variant_files(
     variants, files = [], {}
     for place, member in enumerate(members, 1):
         room = f"programs/{place}"
-        deltas: dict[str, str] = {}
+        deltas: dict[str, DeltaInfo] = {}
         for name, content in member.artifact.files.items():
             path = f"{room}/{name}"
             base, delta = _smallest(content, name, whole if share else {})
             if base:
-                files[path], deltas[path] = delta, base
+                info = DeltaInfo(base, len(content), digest(content))
+                files[path], deltas[path] = delta, info
             else:
                 files[path] = whole[path] = content
         golden, samples = (None, {}) if member.golden is None else member.golden.to_files(place)
@@ -165,8 +171,11 @@ def _smallest(content: bytes, name: str, whole: Mapping[str, bytes]) -> tuple[st
     for path, base in whole.items():
         if path.rpartition("/")[2] == name:
             delta = make_delta(base, content)
-            if len(delta) < MOST_OF_WHOLE * len(content) and (
-                not best or len(delta) < len(smallest)
+            is_large = len(content) > MOST_TIMES * (len(base) + len(delta))
+            if (
+                not is_large
+                and len(delta) < MOST_OF_WHOLE * len(content)
+                and (not best or len(delta) < len(smallest))
             ):
                 best, smallest = path, delta
     return best, smallest

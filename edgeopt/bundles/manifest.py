@@ -27,6 +27,7 @@ from edgeopt.options import Postprocess, Preprocessing
 __all__ = [
     "KIND",
     "SCHEMA_VERSION",
+    "DeltaInfo",
     "FileEntry",
     "GoldenInfo",
     "GoldenSample",
@@ -139,6 +140,20 @@ class StateInfo(_Strict, frozen=True):
     initial: str | None
 
 
+class DeltaInfo(_Strict, frozen=True):
+    """A file that is stored as its difference from another one.
+
+    Attributes:
+        base: That file.
+        size_bytes: Of the whole.
+        sha256: Of the whole, in hexadecimal.
+    """
+
+    base: str
+    size_bytes: int
+    sha256: str
+
+
 class Variant(_Strict, frozen=True, kw_only=True):
     """One program of a bundle: a method of the model, for inputs of one shape.
 
@@ -147,8 +162,7 @@ class Variant(_Strict, frozen=True, kw_only=True):
         precision: As in `Artifact`.
         signature: Inputs and outputs.
         entry: The file that the runtime opens.
-        deltas: Files of the artefact that are stored as the difference from another file of the bundle, to
-            that file.
+        deltas: Files of the artefact that are stored as the difference from another file of the bundle.
         metadata: Facts for the runtime, as in `Artifact`.
         operators: Runtime operator name to how many of it the model holds.
         program: Digest of the program that it was compiled from.
@@ -163,7 +177,7 @@ class Variant(_Strict, frozen=True, kw_only=True):
     precision: str
     signature: Signature
     entry: str
-    deltas: dict[str, str]
+    deltas: dict[str, DeltaInfo]
     metadata: dict[str, Any]
     operators: dict[str, int]
     program: str

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import msgspec
+
 from edgeopt.boundary import decode_json
 from edgeopt.bundles.device.edgeopt_runner.delta import apply_delta
+from edgeopt.bundles.device.edgeopt_runner.schema import find_fault
 from edgeopt.bundles.layout import EXECUTABLE, MANIFEST
 from edgeopt.bundles.manifest import Manifest, decode_manifest
 from edgeopt.bundles.paths import MAX_TOTAL_BYTES, check_names
@@ -27,11 +31,13 @@ if TYPE_CHECKING:
     import numpy as np
 
     from edgeopt.bundles.golden import GoldenSamples
+    from edgeopt.bundles.manifest import DeltaInfo
     from edgeopt.bundles.storage import Folder, Storage
 
 __all__ = ["Bundle", "open_bundle", "read_bundle"]
 
 _BLOCK = 1 << 20
+MAX_STATE_BYTES = 1 << 31
 _HINT = "copy the bundle again from where it came"
 
 
@@ -103,14 +109,18 @@ class Bundle:
             origins=self._json("origins.json") if "origins.json" in manifest.files else {},
         )
 
-    def _whole(self, name: str, deltas: dict[str, str]) -> bytes:
+    def _whole(self, name: str, deltas: dict[str, DeltaInfo]) -> bytes:
         content = self.read(name)
         if name not in deltas:
             return content
+        info = deltas[name]
         try:
-            return apply_delta(self.read(deltas[name]), content, MAX_TOTAL_BYTES)
+            whole = apply_delta(self.read(info.base), content)
         except ValueError as error:
             raise BundleError(str(error), where=name, hint=_HINT) from error
+        if len(whole) != info.size_bytes or _sha256(whole) != info.sha256:
+            raise BundleError("made whole, it does not match its digest", where=name, hint=_HINT)
+        return whole
 
     def golden(self, program: int = 0) -> GoldenSamples | None:
         """Returns the golden samples of a program, if the bundle holds any.
@@ -298,13 +308,26 @@ def _check_manifest(manifest: Manifest, sizes: dict[str, int]) -> None:
         raise BundleError(f"{total} bytes in all: wrong or too much", where=MANIFEST)
     for name in sorted(_referred(manifest) - listed):
         raise BundleError(f"{name} is referred to, but not listed", where=MANIFEST)
+    _check_programs(manifest)
     for place, own in enumerate(manifest.programs):
         room = f"programs/{place}/" if place else "model/"
         if not own.entry.startswith(room):
             raise BundleError(f"the entry {own.entry} is not below {room}", where=MANIFEST)
-        unknown = {*own.reads.values(), *own.writes.values()} - set(manifest.states)
-        if unknown:
-            raise BundleError(f"there is no state {min(unknown)}", where=MANIFEST)
+
+
+def _check_programs(manifest: Manifest) -> None:
+    """Checks methods and states as the bundle's own runner does, and how much a state takes."""
+    fault = find_fault(msgspec.json.decode(msgspec.json.encode(manifest)))
+    if fault:
+        raise BundleError(f"breaks the schema: {fault}", where=MANIFEST)
+    for name, info in manifest.states.items():
+        if math.prod(info.shape) * _itemsize(info.dtype) > MAX_STATE_BYTES:
+            raise BundleError(f"the state {name} is {list(info.shape)}: too much", where=MANIFEST)
+
+
+def _itemsize(dtype: str) -> int:
+    bits = "".join(filter(str.isdigit, dtype))
+    return int(bits or 8) // 8
 
 
 def _referred(manifest: Manifest) -> set[str]:
@@ -312,7 +335,7 @@ def _referred(manifest: Manifest) -> set[str]:
     names |= {name for name in (manifest.labels, manifest.report) if name}
     names |= {state.initial for state in manifest.states.values() if state.initial}
     for own in manifest.programs:
-        names |= {own.entry, *own.deltas, *own.deltas.values()}
+        names |= {own.entry, *own.deltas, *(one.base for one in own.deltas.values())}
         for sample in own.golden.samples if own.golden else ():
             names |= {*sample.inputs, *sample.outputs}
     return names

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from edgeopt.bundles.device.edgeopt_runner.bundle import Stop
 from edgeopt.bundles.device.edgeopt_runner.session import Session
@@ -14,8 +15,6 @@ from edgeopt.registry import find_backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import numpy as np
 
     from edgeopt.bundles.read import Bundle
     from edgeopt.contracts import Artifact, Runner
@@ -106,7 +105,7 @@ class BundleRunner:
 
     def _called(self, method: str, *inputs: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
         try:
-            outputs = self._session.call(method, list(inputs))
+            outputs = self._session.call(method, [np.asarray(array) for array in inputs])
         except Stop as stop:
             raise InputError(stop.what, where=self._bundle.name, hint=stop.hint) from stop
         return outputs[0] if len(outputs) == 1 else tuple(outputs)

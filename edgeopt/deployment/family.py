@@ -157,7 +157,7 @@ def _further_shapes(job: Job, checked: Checked, baseline: Baseline) -> list[Furt
     examples = _examples(job, baseline.module)
     programs = [steps.as_program(baseline.module, example) for example in examples]
     baselines = [_baseline(job, baseline, *pair) for pair in zip(programs, examples, strict=True)]
-    firsts = [one.samples.checks[0] for one in (baseline, *baselines) if one.samples.checks]
+    firsts = [one.samples.checks for one in (baseline, *baselines) if one.samples.checks]
     every = [job.program, *programs]
     is_known = len(firsts) == len(every)
     pads = padding_axes(every, firsts) if is_known else ()

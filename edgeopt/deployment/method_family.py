@@ -48,6 +48,9 @@ def method_relatives(model: Any, request: Request) -> tuple[MethodRelatives, Met
         what = "outputs of a model with methods or state are compared call by call"
         hint = "leave it out; max_drop says how much of an output's energy may be lost"
         raise InputError(what, where="evaluate", hint=hint)
+    if request.example_inputs is not None:
+        what = "each method has its own"
+        raise InputError(what, where="example_inputs", hint="pass them in the Method")
     if request.shapes.are_any:
         raise InputError("a method is for one shape", where="shapes", hint="pass a Method for each")
     methods = as_methods(model, steps.as_program)

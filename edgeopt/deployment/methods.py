@@ -7,12 +7,14 @@ runner connects. Data comes in sessions: calls one after the other, from the sta
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgeopt.data.batches import require_iterable
 from edgeopt.data.binder import Binder
 from edgeopt.data.calls import as_call
 from edgeopt.data.dataset import as_arrays
@@ -46,14 +48,15 @@ class Method:
         reads: Input to the name of the state that it is taken from.
         writes: Output to the name of the state that it becomes: an output that a tuple returns is called
             ``output_0``, ``output_1`` …, one of a dict by its key.
-        keeps: Buffers that the model writes to (``"cache"``, ``"layer.cache"``): each becomes a state.
+        keeps: Buffers that the model writes to (``"cache"``, ``"layer.cache"``): each becomes a state of its
+            name, or of the name that a dict gives it.
     """
 
     model: torch.nn.Module
     example_inputs: Any
     reads: Mapping[str, str] = field(default_factory=dict)
     writes: Mapping[str, str] = field(default_factory=dict)
-    keeps: tuple[str, ...] = ()
+    keeps: Mapping[str, str] | tuple[str, ...] | str = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +118,31 @@ def as_methods(
             )
     if not methods:
         raise InputError("there is no method in it", where="model")
+    _refuse_shared_names(methods)
     return [_captured(name, method, capture) for name, method in methods.items()]
+
+
+def _buffers(method: Method) -> dict[str, str]:
+    """Returns each buffer that is kept, to the name of its state."""
+    if isinstance(method.keeps, Mapping):
+        return dict(method.keeps)
+    names = (method.keeps,) if isinstance(method.keeps, str) else method.keeps
+    return {name: name for name in names}
+
+
+def _refuse_shared_names(methods: Mapping[str, Method]) -> None:
+    """Refuses two buffers of different modules that would become one state."""
+    owners: dict[str, tuple[int, str]] = {}
+    for name, method in methods.items():
+        modules = dict(method.model.named_buffers())
+        for buffer, state in _buffers(method).items():
+            owner = (id(modules.get(buffer)), name)
+            if owners.setdefault(state, owner)[0] != owner[0]:
+                raise InputError(
+                    f"{owners[state][1]} and {name} each keep a buffer of their own as the state {state}",
+                    where="keeps",
+                    hint=f'give one of them another name: keeps={{"{buffer}": "{name}_{buffer}"}}',
+                )
 
 
 def _captured(
@@ -124,9 +151,16 @@ def _captured(
     model, example = method.model, method.example_inputs
     reads, writes = dict(method.reads), dict(method.writes)
     if method.keeps:
-        model, example, kept = with_buffers(model, example, method.keeps)
-        reads |= kept
-        writes |= kept
+        names = _buffers(method)
+        model, example, buffers = with_buffers(model, example, names)
+        links = {argument: names[buffer] for argument, buffer in buffers.items()}
+        reads |= links
+        writes |= links
+    states: list[Any] = [*reads.values(), *writes.values()]
+    for state in states:
+        if not isinstance(state, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.]*", state):
+            what = f"a state is called {state!r}"
+            raise InputError(what, where=f"method {name}", hint="use letters, digits, dots and _")
     program = capture(model, example)
     _check_links(name, reads, program.signature, "inputs")
     _check_links(name, writes, program.signature, "outputs")
@@ -210,7 +244,14 @@ def initial_states(methods: Sequence[MethodProgram]) -> dict[str, np.ndarray]:
     for method in methods:
         for spec, value in zip(method.program.signature.inputs, method.example, strict=True):
             if spec.name in method.reads:
-                states.setdefault(method.reads[spec.name], np.array(value))
+                state = method.reads[spec.name]
+                if state in states and not _is_same(states[state], value):
+                    raise InputError(
+                        f"the state {state} begins with another value than in a method before",
+                        where=f"{method.name}, {spec.name}",
+                        hint="pass the same value in each example, or name the states apart",
+                    )
+                states.setdefault(state, np.array(value))
     for method in methods:
         signature = method.program.signature
         links = [(signature.inputs, method.reads), (signature.outputs, method.writes)]
@@ -219,6 +260,12 @@ def initial_states(methods: Sequence[MethodProgram]) -> dict[str, np.ndarray]:
                 if spec.name in names:
                     _check_state(method.name, spec, names[spec.name], states)
     return states
+
+
+def _is_same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Returns whether two values are the same, as far as they can be compared."""
+    alike = one.shape == other.shape and one.dtype == other.dtype
+    return not alike or np.array_equal(one, other)
 
 
 def _check_state(method: str, spec: Any, state: str, states: Mapping[str, np.ndarray]) -> None:
@@ -241,7 +288,11 @@ def _passed(method: MethodProgram) -> Arrays:
 def _calls(methods: Mapping[str, MethodProgram], data: Iterable[Any]) -> Iterator[tuple[int, Call]]:
     """Yields the number of the session and the call."""
     only = next(iter(methods)) if len(methods) == 1 else None
+    require_iterable(data, "calibration_data", CalibrationError)
     for number, session in enumerate(data):
+        if not hasattr(session, "__iter__"):
+            what = f"expected a session, an iterable of calls, got a {type(session).__name__}"
+            raise CalibrationError(what, where=f"calibration_data, session {number}")
         for step, item in enumerate(session):
             where = f"calibration_data, session {number}, call {step}"
             name, inputs = (only, item) if only is not None else _named(item, where)
@@ -252,6 +303,11 @@ def _calls(methods: Mapping[str, MethodProgram], data: Iterable[Any]) -> Iterato
                 bound = methods[name].binder.bind(inputs)
             except InputError as error:
                 raise CalibrationError(error.what, where=where, hint=error.hint) from error
+            specs = methods[name].binder.signature.inputs
+            if any(tuple(t.shape) != s.shape for t, s in zip(bound, specs, strict=True)):
+                shapes = ", ".join(str(list(t.shape)) for t in bound)
+                hint = f"{name} takes {', '.join(str(list(s.shape)) for s in specs)}"
+                raise CalibrationError(f"inputs of shape {shapes}", where=where, hint=hint)
             yield number, (name, as_arrays(bound))
 
 

@@ -29,6 +29,10 @@ __all__ = ["examples_of", "padding_axes", "rows_are_apart", "samples_of"]
 
 SAME_DB = 60.0
 """What filling up with zeros must leave of each output: more than the last bits of float32 lose."""
+TRIES = 3
+"""Samples of each shape that filling up is tried on."""
+MOST_VALUES = 1 << 31
+"""Values that an input may have."""
 PICTURE = 4
 CHANNELS = (1, 3, 4)
 
@@ -50,6 +54,13 @@ def examples_of(shapes: Shapes, binder: Binder, example: Any) -> Iterator[Any]:
     for length in shapes.lengths:
         yield _as_call(binder, [_resized(t, {1: length}) for t in _sequences(tensors)])
     for size in shapes.pictures:
+        if not any(tensor.ndim == PICTURE for tensor in tensors):
+            shapes_of = ", ".join(str(list(tensor.shape)) for tensor in tensors)
+            raise InputError(
+                f"the inputs are {shapes_of}: none is a picture",
+                where="shapes.sizes",
+                hint="pass examples of each shape: Shapes(examples=[…])",
+            )
         yield _as_call(binder, [_resized(t, _picture_axes(t, size)) for t in tensors])
     yield from () if shapes.examples is None else shapes.examples
 
@@ -81,11 +92,7 @@ def _sequences(tensors: list[torch.Tensor]) -> Iterator[Any]:
 
 def _picture_axes(tensor: torch.Tensor, size: tuple[int, int]) -> dict[int, int]:
     if tensor.ndim != PICTURE:
-        raise InputError(
-            f"an input is {list(tensor.shape)}: no picture",
-            where="shapes.sizes",
-            hint="pass examples of each shape: Shapes(examples=[…])",
-        )
+        return {}
     first = 1 if tensor.shape[3] in CHANNELS and tensor.shape[1] not in CHANNELS else 2
     return {first: size[0], first + 1: size[1]}
 
@@ -99,6 +106,8 @@ def _resized(tensor: torch.Tensor | _Fixed, sizes: dict[int, int]) -> torch.Tens
             raise InputError(
                 f"an input is {list(tensor.shape)}: it has no axis {axis}", where="shapes"
             )
+        if tensor.numel() // tensor.shape[axis] * size > MOST_VALUES:
+            raise InputError(f"an input of {size} along axis {axis} is too large", where="shapes")
         indices = torch.arange(size) % tensor.shape[axis]
         tensor = tensor.index_select(axis, indices)
     return tensor
@@ -175,39 +184,49 @@ def _put_together(samples: Sequence[Arrays], program: Program) -> tuple[Arrays, 
     return tuple(joined) if fits else ()
 
 
-def padding_axes(programs: Sequence[Program], samples: Sequence[Arrays]) -> tuple[int, ...]:
+def padding_axes(
+    programs: Sequence[Program], samples: Sequence[Sequence[Arrays]]
+) -> tuple[int, ...]:
     """Returns the axes along which inputs that are filled up with zeros give the same outputs, cut back.
+
+    A maximum of positive numbers does not see zeros: each sample is tried negated too.
 
     Args:
         programs: In float, one a shape.
-        samples: A sample for each.
+        samples: Samples for each.
     """
     faces = [_face(program) for program in programs]
     kept: dict[int, bool] = {}
     for small, large, axis in _pairs(faces):
-        larger = [
-            pad(array, spec["shape"])
-            for array, spec in zip(samples[small], faces[large]["inputs"], strict=True)
-        ]
-        (padded,) = run_all(ReferenceRunner(programs[large]), [tuple(larger)])
-        inputs = list(samples[small])
-        cut = tuple(crop(output, place, faces, inputs) for place, output in enumerate(padded))
-        (expected,) = run_all(ReferenceRunner(programs[small]), [samples[small]])
-        kept[axis] = kept.get(axis, True) and _are_same(cut, expected)
+        for sample in samples[small][:TRIES]:
+            for inputs in (sample, tuple(-a if a.dtype.kind == "f" else a for a in sample)):
+                is_kept = kept.get(axis, True) and _is_kept(programs, inputs, small, large, faces)
+                kept[axis] = is_kept
     return tuple(sorted(axis for axis, is_kept in kept.items() if is_kept))
 
 
-def rows_are_apart(programs: Sequence[Program], samples: Sequence[Arrays]) -> bool:
+def _is_kept(
+    programs: Sequence[Program], sample: Arrays, small: int, large: int, faces: list[Any]
+) -> bool:
+    specs = faces[large]["inputs"]
+    larger = tuple(pad(array, spec["shape"]) for array, spec in zip(sample, specs, strict=True))
+    (padded,) = run_all(ReferenceRunner(programs[large]), [larger])
+    cut = [crop(output, place, faces, list(sample)) for place, output in enumerate(padded)]
+    (expected,) = run_all(ReferenceRunner(programs[small]), [sample])
+    return _are_same(cut, expected)
+
+
+def rows_are_apart(programs: Sequence[Program], samples: Sequence[Sequence[Arrays]]) -> bool:
     """Returns whether rows that are computed in turns, by a program for fewer, are what they are together.
 
     Args:
         programs: In float, one a shape.
-        samples: A sample for each.
+        samples: Samples for each.
     """
     faces = [_face(program) for program in programs]
     pairs = [(small, large) for small, large, axis in _pairs(faces) if axis == 0]
     return bool(pairs) and all(
-        _is_apart(programs, samples[large], small, large, faces) for small, large in pairs
+        _is_apart(programs, samples[large][0], small, large, faces) for small, large in pairs
     )
 
 

@@ -57,14 +57,15 @@ def _refuse_writes(exported: ExportedProgram) -> None:
     for spec in exported.graph_signature.output_specs:
         if spec.kind is not OutputKind.BUFFER_MUTATION:
             continue
+        buffer = str(spec.target).removeprefix("edgeopt_model.")
         hint = (
             "a program remembers nothing between calls: take the state in and give it back, or name it: "
-            f'edgeopt.deploy(edgeopt.Method(model, example_inputs, keeps=("{spec.target}",)), …)'
+            f'edgeopt.deploy(edgeopt.Method(model, example_inputs, keeps=(…, "{buffer}")), …)'
         )
         if str(spec.target).endswith(STATISTICS):
             hint = "it was exported in training mode: call model.eval() before torch.export"
         raise CaptureError(
-            f"the model writes to its buffer {spec.target}",
+            f"the model writes to its buffer {buffer}",
             where=source_line(nodes[spec.arg.name]) or None,
             hint=hint,
         )

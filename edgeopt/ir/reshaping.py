@@ -45,6 +45,9 @@ def reshape_program(compressed: Program, original: Program, other: Program) -> P
     for node in list(editor.calls()):
         if node.name in nodes:
             _carry(editor, node, original.node(node.name), other.node(node.name), constants)
+    for was, now in zip(original.output_names, other.output_names, strict=True):
+        if was in original.constants and constants.differ(original.node(was), other.node(now)):
+            raise _unlike(original, other, original.node(was))
     editor.refresh()
     _require_shapes(editor, other, nodes)
     shapes = [list(spec.shape) for spec in other.signature.inputs]
@@ -130,6 +133,13 @@ class _Constants:
         if expected.shape != stored.shape or not torch.equal(expected, stored):
             raise _changed(node)
         value = self.other.constants[now.name]
+        if spec is not None and float((spec.fake(value) - value).abs().max()) > float(spec.scale):
+            raise CaptureError(
+                f"{now.name} depends on the inputs' shape, and here it leaves the range that it has in the first",
+                where=source_line(node) or now.name,
+                hint="make the shape with the largest values the example, or keep it in float: "
+                f"quantization={{'keep_float': ['{node.name}']}}",
+            )
         constant = self.editor.add_constant(now.name, value if spec is None else spec.fake(value))
         if spec is not None:
             self.editor.quant[constant.name] = spec

@@ -12,7 +12,7 @@ from edgeopt.data.calls import as_call
 from edgeopt.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["with_buffers"]
 
@@ -20,7 +20,7 @@ PREFIX = "state_"
 
 
 def with_buffers(
-    model: torch.nn.Module, example_inputs: Any, names: Sequence[str]
+    model: torch.nn.Module, example_inputs: Any, names: Iterable[str]
 ) -> tuple[torch.nn.Module, dict[str, Any], dict[str, str]]:
     """Returns a module that takes and returns buffers of ``model``, its example inputs, and their names.
 
@@ -43,15 +43,31 @@ def with_buffers(
     if unknown:
         hint = f"its buffers are: {', '.join(buffers) or 'none'}"
         raise InputError(f"the model has no buffer {unknown[0]}", where="keeps", hint=hint)
-    arguments = {PREFIX + name.replace(".", "_"): name for name in names}
     args, kwargs = as_call(example_inputs)
     signature = inspect.signature(model.forward)
+    arguments = _arguments(names, signature)
     try:
         bound = dict(signature.bind(*args, **kwargs).arguments)
     except TypeError as error:
         raise InputError(str(error), where="example_inputs") from error
     states = {argument: buffers[name].detach().clone() for argument, name in arguments.items()}
     return _Functional(model, arguments, signature), {**bound, **states}, arguments
+
+
+def _arguments(names: Iterable[str], signature: inspect.Signature) -> dict[str, str]:
+    """Returns a free argument's name for each buffer."""
+    parameters = signature.parameters
+    for name, parameter in parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
+            what = f"forward takes {parameter}, which cannot be passed by name"
+            raise InputError(what, where=f"keeps, argument {name}", hint="name its arguments")
+    arguments: dict[str, str] = {}
+    for name in names:
+        argument = PREFIX + name.replace(".", "_")
+        while argument in arguments or argument in parameters:
+            argument += "_"
+        arguments[argument] = name
+    return arguments
 
 
 class _Functional(torch.nn.Module):
@@ -61,7 +77,7 @@ class _Functional(torch.nn.Module):
         self, model: torch.nn.Module, arguments: Mapping[str, str], signature: inspect.Signature
     ) -> None:
         super().__init__()
-        self.model = model
+        self.edgeopt_model = model  # a name that no model has
         self.arguments = dict(arguments)
         own = [p.replace(kind=p.KEYWORD_ONLY) for p in signature.parameters.values()]
         states = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in arguments]
@@ -71,9 +87,14 @@ class _Functional(torch.nn.Module):
     def forward(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         """Returns what the module returns, and its buffers after the call."""
         states = {name: inputs.pop(argument).clone() for argument, name in self.arguments.items()}
-        returned = torch.func.functional_call(self.model, states, kwargs=inputs)
+        returned = torch.func.functional_call(self.edgeopt_model, states, kwargs=inputs)
         after = {argument: states[name] for argument, name in self.arguments.items()}
-        return {**_by_name(returned), **after}
+        outputs = _by_name(returned)
+        same = [name for name in outputs if name in after]
+        if same:
+            what = f"the model returns an output {same[0]}, as its buffer {self.arguments[same[0]]} is called"
+            raise InputError(what, where="keeps", hint="give the output another name")
+        return {**outputs, **after}
 
 
 def _by_name(returned: Any) -> dict[str, torch.Tensor]:

@@ -216,6 +216,10 @@ class PlacedBundle:
     ) -> list[tuple[np.ndarray, ...]]:
         if not samples:
             return []
+        for number, sample in enumerate(samples):
+            if len(sample) != len(signature.inputs):
+                what = f"{len(sample)} inputs, expected {len(signature.inputs)}"
+                raise InputError(what, where=f"sample {number}")
         with self._scratch() as (local, remote):
             columns = [np.stack(column) for column in zip(*samples, strict=True)]
             if self._native is not None:

@@ -34,7 +34,7 @@ class Shapes(Options, frozen=True):
         """Returns which sizes are none."""
         for place, size in enumerate(self.sizes):
             parts = size.lower().split("x")
-            if len(parts) != 2 or not all(part.isdigit() and int(part) for part in parts):  # noqa: PLR2004
+            if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):  # noqa: PLR2004
                 yield Problem(f"sizes[{place}]", f'expected HEIGHTxWIDTH, got "{size}"')
 
     @property

@@ -108,7 +108,7 @@ def test_file_size_limit(tmp_path, name, limit):
 def test_full_disk(tmp_path, make, name, overwrite):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(disk)]
+    mount = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("a small tmpfs cannot be mounted here")
     try:

@@ -75,6 +75,7 @@ def test_blocks_are_found_anywhere():
         MAGIC + numbers(4, 1, -1, 4) + b"abcde",
         MAGIC + numbers(4, 2, 0, 8, 0, -4),
         MAGIC + numbers(9, 1, 0, 4),
+        MAGIC + numbers(20_000 * 8, 8, *(0, 20_000) * 8),
     ],
 )
 def test_a_delta_that_is_none_is_refused(delta):

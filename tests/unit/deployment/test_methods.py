@@ -267,3 +267,74 @@ def test_there_is_no_other_method():
     runner = edgeopt.load(deploy(recurrent(Recurrent().eval())).bundle)
     with pytest.raises(InputError, match="there is no method 'decode'"):
         runner.method("decode")
+
+
+def test_buffers_of_two_modules_do_not_become_one_state():
+    methods = {
+        name: edgeopt.Method(Counts().eval(), torch.zeros(1, 4), keeps=("hidden", "inner.recent"))
+        for name in ("left", "right")
+    }
+    with pytest.raises(
+        InputError, match="left and right each keep a buffer of their own"
+    ) as caught:
+        deploy(methods)
+    assert 'keeps={"hidden": "right_hidden"}' in str(caught.value)
+    names = {"hidden": "right_hidden", "inner.recent": "right_recent"}
+    right = edgeopt.Method(methods["right"].model, torch.zeros(1, 4), keeps=names)
+    runner = edgeopt.load(deploy({"left": methods["left"], "right": right}).bundle)
+    x = torch.ones(1, 4)
+    for name in ("left", "right", "left", "right"):
+        expected = methods[name].model(x)[0].detach().numpy()
+        np.testing.assert_allclose(runner.method(name)(x.numpy())[0], expected, atol=1e-5)
+
+
+def test_a_state_begins_with_one_value():
+    table = nn.Linear(8, 8)
+    methods = pair(table)
+    other = edgeopt.Method(
+        Step(table).eval(),
+        (torch.zeros(1, 8), torch.ones(1, 8), torch.zeros(1, dtype=torch.int64)),
+        reads={"memory": "memory", "position": "position"},
+        writes={"position": "position"},
+    )
+    with pytest.raises(InputError, match="begins with another value"):
+        deploy({**methods, "again": other})
+
+
+@pytest.mark.parametrize(
+    ("module", "keeps", "match"),
+    [
+        ("output", ("h",), "an output state_h"),
+        ("variadic", ("h",), r"forward takes \*x"),
+    ],
+)
+def test_models_that_cannot_keep_are_refused(module, keeps, match):
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("h", torch.zeros(1, 4))
+
+        def forward(self, x):
+            self.h = self.h + x
+            return {"state_h": x, "y": self.h * 2}
+
+    class Variadic(Named):
+        def forward(self, *x):
+            self.h = self.h + x[0]
+            return self.h * 2
+
+    model = (Named if module == "output" else Variadic)().eval()
+    with pytest.raises(InputError, match=match):
+        deploy(edgeopt.Method(model, torch.zeros(1, 4), keeps=keeps))
+
+
+def test_sessions_that_are_none_are_refused():
+    method = recurrent(Recurrent().eval())
+    with pytest.raises(CalibrationError, match="expected a session"):
+        deploy(method, calibration_data=[1, 2])
+    with pytest.raises(CalibrationError, match=r"inputs of shape \[3, 1, 6\]"):
+        deploy(method, calibration_data=[[torch.zeros(3, 1, 6)]])
+    with pytest.raises(InputError, match="each method has its own"):
+        deploy(method, example_inputs=torch.zeros(1, 1, 6))
+    with pytest.raises(InputError, match="a state is called 3"):
+        deploy(edgeopt.Method(method.model, method.example_inputs, reads={"state_0": 3}))

@@ -259,3 +259,76 @@ def test_the_examples_own_shape_is_no_further_one():
     done = deploy(example_inputs=PICTURES[0], shapes={"batches": (1,), "sizes": ("16x16",)})
     assert done.programs == ()
     assert done.bundle.manifest.variants == ()
+
+
+class Zeroshot(nn.Module):
+    """The second input is always as long: it is neither filled up nor taken apart."""
+
+    def forward(self, x, words):
+        return (x @ words.T).softmax(-1)
+
+
+class Pair(nn.Module):
+    """Two inputs that vary alike in the examples, and an output as long as the second."""
+
+    def forward(self, source, target):
+        return target * 2.0 + source.sum(1, keepdim=True)
+
+
+def floats(model, first, *others, **options):
+    options = {"precision": "float32", "calibration_data": None, "example_inputs": first, **options}
+    done = deploy(model.eval(), shapes={"examples": list(others)}, **options)
+    return edgeopt.load(done.bundle)
+
+
+def test_an_input_that_does_not_vary_keeps_its_size():
+    words = torch.randn(10, 8)
+    runner = floats(Zeroshot(), (torch.randn(1, 8), words), (torch.randn(4, 8), words))
+    x = torch.randn(10, 8)
+    expected = Zeroshot()(x[:3], words).numpy()
+    np.testing.assert_allclose(runner(x[:3].numpy(), words.numpy()), expected, atol=1e-5)
+    for rows, count in ((3, 7), (10, 10)):
+        with pytest.raises(InputError, match="no program takes"):
+            runner(x[:rows].numpy(), words[:count].numpy())
+
+
+def test_what_varies_alike_is_equally_long():
+    first = (torch.randn(1, 8), torch.randn(1, 8))
+    runner = floats(Pair(), first, (torch.randn(1, 16), torch.randn(1, 16)))
+    with pytest.raises(InputError, match="no program takes"):
+        runner(np.zeros((1, 5), np.float32), np.zeros((1, 7), np.float32))
+
+
+def test_a_maximum_does_not_see_zeros_in_positive_samples_only():
+    class Largest(nn.Module):
+        def forward(self, x):
+            return x.amax(1)
+
+    runner = floats(Largest(), torch.rand(1, 4, 3), torch.rand(1, 8, 3))
+    with pytest.raises(InputError, match="no program takes"):
+        runner(-np.ones((1, 6, 3), np.float32))
+
+
+def test_an_output_that_is_a_constant_of_the_shape_is_refused():
+    class Anchors(nn.Module):
+        def forward(self, x):
+            return x * 2.0, torch.arange(x.shape[1]).float() + 1.0
+
+    with pytest.raises(CaptureError, match="not the network"):
+        floats(Anchors(), torch.rand(1, 4), torch.rand(1, 8))
+
+
+def test_a_constant_that_leaves_its_range_is_refused():
+    class Ramp(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(8, 8)
+
+        def forward(self, x):
+            ramp = torch.arange(x.shape[1]).reshape(1, -1, 1).float() * 0.1
+            return self.linear(x) + ramp
+
+    data = [torch.randn(1, 16, 8) for _ in range(24)]
+    with pytest.raises(CaptureError, match="leaves the range"):
+        deploy(Ramp().eval(), example_inputs=data[0], calibration_data=data,
+               shapes={"lengths": (64,)})  # fmt: skip

@@ -10,10 +10,9 @@ import stat
 import sys
 import time
 import types
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from .schema import find_fault
 
 __all__ = [
     "INSTALL",
@@ -72,7 +71,7 @@ def load_manifest(root: str) -> dict[str, Any]:
         raise Stop(WRONG, f"manifest.json: schema version {version}; run.py reads {SCHEMA_VERSION}")
     if not whole:
         raise Stop(WRONG, "manifest.json: its content does not match its digest", "copy it again")
-    fault = _fault(manifest)
+    fault = find_fault(manifest)
     if fault:
         raise Stop(WRONG, f"manifest.json: breaks the schema: {fault}", "copy it again")
     return manifest
@@ -88,116 +87,6 @@ def open_plain(path: str, *, follow: bool = False) -> Any:
         stream.close()
         raise OSError("not a plain file")
     return stream
-
-
-_PROGRAM: dict[str, type] = {
-    "method": str,
-    "precision": str,
-    "entry": str,
-    "deltas": dict,
-    "metadata": dict,
-    "signature": dict,
-    "reads": dict,
-    "writes": dict,
-    "pads": list,
-    "splits": bool,
-}
-"""Field of each program to its type."""
-_KINDS: dict[str, type] = {
-    **_PROGRAM,
-    "name": str,
-    "backend": str,
-    "size_bytes": int,
-    "target": dict,
-    "files": dict,
-    "requirements": list,
-    "pythons": list,
-    "variants": list,
-    "states": dict,
-}
-
-
-def _fault(manifest: dict[str, Any]) -> str:
-    """Returns which field is missing or of another type; '' where none is."""
-    return next(filter(None, _faults(manifest)), "")
-
-
-def _faults(manifest: dict[str, Any]) -> Iterator[str]:
-    wrong = [name for name, kind in _KINDS.items() if not isinstance(manifest.get(name), kind)]
-    yield from wrong
-    if wrong:
-        return
-    for name in ("name", "title"):
-        if not isinstance(manifest["target"].get(name), str):
-            yield f"target.{name}"
-    for name, entry in manifest["files"].items():
-        if not _is_inside(name) or not _is_entry(entry):
-            yield f"files.{name}"
-    for name in ("labels", "report"):
-        if manifest.get(name) is not None and manifest[name] not in manifest["files"]:
-            yield name
-    yield from _program_faults(manifest, manifest)
-    for place, variant in enumerate(manifest["variants"]):
-        wrong = [name for name, kind in _PROGRAM.items() if not _is_a(variant, name, kind)]
-        faults = wrong or list(_program_faults(variant, manifest))
-        yield from (f"variants[{place}].{fault}" for fault in faults if fault)
-
-
-def _is_a(fields: Any, name: str, kind: type) -> bool:
-    return isinstance(fields, dict) and isinstance(fields.get(name), kind)
-
-
-def _program_faults(program: dict[str, Any], manifest: dict[str, Any]) -> Iterator[str]:
-    """Yields what is wrong with one program of a bundle."""
-    files, states = manifest["files"], manifest["states"]
-    for side, links in (("inputs", "reads"), ("outputs", "writes")):
-        specs = program["signature"].get(side)
-        if not isinstance(specs, list) or not all(map(_is_tensor, specs)):
-            yield f"signature.{side}"
-            return
-        names = [spec["name"] for spec in specs]
-        if any(name not in names or to not in states for name, to in program[links].items()):
-            yield links
-    if program["entry"] not in files:
-        yield "entry"
-    if any(name not in files or base not in files for name, base in program["deltas"].items()):
-        yield "deltas"
-    yield _golden_fault(program, files)
-
-
-def _is_entry(entry: Any) -> bool:
-    if not isinstance(entry, dict):
-        return False
-    return isinstance(entry.get("size_bytes"), int) and isinstance(entry.get("sha256"), str)
-
-
-def _golden_fault(program: dict[str, Any], files: dict[str, Any]) -> str:
-    golden = program.get("golden")
-    if golden is None:
-        return ""
-    if not isinstance(golden, dict) or not isinstance(golden.get("tolerances"), list):
-        return "golden"
-    if not isinstance(golden.get("samples"), list):
-        return "golden.samples"
-    for sample in golden["samples"]:
-        for side in ("inputs", "outputs"):
-            names = sample.get(side) if isinstance(sample, dict) else None
-            if not isinstance(names, list) or not all(name in files for name in names):
-                return "golden.samples"
-    return ""
-
-
-def _is_tensor(spec: Any) -> bool:
-    if not isinstance(spec, dict) or not isinstance(spec.get("shape"), list):
-        return False
-    texts = isinstance(spec.get("name"), str) and isinstance(spec.get("dtype"), str)
-    return texts and all(isinstance(size, int) and size >= 0 for size in spec["shape"])
-
-
-def _is_inside(name: str) -> bool:
-    """Returns whether a file's name stays in the bundle."""
-    parts = name.split("/")
-    return "\\" not in name and ":" not in name and not {"", ".", ".."} & set(parts)
 
 
 def digest(content: bytes) -> str:

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["MAGIC", "apply_delta"]
+__all__ = ["MAGIC", "MOST_TIMES", "apply_delta"]
 
 MAGIC = b"EDGEOPTD"
 _HEAD = 24
+MOST_TIMES = 2
+"""How many times as large as base and difference together a whole may be: a small file must not fill a disk."""
 
 
-def apply_delta(base: bytes, delta: bytes, most_bytes: int = 1 << 34) -> bytes:
+def apply_delta(base: bytes, delta: bytes) -> bytes:
     """Returns the whole file.
 
     Args:
         base: The file that it is the difference from.
         delta: The difference.
-        most_bytes: What the whole may be at most.
 
     Raises:
         ValueError: It is no difference from that file.
@@ -30,7 +31,11 @@ def apply_delta(base: bytes, delta: bytes, most_bytes: int = 1 << 34) -> bytes:
         raise ValueError("not a delta")
     size, count = (int(number) for number in np.frombuffer(delta, "<i8", 2, 8))
     start = _HEAD + 16 * count
-    if not 0 <= size <= most_bytes or not 0 <= count <= len(delta) // 16 or start > len(delta):
+    if (
+        not 0 <= size <= MOST_TIMES * (len(base) + len(delta))
+        or not 0 <= count <= len(delta) // 16
+        or start > len(delta)
+    ):
         raise ValueError("a delta of wrong size")
     parts, place, total = [], start, 0
     for offset, length in np.frombuffer(delta, "<i8", 2 * count, _HEAD).reshape(-1, 2).tolist():

@@ -12,7 +12,7 @@ from .programs import interface, of_method, program_views
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Session", "crop", "pad", "smaller_axes"]
+__all__ = ["Session", "crop", "pad", "smaller_axes", "varying_axes"]
 
 
 class Session:
@@ -102,7 +102,8 @@ def _fitting(views: list[dict[str, Any]], inputs: list[Any]) -> dict[str, Any]:
     exact = [view for view in views if sizes[id(view)] == shapes]
     if exact:
         return exact[0]
-    larger = [view for view in views if _fills(view, shapes, sizes[id(view)])]
+    varying = varying_axes([sizes[id(view)] for view in views])
+    larger = [view for view in views if _fills(view, shapes, sizes[id(view)], varying)]
     if not larger:
         known = "; ".join(", ".join(str(list(size)) for size in sizes[id(view)]) for view in views)
         given = ", ".join(str(list(shape)) for shape in shapes)
@@ -112,9 +113,29 @@ def _fitting(views: list[dict[str, Any]], inputs: list[Any]) -> dict[str, Any]:
     return min(larger, key=lambda v: sum(float(np.prod(size)) for size in sizes[id(v)]))
 
 
-def _fills(view: dict[str, Any], shapes: list[Any], sizes: list[Any]) -> bool:
-    axes = smaller_axes(shapes, sizes)
-    return axes is not None and axes <= set(view["pads"])
+def _fills(
+    view: dict[str, Any], shapes: list[Any], sizes: list[Any], varying: list[list[Any]]
+) -> bool:
+    """Returns whether inputs may be filled up to a program's: along axes where that was seen to change nothing.
+
+    What varies alike between the programs has to be equally long.
+    """
+    if smaller_axes(shapes, sizes) is None:
+        return False
+    lengths: dict[Any, set[int]] = {}
+    for shape, size, axes in zip(shapes, sizes, varying):
+        for axis, (have, want) in enumerate(zip(shape, size)):
+            if have < want and (axes[axis] is None or axis not in view["pads"]):
+                return False
+            lengths.setdefault(axes[axis], set()).add(have)
+    lengths.pop(None, None)
+    return all(len(known) == 1 for known in lengths.values())
+
+
+def varying_axes(sizes: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Returns for each axis of each input its sizes in all programs; None where they are all the same."""
+    columns = [list(zip(*shapes)) for shapes in zip(*sizes)]
+    return [[one if len(set(one)) > 1 else None for one in column] for column in columns]
 
 
 def smaller_axes(shapes: Sequence[Any], sizes: Sequence[Any]) -> set[int] | None:
@@ -135,14 +156,13 @@ def _rows_in_turn(views: list[dict[str, Any]], inputs: list[Any]) -> int:
     """Returns how many rows the largest program takes, where there are more; 0 where they go at once."""
     if not inputs or not all(view["splits"] for view in views):
         return 0
+    sizes = [[spec["shape"] for spec in interface(view)["inputs"]] for view in views]
+    first = [axes[0] if axes else None for axes in varying_axes(sizes)]
     counts = {len(array) if np.ndim(array) else 0 for array in inputs}
-    faces = [interface(view) for view in views]
-    most = max((face["inputs"] for face in faces), key=lambda specs: specs[0]["shape"][:1])
-    rows = {tuple(spec["shape"][:1]) for spec in most}
-    if len(counts) != 1 or len(rows) != 1 or rows == {()}:
+    if len(counts) != 1 or len(set(first)) != 1 or first[0] is None:
         return 0
-    size: int = rows.pop()[0]
-    return size if counts.pop() > size else 0
+    most: int = max(first[0])
+    return most if counts.pop() > most else 0
 
 
 def pad(array: Any, shape: list[int]) -> Any:

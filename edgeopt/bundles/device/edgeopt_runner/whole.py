@@ -6,7 +6,7 @@ import os
 import tempfile
 from typing import Any
 
-from .bundle import open_plain
+from .bundle import WRONG, Stop, digest, open_plain
 from .delta import apply_delta
 
 __all__ = ["model_path"]
@@ -31,12 +31,22 @@ def model_path(root: str, view: dict[str, Any]) -> str:
             continue
         content = _content(root, name)
         if name in view["deltas"]:
-            content = apply_delta(_content(root, view["deltas"][name]), content)
+            content = _whole(root, name, content, view["deltas"][name])
         path = os.path.join(folder.name, *name[len(room) :].split("/"))
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as stream:
             stream.write(content)
     return os.path.join(folder.name, view["entry"][len(room) :])
+
+
+def _whole(root: str, name: str, delta: bytes, info: dict[str, Any]) -> bytes:
+    """Returns the whole file, of the size and with the digest that the manifest says."""
+    content = apply_delta(_content(root, info["base"]), delta)
+    if len(content) != info["size_bytes"] or digest(content) != info["sha256"]:
+        raise Stop(
+            WRONG, f"{name}: made whole, its content does not match its digest", "copy it again"
+        )
+    return content
 
 
 def _content(root: str, name: str) -> bytes:
