@@ -169,7 +169,7 @@ def _smallest(content: bytes, name: str, whole: Mapping[str, bytes]) -> tuple[st
     """Returns the file that ``content`` differs least from, and the difference; nothing where it is none of worth."""
     best, smallest = "", b""
     for path, base in whole.items():
-        if path.rpartition("/")[2] == name:
+        if path.endswith(f"/{name}"):
             delta = make_delta(base, content)
             is_large = len(content) > MOST_TIMES * (len(base) + len(delta))
             if (
