@@ -105,7 +105,13 @@ def _check_member(
     expected = _member(member.filename)
     expected.CRC = member.CRC
     expected.file_size = expected.compress_size = member.file_size
-    header = expected.FileHeader(zip64=False)
+    try:
+        header = expected.FileHeader(zip64=False)
+    except zipfile.LargeZipFile as error:
+        what = (
+            f"{member.filename}: {member.file_size} bytes are more than a .zip of this form holds"
+        )
+        raise BundleError(what, where=where, hint=_HINT) from error
     stream.seek(offset)
     if stream.read(len(header)) != header:
         what = f"{member.filename}: its header is not as edgeopt writes it"

@@ -86,6 +86,18 @@ def test_every_byte_of_a_zip_counts(make, bit):
     read_bundle(path)
 
 
+def test_a_zip_whose_directory_says_a_member_is_huge_is_refused(make):
+    path = make("toy.zip").path
+    whole = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        start = archive.start_dir
+    whole[start + 20 + 3] ^= 0x80  # the highest byte of the stored size
+    whole[start + 24 + 3] ^= 0x80  # and of the size
+    path.write_bytes(whole)
+    with pytest.raises(BundleError, match=r"manifest\.json"):
+        read_bundle(path)
+
+
 def test_changed_content_in_a_zip_names_the_file(make):
     path = make("toy.zip").path
     whole = path.read_bytes()
