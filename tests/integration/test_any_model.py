@@ -34,6 +34,13 @@ def test_a_fixed_few_are_right_or_refused_with_what_to_write(zoo, backend):
     assert all(row.hint for row in rows if row.kind == "refused")
 
 
+def test_what_no_schedule_takes_is_compiled_as_it_is(zoo):
+    pytest.importorskip("edgeopt_tvm")
+    (entry,) = zoo.zoo.chosen(("own",), "ClickThrough")
+    rows = zoo.examine.examine(entry, zoo.examine.places(["tvm"], ["float32"]), lambda _: None)
+    assert {row.kind for row in rows} == {"right"}
+
+
 def test_every_model_has_a_name_of_its_own(zoo):
     names = [entry.name for entry in zoo.zoo.chosen(("own", "transformers"))]
     assert len(set(names)) == len(names) > 200

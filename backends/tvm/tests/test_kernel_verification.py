@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import tvm
 from torch import nn
 
+import edgeopt
 from edgeopt.errors import CompileError
 from edgeopt.ir import capture_module
 from edgeopt.options import CompileOptions
@@ -122,3 +124,17 @@ def test_a_kernel_that_is_wrong_without_tuning_enters_no_bundle(program, monkeyp
     monkeypatch.setattr(compiler, "open_chooser", lambda machine, _: Broken(machine))
     with pytest.raises(CompileError, match="wrong on random numbers"):
         TVMBackend().compile(TVMBackend().lower(program, find_target("host")), CompileOptions())
+
+
+class Counted(nn.Module):
+    """Positions as RoBERTa counts them: products of two numbers of 32 bits."""
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        mask = ids.ne(1).int()
+        return (torch.cumsum(mask, 1).type_as(mask) * mask).long() + 1
+
+
+def test_products_of_random_numbers_stay_within_their_type() -> None:
+    model, ids = Counted().eval(), torch.randint(0, 3, (1, 24))
+    bundle = edgeopt.compile(edgeopt.capture(model, ids), "host", backend="tvm")
+    np.testing.assert_array_equal(edgeopt.load(bundle)(ids.numpy()), model(ids).numpy())

@@ -53,15 +53,26 @@ def scheduled(function: Any, machine: Machine, config: Configuration | None = No
     template, anatomy = _template(sch)
     if template is not None:
         configuration = config or next(iter(template.configurations(sch, anatomy, machine)))
-        template.apply(sch, anatomy, machine, configuration)
-        return sch.mod["main"]
+        try:
+            template.apply(sch, anatomy, machine, configuration)
+            return sch.mod["main"]
+        except (ScheduleError, InternalError):
+            if config is not None:  # one that is tried: it is told that it cannot be
+                raise
+            sch = open_schedule(spelt_out(function))
     if rows.reduces_rows(sch, anatomy):
         try:
             rows.apply(sch, anatomy, machine)
             return sch.mod["main"]
         except (ScheduleError, InternalError):  # an index that its analysis does not follow
             sch = open_schedule(spelt_out(function))
-    plain.apply(sch, anatomy, machine)
+    try:
+        plain.apply(sch, anatomy, machine)
+    except (
+        ScheduleError,
+        InternalError,
+    ):  # blocks that cannot go into one loop: as fusion leaves them
+        sch = open_schedule(spelt_out(function))
     return sch.mod["main"]
 
 

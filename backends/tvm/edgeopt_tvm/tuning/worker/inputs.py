@@ -73,10 +73,15 @@ def random_inputs(
         extreme: Whether 8-bit numbers are only the least and the greatest ones.
         scale: Size of the float numbers.
     """
-    return [_filled(p, rng, extreme=extreme, scale=scale) for p in wanted]
+    wide = sum(np.dtype(p.dtype).kind in "iu" and np.dtype(p.dtype).itemsize > 1 for p in wanted)
+    # A bias: sums of it and products stay within 32 bits. Two may be multiplied.
+    limit = 1 << (20 if extreme and wide == 1 else 14)
+    return [_filled(p, rng, extreme=extreme, scale=scale, limit=limit) for p in wanted]
 
 
-def _filled(p: Parameter, rng: np.random.Generator, *, extreme: bool, scale: float) -> np.ndarray:
+def _filled(
+    p: Parameter, rng: np.random.Generator, *, extreme: bool, scale: float, limit: int
+) -> np.ndarray:
     kind = np.dtype(p.dtype)
     if kind == np.bool_:
         return rng.integers(0, 2, p.shape).astype(np.bool_)
@@ -87,5 +92,4 @@ def _filled(p: Parameter, rng: np.random.Generator, *, extreme: bool, scale: flo
         if extreme:
             return rng.choice(np.array([low, high], kind), p.shape)
         return rng.integers(low, high + 1, p.shape).astype(kind)
-    limit = 1 << (20 if extreme else 14)  # a bias: sums of it and products stay within 32 bits
     return rng.integers(-limit, limit + 1, p.shape).astype(kind)
