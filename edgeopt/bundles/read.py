@@ -317,7 +317,8 @@ def _check_manifest(manifest: Manifest, sizes: dict[str, int]) -> None:
 
 def _check_programs(manifest: Manifest) -> None:
     """Checks methods and states as the bundle's own runner does, and how much a state takes."""
-    fault = find_fault(msgspec.json.decode(msgspec.json.encode(manifest)))
+    text = msgspec.json.encode(manifest)
+    fault = find_fault(decode_json(text, dict[str, Any], where=MANIFEST, error=BundleError))
     if fault:
         raise BundleError(f"breaks the schema: {fault}", where=MANIFEST)
     for name, info in manifest.states.items():
