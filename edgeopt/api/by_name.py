@@ -50,13 +50,9 @@ def pictures(where: Path | str | Iterable[Path | str], preprocess: Preprocess) -
 
 
 def _named(model: Any) -> NamedModel | None:
-    return (
-        load_named(model)
-        if isinstance(model, str)
-        else model
-        if isinstance(model, NamedModel)
-        else None
-    )
+    if isinstance(model, str):
+        return load_named(model)
+    return model if isinstance(model, NamedModel) else None
 
 
 def module_of(model: Any) -> Any:

@@ -52,7 +52,8 @@ class BundleRunner:
         self._bundle, self._load = bundle, load
         self._runners: dict[str, Runner] = {}
         manifest = msgspec.to_builtins(bundle.manifest)
-        self._session = Session(manifest, self._runner, bundle.initial_states())
+        states = bundle.initial_states()
+        self._session = Session(manifest, lambda view: self._loaded(view["entry"]), states)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -109,9 +110,6 @@ class BundleRunner:
         except Stop as stop:
             raise InputError(stop.what, where=self._bundle.name, hint=stop.hint) from stop
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
-
-    def _runner(self, view: dict[str, Any]) -> Callable[..., Any]:
-        return self._loaded(view["entry"])
 
     def _loaded(self, entry: str) -> Runner:
         if entry not in self._runners:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from edgeopt.bundles import Bundle
     from edgeopt.bundles.application import Interpreter, Prediction, Prepared
+    from edgeopt.bundles.manifest import Manifest
     from edgeopt.contracts import Signature
     from edgeopt.measure import Profile
 
@@ -62,12 +64,9 @@ def run_bundle(
         _check_output(output, signature)
     with placed(loaded_bundle, device) as there:
         (outputs,) = there.play([question.arrays], threads=threads)
-        alone = not (loaded_bundle.manifest.variants or loaded_bundle.manifest.states)
+        program, arrays = _timed(loaded_bundle.manifest, question.arrays)
         profile = there.profile(
-            runs=_RUNS,
-            threads=threads,
-            max_seconds=_MAX_SECONDS,
-            inputs=question.arrays if alone else None,
+            runs=_RUNS, threads=threads, max_seconds=_MAX_SECONDS, inputs=arrays, program=program
         )
     if output is not None:
         _write(output, outputs, signature)
@@ -80,6 +79,24 @@ def run_bundle(
     if prediction is not None:
         typer.echo(str(prediction))
     print_rows(rows)
+
+
+def _timed(manifest: Manifest, arrays: list[np.ndarray]) -> tuple[int, list[np.ndarray] | None]:
+    """Returns which program is timed, and on what: with state, and filled up, on its own samples.
+
+    It is the one for inputs of these shapes, else the smallest of the method that is not smaller.
+    """
+    if not (manifest.variants or manifest.states):
+        return 0, arrays
+    size = sum(array.size for array in arrays)
+    sizes = {
+        number: sum(math.prod(s.shape) for s in own.signature.inputs if s.name not in own.reads)
+        for number, own in enumerate(manifest.programs, 1)
+        if own.method == manifest.method
+    }
+    larger = [number for number in sizes if sizes[number] >= size]
+    number = min(larger, key=sizes.__getitem__) if larger else max(sizes, key=sizes.__getitem__)
+    return number, None
 
 
 def _value(

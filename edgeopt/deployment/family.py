@@ -10,25 +10,30 @@ import msgspec
 import torch
 
 from edgeopt.bundles.family import Member
-from edgeopt.data.batches import rereadable
 from edgeopt.data.binder import Binder
 from edgeopt.deployment import steps
 from edgeopt.deployment.baseline import Baseline
 from edgeopt.deployment.finish import golden_samples
-from edgeopt.deployment.shapes import examples_of, padding_axes, rows_are_apart, samples_of
+from edgeopt.deployment.shapes import (
+    examples_of,
+    padding_axes,
+    require_fitting,
+    rows_are_apart,
+    samples_of,
+)
 from edgeopt.errors import GateError, InputError
 from edgeopt.gate.accuracy import Accuracy
 from edgeopt.gate.parity import Parity
 from edgeopt.ir.reshaping import reshape_program
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from edgeopt.deployment.steps import Checked, Job
     from edgeopt.deployment.streams import StreamResult
     from edgeopt.ir import Program
 
-__all__ = ["Further", "ProgramResult", "Relatives", "ShapeRelatives", "require_accepted"]
+__all__ = ["Further", "ProgramResult", "Relatives", "ShapeRelatives", "accepted", "gathered"]
 
 
 class Relatives(Protocol):
@@ -156,16 +161,20 @@ def _further_shapes(job: Job, checked: Checked, baseline: Baseline) -> list[Furt
         )
     examples = _examples(job, baseline.module)
     programs = [steps.as_program(baseline.module, example) for example in examples]
+    data = job.request.calibration_data
+    if data is not None:
+        limit = len(baseline.samples.calibration) + job.request.checks.samples
+        require_fitting(data, [job.program, *programs], limit=limit)
     baselines = [_baseline(job, baseline, *pair) for pair in zip(programs, examples, strict=True)]
     firsts = [one.samples.checks for one in (baseline, *baselines) if one.samples.checks]
     every = [job.program, *programs]
     is_known = len(firsts) == len(every)
     pads = padding_axes(every, firsts) if is_known else ()
     splits = is_known and rows_are_apart(every, firsts)
-    return [
+    return gathered(
         Further(_checked(job, checked, program, own), own, pads=pads, splits=splits)
         for program, own in zip(programs, baselines, strict=True)
-    ]
+    )
 
 
 def _examples(job: Job, module: torch.nn.Module) -> list[Any]:
@@ -187,14 +196,9 @@ def _examples(job: Job, module: torch.nn.Module) -> list[Any]:
 
 
 def _baseline(job: Job, first: Baseline, program: Program, example: Any) -> Baseline:
-    data = job.request.calibration_data
-    samples = samples_of(
-        program,
-        example,
-        first.samples,
-        None if data is None else rereadable(data, "calibration_data"),
-        limit=job.request.checks.samples,
-    )
+    data = job.request.calibration_data  # can be read again: the plan has seen to that
+    limit = job.request.checks.samples
+    samples = samples_of(program, example, first.samples, data, limit=limit)
     return Baseline(first.model, program, samples)
 
 
@@ -210,21 +214,37 @@ def _checked(job: Job, first: Checked, program: Program, baseline: Baseline) -> 
         evaluate=None, max_drop=job.request.max_drop if job.request.evaluate is None else None
     )
     own = steps.Job(request, job.plan, job.target, job.backend, program)
-    result = steps.check(own, candidate, steps.compile(own, candidate), baseline)
+    return accepted(steps.check(own, candidate, steps.compile(own, candidate), baseline), program)
+
+
+def gathered(further: Iterable[Further]) -> list[Further]:
+    """Returns all of ``further``, made one after the other; where one fails, those before are released."""
+    every: list[Further] = []
     try:
-        require_accepted(result, program)
-    except GateError:
-        result.build.close()
+        for one in further:
+            every.append(one)  # noqa: PERF402 (kept where a later one fails)
+    except BaseException:
+        for one in every:
+            one.checked.build.close()
         raise
-    return result
+    return every
 
 
-def require_accepted(checked: Checked, program: Program) -> None:
-    """Raises where a further program falls short.
+def accepted(checked: Checked, program: Program) -> Checked:
+    """Returns a further program that falls short of nothing.
 
     Raises:
-        GateError: Says of which shape, and why.
+        GateError: It does; says of which shape, and why. It is released.
     """
+    try:
+        _require_accepted(checked, program)
+    except GateError:
+        checked.build.close()
+        raise
+    return checked
+
+
+def _require_accepted(checked: Checked, program: Program) -> None:
     shapes = ", ".join(str(list(spec.shape)) for spec in program.signature.inputs)
     parity, accuracy = checked.gate.parity, checked.gate.accuracy
     if parity is not None and not parity.ok:
@@ -232,6 +252,7 @@ def require_accepted(checked: Checked, program: Program) -> None:
         raise GateError(what, where=f"parity, inputs {shapes}", hint="leave that shape out")
     if accuracy is not None and not accuracy.ok:
         what = f"{accuracy}: {accuracy.failure}"
-        raise GateError(
-            what, where=f"inputs {shapes}", hint="calibrate on inputs of that shape too"
+        hint = (
+            "ranges come from the first shape's data: make the example one whose values are wider"
         )
+        raise GateError(what, where=f"inputs {shapes}", hint=hint)

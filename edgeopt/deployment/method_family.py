@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.bundles.family import Member
 from edgeopt.deployment import steps
-from edgeopt.deployment.family import Further, require_accepted
+from edgeopt.deployment.family import Further, accepted, gathered
 from edgeopt.deployment.methods import Method, MethodProgram, Sessions, as_methods, read_sessions
 from edgeopt.deployment.streams import StreamResult, check_streams
-from edgeopt.errors import GateError, InputError
+from edgeopt.errors import InputError
 from edgeopt.ir import ReferenceRunner
 from edgeopt.ir.source import matches
 from edgeopt.options import QuantizationConfig, chosen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
 
@@ -97,15 +97,7 @@ class MethodRelatives:
         Raises:
             EdgeoptError: One of them cannot be compiled, or falls short.
         """
-        further: list[Further] = []
-        try:
-            for method in self.methods[1:]:
-                further.append(self._further(job, checked, method))  # noqa: PERF401 (kept where one fails)
-        except BaseException:
-            for one in further:
-                one.checked.build.close()
-            raise
-        return further
+        return gathered(self._further(job, checked, method) for method in self.methods[1:])
 
     def _further(self, job: Job, first: Checked, method: MethodProgram) -> Further:
         request = self.request(method, job.request)
@@ -116,11 +108,7 @@ class MethodRelatives:
         settings = _settings(settings, method) if settings else {}
         candidate = steps.quantize(own, source, first.candidate.precision, settings)
         result = steps.check(own, candidate, steps.compile(own, candidate), baseline)
-        try:
-            require_accepted(result, method.program)
-        except GateError:
-            result.build.close()
-            raise
+        result = accepted(result, method.program)
         return Further(result, baseline, method.name, reads=method.reads, writes=method.writes)
 
     def first(self, checked: Checked, further: Sequence[Further]) -> Member:  # noqa: ARG002 (as all relatives)
@@ -137,14 +125,12 @@ class MethodRelatives:
         every = [checked, *(one.checked for one in further)]
         names = [method.name for method in self.methods]
         builds = dict(zip(names, (one.build for one in every), strict=True))
-        runners: dict[str, Callable[..., Any]] | None = {
-            name: build.runner for name, build in builds.items() if build.runner is not None
-        }
+        runners = {name: one.runner for name, one in builds.items() if one.runner is not None}
         return check_streams(
             self.sessions,
             {method.name: method for method in self.methods},
             {name: ReferenceRunner(build.specified) for name, build in builds.items()},
-            runners if runners is not None and len(runners) == len(builds) else None,
+            runners if len(runners) == len(builds) else None,
             {method.name: ReferenceRunner(method.program) for method in self.methods},
             job.request.max_drop,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,18 +13,18 @@ from edgeopt.data.binder import Binder
 from edgeopt.data.dataset import Dataset, as_arrays
 from edgeopt.deployment.samples import Samples, fitting_items
 from edgeopt.errors import CalibrationError, InputError
-from edgeopt.gate.metrics import snr_db
+from edgeopt.gate.metrics import LikenessMeter
 from edgeopt.gate.parity import run_all
 from edgeopt.ir import ReferenceRunner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from edgeopt.gate.metrics import Arrays
+    from edgeopt.gate.metrics import Arrays, Likeness
     from edgeopt.ir import Program
     from edgeopt.options import Shapes
 
-__all__ = ["examples_of", "padding_axes", "rows_are_apart", "samples_of"]
+__all__ = ["examples_of", "padding_axes", "require_fitting", "rows_are_apart", "samples_of"]
 
 SAME_DB = 60.0
 """What filling up with zeros must leave of each output: more than the last bits of float32 lose."""
@@ -52,7 +51,8 @@ def examples_of(shapes: Shapes, binder: Binder, example: Any) -> Iterator[Any]:
     for count in shapes.batches:
         yield _as_call(binder, [_resized(t, {0: count}) for t in tensors])
     for length in shapes.lengths:
-        yield _as_call(binder, [_resized(t, {1: length}) for t in _sequences(tensors)])
+        axes = _sequence_axes(tensors, length)
+        yield _as_call(binder, [_resized(*pair) for pair in zip(tensors, axes, strict=True)])
     for size in shapes.pictures:
         if not any(tensor.ndim == PICTURE for tensor in tensors):
             shapes_of = ", ".join(str(list(tensor.shape)) for tensor in tensors)
@@ -70,24 +70,17 @@ def _as_call(binder: Binder, tensors: Sequence[torch.Tensor]) -> Any:
     return kwargs if kwargs and not args else args
 
 
-@dataclass(frozen=True)
-class _Fixed:
-    """A tensor that is of one size whatever the length."""
-
-    tensor: torch.Tensor
-
-
-def _sequences(tensors: list[torch.Tensor]) -> Iterator[Any]:
-    if not tensors or tensors[0].ndim < 2 or tensors[0].ndim >= PICTURE:  # noqa: PLR2004 (rows, steps)
+def _sequence_axes(tensors: list[torch.Tensor], length: int) -> list[dict[int, int]]:
+    """Returns axis 1 of each input that is as long as in the first one; of the others none."""
+    if not tensors or not 1 < tensors[0].ndim < PICTURE:
         shape = list(tensors[0].shape) if tensors else []
         raise InputError(
             f"the first input is {shape}: axis 1 is not the length of a sequence",
             where="shapes.lengths",
             hint="pass examples of each shape: Shapes(examples=[…])",
         )
-    length = tensors[0].shape[1]
-    for tensor in tensors:
-        yield tensor if tensor.ndim > 1 and tensor.shape[1] == length else _Fixed(tensor)
+    first = tensors[0].shape[1]
+    return [{1: length} if t.ndim > 1 and t.shape[1] == first else {} for t in tensors]
 
 
 def _picture_axes(tensor: torch.Tensor, size: tuple[int, int]) -> dict[int, int]:
@@ -97,10 +90,8 @@ def _picture_axes(tensor: torch.Tensor, size: tuple[int, int]) -> dict[int, int]
     return {first: size[0], first + 1: size[1]}
 
 
-def _resized(tensor: torch.Tensor | _Fixed, sizes: dict[int, int]) -> torch.Tensor:
+def _resized(tensor: torch.Tensor, sizes: dict[int, int]) -> torch.Tensor:
     """Returns a tensor with axes of other sizes, repeated or cut."""
-    if isinstance(tensor, _Fixed):
-        return tensor.tensor
     for axis, size in sizes.items():
         if tensor.ndim <= axis:
             raise InputError(
@@ -129,18 +120,12 @@ def samples_of(
     """
     binder = Binder.of_program(program)
     none = Dataset(binder)
-    own = (
-        []
-        if data is None
-        else list(_limited(fitting_items(data, Binder(program.signature)), limit))
-    )
-    try:
-        items = [item for item in own if _is_whole(binder, item)]
-        if items:
-            checks = Dataset.read(items, binder, limit=limit).arrays()
-            return Samples(none, checks, "samples of that shape")
-    except CalibrationError:
-        pass
+    items = () if data is None else fitting_items(data, binder)
+    own = list(itertools.islice((item for item in items if _is_whole(binder, item)), limit))
+    if own:
+        return Samples(
+            none, Dataset.read(own, binder, limit=limit).arrays(), "samples of that shape"
+        )
     rows = _put_together(first.checks, program)
     if rows:
         return Samples(none, rows[:limit], first.kind)
@@ -153,11 +138,6 @@ def _is_whole(binder: Binder, item: Any) -> bool:
     return all(
         tuple(t.shape) == s.shape for t, s in zip(tensors, binder.signature.inputs, strict=True)
     )
-
-
-def _limited(items: Iterator[Any], limit: int) -> Iterator[Any]:
-    for _, item in zip(range(limit), items, strict=False):
-        yield item
 
 
 def _put_together(samples: Sequence[Arrays], program: Program) -> tuple[Arrays, ...]:
@@ -264,11 +244,37 @@ def _pairs(faces: Sequence[dict[str, Any]]) -> Iterator[tuple[int, int, int]]:
 
 def _are_same(values: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> bool:
     return all(
-        a.shape == b.shape and _snr_db(a, b) >= SAME_DB
+        a.shape == b.shape and _likeness(a, b).snr_db >= SAME_DB
         for a, b in zip(values, expected, strict=True)
     )
 
 
-def _snr_db(values: np.ndarray, expected: np.ndarray) -> float:
-    wide, others = values.astype(np.float64), expected.astype(np.float64)
-    return snr_db(float((others**2).sum()), float(((wide - others) ** 2).sum()))
+def _likeness(values: np.ndarray, expected: np.ndarray) -> Likeness:
+    meter = LikenessMeter("")
+    meter.add(expected, values)
+    return meter.likeness()
+
+
+def require_fitting(data: Iterable[Any], programs: Sequence[Program], *, limit: int) -> None:
+    """Checks that each item of the data is of one of the shapes: none is left out without a word.
+
+    Args:
+        data: Calibration data that can be read again.
+        programs: One a shape.
+        limit: Items that are looked at.
+
+    Raises:
+        CalibrationError: One is of none of them; says which, and what there is.
+    """
+    binders = [Binder.of_program(program) for program in programs]
+    for number, item in enumerate(itertools.islice(data, limit)):
+        if not any(True for binder in binders for _ in fitting_items([item], binder)):
+            shapes = "; ".join(
+                ", ".join(f"{s.name}: {s.dtype}{list(s.shape)}" for s in p.signature.inputs)
+                for p in programs
+            )
+            raise CalibrationError(
+                "it fits none of the shapes",
+                where=f"calibration_data, item {number}",
+                hint=f"the shapes are {shapes}",
+            )

@@ -6,10 +6,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
 from edgeopt.deployment.methods import play
-from edgeopt.gate.metrics import snr_db
+from edgeopt.gate.metrics import MAX_SNR_DB, LikenessMeter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -76,7 +75,9 @@ def check_streams(
         float_runners: Method name to the float program.
         max_loss: The share of an output's energy that may be lost.
     """
-    errors: dict[str, dict[Any, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0.0, 0.0]))
+    errors: dict[str, dict[Any, LikenessMeter]] = defaultdict(
+        lambda: defaultdict(lambda: LikenessMeter(""))
+    )
     chosen = _chosen(sessions.sessions)
     for session in chosen:
         plays = [
@@ -91,11 +92,11 @@ def check_streams(
             is_late = step >= len(session) * 3 // 4
             for place in _seen(float_methods[method]):
                 key = (method, place)
-                _add(errors["all"][key], wanted[step][place], got[step][place])
+                errors["all"][key].add(wanted[step][place], got[step][place])
                 if is_late:
-                    _add(errors["late"][key], wanted[step][place], got[step][place])
+                    errors["late"][key].add(wanted[step][place], got[step][place])
                 if outputs is not None:
-                    _add(errors["parity"][key], reference[step][place], got[step][place])
+                    errors["parity"][key].add(reference[step][place], got[step][place])
     return StreamResult(
         sessions=len(chosen),
         calls=sum(map(len, chosen)),
@@ -124,11 +125,5 @@ def _seen(method: MethodProgram) -> list[int]:
     return seen or list(range(len(names)))
 
 
-def _add(sums: list[float], wanted: np.ndarray, got: np.ndarray) -> None:
-    a, b = wanted.astype(np.float64), got.astype(np.float64)
-    sums[0] += float((a**2).sum())
-    sums[1] += float(((a - b) ** 2).sum())
-
-
-def _worst(sums: Mapping[Any, list[float]]) -> float:
-    return min((snr_db(signal, noise) for signal, noise in sums.values()), default=snr_db(1.0, 0.0))
+def _worst(meters: Mapping[Any, LikenessMeter]) -> float:
+    return min((meter.likeness().snr_db for meter in meters.values()), default=MAX_SNR_DB)

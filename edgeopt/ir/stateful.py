@@ -51,7 +51,7 @@ def with_buffers(
     except TypeError as error:
         raise InputError(str(error), where="example_inputs") from error
     states = {argument: buffers[name].detach().clone() for argument, name in arguments.items()}
-    return _Functional(model, arguments, signature), {**bound, **states}, arguments
+    return _Functional(model, arguments), {**bound, **states}, arguments
 
 
 def _arguments(names: Iterable[str], signature: inspect.Signature) -> dict[str, str]:
@@ -73,15 +73,10 @@ def _arguments(names: Iterable[str], signature: inspect.Signature) -> dict[str, 
 class _Functional(torch.nn.Module):
     """Calls a module with buffers that are arguments."""
 
-    def __init__(
-        self, model: torch.nn.Module, arguments: Mapping[str, str], signature: inspect.Signature
-    ) -> None:
+    def __init__(self, model: torch.nn.Module, arguments: Mapping[str, str]) -> None:
         super().__init__()
         self.edgeopt_model = model  # a name that no model has
         self.arguments = dict(arguments)
-        own = [p.replace(kind=p.KEYWORD_ONLY) for p in signature.parameters.values()]
-        states = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in arguments]
-        self._signature = signature.replace(parameters=[*own, *states])
         self.eval()
 
     def forward(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:

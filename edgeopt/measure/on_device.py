@@ -107,13 +107,19 @@ class PlacedBundle:
         text = result.stdout if result.returncode == _OK else result.stdout + result.stderr
         return Verification(result.returncode == _OK, tuple(text.splitlines()))
 
-    def profile(self, *, inputs: Sequence[np.ndarray] | None = None, **how: Any) -> Profile:
+    def profile(
+        self, *, inputs: Sequence[np.ndarray] | None = None, program: int = 0, **how: Any
+    ) -> Profile:
         """Returns times, memory and facts; ``how`` are fields of `How`.
 
-        With ``inputs``, it runs on these.
+        Args:
+            inputs: What it runs on; its own samples where None.
+            program: Number of the program, from 1 on; 0 for the first.
+            **how: Fields of `How`.
         """
         settings = Timing(**how)
         words = ["--benchmark", *settings.words(native=self._native is not None)]
+        words += ["--program", str(program)] if program else []
         with measuring(self.device), self._scratch() as (local, remote):
             text = self._benchmark(words, inputs, local, remote)
         name, emulated = self.device.name, self.device.emulated

@@ -338,3 +338,34 @@ def test_sessions_that_are_none_are_refused():
         deploy(method, example_inputs=torch.zeros(1, 1, 6))
     with pytest.raises(InputError, match="a state is called 3"):
         deploy(edgeopt.Method(method.model, method.example_inputs, reads={"state_0": 3}))
+
+
+def test_what_outputs_mean_is_said_of_the_first_method_only(tmp_path):
+    table = nn.Linear(8, 8)
+    step = pair(table)["step"]
+    methods = {"step": step, "encode": pair(table)["encode"]}
+    done = deploy(methods, bundle={"postprocess": edgeopt.Classification(output="score")},
+                  output=tmp_path / "bundle")  # fmt: skip
+    np.save(tmp_path / "x.npy", np.zeros((1, 8), np.float32))
+    command = [sys.executable, str(done.bundle.path / "run.py"), "--input", str(tmp_path / "x.npy")]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    other = subprocess.run(
+        [*command, "--method", "encode"], capture_output=True, text=True, check=False
+    )
+    assert other.returncode == 2, other.stdout
+    assert "nothing to do" in other.stderr
+    assert "Traceback" not in other.stderr
+
+
+def test_the_command_line_times_the_program_that_is_run(tmp_path):
+    """`edgeopt run` of a bundle with state: the answer, and the time of that program."""
+    done = deploy(recurrent(Recurrent().eval()), backend="tflite", output=tmp_path / "bundle")
+    np.save(tmp_path / "x.npy", np.zeros((1, 1, 6), np.float32))
+    code = "from edgeopt.cli.main import run; run()"
+    command = [sys.executable, "-c", code, "run", str(done.bundle.path)]
+    said = subprocess.run([*command, "--input", str(tmp_path / "x.npy")],
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    assert "output_0" in said.stdout
+    assert "output_1" not in said.stdout

@@ -13,7 +13,7 @@ from torch import nn
 
 import edgeopt
 from edgeopt.bundles import read_bundle
-from edgeopt.errors import BundleError, CaptureError, ConfigError, InputError
+from edgeopt.errors import BundleError, CalibrationError, CaptureError, ConfigError, InputError
 
 
 class Classifier(nn.Module):
@@ -332,3 +332,22 @@ def test_a_constant_that_leaves_its_range_is_refused():
     with pytest.raises(CaptureError, match="leaves the range"):
         deploy(Ramp().eval(), example_inputs=data[0], calibration_data=data,
                shapes={"lengths": (64,)})  # fmt: skip
+
+
+def test_data_that_fits_no_shape_is_not_left_out_without_a_word():
+    data = [*PICTURES, torch.randn(1, 3, 17, 16)]
+    with pytest.raises(CalibrationError, match="fits none of the shapes") as caught:
+        deploy(example_inputs=PICTURES[0], calibration_data=data, shapes={"batches": (2,)})
+    assert "item 24" in str(caught.value)
+
+
+def test_numbers_that_are_none_are_said_of_each_shape():
+    class Floats(nn.Module):
+        def forward(self, x):
+            return x * 2.0
+
+    rows = [torch.randn(1, length) for length in (16, 8) for _ in range(12)]
+    rows[-1][0, 0] = float("nan")
+    with pytest.raises(CalibrationError, match="NaN"):
+        deploy(Floats().eval(), example_inputs=rows[0], calibration_data=rows,
+               precision="float32", shapes={"lengths": (8,)})  # fmt: skip

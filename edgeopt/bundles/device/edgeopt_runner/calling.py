@@ -28,7 +28,6 @@ def call_method(
 ) -> list[Any]:
     """Returns the outputs that are no state.
 
-
     Args:
         root: Folder of the bundle.
         manifest: Its manifest.

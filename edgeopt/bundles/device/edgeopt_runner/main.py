@@ -49,7 +49,9 @@ def _act(args: argparse.Namespace, root: str) -> int:
         return OK
     view = program_view(manifest, args.program) if args.program else manifest
     measures = args.benchmark or args.profile or args.against
-    if not (args.verify or measures or args.output or args.top or _tells(args, manifest)):
+    if not (
+        args.verify or measures or args.output or args.top or _tells(args, face(view, args.method))
+    ):
         hint = "--output FILE, --top K, --benchmark, --profile, --verify or --info"
         raise Stop(USAGE, "nothing to do", hint)
     _need_numpy()
@@ -104,7 +106,7 @@ def _predict(args: argparse.Namespace, root: str, manifest: dict[str, Any]) -> i
     program = face(manifest, args.method)
     if args.output:
         check_output(args.output, program)
-    telling = _tells(args, manifest)
+    telling = _tells(args, program)
     labels = read_labels(args.labels, root, manifest) if args.top or telling else []
     prepared = prepare(args, root, program)
     each = args.each or prepared.each

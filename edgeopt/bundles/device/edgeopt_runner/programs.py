@@ -19,7 +19,8 @@ def program_view(manifest: dict[str, Any], number: int) -> dict[str, Any]:
     views = program_views(manifest)
     if number > len(views):
         raise Stop(USAGE, f"there is no program {number}", f"there are {len(views)}: see --info")
-    return {**views[number - 1], "variants": [], "reads": {}, "writes": {}}
+    own = _described(views[number - 1], manifest)
+    return {**own, "variants": [], "reads": {}, "writes": {}}
 
 
 def of_method(views: list[dict[str, Any]], method: str) -> list[dict[str, Any]]:
@@ -33,9 +34,18 @@ def of_method(views: list[dict[str, Any]], method: str) -> list[dict[str, Any]]:
 
 
 def face(manifest: dict[str, Any], method: str) -> dict[str, Any]:
-    """Returns the manifest as who calls a method sees it: its first program, without the state it keeps."""
+    """Returns the manifest as who calls a method sees it: its first program, without the state it keeps.
+
+    What the bundle says of inputs and outputs is of its first method.
+    """
     view = of_method(program_views(manifest), method)[0]
-    return {**view, "signature": interface(view)}
+    return {**_described(view, manifest), "signature": interface(view)}
+
+
+def _described(view: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]:
+    """Returns a view without what is said of the first method, where it is of another."""
+    is_first = view["method"] == manifest["method"]
+    return view if is_first else {**view, "preprocess": None, "postprocess": None}
 
 
 def interfaces(manifest: dict[str, Any], method: str) -> list[list[dict[str, Any]]]:
