@@ -142,7 +142,8 @@ def variant_files(
                 files[path] = whole[path] = content
         golden, samples = (None, {}) if member.golden is None else member.golden.to_files(place)
         files |= samples
-        fields = program_fields(member, f"{room}/{member.artifact.entry}")
+        home = room if member.artifact.files else "model"  # in the first one's files, else its own
+        fields = program_fields(member, f"{home}/{member.artifact.entry}")
         variants.append(Variant(**fields, deltas=deltas, golden=golden))
     return tuple(variants), files
 

@@ -33,6 +33,7 @@ from edgeopt.bundles.family import (
     state_files,
     variant_files,
 )
+from edgeopt.bundles.joining import joined_family
 from edgeopt.bundles.manifest import (
     KIND,
     SCHEMA_VERSION,
@@ -104,6 +105,10 @@ def bundle_files(  # noqa: PLR0913 (the parts of a bundle, by name)
     first = replace(links or Member(artifact), artifact=artifact, golden=golden)
     family = family or Family()
     check_family(first, family)
+    count = None if labels is None else len(labels)
+    after = settled_postprocess(postprocess, artifact.signature, count)
+    first, family = joined_family(first, family, target, postprocess=after, labels=labels or ())
+    artifact = first.artifact
     info, files = None, _fixed_files(artifact, runtime)
     variants, further = variant_files(
         family.members, _model_files(artifact), share=bool(target.os.python)
@@ -111,8 +116,6 @@ def bundle_files(  # noqa: PLR0913 (the parts of a bundle, by name)
     states, values = state_files(family.states)
     before, more = settled_preprocess(preprocess, artifact.signature)
     files |= further | values | more
-    count = None if labels is None else len(labels)
-    after = settled_postprocess(postprocess, artifact.signature, count)
     if golden is not None:
         golden.check(artifact.signature)
         info, samples = golden.to_files()

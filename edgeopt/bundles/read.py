@@ -310,9 +310,9 @@ def _check_manifest(manifest: Manifest, sizes: dict[str, int]) -> None:
         raise BundleError(f"{name} is referred to, but not listed", where=MANIFEST)
     _check_programs(manifest)
     for place, own in enumerate(manifest.programs):
-        room = f"programs/{place}/" if place else "model/"
-        if not own.entry.startswith(room):
-            raise BundleError(f"the entry {own.entry} is not below {room}", where=MANIFEST)
+        rooms = ("model/", f"programs/{place}/")[: 1 + bool(place)]  # the first one's may hold all
+        if not own.entry.startswith(rooms):
+            raise BundleError(f"the entry {own.entry} is not below {rooms[-1]}", where=MANIFEST)
 
 
 def _check_programs(manifest: Manifest) -> None:

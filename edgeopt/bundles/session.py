@@ -50,10 +50,10 @@ class BundleRunner:
 
     def __init__(self, bundle: Bundle, load: Callable[[Artifact], Runner]) -> None:
         self._bundle, self._load = bundle, load
-        self._runners: dict[str, Runner] = {}
+        self._runners: dict[int, Runner] = {}
         manifest = msgspec.to_builtins(bundle.manifest)
         states = bundle.initial_states()
-        self._session = Session(manifest, lambda view: self._loaded(view["entry"]), states)
+        self._session = Session(manifest, lambda view: self._loaded(view["place"]), states)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -99,9 +99,8 @@ class BundleRunner:
 
     def facts(self) -> dict[str, Any]:
         """Returns what is worth knowing about the runtime."""
-        first = self._bundle.manifest
         if not self._runners:
-            self._loaded(first.entry)
+            self._loaded(0)
         return next(iter(self._runners.values())).facts()
 
     def _called(self, method: str, *inputs: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
@@ -111,8 +110,7 @@ class BundleRunner:
             raise InputError(stop.what, where=self._bundle.name, hint=stop.hint) from stop
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
-    def _loaded(self, entry: str) -> Runner:
-        if entry not in self._runners:
-            entries = [one.entry for one in self._bundle.manifest.programs]
-            self._runners[entry] = self._load(self._bundle.artifact(entries.index(entry)))
-        return self._runners[entry]
+    def _loaded(self, program: int) -> Runner:
+        if program not in self._runners:
+            self._runners[program] = self._load(self._bundle.artifact(program))
+        return self._runners[program]

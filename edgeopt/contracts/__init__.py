@@ -3,6 +3,7 @@
 from edgeopt.contracts.artifact import Artifact, DeviceRuntime, Wheel
 from edgeopt.contracts.backend import Backend, Lowered
 from edgeopt.contracts.device import Completed, Device, ForwardsPorts
+from edgeopt.contracts.joining import BundledProgram, BundledPrograms, JoinsPrograms
 from edgeopt.contracts.passes import PassSpec
 from edgeopt.contracts.runner import Runner
 from edgeopt.contracts.signature import Signature, TensorSpec
@@ -13,10 +14,13 @@ from edgeopt.contracts.tuning import TunedKernel, TunesKernels, TuningEvent, Tun
 __all__ = [
     "Artifact",
     "Backend",
+    "BundledProgram",
+    "BundledPrograms",
     "Completed",
     "Device",
     "DeviceRuntime",
     "ForwardsPorts",
+    "JoinsPrograms",
     "Lowered",
     "NodeSupport",
     "PassSpec",

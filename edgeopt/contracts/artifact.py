@@ -26,6 +26,8 @@ class Artifact(msgspec.Struct, frozen=True):
         tools: Tool name to version, for example ``{"ai-edge-litert": "2.3.0"}``.
         operators: Runtime operator name to how many of it the artefact holds.
         origins: Runtime operator or tensor name to the program's value it came from.
+        parts: What the files were linked from, where the backend can put several programs into one
+            file (`edgeopt.contracts.JoinsPrograms`); not part of a bundle.
     """
 
     backend: str
@@ -39,6 +41,7 @@ class Artifact(msgspec.Struct, frozen=True):
     tools: dict[str, str] = {}
     operators: dict[str, int] = {}
     origins: dict[str, str] = {}
+    parts: dict[str, bytes] = {}
 
     @property
     def size_bytes(self) -> int:

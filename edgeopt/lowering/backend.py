@@ -35,6 +35,7 @@ class ModelFiles:
     metadata: dict[str, Any] = field(default_factory=dict)
     operators: Mapping[str, int] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, bytes] = field(default_factory=dict)
 
 
 class RuleBackend(ABC):
@@ -160,6 +161,7 @@ class RuleBackend(ABC):
             tools=_versions((self.distribution, *self.toolchain)),
             operators=dict(sorted(model.operators.items())),
             origins=model.origins,
+            parts=model.parts,
         )
 
     def load(self, artifact: Artifact, *, threads: int = 0) -> Runner:

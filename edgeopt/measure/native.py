@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path, PurePosixPath
 
     from edgeopt.bundles import Bundle
-    from edgeopt.contracts import Device
+    from edgeopt.contracts import Device, Signature
 
 __all__ = ["NativeRunner", "has_python", "needs_native"]
 
@@ -67,25 +67,30 @@ class NativeRunner:
         self._timeout_s = timeout_s
 
     def run_each(
-        self, columns: Sequence[np.ndarray], local: Path, remote: PurePosixPath, threads: int
+        self,
+        columns: Sequence[np.ndarray],
+        signature: Signature,
+        local: Path,
+        remote: PurePosixPath,
+        words: Sequence[str],
     ) -> list[np.ndarray]:
         """Returns the outputs, stacked as the inputs are.
 
         Args:
             columns: One array for each input; axis 0 counts samples.
+            signature: Inputs and outputs of what is called.
             local: A folder here.
             remote: A folder there.
-            threads: Threads to use; 0 leaves it to the program.
+            words: What is called, and how.
 
         Raises:
             DeviceError: It cannot be run there.
         """
-        outputs = self._bundle.manifest.signature.outputs
-        words = [*self.send(columns, local, remote), "--each", "--threads", str(threads)]
-        for place, spec in enumerate(outputs):
-            words += ["--output", f"{spec.name}={remote / f'out_{place}.npy'}"]
-        self.call(words)
-        return [self._pull(place, local, remote) for place in range(len(outputs))]
+        files = self.send(columns, signature, local, remote)
+        for place, spec in enumerate(signature.outputs):
+            files += ["--output", f"{spec.name}={remote / f'out_{place}.npy'}"]
+        self.call([*files, "--each", *words])
+        return [self._pull(place, local, remote) for place in range(len(signature.outputs))]
 
     def benchmark(self, words: Sequence[str], remote: PurePosixPath) -> None:
         """Has it measure itself and write ``times.json`` into the folder ``remote``.
@@ -122,12 +127,16 @@ class NativeRunner:
         report |= {"bundle": self._bundle.name, "digest": self._bundle.digest}
         return msgspec.json.encode(report)
 
-    def send(self, columns: Sequence[np.ndarray], local: Path, remote: PurePosixPath) -> list[str]:
+    def send(
+        self,
+        columns: Sequence[np.ndarray],
+        signature: Signature,
+        local: Path,
+        remote: PurePosixPath,
+    ) -> list[str]:
         """Returns the words that make it read ``columns``, which are on the device then."""
         words = []
-        for place, (spec, column) in enumerate(
-            zip(self._bundle.manifest.signature.inputs, columns, strict=True)
-        ):
+        for place, (spec, column) in enumerate(zip(signature.inputs, columns, strict=True)):
             name = f"in_{place}.npy"
             (local / name).write_bytes(write_npy(np.ascontiguousarray(column)))
             self._device.push(local / name, remote / name)

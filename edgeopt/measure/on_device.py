@@ -184,10 +184,16 @@ class PlacedBundle:
             InputError: A sample does not fit the signature.
             DeviceError: It cannot be run there.
         """
-        signature = self.bundle.manifest.signature
+        return self._run_program(0, samples, threads)
+
+    def _run_program(
+        self, program: int, samples: Sequence[Sequence[np.ndarray]], threads: int = 0
+    ) -> list[tuple[np.ndarray, ...]]:
+        signature = self.bundle.manifest.programs[program].signature
         for number, sample in enumerate(samples):
             _check_sample(sample, signature.inputs, f"sample {number}")
-        outputs = self._run_each(samples, signature, ["--program", "1"], threads)
+        which = ["--program", str(program + 1)]
+        outputs = self._run_each(samples, signature, which, threads)
         for number, sample in enumerate(outputs):
             _check_outputs(sample, signature.outputs, f"outputs of sample {number}")
         return outputs
@@ -208,10 +214,8 @@ class PlacedBundle:
         """
         manifest = self.bundle.manifest
         signature = manifest.interface(method)
-        if self._native is not None and (manifest.variants or manifest.states):
-            what = "the device has no Python: its program takes one shape, and keeps no state"
-            raise DeviceError(what, where=self.device.name, hint="call its programs one by one")
-        return self._run_each(samples, signature, ["--method", method], threads)
+        which = ["--method", method or manifest.method]
+        return self._run_each(samples, signature, which, threads)
 
     def _run_each(
         self,
@@ -228,12 +232,12 @@ class PlacedBundle:
                 raise InputError(what, where=f"sample {number}")
         with self._scratch() as (local, remote):
             columns = [np.stack(column) for column in zip(*samples, strict=True)]
+            how = [*which, "--threads", str(threads)]
             if self._native is not None:
-                outputs = self._native.run_each(columns, local, remote, threads)
+                outputs = self._native.run_each(columns, signature, local, remote, how)
             else:
-                words = [*self._send(columns, local, remote, signature), *which]
-                words += ["--each", "--output", str(remote / "out.npz"), "--threads", str(threads)]
-                self._run_well(words)
+                words = [*self._send(columns, local, remote, signature), *how]
+                self._run_well([*words, "--each", "--output", str(remote / "out.npz")])
                 self.device.pull(remote / "out.npz", local / "out.npz")
                 outputs = _read_outputs(local / "out.npz", signature.outputs, columns)
         return _by_sample(outputs, len(samples))
@@ -247,7 +251,8 @@ class PlacedBundle:
     ) -> bytes:
         """Returns the JSON that a benchmark writes."""
         if self._native is not None:
-            arguments = [] if inputs is None else self._native.send(inputs, local, remote)
+            signature = self.bundle.manifest.signature
+            arguments = [] if inputs is None else self._native.send(inputs, signature, local, remote)
             self._native.benchmark([*words, *arguments], remote)
         else:
             arguments = [] if inputs is None else self._send(inputs, local, remote)
@@ -257,15 +262,15 @@ class PlacedBundle:
         return text if self._native is None else self._native.named(text)
 
     def _verify_native(self) -> Verification:
-        golden = self.bundle.golden()
-        if golden is None:
-            return Verification(ok=True, lines=("there are no golden samples to check",))
-        outputs = iter(self.run(golden.inputs))
-        failed = golden.differences(lambda *_: next(outputs))
-        count = len(golden.inputs)
-        return Verification(
-            ok=not failed, lines=tuple(failed) or (f"{count} golden samples are right",)
-        )
+        count, failed = 0, []
+        for program in range(len(self.bundle.manifest.programs)):
+            golden = self.bundle.golden(program)
+            if golden is not None:
+                outputs = iter(self._run_program(program, golden.inputs))
+                failed += golden.differences(lambda *_, made=outputs: next(made))
+                count += len(golden.inputs)
+        said = f"{count} golden samples are right" if count else "there are no golden samples to check"
+        return Verification(ok=not failed, lines=tuple(failed) or (said,))
 
     def _send(
         self,

@@ -9,6 +9,7 @@ from edgeopt.lowering import RuleBackend
 if TYPE_CHECKING:
     from edgeopt.contracts import (
         Artifact,
+        BundledPrograms,
         Device,
         DeviceRuntime,
         Lowered,
@@ -83,6 +84,16 @@ class TVMBackend(RuleBackend):
         from edgeopt_tvm.packaging import device_runtime  # noqa: PLC0415 (keeps construction light)
 
         return device_runtime(target)
+
+    def join(self, bundled: BundledPrograms, target: Target) -> list[Artifact]:
+        """Returns the artefacts of a bundle, all programs in one library; as `JoinsPrograms`.
+
+        Raises:
+            CompileError: zig failed.
+        """
+        from edgeopt_tvm.packaging import joined  # noqa: PLC0415 (the toolchain)
+
+        return joined(bundled, target)
 
     def check_tuning(self, target: Target, device: Device | str | None = None) -> None:
         """Checks whether kernels for ``target`` can be measured, here or on ``device``.

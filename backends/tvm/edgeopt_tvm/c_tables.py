@@ -1,49 +1,90 @@
-"""The tables of a model for the C runtime: generated source, and the constants as one file."""
+"""The tables of programs for the C runtime: generated source, and the constants as one file."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgeopt_tvm.c_text import c_array, c_text
 from edgeopt_tvm.memory import ALIGNMENT, plan_arena, size_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from edgeopt_tvm.executable import Buffer, Executable
     from edgeopt_tvm.machine import Machine
 
-__all__ = ["constants_blob", "table_source"]
+__all__ = [
+    "constant_contents",
+    "constant_names",
+    "constants_blob",
+    "table_source",
+    "tables_source",
+]
 
 _CODES = {"i": 0, "u": 1, "f": 2, "b": 6}  # DLPack's, by numpy's kind
 _KINDS = {"input": "INPUT", "output": "OUTPUT", "constant": "CONSTANT", "temporary": "TEMPORARY"}
 
 
-def constants_blob(executable: Executable) -> tuple[bytes, dict[int, int]]:
-    """Returns all constants, equal ones once, and where each buffer's starts."""
-    blob, places, offsets = bytearray(), {}, {}
-    for index in sorted(executable.constants):
-        content = np.ascontiguousarray(executable.constants[index]).tobytes()
-        if content not in places:
-            places[content] = len(blob)
-            blob += content + bytes(-len(content) % ALIGNMENT)
-        offsets[index] = places[content]
-    return bytes(blob), offsets
+def constant_names(executable: Executable) -> dict[int, str]:
+    """Returns what each constant is called: equal ones alike, in every program."""
+    return {
+        index: hashlib.sha256(_content(array)).hexdigest()[:40]
+        for index, array in executable.constants.items()
+    }
+
+
+def constant_contents(executable: Executable, names: Mapping[int, str]) -> dict[str, bytes]:
+    """Returns the content of each constant, by its name."""
+    return {names[index]: _content(array) for index, array in executable.constants.items()}
+
+
+def _content(array: np.ndarray) -> bytes:
+    return np.ascontiguousarray(array).tobytes()
+
+
+def constants_blob(contents: Mapping[str, bytes]) -> tuple[bytes, str]:
+    """Returns the content of all constants one after the other, and the C header that says where each starts."""
+    blob, lines = bytearray(), []
+    for name, content in contents.items():
+        lines.append(f"#define {_place(name)} {len(blob)}")
+        blob += content + bytes(-len(content) % ALIGNMENT)
+    return bytes(blob), "\n".join([*lines, ""])
+
+
+def _place(name: str) -> str:
+    return f"AT_{name}"
+
+
+def tables_source(count: int, constant_bytes: int) -> str:
+    """Returns the C source that names the tables of ``count`` programs."""
+    names = [f"model_table_{number}" for number in range(count)]
+    return "\n".join(
+        [
+            '#include "table.h"',
+            *(f"extern const struct table {name};" for name in names),
+            f"const struct table *const model_tables[] = {{{', '.join('&' + n for n in names)}}};",
+            f"const int32_t model_table_count = {count};",
+            f"const size_t model_constant_bytes = {constant_bytes};",
+            "",
+        ]
+    )
 
 
 def table_source(
     executable: Executable,
     machine: Machine,
-    constants: dict[int, int],
+    constants: Mapping[int, str],
     symbols: Mapping[str, str],
 ) -> str:
-    """Returns the C source of the model's tables.
+    """Returns the C source of a program's tables; ``TABLE`` stands for what they are called.
 
     Args:
-        executable: The model.
+        executable: The program.
         machine: What it is for.
-        constants: Where each constant starts, as `constants_blob` placed them.
+        constants: What each constant is called, as `constant_names` says.
         symbols: Name of each kernel to what its code is called, behind ``__tvm_ffi_``.
     """
     arena = plan_arena(executable)
@@ -51,41 +92,39 @@ def table_source(
     own = [i for i, buffer in enumerate(executable.buffers) if buffer.alias < 0]
     number = {index: row for row, index in enumerate(own)}
     ports = {k: [i for i in own if executable.buffers[i].kind == k] for k in ("input", "output")}
-    offsets = {**constants, **arena.offsets}
+    offsets = {i: _place(name) for i, name in constants.items()} | arena.offsets
     args = [number[executable.root(index)] for step in executable.steps for index in step.args]
     kernels = sorted({symbols[step.kernel] for step in executable.steps})
-    blob_bytes = max(
-        (constants[i] + size_bytes(executable.buffers[i]) for i in constants), default=0
-    )
     return "\n".join(
         [
+            '#include "constants.h"',
             '#include "table.h"',
             *(f"int32_t __tvm_ffi_{k}(void *, const struct value *, int32_t, struct value *);"
               for k in kernels),
-            *(_array(f"shape{number[i]}", executable.buffers[i].shape, "int64_t") for i in own),
+            *(c_array(f"shape{number[i]}", executable.buffers[i].shape, "int64_t") for i in own),
             "static const struct buffer buffers[] = {",
             *(_buffer(executable.buffers[i], number[i], offsets.get(i, 0)) for i in own),
             "{0}};",
             "static const struct step steps[] = {",
             *_steps(executable, symbols),
             "{0}};",
-            _array("args", args),
-            *(_array(f"{kind}s", [number[i] for i in indices]) for kind, indices in ports.items()),
-            "const struct table model_table = {buffers, steps, args, inputs, outputs,",
+            c_array("args", args),
+            *(c_array(f"{kind}s", [number[i] for i in indices]) for kind, indices in ports.items()),
+            "const struct table TABLE = {buffers, steps, args, inputs, outputs,",
             f"{len(own)}, {len(executable.steps)}, {len(args)},",
             f"{len(ports['input'])}, {len(ports['output'])}, {machine.cores},",
-            f"{arena.size_bytes}, {blob_bytes}}};",
+            f"{arena.size_bytes}}};",
             "",
         ]
     )  # fmt: skip
 
 
-def _buffer(buffer: Buffer, row: int, offset: int) -> str:
+def _buffer(buffer: Buffer, row: int, offset: int | str) -> str:
     dtype = np.dtype(buffer.dtype)
     code, bits = _CODES[dtype.kind], dtype.itemsize * 8
     name = buffer.name if buffer.kind in ("input", "output") else ""
     return (
-        f"{{{_text(name)}, {_text(dtype.name)}, shape{row}, {len(buffer.shape)}, "
+        f"{{{c_text(name)}, {c_text(dtype.name)}, shape{row}, {len(buffer.shape)}, "
         f"{_KINDS[buffer.kind]}, {{{code}, {bits}, 1}}, {size_bytes(buffer)}, {offset}, "
         f"{buffer.limit}}},"
     )
@@ -94,20 +133,10 @@ def _buffer(buffer: Buffer, row: int, offset: int) -> str:
 def _steps(executable: Executable, symbols: Mapping[str, str]) -> list[str]:
     rows, first = [], 0
     for step in executable.steps:
-        names = _text(",".join(step.origins))
+        names = c_text(",".join(step.origins))
         rows.append(
-            f"{{{_text(step.kernel)}, {names}, __tvm_ffi_{symbols[step.kernel]}, {first}, "
+            f"{{{c_text(step.kernel)}, {names}, __tvm_ffi_{symbols[step.kernel]}, {first}, "
             f"{len(step.args)}}},"
         )
         first += len(step.args)
     return rows
-
-
-def _array(name: str, values: Iterable[int], kind: str = "int32_t") -> str:
-    return f"static const {kind} {name}[] = {{{', '.join(map(str, values)) or '0'}}};"
-
-
-def _text(value: str) -> str:
-    """Returns a C string literal; what is no letter, digit, or of these few is escaped."""
-    plain = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.,:- "
-    return '"' + "".join(chr(c) if c in plain else f"\\{c:03o}" for c in value.encode()) + '"'

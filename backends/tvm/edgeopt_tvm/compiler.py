@@ -14,8 +14,9 @@ from edgeopt.lowering import ModelFiles
 from edgeopt.progress import report_progress
 from edgeopt_tvm.indices import with_limits
 from edgeopt_tvm.kernel_verification import verify_kernels
+from edgeopt_tvm.library import generate
 from edgeopt_tvm.lowering import lower_emitted
-from edgeopt_tvm.packaging import entry_of, model_files
+from edgeopt_tvm.packaging import entry_of, linked_files
 from edgeopt_tvm.tuning import open_chooser
 
 if TYPE_CHECKING:
@@ -41,12 +42,14 @@ def compile_emitted(emitter: Emitter, target: Target, options: CompileOptions) -
     executable = with_limits(lower_emitted(emitter), emitter.program)
     with closing(open_chooser(machine, options.tuning_database)) as chooser:
         ready, verification = _verified(executable, machine, chooser)
+    parts = generate(ready, machine)
     return ModelFiles(
         entry_of(target),
-        model_files(ready, target),
+        linked_files(parts, target),
         metadata=_metadata(executable, machine, chooser, verification),
         operators=Counter(_kind(s.kernel) for s in executable.steps),
         origins=_origins(executable),
+        parts=parts.to_files(),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.progress import report_progress
-from edgeopt_tvm.c_tables import constants_blob, table_source
+from edgeopt_tvm.c_tables import constant_contents, constant_names, table_source
 from edgeopt_tvm.linking import Parts, link_library, link_program, zig_target
 from edgeopt_tvm.objects import kernel_objects
 from edgeopt_tvm.validity import check_executable
@@ -73,11 +73,12 @@ def generate(
     """
     zig_target(machine)  # before any work
     check_executable(executable)
-    constants, offsets = constants_blob(executable)
+    names = constant_names(executable)
     functions = {v.name_hint: f for v, f in executable.module.functions.items()}
     if schedule is not None:
         functions = {name: schedule(f, machine) for name, f in functions.items()}
     kernels = kernel_objects(functions, machine)
     symbols = {name: kernel.symbol for name, kernel in kernels.items()}
-    table = table_source(executable, machine, offsets, symbols)
-    return Parts({k.symbol: k.content for k in kernels.values()}, table, constants)
+    table = table_source(executable, machine, names, symbols)
+    objects = {k.symbol: k.content for k in kernels.values()}
+    return Parts(objects, (table,), constant_contents(executable, names))

@@ -15,10 +15,13 @@ import msgspec
 
 from edgeopt.errors import CompileError, PluginError, TargetError
 from edgeopt.files import cache_folder
+from edgeopt_tvm.c_tables import constants_blob, tables_source
+from edgeopt_tvm.bundle_source import plain_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from edgeopt_tvm.bundle_source import Facts
     from edgeopt_tvm.machine import Machine
 
 __all__ = ["Parts", "link_library", "link_program", "link_runner", "zig_target"]
@@ -32,28 +35,54 @@ _LIBC = {
 """Our name of an architecture to zig's triples with glibc and musl, and its oldest glibc."""
 _NEWEST = (2, 41)
 """The newest glibc that is linked for; a newer one runs what was linked for it."""
-_RUNTIME = ("model.c", "pool.c", "table.c", "constants.S")
-_PROGRAM = ("run.c", "npy.c", "image.c", "options.c", "measure.c", "facts.c")
+_RUNTIME = ("model.c", "pool.c", "tables.c", "constants.S")
+_PROGRAM = (
+    *("run.c", "options.c", "files.c", "info.c", "measure.c", "facts.c"),
+    *("array.c", "npy.c", "image.c", "session.c", "fitting.c", "bundle.c", "states.S"),
+)
 _COMPILE = (
     *("-std=c11", "-O2", "-Wall", "-fvisibility=hidden", "-ffunction-sections", "-fPIC"),
     *("-fno-sanitize=all", "-fno-ident"),
 )
 _LINK = ("-s", "-Wl,--build-id=none", "-Wl,--gc-sections", "-lm", "-lpthread")
 _TIMEOUT_S = 600
+_TABLE = "table.c"
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """What a model is linked from.
+    """What programs are linked from; of what they share there is one.
 
     Attributes:
         kernels: Name of each kernel's code to its object file.
-        table: C source of its tables.
-        constants: Content of its constants.
+        tables: C source of the tables of each program.
+        constants: Name of each constant to its content.
     """
 
     kernels: Mapping[str, bytes]
-    table: str
-    constants: bytes
+    tables: tuple[str, ...]
+    constants: Mapping[str, bytes]
+
+    def to_files(self) -> dict[str, bytes]:
+        """Returns the parts of one program as files, for `from_files`."""
+        return {
+            _TABLE: self.tables[0].encode("ascii"),
+            **{f"{name}.o": content for name, content in self.kernels.items()},
+            **{f"{name}.bin": content for name, content in self.constants.items()},
+        }
+
+    @classmethod
+    def from_files(cls, programs: Iterable[Mapping[str, bytes]]) -> Parts:
+        """Returns the parts of programs, in order."""
+        tables: list[str] = []
+        kinds: dict[str, dict[str, bytes]] = {".o": {}, ".bin": {}}
+        for files in programs:
+            for file, content in files.items():
+                name, kind = os.path.splitext(file)
+                if file == _TABLE:
+                    tables.append(content.decode("ascii"))
+                else:
+                    kinds[kind][name] = content
+        return cls(kinds[".o"], tuple(tables), kinds[".bin"])
 
 
 def link_library(parts: Parts, machine: Machine) -> bytes:
@@ -65,12 +94,17 @@ def link_library(parts: Parts, machine: Machine) -> bytes:
         CompileError: It cannot be linked.
     """
     options = ["-shared", "-Wl,-soname,model.so", "-Wl,--version-script=exports.map"]
-    words = [*options, *_RUNTIME, *_objects(parts)]
-    return _link(_files(parts), zig_target(machine), words, "model.so")
+    files = _files(parts)
+    return _link(files, zig_target(machine), [*options, *_RUNTIME, *_made(files)], "model.so")
 
 
-def link_runner(library: bytes, machine: Machine) -> bytes:
+def link_runner(library: bytes, machine: Machine, facts: Facts | None = None) -> bytes:
     """Returns a small program that runs ``model.so``, which must lie beside it, on files.
+
+    Args:
+        library: The library.
+        machine: What it shall run on.
+        facts: What the bundle says of the programs; None where there is one, and nothing is said of it.
 
     Raises:
         TargetError: zig has no C library for the machine.
@@ -78,15 +112,19 @@ def link_runner(library: bytes, machine: Machine) -> bytes:
         CompileError: It cannot be linked.
     """
     words = [*_PROGRAM, "model.so", "-Wl,-rpath,$ORIGIN"]
-    return _link({"model.so": library}, zig_target(machine), words, "run")
+    files = {"model.so": library, **(facts or plain_facts()).to_files()}
+    return _link(files, zig_target(machine), words, "run")
 
 
-def link_program(parts: Parts, machine: Machine, *, static: bool = True) -> bytes:
+def link_program(
+    parts: Parts, machine: Machine, facts: Facts | None = None, *, static: bool = True
+) -> bytes:
     """Returns a program that holds the model itself and needs nothing but Linux, not even libc.
 
     Args:
         parts: The model.
         machine: What it shall run on.
+        facts: As for `link_runner`.
         static: Whether it brings a C library along; False for a program that uses the machine's.
 
     Raises:
@@ -94,8 +132,10 @@ def link_program(parts: Parts, machine: Machine, *, static: bool = True) -> byte
         PluginError: zig is not installed.
         CompileError: It cannot be linked.
     """
-    words = [*["-static"] * static, *_RUNTIME, *_PROGRAM, *_objects(parts)]
-    return _link(_files(parts), zig_target(machine, static=static), words, "run")
+    made = _files(parts)
+    words = [*["-static"] * static, *_RUNTIME, *_PROGRAM, *_made(made)]
+    files = {**made, **(facts or plain_facts()).to_files()}
+    return _link(files, zig_target(machine, static=static), words, "run")
 
 
 def zig_target(machine: Machine, *, static: bool = False) -> str:
@@ -122,15 +162,23 @@ def zig_target(machine: Machine, *, static: bool = False) -> str:
 
 
 def _files(parts: Parts) -> dict[str, bytes]:
+    blob, places = constants_blob(parts.constants)
+    tables = {
+        f"table_{number}.c": f"#define TABLE model_table_{number}\n{table}".encode("ascii")
+        for number, table in enumerate(parts.tables)
+    }
     return {
-        **{f"{name}.o": content for name, content in parts.kernels.items()},
-        "table.c": parts.table.encode("ascii"),
-        "constants.bin": parts.constants,
+        **tables,
+        **{f"{name}.o": parts.kernels[name] for name in sorted(parts.kernels)},
+        "tables.c": tables_source(len(tables), len(blob)).encode("ascii"),
+        "constants.h": places.encode("ascii"),
+        "constants.bin": blob,
     }
 
 
-def _objects(parts: Parts) -> list[str]:
-    return [f"{name}.o" for name in sorted(parts.kernels)]
+def _made(files: Mapping[str, bytes]) -> list[str]:
+    """Returns which of the files are linked beside the runtime's own."""
+    return [name for name in files if name.startswith("table_") or name.endswith(".o")]
 
 
 def _link(files: dict[str, bytes], target: str, words: Sequence[str], name: str) -> bytes:

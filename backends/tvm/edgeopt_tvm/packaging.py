@@ -5,21 +5,33 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from edgeopt.contracts import DeviceRuntime
 from edgeopt.progress import report_progress
+from edgeopt_tvm.bundle_source import bundle_facts
 from edgeopt_tvm.library import generate
-from edgeopt_tvm.linking import link_library, link_program, link_runner
+from edgeopt_tvm.linking import Parts, link_library, link_program, link_runner
 from edgeopt_tvm.machine import machine_of
 from edgeopt_tvm.wheels import runtime_wheels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgeopt.contracts import Target
+    from edgeopt.contracts import Artifact, BundledPrograms, Target
+    from edgeopt_tvm.bundle_source import Facts
     from edgeopt_tvm.executable import Executable
     from edgeopt_tvm.machine import Machine
 
-__all__ = ["LIBRARY", "PROGRAM", "device_runtime", "entry_of", "model_files"]
+__all__ = [
+    "LIBRARY",
+    "PROGRAM",
+    "device_runtime",
+    "entry_of",
+    "joined",
+    "linked_files",
+    "model_files",
+]
 
 LIBRARY = "model.so"
 PROGRAM = "run"
@@ -46,15 +58,42 @@ def model_files(
         PluginError: zig is not installed.
         CompileError: A tool failed.
     """
+    return linked_files(generate(executable, machine_of(target), schedule=schedule), target)
+
+
+def linked_files(parts: Parts, target: Target, facts: Facts | None = None) -> dict[str, bytes]:
+    """Returns the files of `model_files`, of what was compiled already.
+
+    Args:
+        parts: One program or several.
+        target: The device.
+        facts: What the bundle says of them; None where there is one, and nothing is said of it.
+    """
     machine = machine_of(target)
-    parts = generate(executable, machine, schedule=schedule)
     if entry_of(target) == PROGRAM:
-        files = {PROGRAM: link_program(parts, machine)}
+        files = {PROGRAM: link_program(parts, machine, facts)}
     else:
         library = link_library(parts, machine)
-        files = {LIBRARY: library, PROGRAM: link_runner(library, machine)}
+        files = {LIBRARY: library, PROGRAM: link_runner(library, machine, facts)}
     report_progress("link", 1, 1)
     return files
+
+
+def joined(bundled: BundledPrograms, target: Target) -> list[Artifact]:
+    """Returns the artefacts of a bundle: one library or program holds them all, what they share once."""
+    artifacts = [one.artifact for one in bundled.programs]
+    parts = Parts.from_files([artifact.parts for artifact in artifacts])
+    files = linked_files(parts, target, bundle_facts(bundled))
+    if len(artifacts) == 1:
+        return [msgspec.structs.replace(artifacts[0], files=files)]
+    return [
+        msgspec.structs.replace(
+            artifact,
+            files={} if number else files,
+            metadata={**artifact.metadata, "program": number},
+        )
+        for number, artifact in enumerate(artifacts)
+    ]
 
 
 def entry_of(target: Target) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 __all__ = ["Model"]
 
-ABI = 1
+ABI = 2
 ALIGNMENT = 64
 
 
@@ -34,7 +34,7 @@ class Model:
 
     Args:
         path: The library.
-        metadata: What the compiler noted; nothing of it is needed.
+        metadata: What the compiler noted: of a library of several programs, ``program`` is the number of this one.
         threads: Threads to use; 0: one for each core that it was made for and may use.
     """
 
@@ -42,10 +42,19 @@ class Model:
         self._handle = None
         self._metadata = metadata
         self._library = _load(path)
-        count = self._library.edgeopt_input_count(), self._library.edgeopt_output_count()
-        self._inputs = [_Port(self._library.edgeopt_input(i)) for i in range(count[0])]
-        self._outputs = [_Port(self._library.edgeopt_output(i)) for i in range(count[1])]
-        handle = self._library.edgeopt_create(threads)
+        self._program = program = metadata.get("program", 0)
+        count = self._library.edgeopt_program_count()
+        if not isinstance(program, int) or not 0 <= program < count:
+            raise RuntimeError(f"{path}: there is no program {program!r} of {count}")
+        self._inputs, self._outputs = (
+            [_Port(port(program, i)) for i in range(ports(program))]
+            for ports, port in (
+                (self._library.edgeopt_input_count, self._library.edgeopt_input),
+                (self._library.edgeopt_output_count, self._library.edgeopt_output),
+            )
+        )
+        self._step_count = self._library.edgeopt_step_count(program)
+        handle = self._library.edgeopt_create(program, threads)
         if not handle:
             raise RuntimeError(_text(self._library.edgeopt_error(None)))
         self._handle = ctypes.c_void_p(handle)
@@ -56,9 +65,9 @@ class Model:
 
     def profile(self, *inputs: np.ndarray) -> tuple[list[np.ndarray], list[int]]:
         """Returns the outputs, and the time of each step in ns, in the order of `steps`."""
-        times = (ctypes.c_int64 * max(1, self._library.edgeopt_step_count()))()
+        times = (ctypes.c_int64 * max(1, self._step_count))()
         outputs = self._run(inputs, times)
-        return outputs, list(times)[: self._library.edgeopt_step_count()]
+        return outputs, list(times)[: self._step_count]
 
     def operators(self, runs: int, *inputs: np.ndarray) -> dict[str, Any]:
         """Returns what each step takes over ``runs`` runs, and which values it makes."""
@@ -77,7 +86,7 @@ class Model:
 
     def steps(self) -> list[dict[str, Any]]:
         """Returns kernel and origins (names of the program's values) of each step."""
-        calls = [self._library.edgeopt_step(i) for i in range(self._library.edgeopt_step_count())]
+        calls = [self._library.edgeopt_step(self._program, i) for i in range(self._step_count)]
         return [
             {"kernel": _text(c.kernel), "origins": [o for o in _text(c.origins).split(",") if o]}
             for c in calls
@@ -90,7 +99,7 @@ class Model:
             "version": str(self._library.edgeopt_abi()),
             "threads": self._library.edgeopt_threads(self._handle),
             "kernels": len({step["kernel"] for step in self.steps()}),
-            "arena_bytes": self._library.edgeopt_arena_bytes(),
+            "arena_bytes": self._library.edgeopt_arena_bytes(self._program),
             "constant_bytes": self._library.edgeopt_constant_bytes(),
         }
 
@@ -161,19 +170,22 @@ def _middle(times: list[int]) -> float:
 
 def _load(path: str) -> Any:
     library = ctypes.CDLL(os.path.abspath(path))
+    if library.edgeopt_abi() != ABI:
+        raise RuntimeError(f"{path}: interface {library.edgeopt_abi()}, this reads {ABI}")
     pointer, number, size = ctypes.c_void_p, ctypes.c_int32, ctypes.c_size_t
     arrays = ctypes.POINTER(ctypes.c_void_p)
     for name, result, arguments in (
         ("abi", number, ()),
-        ("input_count", number, ()),
-        ("output_count", number, ()),
-        ("step_count", number, ()),
-        ("input", _Tensor, (number,)),
-        ("output", _Tensor, (number,)),
-        ("step", _Call, (number,)),
-        ("arena_bytes", size, ()),
+        ("program_count", number, ()),
+        ("input_count", number, (number,)),
+        ("output_count", number, (number,)),
+        ("step_count", number, (number,)),
+        ("input", _Tensor, (number, number)),
+        ("output", _Tensor, (number, number)),
+        ("step", _Call, (number, number)),
+        ("arena_bytes", size, (number,)),
         ("constant_bytes", size, ()),
-        ("create", pointer, (number,)),
+        ("create", pointer, (number, number)),
         ("threads", number, (pointer,)),
         ("profile", number, (pointer, arrays, arrays, ctypes.POINTER(ctypes.c_int64))),
         ("error", ctypes.c_char_p, (pointer,)),
@@ -181,8 +193,6 @@ def _load(path: str) -> Any:
     ):
         function = getattr(library, f"edgeopt_{name}")
         function.restype, function.argtypes = result, arguments
-    if library.edgeopt_abi() != ABI:
-        raise RuntimeError(f"{path}: interface {library.edgeopt_abi()}, this reads {ABI}")
     return library
 
 

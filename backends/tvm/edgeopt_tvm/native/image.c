@@ -140,7 +140,7 @@ static void fit(const struct picture *from, unsigned char *to, int64_t height, i
   resize(from, to + top * line + left * from->channels, rows, columns, line);
 }
 
-void *picture_read(const char *path, const edgeopt_tensor *tensor, const struct options *options) {
+struct array picture_read(const char *path, const edgeopt_tensor *tensor, const struct options *options) {
   if (strcmp(tensor->dtype, "uint8") || tensor->ndim != 4 || tensor->shape[0] != 1)
     stop(USAGE, "%s: input %s takes no pixels; run.py --image prepares them", path, tensor->name);
   struct picture picture = read_picture(path);
@@ -148,13 +148,17 @@ void *picture_read(const char *path, const edgeopt_tensor *tensor, const struct 
   if (picture.channels != tensor->shape[3])
     stop(USAGE, "%s: %lld channels, input %s takes %lld", path, (long long)picture.channels,
          tensor->name, (long long)tensor->shape[3]);
-  if (picture.height == height && picture.width == width) return picture.pixels;
+  struct array array = array_like(tensor);
+  if (picture.height == height && picture.width == width) {
+    memcpy(array.data, picture.pixels, array.bytes);
+    free(picture.pixels);
+    return array;
+  }
   if (!options->fit)
     stop(USAGE, "%s: %lld x %lld pixels, the model takes %lld x %lld: --fit letterbox or stretch",
          path, (long long)picture.width, (long long)picture.height, (long long)width,
          (long long)height);
-  void *data = room(tensor->bytes);
-  fit(&picture, data, height, width, options);
+  fit(&picture, array.data, height, width, options);
   free(picture.pixels);
-  return data;
+  return array;
 }

@@ -59,9 +59,9 @@ static void write_times(FILE *out, const char *name, const int64_t *times, long 
 }
 
 /* Writes the median time of each step over `runs` calls. */
-static void write_steps(FILE *out, edgeopt_model *model, const void *const *inputs,
+static void write_steps(FILE *out, int32_t program, edgeopt_model *model, const void *const *inputs,
                         void *const *outputs, long runs) {
-  long steps = edgeopt_step_count();
+  long steps = edgeopt_step_count(program);
   int64_t *times = room(sizeof *times * (size_t)(steps * runs + 1));
   int64_t *column = room(sizeof *column * (size_t)runs);
   for (long i = 0; i < runs; i++)
@@ -69,7 +69,7 @@ static void write_steps(FILE *out, edgeopt_model *model, const void *const *inpu
       stop(WRONG, "the model failed: %s", edgeopt_error(model));
   fputs(" \"steps\": [", out);
   for (int32_t s = 0; s < steps; s++) {
-    edgeopt_call call = edgeopt_step(s);
+    edgeopt_call call = edgeopt_step(program, s);
     for (long i = 0; i < runs; i++) column[i] = times[i * steps + s];
     fprintf(out, "%s\n  {\"kernel\": ", s ? "," : "");
     json_text(out, call.kernel);
@@ -82,9 +82,9 @@ static void write_steps(FILE *out, edgeopt_model *model, const void *const *inpu
   free(times);
 }
 
-void write_benchmark(FILE *out, edgeopt_model *model, const struct options *options,
-                     const void *const *inputs, void *const *outputs, int given,
-                     int64_t load_ns) {
+static void write_benchmark(FILE *out, int32_t program, edgeopt_model *model,
+                            const struct options *options, const void *const *inputs,
+                            void *const *outputs, int64_t load_ns) {
   long most = options->warmup > MOST_WARM_UPS ? options->warmup : MOST_WARM_UPS;
   int64_t *warm = room(sizeof *warm * (size_t)most);
   int64_t *samples = room(sizeof *samples * (size_t)options->runs);
@@ -98,8 +98,8 @@ void write_benchmark(FILE *out, edgeopt_model *model, const struct options *opti
     samples[done++] = timed(model, inputs, outputs);
   write_times(out, "samples_ns", samples, done);
   write_times(out, "warmup_ns", warm, warmed);
-  if (options->profile) write_steps(out, model, inputs, outputs, options->runs);
-  fprintf(out, " \"inputs\": \"%s\",\n \"threads\": %ld,\n", given ? "given" : "noise",
+  if (options->profile) write_steps(out, program, model, inputs, outputs, options->runs);
+  fprintf(out, " \"inputs\": \"%s\",\n \"threads\": %ld,\n", options->input_count ? "given" : "noise",
           options->threads);
   fprintf(out, " \"first_inference_ns\": %lld,\n \"import_ns\": 0,\n \"load_ns\": %lld,\n",
           (long long)first, (long long)load_ns);
@@ -113,4 +113,20 @@ void write_benchmark(FILE *out, edgeopt_model *model, const struct options *opti
   fputs("\n}\n", out);
   free(samples);
   free(warm);
+}
+
+void benchmark(const struct entry *entry, const struct array *inputs, const struct options *options) {
+  const void *given[MOST_PORTS];
+  void *made[MOST_PORTS];
+  struct face face = face_of(entry);
+  for (int32_t i = 0; i < face.input_count; i++) given[i] = inputs[i].data;
+  for (int32_t i = 0; i < face.output_count; i++) made[i] = room(face.outputs[i].bytes);
+  FILE *file = options->json ? fopen(options->json, "wb") : stdout;
+  if (!file) stop(USAGE, "%s: cannot be written", options->json);
+  int64_t begun = clock_ns();
+  edgeopt_model *model = edgeopt_create(entry->program, (int32_t)options->threads);
+  if (!model) stop(WRONG, "%s", edgeopt_error(NULL));
+  write_benchmark(file, entry->program, model, options, given, made, clock_ns() - begun);
+  if (fflush(file)) stop(USAGE, "the JSON cannot be written");
+  edgeopt_destroy(model);
 }

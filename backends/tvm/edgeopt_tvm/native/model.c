@@ -1,4 +1,4 @@
-/* Runs the steps of the table, one after the other. */
+/* Runs the steps of a program's table, one after the other. */
 #define _GNU_SOURCE
 #include "edgeopt_model.h"
 
@@ -16,6 +16,7 @@
 enum { ALIGNMENT = 64, PAGE = 4096, ERROR_BYTES = 1280 };
 
 struct edgeopt_model {
+  const struct table *table;
   pthread_mutex_t lock;
   struct pool *pool;
   void *arena;
@@ -25,31 +26,34 @@ struct edgeopt_model {
   char error[ERROR_BYTES];
 };
 
-static const struct table *const table = &model_table;
 static _Thread_local char create_error[160];
 
+static const struct table *of(int32_t program) { return model_tables[program]; }
+
 int32_t edgeopt_abi(void) { return EDGEOPT_ABI; }
-int32_t edgeopt_input_count(void) { return table->input_count; }
-int32_t edgeopt_output_count(void) { return table->output_count; }
-int32_t edgeopt_step_count(void) { return table->step_count; }
-size_t edgeopt_arena_bytes(void) { return table->arena_bytes; }
-size_t edgeopt_constant_bytes(void) { return table->constant_bytes; }
+int32_t edgeopt_program_count(void) { return model_table_count; }
+int32_t edgeopt_input_count(int32_t program) { return of(program)->input_count; }
+int32_t edgeopt_output_count(int32_t program) { return of(program)->output_count; }
+int32_t edgeopt_step_count(int32_t program) { return of(program)->step_count; }
+size_t edgeopt_arena_bytes(int32_t program) { return of(program)->arena_bytes; }
+size_t edgeopt_constant_bytes(void) { return model_constant_bytes; }
 
 static edgeopt_tensor described(const struct buffer *b) {
   edgeopt_tensor tensor = {b->name, b->dtype_name, b->shape, b->ndim, b->bytes};
   return tensor;
 }
 
-edgeopt_tensor edgeopt_input(int32_t index) {
-  return described(&table->buffers[table->inputs[index]]);
+edgeopt_tensor edgeopt_input(int32_t program, int32_t index) {
+  return described(&of(program)->buffers[of(program)->inputs[index]]);
 }
 
-edgeopt_tensor edgeopt_output(int32_t index) {
-  return described(&table->buffers[table->outputs[index]]);
+edgeopt_tensor edgeopt_output(int32_t program, int32_t index) {
+  return described(&of(program)->buffers[of(program)->outputs[index]]);
 }
 
-edgeopt_call edgeopt_step(int32_t index) {
-  edgeopt_call call = {table->steps[index].kernel_name, table->steps[index].origins};
+edgeopt_call edgeopt_step(int32_t program, int32_t index) {
+  const struct step *s = &of(program)->steps[index];
+  edgeopt_call call = {s->kernel_name, s->origins};
   return call;
 }
 
@@ -59,7 +63,7 @@ const char *edgeopt_error(const edgeopt_model *model) {
   return model ? model->error : create_error;
 }
 
-static int usable_cores(void) {
+static int usable_cores(const struct table *table) {
   cpu_set_t set;
   int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
   return table->cores > 1 && table->cores < count ? table->cores : count > 0 ? count : 1;
@@ -72,6 +76,7 @@ static void *aligned(size_t alignment, size_t bytes) {
 
 /* Points every argument of every step at its tensor, and every tensor at its memory. */
 static void bind(edgeopt_model *model) {
+  const struct table *table = model->table;
   for (int32_t i = 0; i < table->buffer_count; i++) {
     const struct buffer *b = &table->buffers[i];
     struct tensor *t = &model->tensors[i];
@@ -94,11 +99,15 @@ static edgeopt_model *cannot(edgeopt_model *model, const char *what, int reason)
   return NULL;
 }
 
-edgeopt_model *edgeopt_create(int32_t threads) {
-  if (threads <= 0) threads = usable_cores();
+edgeopt_model *edgeopt_create(int32_t program, int32_t threads) {
+  if (program < 0 || program >= model_table_count)
+    return cannot(NULL, "there is no such program", EINVAL);
+  const struct table *table = of(program);
+  if (threads <= 0) threads = usable_cores(table);
   if (threads > MOST_THREADS) threads = MOST_THREADS;
   edgeopt_model *model = calloc(1, sizeof *model);
   if (!model) return cannot(NULL, "no memory for the model", ENOMEM);
+  model->table = table;
   pthread_mutex_init(&model->lock, NULL);
   size_t ports = (size_t)table->input_count + (size_t)table->output_count;
   model->arena = aligned(PAGE, table->arena_bytes);
@@ -116,6 +125,7 @@ edgeopt_model *edgeopt_create(int32_t threads) {
 
 void edgeopt_destroy(edgeopt_model *model) {
   if (!model) return;
+  const struct table *table = model->table;
   if (model->pool) pool_destroy(model->pool);
   for (int32_t i = 0; model->staged && i < table->input_count + table->output_count; i++)
     free(model->staged[i]);
@@ -136,6 +146,7 @@ static void *usable(edgeopt_model *model, int32_t port, const void *memory, size
 
 /* Points inputs and outputs at the caller's memory. Returns whether there was memory. */
 static int place(edgeopt_model *model, const void *const *inputs, void *const *outputs) {
+  const struct table *table = model->table;
   for (int32_t i = 0; i < table->input_count; i++) {
     int32_t at = table->inputs[i];
     size_t bytes = table->buffers[at].bytes;
@@ -165,6 +176,7 @@ static int64_t integer_at(const struct tensor *array, size_t i) {
 
 /* Returns whether all inputs that choose rows of a table choose rows that it has. */
 static int within(edgeopt_model *model) {
+  const struct table *table = model->table;
   for (int32_t i = 0; i < table->input_count; i++) {
     const struct buffer *b = &table->buffers[table->inputs[i]];
     const struct tensor *array = &model->tensors[table->inputs[i]];
@@ -181,6 +193,7 @@ static int within(edgeopt_model *model) {
 }
 
 static void give(const edgeopt_model *model, void *const *outputs) {
+  const struct table *table = model->table;
   for (int32_t i = 0; i < table->output_count; i++) {
     int32_t at = table->outputs[i];
     const void *made = model->tensors[at].data;
@@ -196,6 +209,7 @@ static int64_t now_ns(void) {
 
 /* Returns the step that failed, or -1. */
 static int32_t run_steps(edgeopt_model *model, int64_t *step_ns) {
+  const struct table *table = model->table;
   int64_t before = step_ns ? now_ns() : 0;
   for (int32_t i = 0; i < table->step_count; i++) {
     const struct step *s = &table->steps[i];
@@ -227,7 +241,7 @@ static int32_t run(edgeopt_model *model, const void *const *inputs, void *const 
   }
   const char *said = pool_message(model->pool);
   snprintf(model->error, sizeof model->error, "step %d, kernel %s: %s", (int)failed,
-           table->steps[failed].kernel_name, *said ? said : "it failed and gave no reason");
+           model->table->steps[failed].kernel_name, *said ? said : "it failed and gave no reason");
   return -1;
 }
 

@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "program.h"
 
-enum { MAGIC = 6, MOST_HEADER = 4096, MOST_PATH = 4096 };
+enum { MAGIC = 6, MOST_HEADER = 4096 };
 
 static const char *const descriptions[][2] = {
     {"float32", "<f4"}, {"float64", "<f8"}, {"float16", "<f2"}, {"int8", "|i1"},
@@ -18,12 +18,6 @@ static const char *description(const char *dtype) {
   for (size_t i = 0; i < sizeof descriptions / sizeof *descriptions; i++)
     if (!strcmp(dtype, descriptions[i][0])) return descriptions[i][1];
   return "?";
-}
-
-void *room(size_t bytes) {
-  void *memory = NULL;
-  if (posix_memalign(&memory, 64, bytes ? bytes : 1)) stop(WRONG, "no memory (%zu bytes)", bytes);
-  return memory;
 }
 
 /* Returns what follows `key` in the header. */
@@ -59,9 +53,10 @@ static int read_shape(const char *path, const char *at, int64_t *shape, int most
   }
 }
 
-/* Checks the header's three entries. Returns how many arrays the file holds, as `npy_read` says. */
-static int64_t check(const char *path, const char *header, const edgeopt_tensor *tensor,
-                     int several) {
+/* Checks the header's three entries, and the shape against the tensor's unless any will do. Returns an
+ * array without data. */
+static struct array check(const char *path, const char *header, const edgeopt_tensor *tensor,
+                          int each, int any_shape) {
   const char *descr = after(path, header, "'descr'"), *wanted = description(tensor->dtype);
   size_t length = strlen(wanted);
   if (*descr != '\'' || strncmp(descr + 1, wanted, length) || descr[1 + length] != '\'')
@@ -69,18 +64,25 @@ static int64_t check(const char *path, const char *header, const edgeopt_tensor 
          (int)strcspn(descr, ",}\n"), descr, wanted, tensor->dtype);
   if (strncmp(after(path, header, "'fortran_order'"), "False", 5))
     stop(USAGE, "%s: its columns come first; save numpy.ascontiguousarray(x)", path);
-  int64_t shape[33];
-  int count = read_shape(path, after(path, header, "'shape'"), shape, 33);
-  int lead = several ? 1 : 0;
-  if (count != tensor->ndim + lead ||
-      memcmp(shape + lead, tensor->shape, sizeof *shape * (size_t)tensor->ndim)) {
+  struct array array = {.dtype = tensor->dtype};
+  array.ndim = read_shape(path, after(path, header, "'shape'"), array.shape, MOST_AXES);
+  if (any_shape ? array.ndim < each
+                : array.ndim != tensor->ndim + each ||
+                      memcmp(array.shape + each, tensor->shape,
+                             sizeof *array.shape * (size_t)tensor->ndim)) {
     char got[256], want[256];
-    print_shape(got, sizeof got, shape, count);
+    print_shape(got, sizeof got, array.shape, array.ndim);
     print_shape(want, sizeof want, tensor->shape, tensor->ndim);
     stop(USAGE, "%s: input %s: shape %s, expected %s%s", path, tensor->name, got,
-         several ? "samples times " : "", want);
+         each ? "samples times " : "", want);
   }
-  return several ? shape[0] : 0;
+  if (each && array.shape[0] == 0) stop(USAGE, "%s: no samples", path);
+  array.bytes = item_bytes(array.dtype);
+  for (int32_t i = 0; i < array.ndim; i++)
+    if (__builtin_mul_overflow(array.bytes, (size_t)array.shape[i], &array.bytes) ||
+        array.bytes > SIZE_MAX / 2)
+      stop(USAGE, "%s: ends early", path);
+  return array;
 }
 
 /* Reads the header's text, which ends with a newline. */
@@ -100,57 +102,42 @@ static void read_header(const char *path, FILE *file, char *text) {
   if (strlen(text) != length) stop(USAGE, "%s: not a .npy file: a zero in its header", path);
 }
 
-void *npy_read(const char *path, const edgeopt_tensor *tensor, int64_t *count) {
+/* Ends the program where a plain file holds less than `bytes` more, before memory is asked for. */
+static void need_bytes(const char *path, FILE *file, size_t bytes) {
+  struct stat info;
+  long at = ftell(file);
+  if (at < 0 || fstat(fileno(file), &info) || !S_ISREG(info.st_mode)) return;
+  if ((uint64_t)info.st_size < (uint64_t)at + bytes) stop(USAGE, "%s: ends early", path);
+}
+
+struct array npy_read(const char *path, const edgeopt_tensor *tensor, int each, int any_shape) {
   char header[MOST_HEADER + 1];
   FILE *file = fopen(path, "rb");
   if (!file) stop(USAGE, "%s: %s", path, strerror(errno));
   read_header(path, file, header);
-  int64_t found = check(path, header, tensor, *count != 0);
-  if (*count > 0 && found != *count)
-    stop(USAGE, "%s: %lld samples, the other inputs have %lld", path, (long long)found,
-         (long long)*count);
-  if (*count != 0 && found == 0) stop(USAGE, "%s: no samples", path);
-  size_t bytes = tensor->bytes;
-  if (found && (uint64_t)found > (SIZE_MAX >> 1) / (bytes ? bytes : 1))
-    stop(USAGE, "%s: %lld samples are too many", path, (long long)found);
-  bytes *= found ? (size_t)found : 1;
-  void *data = room(bytes);
-  if (fread(data, 1, bytes, file) != bytes) stop(USAGE, "%s: ends early", path);
+  struct array array = check(path, header, tensor, each, any_shape);
+  need_bytes(path, file, array.bytes);
+  array.data = room(array.bytes);
+  if (fread(array.data, 1, array.bytes, file) != array.bytes) stop(USAGE, "%s: ends early", path);
   if (fgetc(file) != EOF) stop(USAGE, "%s: longer than its header says", path);
   fclose(file);
-  *count = found;
-  return data;
+  return array;
 }
 
-static int put(FILE *file, const edgeopt_tensor *tensor, int64_t count, const void *data) {
-  char text[MOST_HEADER] = {0}, shape[512];
-  int64_t dimensions[33];
-  int lead = count ? 1 : 0;
-  dimensions[0] = count;
-  memcpy(dimensions + lead, tensor->shape, sizeof *dimensions * (size_t)tensor->ndim);
-  print_shape(shape, sizeof shape, dimensions, tensor->ndim + lead);
+static int put(FILE *file, const struct array *array) {
+  char text[MOST_HEADER] = {0}, shape[1024];
+  print_shape(shape, sizeof shape, array->shape, array->ndim);
   int used = snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }",
-                      description(tensor->dtype), shape);
+                      description(array->dtype), shape);
   int length = (used + 1 + MAGIC + 4 + 63) / 64 * 64 - MAGIC - 4;
   memset(text + used, ' ', (size_t)(length - used));
   text[length - 1] = '\n';
   unsigned char head[] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, length & 255, length >> 8};
-  size_t bytes = tensor->bytes * (size_t)(count ? count : 1);
   return fwrite(head, 1, sizeof head, file) == sizeof head &&
          fwrite(text, 1, (size_t)length, file) == (size_t)length &&
-         fwrite(data, 1, bytes, file) == bytes;
+         fwrite(array->data, 1, array->bytes, file) == array->bytes;
 }
 
-void npy_write(const char *path, const edgeopt_tensor *tensor, int64_t count, const void *data) {
-  char draft[MOST_PATH];
-  int length = snprintf(draft, sizeof draft, "%s.%ld.tmp", path, (long)getpid());
-  if (length < 0 || length >= MOST_PATH) stop(USAGE, "%s: a name too long", path);
-  FILE *file = fopen(draft, "wb");
-  if (!file) stop(USAGE, "%s: cannot be written: %s", path, strerror(errno));
-  int whole = put(file, tensor, count, data);
-  if (fclose(file) || !whole || rename(draft, path)) {
-    int reason = errno;
-    remove(draft);
-    stop(USAGE, "%s: cannot be written: %s", path, strerror(reason));
-  }
-}
+static int put_array(FILE *file, const void *array) { return put(file, array); }
+
+void npy_write(const char *path, const struct array *array) { write_whole(path, put_array, array); }

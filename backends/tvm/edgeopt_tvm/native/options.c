@@ -19,7 +19,10 @@ const char usage[] =
     "  --fit letterbox       bring a picture to the model's size, its ratio kept; or stretch\n"
     "  --fill N              pixel around a letterbox (114)\n"
     "  --output [NAME=]FILE  a .npy file for each output that is to be kept, likewise\n"
-    "  --each                axis 0 of every input counts samples; run each\n"
+    "  --each                axis 0 of every input counts samples; run each, with the state of the one\n"
+    "                        before\n"
+    "  --method NAME         which method of the model (the first)\n"
+    "  --program N           run one program alone, as --info counts, its state passed in\n"
     "  --top K               print the K highest scores of the first output\n"
     "  --threads N           0: one for each core (0)\n"
     "  --benchmark           measure; JSON on standard output\n"
@@ -92,6 +95,8 @@ static int take_value(struct options *o, const char *name, const char *value) {
   if (!strcmp(name, "--input")) add(o->inputs, &o->input_count, value);
   else if (!strcmp(name, "--output")) add(o->outputs, &o->output_count, value);
   else if (!strcmp(name, "--json")) o->json = value;
+  else if (!strcmp(name, "--method")) o->method = value;
+  else if (!strcmp(name, "--program")) o->program = whole(name, value, 1);
   else if (!strcmp(name, "--top")) o->top = whole(name, value, 1);
   else if (!strcmp(name, "--fit")) o->fit = fitting(value);
   else if (!strcmp(name, "--fill")) o->fill = pixel(value);

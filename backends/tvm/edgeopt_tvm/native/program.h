@@ -5,7 +5,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "edgeopt_model.h"
+#include "array.h"
+#include "session.h"
 
 /* Exit statuses, those of run.py. */
 enum { OK = 0, WRONG = 1, USAGE = 2 };
@@ -13,11 +14,12 @@ enum { MOST_FILES = 256 };
 
 struct options {
   const char *inputs[MOST_FILES], *outputs[MOST_FILES]; /* [NAME=]FILE */
-  const char *json;
+  const char *json, *method;
   int input_count, output_count;
   int each, benchmark, profile, info, help;
   const char *fit; /* "letterbox", "stretch", or NULL: a picture must have the model's size */
   long fill;       /* pixel around a letterbox */
+  long program; /* run alone, from 1 on; 0: as the method says */
   long top, threads, runs, warmup; /* warmup < 0: until the times are stable */
   double max_seconds;
 };
@@ -25,31 +27,40 @@ struct options {
 /* Prints to standard error and ends the program. */
 _Noreturn void stop(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Returns memory that starts at a multiple of 64; ends the program where there is none. */
-void *room(size_t bytes);
-
 struct options read_options(int count, char **words);
 extern const char usage[];
 
-/* Returns the content of a .npy file, which must hold `count` arrays like `tensor` along a first
- * axis of their own; with *count == 0, just one. With *count < 0 the file says how many. */
-void *npy_read(const char *path, const edgeopt_tensor *tensor, int64_t *count);
+/* Returns the array of a .npy file, which must be like `tensor`: with `each` along a first axis of its
+ * own, with `any_shape` in its dtype only. */
+struct array npy_read(const char *path, const edgeopt_tensor *tensor, int each, int any_shape);
+
+/* Writes the file, whole or not at all. */
+void npy_write(const char *path, const struct array *array);
+
+/* Writes a file through `put`, which returns whether it could: whole or not at all. */
+void write_whole(const char *path, int (*put)(FILE *file, const void *content), const void *content);
+
+/* Reads the inputs of `face` from the files that were named; noise where none is and times are asked for. */
+void read_inputs(const struct face *face, const struct options *options, int any_shape,
+                 struct array *inputs);
+
+/* Finds the file that was named for each output; NULL where none was. */
+void name_outputs(const struct face *face, const struct options *options, const char **files);
+
+/* Prints what the programs are. */
+int print_info(void);
 
 /* Returns whether a file is a picture: a binary PPM or PGM. */
 int is_picture(const char *path);
 
 /* Returns its pixels in the size of `tensor`, which must take uint8 (1, height, width, channels). */
-void *picture_read(const char *path, const edgeopt_tensor *tensor, const struct options *options);
-
-/* Writes the file, whole or not at all. `count` as above. */
-void npy_write(const char *path, const edgeopt_tensor *tensor, int64_t count, const void *data);
+struct array picture_read(const char *path, const edgeopt_tensor *tensor, const struct options *options);
 
 /* Runs the model once; ends the program where it fails. */
 void run_once(edgeopt_model *model, const void *const *inputs, void *const *outputs);
 
-/* Writes times and facts as JSON. */
-void write_benchmark(FILE *out, edgeopt_model *model, const struct options *options,
-                     const void *const *inputs, void *const *outputs, int given, int64_t load_ns);
+/* Measures one program on its inputs; writes times and facts as JSON. */
+void benchmark(const struct entry *entry, const struct array *inputs, const struct options *options);
 
 int64_t clock_ns(void);
 void json_text(FILE *out, const char *text);

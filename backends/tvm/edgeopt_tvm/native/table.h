@@ -1,4 +1,4 @@
-/* What the compiler writes down of a model; `table.c` is generated for each. */
+/* What the compiler writes down of a model's programs: `table_N.c` is generated for each, `tables.c` for all. */
 #ifndef EDGEOPT_TABLE_H
 #define EDGEOPT_TABLE_H
 
@@ -61,10 +61,12 @@ struct table {
   const int32_t *inputs, *outputs;
   int32_t buffer_count, step_count, arg_count, input_count, output_count;
   int32_t cores;
-  size_t arena_bytes, constant_bytes;
+  size_t arena_bytes;
 };
 
-extern const struct table model_table; /* table.c */
+extern const struct table *const model_tables[]; /* tables.c */
+extern const int32_t model_table_count;
+extern const size_t model_constant_bytes;
 extern const unsigned char model_constants[]; /* constants.S */
 
 #endif

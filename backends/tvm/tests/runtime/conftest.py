@@ -174,7 +174,7 @@ def from_c(machine: Machine, tmp_path: Path) -> Callable[[str], Path]:
         subprocess.run(command, cwd=tmp_path, check=True)
         kernels = (tmp_path / "toy.o").read_bytes()
         table = table_source(executable, machine, {}, {"toy": "toy"})
-        parts = Parts({"toy": kernels}, table, b"")
+        parts = Parts({"toy": kernels}, (table,), {})
         path = tmp_path / "model.so"
         path.write_bytes(link_library(parts, machine))
         return path

@@ -85,7 +85,7 @@ def test_without_zig_it_says_what_to_type(machine, monkeypatch):
         linking, "find_spec", lambda name: None if name == "ziglang" else util.find_spec(name)
     )
     with pytest.raises(PluginError, match="pip install ziglang"):
-        link_library(Parts({}, "", b""), machine)
+        link_library(Parts({}, (), {}), machine)
 
 
 def test_what_the_linker_says_comes_through(machine):

@@ -10,8 +10,12 @@ __all__ = ["face", "interface", "interfaces", "of_method", "program_view", "prog
 
 
 def program_views(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """Returns the manifest as each of its programs has it: the fields of the first are those of the program."""
-    return [{**manifest, **own} for own in [{}, *manifest["variants"]]]
+    """Returns the manifest as each of its programs has it: the fields of the first are those of the program.
+
+    ``place`` is its number, from 0 on.
+    """
+    every = [{}, *manifest["variants"]]
+    return [{**manifest, **own, "place": place} for place, own in enumerate(every)]
 
 
 def program_view(manifest: dict[str, Any], number: int) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Session:
     def __init__(self, manifest: dict[str, Any], load: Any, initial: dict[str, Any]) -> None:
         self._views = program_views(manifest)
         self._load = load
-        self._models: dict[str, Any] = {}
+        self._models: dict[int, Any] = {}
         self._initial = initial
         self.states: dict[str, Any] = {}
         self.reset()
@@ -77,12 +77,12 @@ class Session:
         ]
 
     def _run(self, view: dict[str, Any], arrays: dict[str, Any]) -> list[Any]:
-        if view["entry"] not in self._models:
-            self._models[view["entry"]] = self._load(view)
+        if view["place"] not in self._models:
+            self._models[view["place"]] = self._load(view)
         for name, state in view["reads"].items():
             arrays[name] = self.states[state]
         names = [spec["name"] for spec in view["signature"]["inputs"]]
-        outputs = self._models[view["entry"]](*[arrays[name] for name in names])
+        outputs = self._models[view["place"]](*[arrays[name] for name in names])
         several = isinstance(outputs, (list, tuple))
         outputs = [np.asarray(output) for output in (outputs if several else [outputs])]
         kept = []
