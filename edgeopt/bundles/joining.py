@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from edgeopt.bundles.family import Family, Member
     from edgeopt.contracts import Target
-    from edgeopt.options import Postprocess
+    from edgeopt.options import Postprocess, Preprocessing
 
 __all__ = ["joined_family"]
 
@@ -23,6 +23,7 @@ def joined_family(
     family: Family,
     target: Target,
     *,
+    preprocess: Preprocessing | None,
     postprocess: Postprocess | None,
     labels: Sequence[str],
 ) -> tuple[Member, Family]:
@@ -34,8 +35,9 @@ def joined_family(
         CompileError: The toolchain failed.
     """
     members = [first, *family.members]
-    plain = len(members) == 1 and not family.states and first.method == "forward"
-    if (plain and not labels and postprocess is None) or not all(m.artifact.parts for m in members):
+    said = (preprocess, postprocess, *labels, *family.members, *family.states)
+    is_plain = first.method == "forward" and not any(one is not None for one in said)
+    if is_plain or not all(member.artifact.parts for member in members):
         return first, family
     backend = find_backend(first.artifact.backend)
     if not isinstance(backend, JoinsPrograms):
@@ -43,7 +45,7 @@ def joined_family(
     programs = [
         BundledProgram(m.artifact, m.method, m.reads, m.writes, m.pads, m.splits) for m in members
     ]
-    bundled = BundledPrograms(programs, family.states, postprocess, labels)
+    bundled = BundledPrograms(programs, family.states, preprocess, postprocess, labels)
     artifacts = backend.join(bundled, target)
     first, *further = (replace(m, artifact=a) for m, a in zip(members, artifacts, strict=True))
     return first, replace(family, members=further)

@@ -107,14 +107,16 @@ def bundle_files(  # noqa: PLR0913 (the parts of a bundle, by name)
     check_family(first, family)
     count = None if labels is None else len(labels)
     after = settled_postprocess(postprocess, artifact.signature, count)
-    first, family = joined_family(first, family, target, postprocess=after, labels=labels or ())
+    before, more = settled_preprocess(preprocess, artifact.signature)
+    first, family = joined_family(
+        first, family, target, preprocess=before, postprocess=after, labels=labels or ()
+    )
     artifact = first.artifact
     info, files = None, _fixed_files(artifact, runtime)
     variants, further = variant_files(
         family.members, _model_files(artifact), share=bool(target.os.python)
     )
     states, values = state_files(family.states)
-    before, more = settled_preprocess(preprocess, artifact.signature)
     files |= further | values | more
     if golden is not None:
         golden.check(artifact.signature)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from edgeopt.contracts.artifact import Artifact
     from edgeopt.contracts.target import Target
-    from edgeopt.options import Postprocess
+    from edgeopt.options import Postprocess, Preprocessing
 
 __all__ = ["BundledProgram", "BundledPrograms", "JoinsPrograms"]
 
@@ -45,12 +45,14 @@ class BundledPrograms:
     Attributes:
         programs: The first one first.
         states: State to its value before the first call.
+        preprocess: How a picture, a sound or a text becomes an input, with the input's name filled in.
         postprocess: What the outputs of the first method mean, with the names of outputs filled in.
         labels: The classes' names.
     """
 
     programs: Sequence[BundledProgram]
     states: Mapping[str, np.ndarray] = field(default_factory=dict)
+    preprocess: Preprocessing | None = None
     postprocess: Postprocess | None = None
     labels: Sequence[str] = ()
 

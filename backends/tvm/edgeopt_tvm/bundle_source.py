@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from edgeopt_tvm.c_text import c_array, c_text
+from edgeopt_tvm.meaning_source import NO_MEANING, NO_PICTURE, after_source, before_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,11 +54,18 @@ def bundle_facts(bundled: BundledPrograms) -> Facts:
             f"{{{number}, {method}, reads_{number}, writes_{number}, {pads}u, {int(one.splits)}}},"
         )
     shapes, states, blob = _states(bundled.states)
-    return Facts(_source(methods, entries, [*links, *shapes], states), blob)
+    said = (before_source(bundled), after_source(bundled.postprocess), list(bundled.labels))
+    return Facts(_source(methods, entries, [*links, *shapes], states, *said), blob)
 
 
 def _source(
-    methods: Sequence[str], entries: Sequence[str], arrays: Sequence[str], states: Sequence[str]
+    methods: Sequence[str],
+    entries: Sequence[str],
+    arrays: Sequence[str],
+    states: Sequence[str],
+    before: str = NO_PICTURE,
+    after: str = NO_MEANING,
+    labels: Sequence[str] = (),
 ) -> str:
     return "\n".join(
         [
@@ -70,8 +78,13 @@ def _source(
             "static const struct state states[] = {",
             *states,
             "{0}};",
-            "const struct bundle bundle = {methods, entries, states,",
-            f"{len(methods)}, {len(entries)}, {len(states)}}};",
+            "static const char *const labels[] = {",
+            *(f"{c_text(label)}," for label in labels),
+            "NULL};",
+            "const struct bundle bundle = {methods, entries, states, labels,",
+            f"{len(methods)}, {len(entries)}, {len(states)}, {len(labels)},",
+            f"{before},",
+            f"{after}}};",
             "",
         ]
     )

@@ -22,11 +22,54 @@ struct entry {
   int32_t splits;                /* whether rows may be computed in turns */
 };
 
+enum meaning { NOTHING, CLASSES, BOXES, AREAS, VECTORS };
+enum activation { PLAIN, SIGMOID, SOFTMAX };
+enum box_format { XYXY, XYWH, CXCYWH, YXYX };
+enum background { NO_BACKGROUND, FIRST, LAST };
+enum values { SCORES, NUMBERS, BINARY };
+enum pooling { NO_POOLING, MEAN, FIRST_TOKEN };
+
+/* Some channels of an output; `output` is NULL where there are none. */
+struct columns {
+  const char *output;
+  int32_t start, count, axis;
+};
+
+/* What the outputs of the first method mean: the manifest's `postprocess`. */
+struct after {
+  enum meaning meaning;
+  const char *beyond; /* what only run.py tells; NULL: nothing */
+  const char *output; /* of all but boxes */
+  enum activation activation;
+  int32_t axis, top;
+  double threshold;
+  struct columns boxes, scores, classes, keypoints;
+  enum box_format format;
+  enum background background;
+  int32_t keypoint_size, normalized, nms, most, agnostic;
+  double confidence, iou;
+  enum values values;
+  int32_t nearest;
+  enum pooling pooling;
+  int32_t unit; /* whether a vector gets length 1 */
+};
+
+/* How a picture becomes an input: the manifest's `preprocess`, as far as it is done here. */
+struct before {
+  const char *input; /* NULL: it is not said */
+  const char *fit;   /* NULL: as run.py alone does it */
+  int32_t fill;
+  int32_t channels_first; /* -1: as the shape says */
+};
+
 struct bundle {
   const char *const *methods;
   const struct entry *entries;
   const struct state *states;
-  int32_t method_count, entry_count, state_count;
+  const char *const *labels;
+  int32_t method_count, entry_count, state_count, label_count;
+  struct before before;
+  struct after after;
 };
 
 extern const struct bundle bundle;            /* bundle.c */

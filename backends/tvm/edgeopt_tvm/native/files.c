@@ -46,14 +46,14 @@ static struct array noise(const edgeopt_tensor *tensor) {
 }
 
 void read_inputs(const struct face *face, const struct options *options, int any_shape,
-                 struct array *inputs) {
+                 struct array *inputs, struct seen *seen) {
   const char *files[MOST_PORTS] = {0};
   assign(options->inputs, options->input_count, face->inputs, face->input_count, "input", files);
   for (int32_t i = 0; i < face->input_count; i++) {
     const edgeopt_tensor *tensor = &face->inputs[i];
     if (!files[i]) inputs[i] = noise(tensor);
     else if (!options->each && is_picture(files[i]))
-      inputs[i] = picture_read(files[i], tensor, options);
+      inputs[i] = picture_input(files[i], tensor, options, &seen->picture, &seen->placement);
     else inputs[i] = npy_read(files[i], tensor, options->each, any_shape);
     if (options->each && inputs[i].shape[0] != inputs[0].shape[0])
       stop(USAGE, "%s: %lld samples, the other inputs have %lld", files[i],
@@ -77,4 +77,10 @@ void write_whole(const char *path, int (*put)(FILE *file, const void *content), 
     remove(draft);
     stop(USAGE, "%s: cannot be written: %s", path, strerror(reason));
   }
+}
+
+FILE *json_file(const char *path) {
+  FILE *file = path && strcmp(path, "-") ? fopen(path, "wb") : stdout;
+  if (!file) stop(USAGE, "%s: cannot be written", path);
+  return file;
 }

@@ -14,11 +14,6 @@
 
 enum { MOST_PIXELS = 1 << 27, WEIGHT = 2048 };
 
-struct picture {
-  int64_t height, width, channels;
-  unsigned char *pixels;
-};
-
 /* Where each new pixel of an axis lies: the two old ones, and the weight of the second. */
 struct place {
   int64_t first, second;
@@ -126,39 +121,57 @@ static int64_t least_one(double value) { return value < 1 ? 1 : (int64_t)value; 
 
 /* Fits the picture into the model's input, the ratio kept and `fill` around it where that is asked for. */
 static void fit(const struct picture *from, unsigned char *to, int64_t height, int64_t width,
-                const struct options *options) {
+                const char *how, int fill, struct placement *placement) {
   int64_t rows = height, columns = width, top = 0, left = 0, line = width * from->channels;
-  if (!strcmp(options->fit, "letterbox")) {
+  if (!strcmp(how, "letterbox")) {
     double down = (double)height / (double)from->height, across = (double)width / (double)from->width;
     double ratio = down < across ? down : across;
     rows = least_one(rint((double)from->height * ratio));
     columns = least_one(rint((double)from->width * ratio));
     top = (int64_t)rint((double)(height - rows) / 2 - 0.1);
     left = (int64_t)rint((double)(width - columns) / 2 - 0.1);
-    memset(to, (int)options->fill, (size_t)(height * line));
+    memset(to, fill, (size_t)(height * line));
   }
   resize(from, to + top * line + left * from->channels, rows, columns, line);
+  placement->gain[0] = (double)rows / (double)from->height;
+  placement->gain[1] = (double)columns / (double)from->width;
+  placement->offset[0] = top;
+  placement->offset[1] = left;
 }
 
-struct array picture_read(const char *path, const edgeopt_tensor *tensor, const struct options *options) {
+struct array picture_input(const char *path, const edgeopt_tensor *tensor,
+                           const struct options *options, struct picture *picture,
+                           struct placement *placement) {
   if (strcmp(tensor->dtype, "uint8") || tensor->ndim != 4 || tensor->shape[0] != 1)
     stop(USAGE, "%s: input %s takes no pixels; run.py --image prepares them", path, tensor->name);
-  struct picture picture = read_picture(path);
+  *picture = read_picture(path);
   int64_t height = tensor->shape[1], width = tensor->shape[2];
-  if (picture.channels != tensor->shape[3])
-    stop(USAGE, "%s: %lld channels, input %s takes %lld", path, (long long)picture.channels,
+  if (picture->channels != tensor->shape[3])
+    stop(USAGE, "%s: %lld channels, input %s takes %lld", path, (long long)picture->channels,
          tensor->name, (long long)tensor->shape[3]);
+  struct placement here = {{picture->height, picture->width}, {height, width}, {0, 0}, {1, 1}};
+  *placement = here;
   struct array array = array_like(tensor);
-  if (picture.height == height && picture.width == width) {
-    memcpy(array.data, picture.pixels, array.bytes);
-    free(picture.pixels);
-    return array;
-  }
-  if (!options->fit)
+  const char *how = options->fit ? options->fit : bundle.before.fit;
+  int fill = options->fill >= 0 ? (int)options->fill : bundle.before.fill;
+  if (picture->height == height && picture->width == width)
+    memcpy(array.data, picture->pixels, array.bytes);
+  else if (how) fit(picture, array.data, height, width, how, fill, placement);
+  else
     stop(USAGE, "%s: %lld x %lld pixels, the model takes %lld x %lld: --fit letterbox or stretch",
-         path, (long long)picture.width, (long long)picture.height, (long long)width,
+         path, (long long)picture->width, (long long)picture->height, (long long)width,
          (long long)height);
-  fit(&picture, array.data, height, width, options);
-  free(picture.pixels);
   return array;
+}
+
+static int put_picture(FILE *file, const void *content) {
+  const struct picture *picture = content;
+  size_t bytes = (size_t)(picture->width * picture->height * picture->channels);
+  return fprintf(file, "P%c\n%lld %lld\n255\n", picture->channels == 3 ? '6' : '5',
+                 (long long)picture->width, (long long)picture->height) > 0 &&
+         fwrite(picture->pixels, 1, bytes, file) == bytes;
+}
+
+void picture_write(const char *path, const struct picture *picture) {
+  write_whole(path, put_picture, picture);
 }

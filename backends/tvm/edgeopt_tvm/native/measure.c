@@ -121,8 +121,7 @@ void benchmark(const struct entry *entry, const struct array *inputs, const stru
   struct face face = face_of(entry);
   for (int32_t i = 0; i < face.input_count; i++) given[i] = inputs[i].data;
   for (int32_t i = 0; i < face.output_count; i++) made[i] = room(face.outputs[i].bytes);
-  FILE *file = options->json ? fopen(options->json, "wb") : stdout;
-  if (!file) stop(USAGE, "%s: cannot be written", options->json);
+  FILE *file = json_file(options->json);
   int64_t begun = clock_ns();
   edgeopt_model *model = edgeopt_create(entry->program, (int32_t)options->threads);
   if (!model) stop(WRONG, "%s", edgeopt_error(NULL));

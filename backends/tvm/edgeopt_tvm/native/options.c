@@ -17,20 +17,23 @@ const char usage[] =
     "  --input [NAME=]FILE   a .npy file for each input; without names, in the order of --info\n"
     "                        or a picture (binary .ppm, .pgm) for one that takes pixels\n"
     "  --fit letterbox       bring a picture to the model's size, its ratio kept; or stretch\n"
-    "  --fill N              pixel around a letterbox (114)\n"
+    "                        (as the bundle says)\n"
+    "  --fill N              pixel around a letterbox (as the bundle says, else 114)\n"
     "  --output [NAME=]FILE  a .npy file for each output that is to be kept, likewise\n"
     "  --each                axis 0 of every input counts samples; run each, with the state of the one\n"
     "                        before\n"
     "  --method NAME         which method of the model (the first)\n"
     "  --program N           run one program alone, as --info counts, its state passed in\n"
-    "  --top K               print the K highest scores of the first output\n"
+    "  --draw FILE           draw what was found on the picture: a .ppm\n"
+    "  --result FILE         classes of pixels as a .pgm (255: not seen), vectors as a .npy\n"
+    "  --top K               print the K highest scores of the first output, or as the bundle says\n"
     "  --threads N           0: one for each core (0)\n"
     "  --benchmark           measure; JSON on standard output\n"
     "  --profile             measure each kernel; JSON on standard output\n"
     "  --runs N              runs to measure (100)\n"
     "  --warmup N            runs before (until the times are stable)\n"
     "  --max-seconds S       stop measuring then (120)\n"
-    "  --json FILE           write the JSON there\n"
+    "  --json FILE           write JSON there: a measurement, or what was found (-: standard output)\n"
     "  --info                say what this model is\n"
     "\n"
     "Exit status: 0 done; 1 the model failed; 2 wrong usage or input.\n";
@@ -95,6 +98,8 @@ static int take_value(struct options *o, const char *name, const char *value) {
   if (!strcmp(name, "--input")) add(o->inputs, &o->input_count, value);
   else if (!strcmp(name, "--output")) add(o->outputs, &o->output_count, value);
   else if (!strcmp(name, "--json")) o->json = value;
+  else if (!strcmp(name, "--draw")) o->draw = value;
+  else if (!strcmp(name, "--result")) o->result = value;
   else if (!strcmp(name, "--method")) o->method = value;
   else if (!strcmp(name, "--program")) o->program = whole(name, value, 1);
   else if (!strcmp(name, "--top")) o->top = whole(name, value, 1);
@@ -109,7 +114,7 @@ static int take_value(struct options *o, const char *name, const char *value) {
 }
 
 struct options read_options(int count, char **words) {
-  struct options options = {.runs = 100, .warmup = -1, .max_seconds = 120, .fill = 114};
+  struct options options = {.runs = 100, .warmup = -1, .max_seconds = 120, .fill = -1};
   for (int i = 1; i < count; i++) {
     char name[32];
     const char *word = words[i], *equals = strchr(word, '=');

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "array.h"
+#include "picture.h"
 #include "session.h"
 
 /* Exit statuses, those of run.py. */
@@ -14,11 +15,11 @@ enum { MOST_FILES = 256 };
 
 struct options {
   const char *inputs[MOST_FILES], *outputs[MOST_FILES]; /* [NAME=]FILE */
-  const char *json, *method;
+  const char *json, *method, *draw, *result;
   int input_count, output_count;
   int each, benchmark, profile, info, help;
-  const char *fit; /* "letterbox", "stretch", or NULL: a picture must have the model's size */
-  long fill;       /* pixel around a letterbox */
+  const char *fit; /* "letterbox", "stretch", or NULL: as the bundle says */
+  long fill;       /* pixel around a letterbox; < 0: as the bundle says */
   long program; /* run alone, from 1 on; 0: as the method says */
   long top, threads, runs, warmup; /* warmup < 0: until the times are stable */
   double max_seconds;
@@ -40,9 +41,15 @@ void npy_write(const char *path, const struct array *array);
 /* Writes a file through `put`, which returns whether it could: whole or not at all. */
 void write_whole(const char *path, int (*put)(FILE *file, const void *content), const void *content);
 
+/* What is known of a picture that was read: no pixels where there was none. */
+struct seen {
+  struct picture picture;
+  struct placement placement;
+};
+
 /* Reads the inputs of `face` from the files that were named; noise where none is and times are asked for. */
 void read_inputs(const struct face *face, const struct options *options, int any_shape,
-                 struct array *inputs);
+                 struct array *inputs, struct seen *seen);
 
 /* Finds the file that was named for each output; NULL where none was. */
 void name_outputs(const struct face *face, const struct options *options, const char **files);
@@ -53,14 +60,20 @@ int print_info(void);
 /* Returns whether a file is a picture: a binary PPM or PGM. */
 int is_picture(const char *path);
 
-/* Returns its pixels in the size of `tensor`, which must take uint8 (1, height, width, channels). */
-struct array picture_read(const char *path, const edgeopt_tensor *tensor, const struct options *options);
+/* Returns its pixels in the size of `tensor`, which must take uint8 (1, height, width, channels); the
+ * picture itself, and where it lies in the input. */
+struct array picture_input(const char *path, const edgeopt_tensor *tensor,
+                           const struct options *options, struct picture *picture,
+                           struct placement *placement);
 
 /* Runs the model once; ends the program where it fails. */
 void run_once(edgeopt_model *model, const void *const *inputs, void *const *outputs);
 
 /* Measures one program on its inputs; writes times and facts as JSON. */
 void benchmark(const struct entry *entry, const struct array *inputs, const struct options *options);
+
+/* Opens a file for JSON: standard output where none, or `-`, is named. */
+FILE *json_file(const char *path);
 
 int64_t clock_ns(void);
 void json_text(FILE *out, const char *text);

@@ -1,7 +1,8 @@
-/* The program: files in, files out, without Python. */
+/* The program: files in, files and answers out, without Python. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "answer.h"
 #include "program.h"
 
 void run_once(edgeopt_model *model, const void *const *inputs, void *const *outputs) {
@@ -25,33 +26,82 @@ static void run_each(struct session *session, struct choice choice, const struct
   }
 }
 
-/* Prints the highest scores of the first output: rank, score, class. */
-static void print_top(const float *scores, long count, long top) {
-  char *taken = room((size_t)count);
-  memset(taken, 0, (size_t)count);
-  for (long rank = 1; rank <= top && rank <= count; rank++) {
-    long best = -1;
-    for (long i = 0; i < count; i++)
-      if (!taken[i] && (best < 0 || scores[i] > scores[best])) best = i;
-    taken[best] = 1;
-    printf("%3ld  %12.6g  %ld\n", rank, (double)scores[best], best);
-  }
-  free(taken);
+static int is_measured(const struct options *o) { return o->benchmark || o->profile; }
+
+/* Returns what the outputs of a method mean: it is said of the first one only. */
+static enum meaning meaning_of(struct choice choice) {
+  return choice.entries[0].method == bundle.entries[0].method ? bundle.after.meaning : NOTHING;
 }
 
-static void need_sense(const struct options *o, const struct face *face) {
-  if (!(o->benchmark || o->profile || o->output_count || o->top))
+/* Returns whether a run tells what its outputs mean: unless only files were asked for. */
+static int tells(const struct options *o, enum meaning meaning) {
+  if (meaning == NOTHING || is_measured(o) || !o->input_count) return 0;
+  return o->draw || o->json || o->result || o->top || (!o->output_count && !o->each);
+}
+
+static void need_telling(const struct options *o, enum meaning meaning) {
+  if (is_measured(o)) return;
+  if ((o->draw || o->json || o->result) && meaning == NOTHING)
+    stop(USAGE, "this bundle does not say what its outputs mean: pass --output FILE for themselves");
+  if (tells(o, meaning) && bundle.after.beyond)
+    stop(USAGE, "%s are told by run.py only: pass --output FILE for the outputs themselves",
+         bundle.after.beyond);
+  if (o->draw && meaning != BOXES && meaning != AREAS)
+    stop(USAGE, "--draw draws boxes and areas: there are none");
+  if (o->result && meaning != AREAS && meaning != VECTORS)
+    stop(USAGE, "--result writes areas and vectors: there are none; --json has classes and boxes");
+  const char *end = o->draw ? strrchr(o->draw, '.') : NULL;
+  if (o->draw && (!end || strcmp(end, ".ppm"))) stop(USAGE, "%s: .ppm expected", o->draw);
+}
+
+static void need_sense(const struct options *o, const struct face *face, enum meaning meaning) {
+  need_telling(o, meaning);
+  int is_told = tells(o, meaning);
+  if (!(is_measured(o) || o->output_count || o->top || is_told))
     stop(USAGE, "nothing to do: --output FILE, --top K, --benchmark or --info");
-  int measured = o->benchmark || o->profile;
-  if (o->input_count != face->input_count && !(measured && o->input_count == 0))
+  if (o->input_count != face->input_count && !(is_measured(o) && o->input_count == 0))
     stop(USAGE, "%d inputs given, %d needed; --info names them", o->input_count, face->input_count);
-  if (o->each && (measured || o->top)) stop(USAGE, "--each goes with --output alone");
-  if (o->top && (!face->output_count || strcmp(face->outputs[0].dtype, "float32")))
-    stop(USAGE, "--top needs an output of float32");
+  if (o->each && (is_measured(o) || o->top || is_told))
+    stop(USAGE, "--each goes with --output alone");
+  if (o->top && !face->output_count) stop(USAGE, "--top needs an output");
+}
+
+/* Returns the placement of a picture that is the input itself. */
+static struct placement whole_input(const struct face *face, const struct array *inputs) {
+  struct placement placement = {{1, 1}, {1, 1}, {0, 0}, {1, 1}};
+  const struct before *before = &bundle.before;
+  for (int32_t i = 0; i < face->input_count; i++) {
+    if (inputs[i].ndim != 4 || (before->input && strcmp(before->input, face->inputs[i].name)))
+      continue;
+    const int64_t *shape = inputs[i].shape;
+    int first = before->channels_first >= 0 ? before->channels_first : shape[1] == 1 || shape[1] == 3;
+    for (int axis = 0; axis < 2; axis++)
+      placement.picture[axis] = placement.input[axis] = shape[axis + 1 + first];
+    break;
+  }
+  return placement;
+}
+
+/* Says, draws and writes what the outputs mean. */
+static void tell(const struct options *options, const struct face *face, const struct array *inputs,
+                 const struct array *outputs, struct seen *seen) {
+  struct placement placement = seen->picture.pixels ? seen->placement : whole_input(face, inputs);
+  struct answer answer = answer_of(face, outputs, &placement, options->top);
+  int only_json = options->json && !strcmp(options->json, "-");
+  if (!only_json) print_lines(stdout, &answer);
+  if (options->json) {
+    FILE *file = json_file(options->json);
+    print_json(file, &answer);
+    if (fflush(file)) stop(USAGE, "%s: cannot be written", options->json);
+  }
+  if (options->result) write_result(options->result, &answer);
+  if (!options->draw) return;
+  draw(&seen->picture, &answer);
+  picture_write(options->draw, &seen->picture);
 }
 
 static void predict(const struct options *options, struct choice choice, const struct face *face,
-                    const struct array *inputs) {
+                    const struct array *inputs, struct seen *seen) {
   const char *files[MOST_PORTS] = {0};
   struct array outputs[MOST_PORTS];
   name_outputs(face, options, files);
@@ -60,7 +110,11 @@ static void predict(const struct options *options, struct choice choice, const s
   else session_call(&session, choice, inputs, outputs);
   for (int32_t i = 0; i < face->output_count; i++)
     if (files[i]) npy_write(files[i], &outputs[i]);
-  if (options->top) print_top(outputs[0].data, (long)(outputs[0].bytes / 4), options->top);
+  if (tells(options, meaning_of(choice))) tell(options, face, inputs, outputs, seen);
+  else if (options->top) {
+    struct answer answer = top_scores(&outputs[0], options->top);
+    print_lines(stdout, &answer);
+  }
   session_end(&session);
 }
 
@@ -70,15 +124,17 @@ int main(int count, char **words) {
   if (edgeopt_abi() != EDGEOPT_ABI || edgeopt_program_count() != bundle.entry_count)
     stop(WRONG, "model.so is of another bundle: copy both again");
   if (options.info) return print_info();
-  int measured = options.benchmark || options.profile;
-  struct choice choice = measured || options.program
-                             ? program_alone(options.program ? options.program : 1)
-                             : programs_of(options.method);
+  int alone = is_measured(&options) || options.program;
+  struct choice choice =
+      alone ? program_alone(options.program ? options.program : 1) : programs_of(options.method);
   struct face face = face_of(&choice.entries[0]);
-  need_sense(&options, &face);
+  need_sense(&options, &face, meaning_of(choice));
   struct array inputs[MOST_PORTS];
-  read_inputs(&face, &options, choice.count > 1, inputs);
-  if (measured) benchmark(&choice.entries[0], inputs, &options);
-  else predict(&options, choice, &face, inputs);
-  return OK;
+  struct seen seen = {.picture = {.pixels = NULL}};
+  read_inputs(&face, &options, choice.count > 1, inputs, &seen);
+  if (options.draw && !seen.picture.pixels)
+    stop(USAGE, "--draw draws on a picture: pass one with --input");
+  if (is_measured(&options)) benchmark(&choice.entries[0], inputs, &options);
+  else predict(&options, choice, &face, inputs, &seen);
+  return fflush(stdout) ? WRONG : OK;
 }

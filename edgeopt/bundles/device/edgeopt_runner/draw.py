@@ -16,7 +16,7 @@ from .tell import label_of, lines
 if TYPE_CHECKING:
     from .answers import Answer
 
-__all__ = ["corners", "draw", "save_drawing"]
+__all__ = ["corners", "draw", "draw_outline", "pen_of", "save_drawing"]
 
 _COLORS = (
     (230, 25, 75), (60, 180, 75), (67, 99, 216), (245, 130, 49), (145, 30, 180), (66, 212, 244),
@@ -50,15 +50,21 @@ def _objects(picture: Any, answer: Answer, skeleton: list[Any]) -> Any:
             mask = picture_mask(found.masks[number], answer.placement)
             _tint(pixels, mask, _color(found.classes[number]))
         picture = _image(pixels)
-    pen, width = _pen(picture)
+    pen, width = pen_of(picture)
     for number in reversed(range(len(found))):  # the surest lies on top
         color = _color(found.classes[number])
-        outline = [tuple(map(float, point)) for point in corners(found, number)]
-        pen.line([*outline, outline[0]], fill=color, width=width)
+        outline = draw_outline(pen, found, number, width)
         _keypoints(pen, found, number, skeleton, width)
         label = f"{label_of(answer, found.classes[number])} {found.scores[number]:.2f}"
         _label(pen, outline, label, color, picture.size)
     return picture
+
+
+def draw_outline(pen: Any, found: Any, number: int, width: int) -> list[tuple[float, ...]]:
+    """Returns the corners of a box, whose sides it draws."""
+    outline = [tuple(map(float, point)) for point in corners(found, number)]
+    pen.line([*outline, outline[0]], fill=_color(found.classes[number]), width=width)
+    return outline
 
 
 def corners(found: Any, number: int) -> Any:
@@ -100,7 +106,7 @@ def _tint(pixels: Any, mask: Any, color: tuple[int, int, int]) -> None:
 
 
 def _words(picture: Any, rows: list[str]) -> Any:
-    pen, _ = _pen(picture)
+    pen, _ = pen_of(picture)
     font, top = _font(picture.size), 4
     for row in rows:
         box = _text_box(pen, (4, top), row, font)
@@ -142,7 +148,8 @@ def _text_box(pen: Any, place: tuple[int, int], text: str, font: Any) -> tuple[i
     return tuple(int(v) for v in pen.textbbox(place, _plain_text(text), font=font))
 
 
-def _pen(picture: Any) -> tuple[Any, int]:
+def pen_of(picture: Any) -> tuple[Any, int]:
+    """Returns what draws on a picture, and how wide its lines are."""
     from PIL import ImageDraw
 
     return ImageDraw.Draw(picture), max(2, min(picture.size) // 250)
