@@ -252,7 +252,9 @@ class PlacedBundle:
         """Returns the JSON that a benchmark writes."""
         if self._native is not None:
             signature = self.bundle.manifest.signature
-            arguments = [] if inputs is None else self._native.send(inputs, signature, local, remote)
+            arguments = (
+                [] if inputs is None else self._native.send(inputs, signature, local, remote)
+            )
             self._native.benchmark([*words, *arguments], remote)
         else:
             arguments = [] if inputs is None else self._send(inputs, local, remote)
@@ -269,7 +271,9 @@ class PlacedBundle:
                 outputs = iter(self._run_program(program, golden.inputs))
                 failed += golden.differences(lambda *_, made=outputs: next(made))
                 count += len(golden.inputs)
-        said = f"{count} golden samples are right" if count else "there are no golden samples to check"
+        said = (
+            f"{count} golden samples are right" if count else "there are no golden samples to check"
+        )
         return Verification(ok=not failed, lines=tuple(failed) or (said,))
 
     def _send(

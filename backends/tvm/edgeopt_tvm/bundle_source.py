@@ -54,8 +54,9 @@ def bundle_facts(bundled: BundledPrograms) -> Facts:
             f"{{{number}, {method}, reads_{number}, writes_{number}, {pads}u, {int(one.splits)}}},"
         )
     shapes, states, blob = _states(bundled.states)
-    said = (before_source(bundled), after_source(bundled.postprocess), list(bundled.labels))
-    return Facts(_source(methods, entries, [*links, *shapes], states, *said), blob)
+    meaning = (before_source(bundled), after_source(bundled.postprocess))
+    arrays = [*links, *shapes]
+    return Facts(_source(methods, entries, arrays, states, meaning, bundled.labels), blob)
 
 
 def _source(
@@ -63,8 +64,7 @@ def _source(
     entries: Sequence[str],
     arrays: Sequence[str],
     states: Sequence[str],
-    before: str = NO_PICTURE,
-    after: str = NO_MEANING,
+    meaning: tuple[str, str] = (NO_PICTURE, NO_MEANING),
     labels: Sequence[str] = (),
 ) -> str:
     return "\n".join(
@@ -83,8 +83,7 @@ def _source(
             "NULL};",
             "const struct bundle bundle = {methods, entries, states, labels,",
             f"{len(methods)}, {len(entries)}, {len(states)}, {len(labels)},",
-            f"{before},",
-            f"{after}}};",
+            f"{meaning[0]}, {meaning[1]}}};",
             "",
         ]
     )

@@ -15,8 +15,8 @@ import msgspec
 
 from edgeopt.errors import CompileError, PluginError, TargetError
 from edgeopt.files import cache_folder
-from edgeopt_tvm.c_tables import constants_blob, tables_source
 from edgeopt_tvm.bundle_source import plain_facts
+from edgeopt_tvm.c_tables import constants_blob, tables_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,15 +75,15 @@ class Parts(msgspec.Struct, frozen=True):
     def from_files(cls, programs: Iterable[Mapping[str, bytes]]) -> Parts:
         """Returns the parts of programs, in order."""
         tables: list[str] = []
-        kinds: dict[str, dict[str, bytes]] = {".o": {}, ".bin": {}}
+        kinds: dict[str, dict[str, bytes]] = {"o": {}, "bin": {}}
         for files in programs:
             for file, content in files.items():
-                name, kind = os.path.splitext(file)
+                name, _, kind = file.rpartition(".")
                 if file == _TABLE:
                     tables.append(content.decode("ascii"))
                 else:
                     kinds[kind][name] = content
-        return cls(kinds[".o"], tuple(tables), kinds[".bin"])
+        return cls(kinds["o"], tuple(tables), kinds["bin"])
 
 
 def link_library(parts: Parts, machine: Machine) -> bytes:

@@ -97,9 +97,8 @@ def both(bundle, folder, values, *words):
     photo = folder / "p.ppm"
     native = run(bundle, "--input", f"pixels={photo}", *given)
     assert_same(words_of(native), words_of(python(bundle, "--image", photo, *given)))
-    told = [json.loads(run(bundle, "--input", f"pixels={photo}", *given, "--json", "-")),
+    return [json.loads(run(bundle, "--input", f"pixels={photo}", *given, "--json", "-")),
             json.loads(python(bundle, "--image", photo, *given, "--json", "-"))]  # fmt: skip
-    return told
 
 
 def photograph(folder, size=(90, 130)):
@@ -136,7 +135,10 @@ def assert_same(one, other):
 
 def words_of(text):
     """Returns the words of each line, numbers as such: the last digit may be another."""
-    return [[float(w) if NUMBER.fullmatch(w) else w for w in row.split(" ")] for row in text.splitlines()]
+    return [
+        [float(w) if NUMBER.fullmatch(w) else w for w in row.split(" ")]
+        for row in text.splitlines()
+    ]
 
 
 @pytest.mark.parametrize("found", [0, 1, 200, COUNT])
@@ -219,7 +221,9 @@ def test_areas(write, bundles, tmp_path, fields, size):
 def test_areas_of_one_class_and_of_numbers(write, tmp_path):
     photograph(tmp_path)
     values = np.random.default_rng(0).standard_normal((1, 5, 16, 12))
-    native, expected = both(write("areas", Segmentation(values="scores", axis=-3)), tmp_path, values)
+    native, expected = both(
+        write("areas", Segmentation(values="scores", axis=-3)), tmp_path, values
+    )
     assert_same(native, expected)
     SHAPES["one"] = (1, 1, 16, 12)
     for fields in ({"values": "binary", "threshold": 0.6}, {"values": "classes"}):

@@ -108,7 +108,6 @@ def test_a_picture_of_the_models_size_needs_no_word(letterbox, tmp_path):
         (b"P6 4", "an odd header"),
         (b"P6", "an odd header"),
         (b"P5 4 4 255\n" + bytes(16), "1 channels, input pixels takes 3"),
-        (b"P6 4 4 255\n" + bytes(48), "--fit letterbox or stretch"),
         (b"P", "not a .npy file"),
     ],
 )
@@ -117,6 +116,25 @@ def test_bad_pictures(letterbox, tmp_path, content, says):
     words = ("--input", tmp_path / "p.ppm", "--output", tmp_path / "y.npy")
     assert says in native(letterbox, *words, code=2)
     assert not (tmp_path / "y.npy").exists()
+
+
+def test_the_bundle_says_how_a_picture_is_fitted(letterbox, stretch, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (31, 90, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "p.ppm")
+    Image.fromarray(pixels[..., 0]).save(tmp_path / "p.pgm")
+    for bundle, name, other in ((letterbox, "p.ppm", "stretch"), (stretch, "p.pgm", "letterbox")):
+        a, b = both(bundle, tmp_path / name, tmp_path)
+        np.testing.assert_array_equal(a, b)
+        a, b = both(bundle, tmp_path / name, tmp_path, "--fit", other)
+        assert not np.array_equal(a, b)
+
+
+def test_what_only_run_py_does_has_to_be_said(tmp_path_factory, tmp_path):
+    bundle = deployed(tmp_path_factory, fit="letterbox", align="top-left")
+    Image.new("RGB", (9, 9)).save(tmp_path / "p.ppm")
+    words = ("--input", tmp_path / "p.ppm", "--output", tmp_path / "y.npy")
+    assert "--fit letterbox or stretch" in native(bundle, *words, code=2)
+    native(bundle, *words, "--fit", "stretch")
 
 
 def test_wrong_words(letterbox, tmp_path):

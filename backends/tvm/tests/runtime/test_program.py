@@ -84,11 +84,12 @@ def test_reads_newer_headers(call, perceptron):
         perceptron.check([np.load("y.npy")])
 
 
-def test_top_scores(call, perceptron):
+def test_top_scores_of_each_row(call, perceptron):
     (y,) = perceptron.wanted
     lines = good(call("--input", "x.npy", "--top", "3")).stdout.splitlines()
-    assert [float(line.split()[1]) for line in lines] == pytest.approx(sorted(y.ravel())[-1:-4:-1])
-    assert int(lines[0].split()[2]) == int(y.argmax())
+    assert lines[::4] == [f"row {n}" for n in range(16)]
+    assert [float(line.split()[1]) for line in lines[1:4]] == pytest.approx(sorted(y[0])[-1:-4:-1])
+    assert int(lines[-3].split()[2]) == int(y[-1].argmax())
 
 
 def test_info(call):

@@ -168,7 +168,10 @@ def test_a_stream_of_a_hundred_steps(bundles, tmp_path):
 
 
 def test_one_program_alone_takes_its_state_as_files(bundles, tmp_path):
-    bundle, names = bundles["streaming"], {"x": (1, 1, 6), "state_0": (1, 1, 16), "state_1": (1, 1, 16)}
+    bundle, names = (
+        bundles["streaming"],
+        {"x": (1, 1, 6), "state_0": (1, 1, 16), "state_1": (1, 1, 16)},
+    )
     words = ["--program", "1"]
     for name, shape in names.items():
         np.save(tmp_path / f"{name}.npy", np.full(shape, 0.5, np.float32))
@@ -204,7 +207,9 @@ def test_info_tells_programs_and_states(bundles):
 
 def test_each_program_can_be_measured(bundles):
     for number in ("1", "4"):
-        assert '"samples_ns"' in run(bundles["shapes"], "--benchmark", "--runs=3", "--program", number)
+        assert '"samples_ns"' in run(
+            bundles["shapes"], "--benchmark", "--runs=3", "--program", number
+        )
 
 
 def test_programs_lie_in_one_library(bundles, tmp_path):
@@ -240,8 +245,8 @@ def test_a_device_without_python(bundles, tmp_path, name, arch):
     }
     for array, words in tries[name]:
         np.save(tmp_path / "x.npy", array.astype(np.float32))
-        words = ("--input", tmp_path / "x.npy", *words)
-        run(bundle, *words, "--output", tmp_path / "a.npy", by=[QEMU[arch]])
-        run(bundles[name], *words, "--output", tmp_path / "b.npy")
+        given = ("--input", tmp_path / "x.npy", *words)
+        run(bundle, *given, "--output", tmp_path / "a.npy", by=[QEMU[arch]])
+        run(bundles[name], *given, "--output", tmp_path / "b.npy")
         a, b = np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy")
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
