@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 import numpy as np
 
-from edgeopt.boundary import read_arrays
 from edgeopt.bundles.npy import write_npz
 from edgeopt.bundles.wheels import unpack_wheels
 from edgeopt.devices.lock import measuring
@@ -20,6 +19,7 @@ from edgeopt.files import temporary_folder
 from edgeopt.measure.fits import refuse_other_cpu
 from edgeopt.measure.native import NativeRunner, has_python, needs_native
 from edgeopt.measure.operators import OperatorProfile
+from edgeopt.measure.outputs import by_sample, check_outputs, check_sample, read_outputs
 from edgeopt.measure.profile import Profile
 from edgeopt.measure.timing import Timing
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path, PurePosixPath
 
     from edgeopt.bundles import Bundle
-    from edgeopt.contracts import Completed, Device, Signature, TensorSpec
+    from edgeopt.contracts import Completed, Device, Signature
 
 __all__ = [
     "PlacedBundle",
@@ -191,11 +191,11 @@ class PlacedBundle:
     ) -> list[tuple[np.ndarray, ...]]:
         signature = self.bundle.manifest.programs[program].signature
         for number, sample in enumerate(samples):
-            _check_sample(sample, signature.inputs, f"sample {number}")
+            check_sample(sample, signature.inputs, f"sample {number}")
         which = ["--program", str(program + 1)]
         outputs = self._run_each(samples, signature, which, threads)
         for number, sample in enumerate(outputs):
-            _check_outputs(sample, signature.outputs, f"outputs of sample {number}")
+            check_outputs(sample, signature.outputs, f"outputs of sample {number}")
         return outputs
 
     def play(
@@ -239,8 +239,8 @@ class PlacedBundle:
                 words = [*self._send(columns, local, remote, signature), *how]
                 self._run_well([*words, "--each", "--output", str(remote / "out.npz")])
                 self.device.pull(remote / "out.npz", local / "out.npz")
-                outputs = _read_outputs(local / "out.npz", signature.outputs, columns)
-        return _by_sample(outputs, len(samples))
+                outputs = read_outputs(local / "out.npz", signature.outputs, columns)
+        return by_sample(outputs, len(samples))
 
     def _benchmark(
         self,
@@ -383,45 +383,3 @@ def run_on_device(
     """
     placed = PlacedBundle.push(bundle, device, timeout_s=timeout_s)
     return placed.run([inputs], threads=threads)[0]
-
-
-def _check_sample(sample: Sequence[np.ndarray], specs: Sequence[TensorSpec], where: str) -> None:
-    actual = [(np.shape(array), str(np.asarray(array).dtype)) for array in sample]
-    want = [(tuple(spec.shape), spec.dtype) for spec in specs]
-    if actual != want:
-        raise InputError(f"{actual}, expected {want}", where=where)
-
-
-def _read_outputs(
-    path: Path, specs: Sequence[TensorSpec], columns: Sequence[np.ndarray]
-) -> list[np.ndarray]:
-    """Returns one array for each output; a device is not trusted either."""
-    want = [((len(columns[0]), *spec.shape), spec.dtype) for spec in specs]
-    room = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize + 4096 for shape, dtype in want)
-    try:
-        if path.stat().st_size > room + 4096:
-            raise DeviceError(
-                f"{path.stat().st_size} bytes, at most {room} expected", where="outputs"
-            )
-    except OSError as error:
-        raise DeviceError(f"the outputs cannot be read: {error}", where="outputs") from error
-    arrays = read_arrays(path, error=DeviceError, most=room + 4096)
-    lacking = [spec.name for spec in specs if spec.name not in arrays]
-    if lacking:
-        raise DeviceError(f"no output {lacking[0]!r} among them", where="outputs")
-    return [arrays[spec.name] for spec in specs]
-
-
-def _by_sample(outputs: Sequence[np.ndarray], count: int) -> list[tuple[np.ndarray, ...]]:
-    """Returns the outputs of each of ``count`` samples."""
-    if any(output.shape[:1] != (count,) for output in outputs):
-        shapes = [output.shape for output in outputs]
-        raise DeviceError(f"outputs of shape {shapes} for {count} samples", where="outputs")
-    return [tuple(output[place] for output in outputs) for place in range(count)]
-
-
-def _check_outputs(outputs: Sequence[np.ndarray], specs: Sequence[TensorSpec], where: str) -> None:
-    want = [(tuple(spec.shape), spec.dtype) for spec in specs]
-    actual = [(output.shape, str(output.dtype)) for output in outputs]
-    if actual != want:
-        raise DeviceError(f"{actual}, expected {want}", where=where)

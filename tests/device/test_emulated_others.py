@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+import torch
 
 import edgeopt
 from edgeopt.devices import find_device
 from edgeopt.errors import DeviceError
+from edgeopt.measure import PlacedBundle
 from edgeopt.testing import DeviceConformance
 from edgeopt.testing.specimens import specimen
 
@@ -71,3 +74,28 @@ def test_a_native_program_computes_what_the_reference_does(emulation, arch, tmp_
     assert deployed.parity.where.startswith(f"emulated:{arch}")
     assert deployed.parity.ok
     assert deployed.profile.label == "emulated"
+
+
+class Sums(torch.nn.Module):
+    def forward(self, x, total):
+        total = total + x
+        return {"y": total * 2.0, "total": total}
+
+
+@pytest.mark.skipif(
+    "tvm" not in edgeopt.backends(), reason="NOT CHECKED: pip install 'edgeopt[tvm]'"
+)
+def test_a_native_program_keeps_state(emulation):
+    states = {"total": "total"}
+    method = edgeopt.Method(
+        Sums().eval(), (torch.zeros(1, 4), torch.ones(1, 4)), reads=states, writes=states
+    )
+    done = edgeopt.deploy(
+        method, "generic-armv7", backend="tvm", precision="float32", checks={"speed": False}
+    )
+    xs = np.arange(12, dtype=np.float32).reshape(3, 1, 4)
+    with opened("armv7") as device:
+        placed = PlacedBundle.push(done.bundle, device)
+        assert placed.verify().ok
+        outputs = placed.play([(x,) for x in xs])
+    np.testing.assert_array_equal(np.stack([y for (y,) in outputs]), 2 + 2 * np.cumsum(xs, 0))

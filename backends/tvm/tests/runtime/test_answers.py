@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -23,6 +25,8 @@ from edgeopt_tvm import TVMBackend
 
 pytestmark = pytest.mark.slow
 SIZE, COUNT = (64, 48), 10_000
+HOST = find_target("host")
+QEMU = {"aarch64": "qemu-aarch64-static", "armv7": "qemu-arm-static"}
 NUMBER = re.compile(r"-?\d+\.\d+")
 LETTERBOX = Preprocess(
     input="pixels", resize=SIZE, fit="letterbox", antialias=False, inside=True, fill=(0.0,)
@@ -54,18 +58,19 @@ class Twice(torch.nn.Module):
 @pytest.fixture(scope="module")
 def write(tmp_path_factory):
     """Returns a function: kind, and what the outputs mean, to a bundle."""
-    target, artifacts = find_target("host"), {}
+    artifacts = {}
 
-    def made(kind, postprocess=None, before=LETTERBOX, **options):
-        if kind not in artifacts:
+    def made(kind, postprocess=None, before=LETTERBOX, target=HOST):
+        if (kind, target.name) not in artifacts:
             pixels, values = torch.zeros(1, *SIZE, 3, dtype=torch.uint8), torch.zeros(SHAPES[kind])
             program = edgeopt.capture(Twice().eval(), {"pixels": pixels, "values": values})
             backend = TVMBackend()
-            artifacts[kind] = backend.compile(backend.lower(program, target), CompileOptions())
+            lowered = backend.lower(program, target)
+            artifacts[kind, target.name] = backend.compile(lowered, CompileOptions())
         return write_bundle(
-            artifacts[kind], TVMBackend().device_runtime(target), target, preprocess=before,
+            artifacts[kind, target.name], TVMBackend().device_runtime(target), target, preprocess=before,
             path=tmp_path_factory.mktemp(kind) / "bundle", postprocess=postprocess or AFTER[kind],
-            labels=LABELS.get(kind) if postprocess is None else None, **options,
+            labels=LABELS.get(kind) if postprocess is None else None,
         )  # fmt: skip
 
     return made
@@ -76,8 +81,8 @@ def bundles(write):
     return {kind: write(kind) for kind in SHAPES}
 
 
-def run(bundle, *words, code=0):
-    command = [str(bundle.path / "model/run"), *map(str, words)]
+def run(bundle, *words, code=0, by=()):
+    command = [*by, str(bundle.path / "model/run"), *map(str, words)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == code, (done.returncode, done.stderr)
     return done.stdout if code == 0 else done.stderr
@@ -281,3 +286,23 @@ def test_a_bundle_that_does_not_say_what_it_means(write, tmp_path):
     bundle = write("classes", before=None, postprocess=Classification())
     said = run(bundle, "--input", "a.npy", "--input", "b.npy", "--method", "other", code=2)
     assert "the methods are: forward" in said
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("arch", list(QEMU))
+def test_a_device_without_python_finds_the_same_boxes(write, bundles, tmp_path, arch):
+    if shutil.which(QEMU[arch]) is None:
+        pytest.skip(f"{QEMU[arch]} is not installed")
+    target = find_target(f"generic-{arch}")
+    bare = msgspec.structs.replace(target, os=msgspec.structs.replace(target.os, python=""))
+    bundle = write("boxes", target=bare)
+    photograph(tmp_path)
+    np.save(tmp_path / "v.npy", heads(2))
+    words = ["--input", f"pixels={tmp_path / 'p.ppm'}", "--input", tmp_path / "v.npy"]
+    told = []
+    for name, one, by in (("a", bundle, [QEMU[arch]]), ("b", bundles["boxes"], [])):
+        drawn = tmp_path / f"{name}.ppm"
+        told.append(json.loads(run(one, *words, "--draw", drawn, "--json", "-", by=by)))
+    assert_same(*told)
+    assert told[0]["objects"]
+    assert (tmp_path / "a.ppm").read_bytes() == (tmp_path / "b.ppm").read_bytes()
