@@ -142,7 +142,7 @@ def answers(room):
 
     from edgeopt.bundles.npy import write_npz
     from edgeopt.devices.lock import _busy
-    from edgeopt.measure.on_device import _by_sample, _check_outputs, _read_outputs
+    from edgeopt.measure.outputs import by_sample, check_outputs, read_outputs
     from edgeopt.measure.operators import OperatorProfile
     from edgeopt.measure.profile import Profile
     from edgeopt.measure.record import Saved, load_saved
@@ -169,9 +169,9 @@ def answers(room):
         return str(found), found.to_dict()
 
     def returned(path):
-        found = _read_outputs(path, specs, [np.zeros(3)])
-        for sample in _by_sample(found, 3):
-            _check_outputs(sample, specs, "outputs")
+        found = read_outputs(path, specs, [np.zeros(3)])
+        for sample in by_sample(found, 3):
+            check_outputs(sample, specs, "outputs")
 
     holder = b'{"user": "a", "host": "b", "pid": 1, "since": "now"}\n'
     return [
