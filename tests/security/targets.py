@@ -142,8 +142,8 @@ def answers(room):
 
     from edgeopt.bundles.npy import write_npz
     from edgeopt.devices.lock import _busy
-    from edgeopt.measure.outputs import by_sample, check_outputs, read_outputs
     from edgeopt.measure.operators import OperatorProfile
+    from edgeopt.measure.outputs import by_sample, check_outputs, read_outputs
     from edgeopt.measure.profile import Profile
     from edgeopt.measure.record import Saved, load_saved
 
