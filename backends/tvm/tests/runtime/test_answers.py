@@ -78,7 +78,14 @@ def write(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def bundles(write):
-    return {kind: write(kind) for kind in SHAPES}
+    """Returns a bundle of each kind, made when it is first asked for."""
+
+    class Bundles(dict):
+        def __missing__(self, kind):
+            self[kind] = write(kind)
+            return self[kind]
+
+    return Bundles()
 
 
 def run(bundle, *words, code=0, by=()):

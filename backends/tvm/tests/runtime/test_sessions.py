@@ -113,7 +113,14 @@ MADE = {"shapes": shapes, "streaming": of_session, "methods": of_methods}
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory):
-    return {name: make(tmp_path_factory.mktemp(name) / "bundle") for name, make in MADE.items()}
+    """Returns the bundles for this machine, each made when it is first asked for."""
+
+    class Bundles(dict):
+        def __missing__(self, name):
+            self[name] = MADE[name](tmp_path_factory.mktemp(name) / "bundle")
+            return self[name]
+
+    return Bundles()
 
 
 def run(bundle, *words, code=0, by=()):
