@@ -16,7 +16,7 @@ from edgeopt.quantization import quantize_program
 from edgeopt.registry import detect_host
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from edgeopt.contracts import Artifact, Backend, Lowered, Runner, SupportReport, Target
     from edgeopt.data.dataset import Dataset
@@ -125,8 +125,19 @@ def compile_program(
     return lowered, backend.compile(lowered, options)
 
 
-def quantized(program: Program, samples: Dataset, settings: Mapping[str, Any]) -> Program:
+def quantized(
+    program: Program,
+    samples: Dataset,
+    settings: Mapping[str, Any],
+    others: Sequence[tuple[Program, Dataset]] = (),
+) -> Program:
     """Returns ``program`` quantized as ``settings`` (fields of a `QuantizationConfig`) say.
+
+    Args:
+        program: In float.
+        samples: To calibrate with.
+        settings: What to do.
+        others: The program at other shapes, with samples of each.
 
     Raises:
         InputError: A setting is unknown or wrong.
@@ -134,4 +145,4 @@ def quantized(program: Program, samples: Dataset, settings: Mapping[str, Any]) -
     if not settings or settings.get("precision") == Precision.FLOAT32:
         return program
     config = QuantizationConfig.from_dict(settings, where="quantization")
-    return quantize_program(program, samples if len(samples) else None, config)
+    return quantize_program(program, samples if len(samples) else None, config, others)

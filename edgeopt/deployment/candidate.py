@@ -12,7 +12,7 @@ from edgeopt.gate.sensitivity import sensitive_values
 from edgeopt.progress import progress_to, report_progress, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from edgeopt.data.dataset import Dataset
     from edgeopt.gate.sensitivity import Sensitivity
@@ -43,10 +43,12 @@ class Source:
     Attributes:
         program: In canonical form; where it is quantized already, it is the only candidate.
         calibration: Samples to calibrate with.
+        others: The program at other shapes, with samples that its ranges must hold for too.
     """
 
     program: Program
     calibration: Dataset
+    others: Sequence[tuple[Program, Dataset]] = ()
     _programs: dict[str, Program] = field(default_factory=dict, repr=False)
 
     @property
@@ -68,8 +70,11 @@ class Source:
             return Candidate(self.program, self.program.precision, {})
         key = repr(sorted(settings.items()))
         if key not in self._programs:
-            self._programs[key] = quantized(self.program, self.calibration, settings)
+            self._programs[key] = self._quantized(settings)
         return Candidate(self._programs[key], precision, settings)
+
+    def _quantized(self, settings: Mapping[str, Any]) -> Program:
+        return quantized(self.program, self.calibration, settings, self.others)
 
     def sensitivities(self, candidate: Candidate) -> tuple[Sensitivity, ...]:
         """Returns the values whose rounding harms ``candidate`` most, the worst first.
@@ -81,7 +86,7 @@ class Source:
         report_progress("find what does harm", 0, 1)
         rescale = {**candidate.settings, "keep_float": ["*"]}  # rescaled as it was, not rounded
         with progress_to(silent):
-            rescaled = quantized(self.program, self.calibration, rescale)
+            rescaled = self._quantized(rescale)
         samples = self.calibration[:SENSITIVITY_SAMPLES]
         sensitivities = sensitive_values(
             rescaled, candidate.program, samples, limit=SENSITIVITY_TRIES, try_out=SENSITIVITY_TRIES

@@ -9,11 +9,11 @@ from edgeopt.bundles.family import Family
 from edgeopt.deployment import steps
 from edgeopt.deployment.auto import deploy_auto
 from edgeopt.deployment.fallbacks import fallbacks
-from edgeopt.deployment.family import ShapeRelatives
 from edgeopt.deployment.method_family import has_methods, method_relatives
 from edgeopt.deployment.pixels import with_pixels
 from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.deployment.result import Attempt, Deployment
+from edgeopt.deployment.shape_family import ShapeRelatives, shape_relatives
 from edgeopt.deployment.tune import tuned
 from edgeopt.errors import GateError
 from edgeopt.gate.diagnose import SHOWN, diagnose
@@ -80,10 +80,11 @@ def deploy_beside(job: Job, baseline: Baseline, relatives: Relatives | None = No
     Raises:
         EdgeoptError: As `run_deployment`.
     """
-    source = steps.source(job, baseline)
+    beside = relatives or shape_relatives(job, baseline)
+    source = steps.source(job, baseline, beside.calibration)
 
     def run(one: Job) -> Deployment:
-        return deploy_job(one, source, baseline, relatives)
+        return deploy_job(one, source, baseline, beside)
 
     return deploy_auto(job, run) if job.request.backend == "auto" else run(job)
 
@@ -108,7 +109,7 @@ def deploy_job(
         EdgeoptError: As `run_deployment`.
     """
     checked = _tuned(job, _first_accurate(job, source, baseline), baseline)
-    relatives = relatives or ShapeRelatives()
+    relatives = relatives or ShapeRelatives(job.program)
     further: list[Further] = []
     try:
         deployment = steps.report(job, checked, baseline)

@@ -71,6 +71,11 @@ class MethodRelatives:
     sessions: Sessions
 
     @property
+    def calibration(self) -> tuple[()]:
+        """Nothing: a method is for one shape."""
+        return ()
+
+    @property
     def states(self) -> Mapping[str, np.ndarray]:
         """State to the value that it begins with."""
         return self.sessions.states

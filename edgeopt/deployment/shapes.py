@@ -1,4 +1,4 @@
-"""Further shapes of a deployment: example inputs for each, the samples of each, and whether zeros fill one up."""
+"""Further shapes of a deployment: example inputs for each, and whether zeros fill one up."""
 
 from __future__ import annotations
 
@@ -9,22 +9,20 @@ import numpy as np
 import torch
 
 from edgeopt.bundles.device.edgeopt_runner.session import crop, pad, smaller_axes
-from edgeopt.data.binder import Binder
-from edgeopt.data.dataset import Dataset, as_arrays
-from edgeopt.deployment.samples import Samples, fitting_items
-from edgeopt.errors import CalibrationError, InputError
+from edgeopt.errors import InputError
 from edgeopt.gate.metrics import LikenessMeter
 from edgeopt.gate.parity import run_all
 from edgeopt.ir import ReferenceRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from edgeopt.data.binder import Binder
     from edgeopt.gate.metrics import Arrays, Likeness
     from edgeopt.ir import Program
     from edgeopt.options import Shapes
 
-__all__ = ["examples_of", "padding_axes", "require_fitting", "rows_are_apart", "samples_of"]
+__all__ = ["examples_of", "padding_axes", "rows_are_apart"]
 
 SAME_DB = 60.0
 """What filling up with zeros must leave of each output: more than the last bits of float32 lose."""
@@ -102,66 +100,6 @@ def _resized(tensor: torch.Tensor, sizes: dict[int, int]) -> torch.Tensor:
         indices = torch.arange(size) % tensor.shape[axis]
         tensor = tensor.index_select(axis, indices)
     return tensor
-
-
-def samples_of(
-    program: Program, example: Any, first: Samples, data: Iterable[Any] | None, *, limit: int
-) -> Samples:
-    """Returns what a program for a further shape is checked on.
-
-    Those are items of that shape, else rows of the first shape's samples put together, else the example.
-
-    Args:
-        program: In float.
-        example: With which it was captured.
-        first: The samples of the first shape.
-        data: Calibration data that can be read again, if any.
-        limit: At most so many.
-    """
-    binder = Binder.of_program(program)
-    none = Dataset(binder)
-    items = () if data is None else fitting_items(data, binder)
-    own = list(itertools.islice((item for item in items if _is_whole(binder, item)), limit))
-    if own:
-        return Samples(
-            none, Dataset.read(own, binder, limit=limit).arrays(), "samples of that shape"
-        )
-    rows = _put_together(first.checks, program)
-    if rows:
-        return Samples(none, rows[:limit], first.kind)
-    return Samples(none, (as_arrays(binder.bind(example)),), "example input")
-
-
-def _is_whole(binder: Binder, item: Any) -> bool:
-    """Returns whether an item is of just that shape, not of a multiple of its rows."""
-    tensors = binder.bind(item)
-    return all(
-        tuple(t.shape) == s.shape for t, s in zip(tensors, binder.signature.inputs, strict=True)
-    )
-
-
-def _put_together(samples: Sequence[Arrays], program: Program) -> tuple[Arrays, ...]:
-    """Returns samples of more rows; nothing where more than axis 0 is different."""
-    specs = program.signature.inputs
-    if not samples or not all(spec.shape for spec in specs):
-        return ()
-    rows = {
-        spec.shape[0] // max(1, a.shape[0])
-        for spec, a in zip(specs, samples[0], strict=True)
-        if a.ndim
-    }
-    alike = all(spec.shape[1:] == a.shape[1:] for spec, a in zip(specs, samples[0], strict=True))
-    if len(rows) != 1 or not alike or (count := rows.pop()) < 1:
-        return ()
-    groups = [
-        [samples[(at + i) % len(samples)] for i in range(count)]
-        for at in range(0, len(samples), count)
-    ]
-    joined = [
-        tuple(np.concatenate(column) for column in zip(*group, strict=True)) for group in groups
-    ]
-    fits = all(a.shape == tuple(s.shape) for a, s in zip(joined[0], specs, strict=True))
-    return tuple(joined) if fits else ()
 
 
 def padding_axes(
@@ -253,28 +191,3 @@ def _likeness(values: np.ndarray, expected: np.ndarray) -> Likeness:
     meter = LikenessMeter("")
     meter.add(expected, values)
     return meter.likeness()
-
-
-def require_fitting(data: Iterable[Any], programs: Sequence[Program], *, limit: int) -> None:
-    """Checks that each item of the data is of one of the shapes: none is left out without a word.
-
-    Args:
-        data: Calibration data that can be read again.
-        programs: One a shape.
-        limit: Items that are looked at.
-
-    Raises:
-        CalibrationError: One is of none of them; says which, and what there is.
-    """
-    binders = [Binder.of_program(program) for program in programs]
-    for number, item in enumerate(itertools.islice(data, limit)):
-        if not any(True for binder in binders for _ in fitting_items([item], binder)):
-            shapes = "; ".join(
-                ", ".join(f"{s.name}: {s.dtype}{list(s.shape)}" for s in p.signature.inputs)
-                for p in programs
-            )
-            raise CalibrationError(
-                "it fits none of the shapes",
-                where=f"calibration_data, item {number}",
-                hint=f"the shapes are {shapes}",
-            )

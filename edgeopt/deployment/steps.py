@@ -43,11 +43,12 @@ from edgeopt.progress import progress_to
 from edgeopt.registry import find_backend, find_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from edgeopt.bundles.family import Family, Member
     from edgeopt.contracts import Backend, Target, TuningReport
+    from edgeopt.data.dataset import Dataset
     from edgeopt.deployment.request import Request
 
 __all__ = [
@@ -208,9 +209,9 @@ def baseline(model: Any, job: Job, program: Program | None = None) -> Baseline:
     )
 
 
-def source(job: Job, baseline: Baseline) -> Source:
-    """Returns what candidates are made of."""
-    return Source(job.program, baseline.samples.calibration)
+def source(job: Job, baseline: Baseline, others: Sequence[tuple[Program, Dataset]] = ()) -> Source:
+    """Returns what candidates are made of: for one shape, or so that ranges hold for ``others`` too."""
+    return Source(job.program, baseline.samples.calibration, others)
 
 
 @_reporting

@@ -19,6 +19,7 @@ from edgeopt.ir.source import source_line
 
 if TYPE_CHECKING:
     from edgeopt.ir.program import Program
+    from edgeopt.ir.quant import QuantSpec
 
 __all__ = ["reshape_program"]
 
@@ -129,8 +130,7 @@ class _Constants:
         tensor = self.original.constants.get(was.name)
         if tensor is None or stored is None or (spec is not None and spec.axis is not None):
             raise _changed(node)
-        expected = tensor if spec is None else spec.fake(tensor)
-        if expected.shape != stored.shape or not torch.equal(expected, stored):
+        if tensor.shape != stored.shape or not _is_rounded(stored, tensor, spec):
             raise _changed(node)
         value = self.other.constants[now.name]
         if spec is not None and float((spec.fake(value) - value).abs().max()) > float(spec.scale):
@@ -144,6 +144,13 @@ class _Constants:
         if spec is not None:
             self.editor.quant[constant.name] = spec
         return constant
+
+
+def _is_rounded(stored: torch.Tensor, tensor: torch.Tensor, spec: QuantSpec | None) -> bool:
+    """Returns whether ``stored`` is ``tensor`` on its grid; a step apart where the grid was moved after it."""
+    if spec is None:
+        return torch.equal(stored, tensor)
+    return float((spec.fake(tensor) - stored).abs().max()) <= 1.01 * float(spec.scale)
 
 
 def _is_node(value: Any) -> bool:

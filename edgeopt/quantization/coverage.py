@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from edgeopt.ir.program import Program
+    from edgeopt.quantization.views import View
 
     Limits = dict[str, tuple[float, float]]
     Pairs = Sequence[tuple[float, float]]
@@ -41,32 +42,36 @@ FEWEST = 2
 
 
 def uncovered_outputs(
-    program: Program,
-    samples: Sequence[list[torch.Tensor]],
-    extremes: Mapping[str, Pairs],
-    group: Mapping[str, str],
+    views: Sequence[View], extremes: Mapping[str, Pairs], group: Mapping[str, str]
 ) -> dict[str, float]:
     """Returns the outputs that ranges of these samples do not cover, and how many dB a new one keeps.
 
     Args:
-        program: In float.
-        samples: Those calibrated on.
+        views: The program in float, at each shape, with the samples calibrated on.
         extremes: Value name to its least and largest number in each sample, of values whose range
             is found on them.
         group: Value name to what stands for all values of its grid.
     """
-    cuts = _cuts(program, extremes, group)[:MOST_RUN] if len(samples) >= FEWEST else []
+    program = views[0].program
+    runs = [(view.program, sample) for view in views for sample in view.samples]
+    cuts = _cuts(program, extremes, group)[:MOST_RUN] if len(runs) >= FEWEST else []
     if not cuts:
         return {}
-    simulation = Simulation(program, exact=False)
-    exact = [simulation.outputs(samples[at]) for at, _ in cuts]
-    cut = [_Cut(program, limits).outputs(samples[at]) for at, limits in cuts]
-    others_db = 10 * math.log10(len(samples) / len(cuts))  # they lose little or nothing
+    exact = [Simulation(runs[at][0], exact=False).outputs(runs[at][1]) for at, _ in cuts]
+    cut = [_Cut(runs[at][0], limits).outputs(runs[at][1]) for at, limits in cuts]
+    others_db = 10 * math.log10(len(runs) / len(cuts))  # they lose little or nothing
     lost = {}
     for place, name in enumerate(program.output_names):
         pair = ([one[place] for one in exact], [one[place] for one in cut])
         if not pair[0][0].is_floating_point():
             continue
+        if (
+            sum(len(view.samples) > 0 for view in views) > 1
+        ):  # a channel may be as long as the inputs
+            pair = (
+                [one.reshape(-1, 1) for one in pair[0]],
+                [one.reshape(-1, 1) for one in pair[1]],
+            )
         kept_db = measure_quality(*pair).whole_db + others_db
         if kept_db < COVERED_DB:
             lost[name] = kept_db

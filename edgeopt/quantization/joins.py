@@ -35,6 +35,8 @@ from edgeopt.quantization.statistics import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from edgeopt.quantization.views import View
+
 __all__ = ["Joined", "join_parts"]
 
 aten = torch.ops.aten
@@ -65,22 +67,20 @@ class Joined:
 
 
 def join_parts(
-    program: Program,
-    samples: Sequence[list[torch.Tensor]],
+    views: Sequence[View],
     *,
     keep_float: Iterable[str] = (),
 ) -> Joined:
-    """Returns ``program`` with each join decided by the errors measured on ``samples``.
+    """Returns the first shape's program with each join decided by the errors measured on samples.
 
     Args:
-        program: In canonical form, in float.
-        samples: Calibration data, each a list of tensors in the order of the signature.
+        views: The program in canonical form, in float, at each shape, with calibration data.
         keep_float: Names of nodes that stay in float whatever is decided here.
     """
-    float_names = tuple(keep_float)
+    program, float_names = views[0].program, tuple(keep_float)
     if not any(_is_join(n) for n in program.graph.nodes):
         return Joined(program, float_names)
-    decision = _Decision(program, samples, float_names)
+    decision = _Decision(views, float_names)
     while decision.cut_worst():
         pass
     return decision.written()
@@ -102,15 +102,13 @@ class _Part:
 class _Decision:
     """The joins of one program, as far as they are decided."""
 
-    def __init__(
-        self, program: Program, samples: Sequence[list[torch.Tensor]], float_names: Sequence[str]
-    ) -> None:
-        self.program = program
+    def __init__(self, views: Sequence[View], float_names: Sequence[str]) -> None:
+        self.program = views[0].program
         self.float_names = dict.fromkeys(float_names)
         self.reasons: dict[str, str] = {}
         self._requantized = 0
         self._place()
-        self._statistics = _statistics(program, samples, self._watched())
+        self._statistics = _statistics(views, self._watched())
 
     def _place(self) -> None:
         self._group = place_quantizers(self.program, keep_float=self.float_names).group
@@ -280,12 +278,11 @@ class _Decision:
         return count
 
 
-def _statistics(
-    program: Program, samples: Sequence[list[torch.Tensor]], names: set[str]
-) -> dict[str, ChannelStatistics]:
+def _statistics(views: Sequence[View], names: set[str]) -> dict[str, ChannelStatistics]:
+    program = views[0].program
     nodes = {name: program.node(name) for name in names}
     axes = {k: channel_axis(n) for k, n in nodes.items() if n.meta["val"].numel() > 0}
-    statistics = collect_statistics(program, samples, axes=axes)
+    statistics = collect_statistics(views, axes=axes)
     for name in set(axes) & set(program.constants):
         rows = channel_rows(program.constants[name], axes[name])
         statistics[name] = ChannelStatistics.empty(rows.shape[1])

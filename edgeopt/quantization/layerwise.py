@@ -31,9 +31,9 @@ from edgeopt.quantization.saturation import useful_range
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edgeopt.ir.program import Program
     from edgeopt.options import Override, QuantizationConfig
     from edgeopt.quantization.placement import QuantizerPlacement
+    from edgeopt.quantization.views import View
 
 __all__ = ["LayerwiseQuantizer", "QuantizationResult", "UndefinedError"]
 
@@ -78,27 +78,25 @@ class LayerwiseQuantizer:
     """One walk through a program.
 
     Args:
-        program: In float.
+        views: The program in float, at each shape, with the samples to carry along; memory grows with their number.
         placement: Which values get grids.
         ranges: Value name to the extremes seen over all calibration data.
-        samples: The samples to carry along; memory grows with their number.
         config: What to do.
         overrides: Value name to what is different for it.
     """
 
     def __init__(
         self,
-        program: Program,
+        views: Sequence[View],
         placement: QuantizerPlacement,
         ranges: Mapping[str, Range],
-        samples: Sequence[list[torch.Tensor]],
         config: QuantizationConfig,
         overrides: Mapping[str, Override],
     ) -> None:
-        self.program = program
+        self.views = views
+        self.program = views[0].program
         self.placement = placement
         self.ranges = ranges
-        self.samples = samples
         self.config = config
         self.overrides = overrides
         self.known = QuantizationResult()
@@ -129,7 +127,7 @@ class LayerwiseQuantizer:
     def _visit(self, node: torch.fx.Node) -> None:
         if node.op == "placeholder":
             at = self.program.input_names.index(node.name)
-            self._float[node.name] = [s[at] for s in self.samples]
+            self._float[node.name] = [s[at] for view in self.views for s in view.samples]
             self._integer[node.name] = list(self._float[node.name])
         else:
             self._float[node.name] = self._run(node, self._float, {})
@@ -161,22 +159,36 @@ class LayerwiseQuantizer:
         """The constants on their grids, which are decided before the first node."""
         grids, group = self.found.grids, self.placement.group
         return {
-            name: grids[group[name]].fake(self.program.constants[name])
-            for name in self.placement.constants
+            name: grids[group[first]].fake(tensor)
+            for first in self.placement.constants
+            for name, tensor in self._constants(first).items()
         }
+
+    def _constants(self, first: str) -> dict[str, torch.Tensor]:
+        """Returns a constant of the first shape, and those that other shapes have in its place."""
+        others = {
+            name: view.program.constants[name]
+            for view in self.views
+            for name, stands_for in view.stands_for.items()
+            if stands_for == first
+        }
+        return {first: self.program.constants[first], **others}
 
     def _run(
         self, node: torch.fx.Node, env: dict[str, list[Any]], instead: Mapping[str, torch.Tensor]
     ) -> list[Any]:
-        constants = {**self.program.constants, **instead} if instead else self.program.constants
-        results = []
-        for index in range(len(self.samples)):
+        results: list[Any] = []
+        for view in self.views:
+            own = view.program.node(node.name)
+            constants = view.program.constants
+            constants = {**constants, **instead} if instead else constants
+            for _ in view.samples:
 
-            def value(n: torch.fx.Node, index: int = index) -> Any:
-                return env[n.name][index] if n.name in env else constants[n.name]
+                def value(n: torch.fx.Node, known: Mapping[str, Any] = constants) -> Any:
+                    return env[n.name][len(results)] if n.name in env else known[n.name]
 
-            args, kwargs = map_arg((node.args, dict(node.kwargs)), value)
-            results.append(node.target(*args, **kwargs))  # type: ignore[operator]
+                args, kwargs = map_arg((own.args, dict(own.kwargs)), value)
+                results.append(own.target(*args, **kwargs))  # type: ignore[operator]
         return results
 
     def _weighted(self, node: torch.fx.Node) -> None:
@@ -286,19 +298,28 @@ class LayerwiseQuantizer:
 
     def _extreme(self, name: str) -> Range:
         if name in self.program.constants:
-            tensor = self.program.constants[name]
-            return float(tensor.min()), float(tensor.max())
+            tensors = self._constants(name).values()
+            return min(float(t.min()) for t in tensors), max(float(t.max()) for t in tensors)
         return self.ranges[name]
 
     def _quality(self, name: str, unrounded: list[Any]) -> Quality:
         """Returns how far a value is from the float one; of a lost one also before it was rounded."""
         if name in self.known.quality:
             return self.known.quality[name]
-        exact = self._float[name]
-        quality = measure_quality(exact, self._integer[name])
+        quality = self._measured(name, self._integer[name])
         if not quality.lost:
             return quality
-        return replace(quality, unrounded_db=measure_quality(exact, unrounded).worst_db)
+        return replace(quality, unrounded_db=self._measured(name, unrounded).worst_db)
+
+    def _measured(self, name: str, values: list[Any]) -> Quality:
+        """Returns how far ``values`` are from the float ones at the shape where they are farthest."""
+        qualities, at = [], 0
+        for view in self.views:
+            own = slice(at, at := at + len(view.samples))
+            if view.samples:
+                qualities.append(measure_quality(self._float[name][own], values[own]))
+        least = (min(getattr(q, of) for q in qualities) for of in ("whole_db", "channels_db"))
+        return Quality(*least)
 
     def _forget(self, node: torch.fx.Node, left: dict[str, int]) -> None:
         for used in node.all_input_nodes:

@@ -18,12 +18,10 @@ from edgeopt.ir.edit import Editor
 from edgeopt.ir.operators import WEIGHTED
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.quant import QuantSpec
-from edgeopt.ir.reference import Simulation
 from edgeopt.options import QuantizationConfig
 from edgeopt.passes import require_canonical
 from edgeopt.passes.remove_identities import remove_identities
 from edgeopt.passes.separate_ties import separate_ties
-from edgeopt.progress import report_progress
 from edgeopt.quantization.channels import channel_spaces
 from edgeopt.quantization.coverage import uncovered_outputs
 from edgeopt.quantization.equalize import equalize
@@ -40,10 +38,11 @@ from edgeopt.quantization.placement import (
 )
 from edgeopt.quantization.quantized_program import build_quantized, weight_spec
 from edgeopt.quantization.reuse import unaffected
-from edgeopt.quantization.statistics import channel_axes, collect_statistics
+from edgeopt.quantization.statistics import channel_axes, collect_statistics, run_views
+from edgeopt.quantization.views import View, spread_views, views_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["quantize_program"]
 
@@ -62,6 +61,7 @@ def quantize_program(
     program: Program,
     calibration_data: Iterable[Any] | None = None,
     config: QuantizationConfig | None = None,
+    others: Sequence[tuple[Program, Dataset]] = (),
 ) -> Program:
     """Returns ``program`` in the precision that ``config`` asks for.
 
@@ -72,9 +72,12 @@ def quantize_program(
         calibration_data: Real inputs: an iterable of tensors, tuples, dicts or (inputs, label).
             Needed for ``int8`` only.
         config: What to do; int8 with all choices automatic where it is None.
+        others: The same model captured at other shapes, likewise, with samples of each, or none: the ranges
+            of ``int8`` hold for all of them, and for constants that are made for a shape.
 
     Raises:
         CalibrationError: ``int8`` without data, or with data that is empty or not finite.
+        CaptureError: The model is another network at a shape.
         InputError: A pattern of the configuration matches nothing.
         ProgramError: The program is not in canonical form; names a node and the pass to run.
     """
@@ -94,21 +97,28 @@ def quantize_program(
         )
     binder = Binder.of_program(program)
     samples = Dataset.read(calibration_data, binder, limit=config.max_samples)
-    return _Static(program, samples, config).run()
+    return _Static(program, samples, config, others).run()
 
 
 class _Static:
     """Static int8, step by step."""
 
-    def __init__(self, program: Program, samples: Dataset, config: QuantizationConfig) -> None:
+    def __init__(
+        self,
+        program: Program,
+        samples: Dataset,
+        config: QuantizationConfig,
+        others: Sequence[tuple[Program, Dataset]],
+    ) -> None:
         self.program = program
         self.samples = samples
         self.config = config
+        self.others = others
 
     def run(self) -> Program:
         program = self._rescaled(self.program)
         float_names = (*kept_in_float(self.config, program), *consumers_of_marks(program))
-        joined = join_parts(program, self.samples, keep_float=float_names)
+        joined = join_parts(self._views(program), keep_float=float_names)
         result = self._defined(joined.program, joined.float_names)
         for _ in range(MOST_RESCUES):
             better = self._rescued(result)
@@ -116,6 +126,9 @@ class _Static:
                 break
             result = better
         return self._written(result)
+
+    def _views(self, program: Program) -> tuple[View, ...]:
+        return views_of(program, self.program, self.samples, self.others)
 
     def _defined(self, program: Program, float_names: tuple[str, ...]) -> _Made:
         """Returns ``program`` quantized; what rounding would make undefined is computed from float values."""
@@ -141,22 +154,24 @@ class _Static:
     ) -> _Made:
         """Returns ``program`` quantized; what still holds is taken from ``before``, which has more on integers."""
         placement = place_quantizers(program, keep_float=float_names)
+        views = self._views(program)
         seen = before.extremes if before else {}
         values = placement.group.keys() - program.constants.keys()
         if seen.keys() >= values:
             extremes = {name: seen[name] for name in seen if name in values}
         else:
-            extremes = self._extremes(program, placement)
+            extremes = self._extremes(views, placement)
         ranges = {
             name: (min(low for low, _ in pairs), max(high for _, high in pairs))
             for name, pairs in extremes.items()
         }
         overrides = overrides_by_value(self.config, self.program)
-        samples = self.samples.spread(_affordable(program, len(self.samples)))
-        quantizer = LayerwiseQuantizer(program, placement, ranges, samples, self.config, overrides)
+        views = spread_views(views, _affordable(views))
+        quantizer = LayerwiseQuantizer(views, placement, ranges, self.config, overrides)
         known = unaffected(program, before.placement, before.result, placement) if before else None
         result = quantizer.run(known)
-        return _Made(program, placement, result, float_names, reasons, len(samples), extremes)
+        used = sum(len(view.samples) for view in views)
+        return _Made(program, placement, result, float_names, reasons, used, extremes)
 
     def _rescued(self, made: _Made) -> _Made | None:
         """Returns the program with what loses an output in float, None where that helps nothing."""
@@ -175,7 +190,7 @@ class _Static:
 
     def _written(self, made: _Made) -> Program:
         uncovered = uncovered_outputs(
-            made.program, self.samples, made.calibrated(), made.placement.group
+            self._views(made.program), made.calibrated(), made.placement.group
         )
         step = Step("quantize", self._settings(), made.effect(uncovered))
         result = made.result
@@ -190,32 +205,31 @@ class _Static:
         spaces = [s for s in channel_spaces(program) if switches[s.smoothing]]
         if not spaces:
             return program
-        statistics = collect_statistics(program, self.samples, axes=channel_axes(spaces))
+        statistics = collect_statistics(self._views(program), axes=channel_axes(spaces))
         for smoothing in (False, True):
             if switches[smoothing]:
                 program = equalize(program, statistics, smoothing=smoothing)
         return program
 
+    @staticmethod
     def _extremes(
-        self, program: Program, placement: QuantizerPlacement
+        views: Sequence[View], placement: QuantizerPlacement
     ) -> dict[str, list[tuple[float, float]]]:
         """Returns the least and the largest number of each value, one pair a sample."""
         extremes: dict[str, list[tuple[float, float]]] = {}
+        constants = views[0].program.constants
 
         def observe(node: torch.fx.Node, value: Any) -> None:
-            if node.name in placement.group and node.name not in program.constants:
+            if node.name in placement.group and node.name not in constants:
                 low, high = torch.aminmax(value)
                 extremes.setdefault(node.name, []).append((float(low), float(high)))
 
-        simulation = Simulation(program, observe=observe, exact=False)
-        for index, sample in enumerate(self.samples):
-            simulation.outputs(sample)
-            report_progress("calibrate", index + 1, len(self.samples))
+        run_views(views, observe)
         return extremes
 
     def _settings(self) -> dict[str, Any]:
         settings = {**msgspec.to_builtins(self.config), "weight_bits": self.config.bits}
-        return {**settings, "samples": len(self.samples)}
+        return {**settings, "samples": sum(map(len, (self.samples, *(s for _, s in self.others))))}
 
 
 @dataclass(frozen=True)
@@ -256,8 +270,15 @@ class _Made:
         }
 
 
-def _affordable(program: Program, count: int) -> int:
+def _affordable(views: Sequence[View]) -> int:
     """Returns how many samples' values fit into memory side by side, both in float and rounded."""
+    peak = max(_peak_bytes(view.program) for view in views)
+    count = sum(len(view.samples) for view in views)
+    return max(1, min(count, MOST_SAMPLES, SAMPLE_BYTES // (2 * peak)))
+
+
+def _peak_bytes(program: Program) -> int:
+    """Returns the bytes of the values of one sample that are needed at once, at most."""
     alive: dict[str, int] = {}
     peak = 1
     uses = {n.name: len(n.users) for n in program.graph.nodes}
@@ -270,7 +291,7 @@ def _affordable(program: Program, count: int) -> int:
             uses[used.name] -= 1
             if uses[used.name] == 0:
                 alive.pop(used.name, None)
-    return max(1, min(count, MOST_SAMPLES, SAMPLE_BYTES // (2 * peak)))
+    return peak
 
 
 def _to_float16(program: Program) -> Program:

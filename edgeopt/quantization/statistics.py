@@ -12,10 +12,10 @@ from edgeopt.ir.reference import Simulation
 from edgeopt.progress import report_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from edgeopt.ir.program import Program
     from edgeopt.quantization.channels import ChannelSpace
+    from edgeopt.quantization.views import View
 
 __all__ = [
     "ChannelStatistics",
@@ -23,6 +23,7 @@ __all__ = [
     "channel_axis",
     "channel_rows",
     "collect_statistics",
+    "run_views",
 ]
 
 
@@ -55,9 +56,16 @@ class ChannelStatistics:
         return (self.square - self.mean**2).clamp_min(0)
 
     def add(self, rows: torch.Tensor) -> None:
-        """Takes in one sample as (elements, channels)."""
+        """Takes in one sample as (elements, channels).
+
+        Of another number of channels, as an axis of another length has at another shape, it only widens
+        the extremes of all.
+        """
         n = rows.shape[0]
-        if not n:
+        if not rows.numel():
+            return
+        if rows.shape[1] != len(self.low):
+            self.low, self.high = self.low.clamp_max(rows.min()), self.high.clamp_min(rows.max())
             return
         share = n / (self.count + n)
         self.low = torch.minimum(self.low, rows.amin(dim=0))
@@ -91,16 +99,12 @@ def channel_rows(value: torch.Tensor, axis: int) -> torch.Tensor:
 
 
 def collect_statistics(
-    program: Program,
-    samples: Sequence[list[torch.Tensor]],
-    *,
-    axes: Mapping[str, int],
+    views: Sequence[View], *, axes: Mapping[str, int]
 ) -> dict[str, ChannelStatistics]:
-    """Returns the statistics of the float values of ``program`` over ``samples``.
+    """Returns the statistics of a program's float values over its samples.
 
     Args:
-        program: Is run in float.
-        samples: Each a list of tensors in the order of the signature.
+        views: The program at each shape, with samples of it; is run in float.
         axes: Name of each value to watch, and the axis of its channels.
     """
     statistics: dict[str, ChannelStatistics] = {}
@@ -111,8 +115,15 @@ def collect_statistics(
         rows = channel_rows(value, axes[node.name])
         statistics.setdefault(node.name, ChannelStatistics.empty(rows.shape[1])).add(rows)
 
-    simulation = Simulation(program, observe=observe, exact=False)
-    for index, sample in enumerate(samples):
-        simulation.outputs(sample)
-        report_progress("calibrate", index + 1, len(samples))
+    run_views(views, observe)
     return statistics
+
+
+def run_views(views: Sequence[View], observe: Callable[[torch.fx.Node, Any], None]) -> None:
+    """Calls ``observe`` with each node and value of each sample, in float; the stage is ``calibrate``."""
+    done, total = 0, sum(len(view.samples) for view in views)
+    for view in views:
+        simulation = Simulation(view.program, observe=observe, exact=False)
+        for sample in view.samples:
+            simulation.outputs(sample)
+            report_progress("calibrate", done := done + 1, total)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import edgeopt
+from edgeopt.errors import GateError
 
 BACKENDS = ["tflite", "openvino", "tvm"]
 
@@ -23,6 +24,37 @@ class Classifier(nn.Module):
 
     def forward(self, x):
         return self.last(self.body(x).mean((2, 3)))
+
+
+class Adds(nn.Module):
+    """What it computes grows with the length: at the longer one it leaves the range of the shorter."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(8, 16), nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.last(self.first(x).relu().sum(1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_ranges_hold_for_every_shape(backend):
+    pytest.importorskip(f"edgeopt_{backend}")
+    torch.manual_seed(0)
+    model = Adds().eval()
+    short, long = ([torch.randn(1, length, 8) for _ in range(40)] for length in (4, 48))
+    options = {"backend": backend, "precision": "int8", "example_inputs": short[0],
+               "shapes": {"examples": long[:1]}, "checks": {"speed": False}}  # fmt: skip
+    with pytest.raises(GateError, match=r"inputs \[1, 48, 8\]"):
+        edgeopt.deploy(model, "host", calibration_data=short, **options)
+    done = edgeopt.deploy(model, "host", calibration_data=[*short, *long], **options)
+    (other,) = done.programs
+    assert other.parity.ok
+    assert other.accuracy.snr_db > 25
+    x = torch.randn(1, 48, 8)
+    error = edgeopt.load(done.bundle)(x.numpy()) - model(x).detach().numpy()
+    assert np.square(error).sum() < 0.01 * float(model(x).detach().square().sum())
 
 
 class Listener(nn.Module):

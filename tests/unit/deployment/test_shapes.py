@@ -13,7 +13,14 @@ from torch import nn
 
 import edgeopt
 from edgeopt.bundles import read_bundle
-from edgeopt.errors import BundleError, CalibrationError, CaptureError, ConfigError, InputError
+from edgeopt.errors import (
+    BundleError,
+    CalibrationError,
+    CaptureError,
+    ConfigError,
+    GateError,
+    InputError,
+)
 
 
 class Classifier(nn.Module):
@@ -162,7 +169,7 @@ def test_a_text_that_is_too_long_is_refused(texts):
 
 
 def test_each_shape_is_checked_on_data_of_its_own(texts):
-    assert [program.checked_on for program in texts.programs] == ["samples of that shape"] * 2
+    assert [program.checked_on for program in texts.programs] == ["calibration samples"] * 2
 
 
 def run(bundle, *words):
@@ -318,7 +325,7 @@ def test_an_output_that_is_a_constant_of_the_shape_is_refused():
         floats(Anchors(), torch.rand(1, 4), torch.rand(1, 8))
 
 
-def test_a_constant_that_leaves_its_range_is_refused():
+def test_constants_of_every_shape_lie_in_their_range():
     class Ramp(nn.Module):
         def __init__(self):
             super().__init__()
@@ -328,10 +335,48 @@ def test_a_constant_that_leaves_its_range_is_refused():
             ramp = torch.arange(x.shape[1]).reshape(1, -1, 1).float() * 0.1
             return self.linear(x) + ramp
 
-    data = [torch.randn(1, 16, 8) for _ in range(24)]
-    with pytest.raises(CaptureError, match="leaves the range"):
-        deploy(Ramp().eval(), example_inputs=data[0], calibration_data=data,
-               shapes={"lengths": (64,)})  # fmt: skip
+    data, long = ([torch.randn(1, length, 8) for _ in range(24)] for length in (16, 64))
+    model = Ramp().eval()
+    done = deploy(model, example_inputs=data[0], calibration_data=[*data, long[0]],
+                  shapes={"lengths": (64,)})  # fmt: skip
+    x = long[1]
+    error = edgeopt.load(done.bundle)(x.numpy()) - model(x).detach().numpy()
+    assert np.square(error).sum() < 1e-3 * float(model(x).detach().square().sum())
+    with pytest.raises(
+        GateError, match=r"inputs \[1, 64, 8\]"
+    ):  # nothing says what it reaches there
+        deploy(model, example_inputs=data[0], calibration_data=data, shapes={"lengths": (64,)})
+
+
+class Adds(nn.Module):
+    """What it computes grows with the length: at the longer one it leaves the range of the shorter."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(8, 16), nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.last(self.first(x).relu().sum(1))
+
+
+def test_ranges_hold_for_the_data_of_every_shape():
+    torch.manual_seed(0)
+    model = Adds().eval()
+    short, long = ([torch.randn(1, length, 8) for _ in range(40)] for length in (4, 48))
+    done = deploy(model, example_inputs=short[0], calibration_data=[*short, *long],
+                  shapes={"lengths": (48,)})  # fmt: skip
+    assert done.programs[0].accuracy.snr_db > 25
+    assert done.accuracy.snr_db > 15  # the steps of the wider range
+    with pytest.raises(GateError, match=r"inputs \[1, 48, 8\]"):
+        deploy(
+            model, example_inputs=short[0], calibration_data=short, shapes={"examples": long[:1]}
+        )
+
+
+def test_batches_of_the_same_data_change_no_number():
+    one = deploy(example_inputs=PICTURES[0])
+    several = deploy(example_inputs=PICTURES[0], shapes={"batches": (4,)})
+    assert several.program.digest == one.program.digest
 
 
 def test_data_that_fits_no_shape_is_not_left_out_without_a_word():

@@ -11,6 +11,7 @@ from edgeopt.options import QuantizationConfig
 from edgeopt.passes import run_core
 from edgeopt.quantization import quantize_program
 from edgeopt.quantization.coverage import uncovered_outputs
+from edgeopt.quantization.views import View
 
 
 def told(program, samples, **settings):
@@ -76,11 +77,13 @@ def test_ends_that_scatter_say_that_another_goes_farther():
     program = tailed(samples)
     (name,) = program.input_names
     pairs = [(-2.0, end) for end in ends]
-    lost = uncovered_outputs(program, [[s] for s in samples], {name: pairs}, {name: name})
+    lost = uncovered_outputs([View(program, [[s] for s in samples])], {name: pairs}, {name: name})
     assert lost
     near = [(-2.0, 1.6 + end / 20) for end in ends]
     samples = [torch.tensor([[-2.0, *[end] * 3]]) for _, end in near]
-    assert not uncovered_outputs(program, [[s] for s in samples], {name: near}, {name: name})
+    assert not uncovered_outputs(
+        [View(program, [[s] for s in samples])], {name: near}, {name: name}
+    )
 
 
 def test_samples_of_which_half_are_silence_cover():
@@ -116,8 +119,10 @@ def test_what_a_range_holds_anyway_is_not_cut():
     program = tailed(samples)
     (name,) = program.input_names
     pairs = [(float(s.min()), float(s.max())) for s in samples]
-    assert not uncovered_outputs(program, [[s] for s in samples], {name: pairs}, {name: name})
+    assert not uncovered_outputs(
+        [View(program, [[s] for s in samples])], {name: pairs}, {name: name}
+    )
     pairs[1] = (5.0, 20.0)
     samples[1] = torch.full((1, 4), 20.0)
-    lost = uncovered_outputs(program, [[s] for s in samples], {name: pairs}, {name: name})
+    lost = uncovered_outputs([View(program, [[s] for s in samples])], {name: pairs}, {name: name})
     assert lost.keys() == set(program.output_names)

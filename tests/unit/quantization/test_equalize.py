@@ -9,11 +9,12 @@ from edgeopt.ir import ReferenceRunner
 from edgeopt.quantization.channels import channel_spaces
 from edgeopt.quantization.equalize import equalize
 from edgeopt.quantization.statistics import channel_axes, collect_statistics
+from edgeopt.quantization.views import View
 
 
 def rescaled(program, samples, *, smoothing):
     axes = channel_axes(channel_spaces(program))
-    statistics = collect_statistics(program, [[s] for s in samples], axes=axes)
+    statistics = collect_statistics([View(program, [[s] for s in samples])], axes=axes)
     return equalize(program, statistics, smoothing=smoothing)
 
 

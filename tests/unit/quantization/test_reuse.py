@@ -42,7 +42,7 @@ def walked():
     program = edgeopt.capture(_Branches().eval(), (torch.randn(1, 3, 8, 8),))
     inputs = [torch.randn(1, 3, 8, 8) for _ in range(6)]
     samples = Dataset.read(inputs, Binder.of_program(program), limit=6)
-    static = pipeline._Static(program, samples, QuantizationConfig())
+    static = pipeline._Static(program, samples, QuantizationConfig(), ())
     return static, static._quantized(program, (), {})
 
 
