@@ -26,6 +26,7 @@ from edgeopt.gate.parity import (
 from edgeopt.gate.scores import Scores, reads_scores, score_errors
 from edgeopt.gate.speed import Speed, check_speed
 from edgeopt.gate.turns import Comparisons, compares, turns
+from edgeopt.gate.values import value_outputs
 from edgeopt.ir import ReferenceRunner
 from edgeopt.progress import report_progress
 from edgeopt.registry import detect_host
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from edgeopt.gate.metrics import Arrays
     from edgeopt.ir.reference import Watch
 
-__all__ = ["GateResult", "check_build", "measure_speed"]
+__all__ = ["GateResult", "check_build", "known_values", "measure_speed"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ def check_build(
             where=f"{backend.name} on this machine",
             limits=request.checks.parity,
             unrounded=unrounded,
+            values=known_values(baseline, request),
         )
         parity = msgspec.structs.replace(parity, declared=_declared(build, samples, reference))
         parity = with_operators(parity, build.specified, backend, target, samples.checks)
@@ -122,6 +124,12 @@ def check_build(
             turns=turns(_comparisons(build, baseline), turned),
         )
     return GateResult(parity, accuracy, reference)
+
+
+def known_values(baseline: Baseline, request: Request) -> frozenset[str]:
+    """Returns the outputs that are judged as values, not as one score a class."""
+    wanted = baseline.outputs if baseline.samples.checks else []
+    return value_outputs(baseline.program, request.checks.values, request.bundle, wanted)
 
 
 def _both(one: Watch, other: Watch) -> Watch:
@@ -204,6 +212,7 @@ def _accuracy(
             max_drop=request.max_drop if request.evaluate is None else None,
             inputs=samples.kind,
             limits=request.checks.fidelity,
+            values=known_values(baseline, request),
         )
     if request.evaluate is None:
         return agreement

@@ -54,6 +54,11 @@ def method_relatives(model: Any, request: Request) -> tuple[MethodRelatives, Met
     if request.shapes.are_any:
         raise InputError("a method is for one shape", where="shapes", hint="pass a Method for each")
     methods = as_methods(model, steps.as_program)
+    names = [spec.name for one in methods for spec in one.program.signature.outputs]
+    unknown = [name for name in request.checks.values if name not in names]
+    if unknown:
+        hint = f"their outputs are: {', '.join(names)}"
+        raise InputError(f"no method has an output {unknown[0]}", where="checks.values", hint=hint)
     sessions = read_sessions(methods, request.calibration_data, MOST_CALLS)
     return MethodRelatives(methods, sessions), methods[0]
 
@@ -90,7 +95,11 @@ class MethodRelatives:
             samples = [samples[i * len(samples) // limit] for i in range(limit)]
         known = request.calibration_data is not None and samples
         settings = _settings(chosen(request.quantization), method)
+        # What is carried on is no score of a class; of other methods' outputs nothing is known here.
+        names = {spec.name for spec in method.program.signature.outputs}
+        values = names.intersection(request.checks.values).union(method.writes)
         return request.replace(
+            checks=request.checks.replace(values=tuple(sorted(values))),
             example_inputs=method.example,
             calibration_data=samples if known else None,
             quantization=settings or None,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.bundles import Bundle, read_bundle
+from edgeopt.deployment.gates import known_values
 from edgeopt.deployment.warn import NOT_HERE
 from edgeopt.devices import find_device
 from edgeopt.devices.lock import measuring
@@ -114,7 +115,8 @@ def with_parity(
     samples, request, specified = baseline.samples, job.request, checked.build.specified
     actual = held.run(samples.checks, threads=request.bundle.threads)
     steps = output_steps(specified)
-    outputs = compare_outputs(specified.signature, checked.gate.reference, actual, steps)
+    values = known_values(baseline, request)
+    outputs = compare_outputs(specified.signature, checked.gate.reference, actual, steps, values)
     limits, where = request.checks.parity, held.device.name
     parity = Parity(outputs, len(actual), samples.kind, limits, where)
     warnings = tuple(w for w in deployment.warnings if not w.startswith(NOT_HERE))

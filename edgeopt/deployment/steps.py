@@ -36,6 +36,7 @@ from edgeopt.deployment.tune import with_tuning_backend
 from edgeopt.deployment.warn import collect_warnings
 from edgeopt.errors import InputError
 from edgeopt.gate.float_program import float_program
+from edgeopt.gate.values import check_values
 from edgeopt.ir import Program, capture_module
 from edgeopt.options import QuantizationConfig
 from edgeopt.passes import run_core
@@ -150,6 +151,7 @@ def plan(model: Any, target: str | Path | Target, request: Request) -> Job:
         request = request.replace(calibration_data=data)
     program = as_program(model, request.example_inputs)
     check_described(program, request.bundle)
+    check_values(program, request.checks.values)
     return Job.of(request, descriptor, program)
 
 

@@ -15,7 +15,7 @@ from edgeopt.gate.scores import ScoreError
 from edgeopt.gate.turns import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from edgeopt.contracts import Signature
     from edgeopt.gate.metrics import Arrays
@@ -154,7 +154,7 @@ def check_accuracy(
     )
 
 
-def check_agreement(
+def check_agreement(  # noqa: PLR0913 (what is compared, and what is known of it)
     signature: Signature,
     reference: Sequence[Arrays],
     got: Sequence[Arrays],
@@ -162,6 +162,7 @@ def check_agreement(
     max_drop: float | None = None,
     inputs: str = "samples",
     limits: FidelityLimits | None = None,
+    values: Collection[str] = (),
 ) -> Accuracy:
     """Returns how far the artefact's outputs agree with the float model's.
 
@@ -173,8 +174,9 @@ def check_agreement(
             another class, of other values the energy of the error over that of the signal.
         inputs: What the samples are, for the report.
         limits: How much of each output must be left.
+        values: Outputs that are no scores of classes (`edgeopt.gate.values`).
     """
-    outputs = compare_outputs(signature, reference, got)
+    outputs = compare_outputs(signature, reference, got, values=values)
     fidelity = output_fidelity(signature, reference, got, [o.argmax for o in outputs], limits)
     value = 1.0 - max((one.loss for one in fidelity), default=0.0) if reference else None
     return Accuracy(

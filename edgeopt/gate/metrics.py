@@ -48,7 +48,7 @@ class Likeness(msgspec.Struct, frozen=True):
 
 
 def class_axis(shape: tuple[int, ...], dtype: str) -> int | None:
-    """Returns the axis of class scores: the last of a (batch, classes) output, else None."""
+    """Returns the axis that class scores would lie on: the last of a (batch, classes) output, else None."""
     return 1 if len(shape) == 2 and shape[1] > 1 and dtype.startswith("float") else None  # noqa: PLR2004
 
 
@@ -88,10 +88,12 @@ class LikenessMeter:
     Attributes:
         output: Name of the output.
         step: Step of the output's grid; None where it has none.
+        by_class: Whether rows of two axes are one score a class; else they are values.
     """
 
     output: str
     step: float | None = None
+    by_class: bool = True
     _cosines: list[float] = field(default_factory=list)
     _off_grid: list[float] = field(default_factory=list)
     _signal: float = 0.0
@@ -121,7 +123,7 @@ class LikenessMeter:
         if reference.dtype.kind in "iub":
             self._rows += reference.size
             self._equal += int((reference == got).sum())
-        elif class_axis(reference.shape, str(reference.dtype)) is not None:
+        elif self.by_class and class_axis(reference.shape, str(reference.dtype)) is not None:
             for want, have in zip(reference, got, strict=True):
                 self._count_row(want, have)
 

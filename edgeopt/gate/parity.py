@@ -18,7 +18,7 @@ from edgeopt.options import ParityLimits
 from edgeopt.progress import report_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from edgeopt.contracts import Backend, Runner, Signature, Target
     from edgeopt.gate.metrics import Arrays
@@ -266,6 +266,7 @@ def check_parity(  # noqa: PLR0913 (what is compared, and how it is called in re
     where: str = "this machine",
     limits: ParityLimits | None = None,
     unrounded: Sequence[Arrays] | None = None,
+    values: Collection[str] = (),
 ) -> Parity:
     """Returns how near ``runner`` is to the reference's outputs.
 
@@ -278,9 +279,10 @@ def check_parity(  # noqa: PLR0913 (what is compared, and how it is called in re
         where: What runs the artefact, for the report.
         limits: What is asked for.
         unrounded: What `edgeopt.gate.float_program` of ``program`` makes of the inputs, where that is known.
+        values: Outputs that are no scores of classes (`edgeopt.gate.values`).
     """
     actual = run_all(runner, samples, stage="parity")
-    outputs = compare_outputs(program.signature, reference, actual, output_steps(program))
+    outputs = compare_outputs(program.signature, reference, actual, output_steps(program), values)
     noise: tuple[OutputNoise, ...] = ()
     if has_last_bits(program):
         if unrounded is None:
@@ -363,10 +365,14 @@ def compare_outputs(
     reference: Sequence[Arrays],
     got: Sequence[Arrays],
     steps: Sequence[float | None] | None = None,
+    values: Collection[str] = (),
 ) -> tuple[Likeness, ...]:
-    """Returns the likeness of each output over all samples."""
+    """Returns the likeness of each output over all samples; of ``values`` no class is asked for."""
     units = steps or [None] * len(signature.outputs)
-    meters = [LikenessMeter(s.name, step) for s, step in zip(signature.outputs, units, strict=True)]
+    meters = [
+        LikenessMeter(spec.name, step, by_class=spec.name not in values)
+        for spec, step in zip(signature.outputs, units, strict=True)
+    ]
     for expected, have in zip(reference, got, strict=True):
         for meter, a, b in zip(meters, expected, have, strict=True):
             meter.add(a, b)

@@ -58,11 +58,14 @@ class ParityChecks(Options, frozen=True):
         samples: How many inputs parity and agreement are checked on.
         parity: How near the artefact must be to the reference.
         fidelity: How much of each output must be left; with ``evaluate`` it only warns.
+        values: Outputs of two axes that are values, not one score a class: a vector of numbers,
+            an embedding. What edgeopt knows by itself is in docs/gate.md.
     """
 
     samples: Count = 16
     parity: ParityLimits = ParityLimits()
     fidelity: FidelityLimits = FidelityLimits()
+    values: tuple[str, ...] = ()
 
 
 class Checks(ParityChecks, frozen=True):

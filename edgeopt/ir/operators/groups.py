@@ -8,6 +8,7 @@ __all__ = [
     "ARITHMETIC",
     "CENTERED",
     "COPIES",
+    "NO_SCORES",
     "ORDERS",
     "PAIRS",
     "PARTLY_DEFINED",
@@ -34,6 +35,12 @@ ARITHMETIC = (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor
 
 READS = (aten._local_scalar_dense.default, aten.item.default)  # noqa: SLF001 (an operator's name)
 """Those that make a number of a tensor."""
+
+NO_SCORES = (
+    *(aten.layer_norm.default, aten.group_norm.default, aten.tanh.default),
+    *(aten.lstm.input, aten.gru.input, aten.embedding.default),
+)
+"""Those whose results nobody reads as one score a class: they are made for another layer, or to be compared."""
 
 COPIES = (aten.clone.default, aten.alias.default, aten._to_copy.default)  # noqa: SLF001 (an operator's name)
 """Calls that give the same numbers, maybe of another type."""
