@@ -6,6 +6,8 @@ rsync does), and grown in both directions; each is compared byte by byte before 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +17,10 @@ from edgeopt.bundles.device.edgeopt_runner.delta import MAGIC
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["make_delta"]
+    Blocks = tuple[np.ndarray, np.ndarray]
+    """Hashes of blocks, sorted, and the number of each block."""
+
+__all__ = ["DeltaBase"]
 
 BLOCK = 64
 """Bytes that must be the same in a row before they are looked at."""
@@ -24,18 +29,35 @@ STRIDE = 1 << 16
 _FACTOR = np.uint64(0x9E3779B97F4A7C15 | 1)
 
 
-def make_delta(base: bytes, whole: bytes) -> bytes:
-    """Returns the difference of ``whole`` from ``base``; `apply_delta` makes the whole of it again."""
-    pieces = list(_pieces(np.frombuffer(base, np.uint8), np.frombuffer(whole, np.uint8)))
-    table = np.array([(offset, size) for offset, size, _ in pieces], "<i8").reshape(-1, 2)
-    literals = [whole[at : at + size] for offset, size, at in pieces if offset == -1]
-    head = MAGIC + np.array([len(whole), len(pieces)], "<i8").tobytes()
-    return b"".join([head, table.tobytes(), *literals])
+@dataclass(frozen=True, eq=False)
+class DeltaBase:
+    """A file that others are stored as differences from; its blocks are hashed once for all of them.
+
+    Attributes:
+        content: The file.
+    """
+
+    content: bytes
+
+    def delta(self, whole: bytes) -> bytes:
+        """Returns the difference of ``whole`` from this file; `apply_delta` makes the whole of it again."""
+        base = np.frombuffer(self.content, np.uint8)
+        pieces = list(_pieces(base, self._blocks, np.frombuffer(whole, np.uint8)))
+        table = np.array([(offset, size) for offset, size, _ in pieces], "<i8").reshape(-1, 2)
+        literals = [whole[at : at + size] for offset, size, at in pieces if offset == -1]
+        head = MAGIC + np.array([len(whole), len(pieces)], "<i8").tobytes()
+        return b"".join([head, table.tobytes(), *literals])
+
+    @cached_property
+    def _blocks(self) -> Blocks:
+        hashes = _hashes(np.frombuffer(self.content, np.uint8), step=BLOCK)
+        blocks, places = np.unique(hashes, return_index=True)
+        return blocks, places
 
 
-def _pieces(base: np.ndarray, whole: np.ndarray) -> Iterator[tuple[int, int, int]]:
+def _pieces(base: np.ndarray, known: Blocks, whole: np.ndarray) -> Iterator[tuple[int, int, int]]:
     """Yields (place in ``base`` or -1, size, place in ``whole``) of each piece."""
-    blocks, places = np.unique(_hashes(base, step=BLOCK), return_index=True)
+    blocks, places = known
     done = at = 0
     while at + BLOCK <= len(whole):
         match = _first_match(whole[at : at + STRIDE + BLOCK - 1], blocks)

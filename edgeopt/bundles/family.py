@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.bundles.delta import make_delta
+from edgeopt.bundles.delta import DeltaBase
 from edgeopt.bundles.device.edgeopt_runner.bundle import digest
 from edgeopt.bundles.device.edgeopt_runner.delta import MOST_TIMES
 from edgeopt.bundles.manifest import DeltaInfo, StateInfo, Variant
@@ -64,6 +64,9 @@ class Family:
 
 def check_family(first: Member, family: Family) -> None:
     """Checks that the programs fit each other.
+
+    The device's runner asks the same of a manifest (`edgeopt_runner.schema`), which may come from anywhere, and
+    names the field that is wrong. Here whoever builds is told which name, and what there is.
 
     Raises:
         InputError: Two are for one shape of one method, or a state is not what an input or output is.
@@ -127,7 +130,7 @@ def variant_files(
         first_files: The first program's files, as the bundle holds them.
         share: Whether differences may be stored: the device needs Python to make the whole of them.
     """
-    whole = dict(first_files)
+    whole = {path: DeltaBase(content) for path, content in first_files.items()}
     variants, files = [], {}
     for place, member in enumerate(members, 1):
         room = f"programs/{place}"
@@ -139,7 +142,8 @@ def variant_files(
                 info = DeltaInfo(base, len(content), digest(content))
                 files[path], deltas[path] = delta, info
             else:
-                files[path] = whole[path] = content
+                files[path] = content
+                whole[path] = DeltaBase(content)
         golden, samples = (None, {}) if member.golden is None else member.golden.to_files(place)
         files |= samples
         home = room if member.artifact.files else "model"  # in the first one's files, else its own
@@ -166,13 +170,13 @@ def program_fields(member: Member, entry: str) -> dict[str, Any]:
     }
 
 
-def _smallest(content: bytes, name: str, whole: Mapping[str, bytes]) -> tuple[str, bytes]:
+def _smallest(content: bytes, name: str, whole: Mapping[str, DeltaBase]) -> tuple[str, bytes]:
     """Returns the file that ``content`` differs least from, and the difference; nothing where it is none of worth."""
     best, smallest = "", b""
     for path, base in whole.items():
         if path.endswith(f"/{name}"):
-            delta = make_delta(base, content)
-            is_large = len(content) > MOST_TIMES * (len(base) + len(delta))
+            delta = base.delta(content)
+            is_large = len(content) > MOST_TIMES * (len(base.content) + len(delta))
             if (
                 not is_large
                 and len(delta) < MOST_OF_WHOLE * len(content)

@@ -16,6 +16,7 @@ from edgeopt.deployment.family import Further, accepted, gathered
 from edgeopt.deployment.shape_data import DataByShape
 from edgeopt.deployment.shapes import examples_of, padding_axes, rows_are_apart
 from edgeopt.errors import InputError
+from edgeopt.ir.memory import peak_value_bytes
 from edgeopt.ir.reshaping import reshape_program
 from edgeopt.options import QuantizationConfig
 
@@ -171,7 +172,8 @@ def _examples(job: Job, module: torch.nn.Module) -> list[Any]:
     binder = Binder.of_program(job.program, module)
     loose = Binder(binder.signature, binder.structure, fixed=False)
     known, examples = {tuple(spec.shape for spec in binder.signature.inputs)}, []
-    for one in examples_of(job.request.shapes, binder, _example(job, module)):
+    peak_bytes = peak_value_bytes(job.program)
+    for one in examples_of(job.request.shapes, binder, _example(job, module), peak_bytes):
         shape = tuple(tuple(tensor.shape) for tensor in loose.bind(one))
         if shape not in known:
             known.add(shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from edgeopt.errors import InputError
 from edgeopt.gate.metrics import LikenessMeter
 from edgeopt.gate.parity import run_all
 from edgeopt.ir import ReferenceRunner
+from edgeopt.registry.limits import memory_mb
+from edgeopt.units import shown_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,39 +31,43 @@ SAME_DB = 60.0
 """What filling up with zeros must leave of each output: more than the last bits of float32 lose."""
 TRIES = 3
 """Samples of each shape that filling up is tried on."""
-MOST_VALUES = 1 << 31
-"""Values that an input may have."""
 PICTURE = 4
 CHANNELS = (1, 3, 4)
 
 
-def examples_of(shapes: Shapes, binder: Binder, example: Any) -> Iterator[Any]:
+def examples_of(shapes: Shapes, binder: Binder, example: Any, peak_bytes: int = 0) -> Iterator[Any]:
     """Yields example inputs of each further shape: those given, and the first example, repeated or cut.
 
     Args:
         shapes: What was asked for.
         binder: Of the program that was captured with ``example``.
         example: As for `edgeopt.capture`.
+        peak_bytes: What the values of a call with it take.
 
     Raises:
-        InputError: The inputs have no such axis.
+        InputError: The inputs have no such axis, or the values of a call with them do not fit into memory.
     """
     tensors = binder.bind(example)
-    for count in shapes.batches:
-        yield _as_call(binder, [_resized(t, {0: count}) for t in tensors])
-    for length in shapes.lengths:
-        axes = _sequence_axes(tensors, length)
+    rows = [[{0: count}] * len(tensors) for count in shapes.batches]
+    others = [_sequence_axes(tensors, length) for length in shapes.lengths]
+    others += [_all_picture_axes(tensors, size) for size in shapes.pictures]
+    pairs = itertools.product(rows, others) if shapes.crossed else ()
+    crossed = [[one | other for one, other in zip(*pair, strict=True)] for pair in pairs]
+    for axes in (*rows, *others, *crossed):
+        _require_memory(tensors, axes, peak_bytes)
         yield _as_call(binder, [_resized(*pair) for pair in zip(tensors, axes, strict=True)])
-    for size in shapes.pictures:
-        if not any(tensor.ndim == PICTURE for tensor in tensors):
-            shapes_of = ", ".join(str(list(tensor.shape)) for tensor in tensors)
-            raise InputError(
-                f"the inputs are {shapes_of}: none is a picture",
-                where="shapes.sizes",
-                hint="pass examples of each shape: Shapes(examples=[…])",
-            )
-        yield _as_call(binder, [_resized(t, _picture_axes(t, size)) for t in tensors])
     yield from () if shapes.examples is None else shapes.examples
+
+
+def _all_picture_axes(tensors: list[torch.Tensor], size: tuple[int, int]) -> list[dict[int, int]]:
+    if not any(tensor.ndim == PICTURE for tensor in tensors):
+        shapes_of = ", ".join(str(list(tensor.shape)) for tensor in tensors)
+        raise InputError(
+            f"the inputs are {shapes_of}: none is a picture",
+            where="shapes.sizes",
+            hint="pass examples of each shape: Shapes(examples=[…])",
+        )
+    return [_picture_axes(tensor, size) for tensor in tensors]
 
 
 def _as_call(binder: Binder, tensors: Sequence[torch.Tensor]) -> Any:
@@ -88,6 +95,26 @@ def _picture_axes(tensor: torch.Tensor, size: tuple[int, int]) -> dict[int, int]
     return {first: size[0], first + 1: size[1]}
 
 
+def _require_memory(
+    tensors: list[torch.Tensor], axes: Sequence[dict[int, int]], peak_bytes: int
+) -> None:
+    """Refuses inputs for which a call's values, that grow at least as the inputs do, do not fit into memory."""
+    growths = [
+        math.prod(size / tensor.shape[axis] for axis, size in sizes.items() if axis < tensor.ndim)
+        for tensor, sizes in zip(tensors, axes, strict=True)
+    ]
+    needed, there = max(growths) * peak_bytes, memory_mb() << 20
+    if there and needed > there:
+        sizes = max(axes, key=len)
+        shape = ", ".join(f"{size} along axis {axis}" for axis, size in sizes.items())
+        raise InputError(
+            f"inputs of {shape} take about {shown_bytes(round(needed))} of memory a call; "
+            f"this machine has {shown_bytes(there)}",
+            where="shapes",
+            hint="each shape is captured and run here; ask for a smaller one",
+        )
+
+
 def _resized(tensor: torch.Tensor, sizes: dict[int, int]) -> torch.Tensor:
     """Returns a tensor with axes of other sizes, repeated or cut."""
     for axis, size in sizes.items():
@@ -95,8 +122,6 @@ def _resized(tensor: torch.Tensor, sizes: dict[int, int]) -> torch.Tensor:
             raise InputError(
                 f"an input is {list(tensor.shape)}: it has no axis {axis}", where="shapes"
             )
-        if tensor.numel() // tensor.shape[axis] * size > MOST_VALUES:
-            raise InputError(f"an input of {size} along axis {axis} is too large", where="shapes")
         indices = torch.arange(size) % tensor.shape[axis]
         tensor = tensor.index_select(axis, indices)
     return tensor

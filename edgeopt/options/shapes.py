@@ -23,15 +23,21 @@ class Shapes(Options, frozen=True):
         sizes: Sizes of a picture, ``HEIGHTxWIDTH`` each: of the last two axes of every input with four,
             or of axes 1 and 2 where the last counts channels.
         examples: Inputs of other shapes, each as ``example_inputs``.
+        crossed: Whether each of the rows goes with each of the lengths and sizes, those of the example
+            included: one program for each pair. Else each number makes one program beside the example's.
     """
 
     batches: tuple[Count, ...] = ()
     lengths: tuple[Count, ...] = ()
     sizes: tuple[str, ...] = ()
     examples: Data | None = None
+    crossed: bool = False
 
     def conflicts(self) -> Iterable[Problem]:
         """Returns which sizes are none."""
+        if self.crossed and not (self.batches and (self.lengths or self.sizes)):
+            hint = "pass batches and lengths or sizes, or leave it out"
+            yield Problem("crossed", "there are no two kinds of numbers to cross", hint)
         for place, size in enumerate(self.sizes):
             parts = size.lower().split("x")
             if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):  # noqa: PLR2004

@@ -15,6 +15,7 @@ from edgeopt.data.dataset import Dataset
 from edgeopt.errors import CalibrationError
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
+from edgeopt.ir.memory import peak_value_bytes
 from edgeopt.ir.operators import WEIGHTED
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.quant import QuantSpec
@@ -272,26 +273,9 @@ class _Made:
 
 def _affordable(views: Sequence[View]) -> int:
     """Returns how many samples' values fit into memory side by side, both in float and rounded."""
-    peak = max(_peak_bytes(view.program) for view in views)
+    peak = max(peak_value_bytes(view.program) for view in views)
     count = sum(len(view.samples) for view in views)
     return max(1, min(count, MOST_SAMPLES, SAMPLE_BYTES // (2 * peak)))
-
-
-def _peak_bytes(program: Program) -> int:
-    """Returns the bytes of the values of one sample that are needed at once, at most."""
-    alive: dict[str, int] = {}
-    peak = 1
-    uses = {n.name: len(n.users) for n in program.graph.nodes}
-    for node in program.graph.nodes:
-        value = node.meta.get("val")
-        if isinstance(value, torch.Tensor) and node.name not in program.constants:
-            alive[node.name] = value.numel() * 4
-        peak = max(peak, sum(alive.values()))
-        for used in node.all_input_nodes:
-            uses[used.name] -= 1
-            if uses[used.name] == 0:
-                alive.pop(used.name, None)
-    return peak
 
 
 def _to_float16(program: Program) -> Program:

