@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.api.by_name import module_of, with_example
+from edgeopt.api.by_name import module_of, with_bundle, with_example
 from edgeopt.options import (
+    BundleOptions,
     Distillation,
     Options,
     ParityChecks,
@@ -136,8 +137,9 @@ def search(model: Model | Program, target: str | Path | Target, **options: Any) 
 
     groups: dict[str, type[Options]] = {"checks": ParityChecks, "quantization": QuantizationConfig}
     refuse_unknown(options, SearchOptions.__struct_fields__, "search", groups)
-    model, example = with_example(model, options.get("example_inputs"))
-    return run_search(model, target, SearchOptions(**{**options, "example_inputs": example}))
+    model, example, bundle = with_bundle(model, options.get("example_inputs"), None)
+    wanted = SearchOptions(**{**options, "example_inputs": example})
+    return run_search(model, target, wanted, BundleOptions.from_dict(bundle or {}))
 
 
 @options_of(PruningOptions)

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts.storage import Precision
 from edgeopt.data.batches import require_reiterable, rereadable
+from edgeopt.data.binder import Binder
 from edgeopt.deployment import steps
 from edgeopt.deployment.deploy import deploy_beside
+from edgeopt.deployment.method_family import has_methods
 from edgeopt.deployment.pixels import refuse_pixels
+from edgeopt.deployment.samples import FittingItems
+from edgeopt.deployment.shape_family import shape_relatives
 from edgeopt.errors import InputError
 from edgeopt.gate.metrics import MAX_SNR_DB
 from edgeopt.options import Calibration, FidelityLimits, RecipeTraining, refuse
@@ -20,11 +24,16 @@ from edgeopt.registry import find_target
 from edgeopt.registry.schema import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    import torch
+
     from edgeopt.contracts import Target
+    from edgeopt.data.dataset import Dataset
     from edgeopt.deployment.request import Request
     from edgeopt.deployment.result import Deployment
+    from edgeopt.ir import Program
     from edgeopt.recipes import Recipe
 
 __all__ = ["RecipeRun", "deploy_with_recipe", "recipe_run"]
@@ -80,6 +89,7 @@ def deploy_with_recipe(
     """
     recipe = run.recipe
     refuse_pixels(request)
+    _refuse_methods(model)
     with progress_to(request.progress):
         if isinstance(recipe, Compressed):
             compressed = recipe
@@ -89,8 +99,25 @@ def deploy_with_recipe(
         if compressed.program.precision != Precision.FLOAT32:
             request = request.replace(quantization=None, calibration=Calibration())
         job = steps.plan(compressed.program, target, _without_floor(request))
-        deployment = deploy_beside(job, steps.baseline(model, job, compressed.original))
+        baseline = steps.baseline(model, job, compressed.original)
+        relatives = shape_relatives(job, baseline, compressed.module)
+        deployment = deploy_beside(job, baseline, relatives)
     return replace(deployment, compressed=compressed)
+
+
+def _refuse_methods(model: Any) -> None:
+    """Refuses a `Method`, or several: a recipe's steps work on one module, and call it with training batches.
+
+    Raises:
+        InputError: It is one.
+    """
+    if has_methods(model):
+        raise InputError(
+            "a recipe works on a module, not on methods with their state",
+            where="recipe",
+            hint="compress the module first, and deploy what comes of it: "
+            "Method(edgeopt.compress(module, recipe, …).module, …)",
+        )
 
 
 def _without_floor(request: Request) -> Request:
@@ -115,17 +142,33 @@ def _compressed(
         raise InputError(
             what, where="quantization", hint="pass training=RecipeTraining(overrides={…})"
         )
-    steps.plan(model, target, request)
+    job = steps.plan(model, target, request)
     resources = Resources(
         example_inputs=request.example_inputs,
         data=run.train_data,
         loss=run.loss,
-        calibration_data=request.calibration_data,
+        calibration_data=_first_shape(model, job),
         evaluate=request.evaluate,
         target=find_target(target),
         teacher=run.teacher,
+        others=lambda module: _other_shapes(model, job, module),
     )
     return compress_model(model, recipe, resources, work=run.work, resume=run.resume)
+
+
+def _first_shape(model: Any, job: steps.Job) -> Any:
+    """Returns the calibration data of the example's shape."""
+    data = job.request.calibration_data
+    if data is None or not job.request.shapes.are_any:
+        return data
+    return FittingItems(data, Binder.of_program(job.program, model))
+
+
+def _other_shapes(
+    model: Any, job: steps.Job, module: torch.nn.Module
+) -> Sequence[tuple[Program, Dataset]]:
+    """Returns ``module`` at the further shapes, with the data of each, for a step that quantizes it."""
+    return shape_relatives(job, steps.baseline(model, job), module).calibration
 
 
 def _with_data(request: Request, run: RecipeRun) -> Request:

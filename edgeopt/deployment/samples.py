@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from edgeopt.ir import Program
 
-__all__ = ["Samples", "collect_samples", "fitting_items"]
+__all__ = ["FittingItems", "Samples", "collect_samples"]
 
 
 ENOUGH = 20
@@ -89,11 +89,21 @@ def _example(binder: Binder, example_inputs: Any, model: Any) -> tuple[tuple[np.
     return (as_arrays(tensors),)
 
 
-def fitting_items(data: Iterable[Any], binder: Binder) -> Iterator[Any]:
-    """Yields the items that ``binder`` binds: of data with several shapes, those of its own."""
-    for item in data:
-        try:
-            binder.bind(item)
-        except InputError:
-            continue
-        yield item
+class FittingItems:
+    """The items that a binder binds: of data with several shapes, those of one; can be read as often as the data.
+
+    Args:
+        data: Items of any shape.
+        binder: Of the program for the shape.
+    """
+
+    def __init__(self, data: Iterable[Any], binder: Binder) -> None:
+        self._data, self._binder = data, binder
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in self._data:
+            try:
+                self._binder.bind(item)
+            except InputError:
+                continue
+            yield item

@@ -127,7 +127,7 @@ def shape_relatives(
         raise InputError(
             "further shapes need the module itself, to capture it at each",
             where="shapes",
-            hint="pass the torch.nn.Module",
+            hint="pass the torch.nn.Module; of a recipe that works on a Program, deploy one shape at a time",
         )
     examples = _examples(job, baseline.module)
     programs = [steps.as_program(deployed, example) for example in examples]

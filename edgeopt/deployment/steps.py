@@ -31,7 +31,7 @@ from edgeopt.deployment.gates import GateResult, check_build, measure_speed
 from edgeopt.deployment.on_device import opened
 from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.deployment.result import Attempt, Deployment
-from edgeopt.deployment.samples import Samples, collect_samples, fitting_items
+from edgeopt.deployment.samples import FittingItems, Samples, collect_samples
 from edgeopt.deployment.tune import with_tuning_backend
 from edgeopt.deployment.warn import collect_warnings
 from edgeopt.errors import InputError
@@ -179,7 +179,7 @@ def samples(model: Any, job: Job) -> Samples:
     request = job.request
     data = request.calibration_data
     if data is not None and request.shapes.are_any:
-        data = fitting_items(data, Binder.of_program(job.program, model))
+        data = FittingItems(data, Binder.of_program(job.program, model))
     return collect_samples(
         job.program,
         data,

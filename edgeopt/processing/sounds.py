@@ -28,6 +28,12 @@ def audio_fields(extractor: Any, given: Mapping[str, Any] | None = None) -> dict
     replaced = frozenset(given or ())
     if settings.get("dither"):
         refuse_step(f"{name}: dither", "noise is added: numbers would differ from run to run")
+    if name in _KALDI:
+        why = "Kaldi's filter banks (pre-emphasis, frames without their mean, a window shorter than the transform)"
+        hint = (
+            "compute them with the extractor, and let the model take features: leave preprocess out"
+        )
+        refuse_step(name, f"it makes {why}, which mel does not say", hint=hint)
     if read is None:
         why = f"its features are not known; known: {', '.join(_READERS)}"
         refuse_step(name or "this extractor", why, replaced=replaced, field="mel")
@@ -55,6 +61,9 @@ def _samples(settings: Mapping[str, Any], replaced: Collection[str]) -> dict[str
         refuse_step("feature_size", why, replaced=replaced, field="mel")
     return {"normalize": bool(settings.get("do_normalize", True))}
 
+
+_KALDI = ("ASTFeatureExtractor", "SeamlessM4TFeatureExtractor", "Speech2TextFeatureExtractor")
+"""Extractors that do as torchaudio.compliance.kaldi.fbank."""
 
 _READERS: dict[str, Callable[[Mapping[str, Any], Collection[str]], dict[str, Any]]] = {
     "WhisperFeatureExtractor": _whisper,

@@ -167,7 +167,8 @@ def _taught(
 def _quantize(step: Quantize, state: State, resources: Resources, _scratch: Scratch) -> State:
     program = state.as_program(resources.example_inputs)
     config = for_target(step, resources.target)
-    result = quantize_program(program, resources.inputs(), config)
+    others = () if state.module is None else resources.others(state.module)
+    result = quantize_program(program, resources.inputs(), config, others)
     return replace(state, program=result)
 
 

@@ -20,11 +20,13 @@ from edgeopt.recipes.steps import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     import torch
 
     from edgeopt.contracts import Target
+    from edgeopt.data.dataset import Dataset
+    from edgeopt.ir import Program
     from edgeopt.recipes.recipe import Recipe
 
 __all__ = ["Resources", "require_all"]
@@ -42,6 +44,7 @@ class Resources:
         evaluate: ``evaluate(model) -> float``.
         target: The device.
         teacher: What students learn from; the model itself where None was given.
+        others: From a module to its programs for further shapes, with samples of each.
     """
 
     example_inputs: Any
@@ -51,6 +54,7 @@ class Resources:
     evaluate: Callable[[Any], float] | None = None
     target: Target | None = None
     teacher: torch.nn.Module | None = None
+    others: Callable[[torch.nn.Module], Sequence[tuple[Program, Dataset]]] = lambda _: ()
 
     def inputs(self) -> Iterable[Any] | None:
         """Returns real inputs: the calibration data, or the inputs of the training batches."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from edgeopt.boundary import convert
+from edgeopt.data.batches import rereadable
 from edgeopt.deployment import steps
 from edgeopt.deployment.candidate import Source
 from edgeopt.deployment.deploy import deploy_job
 from edgeopt.deployment.plan import quantization_settings
+from edgeopt.deployment.shape_family import shape_relatives
 from edgeopt.errors import InputError
 from edgeopt.gate.sensitivity import Sensitivity
 from edgeopt.progress import progress_to
@@ -95,18 +97,24 @@ class Bench:
         """Returns the deployment of ``one``, through the whole gate, as ``request`` asks."""
         job, source = self._prepared(one)
         own = job.request
+        data = request.calibration_data
         final_request = request.replace(
             precision=own.precision,
             backend=own.backend,
             quantization=own.quantization,
-            calibration_data=own.calibration_data,
+            calibration_data=own.calibration_data
+            if data is None
+            else rereadable(data, "calibration_data"),
             evaluate=own.evaluate,
             example_inputs=own.example_inputs,
         )
         final_request.check()
         job = steps.Job.of(final_request, self.target, source.program)
         with progress_to(request.progress):
-            return deploy_job(job, source, self.baseline)
+            module = self.prune(one.pruned) if one.pruned and self.prune is not None else None
+            relatives = shape_relatives(job, self.baseline, module)
+            source = replace(source, others=relatives.calibration)
+            return deploy_job(job, source, self.baseline, relatives)
 
     def _prepared(self, one: Configuration) -> tuple[steps.Job, Source]:
         sensitivities = self.sensitivities(one.pruned) if one.floats else ()

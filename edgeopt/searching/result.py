@@ -10,7 +10,7 @@ import msgspec
 from edgeopt.deployment.request import Request
 from edgeopt.deployment.result_text import as_text
 from edgeopt.errors import InputError
-from edgeopt.options import refuse_unknown
+from edgeopt.options import BundleOptions, refuse_unknown
 from edgeopt.searching.budget import nearest_to, pareto_front
 from edgeopt.searching.picture import front_svg
 from edgeopt.searching.trials import Trial
@@ -86,8 +86,9 @@ class SearchResult:
         Args:
             trial: The trial or its number; the best one where None.
             output: Folder or ``.zip`` of the bundle; None for a temporary one.
-            **options: Of `edgeopt.deploy`: ``bundle``, ``checks``, ``device``, ``max_drop`` (that of
-                the budget where left out) and ``progress``.
+            **options: Of `edgeopt.deploy`: ``bundle`` (beside what a model's name says), ``checks``, ``device``,
+                ``max_drop`` (that of the budget where left out), ``progress``, ``shapes``, and with those
+                ``calibration_data`` of all of them (that of the search where left out).
 
         Raises:
             InputError: There is no such trial, it failed, or an option is wrong.
@@ -98,7 +99,11 @@ class SearchResult:
             raise InputError("this result has been read, not searched", where="deploy")
         refuse_unknown(options, _OPTIONS, "deploy")
         usual = {"max_drop": self.budget.max_drop, "device": self._bench.device}
-        request = Request(**{**usual, **options, "output": output})
+        named = self._bench.request.bundle
+        bundle = options.pop("bundle", None) or {}
+        fields = bundle.changes() if isinstance(bundle, BundleOptions) else bundle
+        own = BundleOptions.from_dict({**named.replace(threads=1).changes(), **fields})
+        request = Request(**{**usual, **options, "bundle": own, "output": output})
         return self._bench.deploy(selection.configuration, request)
 
     def _chosen(self, trial: int | Trial | None) -> Trial:
@@ -190,7 +195,7 @@ class SearchResult:
         }
 
 
-_OPTIONS = ("bundle", "checks", "device", "max_drop", "progress")
+_OPTIONS = ("bundle", "calibration_data", "checks", "device", "max_drop", "progress", "shapes")
 """What may differ where a trial is deployed; the rest is the trial's."""
 
 

@@ -55,15 +55,28 @@ DEVICE_FAULTS = 3
 _SAME_SCORE = 1e-3
 
 
-def run_search(model: Any, target: str | Path | Target, options: SearchOptions) -> SearchResult:
-    """Returns what came of a search; `edgeopt.search` documents the arguments."""
+def run_search(
+    model: Any,
+    target: str | Path | Target,
+    options: SearchOptions,
+    bundle: BundleOptions | None = None,
+) -> SearchResult:
+    """Returns what came of a search; `edgeopt.search` documents the arguments.
+
+    Args:
+        model: What is searched for.
+        target: The device.
+        options: What was asked for.
+        bundle: What is known of inputs and outputs, of a model by name.
+    """
+    bundle = bundle or BundleOptions()
     options.check()
     descriptor = find_target(target)
     # Read by the calibration and by each pruning.
     data = rereadable(options.calibration_data, "calibration_data")
     options = options.replace(calibration_data=data)
     with progress_to(options.progress), timed_device(descriptor, options) as (device, notes):
-        return _Search(model, descriptor, options, device, notes).run()
+        return _Search(model, descriptor, options, device, notes, bundle).run()
 
 
 @dataclass
@@ -75,6 +88,7 @@ class _Search:
     options: SearchOptions
     device: Device | None
     notes: tuple[str, ...]
+    bundle: BundleOptions
     faults: int = field(default=0, init=False)
 
     def run(self) -> SearchResult:
@@ -120,7 +134,7 @@ class _Search:
             calibration_data=options.calibration_data,
             evaluate=options.evaluate,
             device=self.device,
-            bundle=BundleOptions(threads=options.threads),
+            bundle=self.bundle.replace(threads=options.threads),
             checks=Checks(**options.checks.to_fields(), speed=False),
         )
         request.check()

@@ -39,6 +39,11 @@ _REFUSED = {
 }
 """Fields of a configuration that would have something fetched, or run, that is not the library's."""
 _TEXT_LENGTH = 128
+_WRITING = (
+    *("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForSpeechSeq2Seq"),
+    *("ForTextToSpeech", "VisionEncoderDecoderModel", "EncoderDecoderModel"),
+)
+"""Endings of architectures whose answer is as long as they like."""
 
 
 class _Kind(NamedTuple):
@@ -159,11 +164,17 @@ def _kind(plain: dict[str, Any], path: Path) -> _Kind:
     """Returns what is done with the architecture that a configuration names; the name itself is never imported."""
     named = plain.get("architectures")
     name = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
+    what = f"architecture {name or 'not named'}: not taken by name"[:200]
+    if name.endswith(_WRITING):
+        hint = (
+            "it writes a token at a time: write its prompt (or encoder) and its step as two edgeopt.Method "
+            "that share a cache, as examples/13_language_model.py and 10_whisper.py do"
+        )
+        raise InputError(what, where=str(path), hint=hint)
     for kind in _KINDS:
         if name.endswith(kind.ending):
             return kind
     endings = ", ".join(f"…{kind.ending}" for kind in _KINDS)
-    what = f"architecture {name or 'not named'}: not taken by name"[:200]
     raise InputError(
         what, where=str(path), hint=f"taken are {endings}; pass others as package.module:function"
     )

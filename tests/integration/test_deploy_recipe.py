@@ -90,10 +90,13 @@ def test_what_a_recipe_made_is_deployed_and_computes_the_same(
         max_drop=0.1,
         backend=backend,
         checks=edgeopt.Checks(speed=False),
+        shapes={"batches": (4,)},
         output=tmp_path / "bundle",
     )
     assert done.precision == "int8"
     assert done.parity.ok
+    assert done.programs[0].shapes == ((4, 1, 8, 8),)
+    assert done.programs[0].parity.ok
     assert done.program.digest == compressed.program.digest
     assert done.accuracy.float_value == top1(network)
     assert done.float_size_bytes > 6 * done.program.size_bytes
@@ -109,6 +112,8 @@ def test_what_a_recipe_made_is_deployed_and_computes_the_same(
     wanted = edgeopt.reference(compressed.program)
     for one in x.numpy():
         assert np.array_equal(runner(one[None]).argmax(), wanted(one[None]).argmax())
+    together = runner(x.numpy()[:4])
+    assert np.array_equal(together, np.concatenate([runner(one[None]) for one in x.numpy()[:4]]))
     runner.close()
 
 

@@ -461,3 +461,25 @@ def test_what_does_not_fit_into_memory_is_refused_with_how_much_it_takes():
     with pytest.raises(InputError, match=r"1000000000 along axis 0 take about .* GiB") as caught:
         deploy(example_inputs=PICTURES[0], shapes={"batches": (10**9,)})
     assert "this machine has" in str(caught.value)
+
+
+QUANTIZE = {"name": "q", "steps": [{"step": "quantize", "precision": "int8"}]}
+
+
+def test_a_recipe_carries_the_shapes_through():
+    torch.manual_seed(0)
+    model = Adds().eval()
+    short, long = ([torch.randn(1, length, 8) for _ in range(40)] for length in (4, 48))
+    done = deploy(model, example_inputs=short[0], calibration_data=[*short, *long],
+                  shapes={"lengths": (48,)}, recipe=QUANTIZE, precision="auto")  # fmt: skip
+    assert done.precision == "int8"
+    assert done.programs[0].shapes == ((1, 48, 8),)
+    assert done.programs[0].accuracy.snr_db > 25  # its own step has seen both
+    assert edgeopt.load(done.bundle)(long[0].numpy()).shape == (1, 4)
+
+
+def test_a_recipe_of_methods_is_refused_with_what_to_do():
+    method = edgeopt.Method(CLASSIFIER, PICTURES[0])
+    with pytest.raises(InputError, match="works on a module") as caught:
+        deploy(method, calibration_data=[PICTURES], recipe=QUANTIZE, precision="auto")
+    assert "edgeopt.compress(module" in str(caught.value)

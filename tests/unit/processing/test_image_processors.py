@@ -109,6 +109,11 @@ def test_sounds_as_extractors_make_them():
 def test_a_sound_that_has_no_field_is_named():
     with pytest.raises(InputError, match=r"SpeechT5FeatureExtractor: its features are not known"):
         edgeopt.AudioPreprocess.of({"feature_extractor_type": "SpeechT5FeatureExtractor"})
+    with pytest.raises(
+        InputError, match=r"ASTFeatureExtractor: it makes Kaldi's filter banks"
+    ) as caught:
+        edgeopt.AudioPreprocess.of({"feature_extractor_type": "ASTFeatureExtractor"})
+    assert "let the model take features" in str(caught.value)
     with pytest.raises(InputError, match="dither"):
         edgeopt.AudioPreprocess.of(transformers.WhisperFeatureExtractor(dither=0.1))
 
