@@ -1,4 +1,4 @@
-"""``torchvision:NAME``: classifiers and segmentation models of torchvision."""
+"""``torchvision:NAME``: classifiers, segmentation models and detectors of one stage of torchvision."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ from edgeopt.sources.named_model import NamedModel
 from edgeopt.sources.packages import imported, unknown_model
 from edgeopt.sources.pictures import example_picture, names_of
 from edgeopt.sources.random_weights import settle
+from edgeopt.sources.torchvision_detectors import (
+    Detector,
+    classes_of,
+    detection_of,
+    is_one_stage,
+    picture_of,
+    sides_of,
+)
 from edgeopt.sources.weights import find_cached, load_into, seeded, torch_hub_file
 
 if TYPE_CHECKING:
@@ -25,13 +33,14 @@ if TYPE_CHECKING:
 __all__ = ["TorchvisionModels"]
 
 _ELSEWHERE = {
-    "torchvision.models.detection": "its forward takes lists of pictures and selects boxes: wrap backbone and head "
-    "in a module of your own, and pass package.module:function",
+    "torchvision.models.detection": "it selects boxes between two networks, as many as it finds: deploy a detector of one "
+    "stage (ssd…, retinanet…, fcos…), or its backbone and region proposals as a module of your own",
     "torchvision.models.video": "films: pass package.module:function, with example_inputs",
     "torchvision.models.optical_flow": "two pictures: pass package.module:function, with example_inputs",
     "torchvision.models.quantization": "it is quantized for torch's own kernels: take the float model of the same name",
 }
 _SEGMENTATION = "torchvision.models.segmentation"
+_DETECTION = "torchvision.models.detection"
 
 
 class TorchvisionModels:
@@ -42,7 +51,7 @@ class TorchvisionModels:
     def names(self) -> list[str]:
         """Returns the models that take one picture."""
         models = imported("torchvision", "torchvision").models
-        return [name for name in models.list_models() if _family(models, name) not in _ELSEWHERE]
+        return [name for name in models.list_models() if not _is_elsewhere(models, name)]
 
     def options(self) -> tuple[str, ...]:
         """Returns which options make a difference."""
@@ -54,13 +63,17 @@ class TorchvisionModels:
         if spec.name not in models.list_models():
             raise unknown_model(spec.text, spec.name, self.names(), "torchvision")
         family = _family(models, spec.name)
-        if family in _ELSEWHERE:
+        if _is_elsewhere(models, spec.name):
             what = f"{spec.name} is of {family}, which is not taken by name"
             raise InputError(what, where=spec.text, hint=_ELSEWHERE[family])
         chosen = _published(models, spec)
+        if family == _DETECTION:
+            return _detector(models, spec, chosen)
         transform = chosen.transforms() if chosen is not None else None
         sides = spec.options.sides or _sides(transform)
-        model, weights = _built(models, spec, chosen, sides)
+        model, weights = _built(models, spec, chosen)
+        if spec.options.weights == "random":
+            settle(model, example_picture(3, *sides), spec.options.seed)
         segments = family == _SEGMENTATION
         return NamedModel(
             name=spec.text,
@@ -74,6 +87,29 @@ class TorchvisionModels:
             else names_of(chosen.meta.get("categories"), spec.options.classes),
             weights=weights,
         )
+
+
+def _is_elsewhere(models: Any, name: str) -> bool:
+    return _family(models, name) in _ELSEWHERE and not is_one_stage(name)
+
+
+def _detector(models: Any, spec: Spec, chosen: Any) -> NamedModel:
+    own, weights = _built(models, spec, chosen)
+    sides = spec.options.sides or sides_of(own)
+    model, post = Detector(own, sides).eval(), detection_of(own)
+    if spec.options.weights == "random":
+        settle(model, example_picture(3, *sides), spec.options.seed)
+    labels = () if chosen is None else names_of(chosen.meta.get("categories"), classes_of(own))
+    return NamedModel(
+        name=spec.text,
+        model=model,
+        example_inputs=example_picture(3, *sides),
+        task="detection",
+        preprocess=picture_of(own, sides),
+        postprocess=post,
+        labels=labels[1:] if post.background == "first" else labels,
+        weights=weights,
+    )
 
 
 def _family(models: Any, name: str) -> str:
@@ -93,9 +129,7 @@ def _published(models: Any, spec: Spec) -> Any:
     return members.get("DEFAULT")
 
 
-def _built(
-    models: Any, spec: Spec, chosen: Any, sides: tuple[int, int]
-) -> tuple[torch.nn.Module, str]:
+def _built(models: Any, spec: Spec, chosen: Any) -> tuple[Any, str]:
     given = spec.options.weights
     members = models.get_model_weights(spec.name).__members__
     if given == "pretrained" or given in members:
@@ -107,7 +141,6 @@ def _built(
     with seeded(spec.options.seed):
         model = _made(models, spec, weights=None)
     if given == "random":
-        settle(model, example_picture(3, *sides), spec.options.seed)
         return model, f"random, seed {spec.options.seed}"
     state = {
         n: t
@@ -120,7 +153,7 @@ def _built(
 
 def _made(models: Any, spec: Spec, **arguments: Any) -> Any:
     """Returns what the library's own builder makes; it downloads no backbone."""
-    if arguments["weights"] is None and _family(models, spec.name) == _SEGMENTATION:
+    if arguments["weights"] is None and _family(models, spec.name) in (_SEGMENTATION, _DETECTION):
         arguments["weights_backbone"] = None
     if arguments["weights"] is None and spec.name in {"googlenet", "inception_v3"}:
         arguments |= {"aux_logits": False, "init_weights": True}

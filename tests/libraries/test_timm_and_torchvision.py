@@ -151,7 +151,7 @@ def test_a_segmentation_model_of_torchvision(tmp_path):
         ("timm:mobilnetv3_small_050", "did you mean"),
         ("timm:resnet18.no_such_tag", "knows no model"),
         ("torchvision:resnet81", 'did you mean "resnet18"'),
-        ("torchvision:fasterrcnn_resnet50_fpn", "lists of pictures"),
+        ("torchvision:fasterrcnn_resnet50_fpn", "between two networks"),
         ("torchvision:r3d_18", "films"),
         ("timm:resnet18,length=3", "length makes no difference here"),
         ("torchvision:resnet18,weights=no-such-file.pth", "No such file"),
@@ -184,3 +184,51 @@ def test_a_library_that_is_missing_says_what_to_type(monkeypatch):
     with pytest.raises(PluginError, match="timm is not installed") as caught:
         edgeopt.load_model("timm:resnet18")
     assert "pip install 'edgeopt[timm]'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("ssdlite320_mobilenet_v3_large", "320x320"),
+        ("retinanet_resnet50_fpn", "128x160"),
+        ("fcos_resnet50_fpn", "128x160"),
+    ],
+)
+def test_boxes_and_scores_of_a_detector_are_torchvisions(name, size):
+    named = edgeopt.load_model(f"torchvision:{name},weights=random,size={size}")
+    assert named.task == "detection"
+    assert len(named.labels) == 91 - (named.postprocess.background == "first")
+    own = torchvision.models.get_model(name, weights=None, weights_backbone=None, num_classes=91)
+    own.backbone, own.head = named.model.backbone, named.model.head
+    sides = tuple(named.example_inputs[0].shape[2:])
+    x = torch.randn(1, 3, *sides)
+    with torch.no_grad():
+        found, features = named.model(x), list(own.backbone(x).values())
+        outputs, coder = own.head(features), own.box_coder
+        picture = torchvision.models.detection.image_list.ImageList(x, [sides])
+        anchors = own.anchor_generator(picture, features)[0]
+        decode = coder.decode if name.startswith("fcos") else coder.decode_single
+        boxes = decode(outputs["bbox_regression"][0], anchors)
+    torch.testing.assert_close(found["boxes"][0], boxes)
+    if not name.startswith("fcos"):
+        assert torch.equal(found["scores"], outputs["cls_logits"])
+
+
+def test_a_detector_of_torchvision_is_deployed_and_selects(tmp_path):
+    named = edgeopt.load_model("torchvision:ssdlite320_mobilenet_v3_large,weights=random")
+    with torch.no_grad():
+        (x,) = edgeopt.pictures([photograph(tmp_path)], named.preprocess)
+        found = named.model(torch.from_numpy(x))
+        scores, classes = found["scores"][0].softmax(-1)[:, 1:].max(1)
+    limit = float(scores.sort(descending=True).values[20:22].mean())
+    post = named.postprocess.replace(confidence=limit)
+    bundle = {"postprocess": post, "preprocess": named.preprocess, "labels": named.labels}
+    edgeopt.deploy(named, "host", backend="tflite", precision="float32", bundle=bundle,
+                   output=tmp_path / "boxes")  # fmt: skip
+    told = edgeopt.predict(tmp_path / "boxes", tmp_path / "noise.png")
+    over = scores > limit
+    kept = torchvision.ops.batched_nms(
+        found["boxes"][0][over], scores[over], classes[over], post.iou
+    )
+    np.testing.assert_allclose(told.scores, scores[over][kept].numpy(), rtol=1e-3)
+    assert list(told.classes) == classes[over][kept].tolist()
