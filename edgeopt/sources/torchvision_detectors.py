@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from edgeopt.options import Columns, Detection, Preprocess
+from edgeopt.sources.packages import imported
 
 __all__ = ["Detector", "classes_of", "detection_of", "is_one_stage", "picture_of", "sides_of"]
 
@@ -26,10 +27,15 @@ def is_one_stage(name: str) -> bool:
 class Detector(torch.nn.Module):
     """A detector of torchvision, without the selection of boxes.
 
+    Attributes:
+        anchors: Two corners in pixels, (boxes, 4).
+
     Args:
         detector: The model.
         sides: Height and width of the pictures.
     """
+
+    anchors: torch.Tensor
 
     def __init__(self, detector: Any, sides: tuple[int, int]) -> None:
         super().__init__()
@@ -62,12 +68,13 @@ class Detector(torch.nn.Module):
 
 
 def _anchors(detector: Any, sides: tuple[int, int]) -> torch.Tensor:
-    from torchvision.models.detection.image_list import ImageList  # noqa: PLC0415 (optional)
-
+    detection = imported("torchvision", "torchvision").models.detection
     picture = torch.zeros(1, 3, *sides)
     with torch.no_grad():
         features = list(detector.eval().backbone(picture).values())
-        anchors: torch.Tensor = detector.anchor_generator(ImageList(picture, [sides]), features)[0]
+        anchors: torch.Tensor = detector.anchor_generator(
+            detection.image_list.ImageList(picture, [sides]), features
+        )[0]
     return anchors
 
 

@@ -173,9 +173,20 @@ def test_the_best_is_deployed_through_the_gate(found, tmp_path):
 def test_any_trial_can_be_deployed(found):
     done, _, _ = found
     kept = next(t for t in done.trials if t.configuration.floats == 3)
-    made = done.deploy(kept.number, checks=edgeopt.Checks(speed=False))
+    made = done.deploy(kept.number, checks=edgeopt.Checks(speed=False), shapes={"batches": (2,)})
     assert made.precision == "int8"
     assert made.plan.quantization["keep_float"]
+    assert [one.shapes[0][0] for one in made.programs] == [2]
+
+
+def test_what_a_models_name_says_goes_into_the_bundle(tmp_path):
+    named = edgeopt.NamedModel(
+        "specimen", RESIDUAL.model, DATA[0], postprocess=edgeopt.Classification(top=2)
+    )
+    done = search(named, example_inputs=None, trials=1)
+    made = done.deploy(0, checks={"speed": False}, bundle={"name": "mine"})
+    assert made.bundle.manifest.postprocess.top == 2
+    assert made.bundle.manifest.name == "mine"
 
 
 def test_an_unknown_option_of_deploy_is_named(found):
