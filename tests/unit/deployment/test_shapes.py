@@ -18,7 +18,6 @@ from edgeopt.errors import (
     CalibrationError,
     CaptureError,
     ConfigError,
-    GateError,
     InputError,
 )
 
@@ -325,60 +324,6 @@ def test_an_output_that_is_a_constant_of_the_shape_is_refused():
         floats(Anchors(), torch.rand(1, 4), torch.rand(1, 8))
 
 
-def test_constants_of_every_shape_lie_in_their_range():
-    class Ramp(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.linear = nn.Linear(8, 8)
-
-        def forward(self, x):
-            ramp = torch.arange(x.shape[1]).reshape(1, -1, 1).float() * 0.1
-            return self.linear(x) + ramp
-
-    data, long = ([torch.randn(1, length, 8) for _ in range(24)] for length in (16, 64))
-    model = Ramp().eval()
-    done = deploy(model, example_inputs=data[0], calibration_data=[*data, long[0]],
-                  shapes={"lengths": (64,)})  # fmt: skip
-    x = long[1]
-    error = edgeopt.load(done.bundle)(x.numpy()) - model(x).detach().numpy()
-    assert np.square(error).sum() < 1e-3 * float(model(x).detach().square().sum())
-    with pytest.raises(
-        GateError, match=r"inputs \[1, 64, 8\]"
-    ):  # nothing says what it reaches there
-        deploy(model, example_inputs=data[0], calibration_data=data, shapes={"lengths": (64,)})
-
-
-class Adds(nn.Module):
-    """What it computes grows with the length: at the longer one it leaves the range of the shorter."""
-
-    def __init__(self):
-        super().__init__()
-        self.first, self.last = nn.Linear(8, 16), nn.Linear(16, 4)
-
-    def forward(self, x):
-        return self.last(self.first(x).relu().sum(1))
-
-
-def test_ranges_hold_for_the_data_of_every_shape():
-    torch.manual_seed(0)
-    model = Adds().eval()
-    short, long = ([torch.randn(1, length, 8) for _ in range(40)] for length in (4, 48))
-    done = deploy(model, example_inputs=short[0], calibration_data=[*short, *long],
-                  shapes={"lengths": (48,)})  # fmt: skip
-    assert done.programs[0].accuracy.snr_db > 25
-    assert done.accuracy.snr_db > 15  # the steps of the wider range
-    with pytest.raises(GateError, match=r"inputs \[1, 48, 8\]"):
-        deploy(
-            model, example_inputs=short[0], calibration_data=short, shapes={"examples": long[:1]}
-        )
-
-
-def test_batches_of_the_same_data_change_no_number():
-    one = deploy(example_inputs=PICTURES[0])
-    several = deploy(example_inputs=PICTURES[0], shapes={"batches": (4,)})
-    assert several.program.digest == one.program.digest
-
-
 def test_data_that_fits_no_shape_is_not_left_out_without_a_word():
     data = [*PICTURES, torch.randn(1, 3, 17, 16)]
     with pytest.raises(CalibrationError, match="fits none of the shapes") as caught:
@@ -396,90 +341,3 @@ def test_numbers_that_are_none_are_said_of_each_shape():
     with pytest.raises(CalibrationError, match="NaN"):
         deploy(Floats().eval(), example_inputs=rows[0], calibration_data=rows,
                precision="float32", shapes={"lengths": (8,)})  # fmt: skip
-
-
-class Attention(nn.Module):
-    """As transformers writes it. torch's own layer is another network for one row than for several."""
-
-    def __init__(self):
-        super().__init__()
-        self.table, self.last = nn.Embedding(50, 16), nn.Linear(16, 4)
-        self.query, self.key, self.value = (nn.Linear(16, 16) for _ in range(3))
-
-    def forward(self, ids, mask):
-        x = self.table(ids)
-        hidden_from = (1.0 - mask.float())[:, None] * -1e4
-        scores = self.query(x) @ self.key(x).transpose(1, 2) / 4 + hidden_from
-        hidden = scores.softmax(-1) @ self.value(x)
-        weight = mask.unsqueeze(-1).float()
-        return hidden, self.last((hidden * weight).sum(1) / weight.sum(1).clamp(min=1.0))
-
-
-ATTENTION = Attention().eval()
-
-
-@pytest.fixture(scope="module")
-def crossed():
-    data = [text(length, seed=seed) for seed in range(12) for length in (8, 24)]
-    shapes = {"batches": (1, 4), "lengths": (8, 24), "crossed": True}
-    return deploy(ATTENTION, example_inputs=text(8), calibration_data=data, shapes=shapes)
-
-
-def test_crossed_shapes_are_all_pairs(crossed):
-    shapes = {program.shapes[0] for program in crossed.programs}
-    assert shapes == {(4, 8), (1, 24), (4, 24)}
-    pairs = {program.shapes[0]: program.checked_on for program in crossed.programs}
-    assert pairs[(4, 24)] == "calibration samples"  # rows of (1, 24), put together
-    assert all(program.pads == (0, 1) for program in crossed.programs)
-
-
-@pytest.mark.parametrize(
-    ("rows", "length", "taken"), [(1, 5, 0), (3, 8, 1), (1, 20, 2), (2, 9, 3), (4, 24, 3)]
-)
-def test_the_smallest_that_fits_along_both_axes_is_taken(crossed, rows, length, taken):
-    runner = edgeopt.load(crossed.bundle)
-    inputs = text(length, rows=rows, seed=3)
-    hidden, scores = runner(inputs["ids"].numpy(), inputs["mask"].numpy())
-    wanted = [value.detach().numpy() for value in ATTENTION(**inputs)]
-    for value, expected in zip((hidden, scores), wanted, strict=True):
-        assert value.shape == expected.shape
-        assert ((value - expected) ** 2).sum() < 0.03 * (expected**2).sum()
-    known = [(1, 8), *(program.shapes[0] for program in crossed.programs)]
-    sizes = {shape: np.prod(shape) for shape in known if shape[0] >= rows and shape[1] >= length}
-    smallest = min(sizes, key=sizes.get)
-    assert (
-        known.index(smallest) == [0, *(known.index(s) for s in ((4, 8), (1, 24), (4, 24)))][taken]
-    )
-
-
-def test_nothing_to_cross_is_refused():
-    with pytest.raises(ConfigError, match="no two kinds of numbers to cross"):
-        deploy(example_inputs=PICTURES[0], shapes={"batches": (4,), "crossed": True})
-
-
-def test_what_does_not_fit_into_memory_is_refused_with_how_much_it_takes():
-    with pytest.raises(InputError, match=r"1000000000 along axis 0 take about .* GiB") as caught:
-        deploy(example_inputs=PICTURES[0], shapes={"batches": (10**9,)})
-    assert "this machine has" in str(caught.value)
-
-
-QUANTIZE = {"name": "q", "steps": [{"step": "quantize", "precision": "int8"}]}
-
-
-def test_a_recipe_carries_the_shapes_through():
-    torch.manual_seed(0)
-    model = Adds().eval()
-    short, long = ([torch.randn(1, length, 8) for _ in range(40)] for length in (4, 48))
-    done = deploy(model, example_inputs=short[0], calibration_data=[*short, *long],
-                  shapes={"lengths": (48,)}, recipe=QUANTIZE, precision="auto")  # fmt: skip
-    assert done.precision == "int8"
-    assert done.programs[0].shapes == ((1, 48, 8),)
-    assert done.programs[0].accuracy.snr_db > 25  # its own step has seen both
-    assert edgeopt.load(done.bundle)(long[0].numpy()).shape == (1, 4)
-
-
-def test_a_recipe_of_methods_is_refused_with_what_to_do():
-    method = edgeopt.Method(CLASSIFIER, PICTURES[0])
-    with pytest.raises(InputError, match="works on a module") as caught:
-        deploy(method, calibration_data=[PICTURES], recipe=QUANTIZE, precision="auto")
-    assert "edgeopt.compress(module" in str(caught.value)
