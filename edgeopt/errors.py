@@ -9,6 +9,7 @@
     ├── PluginError           a backend is unknown, missing or claimed twice
     ├── TargetError           a target is unknown, or its descriptor is wrong
     ├── UnsupportedError      a backend cannot run this program on this target (carries the report)
+    ├── MemoryLimitError      a model needs more flash or RAM than there is (carries what takes it)
     ├── TrainingError         a loss or a gradient stopped being finite (carries the last checkpoint)
     ├── CompileError          a toolchain failed on a program that it said it supports
     ├── BundleError           a bundle is damaged, hostile or of an unknown version
@@ -34,6 +35,7 @@ __all__ = [
     "EdgeoptError",
     "GateError",
     "InputError",
+    "MemoryLimitError",
     "PluginError",
     "ProgramError",
     "TargetError",
@@ -112,6 +114,20 @@ class UnsupportedError(EdgeoptError):
     ) -> None:
         super().__init__(what, where=where, hint=hint)
         self.report = report
+
+
+class MemoryLimitError(EdgeoptError):
+    """A model needs more flash or RAM than the device has, or than was asked for.
+
+    Attributes:
+        use: The `MemoryUse`, with what takes how much.
+    """
+
+    def __init__(
+        self, what: str, *, where: str | None = None, hint: str | None = None, use: Any = None
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.use = use
 
 
 class TrainingError(EdgeoptError):

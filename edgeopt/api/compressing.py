@@ -119,8 +119,8 @@ def search(model: Model | Program, target: str | Path | Target, **options: Any) 
         model: A module in eval mode, an ExportedProgram, or a Program; to prune it, a module.
         target: As for `deploy`.
         **options: Fields of `edgeopt.options.SearchOptions`: data and score (``calibration_data``,
-            ``evaluate``), the budget (``max_drop``, ``max_latency_ms``, ``max_size_mb``,
-            ``prefer``), what is tried (``backends``, ``precisions``, ``pruning``, ``quantization``)
+            ``evaluate``), the budget (``max_drop``, ``max_latency_ms``, ``max_size_mb``, on a
+            microcontroller ``max_flash_kb`` and ``max_ram_kb``, ``prefer``), what is tried (``backends``, ``precisions``, ``pruning``, ``quantization``)
             and how long (``trials``, ``minutes``, ``study``). Without ``evaluate`` the score is the
             share of inputs that name the same class as the float model.
 
@@ -163,8 +163,8 @@ def prune(
         finetune: ``finetune(model, step)``, called after each step; step 1 is the first.
         loss: For ``taylor``: ``loss(model, item)`` of one item of ``calibration_data``.
         **options: Fields of `edgeopt.options.PruningOptions`: one goal (``ratio``, ``macs``,
-            ``parameters``, ``size_bytes`` or ``latency_ms``), and how units are chosen
-            (``importance``, ``scope``, ``keep``, ``steps`` …).
+            ``parameters``, ``size_bytes``, ``latency_ms``, ``max_flash_kb`` or ``max_ram_kb``), and how
+            units are chosen (``importance``, ``scope``, ``keep``, ``steps`` …).
 
     Raises:
         ConfigError: An option is unknown or wrong, or there is not one goal.

@@ -51,6 +51,8 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
     calibration_data: Iterable[Any] | None = None,
     evaluate: Callable[[Callable[..., Any]], float] | None = None,
     max_drop: float | None = None,
+    max_flash_kb: float | None = None,
+    max_ram_kb: float | None = None,
     precision: str = "auto",
     backend: str = "auto",
     device: str | Device | None = None,
@@ -76,6 +78,9 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
         max_drop: How far the score may fall below the float model's. Without ``evaluate``: how
             large a share of the samples may name another class than float does; of outputs that
             are not class scores, the energy of the error over that of the signal (0.01: 20 dB).
+        max_flash_kb: How much flash code and constants may take on a microcontroller, in KiB; None
+            for what the target has.
+        max_ram_kb: How much RAM arena, stack, inputs and outputs may take there, in KiB.
         precision: ``auto``, ``int8``, ``int8-dynamic``, ``float16`` or ``float32``.
         backend: ``auto`` (the target's first that can do it), or a name.
         device: Where to verify and measure the bundle: ``local``, ``emulated``, ``ssh://pi@host``,
@@ -100,6 +105,7 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
         TargetError: There is no such target; the nearest names are suggested.
         PluginError: No backend is installed that can do it; says what to type.
         UnsupportedError: The model has an operator that no backend runs; carries the report.
+        MemoryLimitError: It does not fit into the microcontroller; says what takes how much.
         GateError: The result falls short of what was asked; carries the deployment and says what
             is to blame and what to try.
         DeviceError: The device cannot be reached or prepared.
@@ -121,6 +127,8 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
         "calibration_data": calibration_data,
         "evaluate": evaluate,
         "max_drop": max_drop,
+        "max_flash_kb": max_flash_kb,
+        "max_ram_kb": max_ram_kb,
         "precision": precision,
         "backend": backend,
         "device": device,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edgeopt.bundles import Bundle
     from edgeopt.contracts import Device
     from edgeopt.deployment.many import Outcome
-    from edgeopt.measure import Comparison, OperatorProfile, Profile
+    from edgeopt.measure import Comparison, OperatorCounts, OperatorProfile, Profile
 
 __all__ = [
     "compare",
@@ -54,8 +54,10 @@ def profile_operators(
     device: str | Device = "local",
     public_key: Path | str | None = None,
     **options: Any,
-) -> OperatorProfile:
+) -> OperatorProfile | OperatorCounts:
     """Returns what each operator of a bundle takes on a device, by the runtime's own profiler.
+
+    Of a microcontroller that are counts: its cycles, or the instructions of an emulated one.
 
     Args:
         bundle: The bundle, or its folder or ``.zip``.

@@ -76,7 +76,10 @@ def deploy(
         print_rows(result.rows())
 
 
-PLANNED = ("calibration_data", "precision", "backend", "quantization", "calibration", "max_drop")
+PLANNED = (
+    *("calibration_data", "precision", "backend", "quantization", "calibration"),
+    *("max_drop", "max_flash_kb", "max_ram_kb"),
+)
 
 
 @taking(Source(DeployOptions, only=PLANNED, names=NAMES))
@@ -146,7 +149,8 @@ def _print_plan(
     from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
     from edgeopt.deployment.deploy import plan_deployment  # noqa: PLC0415 (torch)
 
-    deployment_plan, _ = plan_deployment(None if source is None else source.model, target, request)
+    model = None if source is None else source.model
+    deployment_plan, _ = plan_deployment(model, target, request, fitting=run is None)
     steps = [] if run is None else run.chosen().to_dict()["steps"]
     if as_json:
         print_json({**deployment_plan.to_dict(), "recipe": steps})

@@ -23,7 +23,10 @@ def add(
     *,
     name: Name,
     device: Annotated[
-        str, typer.Argument(help="ssh://user@host:port, adb:SERIAL, emulated:armv7, local.")
+        str,
+        typer.Argument(
+            help="ssh://user@host:port, adb:SERIAL, serial:PORT, emulated:armv7, local."
+        ),
     ],
     target: Annotated[str, typer.Option("--target", "-t", help="The target that it is.")] = "",
     notes: Annotated[str, typer.Option(help="What a person should know.")] = "",

@@ -45,6 +45,8 @@ def checks() -> list[dict[str, str]]:
         _module("model_signing", "signed bundles", "pip install model-signing"),
         _module("ziglang", "cross-compiling", "pip install ziglang"),
         _program("qemu-aarch64-static", "the emulated device", "apt install qemu-user-static"),
+        _program("qemu-system-arm", "emulated Cortex-M boards", "apt install qemu-system-arm"),
+        _program("qemu-system-riscv32", "emulated RISC-V boards", "apt install qemu-system-misc"),
         _program("ssh", "devices behind SSH", "apt install openssh-client"),
         _program("adb", "Android devices", "apt install adb"),
         _cache(),

@@ -21,7 +21,7 @@ DEBUG = "EDGEOPT_DEBUG"
 
 EXIT_CODES: dict[int, str] = {
     0: "done",
-    1: "a gate or a verification failed, or no trial keeps to the budget",
+    1: "a gate or a verification failed, or nothing keeps to the budget or fits",
     2: "wrong usage or input",
     3: "a plugin or a tool is missing",
     4: "a toolchain or a device failed",
@@ -32,6 +32,7 @@ EXIT_CODES: dict[int, str] = {
 _BY_TYPE: tuple[tuple[type[errors.EdgeoptError], int], ...] = (
     (errors.GateError, 1),
     (errors.BudgetError, 1),
+    (errors.MemoryLimitError, 1),
     (errors.BundleError, 1),
     (errors.PluginError, 3),
     (errors.CompileError, 4),

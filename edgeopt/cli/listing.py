@@ -9,7 +9,8 @@ import typer
 from edgeopt.cli import options as opt
 
 if TYPE_CHECKING:
-    from edgeopt.contracts import Target
+    from edgeopt.contracts import MemoryRegion, Microcontroller, Target
+    from edgeopt.contracts.target import Os
 
 __all__ = ["backend_table", "backends", "targets"]
 
@@ -87,9 +88,42 @@ def _row(target: Target) -> tuple[str, ...]:
         target.title,
         f"{cpu.model} ({cpu.arch})",
         str(cpu.cores),
-        f"{target.memory_mb} MiB" if target.memory_mb else "varies",
+        _memory(target),
         ", ".join(target.backends),
     )
+
+
+def _memory(target: Target) -> str:
+    micro = target.microcontroller
+    if micro is not None:
+        return f"{micro.flash_kb} KiB flash, {micro.ram_kb} KiB RAM"
+    return f"{target.memory_mb} MiB" if target.memory_mb else "varies"
+
+
+def _system(system: Os) -> str:
+    versions = (("glibc", system.glibc), ("Python", system.python))
+    if not any(version for _, version in versions):
+        return system.name
+    return ", ".join([system.name, *(f"{name} {version or '-'}" for name, version in versions)])
+
+
+def _region(one: MemoryRegion) -> str:
+    return f"{one.name}: {one.size_kb} KiB of {one.kind} at 0x{one.start:08X}"
+
+
+def _micro_facts(micro: Microcontroller) -> list[tuple[str, str]]:
+    """Returns what only a microcontroller has."""
+    reserved = f"{micro.reserved_flash_kb} KiB of flash, {micro.reserved_ram_kb} KiB of RAM"
+    able = [f"{micro.fpu} precision FPU"] if micro.fpu != "none" else ["no FPU"]
+    able += [name for name, has in (("DSP", micro.dsp), ("Helium", micro.mve)) if has]
+    return [
+        *[("region", _region(one)) for one in micro.regions],
+        ("reserved", reserved),
+        ("largest arena", f"{micro.arena_kb} KiB"),
+        ("core", ", ".join(able)),
+        ("compiled for", f"{micro.zig_triple} -mcpu={micro.zig_cpu}"),
+        ("emulated by", f"QEMU's {micro.emulator}" if micro.emulator else ""),
+    ]
 
 
 def _facts(target: Target) -> list[tuple[str, str]]:
@@ -102,8 +136,9 @@ def _facts(target: Target) -> list[tuple[str, str]]:
         ("processor", f"{cpu.cores} x {cpu.model} ({cpu.arch}), {cpu.max_mhz or '?'} MHz"),
         ("instructions", " ".join(cpu.isa)),
         ("vectors", f"{cpu.vector_bits} bits"),
-        ("memory", f"{target.memory_mb} MiB" if target.memory_mb else "varies"),
-        ("system", f"{system.name}, glibc {system.glibc or '-'}, Python {system.python or '-'}"),
+        ("memory", _memory(target)),
+        *(_micro_facts(target.microcontroller) if target.microcontroller else ()),
+        ("system", _system(system)),
         ("backends", ", ".join(target.backends)),
         (
             "quantization",

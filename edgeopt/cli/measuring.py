@@ -11,9 +11,9 @@ from edgeopt.cli import options as opt
 
 if TYPE_CHECKING:
     from edgeopt.bundles import Bundle
-    from edgeopt.measure import OperatorProfile, Profile
+    from edgeopt.measure import OperatorCounts, OperatorProfile, Profile
 
-__all__ = ["operator_rows", "profile"]
+__all__ = ["count_rows", "operator_rows", "profile"]
 
 _HEADER = ("ms", "share", "kind", "operator", "kernel", "where")
 
@@ -70,7 +70,7 @@ def _refuse_for_many(*, operators: bool, save: Path | None) -> None:
 
 def _measured(
     bundle: Bundle, device: str, *, operators: bool, how: dict[str, Any]
-) -> tuple[Profile, OperatorProfile | None]:
+) -> tuple[Profile, OperatorProfile | OperatorCounts | None]:
     if not operators:
         from edgeopt.api import profile as measure  # noqa: PLC0415 (only here)
 
@@ -80,14 +80,22 @@ def _measured(
 
     with placed(bundle, device) as there, measuring(there.device):
         measurement = there.profile(**how)
+        if bundle.manifest.target.microcontroller is not None:
+            return measurement, there.operator_counts(**how)
         return measurement, there.operators(**how)
 
 
 def _kept(
-    bundle: Bundle, found: Profile, timed: OperatorProfile | None, *, save: Path | None, model: str
+    bundle: Bundle,
+    found: Profile,
+    timed: OperatorProfile | OperatorCounts | None,
+    *,
+    save: Path | None,
+    model: str,
 ) -> list[str]:
     """Returns what the history says to it, after adding it there, and saves it where asked."""
     from edgeopt.errors import InputError  # noqa: PLC0415
+    from edgeopt.measure import OperatorCounts as Counts  # noqa: PLC0415
     from edgeopt.measure.history import append, changes, read_history  # noqa: PLC0415
     from edgeopt.measure.record import Saved, make_record  # noqa: PLC0415
 
@@ -97,7 +105,11 @@ def _kept(
             raise InputError("an emulated device has no times to keep", where="--save")
         return []
     if save is not None:
-        Saved(record, found, timed).save(save)
+        if isinstance(timed, Counts):
+            saved = Saved(record, found, counts=timed)
+        else:
+            saved = Saved(record, found, operators=timed)
+        saved.save(save)
     if not append(record):
         return []
     records, _ = read_history()
@@ -106,30 +118,44 @@ def _kept(
 
 
 def _print(
-    bundle: Bundle, found: Profile, timed: OperatorProfile | None, notes: list[str], *, json: bool
+    bundle: Bundle,
+    found: Profile,
+    timed: OperatorProfile | OperatorCounts | None,
+    notes: list[str],
+    *,
+    json: bool,
 ) -> None:
     from edgeopt.cli.show import print_columns, print_json, print_rows  # noqa: PLC0415
+    from edgeopt.measure import OperatorCounts as Counts  # noqa: PLC0415
     from edgeopt.measure import explain  # noqa: PLC0415
 
-    findings = () if timed is None else explain(timed, bundle.manifest.target)
-    if json:
-        more = {} if timed is None else {"operators": timed.to_dict()}
-        explanations = [{"topic": f.topic, "text": f.text} for f in findings]
-        print_json({**found.to_dict(), **more, **({"findings": explanations} if timed else {})})
-        return
     history = [("history", note) for note in notes]
+    if timed is None or isinstance(timed, Counts):
+        counts = {} if timed is None else {"operators": timed.to_dict()}
+        if json:
+            print_json({**found.to_dict(), **counts})
+            return
+        print_rows([("bundle", found.bundle), *_rows(found), *history])
+        if timed is not None:
+            print_columns((timed.unit, "share", "kind", "operator", "where"), count_rows(timed))
+            print_rows([("operators", f"{timed.sum} of {timed.whole} {timed.unit} of the whole")])
+        return
+    findings = explain(timed, bundle.manifest.target)
+    if json:
+        explanations = [{"topic": f.topic, "text": f.text} for f in findings]
+        print_json({**found.to_dict(), "operators": timed.to_dict(), "findings": explanations})
+        return
     print_rows([("bundle", found.bundle), *_rows(found), *history])
-    if timed is not None:
-        print_columns(_HEADER, operator_rows(timed))
-        kinds = ", ".join(f"{kind} {ms:.3g} ms" for kind, ms in timed.by_kind().items())
-        whole = f"{timed.sum_ms:.3g} ms, {timed.covered:.0%} of the whole in the same runs"
-        print_rows(
-            [
-                ("operators", f"{whole}; {kinds}"),
-                *(("warning", text) for text in timed.warnings),
-                *((f.topic, f.text) for f in findings),
-            ]
-        )
+    print_columns(_HEADER, operator_rows(timed))
+    kinds = ", ".join(f"{kind} {ms:.3g} ms" for kind, ms in timed.by_kind().items())
+    whole = f"{timed.sum_ms:.3g} ms, {timed.covered:.0%} of the whole in the same runs"
+    print_rows(
+        [
+            ("operators", f"{whole}; {kinds}"),
+            *(("warning", text) for text in timed.warnings),
+            *((f.topic, f.text) for f in findings),
+        ]
+    )
 
 
 def operator_rows(timed: OperatorProfile, count: int = 12) -> list[list[str]]:
@@ -144,6 +170,18 @@ def operator_rows(timed: OperatorProfile, count: int = 12) -> list[list[str]]:
     if others:
         share = rest / timed.sum_ms if timed.sum_ms else 0.0
         rows.append([f"{rest:.3g}", f"{share:.1%}", "", "", "", f"{others} others"])
+    return rows
+
+
+def count_rows(counted: OperatorCounts, count: int = 12) -> list[list[str]]:
+    """Returns a row for each of the costliest steps of a microcontroller, and one for all others."""
+    top = counted.top(count)
+    rows = [[f"{o.count}", f"{o.share:.1%}", o.kind, o.operator or "-", o.place] for o in top]
+    others = len(counted.operators) - len(top)
+    if others:
+        rest = counted.sum - sum(one.count for one in top)
+        share = rest / counted.sum if counted.sum else 0.0
+        rows.append([f"{rest}", f"{share:.1%}", "", "", f"{others} others"])
     return rows
 
 

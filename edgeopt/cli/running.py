@@ -244,4 +244,6 @@ def _shown(array: np.ndarray) -> str:
 
 
 def _times(profile: Profile) -> dict[str, Any]:
-    return {"device": profile.device, "label": profile.label, "latency_ms": profile.latency_ms}
+    counts = {"instructions": profile.instructions, "cycles": profile.cycles}
+    times = {"device": profile.device, "label": profile.label, "latency_ms": profile.latency_ms}
+    return times | {unit: count for unit, count in counts.items() if count is not None}

@@ -6,9 +6,18 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["Cpu", "Os", "PeakRate", "Quantization", "Target"]
+__all__ = [
+    "Cpu",
+    "MemoryRegion",
+    "Microcontroller",
+    "Npu",
+    "Os",
+    "PeakRate",
+    "Quantization",
+    "Target",
+]
 
-Arch = Literal["aarch64", "armv7", "riscv64", "x86_64"]
+Arch = Literal["aarch64", "armv7", "riscv64", "x86_64", "cortex-m", "riscv32"]
 
 
 class Cpu(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,6 +75,94 @@ class Quantization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channel_multiple: int = 8
 
 
+class MemoryRegion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A stretch of a microcontroller's address space.
+
+    Attributes:
+        name: What the data sheet calls it, for example ``SRAM4``.
+        kind: ``flash``: keeps its content and holds code and constants; ``ram``: arena and stack.
+        start: Its first address.
+        size_kb: Its size in KiB.
+    """
+
+    name: str
+    kind: Literal["flash", "ram"]
+    start: int
+    size_kb: int
+
+
+class Microcontroller(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a device without an operating system has.
+
+    Attributes:
+        regions: Its memory, the regions that a program uses first ahead of the others.
+        zig_triple: What its programs are compiled for, as zig writes it.
+        zig_cpu: zig's name of the core, features added and subtracted. zig takes an FPU, Helium and a
+            Cortex-M33's DSP extension only where they are named: ``cortex_m4+vfp4d16sp``.
+        fpu: Precision of its float instructions.
+        dsp: Whether it has the DSP extension (SMLAD).
+        mve: Whether it has Helium (MVE), integers at least.
+        emulator: The machine of QEMU with that core, for example ``mps2-an386``; empty for none.
+        reserved_ram_kb: RAM that the board's own software takes, and a stack, in KiB.
+        reserved_flash_kb: Flash that a boot loader takes, in KiB.
+    """
+
+    regions: tuple[MemoryRegion, ...]
+    zig_triple: str
+    zig_cpu: str
+    fpu: Literal["none", "single", "double"] = "none"
+    dsp: bool = False
+    mve: bool = False
+    emulator: str = ""
+    reserved_ram_kb: int = 4
+    reserved_flash_kb: int = 0
+
+    @property
+    def flash_kb(self) -> int:
+        """Flash that a program may fill, in KiB."""
+        return self._total("flash") - self.reserved_flash_kb
+
+    @property
+    def ram_kb(self) -> int:
+        """RAM that a program may use, all regions together, in KiB."""
+        return self._total("ram") - self.reserved_ram_kb
+
+    @property
+    def arena_kb(self) -> int:
+        """The largest stretch of RAM without a gap, in KiB: no arena can be larger."""
+        longest, length, end = 0, 0, -1
+        for region in sorted(self.regions, key=lambda one: one.start):
+            if region.kind == "ram":
+                length = region.size_kb + (length if region.start == end else 0)
+                end = region.start + 1024 * region.size_kb
+                longest = max(longest, length)
+        return min(longest, self.ram_kb)
+
+    def _total(self, kind: str) -> int:
+        return sum(region.size_kb for region in self.regions if region.kind == kind)
+
+
+class Npu(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A neural processor beside the CPU, for which a backend may write a file of its own.
+
+    Attributes:
+        model: Kind and size, as its compiler calls them: ``ethos-u65-256`` has 256 multipliers.
+        system: The compiler's name of a system like the device's: clocks and memories, for its estimates.
+        memory_mode: The compiler's name of where constants and activations lie.
+    """
+
+    model: Literal[
+        "ethos-u55-32",
+        "ethos-u55-64",
+        "ethos-u55-128",
+        "ethos-u55-256",
+        "ethos-u65-256",
+        "ethos-u65-512",
+    ]
+    system: str
+    memory_mode: str
+
+
 class PeakRate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A peak rate of the device.
 
@@ -96,6 +193,8 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         rates: Peak rates, each with its source.
         sources: Field path (``cpu.max_mhz``) to the page or data sheet the figure comes from.
         notes: What a person should know.
+        microcontroller: Its memory and core, where it has no operating system.
+        npu: Its neural processor, where it has one that a backend compiles for.
     """
 
     name: str
@@ -110,3 +209,5 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rates: tuple[PeakRate, ...] = ()
     sources: dict[str, str] = {}
     notes: tuple[str, ...] = ()
+    microcontroller: Microcontroller | None = None
+    npu: Npu | None = None

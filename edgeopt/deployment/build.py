@@ -18,7 +18,15 @@ from edgeopt.registry import detect_host
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edgeopt.contracts import Artifact, Backend, Lowered, Runner, SupportReport, Target
+    from edgeopt.contracts import (
+        Artifact,
+        Backend,
+        Lowered,
+        MemoryUse,
+        Runner,
+        SupportReport,
+        Target,
+    )
     from edgeopt.data.dataset import Dataset
     from edgeopt.ir import Program
     from edgeopt.options import CompileOptions
@@ -40,6 +48,7 @@ class Build:
         artifact: What the backend made.
         runner: The artefact, loaded on this machine; None where it only runs elsewhere.
         not_here: Why it does not run here; empty where it does.
+        memory: What it takes of a microcontroller's flash and RAM; None where that is not known.
     """
 
     program: Program
@@ -49,6 +58,7 @@ class Build:
     artifact: Artifact
     runner: Runner | None
     not_here: str = ""
+    memory: MemoryUse | None = None
 
     @property
     def lowered(self) -> Program:

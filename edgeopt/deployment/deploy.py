@@ -15,7 +15,7 @@ from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.deployment.result import Attempt, Deployment
 from edgeopt.deployment.shape_family import ShapeRelatives, shape_relatives
 from edgeopt.deployment.tune import tuned
-from edgeopt.errors import GateError
+from edgeopt.errors import GateError, MemoryLimitError
 from edgeopt.gate.diagnose import SHOWN, diagnose
 from edgeopt.lowering import shared_lowerings
 from edgeopt.progress import progress_to
@@ -37,9 +37,11 @@ __all__ = ["deploy_beside", "deploy_job", "plan_deployment", "run_deployment"]
 
 
 def plan_deployment(
-    model: Any, target: str | Path | Target, request: Request
+    model: Any, target: str | Path | Target, request: Request, *, fitting: bool = True
 ) -> tuple[Plan, Program | None]:
     """Returns the plan for ``model``, and its program; without a model, only the plan.
+
+    With ``fitting=False`` it need not fit into the device yet: a recipe comes first.
 
     Raises:
         EdgeoptError: As `edgeopt.deployment.steps.plan`.
@@ -48,7 +50,7 @@ def plan_deployment(
         descriptor, request = steps.resolve(target, request)
         return make_plan(descriptor, request), None
     model, request = with_pixels(model, request)
-    job = steps.plan(model, target, request)
+    job = steps.plan(model, target, request, fitting=fitting)
     return job.plan, job.program
 
 
@@ -134,10 +136,20 @@ def _first_accurate(job: Job, source: Source, baseline: Baseline) -> Checked:
     attempts: list[Attempt] = []
     checked: Checked | None = None
     for candidate in _candidates(job, source):
+        try:
+            build = steps.compile(job, candidate)
+        except MemoryLimitError as error:
+            if checked is None:
+                raise
+            outcome = f"does not fit: {error.what}"
+            attempts.append(
+                Attempt(candidate.precision, dict(candidate.settings), outcome, taken=False)
+            )
+            continue
         if checked is not None:
             attempts.append(_attempt(checked, taken=False))
             checked.build.close()
-        checked = steps.check(job, candidate, steps.compile(job, candidate), baseline)
+        checked = steps.check(job, candidate, build, baseline)
         if checked.gate.accurate or not checked.gate.faithful:
             break
     if checked is None:

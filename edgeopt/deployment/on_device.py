@@ -15,6 +15,7 @@ from edgeopt.errors import DeviceError, GateError
 from edgeopt.gate.parity import Parity, compare_outputs, output_steps
 from edgeopt.measure import (
     Comparison,
+    OperatorCounts,
     OperatorProfile,
     PlacedBundle,
     Profile,
@@ -68,6 +69,10 @@ def _found(spec: str, target: Target | None) -> Device:
     """Returns the device; an emulated one has the target's core where the emulator knows it."""
     if spec.strip() != "emulated" or target is None:
         return find_device(spec)
+    if target.microcontroller is not None:
+        from edgeopt.devices.board import EmulatedBoard  # noqa: PLC0415 (only this one)
+
+        return EmulatedBoard(target)
     like = f"emulated:{target.cpu.arch}"
     try:
         return find_device(f"{like}:{target.cpu.mcpu}")
@@ -142,10 +147,12 @@ def profile_on(bundle: Path | str | Bundle, device: str | Device, **options: Any
 
 def operators_on(
     bundle: Path | str | Bundle, device: str | Device, **options: Any
-) -> OperatorProfile:
+) -> OperatorProfile | OperatorCounts:
     """Returns what each operator takes; `edgeopt.profile_operators` documents the arguments."""
     loaded_bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
     with placed(loaded_bundle, device) as there:
+        if loaded_bundle.manifest.target.microcontroller is not None:
+            return there.operator_counts(**options)
         return there.operators(**options)
 
 

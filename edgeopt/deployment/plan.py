@@ -8,6 +8,7 @@ import msgspec
 
 from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.choose import ConsideredBackend, choose_backend, choose_precision
+from edgeopt.deployment.memory import MemoryReport
 from edgeopt.errors import InputError
 from edgeopt.passes import CORE
 
@@ -53,6 +54,7 @@ class Plan(msgspec.Struct, frozen=True):
         outputs: What will be written.
         device: Where it will be verified and measured; empty for nowhere.
         notes: What a person should know before.
+        memory: What it will take of a microcontroller's flash and RAM; None where that is not known.
     """
 
     target: str
@@ -69,6 +71,7 @@ class Plan(msgspec.Struct, frozen=True):
     outputs: tuple[str, ...]
     device: str = ""
     notes: tuple[str, ...] = ()
+    memory: MemoryReport | None = None
 
     def rows(self) -> list[tuple[str, str]]:
         """Returns the plan as (what, value) rows, in the order of the work."""
@@ -84,6 +87,8 @@ class Plan(msgspec.Struct, frozen=True):
         rows.append(("quantization", settings or "none"))
         rows.append(("target passes", _joined(self.target_passes)))
         rows.append(("tools", ", ".join(f"{k} {v}" for k, v in self.tools.items())))
+        if self.memory is not None:
+            rows += [("memory", f"{self.memory}, estimated"), *_over_time(self.memory)]
         rows += [(f"gate: {g.name}", f"{g.asks}; otherwise it {g.otherwise}") for g in self.gates]
         rows.append(("device", self.device or "none: nothing is measured on the target"))
         rows += [("writes", output) for output in self.outputs]
@@ -219,6 +224,10 @@ def _notes(program: Program | None, request: Request, *, calibrated: bool) -> tu
 
 def _device_name(device: Any) -> str:
     return device if isinstance(device, str) else getattr(device, "name", "")
+
+
+def _over_time(memory: MemoryReport) -> list[tuple[str, str]]:
+    return [("RAM over time", line) for line in memory.bars()]
 
 
 def _joined(names: tuple[str, ...]) -> str:

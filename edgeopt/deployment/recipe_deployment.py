@@ -142,7 +142,7 @@ def _compressed(
         raise InputError(
             what, where="quantization", hint="pass training=RecipeTraining(overrides={…})"
         )
-    job = steps.plan(model, target, request)
+    job = steps.plan(model, target, request, fitting=False)
     resources = Resources(
         example_inputs=request.example_inputs,
         data=run.train_data,

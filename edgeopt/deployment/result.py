@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edgeopt.contracts import SupportReport, TuningReport
     from edgeopt.deployment.auto import Measured
     from edgeopt.deployment.family import ProgramResult
+    from edgeopt.deployment.memory import MemoryReport
     from edgeopt.deployment.plan import Plan
     from edgeopt.deployment.streams import StreamResult
     from edgeopt.gate.accuracy import Accuracy
@@ -70,6 +71,7 @@ class Deployment:
         compressed: What a recipe made of the model before; None where there was none.
         programs: The bundle's further programs: for other shapes, or of other methods.
         streams: How far it is off over many calls with its own state; None where it keeps none.
+        memory: What it takes of a microcontroller's flash and RAM; None where that is not known.
     """
 
     plan: Plan
@@ -92,6 +94,7 @@ class Deployment:
     compressed: Compressed | None = None
     programs: tuple[ProgramResult, ...] = ()
     streams: StreamResult | None = None
+    memory: MemoryReport | None = None
 
     def rows(self) -> list[tuple[str, str]]:
         """Returns what was found as (what, value) rows."""
@@ -135,9 +138,12 @@ class Deployment:
             "diagnosis": _plain(self.diagnosis),
             "programs": _plain(self.programs),
             "streams": _plain(self.streams),
+            "memory": _plain(self.memory),
             "warnings": [text for text in self.warnings if text not in timed],
             "plan": {
-                k: v for k, v in self.plan.to_dict().items() if k not in ("outputs", "device")
+                k: v
+                for k, v in self.plan.to_dict().items()
+                if k not in ("outputs", "device", "memory")
             },
         }
 

@@ -23,6 +23,9 @@ def result_rows(d: Deployment) -> list[tuple[str, str]]:
         ("size", _size(d)),
         ("operators", _operators(d)),
     ]
+    if d.memory is not None:
+        rows.append(("memory", str(d.memory)))
+        rows += [("RAM over time", line) for line in d.memory.bars()]
     rows += _recipe(d)
     if d.accuracy is not None:
         verdict = "" if d.accuracy.ok else f": {d.accuracy.failure}"

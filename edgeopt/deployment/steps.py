@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import msgspec
+
 from edgeopt.contracts.storage import Precision
 from edgeopt.data.batches import rereadable
 from edgeopt.data.binder import Binder
@@ -27,7 +29,9 @@ from edgeopt.deployment.candidate import Candidate, Source
 from edgeopt.deployment.choose import choose_backend
 from edgeopt.deployment.described import check_described
 from edgeopt.deployment.finish import finish
+from edgeopt.deployment.foresight import foreseen_memory
 from edgeopt.deployment.gates import GateResult, check_build, measure_speed
+from edgeopt.deployment.memory import MemoryReport, limits_of, memory_of, require_fit
 from edgeopt.deployment.on_device import opened
 from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.deployment.result import Attempt, Deployment
@@ -38,6 +42,7 @@ from edgeopt.errors import InputError
 from edgeopt.gate.float_program import float_program
 from edgeopt.gate.values import check_values
 from edgeopt.ir import Program, capture_module
+from edgeopt.lowering import shared_lowerings
 from edgeopt.options import QuantizationConfig
 from edgeopt.passes import run_core
 from edgeopt.progress import progress_to
@@ -134,14 +139,21 @@ def _reporting(step: Step) -> Step:
     return cast("Step", run)
 
 
-def plan(model: Any, target: str | Path | Target, request: Request) -> Job:
+def plan(model: Any, target: str | Path | Target, request: Request, *, fitting: bool = True) -> Job:
     """Returns what will be done to deploy ``model``; everything that can fail early fails here.
+
+    Args:
+        model: The model.
+        target: The device.
+        request: What is asked for.
+        fitting: Whether it has to fit into the device as it is; False where it is made smaller before.
 
     Raises:
         InputError: There is no model, an option is wrong, or the model or its inputs cannot be used.
         TargetError: There is no such target.
         PluginError: No backend for it is installed.
         UnsupportedError: No backend runs the model; carries the report.
+        MemoryLimitError: It will not fit into the microcontroller, or not into what was asked for.
     """
     descriptor, request = resolve(target, request)
     if model is None:
@@ -152,7 +164,8 @@ def plan(model: Any, target: str | Path | Target, request: Request) -> Job:
     program = as_program(model, request.example_inputs)
     check_described(program, request.bundle)
     check_values(program, request.checks.values)
-    return Job.of(request, descriptor, program)
+    job = Job.of(request, descriptor, program)
+    return _with_memory(job) if fitting else job
 
 
 def resolve(target: str | Path | Target, request: Request) -> tuple[Target, Request]:
@@ -163,6 +176,7 @@ def resolve(target: str | Path | Target, request: Request) -> tuple[Target, Requ
     """
     request.check()
     descriptor = find_target(target)
+    limits_of(descriptor, request)
     request = with_tuning_backend(request, descriptor)
     # Before the model is captured, which can take a while:
     _check_device(descriptor, request)
@@ -246,12 +260,19 @@ def compile(job: Job, candidate: Candidate, *, database: str | None = None) -> B
 
     Raises:
         UnsupportedError: An operator cannot be run; carries the report.
+        MemoryLimitError: It does not fit; nothing is compiled.
         CompileError: The toolchain failed.
     """
     options = job.request.compiling
     if database is not None:
         options = options.replace(tuning_database=database)
-    return build(candidate.program, job.target, job.backend, options=options)
+    limits = limits_of(job.target, job.request)
+    with shared_lowerings():
+        memory = memory_of(candidate.program, job.target, job.backend)
+        if memory is not None and limits is not None:
+            require_fit(memory, limits, candidate.precision)
+        result = build(candidate.program, job.target, job.backend, options=options)
+    return replace(result, memory=memory)
 
 
 @_reporting
@@ -273,6 +294,7 @@ def report(job: Job, checked: Checked, baseline: Baseline) -> Deployment:
         and gate.accepted
     ):
         speed, why_not = measure_speed(build, baseline, job.request, job.backend, job.target)
+    use, limits = build.memory, limits_of(job.target, job.request)
     deployment = Deployment(
         plan=job.plan,
         program=build.program,
@@ -286,6 +308,7 @@ def report(job: Job, checked: Checked, baseline: Baseline) -> Deployment:
         speed=speed,
         attempts=checked.attempts,
         tuning=checked.tuning,
+        memory=MemoryReport(use, limits) if use is not None and limits is not None else None,
     )
     warnings = collect_warnings(
         deployment,
@@ -333,6 +356,15 @@ def as_program(model: Any, example_inputs: Any = None) -> Program:
     if isinstance(model, Program):
         return model
     return run_core(capture_module(model, example_inputs))
+
+
+def _with_memory(job: Job) -> Job:
+    """Returns ``job``, whose plan says what it will take of flash and RAM, where that is known."""
+    memory = foreseen_memory(job)
+    if memory is None:
+        return job
+    require_fit(memory.use, memory.limits, job.plan.precision)
+    return replace(job, plan=msgspec.structs.replace(job.plan, memory=memory))
 
 
 def _check_device(target: Target, request: Request) -> None:

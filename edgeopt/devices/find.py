@@ -21,6 +21,7 @@ _KNOWN = {
     "emulated:ARCH:CORE": "a core that QEMU knows",
     "ssh://USER@HOST:PORT": "a device behind SSH",
     "adb:SERIAL": "an Android device",
+    "serial:PORT": "a microcontroller on a serial port",
 }
 _OWN = "`edgeopt devices add` gives one a name"
 
@@ -30,7 +31,7 @@ def find_device(spec: str | Device, *, progress: Progress | None = None) -> Devi
 
     Args:
         spec: ``local``, ``emulated``, ``emulated:aarch64``, ``emulated:aarch64:cortex-a53``,
-            ``ssh://user@host``, ``adb:SERIAL``, a name that the user gave one, or a device.
+            ``ssh://user@host``, ``adb:SERIAL``, ``serial:/dev/ttyACM0``, a name that the user gave one, or a device.
         progress: Told how far a device is that has to be made first.
 
     Raises:
@@ -64,6 +65,10 @@ def _find(spec: str, name: str) -> Device | None:
         from edgeopt.devices.adb import AdbDevice  # noqa: PLC0415 (only this one)
 
         return AdbDevice(rest.removeprefix("//"), name=name)
+    if kind == "serial" and colon:
+        from edgeopt.devices.board import SerialBoard  # noqa: PLC0415 (only this one)
+
+        return SerialBoard(spec, name=name)
     return None
 
 

@@ -93,6 +93,10 @@ def missing_isa(target: Target) -> tuple[str, ...]:
         return ("dotprod: 8-bit products are widened to 16 bits first",)
     if target.cpu.arch == "riscv64" and "v" not in isa:
         return ("vector instructions: 8-bit products are computed one by one",)
+    if target.cpu.arch == "cortex-m" and not isa & {"dsp", "mve"}:
+        return ("the DSP extension: 8-bit products are computed one by one",)
+    if target.cpu.arch == "riscv32":
+        return ("SIMD instructions: 8-bit products are computed one by one",)
     return ()
 
 

@@ -10,7 +10,7 @@ from edgeopt.lowering.emitter import Emitter
 from edgeopt.lowering.rule_table import NoRuleError, RuleTable
 from edgeopt.lowering.sharing import lower_once, shared_lowerings
 from edgeopt.lowering.support import require_supported, support_report
-from edgeopt.lowering.wheels import Release, find_wheels
+from edgeopt.lowering.wheels import Release, find_wheels, require_system
 
 __all__ = [
     "Emitter",
@@ -22,6 +22,7 @@ __all__ = [
     "find_wheels",
     "lower_once",
     "require_supported",
+    "require_system",
     "shared_lowerings",
     "support_report",
 ]

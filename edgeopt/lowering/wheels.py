@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from edgeopt.contracts import Target
 
-__all__ = ["Release", "find_wheels"]
+__all__ = ["Release", "find_wheels", "require_system"]
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,9 @@ def find_wheels(target: Target, releases: Sequence[Release], *, runtime: str) ->
         runtime: What a person calls the runtime, for errors.
 
     Raises:
-        TargetError: None exists for its CPU, C library or Python.
+        TargetError: None exists for its CPU, C library or Python, or it has no system at all.
     """
+    require_system(target, runtime)
     arch, python, glibc = target.cpu.arch, target.os.python, target.os.glibc
     built = [release for release in releases if arch in release.glibc]
     if not built:
@@ -74,6 +75,18 @@ def find_wheels(target: Target, releases: Sequence[Release], *, runtime: str) ->
         where=target.name,
         hint=f"Pythons with one: {', '.join(pythons)}; its wheels need glibc {least} or newer",
     )
+
+
+def require_system(target: Target, runtime: str) -> None:
+    """Checks that ``target`` has an operating system, which ``runtime`` needs.
+
+    Raises:
+        TargetError: It is a microcontroller.
+    """
+    if target.microcontroller is not None:
+        what = f"{runtime} needs an operating system, and {target.name} is a microcontroller"
+        hint = f"leave the backend to edgeopt, or take {' or '.join(target.backends)}"
+        raise TargetError(what, where=target.name, hint=hint)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """Measures: bundles on devices, their operators, and things beside each other."""
 
 from edgeopt.measure.compare import Comparison, compare_placed, compare_saved
+from edgeopt.measure.counts import OperatorCount, OperatorCounts
 from edgeopt.measure.explain import Finding, explain
 from edgeopt.measure.interleaved import interleave
 from edgeopt.measure.on_device import (
@@ -18,6 +19,8 @@ __all__ = [
     "Comparison",
     "Finding",
     "Latency",
+    "OperatorCount",
+    "OperatorCounts",
     "OperatorProfile",
     "OperatorTime",
     "PlacedBundle",

@@ -16,6 +16,7 @@ from edgeopt.devices.lock import measuring
 from edgeopt.devices.process import ended
 from edgeopt.errors import DeviceError, InputError
 from edgeopt.files import temporary_folder
+from edgeopt.measure.counts import OperatorCounts
 from edgeopt.measure.fits import refuse_other_cpu
 from edgeopt.measure.native import NativeRunner, has_python, needs_native
 from edgeopt.measure.operators import OperatorProfile
@@ -137,6 +138,15 @@ class PlacedBundle:
         self._require_times("times of operators would say nothing of a device")
         text = self._measured(["--profile", *Timing(**how).words()])
         return OperatorProfile.from_json(text, device=self.device.name, bundle=self.bundle)
+
+    def operator_counts(self, **how: Any) -> OperatorCounts:
+        """Returns what each step takes on a microcontroller: cycles, or an emulator's instructions.
+
+        Raises:
+            DeviceError: The board has no counter, or cannot be used.
+        """
+        text = self._measured(["--profile", *Timing(**how).words()])
+        return OperatorCounts.from_json(text, device=self.device.name, bundle=self.bundle)
 
     def beside(self, other: PlacedBundle, **how: Any) -> bytes:
         """Returns the JSON of runs of this bundle and of ``other``, in turn, by one process there.

@@ -13,9 +13,11 @@ from edgeopt.measure.conditions import Conditions, Reading, conditions_warnings,
 from edgeopt.measure.statistics import Latency, summarize
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgeopt.bundles import Bundle
 
-__all__ = ["Kind", "OperatorProfile", "OperatorTime"]
+__all__ = ["Kind", "OperatorProfile", "OperatorTime", "Step", "traced"]
 
 Kind = Literal["integer", "float", "conversion", "layout", "other"]
 
@@ -30,7 +32,9 @@ _ROW_KIND: dict[str, Kind] = {
 _FAR = 0.1
 
 
-class _Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True):
+    """An operator of the runtime, as it names it."""
+
     name: str
     kind: str
     layers: tuple[str, ...] = ()
@@ -45,7 +49,7 @@ class _Written(msgspec.Struct, frozen=True):
     digest: str
     inputs: str
     threads: int
-    steps: tuple[_Step, ...]
+    steps: tuple[Step, ...]
     steps_ns: tuple[tuple[float, ...], ...]
     statistic: str
     model_ns: tuple[int, ...]
@@ -217,8 +221,6 @@ def _operators(held: _Written, bundle: Bundle) -> tuple[OperatorTime, ...]:
         raise ValueError("its times are no times")
     middle, low, high = np.median(blocks, axis=0), blocks.min(axis=0), blocks.max(axis=0)
     total = float(middle.sum()) or 1.0
-    origins = bundle.artifact().origins
-    rows = _rows(bundle)
     return tuple(
         OperatorTime(
             name=step.name,
@@ -227,10 +229,21 @@ def _operators(held: _Written, bundle: Bundle) -> tuple[OperatorTime, ...]:
             low_ms=float(low[i]),
             high_ms=float(high[i]),
             share=float(middle[i]) / total,
-            **_traced(step, origins, rows),
+            **origin,
         )
-        for i, step in enumerate(held.steps)
+        for i, (step, origin) in enumerate(zip(held.steps, traced(held.steps, bundle), strict=True))
     )
+
+
+def traced(steps: Sequence[Step], bundle: Bundle) -> list[dict[str, Any]]:
+    """Returns for each step which values of the program it makes, and what is known of them.
+
+    Args:
+        steps: Of the runtime.
+        bundle: The bundle that they are of.
+    """
+    origins, rows = bundle.artifact().origins, _rows(bundle)
+    return [_traced(step, origins, rows) for step in steps]
 
 
 def _rows(bundle: Bundle) -> dict[str, dict[str, Any]]:
@@ -240,9 +253,7 @@ def _rows(bundle: Bundle) -> dict[str, dict[str, Any]]:
     return {**rows, **{row["makes"]: row for row in values if row["makes"] != row["value"]}}
 
 
-def _traced(
-    step: _Step, origins: dict[str, str], rows: dict[str, dict[str, Any]]
-) -> dict[str, Any]:
+def _traced(step: Step, origins: dict[str, str], rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Returns which values of the program a step makes, and what is known of them."""
     names = [origins.get(layer, layer if layer in rows else "") for layer in step.layers]
     names = [name for name in dict.fromkeys([*names, origins.get(step.name, "")]) if name]
@@ -264,7 +275,7 @@ def _traced(
     }
 
 
-def _kind(step: _Step, known: list[dict[str, Any]]) -> Kind:
+def _kind(step: Step, known: list[dict[str, Any]]) -> Kind:
     if step.role in ("conversion", "layout"):
         return step.role  # type: ignore[return-value]
     if step.type in _UNIT:

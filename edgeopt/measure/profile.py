@@ -49,6 +49,8 @@ class _Benchmark(msgspec.Struct, frozen=True):
     cores: tuple[int, ...] = ()
     pinned: bool = False
     why_not_pinned: str = ""
+    instructions: tuple[int, ...] = ()
+    cycles: tuple[int, ...] = ()
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -79,6 +81,9 @@ class Profile(msgspec.Struct, frozen=True):
             ran on it meanwhile; None where there are none that may be read.
         cores: The cores that it might use; empty where the system does not say.
         pinned: Whether it was pinned to them.
+        instructions: Instructions of one call, counted by an emulated microcontroller; no time
+            follows from them. None of others.
+        cycles: Cycles of one call (median), counted by a microcontroller; None of others.
     """
 
     bundle: str
@@ -101,6 +106,8 @@ class Profile(msgspec.Struct, frozen=True):
     energy_mj: float | None = None
     cores: tuple[int, ...] = ()
     pinned: bool = False
+    instructions: int | None = None
+    cycles: int | None = None
 
     @property
     def emulated(self) -> bool:
@@ -132,13 +139,14 @@ class Profile(msgspec.Struct, frozen=True):
 
     @classmethod
     def _made(cls, held: _Benchmark, *, device: str, emulated: bool, asked: int) -> Self:
+        emulated = emulated or bool(held.instructions)  # an emulator at the end of a serial line
         return cls(
             bundle=held.bundle,
             digest=held.digest,
             device=device,
             label="emulated" if emulated else "measured",
             threads=held.threads,
-            runs=len(held.samples_ns),
+            runs=len(held.instructions or held.samples_ns),
             **({} if emulated else _measured(held)) or _NOTHING,
             inputs=held.inputs,
             facts=_facts(held),
@@ -147,6 +155,8 @@ class Profile(msgspec.Struct, frozen=True):
             stable=emulated or not _unrest(held.samples_ns),
             cores=held.cores,
             pinned=held.pinned,
+            instructions=_median(held.instructions),
+            cycles=_median(held.cycles),
         )
 
     @classmethod
@@ -165,7 +175,14 @@ class Profile(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         if self.latency is None:
-            head = f"{self.device}: emulated, {self.runs} runs; times would say nothing of a device"
+            counted = f"{self.instructions} instructions a call, " if self.instructions else ""
+            runs = f"{counted}emulated, {self.runs} runs"
+            head = f"{self.device}: {runs}; times would say nothing of a device"
+        elif self.cycles is not None:
+            head = (
+                f"{self.device}: {self.latency}, {self.cycles} cycles a call, "
+                f"arena {self.peak_memory_mb:.3f} MiB"
+            )
         else:
             head = (
                 f"{self.device}: {self.latency}, {_threads(self.threads)}; "
@@ -180,6 +197,10 @@ _NOTHING: dict[str, Any] = {
     **dict.fromkeys(("peak_memory_mb", "model_memory_mb", "energy_mj")),
     "samples_ns": (),
 }
+
+
+def _median(counts: tuple[int, ...]) -> int | None:
+    return sorted(counts)[len(counts) // 2] if counts else None
 
 
 def _measured(held: _Benchmark) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import msgspec
 from edgeopt.boundary import decode_json, read_file
 from edgeopt.errors import InputError
 from edgeopt.files import write_file
+from edgeopt.measure.counts import OperatorCounts
 from edgeopt.measure.operators import OperatorProfile
 from edgeopt.measure.profile import Profile
 from edgeopt.measure.statistics import Latency
@@ -78,6 +79,7 @@ class Saved(msgspec.Struct, frozen=True):
         record: The row of the history.
         profile: The measurement, raw times and all.
         operators: Operator by operator, where that was asked for.
+        counts: The same of a microcontroller.
         kind: What kind of file it is.
         version: Of its form.
     """
@@ -85,6 +87,7 @@ class Saved(msgspec.Struct, frozen=True):
     record: Record
     profile: Profile
     operators: OperatorProfile | None = None
+    counts: OperatorCounts | None = None
     kind: Literal["edgeopt-profile"] = "edgeopt-profile"
     version: Literal[1] = 1
 

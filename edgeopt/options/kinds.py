@@ -14,6 +14,7 @@ __all__ = [
     "Count",
     "Data",
     "Evaluate",
+    "FlashLimit",
     "Folder",
     "Function",
     "Lines",
@@ -24,6 +25,7 @@ __all__ = [
     "Positive",
     "Precision",
     "PrecisionChoice",
+    "RamLimit",
     "RangeMethod",
     "Schedule",
     "Score",
@@ -45,6 +47,21 @@ Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 
 Threads = Annotated[
     int, Meta(ge=0, description="Threads of the runtime; 0 leaves it to the runtime.")
+]
+
+FlashLimit = Annotated[
+    Positive | None,
+    Meta(
+        description="How much flash code and constants may take on a microcontroller, in KiB; None"
+        " for what the target has.",
+    ),
+]
+RamLimit = Annotated[
+    Positive | None,
+    Meta(
+        description="How much RAM arena, stack, inputs and outputs may take on a microcontroller, in"
+        " KiB; None for what the target has.",
+    ),
 ]
 
 Switch = Literal["auto", "on", "off"]

@@ -10,7 +10,16 @@ from msgspec import Meta
 
 from edgeopt.errors import InputError
 from edgeopt.options.base import Options
-from edgeopt.options.kinds import Count, Names, NonNegative, Positive, Whole, accepting
+from edgeopt.options.kinds import (
+    Count,
+    FlashLimit,
+    Names,
+    NonNegative,
+    Positive,
+    RamLimit,
+    Whole,
+    accepting,
+)
 from edgeopt.registry.schema import Problem
 
 if TYPE_CHECKING:
@@ -18,12 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["GOALS", "Pruning", "PruningOptions", "SparsityOptions"]
 
-GOALS = ("ratio", "macs", "parameters", "size_bytes", "latency_ms")
+GOALS = ("ratio", "macs", "parameters", "size_bytes", "latency_ms", "max_flash_kb", "max_ram_kb")
 Part = Annotated[float, Meta(gt=0.0, lt=1.0)]
 
 
 class PruningOptions(Options, frozen=True):
-    """How far to prune (one goal among ``ratio`` to ``latency_ms``), and how units are chosen.
+    """How far to prune (one goal among ``ratio`` to ``max_ram_kb``), and how units are chosen.
 
     Attributes:
         ratio: Goal: the share of units to remove, over all layers; or layer name to share.
@@ -31,6 +40,10 @@ class PruningOptions(Options, frozen=True):
         parameters: Goal: parameters left; up to 1 it is a share of the model's.
         size_bytes: Goal: bytes of the parameters left, as float32.
         latency_ms: Goal: the roofline *estimate* on ``target``, in ms. Measure afterwards.
+        max_flash_kb: Goal: KiB of the parameters left, one byte each: what they take of a microcontroller's
+            flash in int8. Its code comes on top.
+        max_ram_kb: Goal: KiB of the layer that holds most, inputs and outputs together, one byte each:
+            an *estimate* of the arena. What is kept beside that layer comes on top.
         importance: ``activation`` (the sum of |w·x| over real inputs), ``l1``, ``l2``, ``taylor``,
             ``bn_scale`` or ``random``.
         scope: ``global`` ranks all layers together; ``layer`` takes the same share of each.
@@ -50,6 +63,8 @@ class PruningOptions(Options, frozen=True):
     parameters: Positive | None = None
     size_bytes: Positive | None = None
     latency_ms: Positive | None = None
+    max_flash_kb: FlashLimit = None
+    max_ram_kb: RamLimit = None
     importance: Literal["activation", "l1", "l2", "taylor", "bn_scale", "random"] = "activation"
     scope: Literal["global", "layer"] = "global"
     keep: Names = ()

@@ -15,12 +15,14 @@ from edgeopt.options.kinds import (
     Callback,
     Data,
     Evaluate,
+    FlashLimit,
     Folder,
     Function,
     NonNegative,
     Positive,
     Precision,
     PrecisionChoice,
+    RamLimit,
     Threads,
     Where,
     Whole,
@@ -62,6 +64,8 @@ class CommonOptions(Options, frozen=True):
     calibration_data: Data | None = None
     evaluate: Evaluate | None = None
     max_drop: NonNegative | None = None
+    max_flash_kb: FlashLimit = None
+    max_ram_kb: RamLimit = None
     device: Where = None
     quantization: Quantization | None = None
     progress: Callback | None = None

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from edgeopt.errors import InputError
-from edgeopt.pruning.cost import LayerCost, roofline_ms
+from edgeopt.pruning.cost import LayerCost, arena_kb, roofline_ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from edgeopt.options import PruningOptions
     from edgeopt.pruning.sites import Site
 
-__all__ = ["Chooser"]
+__all__ = ["PARAMETER_SIZES", "Chooser"]
 
 _FALLBACKS = "raise max_ratio, keep fewer layers, or let widths be multiples of less (multiple=)"
 
 _HALVINGS = 24
+
+PARAMETER_SIZES = {"parameters": 1.0, "size_bytes": 4.0, "max_flash_kb": 1 / 1024}
+"""Goal to what one parameter counts: itself, its bytes as float32, its KiB as int8."""
 
 
 class Chooser:
@@ -85,9 +88,10 @@ class Chooser:
         if kind == "latency_ms":
             assert target is not None  # noqa: S101 (checked where options are read)
             return roofline_ms(costs, target)
+        if kind == "max_ram_kb":
+            return arena_kb(costs)
         saved = sum(self.costs[n].weights - c.weights for n, c in costs.items())
-        remainder = self.parameters - saved
-        return remainder * 4 if kind == "size_bytes" else remainder
+        return (self.parameters - saved) * PARAMETER_SIZES[kind]
 
     def _after(self, gone: list[list[int]]) -> dict[str, LayerCost]:
         lost: dict[tuple[str, str], float] = {}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edgeopt.contracts.target import Target
     from edgeopt.data.calls import Call
 
-__all__ = ["LayerCost", "layer_costs", "parameter_count", "roofline_ms"]
+__all__ = ["LayerCost", "arena_kb", "layer_costs", "parameter_count", "roofline_ms"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,13 @@ def _ins(layer: Any) -> int:
 def parameter_count(model: torch.nn.Module) -> int:
     """Returns how many parameters the model has, shared ones once."""
     return sum(p.numel() for p in model.parameters())
+
+
+def arena_kb(costs: dict[str, LayerCost]) -> float:
+    """Returns an *estimate* of a microcontroller's arena in KiB: inputs and outputs, in int8, of the
+    layer that has most. What is kept beside it (a residual) and scratch memory come on top.
+    """
+    return max((c.traffic - c.weights for c in costs.values()), default=0.0) / 1024
 
 
 def roofline_ms(costs: dict[str, LayerCost], target: Target) -> float:

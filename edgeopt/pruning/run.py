@@ -9,8 +9,8 @@ from edgeopt.data.binder import Binder
 from edgeopt.data.dataset import Dataset
 from edgeopt.errors import InputError
 from edgeopt.ir.record import record_step
-from edgeopt.pruning.choose import Chooser
-from edgeopt.pruning.cost import layer_costs, parameter_count, roofline_ms
+from edgeopt.pruning.choose import PARAMETER_SIZES, Chooser
+from edgeopt.pruning.cost import arena_kb, layer_costs, parameter_count, roofline_ms
 from edgeopt.pruning.importance import score_sites
 from edgeopt.pruning.pruned import Pruned
 from edgeopt.pruning.removal import Cut, Fault, find_faults, remove
@@ -180,8 +180,10 @@ class _Run:
             whole = roofline_ms(costs0, self.target) if self.target else 0.0
         elif goal == "macs":
             whole = sum(c.macs for c in costs0.values())
+        elif goal == "max_ram_kb":
+            whole = arena_kb(costs0)
         else:
-            whole = parameters0 * (4.0 if goal == "size_bytes" else 1.0)
+            whole = parameters0 * PARAMETER_SIZES[goal]
         relative = goal in {"macs", "parameters"} and value <= 1
         end = value * whole if relative else value
         return chooser.by_budget(goal, whole + (end - whole) * share, self.target)

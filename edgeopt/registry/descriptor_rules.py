@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgeopt.registry.isa import FEATURES, misspelt, saturates
+from edgeopt.registry.microcontroller_rules import MICROCONTROLLER_RULES
 from edgeopt.registry.schema import Problem, shown
 from edgeopt.registry.suggest import canonical, did_you_mean
 
@@ -23,6 +24,15 @@ _TRIPLES = {
     "aarch64": ("aarch64", "arm64"),
     "armv7": ("arm", "armv7", "armv7a", "armv7l"),
     "riscv64": ("riscv64",),
+    "cortex-m": (
+        "thumbv6m",
+        "thumbv7m",
+        "thumbv7em",
+        "thumbv8m.base",
+        "thumbv8m.main",
+        "thumbv8.1m.main",
+    ),
+    "riscv32": ("riscv32",),
     "x86_64": ("x86_64",),
 }
 _VERSION = re.compile(r"\d+\.\d+")
@@ -150,5 +160,6 @@ RULES: tuple[Callable[[Target], Iterator[Problem]], ...] = (
     _saturation,
     _rates,
     _sources,
+    *MICROCONTROLLER_RULES,
 )
 """Each takes a target whose types are right, and yields what is wrong with it."""

@@ -25,6 +25,12 @@ _ARMV7 = """
 _RISCV64 = """
     i m a f d c h v zba zbb zbc zbs zfh zfhmin zvfh zvfhmin zvbb zvl128b zvl256b zvl512b
 """
+_CORTEX_M = """
+    dsp fpsp fpdp fp16 mve mvefp
+"""
+_RISCV32 = """
+    i m a f d c zba zbb zbc zbs zbkb zcb zcmp
+"""
 _X86_64 = """
     sse3 ssse3 sse4_1 sse4_2 popcnt cx16 lahf_lm movbe aes pclmulqdq sha_ni gfni lzcnt bmi1 bmi2
     f16c fma avx avx2 vaes vpclmulqdq avx_vnni avx_vnni_int8 avx_vnni_int16 avx_ifma
@@ -36,6 +42,8 @@ FEATURES: dict[str, frozenset[str]] = {
     "aarch64": frozenset(_AARCH64.split()),
     "armv7": frozenset(_ARMV7.split()),
     "riscv64": frozenset(_RISCV64.split()),
+    "cortex-m": frozenset(_CORTEX_M.split()),
+    "riscv32": frozenset(_RISCV32.split()),
     "x86_64": frozenset(_X86_64.split()),
 }
 """Architecture to the features that descriptors may name. Others are taken as they are."""
@@ -89,8 +97,13 @@ def saturates(isa: Iterable[str], arch: str) -> bool:
 
 
 def vector_bits(isa: Iterable[str], arch: str) -> int:
-    """Returns the width of the vector registers that ``isa`` guarantees; 0 where there are none."""
+    """Returns the width of the vector registers that ``isa`` guarantees; 0 where there are none.
+
+    A Cortex-M's DSP extension computes on the 32 bits of a general register.
+    """
     have = frozenset(isa)
+    if arch == "cortex-m":
+        return 128 if "mve" in have else 32 if "dsp" in have else 0
     if arch == "x86_64":
         return 512 if "avx512f" in have else 256 if "avx" in have else 128
     if arch == "riscv64":

@@ -21,6 +21,7 @@ from edgeopt.errors import TargetError
 from edgeopt.files import config_folder, is_shut
 from edgeopt.registry.descriptor import read_descriptor
 from edgeopt.registry.host import HOST_NAMES, detect_host
+from edgeopt.registry.refused import reason_against
 from edgeopt.registry.suggest import canonical, did_you_mean
 from edgeopt.registry.toml_file import read_toml
 
@@ -53,8 +54,8 @@ def find_target(target: str | Path | Target) -> Target:
             machine, the path of a ``.toml`` file, or a target, which is returned as it is.
 
     Raises:
-        TargetError: No target has that name (the nearest are suggested), two claim it, or its
-            descriptor is wrong.
+        TargetError: No target has that name (the nearest are suggested, or why there can be none),
+            two claim it, or its descriptor is wrong.
     """
     if isinstance(target, Target):
         return target
@@ -168,6 +169,9 @@ def _conflict(key: str, entries: list[_Entry]) -> TargetError:
 
 
 def _unknown(name: str, index: _Index) -> TargetError:
+    against = reason_against(name)
+    if against is not None:
+        return TargetError(against[0], where="target", hint=against[1])
     near = did_you_mean(name, index.spellings())
     every = "targets: " + ", ".join(entry.names[0] for entry in index.entries)
     what = f'there is no target "{name}"'

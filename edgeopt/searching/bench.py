@@ -149,6 +149,7 @@ def _measured(made: Deployment, digest: str, seconds: float) -> Measured:
     if accuracy is None or accuracy.value is None:
         raise InputError("there is no score", where="evaluate", hint="pass evaluate=")
     latency = None if made.profile is None else made.profile.latency
+    use = None if made.memory is None else made.memory.use
     return Measured(
         score=accuracy.value,
         size_bytes=made.size_bytes,
@@ -157,4 +158,6 @@ def _measured(made: Deployment, digest: str, seconds: float) -> Measured:
         high_ms=None if latency is None else latency.high_ms,
         program=digest,
         seconds=seconds,
+        flash_bytes=None if use is None else use.flash_bytes,
+        ram_bytes=None if use is None else use.ram_bytes,
     )

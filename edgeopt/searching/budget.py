@@ -12,10 +12,15 @@ if TYPE_CHECKING:
 
     from edgeopt.searching.trials import Measured, Trial
 
-__all__ = ["Budget", "best_of", "nearest_to", "pareto_front"]
+__all__ = ["LIMITS", "Budget", "best_of", "nearest_to", "pareto_front"]
 
 _MB = 1e6
+_KIB = 1024
 _ROOM = 1e-12
+
+
+LIMITS = ("max_drop", "max_latency_ms", "max_size_mb", "max_flash_kb", "max_ram_kb")
+"""What a budget may limit: fields of a `Budget`, and options of `edgeopt.search`."""
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -26,6 +31,8 @@ class Budget(msgspec.Struct, frozen=True):
         max_drop: How far the score may fall below it; None for any.
         max_latency_ms: Longest median of a call on the device; None for any.
         max_size_mb: Largest model, in millions of bytes; None for any.
+        max_flash_kb: Most flash on a microcontroller, in KiB; None for what it has.
+        max_ram_kb: Most RAM there, in KiB; None for what it has.
         prefer: What decides within the budget: ``score``, ``latency`` or ``size``.
         timed: Whether latencies are measured.
     """
@@ -34,6 +41,8 @@ class Budget(msgspec.Struct, frozen=True):
     max_drop: float | None = None
     max_latency_ms: float | None = None
     max_size_mb: float | None = None
+    max_flash_kb: float | None = None
+    max_ram_kb: float | None = None
     prefer: str = "score"
     timed: bool = True
 
@@ -51,6 +60,10 @@ class Budget(msgspec.Struct, frozen=True):
             overruns["max_latency_ms"] = one.latency_ms / self.max_latency_ms - 1
         if self.max_size_mb is not None:
             overruns["max_size_mb"] = one.size_bytes / _MB / self.max_size_mb - 1
+        if self.max_flash_kb is not None and one.flash_bytes is not None:
+            overruns["max_flash_kb"] = one.flash_bytes / _KIB / self.max_flash_kb - 1
+        if self.max_ram_kb is not None and one.ram_bytes is not None:
+            overruns["max_ram_kb"] = one.ram_bytes / _KIB / self.max_ram_kb - 1
         return {name: value if value > _ROOM else 0.0 for name, value in overruns.items()}
 
     def within(self, one: Measured) -> bool:
@@ -59,9 +72,7 @@ class Budget(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         limits = [
-            f"{name} {value:g}"
-            for name in ("max_drop", "max_latency_ms", "max_size_mb")
-            if (value := getattr(self, name)) is not None
+            f"{name} {value:g}" for name in LIMITS if (value := getattr(self, name)) is not None
         ]
         return f"{', '.join(limits) or 'no limit'}; within it, the best {self.prefer}"
 

@@ -13,7 +13,7 @@ from edgeopt.errors import InputError
 from edgeopt.options import BundleOptions, refuse_unknown
 from edgeopt.searching.budget import nearest_to, pareto_front
 from edgeopt.searching.picture import front_svg
-from edgeopt.searching.trials import Trial
+from edgeopt.searching.trials import Measured, Trial
 from edgeopt.units import shown_bytes
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class SearchResult:
             f"{result.score:.4f}",
             f"{drop:+.4f}",
             latency,
-            shown_bytes(result.size_bytes),
+            _sizes(result),
         )
 
     def __str__(self) -> str:
@@ -197,6 +197,14 @@ class SearchResult:
 
 _OPTIONS = ("bundle", "calibration_data", "checks", "device", "max_drop", "progress", "shapes")
 """What may differ where a trial is deployed; the rest is the trial's."""
+
+
+def _sizes(one: Measured) -> str:
+    """Returns the size, and what it takes of a microcontroller's memory."""
+    size = shown_bytes(one.size_bytes)
+    if one.flash_bytes is None or one.ram_bytes is None:
+        return size
+    return f"{size}, flash {shown_bytes(one.flash_bytes)}, RAM {shown_bytes(one.ram_bytes)}"
 
 
 def _plain(trial: Trial) -> dict[str, Any]:

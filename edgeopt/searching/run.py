@@ -15,6 +15,7 @@ from edgeopt.contracts.storage import Precision
 from edgeopt.data.batches import rereadable
 from edgeopt.deployment.baseline import Baseline
 from edgeopt.deployment.fallbacks import keep_counts
+from edgeopt.deployment.memory import limits_of
 from edgeopt.deployment.request import Request
 from edgeopt.deployment.samples import collect_samples
 from edgeopt.deployment.steps import as_program
@@ -24,7 +25,7 @@ from edgeopt.options import BundleOptions, Checks, QuantizationConfig
 from edgeopt.progress import progress_to, report_progress, silent
 from edgeopt.registry import find_target
 from edgeopt.searching.bench import Bench
-from edgeopt.searching.budget import Budget, best_of
+from edgeopt.searching.budget import LIMITS, Budget, best_of
 from edgeopt.searching.identity import identity_of
 from edgeopt.searching.opening import open_study
 from edgeopt.searching.pruning import Pruner, read_pruning
@@ -72,6 +73,7 @@ def run_search(
     bundle = bundle or BundleOptions()
     options.check()
     descriptor = find_target(target)
+    limits_of(descriptor, options)
     # Read by the calibration and by each pruning.
     data = rereadable(options.calibration_data, "calibration_data")
     options = options.replace(calibration_data=data)
@@ -188,6 +190,8 @@ class _Search:
             options.max_drop,
             options.max_latency_ms,
             options.max_size_mb,
+            options.max_flash_kb,
+            options.max_ram_kb,
             prefer="size" if prefer == "latency" and not timed else prefer,
             timed=timed,
         )
@@ -277,6 +281,6 @@ class _Search:
 
 
 def _warnings(budget: Budget) -> list[str]:
-    if budget.max_drop is None and budget.max_latency_ms is None and budget.max_size_mb is None:
+    if all(getattr(budget, name) is None for name in LIMITS):
         return ["no limit was given, so the best score wins, whatever it costs"]
     return []

@@ -24,6 +24,8 @@ class Measured(msgspec.Struct, frozen=True):
         program: Digest of the compressed program.
         seconds: How long the trial took.
         same_as: The trial that made the same program before, whose figures these are.
+        flash_bytes: What it takes of a microcontroller's flash; None where that is not known.
+        ram_bytes: What it takes of its RAM.
     """
 
     score: float
@@ -34,6 +36,8 @@ class Measured(msgspec.Struct, frozen=True):
     program: str = ""
     seconds: float = 0.0
     same_as: int | None = None
+    flash_bytes: int | None = None
+    ram_bytes: int | None = None
 
 
 class Trial(msgspec.Struct, frozen=True):

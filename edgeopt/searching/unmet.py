@@ -24,6 +24,8 @@ def unmet(result: SearchResult) -> BudgetError:
         "max_drop": max(0.0, budget.float_score - figures.score),
         "max_latency_ms": figures.latency_ms or 0.0,
         "max_size_mb": figures.size_bytes / 1e6,
+        "max_flash_kb": (figures.flash_bytes or 0) / 1024,
+        "max_ram_kb": (figures.ram_bytes or 0) / 1024,
     }
     beyond = [name for name, value in budget.excess(figures).items() if value]
     limits = ", ".join(f"{name} {getattr(budget, name):g}" for name in beyond)

@@ -39,13 +39,14 @@ class Emitter(Storage):
 
     Args:
         program: The program, after the target passes.
+        tables_only: Whether functions of one int8 value are looked up even where a float operator does.
     """
 
     rules = lowers
     types = _TYPES
 
-    def __init__(self, program: Program) -> None:
-        super().__init__(program)
+    def __init__(self, program: Program, *, tables_only: bool = False) -> None:
+        super().__init__(program, tables_only=tables_only)
         self._inputs: dict[str, Copy] = {}
         self._named: set[int] = set()
 
@@ -113,8 +114,9 @@ class Emitter(Storage):
         """Returns a value in place of one that cannot be written."""
         if not hasattr(node.meta.get("val"), "shape"):
             return Value(node.name, (), "float32")
-        kind = self.dtype(node)
-        tensor = self.model.tensor(node.name, self.shape(node), kind if kind in _TYPES else "int32")
+        kind, grid = self.dtype(node), self.grid(node)
+        stored = grid.dtype if grid is not None else kind if kind in _TYPES else "int32"
+        tensor = self.model.tensor(node.name, self.shape(node), stored, grid)
         copy = Copy(tensor, orders.identity(len(tensor.shape)))
         return Value(node.name, self.shape(node), kind, [copy])
 

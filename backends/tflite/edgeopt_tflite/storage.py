@@ -42,10 +42,12 @@ class Storage(Emitter):
         emitted: Node name to the numbers of the operators written for it.
         origins: Tensor number to the program's value it came from.
         exact: Names of nodes that go through float operators, and make the reference's integers.
+        tables_only: Whether functions of one int8 value are looked up even where a float operator does.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, tables_only: bool = False) -> None:
         super().__init__(program)
+        self.tables_only = tables_only
         self.model = ModelBuilder()
         self.emitted: dict[str, list[int]] = {}
         self.origins: dict[int, str] = {}
@@ -111,9 +113,22 @@ class Storage(Emitter):
         options: str,
         **values: Any,
     ) -> None:
-        require_types(code, inputs)
+        self.require(code, inputs, made)
         self.emitted.setdefault(self._current, []).append(len(self.model.operators))
         self.model.operator(code, inputs, made, options, **values)
+
+    def require(
+        self,
+        code: str,
+        inputs: Sequence[Tensor | None],
+        outputs: Sequence[Tensor],  # noqa: ARG002 (other runtimes look at them)
+    ) -> None:
+        """Checks that the runtime's kernel of ``code`` takes the types of ``inputs``.
+
+        Raises:
+            NoRuleError: It does not.
+        """
+        require_types(code, inputs)
 
     @contextmanager
     def subgraph(self, name: str) -> Iterator[ModelBuilder]:

@@ -10,7 +10,7 @@ from edgeopt.lowering import Release, find_wheels
 if TYPE_CHECKING:
     from edgeopt.contracts import Target, Wheel
 
-__all__ = ["runtime_wheels"]
+__all__ = ["MICRO_RUNTIME", "runtime_wheels"]
 
 _GLIBC = {"aarch64": (2, 27), "x86_64": (2, 27)}
 _LITERT = (
@@ -34,6 +34,15 @@ _ARMV7_NOTES = (
     "its int8 kernels round twice: outputs may be a few steps from the reference",
     "numpy has no armv7 wheel on PyPI: install the system's (apt install python3-numpy), below 2",
 )
+MICRO_RUNTIME = (
+    "TFLite for Micro",
+    (),
+    (
+        "no Python is on the device: compile model_data.cc and model_operators.h into a program with TFLite for Micro",
+        "model.tflite runs here by pip install tflite-micro, with TFLM's reference kernels",
+    ),
+)
+"""What runs the file on a microcontroller: its name, its wheels, and what a person should know."""
 
 
 def runtime_wheels(target: Target) -> tuple[str, tuple[Wheel, ...], tuple[str, ...]]:

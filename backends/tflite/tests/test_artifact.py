@@ -182,8 +182,11 @@ def test_a_closed_runner_refuses(tiny, backend):
 
 
 def test_runs_where_edgeopt_is_not_installed(tiny, backend, target, tmp_path):
-    """The runner's source needs only numpy and the runtime."""
-    (tmp_path / "runtime.py").write_text(backend.device_runtime(target).runner)
+    """The runner's source needs only numpy, the runtime and the files that come with it."""
+    device = backend.device_runtime(target)
+    (tmp_path / "runtime.py").write_text(device.runner)
+    for name, content in device.files.items():
+        (tmp_path / name).write_bytes(content)
     (tmp_path / ENTRY).write_bytes(tiny.artifact.files[ENTRY])
     np.save(tmp_path / "x.npy", tiny.samples[0][0])
     code = (

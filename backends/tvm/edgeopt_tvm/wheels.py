@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeopt.errors import TargetError
-from edgeopt.lowering import Release, find_wheels
+from edgeopt.lowering import Release, find_wheels, require_system
 
 if TYPE_CHECKING:
     from edgeopt.contracts import Target, Wheel
@@ -37,8 +37,9 @@ def runtime_wheels(target: Target) -> tuple[tuple[Wheel, ...], tuple[str, ...]]:
     """Returns the wheels that run.py needs on ``target``, and what a person should know.
 
     Raises:
-        TargetError: The device has a Python for which no numpy exists.
+        TargetError: The device has a Python for which no numpy exists, or no system at all.
     """
+    require_system(target, "the TVM runtime")
     python, arch = target.os.python, target.cpu.arch
     if not python:
         return (), ("the device has no Python: model/run is the runner, and needs nothing else",)

@@ -163,6 +163,9 @@ def test_targets_in_columns_and_one_in_full(edgeopt):
     one = edgeopt("targets", "raspberry-pi-4").stdout
     assert "Cortex-A72" in one
     assert "source" in one
+    micro = edgeopt("targets", "pico2").stdout
+    assert "SRAM0-7: 512 KiB of ram at 0x20000000" in micro
+    assert "4096 KiB flash, 516 KiB RAM" in micro
     assert {t["name"] for t in json.loads(edgeopt("targets", "--json").stdout)} >= {"rpi4", "host"}
 
 
@@ -201,6 +204,9 @@ def test_doctor_says_what_to_type(edgeopt):
         (("inspect", "nowhere"), 2, "nowhere"),
         (("verify", "nowhere"), 2, "no such bundle"),
         (("targets", "toaster"), 2, "toaster"),
+        (("targets", "esp32-s3"), 2, "Xtensa"),
+        (("plan", "-t", "rpi4", "--max-ram-kb", "9"), 2, "rpi4 is no microcontroller"),
+        (("plan", "-t", "pico2", "-b", "tvm"), 2, "needs an operating system"),
         (("export", "toy_models:make", "-o", "x", "-f", "caffe"), 2, "caffe"),
     ],
 )

@@ -94,6 +94,33 @@ FLAWS = {
     "fine": """
     pass
 """,
+    "counting": """
+    def memory(self, lowered):
+        from edgeopt.contracts import MemoryMoment, MemoryPart, MemoryUse
+        program = lowered.program
+        def sized(name, count):
+            spec = program.quant.get(name)
+            return count * (4 if spec is None else spec.bits // 8)
+        weights = [MemoryPart(name, sized(name, value.numel()), "weights", "flash")
+                   for name, value in program.constants.items()]
+        moments = []
+        for node in program.graph.nodes:
+            if node.op == "call_function":
+                values = [*node.all_input_nodes, node]
+                tensors = [MemoryPart(v.name, sized(v.name, v.meta["val"].numel()), "tensor")
+                           for v in values if v.op != "get_attr" and v.name not in program.constants]
+                moments.append(MemoryMoment(node.name, tuple(tensors)))
+        arena = max(one.size_bytes for one in moments)
+        stack = MemoryPart("stack", 512, "stack")
+        parts = (*weights, MemoryPart("arena", arena, "arena"), stack)
+        flash = sum(one.size_bytes for one in weights)
+        return MemoryUse(flash, arena + 512, parts, tuple(moments), arena)
+
+    def compile(self, lowered, options):
+        if lowered.target.name == "never-compiled":
+            raise AssertionError("it does not fit, and is compiled")
+        return super().compile(lowered, options)
+""",
     "alike": """
     pass
 """,

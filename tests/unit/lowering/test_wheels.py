@@ -54,3 +54,12 @@ def test_where_none_runs_it_says_what_there_is(arch, os, says):
     with pytest.raises(TargetError) as caught:
         find_wheels(device(arch, **os), RELEASES, runtime="Words")
     assert re.search(says, str(caught.value)), str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["pico2", "esp32-c3"])
+def test_a_microcontroller_has_no_system_to_run_it(name):
+    with pytest.raises(
+        TargetError, match=f"Words needs an operating system, and {name} is"
+    ) as caught:
+        find_wheels(find_target(name), RELEASES, runtime="Words")
+    assert caught.value.hint == "leave the backend to edgeopt, or take micro"

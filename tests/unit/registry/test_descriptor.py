@@ -21,7 +21,8 @@ RPI4 = tomllib.loads((edgeopt_targets.descriptors() / "rpi4.toml").read_text(enc
 ATOM = tomllib.loads((edgeopt_targets.descriptors() / "atom-x6425e.toml").read_text("utf-8"))
 
 FIELDS = (
-    "name, title, soc, cpu, os, memory_mb, backends, aliases, quantization, rates, sources, notes"
+    "name, title, soc, cpu, os, memory_mb, backends, aliases, quantization, rates, sources, notes,"
+    " microcontroller, npu"
 )
 CPU_FIELDS = "arch, model, cores, isa, mcpu, triple, vector_bits, max_mhz, fast_cores"
 
@@ -62,7 +63,8 @@ GOLDEN = [
     (
         _set("cpu", "arch", to="aarch46"),
         (
-            'rpi4.toml: cpu.arch: expected one of "aarch64", "armv7", "riscv64", "x86_64",'
+            'rpi4.toml: cpu.arch: expected one of "aarch64", "armv7", "cortex-m", "riscv32",'
+            ' "riscv64", "x86_64",'
             ' got "aarch46"\n  -> did you mean "aarch64"?'
         ),
     ),

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from edgeopt.registry import find_target
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -18,10 +20,11 @@ def test_the_table_is_what_the_command_makes() -> None:
     assert done.returncode == 0, f"run: python docs/make_targets.py\n{done.stderr}"
 
 
-def test_the_example_is_accepted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["my-board", "my-sensor"])
+def test_the_example_is_accepted(tmp_path: Path, name: str) -> None:
     page = (DOCS / "targets.md").read_text(encoding="utf-8")
-    example = re.search(r'```toml\n(name = "my-board".*?)```', page, re.DOTALL)
+    example = re.search(rf'```toml\n(name = "{name}".*?)```', page, re.DOTALL)
     assert example is not None
-    path = tmp_path / "my-board.toml"
+    path = tmp_path / f"{name}.toml"
     path.write_text(example[1], encoding="utf-8")
-    assert find_target(path).name == "my-board"
+    assert find_target(path).name == name

@@ -66,6 +66,27 @@ def test_the_best_within_a_budget(limits, best):
     assert (None if found is None else found.number) == best
 
 
+def test_flash_and_ram_of_a_microcontroller():
+    small = Measured(0.9, 1000, flash_bytes=20 * 1024, ram_bytes=10 * 1024)
+    large = Measured(0.95, 1000, flash_bytes=40 * 1024, ram_bytes=30 * 1024)
+    trials = [
+        Trial(n, Configuration("micro", "int8", floats=n), m) for n, m in enumerate((small, large))
+    ]
+    assert best_of(trials, Budget(0.95, max_flash_kb=40, max_ram_kb=30)).number == 1
+    assert best_of(trials, Budget(0.95, max_flash_kb=39)).number == 0
+    assert best_of(trials, Budget(0.95, max_ram_kb=29)).number == 0
+    strict = Budget(0.95, max_flash_kb=15, max_ram_kb=8)
+    error = unmet(result(strict, trials))
+    assert "beyond max_flash_kb 15, max_ram_kb 8" in error.what
+    assert "max_flash_kb=20, max_ram_kb=10" in error.hint
+    assert "flash 20.0 KiB, RAM 10.0 KiB" in error.what
+    assert "max_flash_kb 15, max_ram_kb 8" in str(strict)
+
+
+def test_what_is_not_known_of_memory_exceeds_nothing():
+    assert Budget(0.95, max_ram_kb=1).within(Measured(0.9, 1000))
+
+
 def test_a_drop_as_large_as_allowed_is_within():
     assert Budget(0.95, max_drop=0.95 - 0.94).within(TRIALS[1].measured)
 

@@ -1,7 +1,6 @@
 """Runs a TFLite model with LiteRT or tflite-runtime. Needs only numpy beside it; Python 3.9.
 
-Inputs come as the float model has them. Where the file wants integers or another order of
-dimensions, ``metadata`` says so, and this module does it in numpy, in one pass over the data.
+Inputs come as the float model has them; ``metadata`` says what the file wants (`edgeopt_tflite_ports`).
 """
 
 from __future__ import annotations
@@ -183,46 +182,12 @@ def _made(operator: dict[str, Any]) -> int:
     return int(operator["outputs"][0]) if len(operator["outputs"]) else -1
 
 
-class _Port:
-    """One input or output: where it is, and how it is stored."""
-
-    def __init__(self, note: dict[str, Any], index: int) -> None:
-        self.index = index
-        self.dtype = np.dtype(note["dtype"])
-        self.shape = tuple(note["shape"])
-        self.order = tuple(note["order"])
-        self.back = tuple(int(a) for a in np.argsort(self.order))
-        self.stored = tuple(self.shape[d] for d in self.order)
-        self.is_integer = "scale" in note
-        self.scale = np.float32(note.get("scale", 1.0))
-        self.zero = np.float32(note.get("zero_point", 0))
-        self.room = np.empty(self.shape if self.is_integer else (0,), np.float32)
-
-    def fill(self, memory: np.ndarray, array: np.ndarray) -> None:
-        """Writes ``array`` into the runtime's memory; ties round to even."""
-        if self.is_integer:
-            room = self.room
-            np.divide(array, self.scale, out=room)
-            np.rint(room, out=room)
-            np.add(room, self.zero, out=room)
-            np.clip(room, -128, 127, out=room)
-            array = room
-        values = np.asarray(array).transpose(self.order)
-        np.copyto(memory.reshape(self.stored), values, casting="unsafe")
-
-    def read(self, array: np.ndarray) -> np.ndarray:
-        """Returns what the runtime made, as the float model has it."""
-        array = array.reshape(self.stored).transpose(self.back)
-        if self.is_integer:
-            array = (array.astype(np.float32) - self.zero) * self.scale
-        return np.ascontiguousarray(array, self.dtype).reshape(self.shape)
-
-
-def _bound(notes: list[dict[str, Any]], details: list[dict[str, Any]]) -> list[_Port | None]:
+def _bound(notes: list[dict[str, Any]], details: list[dict[str, Any]]) -> list[Any]:
     """Returns one port for each note; None for an input that the model does not read."""
+    port = _helper("edgeopt_tflite_ports").Port
     places = [note["tensor"] for note in notes]
     return [
-        None if place is None else _Port(note, details[place]["index"])
+        None if place is None else port(note, details[place]["index"])
         for note, place in zip(notes, places)
     ]
 

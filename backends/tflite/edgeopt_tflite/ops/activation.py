@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgeopt.ir import ops
+from edgeopt.lowering import NoRuleError
 from edgeopt.quantization.quantized_program import fixed_spec
 from edgeopt_tflite.operator_rules import lowers
 from edgeopt_tflite.ops.common import UNLIMITED, limited, unreached
-from edgeopt_tflite.ops.exact import exact_unary, requantized
+from edgeopt_tflite.ops.exact import exact_unary, requantized, tabulated
 
 if TYPE_CHECKING:
     from edgeopt_tflite.emitter import Emitter
@@ -95,6 +96,17 @@ def _squash(e: Emitter, node: torch.fx.Node) -> None:
 def _gelu(e: Emitter, node: torch.fx.Node) -> None:
     approximate = node.kwargs.get("approximate", "none") == "tanh"
     unary(e, node, "GELU", "Gelu", integer=e.is_integer(node), approximate=approximate)
+
+
+@lowers(aten.gelu.default)
+def _gelu_from_table(e: Emitter, node: torch.fx.Node) -> None:
+    """For a runtime without the operator: on int8, 256 values are all there are."""
+    parameters = e.grid(node)
+    if parameters is None or not e.is_integer(node):
+        raise NoRuleError("only values on a grid can be looked up")
+    value = e.read(e.operand(node), integer=True)
+    table = tabulated(e, value.tensor, parameters, lambda x: aten.gelu(x, **node.kwargs))
+    e.write(node, table, value.order)
 
 
 def _unary_by_value(

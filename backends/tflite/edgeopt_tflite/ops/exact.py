@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Function = Callable[[torch.Tensor], torch.Tensor]
     Write = Callable[[Tensor], Tensor]
 
-__all__ = ["exact_unary", "requantized"]
+__all__ = ["exact_unary", "requantized", "tabulated"]
 
 LAST_BITS = 16 * 2.0**-24
 """Relative error that a float kernel may have: a few units in the last place of a float32."""
@@ -43,14 +43,24 @@ def exact_unary(
         function: What is computed, in torch: float32 in and out, of any shape.
         write: Emits the float operator for a float32 tensor, and returns its output.
     """
-    assert tensor.grid is not None  # noqa: S101 (the caller looked)
-    e.note_exact()
-    integers = torch.arange(tensor.grid.q_min, tensor.grid.q_max + 1).to(torch.int8)
-    real = function(tensor.grid.dequantize(integers))
-    if _rounds_alike(real, result):
+    if not e.tables_only and _rounds_alike(_values(tensor, function), result):
+        e.note_exact()
         values = e.emit("DEQUANTIZE", [tensor], tensor.shape, "Dequantize")
         return e.emit("QUANTIZE", [write(values)], tensor.shape, "Quantize", grid=result)
-    return _gathered(e, tensor, result, integers, result.quantize(real))
+    return tabulated(e, tensor, result, function)
+
+
+def tabulated(e: Storage, tensor: Tensor, result: QuantSpec, function: Function) -> Tensor:
+    """Returns ``function`` of each element of ``tensor`` from a table, on the parameters ``result``.
+
+    Args:
+        e: The emitter.
+        tensor: int8, with parameters of its own.
+        result: Those of the output: one scale in all.
+        function: What is computed, in torch: float32 in and out, of any shape.
+    """
+    e.note_exact()
+    return _gathered(e, tensor, result, result.quantize(_values(tensor, function)))
 
 
 def requantized(e: Storage, tensor: Tensor, result: QuantSpec) -> Tensor:
@@ -58,6 +68,13 @@ def requantized(e: Storage, tensor: Tensor, result: QuantSpec) -> Tensor:
     if tensor.grid is None:
         return e.emit("QUANTIZE", [tensor], tensor.shape, "Quantize", grid=result)
     return exact_unary(e, tensor, result, lambda x: x, lambda values: values)
+
+
+def _values(tensor: Tensor, function: Function) -> torch.Tensor:
+    """Returns ``function`` of all that an element of ``tensor`` can be, in the order of the integers."""
+    assert tensor.grid is not None  # noqa: S101 (the caller looked)
+    integers = torch.arange(tensor.grid.q_min, tensor.grid.q_max + 1).to(torch.int8)
+    return function(tensor.grid.dequantize(integers))
 
 
 def _rounds_alike(real: torch.Tensor, result: QuantSpec) -> bool:
@@ -69,10 +86,9 @@ def _rounds_alike(real: torch.Tensor, result: QuantSpec) -> bool:
     return bool((from_tie > LAST_BITS * steps.abs().clamp(min=1))[inside].all())
 
 
-def _gathered(
-    e: Storage, tensor: Tensor, result: QuantSpec, integers: torch.Tensor, table: torch.Tensor
-) -> Tensor:
-    first = int(integers[0])
+def _gathered(e: Storage, tensor: Tensor, result: QuantSpec, table: torch.Tensor) -> Tensor:
+    assert tensor.grid is not None  # noqa: S101 (the caller looked)
+    first = tensor.grid.q_min
     whole = e.emit("CAST", [tensor], tensor.shape, "Cast", dtype="int32")
     offset = e.model.constant("first", np.array([-first], np.int32))
     places = e.emit("ADD", [whole, offset], tensor.shape, "Add", dtype="int32")

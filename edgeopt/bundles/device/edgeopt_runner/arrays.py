@@ -106,7 +106,8 @@ def call(model: Any, inputs: list[Any], manifest: dict[str, Any]) -> list[Any]:
     try:
         outputs = model(*inputs)
     except Exception as error:
-        raise Stop(WRONG, f"the model failed: {error!r}") from error
+        hint = getattr(error, "hint", "")  # a runtime's own error may say what to do
+        raise Stop(WRONG, f"the model failed: {error if hint else repr(error)}", hint) from error
     several = isinstance(outputs, (list, tuple))
     outputs = [np.asarray(output) for output in (outputs if several else [outputs])]
     specs = manifest["signature"]["outputs"]

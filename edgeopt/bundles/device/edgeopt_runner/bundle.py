@@ -174,7 +174,9 @@ def load_model(root: str, manifest: dict[str, Any], threads: int) -> tuple[Any, 
             MISSING, f"the runtime is not installed: {error}", install_hint(manifest)
         ) from error
     except Exception as error:
-        raise Stop(WRONG, f"{manifest['entry']}: the runtime cannot load it: {error!r}") from error
+        hint = getattr(error, "hint", "")  # a runtime's own error may say what to do
+        what = str(error) if hint else f"the runtime cannot load it: {error!r}"
+        raise Stop(WRONG, f"{manifest['entry']}: {what}", hint) from error
     now = time.perf_counter_ns()
     return model, {"import_ns": imported - started, "load_ns": now - imported}
 

@@ -91,9 +91,16 @@ def _measure(args: argparse.Namespace, root: str, manifest: dict[str, Any]) -> i
         result = (compare if args.against else benchmark)(root, manifest, args)
     _emit(result, args.json)
     if args.json and args.benchmark:
-        ordered = sorted(result["samples_ns"])
-        print(f"median {ordered[len(ordered) // 2] / 1e6:.3f} ms of {len(ordered)} runs")
+        print(_middle(result))
     return OK
+
+
+def _middle(result: dict[str, Any]) -> str:
+    counts = sorted(result.get("instructions", []))
+    if counts:
+        return f"median {counts[len(counts) // 2]} instructions of {len(counts)} runs"
+    times = sorted(result["samples_ns"])
+    return f"median {times[len(times) // 2] / 1e6:.3f} ms of {len(times)} runs"
 
 
 def _predict(args: argparse.Namespace, root: str, manifest: dict[str, Any]) -> int:

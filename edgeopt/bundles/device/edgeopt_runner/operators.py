@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .arrays import call
 from .bundle import WRONG, Stop, installed, load_model
+from .counting import count_steps, is_counted
 from .facts import device_facts, device_state
 from .rounds import interleaved, warm_up
 from .timing import inputs_of, pinned
@@ -32,6 +33,16 @@ def profile(root: str, manifest: dict[str, Any], args: argparse.Namespace) -> di
     inputs, kind = inputs_of(root, manifest, args)
     where, before = pinned(args), device_state()
     model, _ = load_model(root, manifest, args.threads)
+    if is_counted(model):
+        return {
+            "format": 1,
+            "bundle": manifest["name"],
+            "digest": manifest["digest"],
+            "inputs": kind,
+            "runtime": model.facts(),
+            "device": model.device(),
+            **count_steps(model, inputs),
+        }
     if not hasattr(model, "operators"):
         raise Stop(WRONG, "the runtime cannot time single operators", "--benchmark times the whole")
     call(model, inputs, manifest)

@@ -10,6 +10,7 @@ import numpy as np
 from .arrays import call, fit_inputs, read_inputs
 from .bundle import USAGE, Stop, check_file, installed, load_manifest, load_model, runs_from
 from .checks import golden_arrays
+from .counting import count, is_counted
 from .facts import device_facts, device_state, peak_memory_kb
 from .prepare import prepare
 from .rounds import interleaved, timed, warm_up
@@ -27,26 +28,33 @@ def benchmark(root: str, manifest: dict[str, Any], args: argparse.Namespace) -> 
     where = pinned(args)
     before, memory = device_state(), peak_memory_kb()
     model, load = load_model(root, manifest, args.threads)
-    first = timed(lambda: call(model, inputs, manifest))
-    warm = _warm(lambda: model(*inputs), args)
-    watch = Watch()
-    samples = _rounds({"": lambda: model(*inputs)}, args, watch)[""]
-    return {
+    report = {
         "format": 1,
         "bundle": manifest["name"],
         "digest": manifest["digest"],
         "inputs": kind,
         "threads": args.threads,
+        "requirements": installed(manifest),
+        **load,
+    }
+    if is_counted(model):  # on a board: what this machine takes, and is, says nothing of it
+        counted = {**count(model, inputs, args), "runtime": model.facts(), "device": model.device()}
+        counted.update({"memory_before_kb": 0, "peak_memory_kb": -(-model.memory_bytes() // 1024)})
+        return {**report, **counted, "before": {}, "after": {}}
+    first = timed(lambda: call(model, inputs, manifest))
+    warm = _warm(lambda: model(*inputs), args)
+    watch = Watch()
+    samples = _rounds({"": lambda: model(*inputs)}, args, watch)[""]
+    return {
+        **report,
         "samples_ns": samples,
         "warmup_ns": warm,
         "first_inference_ns": first,
-        **load,
         **where,
         **watch.told(),
         "memory_before_kb": memory,
         "peak_memory_kb": peak_memory_kb(),
         "runtime": model.facts(),
-        "requirements": installed(manifest),
         "device": device_facts(),
         "before": before,
         "after": device_state(),
@@ -68,6 +76,8 @@ def compare(root: str, manifest: dict[str, Any], args: argparse.Namespace) -> di
     for key, place, info in (("a", root, manifest), ("b", args.against, other)):
         inputs, kind = inputs_of(place, info, args)
         model, load = load_model(place, info, args.threads)
+        if is_counted(model):
+            raise Stop(USAGE, "a board holds one model: two cannot run in turn", "--benchmark each")
         first = timed(lambda m=model, x=inputs, h=info: call(m, x, h))  # type: ignore[misc]
         functions[key] = lambda m=model, x=inputs: m(*x)
         facts[key] = {

@@ -1,0 +1,76 @@
+"""What a bundle brings for the board: the firmware's source, and the host's side of the serial line."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from edgeopt.contracts import DeviceRuntime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from importlib.resources.abc import Traversable
+
+    from edgeopt.contracts import Microcontroller, Target
+
+__all__ = ["board_metadata", "board_runtime", "firmware_files"]
+
+_KIB = 1024
+_MOST_STACK = 4 * _KIB
+_LIBRARY = "edgeopt_board"
+
+
+def firmware_files() -> dict[str, bytes]:
+    """Returns the sources of the firmware that serves a model, by their names in the artefact."""
+    folder = resources.files("edgeopt_micro") / "native" / "firmware"
+    return {f"firmware/{name}": content for name, content in _contents(folder, (".c", ".h"))}
+
+
+def board_metadata(target: Target, micro: Microcontroller, digest: str) -> dict[str, Any]:
+    """Returns what the runner has to know of a board, for the artefact's metadata.
+
+    Args:
+        target: The target.
+        micro: Its memory and core.
+        digest: Of the program; the firmware says it, so that another model is noticed.
+    """
+    return {
+        "digest": digest,
+        "board": {
+            "target": target.name,
+            "zig_triple": micro.zig_triple,
+            "zig_cpu": micro.zig_cpu,
+            "emulator": micro.emulator,
+            "flash": _first(micro, "flash"),
+            "ram": _first(micro, "ram"),
+            "flash_bytes": micro.flash_kb * _KIB,
+            "ram_bytes": (micro.ram_kb + micro.reserved_ram_kb) * _KIB,
+            "stack_bytes": min(_MOST_STACK, micro.reserved_ram_kb * _KIB),
+        },
+    }
+
+
+def _first(micro: Microcontroller, kind: str) -> list[int]:
+    """Returns address and bytes of the region that a program uses first."""
+    regions = (region for region in micro.regions if region.kind == kind)
+    return next(([region.start, region.size_kb * _KIB] for region in regions), [0, 0])
+
+
+def board_runtime() -> DeviceRuntime:
+    """Returns what drives a board from the machine that it is connected to."""
+    folder = resources.files("edgeopt_micro") / "device"
+    return DeviceRuntime(
+        name="edgeopt-micro",
+        wheels=(),
+        runner=(folder / "runtime.py").read_text("utf-8"),
+        files={
+            f"{_LIBRARY}/{name}": content
+            for name, content in _contents(folder / _LIBRARY, (".py",))
+        },
+    )
+
+
+def _contents(folder: Traversable, endings: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(endings):
+            yield file.name, file.read_bytes()

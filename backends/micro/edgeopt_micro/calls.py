@@ -1,0 +1,39 @@
+"""One call of a C function, as the model's source has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["KernelCall"]
+
+
+@dataclass(frozen=True)
+class KernelCall:
+    """A function, its constants, and the memory it needs beside its inputs and output.
+
+    A function of a kernel file is ``void function(const struct *parameters, const T *input…, T *output,
+    void *scratch)``. One whose ``text`` is given goes into the model's own source, and is
+    ``void function(const T *input…, T *output, numbers…)``; equal texts are one function.
+
+    Attributes:
+        function: Name of the C function; of a text its beginning.
+        struct: Name of its struct of parameters, a typedef; empty for a text.
+        fields: Field (or argument) name to a number, or to an array whose address it is: a constant in
+            flash, of a C type that follows from its dtype.
+        sources: Files of ``native/`` that it needs.
+        scratch_bytes: What it needs for the time of the call, aligned to 16.
+        in_place: Numbers of the inputs whose memory the output may take, byte for byte.
+        text: The function's parameters and body, behind its name.
+    """
+
+    function: str
+    struct: str = ""
+    fields: dict[str, int | float | np.ndarray] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    scratch_bytes: int = 0
+    in_place: tuple[int, ...] = ()
+    text: str = ""

@@ -1,0 +1,92 @@
+"""What a model will take of flash and RAM, before anything is compiled.
+
+RAM and constants are exact. Code is foreseen: of kernel files by what they take on any core at most, of
+functions made for a model by the length of their text. `benchmarks/micro_tiny.py` shows both beside what is linked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgeopt.contracts import MemoryMoment, MemoryPart, MemoryUse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgeopt_micro.emitter import Emitter, Step
+    from edgeopt_micro.memory import MemoryPlan
+
+__all__ = ["memory_use"]
+
+_KERNEL_BYTES = {
+    "edgeopt_convolution.c": 2200,
+    "edgeopt_depthwise.c": 1500,
+    "edgeopt_depthwise_dsp.c": 1500,
+    "edgeopt_depthwise_mve.c": 1000,
+}
+"""The code of a kernel file, compiled for the core where it is largest."""
+_CALL_BYTES = 44
+"""Code of a call, and its name and struct of parameters."""
+_STRUCT_BYTES = 112
+_BYTES_A_LETTER = 0.5
+"""Code of a function of loops, for each letter of its text."""
+
+
+def memory_use(emitter: Emitter, plan: MemoryPlan) -> MemoryUse:
+    """Returns what a written model will take.
+
+    Args:
+        emitter: After its run.
+        plan: Of its memory.
+    """
+    constants = tuple(_constants(emitter))
+    code = sum(part.size_bytes for part in _code(emitter))
+    flash = code + sum(part.size_bytes for part in constants)
+    return MemoryUse(
+        flash_bytes=flash,
+        ram_bytes=plan.size_bytes,
+        parts=(*constants, *_code(emitter), *_buffers(plan)),
+        moments=tuple(_moment(plan, number, step) for number, step in enumerate(emitter.steps)),
+        arena_bytes=plan.size_bytes,
+    )
+
+
+def _constants(emitter: Emitter) -> Iterator[MemoryPart]:
+    """Yields each array in flash once, under the name of the value that reads it first."""
+    known: set[bytes] = set()
+    for step in emitter.steps:
+        arrays = [
+            value for value in step.call.fields.values() if not isinstance(value, int | float)
+        ]
+        arrays += [value.buffer.array for value in step.inputs if value.buffer.array is not None]
+        size = 0
+        for array in arrays:
+            content = array.tobytes()
+            size += 0 if content in known else len(content)
+            known.add(content)
+        if size:
+            yield MemoryPart(step.name, size, "weights and tables", "flash")
+
+
+def _code(emitter: Emitter) -> Iterator[MemoryPart]:
+    files = {file for step in emitter.steps for file in step.call.sources}
+    for file in sorted(files & _KERNEL_BYTES.keys()):
+        yield MemoryPart(file, _KERNEL_BYTES[file], "code", "flash")
+    texts = {step.call.text for step in emitter.steps}
+    letters = sum(len(text) for text in texts)
+    if letters:
+        yield MemoryPart("functions of this model", int(_BYTES_A_LETTER * letters), "code", "flash")
+    structs = sum(1 for step in emitter.steps if step.call.struct)
+    calls = _CALL_BYTES * len(emitter.steps) + _STRUCT_BYTES * structs
+    yield MemoryPart("calls", calls, "code", "flash")
+
+
+def _buffers(plan: MemoryPlan) -> Iterator[MemoryPart]:
+    for block in plan.blocks:
+        yield MemoryPart(block.name, block.size_bytes, "tensor", "ram")
+
+
+def _moment(plan: MemoryPlan, number: int, step: Step) -> MemoryMoment:
+    alive = [block for block in plan.blocks if block.first <= number <= block.last]
+    parts = (MemoryPart(block.name, block.size_bytes, "tensor", "ram") for block in alive)
+    return MemoryMoment(step.name, tuple(parts))

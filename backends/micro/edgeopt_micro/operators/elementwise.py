@@ -1,0 +1,361 @@
+"""Operators of numbers at the same place: by table, by a verified integer form, or in float."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from edgeopt.contracts.storage import INT8
+from edgeopt.ir import ops
+from edgeopt.lowering import NoRuleError
+from edgeopt_micro.fixed_point import Affine, fitted
+from edgeopt_micro.loops import pointwise
+from edgeopt_micro.operator_rules import rule
+from edgeopt_micro.operators.common import (
+    best_order,
+    is_value,
+    literal,
+    operand,
+    real,
+    require_float,
+    stored,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeopt_micro.emitter import Emitter
+    from edgeopt_micro.values import Value
+
+aten = torch.ops.aten
+
+_UNARY = {
+    aten.abs.default: "edgeopt_absolute({x})",
+    aten.ceil.default: "edgeopt_ceil({x})",
+    aten.cos.default: "edgeopt_cos({x})",
+    aten.erf.default: "edgeopt_erf({x})",
+    aten.exp.default: "edgeopt_exp({x})",
+    aten.exp2.default: "edgeopt_exp({x} * 0.693147181f)",
+    aten.expm1.default: "edgeopt_expm1({x})",
+    aten.floor.default: "edgeopt_floor({x})",
+    aten.hardswish.default: "{x} * edgeopt_minimum(edgeopt_maximum({x} + 3.0f, 0.0f), 6.0f) / 6.0f",
+    aten.log.default: "edgeopt_log({x})",
+    aten.log10.default: "edgeopt_log({x}) * 0.434294482f",
+    aten.log2.default: "edgeopt_log({x}) * 1.44269504f",
+    aten.log_sigmoid.default: "-edgeopt_log(1.0f + edgeopt_exp(-{x}))",
+    aten.neg.default: "-{x}",
+    aten.reciprocal.default: "1.0f / {x}",
+    aten.relu.default: "edgeopt_maximum({x}, 0.0f)",
+    aten.round.default: "edgeopt_round({x})",
+    aten.rsqrt.default: "1.0f / edgeopt_sqrt({x})",
+    aten.sigmoid.default: "edgeopt_sigmoid({x})",
+    aten.sign.default: "(float)(({x} > 0.0f) - ({x} < 0.0f))",
+    aten.sin.default: "edgeopt_sin({x})",
+    aten.sqrt.default: "edgeopt_sqrt({x})",
+    aten.tanh.default: "edgeopt_tanh({x})",
+}
+"""What torch computes, in C; ``{x}`` is a name."""
+
+_BINARY = {
+    aten.add.Tensor: "({a} + {b})",
+    aten.sub.Tensor: "({a} - {b})",
+    aten.mul.Tensor: "({a} * {b})",
+    aten.div.Tensor: "({a} / {b})",
+    aten.maximum.default: "edgeopt_maximum({a}, {b})",
+    aten.minimum.default: "edgeopt_minimum({a}, {b})",
+    aten.pow.Tensor_Tensor: "edgeopt_pow({a}, {b})",
+}
+_WHOLE = {
+    aten.add.Tensor: "{a} + {b}",
+    aten.sub.Tensor: "{a} - {b}",
+    aten.mul.Tensor: "{a} * {b}",
+    aten.maximum.default: "{a} > {b} ? {a} : {b}",
+    aten.minimum.default: "{a} < {b} ? {a} : {b}",
+    aten.bitwise_and.Tensor: "{a} & {b}",
+    aten.bitwise_or.Tensor: "{a} | {b}",
+    aten.bitwise_xor.Tensor: "{a} ^ {b}",
+    aten.logical_and.default: "{a} && {b}",
+    aten.logical_or.default: "{a} || {b}",
+    aten.logical_xor.default: "!{a} != !{b}",
+}
+_COMPARISONS = {
+    aten.eq.Scalar: "==", aten.eq.Tensor: "==", aten.ne.Scalar: "!=", aten.ne.Tensor: "!=",
+    aten.ge.Scalar: ">=", aten.ge.Tensor: ">=", aten.gt.Scalar: ">", aten.gt.Tensor: ">",
+    aten.le.Scalar: "<=", aten.le.Tensor: "<=", aten.lt.Scalar: "<", aten.lt.Tensor: "<",
+}  # fmt: skip
+_EVERY = np.arange(INT8.lowest, INT8.highest + 1).astype(INT8.name)
+"""All integers that an int8 value may be."""
+
+
+# -- one input --------------------------------------------------------------------------------------
+
+
+@rule(aten.alias.default)
+def _alias(e: Emitter, node: Any) -> Value:
+    x = e.value(node.args[0])
+    output = e.described(node, x.order)
+    if x.grid == output.grid:
+        return e.view(node, x, x.order)
+    if x.grid is not None and output.grid is not None:
+        return _by_table(e, node, node, x, output)
+    require_float(e)
+    return e.call(pointwise(output, [x], lambda a: stored(output, real(x, a))), [x], output)
+
+
+def _by_table(e: Emitter, node: Any, last: Any, x: Value, output: Value) -> Value:
+    """Writes a function of int8 as the table of its 256 results, which torch computes."""
+    table = simulated(e, node, last, [_EVERY])
+    call = pointwise(output, [x], lambda a: f"table[{a} + 128]", {"table": table}, name="table")
+    return e.call(call, [x], output)
+
+
+def _in_float(e: Emitter, node: Any, x: Value, output: Value) -> Value:
+    require_float(e)
+    text = _UNARY[node.target] if node.target in _UNARY else _FORMULAS[node.target](node)
+    call = pointwise(output, [x], lambda a: stored(output, text.format(x=real(x, a))))
+    return e.call(call, [x], output)
+
+
+def _clamp(node: Any) -> str:
+    low, high = ops.activation_bounds(node)
+    text = "{x}" if math.isinf(low) else f"edgeopt_maximum({{x}}, {literal(low)})"
+    return text if math.isinf(high) else f"edgeopt_minimum({text}, {literal(high)})"
+
+
+def _gelu(node: Any) -> str:
+    if node.kwargs.get("approximate", "none") == "none":
+        return "0.5f * {x} * (1.0f + edgeopt_erf({x} * 0.707106781f))"
+    bent = "0.797884561f * ({x} + 0.044715f * {x} * {x} * {x})"
+    return f"0.5f * {{x}} * (1.0f + edgeopt_tanh({bent}))"
+
+
+def _leaky_relu(node: Any) -> str:
+    return f"{{x}} > 0.0f ? {{x}} : {literal(float((*node.args[1:], 0.01)[0]))} * {{x}}"
+
+
+def _elu(node: Any) -> str:
+    settings = node.args[1:]
+    alpha, scale, inside = (float(v) for v in (*settings, *(1.0, 1.0, 1.0)[len(settings) :]))
+    negative = f"{literal(alpha * scale)} * edgeopt_expm1({literal(inside)} * {{x}})"
+    return f"{{x}} > 0.0f ? {literal(scale)} * {{x}} : {negative}"
+
+
+def _power(node: Any) -> str:
+    if node.args[1] == 2:  # noqa: PLR2004 (a square)
+        return "{x} * {x}"
+    return f"edgeopt_pow({{x}}, {literal(float(node.args[1]))})"
+
+
+_FORMULAS = {
+    aten.clamp.default: _clamp,
+    aten.elu.default: _elu,
+    aten.gelu.default: _gelu,
+    aten.leaky_relu.default: _leaky_relu,
+    aten.pow.Tensor_Scalar: _power,
+}
+"""What makes the C formula of an operator with settings."""
+
+
+@rule(*_UNARY, *_FORMULAS)
+def _unary(e: Emitter, node: Any) -> Value:
+    x = e.value(node.args[0])
+    output = e.described(node, x.order)
+    if x.grid is not None and output.grid is not None:
+        return _by_table(e, node, node, x, output)
+    return _in_float(e, node, x, output)
+
+
+# -- two inputs -------------------------------------------------------------------------------------
+
+
+@rule(*_BINARY, *(target for target in _WHOLE if target not in _BINARY))
+def _binary(e: Emitter, node: Any) -> Value:
+    a, b = (operand(e, argument) for argument in node.args[:2])
+    last = ops.fused_activation(node) or node
+    output = e.described(last, best_order(e, node))
+    varying = [one for one in dict.fromkeys((a, b)) if one.count > 1 or one.buffer.array is None]
+    if len(varying) == 1 and varying[0].grid is not None and output.grid is not None:
+        result = _by_table(e, node, last, varying[0], output)
+    elif a.grid is not None and b.grid is not None and output.grid is not None:
+        result = _on_grids(e, node, last, (a, b), output)
+    elif output.dtype == "float32" or output.grid is not None:
+        result = _of_floats(e, node, last, (a, b), output)
+    else:
+        text = _scaled_by_alpha(node, _WHOLE[node.target]) if node.target in _WHOLE else ""
+        if not text:
+            raise NoRuleError(f"of {output.dtype}")
+        call = pointwise(output, [a, b], lambda x, y: text.format(a=f"({x})", b=f"({y})"))
+        result = e.call(call, [a, b], output)
+    if last is not node:
+        e.fuse(last, result)
+    return result
+
+
+def _scaled_by_alpha(node: Any, text: str) -> str:
+    alpha = node.kwargs.get("alpha", 1)
+    return text if alpha == 1 else text.replace("{b}", f"({alpha} * {{b}})")
+
+
+def _on_grids(
+    e: Emitter, node: Any, last: Any, operands: tuple[Value, Value], output: Value
+) -> Value:
+    """Writes an operator of two int8 values: in the integer form that is right for all pairs."""
+    a, b = operands
+    assert output.grid is not None  # noqa: S101 (asked by the caller)
+    pairs = _EVERY.reshape(-1, 1), _EVERY.reshape(1, -1)
+    wanted = simulated(e, node, last, pairs)
+    form = _form(node, operands, output, pairs, wanted)
+    if form is None:
+        return _of_floats(e, node, last, operands, output)
+    product = len(form.multipliers) == 1
+    numbers: dict[str, Any] = {f"m{k}": m for k, m in enumerate(form.multipliers)}
+    numbers |= {"c": form.constant, "low": int(wanted.min()), "high": int(wanted.max())}
+
+    def expression(x: str, y: str) -> str:
+        total = f"m0 * {x} + m1 * {y} + c"
+        if product:
+            zeros = [one.grid.zero for one in operands if one.grid is not None]
+            total = f"m0 * (({x} - ({zeros[0]})) * ({y} - ({zeros[1]}))) + c"
+        return f"(int8_t)edgeopt_clamped(({total}) >> {form.shift}, low, high)"
+
+    return e.call(pointwise(output, [a, b], expression, numbers, name="integers"), [a, b], output)
+
+
+def _form(
+    node: Any,
+    operands: tuple[Value, Value],
+    output: Value,
+    pairs: tuple[np.ndarray, np.ndarray],
+    wanted: np.ndarray,
+) -> Affine | None:
+    a, b, goal = operands[0].grid, operands[1].grid, output.grid
+    assert a is not None  # noqa: S101 (asked by the caller)
+    assert b is not None  # noqa: S101
+    assert goal is not None  # noqa: S101
+    ends = int(wanted.min()), int(wanted.max())
+    if node.target is aten.mul.Tensor:
+        x, y = (one.astype(np.int64) for one in pairs)
+        product = (x - a.zero) * (y - b.zero)
+        return fitted([(product, a.scale * b.scale / goal.scale)], wanted, *ends)
+    if node.target in (aten.add.Tensor, aten.sub.Tensor):
+        sign = node.kwargs.get("alpha", 1) * (1 if node.target is aten.add.Tensor else -1)
+        terms = [(pairs[0], a.scale / goal.scale), (pairs[1], sign * b.scale / goal.scale)]
+        return fitted(terms, wanted, *ends)
+    return None
+
+
+def _of_floats(
+    e: Emitter, node: Any, last: Any, operands: tuple[Value, Value], output: Value
+) -> Value:
+    if not e.core.fpu and output.grid is None:
+        require_float(e)
+    a, b = operands
+    text = _scaled_by_alpha(node, _BINARY.get(node.target, ""))
+    if not text:
+        raise NoRuleError("of real numbers")
+    low, high = (-math.inf, math.inf) if last is node else ops.activation_bounds(last)
+
+    def expression(x: str, y: str) -> str:
+        result = text.format(a=_as_float(a, x), b=_as_float(b, y))
+        if not math.isinf(low):
+            result = f"edgeopt_maximum({result}, {literal(low)})"
+        if not math.isinf(high):
+            result = f"edgeopt_minimum({result}, {literal(high)})"
+        return stored(output, result)
+
+    return e.call(pointwise(output, [a, b], expression), [a, b], output)
+
+
+def _as_float(value: Value, expression: str) -> str:
+    if value.grid is not None or value.dtype == "float32":
+        return real(value, expression)
+    return f"(float){expression}"
+
+
+# -- comparisons ------------------------------------------------------------------------------------
+
+
+@rule(*_COMPARISONS)
+def _compared(e: Emitter, node: Any) -> Value:
+    a, b = (operand(e, argument) for argument in node.args[:2])
+    output = e.described(node, best_order(e, node))
+    sign = _COMPARISONS[node.target]
+    if any(one.grid is not None or one.dtype == "float32" for one in (a, b)):
+        require_float(e)
+    call = pointwise(output, [a, b], lambda x, y: f"{real(a, x)} {sign} {real(b, y)}")
+    return e.call(call, [a, b], output)
+
+
+@rule(aten.logical_not.default, aten.bitwise_not.default)
+def _not(e: Emitter, node: Any) -> Value:
+    x = e.value(node.args[0])
+    output = e.described(node, x.order)
+    sign = "!" if x.dtype == "bool" or node.target is aten.logical_not.default else "~"
+    return e.call(pointwise(output, [x], lambda a: f"{sign}{a}"), [x], output)
+
+
+@rule(aten.where.self)
+def _where(e: Emitter, node: Any) -> Value:
+    chosen, a, b = (operand(e, argument) for argument in node.args[:3])
+    output = e.described(node, best_order(e, node))
+    same = all(one.grid == output.grid for one in (a, b))
+    if not same:
+        require_float(e)
+
+    def expression(c: str, x: str, y: str) -> str:
+        if same:
+            return f"{c} ? {x} : {y}"
+        return stored(output, f"({c} ? {real(a, x)} : {real(b, y)})")
+
+    return e.call(pointwise(output, [chosen, a, b], expression), [chosen, a, b], output)
+
+
+@rule(aten._to_copy.default, aten.to.dtype)  # noqa: SLF001 (torch's name)
+def _converted(e: Emitter, node: Any) -> Value:
+    x = e.value(node.args[0])
+    output = e.described(node, x.order)
+    if x.dtype == output.dtype and x.grid == output.grid:
+        return e.view(node, x, x.order)
+    if x.grid is not None or output.grid is not None:
+        require_float(e)
+
+    def expression(a: str) -> str:
+        if output.dtype == "bool":
+            return f"{real(x, a)} != 0"
+        if output.grid is not None:
+            return stored(output, _as_float(x, a))
+        return f"({output.c_type}){real(x, a)}"
+
+    return e.call(pointwise(output, [x], expression), [x], output)
+
+
+# -- what torch computes ----------------------------------------------------------------------------
+
+
+def simulated(e: Emitter, node: Any, last: Any, integers: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns the integers that the reference makes of every combination of ``integers``.
+
+    Args:
+        e: Where the program is.
+        node: An operator of as many tensors, number by number.
+        last: It, or the activation that is fused into it.
+        integers: Of each tensor, of shapes that broadcast.
+    """
+    quant, constants = e.program.quant, e.program.constants
+    tensors = dict.fromkeys(argument for argument in node.args if is_value(argument))
+    varying = [t for t in tensors if t.name not in constants or constants[t.name].numel() > 1]
+    values = {one: constants[one.name] for one in tensors if one not in varying}
+    for source, whole in zip(varying, integers, strict=True):
+        values[source] = quant[source.name].dequantize(torch.from_numpy(whole))
+
+    def replaced(argument: Any) -> Any:
+        return values[argument] if is_value(argument) else argument
+
+    result = node.target(*map(replaced, node.args), **node.kwargs)
+    if last is not node:
+        result = last.target(result, *last.args[1:])
+    stored: np.ndarray = quant[last.name].quantize(quant[last.name].fake(result)).numpy()
+    return stored.astype(INT8.name)
