@@ -50,14 +50,7 @@ def main() -> None:
 def measured(entry: Any, program: Any, target: str) -> dict[str, Any]:
     """Returns the figures of a network on a core."""
     deployment = edgeopt.deploy(
-        entry.model,
-        target,
-        backend="micro",
-        precision="int8",
-        example_inputs=entry.samples[0],
-        calibration_data=entry.samples,
-        device="emulated",
-        config=edgeopt.QuantizationConfig(**PLAIN),
+        program, target, backend="micro", calibration_data=entry.samples, device="emulated"
     )
     metadata = deployment.bundle.artifact().metadata
     backend = find_backend("micro")

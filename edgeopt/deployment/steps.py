@@ -272,6 +272,9 @@ def compile(job: Job, candidate: Candidate, *, database: str | None = None) -> B
         if memory is not None and limits is not None:
             require_fit(memory, limits, candidate.precision)
         result = build(candidate.program, job.target, job.backend, options=options)
+        memory = memory_of(candidate.program, job.target, job.backend)  # now exactly: it is linked
+    if memory is not None and limits is not None:
+        require_fit(memory, limits, candidate.precision)
     return replace(result, memory=memory)
 
 

@@ -13,8 +13,9 @@ from edgeopt.ir.operators import traits_of
 from edgeopt.lowering import Emitter as WalkingEmitter
 from edgeopt.lowering import NoRuleError
 from edgeopt_micro.core import core_of
-from edgeopt_micro.loops import copied
+from edgeopt_micro.loops import copied, pointwise
 from edgeopt_micro.operator_rules import rule
+from edgeopt_micro.scalars import real, stored
 from edgeopt_micro.values import C_TYPES, Buffer, Value, grid_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from edgeopt.ir import KernelKind, Program
     from edgeopt.ir.orders import Order
     from edgeopt_micro.calls import KernelCall
+    from edgeopt_micro.footprint import Sections
 
 __all__ = ["Emitter", "Step"]
 
@@ -58,6 +60,7 @@ class Emitter(WalkingEmitter):
         inputs: The program's inputs, as the caller gives them.
         outputs: Its outputs, as the caller gets them; after the run.
         parts: Values of operators that make several.
+        linked: What it takes of flash; None before it is compiled.
     """
 
     rules = rule
@@ -71,6 +74,7 @@ class Emitter(WalkingEmitter):
         self.inputs: list[Value] = []
         self.outputs: list[Value] = []
         self.parts: dict[str, list[Value]] = {}
+        self.linked: Sections | None = None
 
     # -- the walk -------------------------------------------------------------------------------
 
@@ -141,8 +145,26 @@ class Emitter(WalkingEmitter):
         return output
 
     def view(self, node: torch.fx.Node, source: Value, order: Order) -> Value:
-        """Returns the memory of ``source`` as the value of ``node``."""
-        return replace(source, shape=self.shape(node), order=order)
+        """Returns the memory of ``source`` as the value of ``node``; a copy where that has another grid."""
+        viewed = replace(source, shape=self.shape(node), order=order)
+        return self.regridded(viewed, self._described(node, order))
+
+    def regridded(self, value: Value, like: Value) -> Value:
+        """Returns ``value`` on the grid of ``like``: itself, or a copy whose numbers are rounded to it."""
+        if value.grid == like.grid and value.dtype == like.dtype:
+            return value
+        if not self.core.fpu:
+            raise NoRuleError(
+                f"onto another grid, and {self.target.cpu.model} has no float instructions"
+            )
+        output = replace(
+            value,
+            buffer=Buffer("arena", replace(value, dtype=like.dtype).size_bytes, like.buffer.name),
+            dtype=like.dtype,
+            grid=like.grid,
+        )
+        call = pointwise(output, [value], lambda a: stored(output, real(value, a)), name="regrid")
+        return self.call(call, [value], output)
 
     def in_order(self, value: Value, order: Order) -> Value:
         """Returns ``value`` with its memory in ``order``, copied where it is in another."""

@@ -43,18 +43,21 @@ class HostModel:
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """Returns the outputs in the float model's shapes and dtypes."""
-        own = [_stored(x, t) for x, t in zip(inputs, self._metadata["inputs"], strict=True)]
-        results = [np.zeros(t["stored_shape"], t["dtype"]) for t in self._metadata["outputs"]]
+        for x, tensor in zip(inputs, self._metadata["inputs"], strict=True):
+            self._place(tensor)[...] = _stored(x, tensor)
         status = self._model.run_steps(
-            self._arena.ctypes.data,
-            (ctypes.c_void_p * len(own))(*(a.ctypes.data for a in own)),
-            (ctypes.c_void_p * len(results))(*(a.ctypes.data for a in results)),
-            0,
-            self._model.step_count,
+            self._arena.ctypes.data, None, None, 0, self._model.step_count
         )
         if status:
             raise RuntimeError(f"the model returned {status}")
-        return [_real(x, t) for x, t in zip(results, self._metadata["outputs"], strict=True)]
+        return [_real(self._place(tensor), tensor) for tensor in self._metadata["outputs"]]
+
+    def _place(self, tensor: dict[str, Any]) -> np.ndarray:
+        """Returns the memory of an input or output within the arena, as a program has them by default."""
+        kind, shape = np.dtype(tensor["dtype"]), tuple(tensor["stored_shape"])
+        size = kind.itemsize * int(np.prod(shape))
+        part: np.ndarray = self._arena[tensor["offset"] : tensor["offset"] + size].view(kind)
+        return part.reshape(shape)
 
     def facts(self) -> dict[str, Any]:
         """Returns the runtime's name."""
@@ -113,4 +116,4 @@ def _real(stored: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
     if tensor["scale"]:
         whole = result.astype(np.float32) - np.float32(tensor["zero_point"])
         result = whole * np.float32(tensor["scale"])
-    return np.ascontiguousarray(result.astype(tensor["model_dtype"]))
+    return np.array(result, tensor["model_dtype"], order="C")

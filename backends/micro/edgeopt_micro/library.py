@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgeopt.contracts import Target
     from edgeopt.ir import Program
     from edgeopt_micro.emitter import Emitter
+    from edgeopt_micro.memory import MemoryPlan
     from edgeopt_micro.values import Value
 
 __all__ = ["Library", "library_files"]
@@ -56,8 +57,8 @@ def library_files(program: Program, emitter: Emitter, target: Target) -> Library
     metadata: dict[str, Any] = {
         "model": NAME,
         "arena_bytes": max(1, plan.size_bytes),
-        "inputs": _tensors(emitter.inputs, program.signature.inputs),
-        "outputs": _tensors(emitter.outputs, program.signature.outputs),
+        "inputs": _tensors(emitter.inputs, program.signature.inputs, plan),
+        "outputs": _tensors(emitter.outputs, program.signature.outputs, plan),
     }
     files = {f"src/{name}": content for name, content in source.items()}
     if target.microcontroller is not None:
@@ -66,7 +67,7 @@ def library_files(program: Program, emitter: Emitter, target: Target) -> Library
         files["libmodel.a"] = archive(checked, emitter.core)
         files |= firmware_files()
         metadata |= board_metadata(target, target.microcontroller, program.digest)
-        sections = linked_sections(source, NAME, emitter.core)
+        sections = emitter.linked = linked_sections(source, NAME, emitter.core)
         metadata |= {"code_bytes": sections.code, "constant_bytes": sections.constants}
         files |= package_files({
             "name": NAME,
@@ -77,9 +78,12 @@ def library_files(program: Program, emitter: Emitter, target: Target) -> Library
     return Library(f"src/{NAME}.c", files, metadata)
 
 
-def _tensors(values: list[Value], specs: Any) -> list[dict[str, Any]]:
+def _tensors(values: list[Value], specs: Any, plan: MemoryPlan) -> list[dict[str, Any]]:
     """Returns what a runner must know of inputs or outputs."""
-    return [_tensor(value, spec.dtype) for value, spec in zip(values, specs, strict=True)]
+    return [
+        {**_tensor(value, spec.dtype), "offset": plan.offsets[value.buffer]}
+        for value, spec in zip(values, specs, strict=True)
+    ]
 
 
 def _tensor(value: Value, dtype: str) -> dict[str, Any]:

@@ -130,13 +130,26 @@ def _joined(lives: dict[Buffer, Block], steps: Sequence[Step]) -> list[Block]:
             source = owner.get(step.inputs[place].buffer)
             if source is None or source.last != number or source is goal:
                 continue
-            if goal.size_bytes != source.size_bytes:
+            if goal.size_bytes != source.size_bytes or not _read_alike(step, place):
                 continue
             source.buffers += goal.buffers
             source.last = goal.last
             owner.update(dict.fromkeys(goal.buffers, source))
             break
     return list(dict.fromkeys(owner.values()))
+
+
+def _read_alike(step: Step, place: int) -> bool:
+    """Returns whether a step reads the memory of input ``place`` in one order only.
+
+    Another view of it, transposed for example, would be read after it was written over.
+    """
+    one = step.inputs[place]
+    return all(
+        (other.shape, other.order, other.dtype) == (one.shape, one.order, one.dtype)
+        for other in step.inputs
+        if other.buffer is one.buffer
+    )
 
 
 def _place(blocks: Sequence[Block], bound: int) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from edgeopt.ir import orders
 from edgeopt_micro.memory import ALIGNMENT
 from edgeopt_micro.packing import packing_of
+from edgeopt_micro.scalars import literal
 from edgeopt_micro.values import C_TYPES
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class _Writer:
     def _number(self, value: float | np.ndarray) -> str:
         if isinstance(value, np.ndarray):
             return self._constant(value)
-        return repr(value) if isinstance(value, int) else f"{float(np.float32(value))!r}f"
+        return repr(value) if isinstance(value, int) else literal(value)
 
     def _constant(self, array: np.ndarray) -> str:
         key = (str(array.dtype), np.ascontiguousarray(array).tobytes())
@@ -263,11 +264,7 @@ def _literal(number: Any) -> str:
         return str(int(number))
     if isinstance(number, int):
         return str(number) if abs(number) < 2**31 else f"{number}LL"
-    if number != number:  # noqa: PLR0124 (NaN)
-        return '__builtin_nanf("")'
-    if number in (float("inf"), float("-inf")):
-        return "__builtin_inff()" if number > 0 else "-__builtin_inff()"
-    return f"{number!r}f"
+    return literal(number)
 
 
 _RUN = """\

@@ -157,4 +157,4 @@ class _Port:
         if tensor["scale"]:
             whole = array.astype(np.float32) - np.float32(tensor["zero_point"])
             array = whole * np.float32(tensor["scale"])
-        return np.ascontiguousarray(array.astype(tensor["model_dtype"]))
+        return np.array(array, tensor["model_dtype"], order="C")

@@ -14,15 +14,8 @@ from edgeopt.lowering import NoRuleError
 from edgeopt_micro.fixed_point import Affine, fitted
 from edgeopt_micro.loops import pointwise
 from edgeopt_micro.operator_rules import rule
-from edgeopt_micro.operators.common import (
-    best_order,
-    is_value,
-    literal,
-    operand,
-    real,
-    require_float,
-    stored,
-)
+from edgeopt_micro.operators.common import best_order, is_value, operand, require_float
+from edgeopt_micro.scalars import literal, real, stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +38,9 @@ _UNARY = {
     aten.log.default: "edgeopt_log({x})",
     aten.log10.default: "edgeopt_log({x}) * 0.434294482f",
     aten.log2.default: "edgeopt_log({x}) * 1.44269504f",
-    aten.log_sigmoid.default: "-edgeopt_log(1.0f + edgeopt_exp(-{x}))",
+    aten.log_sigmoid.default: (
+        "edgeopt_minimum({x}, 0.0f) - edgeopt_log(1.0f + edgeopt_exp(-edgeopt_absolute({x})))"
+    ),
     aten.neg.default: "-{x}",
     aten.reciprocal.default: "1.0f / {x}",
     aten.relu.default: "edgeopt_maximum({x}, 0.0f)",
@@ -101,7 +96,7 @@ def _alias(e: Emitter, node: Any) -> Value:
         return e.view(node, x, x.order)
     if x.grid is not None and output.grid is not None:
         return _by_table(e, node, node, x, output)
-    require_float(e)
+    require_float(e, node)
     return e.call(pointwise(output, [x], lambda a: stored(output, real(x, a))), [x], output)
 
 
@@ -112,8 +107,22 @@ def _by_table(e: Emitter, node: Any, last: Any, x: Value, output: Value) -> Valu
     return e.call(call, [x], output)
 
 
+_OF_WHOLE = {
+    aten.abs.default: "{x} < 0 ? -{x} : {x}",
+    aten.neg.default: "-{x}",
+    aten.relu.default: "{x} < 0 ? 0 : {x}",
+    aten.sign.default: "({x} > 0) - ({x} < 0)",
+}
+"""What is computed of numbers that are whole in the model itself."""
+
+
 def _in_float(e: Emitter, node: Any, x: Value, output: Value) -> Value:
-    require_float(e)
+    if x.grid is None and output.grid is None and output.dtype != "float32":
+        whole = _OF_WHOLE.get(node.target, "")
+        if not whole or x.dtype != output.dtype:
+            raise NoRuleError(f"from {x.dtype} to {output.dtype}")
+        return e.call(pointwise(output, [x], lambda a: whole.format(x=a)), [x], output)
+    require_float(e, node)
     text = _UNARY[node.target] if node.target in _UNARY else _FORMULAS[node.target](node)
     call = pointwise(output, [x], lambda a: stored(output, text.format(x=real(x, a))))
     return e.call(call, [x], output)
@@ -251,7 +260,7 @@ def _of_floats(
     e: Emitter, node: Any, last: Any, operands: tuple[Value, Value], output: Value
 ) -> Value:
     if not e.core.fpu and output.grid is None:
-        require_float(e)
+        require_float(e, node)
     a, b = operands
     text = _scaled_by_alpha(node, _BINARY.get(node.target, ""))
     if not text:
@@ -284,7 +293,7 @@ def _compared(e: Emitter, node: Any) -> Value:
     output = e.described(node, best_order(e, node))
     sign = _COMPARISONS[node.target]
     if any(one.grid is not None or one.dtype == "float32" for one in (a, b)):
-        require_float(e)
+        require_float(e, node)
     call = pointwise(output, [a, b], lambda x, y: f"{real(a, x)} {sign} {real(b, y)}")
     return e.call(call, [a, b], output)
 
@@ -303,7 +312,7 @@ def _where(e: Emitter, node: Any) -> Value:
     output = e.described(node, best_order(e, node))
     same = all(one.grid == output.grid for one in (a, b))
     if not same:
-        require_float(e)
+        require_float(e, node)
 
     def expression(c: str, x: str, y: str) -> str:
         if same:
@@ -320,7 +329,7 @@ def _converted(e: Emitter, node: Any) -> Value:
     if x.dtype == output.dtype and x.grid == output.grid:
         return e.view(node, x, x.order)
     if x.grid is not None or output.grid is not None:
-        require_float(e)
+        require_float(e, node)
 
     def expression(a: str) -> str:
         if output.dtype == "bool":

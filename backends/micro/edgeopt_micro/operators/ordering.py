@@ -21,7 +21,8 @@ aten = torch.ops.aten
 
 @rule(aten.topk.default)
 def _topk(e: Emitter, node: Any) -> None:
-    axis, largest = (*node.args[2:], -1, True)[:2] if len(node.args) > 3 else (-1, True)  # noqa: PLR2004
+    axis = node.args[2] if len(node.args) > 2 else -1  # noqa: PLR2004 (input, count, axis)
+    largest = node.args[3] if len(node.args) > 3 else True  # noqa: PLR2004
     _ordered(e, node, axis, int(node.args[1]), largest=bool(largest))
 
 
@@ -55,6 +56,7 @@ def _ordered(e: Emitter, node: Any, axis: int, count: int, *, largest: bool) -> 
             f"    if (place >= 0 && !(last {sign} one || (last == one && k > place))) continue;",
             f"    if (next < 0 || one {sign} best) best = one, next = k;",
             "  }",
+            "  if (next < 0) next = n; /* a NaN is before and behind nothing */",
             "  last = best, place = next;",
             f"  {element(places, 'y', _at(index, axis, 'n'))} = place;",
             "}",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.lowering import NoRuleError
 from edgeopt_micro.loops import element, nest
 from edgeopt_micro.operator_rules import rule
-from edgeopt_micro.operators.common import literal, real, require_float, stored
+from edgeopt_micro.operators.common import require_float
+from edgeopt_micro.scalars import literal, real, stored
+from edgeopt_micro.values import Buffer, Grid
 
 if TYPE_CHECKING:
     from edgeopt_micro.emitter import Emitter
@@ -22,14 +26,20 @@ _FRACTION = 23
 """Bits of an exponential's fixed-point table."""
 
 
+_SHARES = Grid(scale=2.0**-8, zero=INT8.lowest, low=INT8.lowest, high=INT8.highest)
+"""What a core without FPU gives for a softmax that the program keeps in float."""
+
+
 @rule(aten.softmax.int)
 def _softmax(e: Emitter, node: Any) -> Value:
     x = e.value(node.args[0])
     axis = node.args[1] % len(x.shape)
     output = e.described(node, x.order)
-    if not e.core.fpu and x.grid is not None and output.grid is not None:
-        return _whole_softmax(e, x, output, axis)
-    require_float(e)
+    if not e.core.fpu and x.grid is not None:
+        shares = replace(output, dtype=INT8.name, grid=output.grid or _SHARES)
+        buffer = Buffer("arena", shares.size_bytes, node.name)
+        return _whole_softmax(e, x, replace(shares, buffer=buffer), axis)
+    require_float(e, node)
 
     def body(*index: str) -> str:
         read = real(x, element(x, "x0", _at(index, axis, "k")))
@@ -84,7 +94,7 @@ def _whole_softmax(e: Emitter, x: Value, output: Value, axis: int) -> Value:
 
 @rule(aten.layer_norm.default)
 def _layer_norm(e: Emitter, node: Any) -> Value:
-    require_float(e)
+    require_float(e, node)
     x = e.plain(e.value(node.args[0]))
     width = math.prod(node.args[1])
     output = e.described(node)
@@ -97,7 +107,7 @@ def _layer_norm(e: Emitter, node: Any) -> Value:
 
 @rule(aten.group_norm.default)
 def _group_norm(e: Emitter, node: Any) -> Value:
-    require_float(e)
+    require_float(e, node)
     x = e.plain(e.value(node.args[0]))
     groups = int(node.args[1])
     output = e.described(node)
@@ -158,7 +168,7 @@ def _matmul(e: Emitter, node: Any) -> Value:
     a, b = (e.value(one) for one in node.args[:2])
     if min(len(a.shape), len(b.shape)) < 2:  # noqa: PLR2004 (matrices)
         raise NoRuleError("of vectors")
-    require_float(e)
+    require_float(e, node)
     output = e.described(node)
     common = a.shape[-1]
 

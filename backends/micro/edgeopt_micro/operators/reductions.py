@@ -14,7 +14,8 @@ from edgeopt.lowering import NoRuleError
 from edgeopt_micro.fixed_point import fitted
 from edgeopt_micro.loops import element, nest
 from edgeopt_micro.operator_rules import rule
-from edgeopt_micro.operators.common import real, require_float, stored
+from edgeopt_micro.operators.common import require_float
+from edgeopt_micro.scalars import real, stored
 
 if TYPE_CHECKING:
     from edgeopt_micro.emitter import Emitter
@@ -34,7 +35,7 @@ def _mean(e: Emitter, node: Any) -> Value:
     if x.grid is not None and output.grid is not None:
         divide, numbers = _divided(x.grid, output.grid, count)
         return _along(e, x, output, axes, ("int32_t sum = 0;", "sum += {x};", divide), numbers)
-    require_float(e)
+    require_float(e, node)
     finish = stored(output, f"sum / {float(count)!r}f")
     return _along(e, x, output, axes, ("float sum = 0.0f;", f"sum += {real(x, '{x}')};", finish))
 
@@ -46,7 +47,7 @@ def _sum(e: Emitter, node: Any) -> Value:
     if x.dtype not in ("float32", INT8.name):
         kind = output.c_type
         return _along(e, x, output, axes, (f"{kind} sum = 0;", "sum += {x};", "sum"))
-    require_float(e)
+    require_float(e, node)
     steps = ("float sum = 0.0f;", f"sum += {real(x, '{x}')};", stored(output, "sum"))
     return _along(e, x, output, axes, steps)
 
@@ -59,7 +60,7 @@ def _extreme(e: Emitter, node: Any) -> Value:
     start = f"{x.c_type} best = {{first}};"
     take = f"if ({{x}} {sign} best) best = {{x}};"
     if output.grid != x.grid:
-        require_float(e)
+        require_float(e, node)
         return _along(e, x, output, axes, (start, take, stored(output, real(x, "best"))))
     return _along(e, x, output, axes, (start, take, "best"))
 
@@ -185,23 +186,30 @@ def _average_pool(e: Emitter, node: Any) -> Value:
     count = math.prod(window.kernel)
     whole = kernel_kind(e.program, node).kind == "integer" and x.grid is not None
     if not _is_uniform(x, output, window, includes=includes) or divisor not in (None, count):
-        return _uneven(e, x, output, window, includes=includes, divisor=divisor)
+        return _uneven(e, node, (x, output), window, includes=includes, divisor=divisor)
     if whole and x.grid is not None and output.grid is not None:
         divide, numbers = _divided(x.grid, output.grid, count)
         start = f"int32_t sum = {x.grid.zero} * ({count} - inside);"
         return _pooled(e, x, output, window, (start, "sum += {x};", divide), numbers)
-    require_float(e)
+    require_float(e, node)
     finish = stored(output, f"sum / {float(count)!r}f")
     return _pooled(e, x, output, window, ("float sum = 0.0f;", f"sum += {real(x, '{x}')};", finish))
 
 
 def _uneven(
-    e: Emitter, x: Value, output: Value, window: _Window, *, includes: bool, divisor: int | None
+    e: Emitter,
+    node: Any,
+    values: tuple[Value, Value],
+    window: _Window,
+    *,
+    includes: bool,
+    divisor: int | None,
 ) -> Value:
     """Writes an average over windows of different counts: a quotient, rounded once, ties to even."""
+    x, output = values
     count = str(divisor) if divisor else "covered" if includes else "inside"
     if x.grid is None or output.grid != x.grid:
-        require_float(e)
+        require_float(e, node)
         steps = ("float sum = 0.0f;", f"sum += {real(x, '{x}')};", f"sum / (float)({count})")
         return _pooled(e, x, output, window, (*steps[:2], stored(output, steps[2])))
     grid, divisors = x.grid, _divisors(x, output, window, includes=includes, divisor=divisor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from edgeopt.ir import orders
 from edgeopt.lowering import NoRuleError
 from edgeopt_micro.loops import element, nest, pointwise
 from edgeopt_micro.operator_rules import rule
-from edgeopt_micro.operators.common import literal
+from edgeopt_micro.scalars import literal
 
 if TYPE_CHECKING:
     from edgeopt_micro.calls import KernelCall
@@ -72,8 +73,8 @@ def _roll(e: Emitter, node: Any) -> Value:
 
 @rule(aten.expand.default)
 def _expand(e: Emitter, node: Any) -> Value:
-    x = e.value(node.args[0])
     output = e.described(node)
+    x = e.regridded(e.value(node.args[0]), output)
     return e.call(pointwise(output, [x], lambda a: a, name="copy"), [x], output)
 
 
@@ -93,8 +94,7 @@ def _nearest(e: Emitter, node: Any) -> Value:
 def _moved(e: Emitter, node: Any, x: Value, place: Any) -> Value:
     """Writes a copy that reads dimension ``d`` at ``place(d, index)``."""
     output = e.described(node, x.order)
-    if output.grid != x.grid:
-        raise NoRuleError("onto another grid")
+    x = e.regridded(x, output)
 
     def body(*index: str) -> str:
         source = [place(d, i) for d, i in enumerate(index)]
@@ -107,6 +107,7 @@ def _moved(e: Emitter, node: Any, x: Value, place: Any) -> Value:
 def _pad(e: Emitter, node: Any) -> Value:
     x, sizes, fill = e.value(node.args[0]), node.args[1], (*node.args, 0)[2]
     output = e.described(node, x.order)
+    x = e.regridded(x, output)
     rank = len(x.shape)
     before = {rank - 1 - k: int(sizes[2 * k]) for k in range(len(sizes) // 2)}
     number = _stored_fill(output, float(fill))
@@ -128,6 +129,8 @@ def _pad(e: Emitter, node: Any) -> Value:
 def _stored_fill(output: Value, fill: float) -> str:
     if output.grid is None:
         return literal(fill) if output.dtype == "float32" else str(int(fill))
+    if math.isinf(fill):
+        return str(output.grid.low if fill < 0 else output.grid.high)
     steps = round(fill / output.grid.scale) + output.grid.zero
     return str(min(max(steps, output.grid.low), output.grid.high))
 
@@ -137,10 +140,8 @@ def _concatenate(e: Emitter, node: Any) -> Value:
     parts = [e.value(part) for part in node.args[0]]
     axis = (*node.args, 0)[1] % len(e.shape(node))
     output = e.described(node, max(parts, key=lambda part: part.count).order)
-    if any(part.grid != output.grid for part in parts):
-        raise NoRuleError("of parts on other grids")
     start = 0
-    for part in parts:
+    for part in (e.regridded(part, output) for part in parts):
         e.call(_part(output, part, axis, start), [part], output)
         start += part.shape[axis]
     return output
@@ -163,8 +164,7 @@ def _part(output: Value, part: Value, axis: int, start: int) -> KernelCall:
 def _embedding(e: Emitter, node: Any) -> Value:
     table, index = e.value(node.args[0]), e.plain(e.value(node.args[1]))
     output = e.described(node)
-    if table.grid != output.grid:
-        raise NoRuleError("onto another grid")
+    table = e.regridded(table, output)
     rows, width = table.shape
 
     def body(*place: str) -> str:
@@ -183,8 +183,7 @@ def _index_select(e: Emitter, node: Any) -> Value:
     x, axis, index = e.value(node.args[0]), node.args[1], e.value(node.args[2])
     axis %= len(x.shape)
     output = e.described(node, x.order)
-    if output.grid != x.grid:
-        raise NoRuleError("onto another grid")
+    x = e.regridded(x, output)
 
     def body(*place: str) -> str:
         at = f"x1[{place[axis]}]"

@@ -14,7 +14,8 @@ from edgeopt.ir import kernel_kind, ops, orders
 from edgeopt.lowering import NoRuleError
 from edgeopt_micro.loops import element, nest
 from edgeopt_micro.operator_rules import rule
-from edgeopt_micro.operators.common import literal, real, require_float, stored
+from edgeopt_micro.operators.common import require_float
+from edgeopt_micro.scalars import literal, real, stored
 from edgeopt_micro.weighted import Geometry, Weights, convolution
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def _convolution(e: Emitter, node: Any) -> Value | None:
     x = e.in_order(e.value(node.args[0]), orders.channels_last(len(e.shape(node))))
     if _on_integers(e, node):
         return _integers(e, node, x)
-    require_float(e)
+    require_float(e, node)
     return _float_convolution(e, node, x)
 
 
@@ -42,7 +43,7 @@ def _linear(e: Emitter, node: Any) -> Value | None:
         x = e.in_order(x, orders.with_last(x.order, last))
     if _on_integers(e, node):
         return _integers(e, node, x)
-    require_float(e)
+    require_float(e, node)
     return _float_linear(e, node, x)
 
 
@@ -50,7 +51,7 @@ def _linear(e: Emitter, node: Any) -> Value | None:
 def _transposed(e: Emitter, node: Any) -> Value | None:
     x = e.in_order(e.value(node.args[0]), orders.channels_last(4))
     if not _on_integers(e, node):
-        require_float(e)
+        require_float(e, node)
     return _scattered(e, node, x)
 
 
@@ -183,8 +184,7 @@ class _Floats:
             if bool(spec.zero_point.any()):
                 raise NoRuleError("a weight whose zero is not zero")
             self.weight = e.array_value(weight.name, _integer_weight(e, node))
-            channels = self.weight.shape[ops.output_channel_axis(node)]
-            self.numbers["scales"] = spec.scale.expand(channels).numpy().copy()
+            self.numbers["scales"] = _by_channel(e, node, spec.scale)
             self.scaled = True
         else:
             self.weight = e.plain(e.value(weight))
@@ -199,6 +199,13 @@ class _Floats:
         if "bias" in self.numbers:
             total = f"{total} + bias[{channel}]"
         return stored(output, _between(total, *ends))
+
+
+def _by_channel(e: Emitter, node: Any, values: torch.Tensor) -> np.ndarray:
+    """Returns one number for each output channel; of a transposed convolution each group has the same."""
+    channels = e.shape(node)[ops.result_channel_axis(node)]
+    repeated: np.ndarray = np.resize(values.numpy(), channels)
+    return repeated
 
 
 def _between(expression: str, low: float, high: float) -> str:
@@ -337,10 +344,9 @@ def _whole_finish(e: Emitter, node: Any, output: Value) -> tuple[dict[str, Any],
     assert output.grid is not None  # noqa: S101 (it is an integer operator)
     step = e.program.quant[node.args[0].name].scale * e.program.quant[weight.name].scale
     factor = step / e.program.quant[output.buffer.name].scale
-    channels = output.shape[1]
     numbers = {
         "bias": _whole_bias(e, node, step),
-        "factors": factor.expand(channels).numpy().copy(),
+        "factors": _by_channel(e, node, factor),
     }
     low, high = _bounds(node, output.grid)
     rounded = "edgeopt_scaled(sum + bias[{channel}], factors[{channel}])"

@@ -1,0 +1,195 @@
+"""Models that a writer of C gets wrong: each equals the reference, its inputs and outputs in the arena."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import edgeopt
+from edgeopt.errors import UnsupportedError
+from edgeopt.ir import ReferenceRunner
+from edgeopt.options import CompileOptions
+from edgeopt.registry import find_backend, find_target
+
+PLAIN = {"ranges": "minmax", "equalization": "off", "smoothing": "off"}
+PLAIN |= {"bias_correction": "off", "rounding": "nearest"}
+
+
+class Of(nn.Module):
+    """A model of a function and the layers that it names."""
+
+    def __init__(self, function, **layers):
+        super().__init__()
+        self.function = function
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+
+    def forward(self, *x):
+        return self.function(self, *x)
+
+
+def program_of(model, samples, precision):
+    torch.manual_seed(0)
+    model = model.eval()
+    if precision == "float32":
+        return edgeopt.capture(model, samples[0])
+    return edgeopt.quantize(model, samples, example_inputs=samples[0], precision=precision, **PLAIN)
+
+
+def check(model, *shape, precision="int8", target="generic-cortex-m4f", steps=0, samples=None):
+    """Compares the C source with the reference on some samples."""
+    torch.manual_seed(1)
+    samples = samples or [(torch.randn(*shape),) for _ in range(8)]
+    program = program_of(model, samples, precision)
+    backend = find_backend("micro")
+    lowered = backend.lower(program, find_target(target))
+    artifact = backend.compile(lowered, CompileOptions())
+    runner = backend.load(artifact)
+    reference = ReferenceRunner(lowered.program)
+    for sample in samples[:4]:
+        inputs = [tensor.numpy() for tensor in sample]
+        wanted, got = reference(*inputs), runner(*inputs)
+        wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+        got = got if isinstance(got, tuple) else (got,)
+        for name, one, other in zip(lowered.program.output_names, got, wanted, strict=True):
+            assert (one.shape, one.dtype) == (other.shape, other.dtype)
+            spec = lowered.program.quant.get(name)
+            limit = 1e-5 if spec is None else steps * float(spec.scale[0]) * 1.01
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=limit, err_msg=name)
+    runner.close()
+    return lowered, artifact
+
+
+def turned(model, x):
+    y = model.l(x)
+    return y + y.transpose(-1, -2)
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+@pytest.mark.parametrize("last", [False, True])
+def test_a_value_beside_its_own_transpose(precision, last):
+    tail = nn.Linear(6, 3) if last else nn.Identity()
+    check(
+        Of(lambda m, x: m.t(turned(m, x)), l=nn.Linear(6, 6), t=tail), 1, 6, 6, precision=precision
+    )
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_largest_numbers_along_any_axis(precision):
+    model = Of(lambda m, x: torch.topk(m.l(x), 2, dim=1), l=nn.Linear(6, 4))
+    check(model, 1, 5, 6, precision=precision)
+
+
+def test_transposed_convolutions_with_groups():
+    model = nn.Sequential(nn.ConvTranspose2d(4, 6, 3, stride=2, groups=2), nn.ReLU())
+    check(model, 1, 4, 5, 5, precision="int8-dynamic")
+    check(model, 1, 4, 5, 5, precision="float32")
+
+
+@pytest.mark.parametrize("fill", [0.0, 10.0, -2.5])
+def test_pads_whose_fill_widens_the_range(fill):
+    def padded(m, x):
+        return m.d(functional.pad(functional.relu(m.c(x)), (1, 1, 1, 1), value=fill))
+
+    check(Of(padded, c=nn.Conv2d(3, 4, 3), d=nn.Conv2d(4, 3, 3)), 1, 3, 8, 8, steps=1)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_decomposed_operators_between_integers(mode):
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.Upsample(scale_factor=2, mode=mode), nn.Conv2d(4, 3, 3)
+    )
+    check(model, 1, 3, 8, 8, steps=1)
+
+
+def test_recurrent_layers():
+    gru = Of(lambda m, x: m.h(m.g(x)[0]), g=nn.GRU(5, 8, batch_first=True), h=nn.Linear(8, 3))
+    check(gru, 1, 6, 5, steps=1)
+    check(gru, 1, 6, 5, precision="float32")
+
+
+def test_outputs_without_dimensions():
+    check(Of(lambda m, x: m.l(x).squeeze(), l=nn.Linear(4, 1)), 1, 4)
+    check(Of(lambda m, x: (m.l(x).mean(), x), l=nn.Linear(4, 4)), 1, 4, precision="float32")
+
+
+def test_infinities_in_the_self_test():
+    _, artifact = check(
+        Of(lambda m, x: torch.log(torch.relu(m.l(x))), l=nn.Linear(6, 6)), 1, 6, precision="float32"
+    )
+    assert b"__builtin_inff" in artifact.files["src/model_selftest.c"]
+
+
+def test_functions_far_from_zero():
+    samples = [(torch.tensor([[-95.0, -20.0, -1.0, 0.0, 3.0, 95.0]]),)]
+    check(Of(lambda _, x: functional.logsigmoid(x)), samples=samples, precision="float32")
+
+
+def test_numbers_that_are_no_numbers_are_sorted_within_memory():
+    samples = [(torch.tensor([[3.0, float("nan"), 1.0, 2.0]]),)]
+    program = edgeopt.capture(Of(lambda _, x: torch.sort(x, 1)[1]).eval(), samples[0])
+    backend = find_backend("micro")
+    lowered = backend.lower(program, find_target("generic-cortex-m4f"))
+    runner = backend.load(backend.compile(lowered, CompileOptions()))
+    places = runner(samples[0][0].numpy())
+    runner.close()
+    assert places.min() >= 0
+    assert places.max() < 4
+
+
+def test_whole_numbers_stay_whole():
+    samples = [(torch.tensor([2**40 + 1, -(2**40) - 3, 0, -7]),)]
+    check(Of(lambda _, x: (x.abs(), -x, x.sign())), samples=samples, precision="float32")
+
+
+def test_softmax_at_the_end_of_a_core_without_float():
+    model = nn.Sequential(nn.Linear(8, 5), nn.Softmax(-1))
+    torch.manual_seed(1)
+    samples = [(3 * torch.randn(1, 8),) for _ in range(8)]
+    program = program_of(model, samples, "int8")
+    backend = find_backend("micro")
+    lowered = backend.lower(program, find_target("pico"))
+    runner = backend.load(backend.compile(lowered, CompileOptions()))
+    for (x,) in samples:
+        wanted = ReferenceRunner(lowered.program)(x.numpy())
+        np.testing.assert_allclose(runner(x.numpy()), wanted, atol=1 / 256)
+    runner.close()
+
+
+def test_a_refusal_says_why_a_value_is_float():
+    torch.manual_seed(1)
+    samples = [(torch.randn(1, 8),) for _ in range(8)]
+    model = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 2))
+    backend = find_backend("micro")
+    lowered = backend.lower(program_of(model, samples, "int8"), find_target("pico"))
+    with pytest.raises(
+        UnsupportedError, match=r"layer_norm.*no integer kernel.*no float instructions"
+    ):
+        backend.compile(lowered, CompileOptions())
+
+
+def test_places_of_the_callers_own():
+    """Inputs and outputs may lie anywhere: the numbers are those of the arena's places."""
+    _, artifact = check(Of(turned, l=nn.Linear(6, 6)), 1, 6, 6)
+    runner = find_backend("micro").load(artifact)
+    model = runner._model
+    x = np.random.default_rng(0).standard_normal((1, 6, 6)).astype(np.float32)
+    wanted = runner(x)
+    tensor, result = artifact.metadata["inputs"][0], artifact.metadata["outputs"][0]
+    stored = np.array(model._place(tensor))
+    stored[...] = np.clip(
+        np.rint(x / np.float32(tensor["scale"])) + tensor["zero_point"], -128, 127
+    )
+    output = np.zeros(result["stored_shape"], np.int8)
+    pointers = [(ctypes.c_void_p * 1)(array.ctypes.data) for array in (stored, output)]
+    arena = model._arena.ctypes.data
+    assert model._model.run_steps(arena, *pointers, 0, model._model.step_count) == 0
+    real = (output.astype(np.float32) - result["zero_point"]) * np.float32(result["scale"])
+    np.testing.assert_array_equal(real, wanted)
+    assert model._model.run_steps(arena + 1, None, None, 0, 1) == -1
+    runner.close()
