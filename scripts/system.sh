@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what tests and demo need of the system: emulators of other processors, and of
-# microcontrollers; an SSH server, which the tests start by themselves, with keys and a port of their own, adb, the
+# microcontrollers, with GCC and CMake as their users have them; an SSH server, which the tests start by themselves, with keys and a port of their own, adb, the
 # shells and tool boxes that devices have (BusyBox, Toybox, csh, fish), openssl, a voice (espeak-ng), and data that the
 # examples learn from: Fashion-MNIST, WordNet, and the DNA of R's package mlbench.
 # It does so as root on Debian and its kin; elsewhere it says what to install and what is left out.
@@ -10,6 +10,8 @@ missing=""
 command -v qemu-aarch64-static >/dev/null 2>&1 || missing="$missing qemu-user-static"
 command -v qemu-system-arm >/dev/null 2>&1 || missing="$missing qemu-system-arm"
 command -v qemu-system-riscv32 >/dev/null 2>&1 || missing="$missing qemu-system-misc"
+command -v arm-none-eabi-gcc >/dev/null 2>&1 || missing="$missing gcc-arm-none-eabi"
+command -v cmake >/dev/null 2>&1 || missing="$missing cmake"
 # Where systemd runs, installing an SSH server would start it, open to the network: not unasked.
 command -v sshd >/dev/null 2>&1 || [ -x /usr/sbin/sshd ] || [ -d /run/systemd/system ] ||
     missing="$missing openssh-server"
