@@ -45,7 +45,7 @@ def main() -> None:
         for target in options.targets:
             try:
                 figures = measured(entry, program, target)
-            except MemoryLimitError as error:  # a result too: MobileNet needs more RAM than some have
+            except MemoryLimitError as error:  # a result too
                 report.add(f"{name}: {target}", {"refused": error.what}, f"{name} {error.what}")
                 continue
             report.add(f"{name}: {target}", figures, line(name, target, figures))

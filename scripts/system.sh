@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what tests and demo need of the system: emulators of other processors, and of
-# microcontrollers, with GCC and CMake as their users have them; an SSH server, which the tests start by themselves, with keys and a port of their own, adb, the
-# shells and tool boxes that devices have (BusyBox, Toybox, csh, fish), openssl, a voice (espeak-ng), and data that the
+# microcontrollers, with GCC and CMake as their users have them; an SSH server, which the tests start by
+# themselves, with keys and a port of their own, adb, the shells and tool boxes that devices have (BusyBox, Toybox, csh, fish), openssl, a voice (espeak-ng), and data that the
 # examples learn from: Fashion-MNIST, WordNet, and the DNA of R's package mlbench.
 # It does so as root on Debian and its kin; elsewhere it says what to install and what is left out.
 set -eu
