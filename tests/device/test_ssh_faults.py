@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -100,7 +101,10 @@ def in_thread(function):
 
 
 def everything(folder):
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*"))
+    """Returns what is in ``folder``; a folder that goes while it is looked at is looked at again."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*"))
 
 
 # --- a connection that is lost -------------------------------------------------------------------
