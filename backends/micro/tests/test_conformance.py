@@ -8,8 +8,14 @@ from edgeopt.registry import find_backend, find_target
 from edgeopt.testing import BackendConformance
 
 
+@pytest.mark.qemu
 class TestMicro(BackendConformance):
     precisions = ("int8", "int8-dynamic", "float32")
+
+    @pytest.fixture(autouse=True)
+    def board(self, monkeypatch):
+        """Bundles run on the emulated core: no board is at hand."""
+        monkeypatch.setenv("EDGEOPT_BOARD", "emulated")
 
     @pytest.fixture
     def backend(self):

@@ -62,4 +62,4 @@ def test_a_microcontroller_has_no_system_to_run_it(name):
         TargetError, match=f"Words needs an operating system, and {name} is"
     ) as caught:
         find_wheels(find_target(name), RELEASES, runtime="Words")
-    assert caught.value.hint == "leave the backend to edgeopt, or take micro"
+    assert caught.value.hint == "leave the backend to edgeopt, or take micro or tflite"
