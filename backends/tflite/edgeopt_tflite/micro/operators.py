@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgeopt.contracts.storage import INT32
 from edgeopt.lowering import NoRuleError
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def require_micro(code: str, inputs: Sequence[Tensor | None], outputs: Sequence[
         raise NoRuleError(_takes(code, types, data))
     if code in _ONE_TYPE and kinds[1] != data:
         raise NoRuleError(f"TFLite for Micro's {code} takes one type, here {data} and {kinds[1]}")
-    if code in _INDEXED and kinds[1] != "int32":
+    if code in _INDEXED and kinds[1] != INT32.name:
         raise NoRuleError(f"TFLite for Micro's {code} takes int32 indices, here {kinds[1]}")
     results = RESULT_TYPES.get(code)
     if results is not None and outputs[0].dtype not in results:
