@@ -9,7 +9,9 @@ from pathlib import PurePosixPath
 import msgspec
 import numpy as np
 import pytest
+import torch
 
+import edgeopt
 from edgeopt.bundles import GoldenSamples, Tolerance, write_bundle
 from edgeopt.contracts import Artifact, Signature, TensorSpec
 from edgeopt.devices import EmulatedDevice
@@ -101,6 +103,39 @@ def test_networks_compute_what_the_reference_does(name, precision, arch, tmp_pat
         np.testing.assert_array_equal(got, wanted)
     else:
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+
+
+class Conversions(torch.nn.Module):
+    def forward(self, i, f):
+        """Between long integers and floats, which a 32-bit processor has no instruction for."""
+        return i.float() * 1.5, f.long() * 3, i // (f.long().abs() + 1), i % 7
+
+
+@pytest.mark.slow
+@pytest.mark.qemu
+@pytest.mark.parametrize("arch", list(QEMU))
+def test_long_integers_and_floats(arch, tmp_path):
+    if shutil.which(QEMU[arch]) is None:
+        pytest.skip(f"{QEMU[arch]} is not installed")
+    target = find_target(f"generic-{arch}")
+    bare = msgspec.structs.replace(target, os=msgspec.structs.replace(target.os, python=""))
+    i = torch.tensor([0, 1, -1, 2**24 + 1, -(2**40), 2**62])
+    f = torch.tensor([0.0, -0.5, 1.5, -2.5e9, 3e15, 7.0])
+    bundle = edgeopt.deploy(
+        Conversions().eval(), bare, precision="float32", backend="tvm", example_inputs=(i, f),
+        checks={"speed": False}, output=tmp_path / "bundle",
+    ).bundle  # fmt: skip
+    words = []
+    for name, array in (("i", i), ("f", f)):
+        np.save(tmp_path / f"{name}.npy", array.numpy())
+        words += ["--input", tmp_path / f"{name}.npy"]
+    wanted = [tensor.numpy() for tensor in Conversions()(i, f)]
+    for index in range(len(wanted)):
+        words += ["--output", tmp_path / f"{index}.npy"]
+    subprocess.run([QEMU[arch], bundle.path / "model" / "run", *words], check=True)
+    got = [np.load(tmp_path / f"{index}.npy") for index in range(len(wanted))]
+    for ours, theirs in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(ours, theirs, strict=True)
 
 
 @pytest.mark.parametrize("name", TARGETS)
