@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from importlib import resources
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgeopt.errors import CompileError, PluginError, TargetError
-from edgeopt.files import cache_folder
+from edgeopt.errors import TargetError
+from edgeopt.lowering.zig import run_zig
 from edgeopt_tvm.bundle_source import plain_facts
 from edgeopt_tvm.c_tables import constants_blob, tables_source
 
@@ -35,7 +32,7 @@ _LIBC = {
 """Our name of an architecture to zig's triples with glibc and musl, and its oldest glibc."""
 _NEWEST = (2, 41)
 """The newest glibc that is linked for; a newer one runs what was linked for it."""
-_RUNTIME = ("model.c", "pool.c", "tables.c", "constants.S")
+_RUNTIME = ("model.c", "pool.c", "tables.c", "constants.S", "libcalls.c")
 _PROGRAM = (
     *("run.c", "options.c", "files.c", "info.c", "measure.c", "facts.c"),
     *("array.c", "npy.c", "image.c", "session.c", "fitting.c", "bundle.c", "states.S"),
@@ -45,8 +42,9 @@ _COMPILE = (
     *("-std=c11", "-O2", "-Wall", "-fvisibility=hidden", "-ffunction-sections", "-fPIC"),
     *("-fno-sanitize=all", "-fno-ident"),
 )
+_SMALL = ("-Os", "-flto", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables")
+"""What the runner is compiled with: what it does not do for this bundle is left out."""
 _LINK = ("-s", "-Wl,--build-id=none", "-Wl,--gc-sections", "-lm", "-lpthread")
-_TIMEOUT_S = 600
 _TABLE = "table.c"
 
 
@@ -112,7 +110,7 @@ def link_runner(library: bytes, machine: Machine, facts: Facts | None = None) ->
         PluginError: zig is not installed.
         CompileError: It cannot be linked.
     """
-    words = [*_PROGRAM, "model.so", "-Wl,-rpath,$ORIGIN"]
+    words = [*_SMALL, *_PROGRAM, "model.so", "-Wl,-rpath,$ORIGIN"]
     files = {"model.so": library, **(facts or plain_facts()).to_files()}
     return _link(files, zig_target(machine), words, "run")
 
@@ -183,45 +181,14 @@ def _made(files: Mapping[str, bytes]) -> list[str]:
 
 
 def _link(files: dict[str, bytes], target: str, words: Sequence[str], name: str) -> bytes:
-    zig = _zig()
     with tempfile.TemporaryDirectory(prefix="edgeopt-") as scratch:
         folder = Path(scratch)
         for file, content in {**_sources(), **files}.items():
             (folder / file).write_bytes(content)
-        _run([zig, "cc", "-target", target, *_COMPILE, *words, *_LINK, "-o", name], folder, target)
+        run_zig(["cc", "-target", target, *_COMPILE, *words, *_LINK, "-o", name], folder, target)
         return (folder / name).read_bytes()
 
 
 def _sources() -> dict[str, bytes]:
     entries = resources.files("edgeopt_tvm.native").iterdir()
     return {file.name: file.read_bytes() for file in entries if file.is_file()}
-
-
-def _zig() -> str:
-    spec = find_spec("ziglang")
-    if spec is None or not spec.submodule_search_locations:
-        hint = "pip install ziglang"
-        raise PluginError("the linker zig is not installed", where="tvm", hint=hint)
-    return os.fspath(Path(spec.submodule_search_locations[0]) / "zig")
-
-
-def _run(command: Sequence[str], folder: Path, target: str) -> None:
-    """Runs zig in ``folder``: paths within it are relative, and none gets into what is made."""
-    cache = cache_folder() / "zig"
-    env = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache)}
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        process = subprocess.run(
-            command,
-            cwd=folder,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CompileError(f"zig could not be run: {error}", where=target) from error
-    if process.returncode != 0:
-        message = process.stderr.strip()[-2000:] or f"status {process.returncode}"
-        raise CompileError(f"the model cannot be linked: {message}", where=target)

@@ -82,8 +82,13 @@ def linked_files(parts: Parts, target: Target, facts: Facts | None = None) -> di
 def joined(bundled: BundledPrograms, target: Target) -> list[Artifact]:
     """Returns the artefacts of a bundle: one library or program holds them all, what they share once."""
     artifacts = [one.artifact for one in bundled.programs]
+    facts = bundle_facts(bundled)
+    if len(artifacts) == 1 and LIBRARY in artifacts[0].files:
+        library = artifacts[0].files[LIBRARY]
+        files = {LIBRARY: library, PROGRAM: link_runner(library, machine_of(target), facts)}
+        return [msgspec.structs.replace(artifacts[0], files=files)]
     parts = Parts.from_files([artifact.parts for artifact in artifacts])
-    files = linked_files(parts, target, bundle_facts(bundled))
+    files = linked_files(parts, target, facts)
     if len(artifacts) == 1:
         return [msgspec.structs.replace(artifacts[0], files=files)]
     return [

@@ -10,7 +10,7 @@
 #pragma STDC FP_CONTRACT OFF
 
 /* The highest first; of equal ones, the first class. */
-static int by_value(const void *a, const void *b) {
+int by_value(const void *a, const void *b) {
   const struct score *x = a, *y = b;
   if (x->value != y->value) return x->value > y->value ? -1 : 1;
   return (x->number > y->number) - (x->number < y->number);

@@ -67,6 +67,9 @@ struct answer top_scores(const struct array *output, long top);
 
 /* Fill in what a detector or a segmentation found. */
 void detect(struct answer *answer, const struct face *face, const struct array *outputs);
+/* The highest value first; of equal ones the lowest number. */
+int by_value(const void *a, const void *b);
+
 void segment(struct answer *answer, const struct face *face, const struct array *outputs);
 
 /* Print an answer for people, or as JSON: the same numbers as run.py. */

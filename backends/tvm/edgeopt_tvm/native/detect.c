@@ -24,9 +24,10 @@ static void read_score(const struct view *scores, const struct view *classes, fl
   const struct after *after = &bundle.after;
   for (int64_t c = 0; c < scores->count; c++) {
     room_of_row[c] = view_at(scores, found->row, c);
-    if (room_of_row[c] != room_of_row[c]) stop(WRONG, "scores are NaN: they tell no box");
   }
   activate(room_of_row, scores->count, after->activation);
+  for (int64_t c = 0; c < scores->count; c++)
+    if (room_of_row[c] != room_of_row[c]) stop(WRONG, "scores are NaN: they tell no box");
   if (classes) {
     found->score = room_of_row[0];
     found->number = (int64_t)view_at(classes, found->row, 0);

@@ -32,6 +32,8 @@ static void fill(struct picture *picture, int64_t left, int64_t top, int64_t rig
  * longer by one pixel, where the width is even, lies to the right of the way. */
 static void draw_box(struct picture *picture, const float *box, int64_t width,
                      const unsigned char *color) {
+  for (int i = 0; i < 4; i++)
+    if (box[i] != box[i]) return;
   int64_t left = (int64_t)box[0], top = (int64_t)box[1], right = (int64_t)box[2],
           bottom = (int64_t)box[3];
   int64_t inner = width / 2, outer = (width - 1) / 2;

@@ -126,6 +126,6 @@ void benchmark(const struct entry *entry, const struct array *inputs, const stru
   edgeopt_model *model = edgeopt_create(entry->program, (int32_t)options->threads);
   if (!model) stop(WRONG, "%s", edgeopt_error(NULL));
   write_benchmark(file, entry->program, model, options, given, made, clock_ns() - begun);
-  if (fflush(file)) stop(USAGE, "the JSON cannot be written");
+  if (fflush(file) || ferror(file)) stop(USAGE, "the JSON cannot be written");
   edgeopt_destroy(model);
 }

@@ -82,18 +82,20 @@ static struct placement whole_input(const struct face *face, const struct array 
   return placement;
 }
 
+static int put_json(FILE *file, const void *answer) {
+  print_json(file, answer);
+  return !ferror(file);
+}
+
 /* Says, draws and writes what the outputs mean. */
 static void tell(const struct options *options, const struct face *face, const struct array *inputs,
                  const struct array *outputs, struct seen *seen) {
   struct placement placement = seen->picture.pixels ? seen->placement : whole_input(face, inputs);
   struct answer answer = answer_of(face, outputs, &placement, options->top);
   int only_json = options->json && !strcmp(options->json, "-");
-  if (!only_json) print_lines(stdout, &answer);
-  if (options->json) {
-    FILE *file = json_file(options->json);
-    print_json(file, &answer);
-    if (fflush(file)) stop(USAGE, "%s: cannot be written", options->json);
-  }
+  if (only_json) print_json(stdout, &answer);
+  else print_lines(stdout, &answer);
+  if (options->json && !only_json) write_whole(options->json, put_json, &answer);
   if (options->result) write_result(options->result, &answer);
   if (!options->draw) return;
   draw(&seen->picture, &answer);
@@ -125,6 +127,8 @@ int main(int count, char **words) {
     stop(WRONG, "model.so is of another bundle: copy both again");
   if (options.info) return print_info();
   int alone = is_measured(&options) || options.program;
+  if (alone && options.method)
+    stop(USAGE, "--method goes neither with --program nor with a measurement, which takes --program N");
   struct choice choice =
       alone ? program_alone(options.program ? options.program : 1) : programs_of(options.method);
   struct face face = face_of(&choice.entries[0]);
@@ -136,5 +140,5 @@ int main(int count, char **words) {
     stop(USAGE, "--draw draws on a picture: pass one with --input");
   if (is_measured(&options)) benchmark(&choice.entries[0], inputs, &options);
   else predict(&options, choice, &face, inputs, &seen);
-  return fflush(stdout) ? WRONG : OK;
+  return fflush(stdout) || ferror(stdout) ? WRONG : OK;
 }

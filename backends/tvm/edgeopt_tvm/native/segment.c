@@ -100,37 +100,30 @@ static int32_t class_of(const struct cells *cells, const struct spot *row, const
   return best > (float)after->threshold;
 }
 
-static int by_share(const void *a, const void *b) {
-  const struct score *x = a, *y = b;
-  if (x->value != y->value) return x->value > y->value ? -1 : 1;
-  return (x->number > y->number) - (x->number < y->number);
-}
-
-static int by_class(const void *a, const void *b) {
-  int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-  return (x > y) - (x < y);
-}
-
-/* Counts the pixels of each class. */
+/* Counts the pixels of each class, which hardly ever are many; those that were not seen have none. */
 static void count_shares(struct answer *answer, size_t pixels) {
-  int32_t *sorted = room(sizeof *sorted * (pixels + 1));
-  memcpy(sorted, answer->classes, sizeof *sorted * pixels);
-  qsort(sorted, pixels, sizeof *sorted, by_class);
-  size_t first = 0, kinds = 0;
-  while (first < pixels && sorted[first] == -1) first++;
-  for (size_t i = first; i < pixels; i++) kinds += i == first || sorted[i] != sorted[i - 1];
-  answer->scores = room(sizeof *answer->scores * (kinds + 1));
-  for (size_t i = first; i < pixels; i++) {
-    if (i == first || sorted[i] != sorted[i - 1]) {
-      struct score one = {sorted[i], 0};
-      answer->scores[answer->score_count++] = one;
+  int64_t kinds = 0, most = 0, at = 0, seen = 0;
+  struct score *all = NULL;
+  for (size_t i = 0; i < pixels; i++) {
+    int32_t number = answer->classes[i];
+    if (number == -1) continue;
+    seen++;
+    if (!kinds || all[at].number != number)
+      for (at = 0; at < kinds && all[at].number != number;) at++;
+    if (at == kinds) {
+      if (kinds == most) {
+        most = most ? 2 * most : 64;
+        all = realloc(all, sizeof *all * (size_t)most);
+        if (!all) stop(WRONG, "no memory for the classes");
+      }
+      all[kinds++] = (struct score){number, 0};
     }
-    answer->scores[answer->score_count - 1].value += 1;
+    all[at].value += 1;
   }
-  for (int64_t i = 0; i < answer->score_count; i++)
-    answer->scores[i].value /= (double)(pixels - first);
-  qsort(answer->scores, (size_t)answer->score_count, sizeof *answer->scores, by_share);
-  free(sorted);
+  for (int64_t i = 0; i < kinds; i++) all[i].value /= (double)seen;
+  if (kinds) qsort(all, (size_t)kinds, sizeof *all, by_value);
+  answer->scores = all;
+  answer->score_count = kinds;
 }
 
 void segment(struct answer *answer, const struct face *face, const struct array *outputs) {

@@ -42,7 +42,6 @@ struct face face_of(const struct entry *entry) {
   if (in > MOST_PORTS || out > MOST_PORTS) stop(USAGE, "more than %d inputs or outputs", MOST_PORTS);
   for (int32_t i = 0; i < in; i++) {
     if (entry->reads && entry->reads[i] >= 0) continue;
-    face.input_at[face.input_count] = i;
     face.inputs[face.input_count++] = edgeopt_input(entry->program, i);
   }
   for (int32_t i = 0; i < out; i++) {
@@ -74,7 +73,8 @@ void session_end(struct session *session) {
   free(session->states);
 }
 
-edgeopt_model *session_model(struct session *session, int32_t program) {
+/* Returns the model of a program, made when it is first asked for. */
+static edgeopt_model *session_model(struct session *session, int32_t program) {
   if (!session->models[program]) session->models[program] = edgeopt_create(program, session->threads);
   if (!session->models[program]) stop(WRONG, "%s", edgeopt_error(NULL));
   return session->models[program];

@@ -13,10 +13,10 @@ struct choice {
   int32_t count;
 };
 
-/* The inputs and outputs of a program that are no state, and where they are among all. */
+/* The inputs and outputs of a program that are no state. */
 struct face {
   edgeopt_tensor inputs[MOST_PORTS], outputs[MOST_PORTS];
-  int32_t input_at[MOST_PORTS], output_at[MOST_PORTS];
+  int32_t output_at[MOST_PORTS]; /* of each output, where it is among all of the program's */
   int32_t input_count, output_count;
 };
 
@@ -37,9 +37,6 @@ struct face face_of(const struct entry *entry);
 /* Returns a session whose states are as before the first call. */
 struct session session_begin(int32_t threads);
 void session_end(struct session *session);
-
-/* Returns the model of a program. */
-edgeopt_model *session_model(struct session *session, int32_t program);
 
 /* Calls a program that takes such inputs, and makes the outputs. What it writes to states is kept. */
 void session_call(struct session *session, struct choice choice, const struct array *inputs,

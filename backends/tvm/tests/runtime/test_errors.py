@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgeopt.errors import CompileError, PluginError, TargetError
-from edgeopt_tvm import linking
+from edgeopt.lowering import zig
 from edgeopt_tvm.executable import Buffer, Step
 from edgeopt_tvm.library import build_library
 from edgeopt_tvm.linking import Parts, link_library, zig_target
@@ -82,7 +82,7 @@ def test_which_c_library_is_linked(machine):
 
 def test_without_zig_it_says_what_to_type(machine, monkeypatch):
     monkeypatch.setattr(
-        linking, "find_spec", lambda name: None if name == "ziglang" else util.find_spec(name)
+        zig, "find_spec", lambda name: None if name == "ziglang" else util.find_spec(name)
     )
     with pytest.raises(PluginError, match="pip install ziglang"):
         link_library(Parts({}, (), {}), machine)
@@ -90,7 +90,7 @@ def test_without_zig_it_says_what_to_type(machine, monkeypatch):
 
 def test_what_the_linker_says_comes_through(machine):
     with pytest.raises(CompileError, match="kernels"):
-        link_library(Parts({"kernels": b"not an object"}, "int x;", b""), machine)
+        link_library(Parts({"kernels": b"not an object"}, ("int TABLE;",), {}), machine)
 
 
 def test_what_tvm_says_comes_through(chain, machine):
