@@ -22,7 +22,6 @@ import edgeopt
 from edgeopt.errors import MemoryLimitError
 from edgeopt.ir.macs import layer_macs
 from edgeopt.registry import find_backend, find_target
-from edgeopt_micro.memory import plan_memory
 
 TARGETS = [f"generic-cortex-{core}" for core in ("m0plus", "m3", "m4f", "m7", "m33", "m55")]
 TARGETS += ["generic-rv32imc"]
@@ -60,15 +59,13 @@ def measured(entry: Any, program: Any, target: str) -> dict[str, Any]:
     metadata = deployment.bundle.artifact().metadata
     backend = find_backend("micro")
     lowered = backend.lower(program, find_target(target))
-    emitter = lowered.model
-    plan = plan_memory(emitter.steps, emitter.inputs, emitter.outputs)
     macs = layer_macs(program)
     return {
         "code_bytes": metadata["code_bytes"],
         "constant_bytes": metadata["constant_bytes"],
         "foreseen_bytes": backend.memory(lowered).flash_bytes,
         "arena_bytes": metadata["arena_bytes"],
-        "bound_bytes": plan.bound_bytes,
+        "bound_bytes": lowered.model.plan.bound_bytes,
         "instructions": deployment.profile.instructions,
         "macs": macs,
     }

@@ -67,10 +67,8 @@ class MicroBackend(RuleBackend):
     def memory(self, lowered: Lowered) -> MemoryUse:
         """Returns what ``lowered`` will take of flash and RAM."""
         from edgeopt_micro.estimate import memory_use  # noqa: PLC0415 (imports numpy)
-        from edgeopt_micro.memory import plan_memory  # noqa: PLC0415
 
-        emitter: Emitter = lowered.model
-        return memory_use(emitter, plan_memory(emitter.steps, emitter.inputs, emitter.outputs))
+        return memory_use(lowered.model)
 
     def device_model(self) -> Callable[[str, dict[str, Any], int], DeviceModel]:
         """Returns the model's source, compiled for this machine."""

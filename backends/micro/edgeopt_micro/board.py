@@ -41,19 +41,19 @@ def board_metadata(target: Target, micro: Microcontroller, digest: str) -> dict[
             "zig_triple": micro.zig_triple,
             "zig_cpu": micro.zig_cpu,
             "emulator": micro.emulator,
-            "flash": _first(micro, "flash"),
+            "flash": _first(micro, "flash", micro.reserved_flash_kb),
             "ram": _first(micro, "ram"),
             "flash_bytes": micro.flash_kb * _KIB,
             "ram_bytes": (micro.ram_kb + micro.reserved_ram_kb) * _KIB,
-            "stack_bytes": min(_MOST_STACK, micro.reserved_ram_kb * _KIB),
+            "stack_bytes": min(_MOST_STACK, max(1, micro.reserved_ram_kb) * _KIB),
         },
     }
 
 
-def _first(micro: Microcontroller, kind: str) -> list[int]:
-    """Returns address and bytes of the region that a program uses first."""
-    regions = (region for region in micro.regions if region.kind == kind)
-    return next(([region.start, region.size_kb * _KIB] for region in regions), [0, 0])
+def _first(micro: Microcontroller, kind: str, reserved_kb: int = 0) -> list[int]:
+    """Returns address and bytes of the region that a program uses first, behind what a boot loader has."""
+    region = next(region for region in micro.regions if region.kind == kind)
+    return [region.start + reserved_kb * _KIB, (region.size_kb - reserved_kb) * _KIB]
 
 
 def board_runtime() -> DeviceRuntime:

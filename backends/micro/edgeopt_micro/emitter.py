@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.ir import orders
 from edgeopt.ir.operators import traits_of
 from edgeopt.lowering import Emitter as WalkingEmitter
 from edgeopt.lowering import NoRuleError
 from edgeopt_micro.core import core_of
 from edgeopt_micro.loops import copied, pointwise
+from edgeopt_micro.memory import plan_memory
 from edgeopt_micro.operator_rules import rule
 from edgeopt_micro.scalars import real, stored
-from edgeopt_micro.values import C_TYPES, Buffer, Value, grid_of
+from edgeopt_micro.values import C_TYPES, Buffer, Value, grid_of, requantized
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgeopt.contracts import Target
-    from edgeopt.ir import KernelKind, Program
+    from edgeopt.ir import Program
     from edgeopt.ir.orders import Order
     from edgeopt_micro.calls import KernelCall
     from edgeopt_micro.footprint import Sections
+    from edgeopt_micro.memory import MemoryPlan
+    from edgeopt_micro.values import Grid
 
 __all__ = ["Emitter", "Step"]
 
@@ -52,10 +57,10 @@ class Emitter(WalkingEmitter):
 
     Args:
         program: In canonical form.
-        core: What it is written for.
+        target: What it is written for.
 
     Attributes:
-        core: Likewise.
+        core: Its core.
         steps: The calls so far.
         inputs: The program's inputs, as the caller gives them.
         outputs: Its outputs, as the caller gets them; after the run.
@@ -127,10 +132,10 @@ class Emitter(WalkingEmitter):
             roots.add(buffer)
             self.outputs.append(value)
 
-    def runs_as(self, node: torch.fx.Node, kind: KernelKind) -> KernelKind:
-        """Returns what the program says; a table of integers is not told apart."""
-        del node
-        return kind
+    @cached_property
+    def plan(self) -> MemoryPlan:
+        """Where all values lie; once everything is written."""
+        return plan_memory(self.steps, self.inputs, self.outputs)
 
     # -- for rules ------------------------------------------------------------------------------
 
@@ -153,6 +158,8 @@ class Emitter(WalkingEmitter):
         """Returns ``value`` on the grid of ``like``: itself, or a copy whose numbers are rounded to it."""
         if value.grid == like.grid and value.dtype == like.dtype:
             return value
+        if value.grid is not None and like.grid is not None:
+            return self._moved_to(value, value.grid, like.grid)
         if not self.core.fpu:
             raise NoRuleError(
                 f"onto another grid, and {self.target.cpu.model} has no float instructions"
@@ -164,6 +171,21 @@ class Emitter(WalkingEmitter):
             grid=like.grid,
         )
         call = pointwise(output, [value], lambda a: stored(output, real(value, a)), name="regrid")
+        return self.call(call, [value], output)
+
+    def _moved_to(self, value: Value, grid: Grid, goal: Grid) -> Value:
+        """Returns int8 numbers on another grid: each integer has one on the other, so by a table."""
+        table = requantized(np.arange(INT8.lowest, INT8.highest + 1), grid, goal)
+        if value.buffer.array is not None:
+            moved = self.array_value(
+                value.buffer.name, table[value.buffer.array - INT8.lowest], goal
+            )
+            return replace(moved, shape=value.shape, order=value.order)
+        name, size = value.buffer.name, value.size_bytes
+        output = replace(value, buffer=Buffer("arena", size, name), grid=goal)
+        call = pointwise(
+            output, [value], lambda a: f"table[{a} + 128]", {"table": table}, name="table"
+        )
         return self.call(call, [value], output)
 
     def in_order(self, value: Value, order: Order) -> Value:

@@ -34,13 +34,9 @@ _BYTES_A_LETTER = 1.2
 """Code of a function of loops, for each letter of its text."""
 
 
-def memory_use(emitter: Emitter, plan: MemoryPlan) -> MemoryUse:
-    """Returns what a written model will take.
-
-    Args:
-        emitter: After its run.
-        plan: Of its memory.
-    """
+def memory_use(emitter: Emitter) -> MemoryUse:
+    """Returns what a model takes whose emitter has run."""
+    plan = emitter.plan
     constants = tuple(_constants(emitter))
     code = sum(part.size_bytes for part in _code(emitter))
     flash = code + sum(part.size_bytes for part in constants)

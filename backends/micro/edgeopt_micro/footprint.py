@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from edgeopt.errors import CompileError
 from edgeopt_micro.build import FLAGS, compiled, core_flags
 
 if TYPE_CHECKING:
@@ -25,12 +26,10 @@ class Sections(NamedTuple):
     Attributes:
         code: Instructions.
         constants: Weights, tables and names.
-        data: RAM that is neither arena nor stack: none.
     """
 
     code: int
     constants: int
-    data: int
 
 
 def linked_sections(source: Mapping[str, bytes], name: str, core: Core) -> Sections:
@@ -61,4 +60,6 @@ def _sections(elf: bytes) -> Sections:
             data += length
         else:
             constants += length
-    return Sections(code, constants, data)
+    if data:
+        raise CompileError(f"it has {data} bytes of RAM of its own", where="the model's C source")
+    return Sections(code, constants)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgeopt_micro.build import FLAGS, zig
+from edgeopt.files import temporary_folder
+from edgeopt_micro.build import FLAGS, compiled
+from edgeopt_micro.device.edgeopt_board.ports import Port
 from edgeopt_micro.source import native_file
 
 __all__ = ["HostModel"]
@@ -29,43 +30,46 @@ class HostModel:
     def __init__(self, path: str, metadata: dict[str, Any], threads: int) -> None:
         del threads
         self._metadata = metadata
-        self._folder = tempfile.TemporaryDirectory(prefix="edgeopt-")
-        library = Path(self._folder.name) / "model.so"
-        parts = [Path(path).read_bytes()]
+        self._inputs = [Port(tensor) for tensor in metadata["inputs"]]
+        self._outputs = [Port(tensor) for tensor in metadata["outputs"]]
+        files = {"whole.c": Path(path).read_bytes()}
         if (Path(path).parent / "edgeopt_weighted.h").exists():
-            parts.append(native_file("edgeopt_portable.c"))
-        whole = Path(self._folder.name) / "whole.c"
-        whole.write_bytes(b"\n".join(parts))
-        zig(["cc", *_HOST, *FLAGS, str(whole), "-o", str(library)], Path(path).parent)
-        self._library = ctypes.CDLL(str(library))
+            files["whole.c"] += native_file("edgeopt_portable.c")
+        files |= {file.name: file.read_bytes() for file in Path(path).parent.glob("*.h")}
+        with temporary_folder() as folder:
+            library = folder / "model.so"
+            library.write_bytes(compiled(files, [*_HOST, *FLAGS, "whole.c"], library.name))
+            self._library = ctypes.CDLL(str(library))
         self._model = _Model.in_dll(self._library, f"{metadata['model']}_model")
         self._arena = _aligned(int(metadata["arena_bytes"]))
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """Returns the outputs in the float model's shapes and dtypes."""
-        for x, tensor in zip(inputs, self._metadata["inputs"], strict=True):
-            self._place(tensor)[...] = _stored(x, tensor)
+        for x, port, place in zip(inputs, self._inputs, self._places("inputs"), strict=True):
+            place[:] = np.frombuffer(port.packed(x), np.uint8)
         status = self._model.run_steps(
             self._arena.ctypes.data, None, None, 0, self._model.step_count
         )
         if status:
             raise RuntimeError(f"the model returned {status}")
-        return [_real(self._place(tensor), tensor) for tensor in self._metadata["outputs"]]
+        outputs = zip(self._outputs, self._places("outputs"), strict=True)
+        return [port.unpacked(place.tobytes()) for port, place in outputs]
 
-    def _place(self, tensor: dict[str, Any]) -> np.ndarray:
-        """Returns the memory of an input or output within the arena, as a program has them by default."""
-        kind, shape = np.dtype(tensor["dtype"]), tuple(tensor["stored_shape"])
-        size = kind.itemsize * int(np.prod(shape))
-        part: np.ndarray = self._arena[tensor["offset"] : tensor["offset"] + size].view(kind)
-        return part.reshape(shape)
+    def _places(self, side: str) -> list[np.ndarray]:
+        """Returns the bytes of inputs or outputs within the arena, where a program has them by default."""
+        ports = self._inputs if side == "inputs" else self._outputs
+        starts = [tensor["offset"] for tensor in self._metadata[side]]
+        return [
+            self._arena[start : start + port.size]
+            for start, port in zip(starts, ports, strict=True)
+        ]
 
     def facts(self) -> dict[str, Any]:
         """Returns the runtime's name."""
         return {"runtime": "C", "version": "1", "threads": 1}
 
     def close(self) -> None:
-        """Removes what was compiled; the library stays loaded as long as the process runs."""
-        self._folder.cleanup()
+        """Does nothing: a library stays loaded as long as the process runs."""
 
 
 class _Model(ctypes.Structure):
@@ -99,21 +103,3 @@ def _aligned(size: int) -> np.ndarray:
     memory = np.zeros(size + 16, np.uint8)
     start = -memory.ctypes.data % 16
     return memory[start : start + size]
-
-
-def _stored(x: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
-    """Returns an input as the model reads it: on its grid, in its memory order."""
-    if tensor["scale"]:
-        steps = np.rint(x / np.float32(tensor["scale"])) + np.float32(tensor["zero_point"])
-        x = np.clip(steps, tensor["low"], tensor["high"])
-    return np.ascontiguousarray(x.transpose(tensor["order"])).astype(tensor["dtype"])
-
-
-def _real(stored: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
-    """Returns an output as the float model has it."""
-    axes = np.argsort(tensor["order"])
-    result = stored.reshape(tensor["stored_shape"]).transpose(axes)
-    if tensor["scale"]:
-        whole = result.astype(np.float32) - np.float32(tensor["zero_point"])
-        result = whole * np.float32(tensor["scale"])
-    return np.array(result, tensor["model_dtype"], order="C")

@@ -8,7 +8,6 @@ from edgeopt.ir import orders
 from edgeopt_micro.board import board_metadata, firmware_files
 from edgeopt_micro.build import archive
 from edgeopt_micro.footprint import linked_sections
-from edgeopt_micro.memory import plan_memory
 from edgeopt_micro.packaging import package_files
 from edgeopt_micro.selftest import selftest_files
 from edgeopt_micro.source import model_source
@@ -52,8 +51,8 @@ def library_files(program: Program, emitter: Emitter, target: Target) -> Library
         PluginError: zig is not installed.
         CompileError: The source does not compile.
     """
-    plan = plan_memory(emitter.steps, emitter.inputs, emitter.outputs)
-    source = model_source(NAME, emitter, plan, program.digest)
+    plan = emitter.plan
+    source = model_source(NAME, emitter, program.digest)
     metadata: dict[str, Any] = {
         "model": NAME,
         "arena_bytes": max(1, plan.size_bytes),

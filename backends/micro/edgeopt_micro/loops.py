@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Numbers = Mapping[str, int | float | np.ndarray]
 
-__all__ = ["copied", "element", "nest", "parameters_text", "pointwise"]
+__all__ = ["copied", "element", "nest", "pointwise"]
 
 
 class _Axis(NamedTuple):
@@ -107,7 +107,7 @@ def copied(source: Value, output: Value) -> KernelCall:
     return pointwise(output, [source], lambda x: x, name="copy")
 
 
-def parameters_text(inputs: Sequence[Value], output: Value, numbers: Numbers) -> str:
+def _parameters(inputs: Sequence[Value], output: Value, numbers: Numbers) -> str:
     """Returns the C declaration of a function's parameters."""
     pointers = [f"const {value.c_type} *x{k}" for k, value in enumerate(inputs)]
     own = [_parameter(name, value) for name, value in numbers.items()]
@@ -123,7 +123,7 @@ def _parameter(name: str, value: float | np.ndarray) -> str:
 
 
 def _function(inputs: Sequence[Value], output: Value, numbers: Numbers, body: str) -> str:
-    return f"({parameters_text(inputs, output, numbers)}) {{\n{body}\n}}"
+    return f"({_parameters(inputs, output, numbers)}) {{\n{body}\n}}"
 
 
 def _loops(sizes: Sequence[int], body: str) -> str:

@@ -23,7 +23,9 @@ __all__ = ["ALIGNMENT", "Block", "MemoryPlan", "plan_memory"]
 ALIGNMENT = 16
 """Bytes; every value starts at a multiple of it."""
 _TRIES = 2000
-"""Orders that are tried where the first does not reach the bound."""
+"""Orders that are tried at most where the first does not reach the bound."""
+_PAIRS = 5_000_000
+"""Pairs of blocks that are looked at for it at most: a second or two."""
 
 
 @dataclass(eq=False)
@@ -157,7 +159,8 @@ def _place(blocks: Sequence[Block], bound: int) -> int:
     order = sorted(range(len(blocks)), key=lambda k: (-blocks[k].size_bytes, blocks[k].first))
     best, size = _offsets(blocks, order)
     chance = random.Random(0)  # noqa: S311 (a plan that is the same each time)
-    for _ in range(_TRIES if len(blocks) > 1 else 0):
+    tries = min(_TRIES, _PAIRS // len(blocks) ** 2) if len(blocks) > 1 else 0
+    for _ in range(tries):
         if size == bound:
             break
         a, b = chance.sample(range(len(order)), 2)

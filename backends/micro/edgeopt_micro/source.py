@@ -41,18 +41,17 @@ def native_file(name: str) -> bytes:
     return (resources.files("edgeopt_micro") / "native" / name).read_bytes()
 
 
-def model_source(name: str, emitter: Emitter, plan: MemoryPlan, digest: str) -> dict[str, bytes]:
+def model_source(name: str, emitter: Emitter, digest: str) -> dict[str, bytes]:
     """Returns the files of a model, by name: its source, and the kernels that it calls.
 
     Args:
         name: A C identifier.
         emitter: After its run.
-        plan: Of its memory.
         digest: Of the program.
     """
     needed = {source for step in emitter.steps for source in step.call.sources}
     files = {one: native_file(one) for one in sorted(needed | {"edgeopt_model.h"})}
-    writer = _Writer(name, emitter, plan, digest)
+    writer = _Writer(name, emitter, emitter.plan, digest)
     files[f"{name}.c"] = writer.source().encode()
     files[f"{name}.h"] = writer.header().encode()
     return files
@@ -63,8 +62,9 @@ class _Writer:
     """The text of one model.
 
     Attributes:
-        constants: C definition of each array to its name; equal arrays are one.
+        constants: Dtype and content of each array to its name; equal arrays are one.
         functions: C text of each function to its name; likewise.
+        structs: Type and fields of each struct to its name; likewise.
     """
 
     name: str
@@ -73,7 +73,7 @@ class _Writer:
     digest: str
     constants: dict[tuple[str, bytes], str] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
-    structs: dict[str, str] = field(default_factory=dict)
+    structs: dict[tuple[str, str], str] = field(default_factory=dict)
 
     # -- model.c --------------------------------------------------------------------------------
 
@@ -98,14 +98,14 @@ class _Writer:
             includes,
             "",
             arrays,
-            *self.structs,
+            *(f"static const {t} {n} = {{{f}}};" for (t, f), n in self.structs.items()),
             "",
             functions,
             "",
             _RUN.format(pointers=self._pointers(), cases=cases),
             self._tensors("inputs", self.emitter.inputs, self.emitter.program.input_names),
             self._tensors("outputs", self.emitter.outputs, self.emitter.program.output_names),
-            f"static const char *const step_names[] = {{{names or 'NULL'}}};",
+            f"static const char *const step_names[] = {{{names or '0'}}};",
             "",
             self._model(),
             "",
@@ -143,13 +143,7 @@ class _Writer:
 
     def _struct(self, call: KernelCall) -> str:
         fields = ", ".join(f".{key} = {self._number(value)}" for key, value in call.fields.items())
-        name = f"p{len(self.structs)}"
-        text = f"static const {call.struct} {{}} = {{{{{fields}}}}};"
-        for definition, known in self.structs.items():
-            if definition == text.format(known):
-                return known
-        self.structs[text.format(name)] = name
-        return name
+        return self.structs.setdefault((call.struct, fields), f"p{len(self.structs)}")
 
     def _number(self, value: float | np.ndarray) -> str:
         if isinstance(value, np.ndarray):

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from edgeopt.ir import orders
-
 if TYPE_CHECKING:
     from edgeopt.ir import QuantSpec
     from edgeopt.ir.orders import Order
 
-__all__ = ["C_TYPES", "Buffer", "Grid", "Value", "grid_of"]
+__all__ = ["C_TYPES", "Buffer", "Grid", "Value", "grid_of", "requantized"]
 
 C_TYPES = {
     "int8": "int8_t",
@@ -50,6 +48,14 @@ def grid_of(spec: QuantSpec | None) -> Grid | None:
     if spec is None or not spec.is_activation:
         return None
     return Grid(float(spec.scale[0]), int(spec.zero_point[0]), spec.q_min, spec.q_max)
+
+
+def requantized(integers: np.ndarray, grid: Grid, goal: Grid) -> np.ndarray:
+    """Returns integers of one grid on another, int8, rounded as the reference does: in float32, ties to even."""
+    real = (integers.astype(np.float32) - np.float32(grid.zero)) * np.float32(grid.scale)
+    steps = np.rint(real / np.float32(goal.scale)) + np.float32(goal.zero)
+    result: np.ndarray = np.clip(steps, goal.low, goal.high).astype(np.int8)
+    return result
 
 
 @dataclass(eq=False)
@@ -112,8 +118,3 @@ class Value:
             result[dimension] = step
             step *= self.shape[dimension]
         return tuple(result)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether its memory is in the order of its shape."""
-        return orders.same_memory(self.shape, self.order, orders.identity(len(self.shape)))

@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
 
 def installed(program):
     if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed: sudo apt-get install {program}")
+        pytest.skip(f"{program} is not installed: scripts/system.sh installs it")
     return program
 
 
@@ -123,3 +123,32 @@ def test_a_compiler_for_another_core_stops(folder, tmp_path):
     )
     assert done.returncode
     assert "packed for another core" in done.stderr
+
+
+@pytest.mark.parametrize("core", ["m0plus", "m4f", "m55"])
+def test_what_is_foreseen_of_flash_is_enough(core):
+    backend = find_backend("micro")
+    target = find_target(f"generic-cortex-{core}")
+    for name in ("perceptron", "residual", "squeeze", "branches", "signal"):
+        lowered = backend.lower(program_of(name, "int8"), target)
+        foreseen = backend.memory(lowered).flash_bytes
+        backend.compile(lowered, CompileOptions())
+        linked = backend.memory(lowered).flash_bytes
+        assert linked <= foreseen <= 2 * linked, name
+
+
+@pytest.mark.parametrize(
+    ("cpu", "file"), [("cortex_m3", "count_dwt.c"), ("cortex_m0", "count_systick.c")]
+)
+def test_counters_of_real_boards_compile(folder, tmp_path, cpu, file):
+    words = (
+        "-target",
+        "thumb-freestanding-eabi",
+        f"-mcpu={cpu}",
+        "-std=c11",
+        "-Wall",
+        "-Werror",
+        "-c",
+    )
+    zig = (sys.executable, "-m", "ziglang", "cc", *words)
+    run(*zig, folder / "firmware" / file, "-o", "count.o", cwd=tmp_path)

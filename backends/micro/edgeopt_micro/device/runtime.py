@@ -9,11 +9,12 @@ import atexit
 import os
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from edgeopt_board.errors import BoardError
 from edgeopt_board.opening import open_board
+from edgeopt_board.ports import Port
 
 if TYPE_CHECKING:
+    import numpy as np
     from edgeopt_board.board import Board
 
 __all__ = ["Model"]
@@ -101,9 +102,14 @@ class Model:
         """Ends the connection, and the emulator. A second call does nothing."""
         self._board.close()
 
-    def _ports(self, tensors: list[dict[str, Any]], side: int) -> list[_Port]:
-        sizes = [self._board.tensor(side, place).size for place in range(len(tensors))]
-        return [_Port(tensor, size) for tensor, size in zip(tensors, sizes)]
+    def _ports(self, tensors: list[dict[str, Any]], side: int) -> list[Port]:
+        ports = [Port(tensor) for tensor in tensors]
+        for place, port in enumerate(ports):
+            size = self._board.tensor(side, place).size
+            if size != port.size:
+                what = f"the board's tensor has {size} bytes, the bundle's {port.size}"
+                raise BoardError(what, "build and flash the firmware of this bundle")
+        return ports
 
     def _fill(self, inputs: tuple[np.ndarray, ...]) -> None:
         if len(inputs) != len(self._inputs):
@@ -123,38 +129,3 @@ class Model:
             hint = "write board_count and board.unit for it (firmware/board.h)"
             raise BoardError(f"{self._board.info.board} has no counter", hint)
         return unit
-
-
-class _Port:
-    """An input or output: from real values to the board's bytes and back.
-
-    Args:
-        tensor: What the compiler noted of it.
-        size: Its bytes, as the board says.
-    """
-
-    def __init__(self, tensor: dict[str, Any], size: int) -> None:
-        self._tensor, self.size = tensor, size
-        self._dtype = np.dtype(tensor["dtype"]).newbyteorder("<")
-        expected = int(np.prod(tensor["stored_shape"])) * self._dtype.itemsize
-        if size != expected:
-            what = f"the board's tensor has {size} bytes, the bundle's {expected}"
-            raise BoardError(what, "build and flash the firmware of this bundle")
-
-    def packed(self, array: np.ndarray) -> bytes:
-        """Returns ``array`` as the board reads it, rounded to nearest, ties to even."""
-        tensor = self._tensor
-        if tensor["scale"]:
-            steps = np.rint(array / np.float32(tensor["scale"])) + np.float32(tensor["zero_point"])
-            array = np.clip(steps, tensor["low"], tensor["high"])
-        return np.ascontiguousarray(array.transpose(tensor["order"])).astype(self._dtype).tobytes()
-
-    def unpacked(self, content: bytes) -> np.ndarray:
-        """Returns the board's bytes as the float model has them."""
-        tensor = self._tensor
-        stored = np.frombuffer(content, self._dtype).reshape(tensor["stored_shape"])
-        array = stored.transpose(np.argsort(tensor["order"]))
-        if tensor["scale"]:
-            whole = array.astype(np.float32) - np.float32(tensor["zero_point"])
-            array = whole * np.float32(tensor["scale"])
-        return np.array(array, tensor["model_dtype"], order="C")

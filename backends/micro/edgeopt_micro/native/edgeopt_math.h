@@ -1,4 +1,4 @@
-/* Float functions without a C library; each within a few units of the last place of libm's. */
+/* Float functions without a C library. */
 #ifndef EDGEOPT_MATH_H
 #define EDGEOPT_MATH_H
 
@@ -65,7 +65,6 @@ static inline float edgeopt_floor(float x) {
 }
 
 static inline float edgeopt_ceil(float x) { return -edgeopt_floor(-x); }
-static inline float edgeopt_truncated(float x) { return edgeopt_signed(edgeopt_floor(edgeopt_absolute(x)), x); }
 
 /* The integer of a real number on a grid, as the reference has it: divided, rounded, clipped. */
 static inline int32_t edgeopt_on_grid(float x, float scale, int32_t zero, int32_t low, int32_t high) {

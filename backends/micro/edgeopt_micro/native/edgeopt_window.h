@@ -23,7 +23,8 @@ static inline edgeopt_bounds edgeopt_bounds_of(const edgeopt_weighted *p) {
 
 static inline int8_t edgeopt_result(edgeopt_bounds b, int32_t total, float factor) {
   int32_t r = edgeopt_scaled(total, factor);
-#if defined(__arm__) && defined(__thumb2__)
+#if defined(__arm__) && defined(__thumb2__) && \
+    !(EDGEOPT_CORE_PACKING == EDGEOPT_PACKING_PLAIN && defined(EDGEOPT_SCALED_BY_VFP))
   int32_t result;
 #if EDGEOPT_CORE_PACKING == EDGEOPT_PACKING_PLAIN
   result = r + b.zero; /* without an FPU r does not reach the ends of int32 */

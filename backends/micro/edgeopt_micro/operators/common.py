@@ -1,19 +1,33 @@
-"""What the rules share: reading stored numbers as real ones, and putting real ones on grids."""
+"""What the rules share."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgeopt.ir import kernel_kind, orders
+from edgeopt.ir import kernel_kind, ops, orders
 from edgeopt.lowering import NoRuleError
+from edgeopt_micro.scalars import literal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeopt_micro.calls import KernelCall
     from edgeopt_micro.emitter import Emitter
     from edgeopt_micro.values import Value
 
-__all__ = ["best_order", "is_value", "operand", "require_float"]
+__all__ = [
+    "best_order",
+    "between",
+    "fused",
+    "fused_ends",
+    "is_value",
+    "operand",
+    "replaced_index",
+    "require_float",
+]
 
 
 def require_float(e: Emitter, node: Any) -> None:
@@ -55,3 +69,32 @@ def best_order(e: Emitter, node: Any) -> tuple[int, ...]:
             order: tuple[int, ...] = e.value(source).order
             return order
     return orders.identity(len(shape))
+
+
+def fused(e: Emitter, node: Any, call: KernelCall, inputs: Sequence[Value], output: Value) -> Value:
+    """Adds the call of an operator, which applies the activation behind it, and returns the output."""
+    e.call(call, inputs, output)
+    last = ops.fused_activation(node)
+    if last is not None:
+        e.fuse(last, output)
+    return output
+
+
+def fused_ends(node: Any) -> tuple[float, float]:
+    """Returns the bounds of the activation that an operator's kernel applies; infinite without one."""
+    activation = ops.fused_activation(node)
+    return (-math.inf, math.inf) if activation is None else ops.activation_bounds(activation)
+
+
+def between(expression: str, low: float, high: float) -> str:
+    """Returns the C expression of a real number, clipped where a bound is finite."""
+    if not math.isinf(low):
+        expression = f"edgeopt_maximum({expression}, {literal(low)})"
+    if not math.isinf(high):
+        expression = f"edgeopt_minimum({expression}, {literal(high)})"
+    return expression
+
+
+def replaced_index(index: Sequence[str], axis: int, name: str) -> tuple[str, ...]:
+    """Returns ``index`` with ``name`` along ``axis``."""
+    return tuple(name if d == axis else i for d, i in enumerate(index))

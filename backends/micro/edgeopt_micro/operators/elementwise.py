@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,14 @@ from edgeopt.lowering import NoRuleError
 from edgeopt_micro.fixed_point import Affine, fitted
 from edgeopt_micro.loops import pointwise
 from edgeopt_micro.operator_rules import rule
-from edgeopt_micro.operators.common import best_order, is_value, operand, require_float
+from edgeopt_micro.operators.common import (
+    best_order,
+    between,
+    fused_ends,
+    is_value,
+    operand,
+    require_float,
+)
 from edgeopt_micro.scalars import literal, real, stored
 
 if TYPE_CHECKING:
@@ -91,13 +97,7 @@ _EVERY = np.arange(INT8.lowest, INT8.highest + 1).astype(INT8.name)
 @rule(aten.alias.default)
 def _alias(e: Emitter, node: Any) -> Value:
     x = e.value(node.args[0])
-    output = e.described(node, x.order)
-    if x.grid == output.grid:
-        return e.view(node, x, x.order)
-    if x.grid is not None and output.grid is not None:
-        return _by_table(e, node, node, x, output)
-    require_float(e, node)
-    return e.call(pointwise(output, [x], lambda a: stored(output, real(x, a))), [x], output)
+    return e.view(node, x, x.order)
 
 
 def _by_table(e: Emitter, node: Any, last: Any, x: Value, output: Value) -> Value:
@@ -129,9 +129,7 @@ def _in_float(e: Emitter, node: Any, x: Value, output: Value) -> Value:
 
 
 def _clamp(node: Any) -> str:
-    low, high = ops.activation_bounds(node)
-    text = "{x}" if math.isinf(low) else f"edgeopt_maximum({{x}}, {literal(low)})"
-    return text if math.isinf(high) else f"edgeopt_minimum({text}, {literal(high)})"
+    return between("{x}", *ops.activation_bounds(node))
 
 
 def _gelu(node: Any) -> str:
@@ -191,7 +189,7 @@ def _binary(e: Emitter, node: Any) -> Value:
     elif a.grid is not None and b.grid is not None and output.grid is not None:
         result = _on_grids(e, node, last, (a, b), output)
     elif output.dtype == "float32" or output.grid is not None:
-        result = _of_floats(e, node, last, (a, b), output)
+        result = _of_floats(e, node, (a, b), output)
     else:
         text = _scaled_by_alpha(node, _WHOLE[node.target]) if node.target in _WHOLE else ""
         if not text:
@@ -218,7 +216,7 @@ def _on_grids(
     wanted = simulated(e, node, last, pairs)
     form = _form(node, operands, output, pairs, wanted)
     if form is None:
-        return _of_floats(e, node, last, operands, output)
+        return _of_floats(e, node, operands, output)
     product = len(form.multipliers) == 1
     numbers: dict[str, Any] = {f"m{k}": m for k, m in enumerate(form.multipliers)}
     numbers |= {"c": form.constant, "low": int(wanted.min()), "high": int(wanted.max())}
@@ -256,24 +254,19 @@ def _form(
     return None
 
 
-def _of_floats(
-    e: Emitter, node: Any, last: Any, operands: tuple[Value, Value], output: Value
-) -> Value:
-    if not e.core.fpu and output.grid is None:
+def _of_floats(e: Emitter, node: Any, operands: tuple[Value, Value], output: Value) -> Value:
+    if (
+        output.grid is None
+    ):  # else a core without an FPU has its compiler's soft floats: right, and slow
         require_float(e, node)
     a, b = operands
     text = _scaled_by_alpha(node, _BINARY.get(node.target, ""))
     if not text:
         raise NoRuleError("of real numbers")
-    low, high = (-math.inf, math.inf) if last is node else ops.activation_bounds(last)
+    ends = fused_ends(node)
 
     def expression(x: str, y: str) -> str:
-        result = text.format(a=_as_float(a, x), b=_as_float(b, y))
-        if not math.isinf(low):
-            result = f"edgeopt_maximum({result}, {literal(low)})"
-        if not math.isinf(high):
-            result = f"edgeopt_minimum({result}, {literal(high)})"
-        return stored(output, result)
+        return stored(output, between(text.format(a=_as_float(a, x), b=_as_float(b, y)), *ends))
 
     return e.call(pointwise(output, [a, b], expression), [a, b], output)
 

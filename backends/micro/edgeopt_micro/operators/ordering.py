@@ -11,6 +11,7 @@ import torch
 from edgeopt.lowering import NoRuleError
 from edgeopt_micro.loops import element, nest
 from edgeopt_micro.operator_rules import rule
+from edgeopt_micro.operators.common import replaced_index
 from edgeopt_micro.values import Buffer, Value
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _ordered(e: Emitter, node: Any, axis: int, count: int, *, largest: bool) -> 
     sign = ">" if largest else "<"
 
     def body(*index: str) -> str:
-        read = element(x, "x0", _at(index, axis, "k"))
+        read = element(x, "x0", replaced_index(index, axis, "k"))
         return "\n".join([
             f"{x.c_type} last = 0;",
             "int32_t place = -1;",
@@ -58,7 +59,7 @@ def _ordered(e: Emitter, node: Any, axis: int, count: int, *, largest: bool) -> 
             "  }",
             "  if (next < 0) next = n; /* a NaN is before and behind nothing */",
             "  last = best, place = next;",
-            f"  {element(places, 'y', _at(index, axis, 'n'))} = place;",
+            f"  {element(places, 'y', replaced_index(index, axis, 'n'))} = place;",
             "}",
         ])  # fmt: skip
 
@@ -73,7 +74,9 @@ def _ordered(e: Emitter, node: Any, axis: int, count: int, *, largest: bool) -> 
 
     def chosen(*index: str) -> str:
         at = f"(int32_t){element(places, 'x1', index)}"
-        return f"{element(numbers, 'y', index)} = {element(x, 'x0', _at(index, axis, at))};"
+        return (
+            f"{element(numbers, 'y', index)} = {element(x, 'x0', replaced_index(index, axis, at))};"
+        )
 
     e.call(nest(numbers, [x, places], chosen, name="chosen"), [x, places], numbers)
     e.parts[node.name] = [numbers, places]
@@ -85,10 +88,6 @@ def _getitem(e: Emitter, node: Any) -> Value:
     if source.name not in e.parts:
         raise NoRuleError("of an operator that is not written")
     return e.view(node, e.parts[source.name][number], e.parts[source.name][number].order)
-
-
-def _at(index: tuple[str, ...], axis: int, name: str) -> tuple[str, ...]:
-    return tuple(name if d == axis else i for d, i in enumerate(index))
 
 
 def _size(value: Value) -> int:

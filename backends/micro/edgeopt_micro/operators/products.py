@@ -13,7 +13,7 @@ from edgeopt.contracts.storage import INT8
 from edgeopt.lowering import NoRuleError
 from edgeopt_micro.loops import element, nest
 from edgeopt_micro.operator_rules import rule
-from edgeopt_micro.operators.common import require_float
+from edgeopt_micro.operators.common import replaced_index, require_float
 from edgeopt_micro.scalars import literal, real, stored
 from edgeopt_micro.values import Buffer, Grid
 
@@ -42,8 +42,8 @@ def _softmax(e: Emitter, node: Any) -> Value:
     require_float(e, node)
 
     def body(*index: str) -> str:
-        read = real(x, element(x, "x0", _at(index, axis, "k")))
-        goal = element(output, "y", _at(index, axis, "k"))
+        read = real(x, element(x, "x0", replaced_index(index, axis, "k")))
+        goal = element(output, "y", replaced_index(index, axis, "k"))
         over = f"for (int k = 0; k < {x.shape[axis]}; k++)"
         return "\n".join([
             "float top = edgeopt_float(0xff800000u), sum = 0.0f;",
@@ -64,11 +64,11 @@ def _whole_softmax(e: Emitter, x: Value, output: Value, axis: int) -> Value:
     table = np.round(np.exp(-steps * x.grid.scale) * 2.0**_FRACTION).astype(np.int32)
     if x.shape[axis] > 256:  # noqa: PLR2004 (the sum of exponentials is 31 bits)
         raise NoRuleError("over more than 256 numbers")
-    factor = round(2.0**8 / (output.grid.scale * 2.0**8))
+    factor, zero = round(1 / output.grid.scale), output.grid.zero
 
     def body(*index: str) -> str:
-        read = element(x, "x0", _at(index, axis, "k"))
-        goal = element(output, "y", _at(index, axis, "k"))
+        read = element(x, "x0", replaced_index(index, axis, "k"))
+        goal = element(output, "y", replaced_index(index, axis, "k"))
         over = f"for (int k = 0; k < {x.shape[axis]}; k++)"
         return "\n".join([
             "int32_t top = -128;",
@@ -77,9 +77,7 @@ def _whole_softmax(e: Emitter, x: Value, output: Value, axis: int) -> Value:
             f"{over} sum += (uint32_t)table[top - {read}];",
             f"{over} {{",
             f"  uint32_t share = (uint32_t)(((uint64_t)(uint32_t)table[top - {read}] * {factor}u + sum / 2u) / sum);",
-            f"  {goal} = (int8_t)edgeopt_clamped((int32_t)share + ({output.grid.zero}), low, high);"
-            if output.grid is not None
-            else "",
+            f"  {goal} = (int8_t)edgeopt_clamped((int32_t)share + ({zero}), low, high);",
             "}",
         ])  # fmt: skip
 
@@ -187,7 +185,3 @@ def _matmul(e: Emitter, node: Any) -> Value:
         )
 
     return e.call(nest(output, [a, b], body, name="matmul"), [a, b], output)
-
-
-def _at(index: tuple[str, ...], axis: int, name: str) -> tuple[str, ...]:
-    return tuple(name if d == axis else i for d, i in enumerate(index))

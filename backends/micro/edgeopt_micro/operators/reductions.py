@@ -132,10 +132,8 @@ def _along(
 def _divided(grid: Grid, goal: Grid, count: int) -> tuple[str, dict[str, Any]]:
     """Returns the C expression of a mean's integer of the ``sum`` of ``count`` integers.
 
-    The reference divides in float64. Every sum there can be is tried.
-
-    Raises:
-        NoRuleError: No integer form gives them all.
+    The reference divides in float64. Every sum there can be is tried; where no integer form gives them
+    all, thresholds do.
     """
     sums = np.arange(INT8.lowest * count, INT8.highest * count + 1, dtype=np.int64)
     whole = torch.from_numpy((sums - grid.zero * count).astype(np.float64))

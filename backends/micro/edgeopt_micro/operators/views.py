@@ -170,8 +170,7 @@ def _embedding(e: Emitter, node: Any) -> Value:
     def body(*place: str) -> str:
         row = element(index, "x1", place[:-1])
         return (
-            f"int32_t row = (int32_t){row};\n"
-            f"row = row < 0 ? 0 : row >= {rows} ? {rows - 1} : row;\n"
+            f"const int32_t row = edgeopt_clamped((int32_t){row}, 0, {rows - 1});\n"
             f"{element(output, 'y', place)} = x0[row * {width} + {place[-1]}];"
         )
 
@@ -180,14 +179,16 @@ def _embedding(e: Emitter, node: Any) -> Value:
 
 @rule(aten.index_select.default)
 def _index_select(e: Emitter, node: Any) -> Value:
-    x, axis, index = e.value(node.args[0]), node.args[1], e.value(node.args[2])
-    axis %= len(x.shape)
+    x, index = e.value(node.args[0]), e.plain(e.value(node.args[2]))
+    axis = node.args[1] % len(x.shape)
     output = e.described(node, x.order)
     x = e.regridded(x, output)
 
     def body(*place: str) -> str:
-        at = f"x1[{place[axis]}]"
-        source = [f"(int32_t){at}" if d == axis else i for d, i in enumerate(place)]
-        return f"{element(output, 'y', place)} = {element(x, 'x0', source)};"
+        source = ["row" if d == axis else i for d, i in enumerate(place)]
+        return (
+            f"const int32_t row = edgeopt_clamped((int32_t)x1[{place[axis]}], 0, {x.shape[axis] - 1});\n"
+            f"{element(output, 'y', place)} = {element(x, 'x0', source)};"
+        )
 
     return e.call(nest(output, [x, index], body, name="selected"), [x, index], output)

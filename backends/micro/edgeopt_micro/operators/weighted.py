@@ -14,8 +14,8 @@ from edgeopt.ir import kernel_kind, ops, orders
 from edgeopt.lowering import NoRuleError
 from edgeopt_micro.loops import element, nest
 from edgeopt_micro.operator_rules import rule
-from edgeopt_micro.operators.common import require_float
-from edgeopt_micro.scalars import literal, real, stored
+from edgeopt_micro.operators.common import between, fused, fused_ends, require_float
+from edgeopt_micro.scalars import real, stored
 from edgeopt_micro.weighted import Geometry, Weights, convolution
 
 if TYPE_CHECKING:
@@ -70,10 +70,7 @@ def _integers(e: Emitter, node: Any, x: Value) -> Value | None:
         call = convolution(e.core, _geometry(e, node), _weights(e, node, x, output))
     except ValueError as error:
         raise NoRuleError(str(error)) from error
-    e.call(call, [x], output)
-    if last is not node:
-        e.fuse(last, output)
-    return output
+    return fused(e, node, call, [x], output)
 
 
 def _result_order(node: Any, x: Value) -> orders.Order:
@@ -198,7 +195,7 @@ class _Floats:
         total = f"sum * scales[{channel}]" if self.scaled else "sum"
         if "bias" in self.numbers:
             total = f"{total} + bias[{channel}]"
-        return stored(output, _between(total, *ends))
+        return stored(output, between(total, *ends))
 
 
 def _by_channel(e: Emitter, node: Any, values: torch.Tensor) -> np.ndarray:
@@ -206,19 +203,6 @@ def _by_channel(e: Emitter, node: Any, values: torch.Tensor) -> np.ndarray:
     channels = e.shape(node)[ops.result_channel_axis(node)]
     repeated: np.ndarray = np.resize(values.numpy(), channels)
     return repeated
-
-
-def _between(expression: str, low: float, high: float) -> str:
-    if not math.isinf(low):
-        expression = f"edgeopt_maximum({expression}, {literal(low)})"
-    if not math.isinf(high):
-        expression = f"edgeopt_minimum({expression}, {literal(high)})"
-    return expression
-
-
-def _ends(node: Any) -> tuple[float, float]:
-    activation = ops.fused_activation(node)
-    return (-math.inf, math.inf) if activation is None else ops.activation_bounds(activation)
 
 
 def _float_linear(e: Emitter, node: Any, x: Value) -> Value:
@@ -233,17 +217,11 @@ def _float_linear(e: Emitter, node: Any, x: Value) -> Value:
             "float sum = 0.0f;\n"
             f"for (int k = 0; k < {x.shape[-1]}; k++) sum += {read} * "
             f"(float){element(parts.weight, 'x1', (channel, 'k'))};\n"
-            f"{element(output, 'y', index)} = {parts.finished(output, channel, _ends(node))};"
+            f"{element(output, 'y', index)} = {parts.finished(output, channel, fused_ends(node))};"
         )
 
-    e.call(
-        nest(output, [x, parts.weight], body, parts.numbers, name="linear"),
-        [x, parts.weight],
-        output,
-    )
-    if last is not node:
-        e.fuse(last, output)
-    return output
+    call = nest(output, [x, parts.weight], body, parts.numbers, name="linear")
+    return fused(e, node, call, [x, parts.weight], output)
 
 
 def _float_convolution(e: Emitter, node: Any, x: Value) -> Value:
@@ -273,18 +251,12 @@ def _float_convolution(e: Emitter, node: Any, x: Value) -> Value:
                 f"      sum += {real(x, element(x, 'x0', source))} * (float){element(parts.weight, 'x1', kernel)};",
                 "  }",
                 "}",
-                f"{element(output, 'y', index)} = {parts.finished(output, channel, _ends(node))};",
+                f"{element(output, 'y', index)} = {parts.finished(output, channel, fused_ends(node))};",
             ]
         )
 
-    e.call(
-        nest(output, [x, parts.weight], body, parts.numbers, name="convolution"),
-        [x, parts.weight],
-        output,
-    )
-    if last is not node:
-        e.fuse(last, output)
-    return output
+    call = nest(output, [x, parts.weight], body, parts.numbers, name="convolution")
+    return fused(e, node, call, [x, parts.weight], output)
 
 
 # -- transposed -------------------------------------------------------------------------------------
@@ -300,7 +272,7 @@ def _scattered(e: Emitter, node: Any, x: Value) -> Value:
     kernel = e.shape(node.args[1])[2:]
     inputs, outputs = x.shape[1] // int(groups), output.shape[1] // int(groups)
     numbers = dict(parts.numbers)
-    finish = parts.finished(output, "{channel}", _ends(node))
+    finish = parts.finished(output, "{channel}", fused_ends(node))
     if whole:
         numbers, finish = _whole_finish(e, node, output)
 
@@ -332,10 +304,7 @@ def _scattered(e: Emitter, node: Any, x: Value) -> Value:
 
     call = nest(output, [x, parts.weight], body, numbers, name="transposed")
     call = replace(call, sources=(*call.sources, "edgeopt_scaled.h")) if whole else call
-    e.call(call, [x, parts.weight], output)
-    if last is not node:
-        e.fuse(last, output)
-    return output
+    return fused(e, node, call, [x, parts.weight], output)
 
 
 def _whole_finish(e: Emitter, node: Any, output: Value) -> tuple[dict[str, Any], str]:
