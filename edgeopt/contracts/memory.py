@@ -51,7 +51,7 @@ class MemoryUse(msgspec.Struct, frozen=True):
 
     Attributes:
         flash_bytes: Flash: code and constants.
-        ram_bytes: RAM: arena, stack, inputs and outputs.
+        ram_bytes: RAM: the arena, with inputs and outputs; a stack is among what the target reserves.
         parts: What takes them; need not be all.
         moments: The arena over time, in the order of execution; empty where it is not known.
         arena_bytes: The part of ``ram_bytes`` that lies in one piece; 0 where it is not known.

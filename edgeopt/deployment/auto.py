@@ -19,6 +19,7 @@ from edgeopt.errors import (
     EdgeoptError,
     GateError,
     InputError,
+    MemoryLimitError,
     PluginError,
     TargetError,
     UnsupportedError,
@@ -77,7 +78,7 @@ def deploy_auto(job: Job, run: Callable[[Job], Deployment]) -> Deployment:
     for name in _names(plan):
         try:
             deployment = run(_with_backend(job, name))
-        except (*_FAULTS, GateError) as error:
+        except (*_FAULTS, GateError, MemoryLimitError) as error:
             if best is None and not _is_the_backends(error):
                 raise
             faults.append(error)
@@ -114,7 +115,7 @@ def _with_backend(job: Job, name: str) -> Job:
 def _is_the_backends(error: EdgeoptError) -> bool:
     """Returns whether another backend may do better: the model's loss of accuracy stays."""
     if not isinstance(error, GateError):
-        return True
+        return not isinstance(error, MemoryLimitError)
     deployment = error.deployment
     if error.where == "strict" or deployment is None:
         return error.where != "strict"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts.storage import Precision
+from edgeopt.deployment.memory import memory_of, require_fit
 from edgeopt.errors import DeviceError
 from edgeopt.ir.operators import traits_of
 from edgeopt.ir.ops import is_weighted
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
         Artifact,
         Backend,
         Lowered,
-        MemoryUse,
         Runner,
         SupportReport,
         Target,
     )
     from edgeopt.data.dataset import Dataset
+    from edgeopt.deployment.memory import MemoryBounds, MemoryReport
     from edgeopt.ir import Program
     from edgeopt.options import CompileOptions
     from edgeopt.passes import NumberChange
@@ -58,7 +59,7 @@ class Build:
     artifact: Artifact
     runner: Runner | None
     not_here: str = ""
-    memory: MemoryUse | None = None
+    memory: MemoryReport | None = None
 
     @property
     def lowered(self) -> Program:
@@ -76,17 +77,28 @@ class Build:
             self.runner.close()
 
 
-def build(program: Program, target: Target, backend: Backend, *, options: CompileOptions) -> Build:
+def build(
+    program: Program,
+    target: Target,
+    backend: Backend,
+    *,
+    options: CompileOptions,
+    limits: MemoryBounds | None = None,
+) -> Build:
     """Returns ``program``, compiled for ``target`` and loaded here if that can be.
 
     Raises:
         UnsupportedError: An operator cannot be run; carries the report.
+        MemoryLimitError: It does not keep to ``limits``: as far as that is foreseen, nothing is compiled.
         CompileError: The toolchain failed.
     """
-    lowering, artifact = compile_program(program, target, backend, options=options)
+    lowered = lower_once(backend, program, target)
+    _fitting(lowered, backend, limits)
+    lowering, artifact = compile_program(program, target, backend, options=options, lowered=lowered)
+    memory = _fitting(lowered, backend, limits)  # exactly, now that it is linked
     changes = number_changes(backend.passes(target))
     specified = specified_program(program, target, backend)
-    result = Build(program, lowering, specified, changes, artifact, None)
+    result = Build(program, lowering, specified, changes, artifact, None, memory=memory)
     unlike = _unlike_here(program, target, backend)
     if unlike:
         return replace(result, not_here=unlike)
@@ -94,6 +106,15 @@ def build(program: Program, target: Target, backend: Backend, *, options: Compil
         return replace(result, runner=backend.load(artifact, threads=options.threads))
     except DeviceError as error:
         return replace(result, not_here=str(error))
+
+
+def _fitting(
+    lowered: Lowered, backend: Backend, limits: MemoryBounds | None
+) -> MemoryReport | None:
+    memory = memory_of(lowered, backend, limits)
+    if memory is not None:
+        require_fit(memory.use, memory.limits, lowered.program.precision)
+    return memory
 
 
 def specified_program(program: Program, target: Target, backend: Backend) -> Program:
@@ -121,16 +142,21 @@ def _factor_bits(program: Program) -> int:
 
 
 def compile_program(
-    program: Program, target: Target, backend: Backend, *, options: CompileOptions
+    program: Program,
+    target: Target,
+    backend: Backend,
+    *,
+    options: CompileOptions,
+    lowered: Lowered | None = None,
 ) -> tuple[Lowered, Artifact]:
-    """Returns what the backend wrote of ``program``, and the artefact.
+    """Returns what the backend wrote of ``program`` (``lowered``, where it has), and the artefact.
 
     Raises:
         UnsupportedError: An operator cannot be run; carries the report.
         CompileError: The toolchain failed.
     """
     require_canonical(program, f"backend {backend.name}")
-    lowered = lower_once(backend, program, target)
+    lowered = lowered or lower_once(backend, program, target)
     require_supported(lowered.support)
     return lowered, backend.compile(lowered, options)
 

@@ -12,7 +12,7 @@ from edgeopt.deployment.build import Build, build
 from edgeopt.deployment.choose import choose_backend
 from edgeopt.deployment.finish import golden_samples, temporary_bundle
 from edgeopt.deployment.gates import GateResult
-from edgeopt.deployment.memory import limits_of, memory_of, require_fit
+from edgeopt.deployment.memory import limits_of
 from edgeopt.deployment.request import Request
 from edgeopt.deployment.work import value_rows
 from edgeopt.errors import GateError, InputError
@@ -52,10 +52,8 @@ def compile_bundle(  # noqa: PLR0913 (as edgeopt.compile)
         compiler = choose_backend(
             descriptor, backend=backend, precision=program.precision, program=program
         ).backend
-        memory, limits = memory_of(program, descriptor, compiler), limits_of(descriptor)
-        if memory is not None and limits is not None:
-            require_fit(memory, limits, program.precision)
-        result = build(program, descriptor, compiler, options=CompileOptions(threads=threads))
+        options, limits = CompileOptions(threads=threads), limits_of(descriptor)
+        result = build(program, descriptor, compiler, options=options, limits=limits)
     try:
         golden = None if samples is None else _checked(result, samples, compiler, descriptor)
     finally:

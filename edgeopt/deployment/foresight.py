@@ -12,12 +12,14 @@ from edgeopt.contracts.storage import Precision
 from edgeopt.data.binder import Binder
 from edgeopt.data.dataset import Dataset
 from edgeopt.deployment.build import quantized
-from edgeopt.deployment.memory import MemoryReport, limits_of, memory_of
-from edgeopt.errors import EdgeoptError, InputError
+from edgeopt.deployment.memory import limits_of, memory_of, require_known_memory
+from edgeopt.errors import EdgeoptError
+from edgeopt.lowering import lower_once
 from edgeopt.progress import progress_to, silent
 
 if TYPE_CHECKING:
     from edgeopt.contracts.signature import TensorSpec
+    from edgeopt.deployment.memory import MemoryReport
     from edgeopt.deployment.steps import Job
     from edgeopt.ir import Program
 
@@ -46,23 +48,16 @@ def foreseen_memory(job: Job) -> MemoryReport | None:
     limits = limits_of(job.target, job.request)
     if limits is None:
         return None
+    require_known_memory(job.backend, job.request)
     if not isinstance(job.backend, EstimatesMemory):
-        _refuse_limits(job)
         return None
     try:
         with progress_to(silent):
-            use = memory_of(_stand_in(job), job.target, job.backend)
+            lowered = lower_once(job.backend, _stand_in(job), job.target)
+            return memory_of(lowered, job.backend, limits)
     except EdgeoptError as error:  # what is wrong is said where the real program is made
         logging.getLogger(__name__).debug("memory is not foreseen: %s", error)
         return None
-    return None if use is None else MemoryReport(use, limits)
-
-
-def _refuse_limits(job: Job) -> None:
-    for name in ("max_flash_kb", "max_ram_kb"):
-        if getattr(job.request, name) is not None:
-            what = f"{job.backend.name} does not say how much flash and RAM a model takes"
-            raise InputError(what, where=name, hint="leave it out, or choose another backend")
 
 
 def _stand_in(job: Job) -> Program:

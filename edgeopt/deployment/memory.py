@@ -9,15 +9,20 @@ import msgspec
 from edgeopt.contracts import EstimatesMemory, MemoryUse
 from edgeopt.contracts.storage import Precision
 from edgeopt.errors import InputError, MemoryLimitError
-from edgeopt.lowering import lower_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from edgeopt.contracts import Backend, MemoryMoment, MemoryPart, Target
-    from edgeopt.ir import Program
+    from edgeopt.contracts import Backend, Lowered, MemoryMoment, MemoryPart, Target
 
-__all__ = ["MemoryBounds", "MemoryReport", "limits_of", "memory_of", "require_fit"]
+__all__ = [
+    "MemoryBounds",
+    "MemoryReport",
+    "limits_of",
+    "memory_of",
+    "require_fit",
+    "require_known_memory",
+]
 
 _NAMED = 4  # so many of the largest parts an error names
 _BARS = 16  # so many lines RAM over time has at most
@@ -104,12 +109,25 @@ def limits_of(target: Target, options: _Limited | None = None) -> MemoryBounds |
     return MemoryBounds(target.name, flash, ram, min(ram, micro.arena_kb))
 
 
-def memory_of(program: Program, target: Target, backend: Backend) -> MemoryUse | None:
-    """Returns what ``program`` takes on ``target``; None where the backend cannot say."""
-    if target.microcontroller is None or not isinstance(backend, EstimatesMemory):
+def require_known_memory(backend: Backend, options: _Limited) -> None:
+    """Checks that a limit that is asked for can be kept.
+
+    Raises:
+        InputError: The backend does not say how much flash and RAM a model takes.
+    """
+    for name in ("max_flash_kb", "max_ram_kb"):
+        if getattr(options, name) is not None and not isinstance(backend, EstimatesMemory):
+            what = f"{backend.name} does not say how much flash and RAM a model takes"
+            raise InputError(what, where=name, hint="leave it out, or choose another backend")
+
+
+def memory_of(
+    lowered: Lowered, backend: Backend, limits: MemoryBounds | None
+) -> MemoryReport | None:
+    """Returns what a program takes, beside what it may; None without limits, and where nobody can say."""
+    if limits is None or lowered.support.unsupported or not isinstance(backend, EstimatesMemory):
         return None
-    lowered = lower_once(backend, program, target)
-    return None if lowered.support.unsupported else backend.memory(lowered)
+    return MemoryReport(backend.memory(lowered), limits)
 
 
 def require_fit(use: MemoryUse, limits: MemoryBounds, precision: str) -> None:

@@ -12,6 +12,7 @@ from edgeopt.deployment.family import Further, accepted, gathered
 from edgeopt.deployment.methods import Method, MethodProgram, Sessions, as_methods, read_sessions
 from edgeopt.deployment.streams import StreamResult, check_streams
 from edgeopt.errors import InputError
+from edgeopt.gate.values import check_values
 from edgeopt.ir import ReferenceRunner
 from edgeopt.ir.source import matches
 from edgeopt.options import QuantizationConfig, chosen
@@ -54,11 +55,7 @@ def method_relatives(model: Any, request: Request) -> tuple[MethodRelatives, Met
     if request.shapes.are_any:
         raise InputError("a method is for one shape", where="shapes", hint="pass a Method for each")
     methods = as_methods(model, steps.as_program)
-    names = [spec.name for one in methods for spec in one.program.signature.outputs]
-    unknown = [name for name in request.checks.values if name not in names]
-    if unknown:
-        hint = f"their outputs are: {', '.join(names)}"
-        raise InputError(f"no method has an output {unknown[0]}", where="checks.values", hint=hint)
+    check_values([one.program for one in methods], request.checks.values)
     sessions = read_sessions(methods, request.calibration_data, MOST_CALLS)
     return MethodRelatives(methods, sessions), methods[0]
 

@@ -10,6 +10,7 @@ from edgeopt.bundles import Bundle, read_bundle
 from edgeopt.deployment.gates import known_values
 from edgeopt.deployment.warn import NOT_HERE
 from edgeopt.devices import find_device
+from edgeopt.devices.board import EmulatedBoard
 from edgeopt.devices.lock import measuring
 from edgeopt.errors import DeviceError, GateError
 from edgeopt.gate.parity import Parity, compare_outputs, output_steps
@@ -70,8 +71,6 @@ def _found(spec: str, target: Target | None) -> Device:
     if spec.strip() != "emulated" or target is None:
         return find_device(spec)
     if target.microcontroller is not None:
-        from edgeopt.devices.board import EmulatedBoard  # noqa: PLC0415 (only this one)
-
         return EmulatedBoard(target)
     like = f"emulated:{target.cpu.arch}"
     try:

@@ -15,7 +15,7 @@ from edgeopt.deployment.samples import Samples, collect_samples
 from edgeopt.errors import CalibrationError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from edgeopt.gate.metrics import Arrays
     from edgeopt.ir import Program
@@ -47,18 +47,7 @@ class DataByShape:
         Raises:
             CalibrationError: One has none; says which, and what there is.
         """
-        most = (self.calibrate + self.check) * len(self.programs)
-        for number, item in enumerate(itertools.islice(self.data or (), most)):
-            if not any(_takes(binder, item, rows=1) for binder in self._binders):
-                shapes = "; ".join(
-                    ", ".join(f"{s.name}: {s.dtype}{list(s.shape)}" for s in b.signature.inputs)
-                    for b in self._binders
-                )
-                raise CalibrationError(
-                    "it fits none of the shapes",
-                    where=f"calibration_data, item {number}",
-                    hint=f"the shapes are {shapes}",
-                )
+        self._owned  # noqa: B018 (reads the data, once)
 
     @cached_property
     def order(self) -> list[int]:
@@ -81,10 +70,13 @@ class DataByShape:
             known: The samples of the programs before it in the order.
         """
         program, binder = self.programs[place], self._binders[place]
-        own = list(itertools.islice(self._own(place), self.calibrate + self.check))
-        if own:
+        if self._owned[place]:
             return collect_samples(
-                program, own, example, calibrate=self.calibrate, check=self.check
+                program,
+                self._owned[place],
+                example,
+                calibrate=self.calibrate,
+                check=self.check,
             )
         none = Dataset(binder)
         whole = (item for item in self.data or () if _is_whole(binder, item))
@@ -98,24 +90,55 @@ class DataByShape:
                 return Samples(none, rows[: self.check], other.kind)
         return Samples(none, (as_arrays(binder.bind(example)),), "example input")
 
-    def _own(self, place: int) -> Iterator[Any]:
-        """Yields the items that are this program's alone."""
-        for item in self.data or ():
-            takers = (at for at in self.order if _takes(self._binders[at], item))
-            if next(takers, None) == place:
-                yield item
+    @cached_property
+    def _owned(self) -> list[list[Any]]:
+        """The items of each program that are its alone, as many as are used."""
+        most = self.calibrate + self.check
+        owned: list[list[Any]] = [[] for _ in self.programs]
+        for number, item in enumerate(self.data or ()):
+            place = next((at for at in self.order if _takes(self._binders[at], item)), None)
+            if place is None:
+                self._require_rows(number, item)
+            elif len(owned[place]) < most:
+                owned[place].append(item)
+            if all(len(items) >= most for items in owned):
+                break
+        return owned
+
+    def _require_rows(self, number: int, item: Any) -> None:
+        """Checks that an item no program takes alone has rows that may be put together for one."""
+        if any(_binds(binder, item) for binder in self._binders):
+            return
+        shapes = "; ".join(
+            ", ".join(f"{s.name}: {s.dtype}{list(s.shape)}" for s in binder.signature.inputs)
+            for binder in self._binders
+        )
+        raise CalibrationError(
+            "it fits none of the shapes",
+            where=f"calibration_data, item {number}",
+            hint=f"the shapes are {shapes}",
+        )
 
 
 def _size(program: Program) -> int:
     return sum(int(np.prod(spec.shape)) for spec in program.signature.inputs)
 
 
-def _takes(binder: Binder, item: Any, *, rows: int = 0) -> bool:
-    """Returns whether an item is of the program's shape, or a multiple of its rows; with ``rows``, or fewer."""
+def _takes(binder: Binder, item: Any) -> bool:
+    """Returns whether an item is of the program's shape, or a multiple of its rows."""
     try:
-        return binder.size(binder.bind(item)) + rows > 0
+        return binder.size(binder.bind(item)) > 0
     except InputError:
         return False
+
+
+def _binds(binder: Binder, item: Any) -> bool:
+    """Returns whether an item is of the program's shape, whatever rows it has."""
+    try:
+        binder.bind(item)
+    except InputError:
+        return False
+    return True
 
 
 def _is_whole(binder: Binder, item: Any) -> bool:

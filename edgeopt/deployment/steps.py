@@ -31,7 +31,7 @@ from edgeopt.deployment.described import check_described
 from edgeopt.deployment.finish import finish
 from edgeopt.deployment.foresight import foreseen_memory
 from edgeopt.deployment.gates import GateResult, check_build, measure_speed
-from edgeopt.deployment.memory import MemoryReport, limits_of, memory_of, require_fit
+from edgeopt.deployment.memory import limits_of, require_fit, require_known_memory
 from edgeopt.deployment.on_device import opened
 from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.deployment.result import Attempt, Deployment
@@ -42,7 +42,6 @@ from edgeopt.errors import InputError
 from edgeopt.gate.float_program import float_program
 from edgeopt.gate.values import check_values
 from edgeopt.ir import Program, capture_module
-from edgeopt.lowering import shared_lowerings
 from edgeopt.options import QuantizationConfig
 from edgeopt.passes import run_core
 from edgeopt.progress import progress_to
@@ -163,7 +162,7 @@ def plan(model: Any, target: str | Path | Target, request: Request, *, fitting: 
         request = request.replace(calibration_data=data)
     program = as_program(model, request.example_inputs)
     check_described(program, request.bundle)
-    check_values(program, request.checks.values)
+    check_values([program], request.checks.values)
     job = Job.of(request, descriptor, program)
     return _with_memory(job) if fitting else job
 
@@ -260,22 +259,16 @@ def compile(job: Job, candidate: Candidate, *, database: str | None = None) -> B
 
     Raises:
         UnsupportedError: An operator cannot be run; carries the report.
-        MemoryLimitError: It does not fit; nothing is compiled.
+        InputError: A memory limit is given, and the backend does not say what a model takes.
+        MemoryLimitError: It does not fit.
         CompileError: The toolchain failed.
     """
     options = job.request.compiling
     if database is not None:
         options = options.replace(tuning_database=database)
+    require_known_memory(job.backend, job.request)
     limits = limits_of(job.target, job.request)
-    with shared_lowerings():
-        memory = memory_of(candidate.program, job.target, job.backend)
-        if memory is not None and limits is not None:
-            require_fit(memory, limits, candidate.precision)
-        result = build(candidate.program, job.target, job.backend, options=options)
-        memory = memory_of(candidate.program, job.target, job.backend)  # now exactly: it is linked
-    if memory is not None and limits is not None:
-        require_fit(memory, limits, candidate.precision)
-    return replace(result, memory=memory)
+    return build(candidate.program, job.target, job.backend, options=options, limits=limits)
 
 
 @_reporting
@@ -297,7 +290,6 @@ def report(job: Job, checked: Checked, baseline: Baseline) -> Deployment:
         and gate.accepted
     ):
         speed, why_not = measure_speed(build, baseline, job.request, job.backend, job.target)
-    use, limits = build.memory, limits_of(job.target, job.request)
     deployment = Deployment(
         plan=job.plan,
         program=build.program,
@@ -311,7 +303,7 @@ def report(job: Job, checked: Checked, baseline: Baseline) -> Deployment:
         speed=speed,
         attempts=checked.attempts,
         tuning=checked.tuning,
-        memory=MemoryReport(use, limits) if use is not None and limits is not None else None,
+        memory=build.memory,
     )
     warnings = collect_warnings(
         deployment,

@@ -29,13 +29,13 @@ UNIT = 1e-3
 """How far the length of a vector that was normalized may be from 1."""
 
 
-def check_values(program: Program, values: Sequence[str]) -> None:
-    """Checks that outputs that are called values are there.
+def check_values(programs: Sequence[Program], values: Sequence[str]) -> None:
+    """Checks that outputs that are called values are there, of a model or of several methods.
 
     Raises:
         InputError: One is not.
     """
-    names = [spec.name for spec in program.signature.outputs]
+    names = [spec.name for one in programs for spec in one.signature.outputs]
     for name in values:
         if name not in names:
             hint = f"its outputs are: {', '.join(names)}"

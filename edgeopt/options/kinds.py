@@ -59,7 +59,7 @@ FlashLimit = Annotated[
 RamLimit = Annotated[
     Positive | None,
     Meta(
-        description="How much RAM arena, stack, inputs and outputs may take on a microcontroller, in"
+        description="How much RAM the arena, with inputs and outputs, may take on a microcontroller, in"
         " KiB; None for what the target has.",
     ),
 ]

@@ -18,12 +18,11 @@ __all__ = ["EMULATORS", "MICROCONTROLLER_RULES"]
 
 EMULATORS: dict[str, tuple[str, ...]] = {
     "cortex-m": (
-        "microbit", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps2-an511",
-        "mps2-an521", "mps3-an524", "mps3-an547", "netduino2", "netduinoplus2", "stm32vldiscovery",
+        "microbit", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547",
     ),
     "riscv32": ("virt",),
 }  # fmt: skip
-"""Architecture of microcontrollers to the machines of QEMU that run it."""
+"""Architecture of microcontrollers to the machines of QEMU that there is a firmware for."""
 
 _PLACE = "microcontroller"
 _ALIGNMENT = 16  # of arenas and constants, in bytes

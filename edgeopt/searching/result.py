@@ -102,7 +102,7 @@ class SearchResult:
         named = self._bench.request.bundle
         bundle = options.pop("bundle", None) or {}
         fields = bundle.changes() if isinstance(bundle, BundleOptions) else bundle
-        own = BundleOptions.from_dict({**named.replace(threads=1).changes(), **fields})
+        own = BundleOptions.from_dict({**named.replace(threads=0).changes(), **fields})
         request = Request(**{**usual, **options, "bundle": own, "output": output})
         return self._bench.deploy(selection.configuration, request)
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.choose import choose_backend, considered_backends
+from edgeopt.deployment.memory import require_known_memory
 from edgeopt.errors import EdgeoptError, InputError
 from edgeopt.gate.metrics import class_axis
+from edgeopt.gate.values import check_values
 from edgeopt.quantization.channels import channel_spaces
 from edgeopt.registry import detect_host, find_backend
 from edgeopt.searching.configuration import SWITCHES
@@ -65,6 +67,7 @@ def check_model(program: Program, options: SearchOptions) -> None:
     if program.precision != Precision.FLOAT32:
         what = f"the program is {program.precision} already"
         raise InputError(what, where="model", hint="pass the float model")
+    check_values([program], options.checks.values)
     outputs = program.signature.outputs
     if options.evaluate is None and all(class_axis(s.shape, s.dtype) is None for s in outputs):
         raise InputError(
@@ -108,6 +111,7 @@ def _backends(
     for name in dict.fromkeys(options.backends or considered_backends(target)):
         try:
             choice = choose_backend(target, backend=name, program=program)
+            require_known_memory(choice.backend, options)
         except EdgeoptError as error:
             if options.backends is not None:
                 raise
@@ -116,6 +120,7 @@ def _backends(
             backends[name] = tuple(choice.backend.precisions(target))
     if not backends:
         choose_backend(target, program=program)  # says of each why it cannot be used
+        raise next(iter(refused.values()))  # or why its memory is not known
     return backends, refused
 
 

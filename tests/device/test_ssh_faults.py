@@ -102,9 +102,10 @@ def in_thread(function):
 
 def everything(folder):
     """Returns what is in ``folder``; a folder that goes while it is looked at is looked at again."""
-    while True:
+    for _ in range(100):
         with contextlib.suppress(FileNotFoundError):
             return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*"))
+    raise AssertionError(f"{folder} never comes to rest")
 
 
 # --- a connection that is lost -------------------------------------------------------------------

@@ -142,5 +142,5 @@ def test_states_are_values():
     options = {"backend": "reference", "calibration_data": data, "precision": "int8"}
     done = edgeopt.deploy(method, "host", checks={"speed": False}, **options)
     assert [one.measure for one in done.accuracy.fidelity] == ["class", "error"]
-    with pytest.raises(InputError, match="no method has an output"):
+    with pytest.raises(InputError, match="there is no output vector"):
         edgeopt.deploy(method, "host", checks={"values": ["vector"]}, **options)

@@ -49,6 +49,9 @@ def _act(args: argparse.Namespace, root: str) -> int:
         return OK
     view = program_view(manifest, args.program) if args.program else manifest
     measures = args.benchmark or args.profile or args.against
+    if args.method and (measures or args.program):
+        hint = "--program N, as --info counts"
+        raise Stop(USAGE, "--method goes neither with --program nor with a measurement", hint)
     if not (
         args.verify or measures or args.output or args.top or _tells(args, face(view, args.method))
     ):
