@@ -1,7 +1,7 @@
 """Computes at once what depends on no input.
 
 Requires: nothing. Ensures: every call depends on what is in an input, or its result would be too large; one number
-many times is that number, expanded.
+many times is that number, expanded; a choice that is the same everywhere is what it chooses.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ def fold_constants(program: Program) -> Program:
     for node in editor.scan():
         if node.target is aten.cat.default and node.args != (args := _without_empty(*node.args)):
             node = editor.update(node, args)  # noqa: PLW2901 (the same node, in the copy)
+        if node.target is aten.where.self and (chosen := _chosen(editor, node)) is not None:
+            editor.replace(node, chosen)
+            folded += 1
+            continue
         if not _is_known(editor, node):
             continue
         value = _compute(editor, node)
@@ -50,6 +54,26 @@ def _without_empty(parts: Any, *rest: Any) -> tuple[Any, ...]:
     """Returns the arguments of a concatenation less what adds nothing to it."""
     full = [part for part in parts if part.meta["val"].numel() > 0]
     return (full or parts, *rest)
+
+
+def _chosen(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
+    """Returns what a condition that is the same everywhere chooses, in the result's shape; None for another choice."""
+    condition, *values = node.args
+    if not editor.is_constant(condition):
+        return None
+    answers = editor.tensor(condition)
+    if not answers.numel() or bool(answers.any()) != bool(answers.all()):
+        return None
+    chosen: Any = values[0] if bool(answers.any()) else values[1]
+    result = node.meta["val"]
+    if node.name in editor.quant or chosen.meta["val"].dtype != result.dtype:
+        return None
+    if chosen.meta["val"].shape == result.shape:
+        return chosen
+    if editor.is_constant(chosen) and result.numel() <= _most(editor, node):
+        value = editor.tensor(chosen).expand(result.shape).contiguous()
+        return editor.add_constant(f"{node.name}_folded", value)
+    return editor.call(aten.expand.default, (chosen, list(result.shape)), before=node, like=node)
 
 
 def _expanded(editor: Editor, node: torch.fx.Node, value: torch.Tensor) -> torch.fx.Node:

@@ -25,6 +25,7 @@ __all__ = [
     "kept_whole",
     "moves_on_grid",
     "on_grid",
+    "reaches_jump",
     "read_in_steps",
     "rounded",
     "steps",
@@ -79,7 +80,7 @@ def on_grid(program: Program, node: torch.fx.Node, value: Any) -> Any:
     spec = program.quant.get(node.name)
     if spec is None or spec.storage != INT8 or moves_on_grid(program, node):
         return value
-    if _is_summed_up(program, node):
+    if _is_summed_up(program, node) or _is_shifted(program, node):
         value = op.prelu(value, op.constant(np.ones(1, dtype=np.float32)))
     kernel: Any = node.args[0] if ops.is_fused(node) else node
     if _comes_from_float(program, node) or may_tie(program, kernel):
@@ -97,7 +98,7 @@ def read_in_steps(program: Program, node: torch.fx.Node) -> list[torch.fx.Node]:
     """
     values = [v for v in ops.activation_inputs(node) if _is_on_grid(program, v)]
     is_float = values and kernel_kind(program, node).kind == "float"
-    return values if is_float and _reaches_jump(node) else []
+    return values if is_float and reaches_jump(node) else []
 
 
 def _is_on_grid(program: Program, node: torch.fx.Node) -> bool:
@@ -105,7 +106,7 @@ def _is_on_grid(program: Program, node: torch.fx.Node) -> bool:
     return spec is not None and spec.is_activation and node.name not in program.constants
 
 
-def _reaches_jump(node: torch.fx.Node) -> bool:
+def reaches_jump(node: torch.fx.Node) -> bool:
     """Returns whether ``node`` jumps, or what reads its numbers one by one does; sums blur 0."""
     waiting, seen = [node], {node}
     while waiting:
@@ -131,6 +132,20 @@ def _is_summed_up(program: Program, node: torch.fx.Node) -> bool:
         return False
     user = next(iter(node.users))
     return user.target is aten.add.Tensor and node.name not in program.output_names
+
+
+def _is_shifted(program: Program, node: torch.fx.Node) -> bool:
+    """Returns whether ``node`` adds constants to a value on a grid.
+
+    OpenVINO joins the FakeQuantize before such a sum with the one behind it. Where both have the same step it keeps
+    the integers, and every value is a step too small. The leaky relu of slope one keeps them apart.
+    """
+    kernel: Any = node.args[0] if ops.is_fused(node) else node
+    if kernel.target not in (aten.add.Tensor, aten.sub.Tensor):
+        return False
+    summands = [a for a in kernel.args[:2] if isinstance(a, torch.fx.Node)]
+    computed = [a for a in summands if a.name not in program.constants]
+    return len(computed) == 1 and _is_on_grid(program, computed[0])
 
 
 def _comes_from_float(program: Program, node: torch.fx.Node) -> bool:

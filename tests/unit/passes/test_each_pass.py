@@ -71,6 +71,10 @@ def masked(logic, mask):
     return lambda _, x: torch.where(logic(mask, x > 0), x, MINUS_ONE)
 
 
+def ones_of_row():
+    return {"a": torch.ones(8)}
+
+
 def ones():
     return {"one": torch.ones(8, dtype=torch.int32)}
 
@@ -108,6 +112,11 @@ CASES = {
         ),
         Case(lambda s, x: x * s.w.exp().sum(), "mul", parts=lambda: {"w": torch.randn(3)}),
         Case(lambda _, x: x + torch.zeros(8).fill_(2), "add"),
+        Case(lambda _, x: torch.where(torch.zeros(8) > 1, MINUS_ONE, x) * 2, "mul"),
+        Case(lambda s, x: x + torch.where(s.a < 2, s.a, x[0]), "add", parts=ones_of_row),
+        Case(
+            lambda _, x: torch.where(torch.zeros(3, 1, 1, 1) < 1, x[:1], x[:1] + 1), "slice expand"
+        ),
         Case(lambda _, x: x + x, "add"),
     ],
     "canonicalize_recurrence": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,10 @@ def relu(e: Emitter, node: Any) -> Any:
     return op.relu(value)
 
 
+_RAMP = 6.0
+"""The upper end of the clip within a hard sigmoid."""
+
+
 @rule(aten.clamp.default)
 def clamp(e: Emitter, node: Any) -> Any:
     """X clipped to [low, high]; either may be open."""
@@ -45,8 +50,15 @@ def clamp(e: Emitter, node: Any) -> Any:
     if not _keeps_grid(e, node):
         value = parameters.kept_real(e.program, value)
     low, high = (parameters.whole_step(e.program, node, end) for end in (low, high))
-    low = float(_FLOAT32.min) if low is None else low
-    return op.clamp(value, low, float(_FLOAT32.max) if high is None else high)
+    ends = (
+        float(_FLOAT32.min) if low is None else low,
+        float(_FLOAT32.max) if high is None else high,
+    )
+    clipped = op.clamp(value, *ends)
+    if ends == (0, _RAMP) and parameters.reaches_jump(node):
+        # Else it becomes part of a hard sigmoid, which has no 1, only what is next to it.
+        return op.maximum(clipped, e.number(node, -math.inf))
+    return clipped
 
 
 def _keeps_grid(e: Emitter, node: Any) -> bool:

@@ -39,7 +39,23 @@ def convolution(e: Emitter, node: Any) -> Any:
     else:
         kernel = e.value(weight) if groups == 1 else _grouped(e, weight, int(groups))
     make = op.convolution if groups == 1 else op.group_convolution
-    return _biased(e, node, make(e.value(x), kernel, stride, padding, ends, dilation), bias)
+    value = _unscaled(e.value(x))
+    return _biased(e, node, make(value, kernel, stride, padding, ends, dilation), bias)
+
+
+def _unscaled(value: Any) -> Any:
+    """Returns the input of a convolution, behind an operator that no factor of it passes.
+
+    OpenVINO multiplies the kernel by what the input is multiplied by (MultiplyConvolutionFusion), also where that
+    differs from pixel to pixel and has by chance the sizes of the kernel.
+    """
+    maker = value.get_node()
+    if maker.get_type_name() not in ("Multiply", "Divide"):
+        return value
+    sizes, axes = tuple(value.shape), len(value.shape) - 2
+    factors = [tuple(source.shape) for source in maker.input_values()]
+    differs = any(max((1, *shape[-axes:])) > 1 for shape in factors if shape != sizes)
+    return op.maximum(value, op.constant(np.float32(-np.inf))) if differs else value
 
 
 def _becomes_a_product(e: Emitter, node: Any) -> bool:
