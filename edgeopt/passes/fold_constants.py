@@ -7,7 +7,7 @@ many times is that number, expanded; a choice that is the same everywhere is wha
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.fx.node import map_arg
@@ -58,13 +58,13 @@ def _without_empty(parts: Any, *rest: Any) -> tuple[Any, ...]:
 
 def _chosen(editor: Editor, node: torch.fx.Node) -> torch.fx.Node | None:
     """Returns what a condition that is the same everywhere chooses, in the result's shape; None for another choice."""
-    condition, *values = node.args
+    condition, one, other = cast("tuple[torch.fx.Node, ...]", node.args)
     if not editor.is_constant(condition):
         return None
     answers = editor.tensor(condition)
     if not answers.numel() or bool(answers.any()) != bool(answers.all()):
         return None
-    chosen: Any = values[0] if bool(answers.any()) else values[1]
+    chosen = one if bool(answers.any()) else other
     result = node.meta["val"]
     if node.name in editor.quant or chosen.meta["val"].dtype != result.dtype:
         return None

@@ -55,7 +55,7 @@ def clamp(e: Emitter, node: Any) -> Any:
         float(_FLOAT32.max) if high is None else high,
     )
     clipped = op.clamp(value, *ends)
-    if ends == (0, _RAMP) and parameters.reaches_jump(node):
+    if ends == (0.0, _RAMP) and parameters.reaches_jump(node):
         # Else it becomes part of a hard sigmoid, which has no 1, only what is next to it.
         return op.maximum(clipped, e.number(node, -math.inf))
     return clipped
