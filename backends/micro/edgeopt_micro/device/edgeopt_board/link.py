@@ -131,7 +131,8 @@ def _set_raw(termios: Any, descriptor: int, baud: int) -> None:
     control &= ~(termios.CSIZE | termios.PARENB | termios.CSTOPB | getattr(termios, "CRTSCTS", 0))
     control |= termios.CS8 | termios.CREAD | termios.CLOCAL
     characters = list(characters)
-    characters[termios.VMIN], characters[termios.VTIME] = 0, 0
+    # One byte at least: else a port without any reads as one that is gone.
+    characters[termios.VMIN], characters[termios.VTIME] = 1, 0
     attributes = [0, 0, control, 0, speed, speed, characters]
     termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
     termios.tcflush(descriptor, termios.TCIFLUSH)
