@@ -26,7 +26,8 @@ class KernelCall:
             flash, of a C type that follows from its dtype.
         sources: Files of ``native/`` that it needs.
         scratch_bytes: What it needs for the time of the call, aligned to 16.
-        in_place: Numbers of the inputs whose memory the output may take, byte for byte.
+        overlaps: Number of an input that the output may lie over to how many bytes the output must start
+            before it at least (`edgeopt_micro.overlap`): 0 is byte for byte in place.
         text: The function's parameters and body, behind its name.
     """
 
@@ -35,5 +36,5 @@ class KernelCall:
     fields: dict[str, int | float | np.ndarray] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     scratch_bytes: int = 0
-    in_place: tuple[int, ...] = ()
+    overlaps: dict[int, int] = field(default_factory=dict)
     text: str = ""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgeopt_micro.emitter import Emitter, Step
-    from edgeopt_micro.memory import MemoryPlan
+    from edgeopt_micro.memory import Block, MemoryPlan
 
 __all__ = ["memory_use"]
 
@@ -38,6 +38,7 @@ def memory_use(emitter: Emitter) -> MemoryUse:
     """Returns what a model takes whose emitter has run."""
     plan = emitter.plan
     constants = tuple(_constants(emitter))
+    arena = MemoryPart("arena", plan.size_bytes, "tensors in turn")
     code = sum(part.size_bytes for part in _code(emitter))
     flash = code + sum(part.size_bytes for part in constants)
     if emitter.linked is not None:
@@ -45,7 +46,7 @@ def memory_use(emitter: Emitter) -> MemoryUse:
     return MemoryUse(
         flash_bytes=flash,
         ram_bytes=plan.size_bytes,
-        parts=(*constants, *_code(emitter), *_buffers(plan)),
+        parts=(*constants, *_code(emitter), arena),
         moments=tuple(_moment(plan, number, step) for number, step in enumerate(emitter.steps)),
         arena_bytes=plan.size_bytes,
     )
@@ -81,12 +82,13 @@ def _code(emitter: Emitter) -> Iterator[MemoryPart]:
     yield MemoryPart("calls", calls, "code", "flash")
 
 
-def _buffers(plan: MemoryPlan) -> Iterator[MemoryPart]:
-    for block in plan.blocks:
-        yield MemoryPart(block.name, block.size_bytes, "tensor", "ram")
-
-
 def _moment(plan: MemoryPlan, number: int, step: Step) -> MemoryMoment:
-    alive = [block for block in plan.blocks if block.first <= number <= block.last]
-    parts = (MemoryPart(block.name, block.size_bytes, "tensor", "ram") for block in alive)
+    """Returns what must be kept at a step: of a value that lies over another one, what it takes beside it."""
+    parts = (_part(block, size) for block, size in plan.taken(number) if size)
     return MemoryMoment(step.name, tuple(parts))
+
+
+def _part(block: Block, size: int) -> MemoryPart:
+    over = [other.name for other in block.over if block.shared_bytes(other)]
+    what = f"tensor, the rest over {', '.join(over)}" if size < block.size_bytes else "tensor"
+    return MemoryPart(block.name, size, what, "ram")

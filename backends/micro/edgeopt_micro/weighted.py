@@ -13,6 +13,7 @@ import numpy as np
 
 from edgeopt_micro import packing
 from edgeopt_micro.calls import KernelCall
+from edgeopt_micro.overlap import channel_distance, pixel_distance
 
 if TYPE_CHECKING:
     from edgeopt_micro.core import Core
@@ -25,6 +26,8 @@ _PRODUCTS = {
     packing.DSP: ("edgeopt_products_dsp.h",),
     packing.MVE: ("edgeopt_products_mve.h", "edgeopt_results_mve.h"),
 }
+_PIXELS = {packing.PLAIN: 2, packing.DSP: 4, packing.MVE: 2}
+"""How many pixels a kernel computes at once: EDGEOPT_PIXELS of each of those headers."""
 _LOWEST, _HIGHEST = -128, 127
 
 
@@ -136,6 +139,7 @@ def convolution(core: Core, geometry: Geometry, weights: Weights) -> KernelCall:
         fields=_fields(geometry, packed, padded),
         sources=("edgeopt_convolution.c", *_PRODUCTS[kind], *_HEADERS),
         scratch_bytes=_scratch_bytes(kind, geometry),
+        overlaps={0: pixel_distance(geometry, _PIXELS[kind], copied=_copied(kind, geometry))},
     )
 
 
@@ -166,6 +170,9 @@ def _depthwise(core: Core, geometry: Geometry, weights: Weights) -> KernelCall:
         fields=_fields(geometry, weights, padded),
         sources=(f"{function}.c", "edgeopt_addresses.h", *more, *_HEADERS),
         scratch_bytes=geometry.depth * address + copies + geometry.in_channels,
+        overlaps={
+            0: channel_distance(geometry) if single else pixel_distance(geometry, 1, copied=False)
+        },
     )
 
 
@@ -194,6 +201,11 @@ def _channels(values: np.ndarray, groups: int, padded: int) -> np.ndarray:
     """Returns one value a channel, each group filled up with zeros to ``padded``."""
     rows = values.reshape(groups, -1)
     return np.pad(rows, ((0, 0), (0, padded - rows.shape[1]))).reshape(-1)
+
+
+def _copied(kind: int, geometry: Geometry) -> bool:
+    """Returns whether the windows of all pixels of a turn are copied before the first result is written."""
+    return geometry.groups == 1 and (kind == packing.DSP or not geometry.direct)
 
 
 def _scratch_bytes(kind: int, geometry: Geometry) -> int:

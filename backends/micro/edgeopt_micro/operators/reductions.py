@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,9 +13,10 @@ from edgeopt.contracts.storage import INT8
 from edgeopt.ir import kernel_kind, orders
 from edgeopt.lowering import NoRuleError
 from edgeopt_micro.fixed_point import fitted
-from edgeopt_micro.loops import element, nest
+from edgeopt_micro.loops import element, may_share, nest
 from edgeopt_micro.operator_rules import rule
 from edgeopt_micro.operators.common import require_float
+from edgeopt_micro.overlap import safe_distance, window_starts
 from edgeopt_micro.scalars import real, stored
 
 if TYPE_CHECKING:
@@ -302,7 +304,23 @@ def _pooled(
             f"{element(output, 'y', index)} = {finish};",
         ])  # fmt: skip
 
-    return e.call(nest(output, [x], body, numbers, name="pool"), [x], output)
+    call = nest(output, [x], body, numbers, name="pool")
+    call = replace(call, overlaps=_pool_overlaps(x, output, window))
+    return e.call(call, [x], output)
+
+
+def _pool_overlaps(x: Value, output: Value, window: _Window) -> dict[int, int]:
+    """Returns how far before its input a pooling's output must start: a window is read, then a number written."""
+    last = orders.channels_last(len(x.shape))
+    if not may_share(x, output) or (x.order, output.order) != (last, last):
+        return {}
+    channels = x.shape[1]
+    firsts = window_starts(
+        x.shape[0], x.shape[2:4], output.shape[2:4], window.stride, window.padding
+    )
+    starts = x.item_bytes * (channels * firsts[:, None] + np.arange(channels)).reshape(-1)
+    ends = output.item_bytes * np.arange(1, len(starts) + 1)
+    return {0: safe_distance(ends, starts, reads_first=True)}
 
 
 def _least(name: str, bound: int) -> str:
