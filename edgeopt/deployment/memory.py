@@ -8,6 +8,7 @@ import msgspec
 
 from edgeopt.contracts import EstimatesMemory, MemoryUse
 from edgeopt.contracts.storage import Precision
+from edgeopt.deployment.memory_picture import memory_svg
 from edgeopt.errors import InputError, MemoryLimitError
 
 if TYPE_CHECKING:
@@ -83,6 +84,10 @@ class MemoryReport(msgspec.Struct, frozen=True):
             f"{one.operator:{width}}  {_bar(one.size_bytes, most):{_WIDTH}}  {_kib(one.size_bytes)} KiB"
             for one in moments
         ]
+
+    def svg(self) -> str:
+        """Returns the arena over time as an SVG picture, with the limit, and what the fullest operator keeps."""
+        return memory_svg(self)
 
 
 def limits_of(target: Target, options: _Limited | None = None) -> MemoryBounds | None:
