@@ -17,7 +17,7 @@ _NAMED = 6
 """So many of the fullest operator's tensors are named."""
 _HIGH = 1.6
 """A limit is drawn where it is at most so many times the highest bar: above, bars would be too small."""
-_TICKS = 4
+_TICKS, _LINE = 4, 16
 
 
 def memory_svg(report: MemoryReport) -> str:
@@ -39,9 +39,10 @@ def memory_svg(report: MemoryReport) -> str:
     most = max(top, limit if shown else 0) * 1.05
     lines += _axis(most)
     lines += [_bar(use.moments, k, most, fullest) for k in range(len(use.moments))]
-    lines += _level(arena, most, _GREY, f"arena {_kib(arena)}")
+    near = shown and abs(_height(arena, most) - _height(limit, most)) < _LINE
+    lines += _level(arena, most, _GREY, f"arena {_kib(arena)}", _LINE if near else 4)
     if shown:
-        lines += _level(limit, most, _RED, f"limit {_kib(limit)}")
+        lines += _level(limit, most, _RED, f"limit {_kib(limit)}", 0 if near else 4)
     return "\n".join([*lines, *_named(fullest), "</svg>", ""])
 
 
@@ -71,11 +72,12 @@ def _bar(moments: tuple[MemoryMoment, ...], k: int, most: float, fullest: Memory
     return f'<rect {place} fill="{colour}"><title>{title}</title></rect>'
 
 
-def _level(value: float, most: float, colour: str, text: str) -> list[str]:
+def _level(value: float, most: float, colour: str, text: str, below: int) -> list[str]:
+    """Returns a line across, and its text beside it, a few pixels below."""
     y, right = _height(value, most), WIDTH - RIGHT
     return [
         f'<path d="M{LEFT} {y:.1f}H{right}" stroke="{colour}" stroke-dasharray="4 4"/>',
-        f'<text x="{right + 6}" y="{y + 4:.1f}" fill="{colour}">{escape(text)}</text>',
+        f'<text x="{right + 6}" y="{y + below:.1f}" fill="{colour}">{escape(text)}</text>',
     ]
 
 
@@ -86,9 +88,9 @@ def _named(fullest: MemoryMoment) -> list[str]:
     rest = sum(one.size_bytes for one in tensors[_NAMED:])
     rows += [f"{len(tensors) - _NAMED} more: {_kib(rest)}"] if rest else []
     rows = [f"fullest at {fullest.operator}:", *rows]
-    x, foot = WIDTH - RIGHT + 16, HEIGHT - BOTTOM - 16 * (len(rows) - 1)
+    x, foot = WIDTH - RIGHT + 16, HEIGHT - BOTTOM - _LINE * (len(rows) - 1)
     return [
-        f'<text x="{x}" y="{foot + 16 * k}">{escape(_short(row))}</text>'
+        f'<text x="{x}" y="{foot + _LINE * k}">{escape(_short(row))}</text>'
         for k, row in enumerate(rows)
     ]
 

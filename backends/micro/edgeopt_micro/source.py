@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeopt.ir import orders
+from edgeopt_micro.header import model_header, plain_text
 from edgeopt_micro.memory import ALIGNMENT
 from edgeopt_micro.packing import packing_of
 from edgeopt_micro.scalars import literal
@@ -17,6 +18,7 @@ from edgeopt_micro.values import C_TYPES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgeopt.contracts import TensorSpec
     from edgeopt_micro.calls import KernelCall
     from edgeopt_micro.emitter import Emitter, Step
     from edgeopt_micro.memory import MemoryPlan
@@ -53,7 +55,7 @@ def model_source(name: str, emitter: Emitter, digest: str) -> dict[str, bytes]:
     files = {one: native_file(one) for one in sorted(needed | {"edgeopt_model.h"})}
     writer = _Writer(name, emitter, emitter.plan, digest)
     files[f"{name}.c"] = writer.source().encode()
-    files[f"{name}.h"] = writer.header().encode()
+    files[f"{name}.h"] = model_header(name, emitter).encode()
     return files
 
 
@@ -79,6 +81,7 @@ class _Writer:
 
     def source(self) -> str:
         """Returns ``model.c``."""
+        signature = self.emitter.program.signature
         headers = {
             header
             for step in self.emitter.steps
@@ -103,8 +106,8 @@ class _Writer:
             functions,
             "",
             _RUN.format(pointers=self._pointers(), cases=cases),
-            self._tensors("inputs", self.emitter.inputs, self.emitter.program.input_names),
-            self._tensors("outputs", self.emitter.outputs, self.emitter.program.output_names),
+            self._tensors("inputs", self.emitter.inputs, signature.inputs),
+            self._tensors("outputs", self.emitter.outputs, signature.outputs),
             f"static const char *const step_names[] = {{{names or '0'}}};",
             "",
             self._model(),
@@ -177,16 +180,16 @@ class _Writer:
             f"__attribute__((aligned(4))) = {{\n{body}\n}};"
         )
 
-    def _tensors(self, kind: str, values: Sequence[Value], names: Sequence[str]) -> str:
+    def _tensors(self, kind: str, values: Sequence[Value], specs: Sequence[TensorSpec]) -> str:
         shapes, rows = [], []
-        for k, (value, name) in enumerate(zip(values, names, strict=True)):
+        for k, (value, spec) in enumerate(zip(values, specs, strict=True)):
             shape = orders.stored_shape(value.shape, value.order)
             sizes = ", ".join(str(n) for n in shape) or "1"
             shapes.append(f"static const uint32_t {kind}_shape{k}[] = {{{sizes}}};")
             scale = f"{value.grid.scale!r}f" if value.grid else "0.0f"
             zero = value.grid.zero if value.grid else 0
             rows.append(
-                f'    {{"{name}", {_DTYPES[value.dtype]}, {len(shape)}, {kind}_shape{k}, '
+                f'    {{"{plain_text(spec.name)}", {_DTYPES[value.dtype]}, {len(shape)}, {kind}_shape{k}, '
                 f"{value.size_bytes}, {scale}, {zero}, {self.plan.offsets[value.buffer]}}},"
             )
         return "\n".join([*shapes, f"static const edgeopt_tensor {kind}[] = {{", *rows, "};", ""])
@@ -200,57 +203,6 @@ class _Writer:
             f'    "{self.name}", "{self.digest}", {max(1, self.plan.size_bytes)}, {ALIGNMENT}, {counts},\n'
             f"    inputs, outputs, step_names, run_steps,\n}};"
         )
-
-    # -- model.h --------------------------------------------------------------------------------
-
-    def header(self) -> str:
-        """Returns ``model.h``: what a program needs to call the model."""
-        big = self.name.upper()
-        lines = [
-            f"/* {self.name}: written by edgeopt. Real value = (integer - zero point) * scale. */",
-            f"#ifndef {big}_H",
-            f"#define {big}_H",
-            "",
-            '#include "edgeopt_model.h"',
-            "",
-            f"#define {big}_ARENA_BYTES {max(1, self.plan.size_bytes)}",
-            f"#define {big}_ARENA_ALIGN {ALIGNMENT}",
-        ]
-        for kind, values, names in (
-            ("INPUT", self.emitter.inputs, self.emitter.program.input_names),
-            ("OUTPUT", self.emitter.outputs, self.emitter.program.output_names),
-        ):
-            for k, (value, name) in enumerate(zip(values, names, strict=True)):
-                own, offset = f"{big}_{kind}{k}", self.plan.offsets[value.buffer]
-                shape = orders.stored_shape(value.shape, value.order)
-                lines += [
-                    "",
-                    f"/* {name}: {value.dtype}[{' x '.join(str(n) for n in shape)}] */",
-                    f"#define {own}_COUNT {value.count}",
-                    f"#define {own}_BYTES {value.size_bytes}",
-                    f"#define {own}_TYPE {value.c_type}",
-                    f"#define {own}_IN(arena) (({value.c_type} *)((uint8_t *)(arena) + {offset}))",
-                ]
-                if value.grid:
-                    lines += [
-                        f"#define {own}_SCALE {value.grid.scale!r}f",
-                        f"#define {own}_ZERO_POINT ({value.grid.zero})",
-                    ]
-        lines += [
-            "",
-            "#ifdef __cplusplus",
-            'extern "C" {',
-            "#endif",
-            "",
-            f"extern const edgeopt_model {self.name}_model;",
-            "",
-            "#ifdef __cplusplus",
-            "}",
-            "#endif",
-            "#endif",
-            "",
-        ]
-        return "\n".join(lines)
 
 
 def _literal(number: Any) -> str:

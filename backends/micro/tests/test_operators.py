@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -191,3 +193,27 @@ def test_places_of_the_callers_own():
     np.testing.assert_array_equal(Port(result).unpacked(output.tobytes()), wanted)
     assert model._model.run_steps(arena + 1, None, None, 0, 1) == -1
     runner.close()
+
+
+def test_names_of_outputs_are_macros(tmp_path):
+    def function(m, x):
+        y = m.l(x)
+        return {"scores": y, '*/ "odd" näme': -y, "a.b": y + 1, "a_b": y + 2}
+
+    _, artifact = check(Of(function, l=nn.Linear(6, 6)), 1, 6)
+    header = artifact.files["src/model.h"].decode()
+    assert "#define MODEL_OUTPUT_SCORES_INDEX 0" in header
+    assert "#define MODEL_OUTPUT_SCORES_IN(arena) MODEL_OUTPUT0_IN(arena)" in header
+    assert "#define MODEL_OUTPUT_____ODD__N_ME_COUNT MODEL_OUTPUT1_COUNT" in header
+    assert "/* a.b: int8[1 x 6] */" in header
+    assert "OUTPUT_A_B" not in header  # two would be one
+    for name, content in artifact.files.items():
+        if name.endswith((".h", ".c")) and name.startswith("src/"):
+            (tmp_path / name.removeprefix("src/")).write_bytes(content)
+    (tmp_path / "app.c").write_text(
+        '#include "model.h"\nextern uint8_t arena[];\n'
+        "int8_t *scores(void) { return MODEL_OUTPUT_SCORES_IN(arena) + MODEL_OUTPUT_SCORES_COUNT; }\n"
+        "float scale(void) { return model_model.outputs[MODEL_OUTPUT_SCORES_INDEX].scale; }\n"
+    )
+    zig = [sys.executable, "-m", "ziglang", "cc", "-std=c11", "-Wall", "-Werror", "-c", "app.c"]
+    subprocess.run(zig, cwd=tmp_path, check=True, timeout=120)
