@@ -117,7 +117,9 @@ class Emitter(WalkingEmitter):
         """Returns a value in place of one that cannot be written."""
         value = node.meta["val"]
         shape = tuple(value.shape) if isinstance(value, torch.Tensor) else (1,)
-        return Value(Buffer("arena", 0, node.name), shape, orders.identity(len(shape)), "float32")
+        order, grid = orders.identity(len(shape)), grid_of(self.program.quant.get(node.name))
+        dtype = "float32" if grid is None else INT8.name
+        return Value(Buffer("arena", 0, node.name), shape, order, dtype, grid)
 
     def finish(self) -> None:
         """Has each output written where the caller wants it."""

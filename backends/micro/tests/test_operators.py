@@ -217,3 +217,45 @@ def test_names_of_outputs_are_macros(tmp_path):
     )
     zig = [sys.executable, "-m", "ziglang", "cc", "-std=c11", "-Wall", "-Werror", "-c", "app.c"]
     subprocess.run(zig, cwd=tmp_path, check=True, timeout=120)
+
+
+def chosen_of(m, x):
+    return torch.where(m.a(x) > 0.1, m.a(x), m.b(x))
+
+
+CHOICES = {
+    "maximum": lambda m, x: torch.maximum(m.a(x), m.b(x)),
+    "minimum": lambda m, x: torch.minimum(m.a(x), m.b(x)),
+    "chosen": chosen_of,
+    "a number": lambda m, x: torch.where(m.a(x) < m.a(x).flip(2), m.b(x), torch.tensor(-0.3)),
+    "sum": lambda m, x: m.a(x).sum((2, 3), keepdim=True),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+@pytest.mark.parametrize("at_the_end", [False, True])
+@pytest.mark.parametrize("target", ["pico", "generic-cortex-m4f"])
+def test_choices_and_sums_of_integers(name, at_the_end, target):
+    """On grids of their own, without an FPU too: in the middle of a model as integers, at its end as real numbers."""
+    layers = {
+        "a": nn.Conv2d(3, 4, 3),
+        "b": nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()),
+        "t": nn.Identity() if at_the_end else nn.Conv2d(4, 2, 1),
+    }
+    model = Of(lambda m, x: m.t(CHOICES[name](m, x)), **layers)
+    exact = at_the_end or name != "sum"
+    _, artifact = check(model, 1, 3, 8, 8, target=target, steps=0 if exact else 1)
+    assert b"edgeopt_on_grid" not in artifact.files["src/model.c"]  # nothing is rounded by floats
+
+
+def test_a_choice_of_real_numbers_is_refused_without_an_fpu():
+    torch.manual_seed(1)
+    samples = [(torch.randn(1, 8),) for _ in range(8)]
+    model = Of(
+        lambda m, x: m.l(torch.maximum(torch.exp(m.n(x)), x)), n=nn.LayerNorm(8), l=nn.Linear(8, 2)
+    )
+    backend = find_backend("micro")
+    lowered = backend.lower(program_of(model, samples, "int8"), find_target("pico"))
+    with pytest.raises(UnsupportedError, match="no float instructions") as caught:
+        backend.compile(lowered, CompileOptions())
+    assert "failed on it" not in str(caught.value)  # what reads its result is not blamed

@@ -15,15 +15,17 @@ from edgeopt.lowering import NoRuleError
 from edgeopt_micro.fixed_point import fitted
 from edgeopt_micro.loops import element, may_share, nest
 from edgeopt_micro.operator_rules import rule
-from edgeopt_micro.operators.common import require_float
+from edgeopt_micro.operators.common import require_float, require_float_or_end
 from edgeopt_micro.overlap import safe_distance, window_starts
-from edgeopt_micro.scalars import real, stored
+from edgeopt_micro.scalars import literal, real, stored
 
 if TYPE_CHECKING:
     from edgeopt_micro.emitter import Emitter
     from edgeopt_micro.values import Grid, Value
 
 aten = torch.ops.aten
+_MOST_SUMMED = 2**15
+"""Of more numbers a sum is not tried with every value it can have."""
 
 
 # -- along dimensions -------------------------------------------------------------------------------
@@ -35,7 +37,7 @@ def _mean(e: Emitter, node: Any) -> Value:
     output, axes = _reduced(e, node, x)
     count = math.prod(x.shape[a] for a in axes)
     if x.grid is not None and output.grid is not None:
-        divide, numbers = _divided(x.grid, output.grid, count)
+        divide, numbers = _divided(x.grid, output.grid, count, count)
         return _along(e, x, output, axes, ("int32_t sum = 0;", "sum += {x};", divide), numbers)
     require_float(e, node)
     finish = stored(output, f"sum / {float(count)!r}f")
@@ -49,8 +51,16 @@ def _sum(e: Emitter, node: Any) -> Value:
     if x.dtype not in ("float32", INT8.name):
         kind = output.c_type
         return _along(e, x, output, axes, (f"{kind} sum = 0;", "sum += {x};", "sum"))
-    require_float(e, node)
-    steps = ("float sum = 0.0f;", f"sum += {real(x, '{x}')};", stored(output, "sum"))
+    count = math.prod(x.shape[a] for a in axes)
+    if x.grid is not None and output.grid is not None and count <= _MOST_SUMMED:
+        finish, numbers = _divided(x.grid, output.grid, count, 1)
+        return _along(e, x, output, axes, ("int32_t sum = 0;", "sum += {x};", finish), numbers)
+    require_float_or_end(e, node, [x])
+    if x.grid is not None:
+        total = f"(float)(sum - ({count * x.grid.zero})) * {literal(x.grid.scale)}"
+        steps = ("int32_t sum = 0;", "sum += {x};", stored(output, total))
+    else:
+        steps = ("float sum = 0.0f;", f"sum += {real(x, '{x}')};", stored(output, "sum"))
     return _along(e, x, output, axes, steps)
 
 
@@ -131,18 +141,18 @@ def _along(
     return e.call(nest(output, [x], body, numbers, name="reduce"), [x], output)
 
 
-def _divided(grid: Grid, goal: Grid, count: int) -> tuple[str, dict[str, Any]]:
-    """Returns the C expression of a mean's integer of the ``sum`` of ``count`` integers.
+def _divided(grid: Grid, goal: Grid, count: int, divisor: int) -> tuple[str, dict[str, Any]]:
+    """Returns the C expression of the integer of the ``sum`` of ``count`` integers, divided.
 
-    The reference divides in float64. Every sum there can be is tried; where no integer form gives them
-    all, thresholds do.
+    The reference divides a mean in float64. Every sum there can be is tried; where no integer form gives
+    them all, thresholds do.
     """
     sums = np.arange(INT8.lowest * count, INT8.highest * count + 1, dtype=np.int64)
     whole = torch.from_numpy((sums - grid.zero * count).astype(np.float64))
-    steps = torch.round((whole / count) * grid.scale / goal.scale) + goal.zero
+    steps = torch.round((whole / divisor) * grid.scale / goal.scale) + goal.zero
     wanted = steps.clamp(goal.low, goal.high).numpy().astype(np.int64)
     ends = int(wanted.min()), int(wanted.max())
-    form = fitted([(sums, grid.scale / goal.scale / count)], wanted, *ends)
+    form = fitted([(sums, grid.scale / goal.scale / divisor)], wanted, *ends)
     if form is not None:
         numbers = {"m": form.multipliers[0], "c": form.constant, "low": ends[0], "high": ends[1]}
         return f"(int8_t)edgeopt_clamped((m * sum + c) >> {form.shift}, low, high)", numbers
@@ -188,7 +198,7 @@ def _average_pool(e: Emitter, node: Any) -> Value:
     if not _is_uniform(x, output, window, includes=includes) or divisor not in (None, count):
         return _uneven(e, node, (x, output), window, includes=includes, divisor=divisor)
     if whole and x.grid is not None and output.grid is not None:
-        divide, numbers = _divided(x.grid, output.grid, count)
+        divide, numbers = _divided(x.grid, output.grid, count, count)
         start = f"int32_t sum = {x.grid.zero} * ({count} - inside);"
         return _pooled(e, x, output, window, (start, "sum += {x};", divide), numbers)
     require_float(e, node)
