@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from edgeopt.contracts import EstimatesMemory, MemoryUse
+from edgeopt.contracts import EstimatesMemory, FitsMemory, MemoryUse
 from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.memory_picture import memory_svg
 from edgeopt.errors import InputError, MemoryLimitError
@@ -132,6 +132,8 @@ def memory_of(
     """Returns what a program takes, beside what it may; None without limits, and where nobody can say."""
     if limits is None or lowered.support.unsupported or not isinstance(backend, EstimatesMemory):
         return None
+    if isinstance(backend, FitsMemory):
+        backend.fit(lowered, int(1024 * limits.arena_kb))
     return MemoryReport(backend.memory(lowered), limits)
 
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["board_metadata", "board_runtime", "firmware_files"]
 
 _KIB = 1024
-_MOST_STACK = 4 * _KIB
+_STACKS = (1 * _KIB, 4 * _KIB)
+"""The smallest stack and the largest."""
+_VARIABLES = 1 * _KIB
+"""Room for the firmware's own variables: they and the stack are what a target reserves of RAM."""
 _LIBRARY = "edgeopt_board"
 
 
@@ -45,7 +48,7 @@ def board_metadata(target: Target, micro: Microcontroller, digest: str) -> dict[
             "ram": _first(micro, "ram"),
             "flash_bytes": micro.flash_kb * _KIB,
             "ram_bytes": (micro.ram_kb + micro.reserved_ram_kb) * _KIB,
-            "stack_bytes": min(_MOST_STACK, max(1, micro.reserved_ram_kb) * _KIB),
+            "stack_bytes": _stack_bytes(micro),
         },
     }
 
@@ -54,6 +57,11 @@ def _first(micro: Microcontroller, kind: str, reserved_kb: int = 0) -> list[int]
     """Returns address and bytes of the region that a program uses first, behind what a boot loader has."""
     region = next(region for region in micro.regions if region.kind == kind)
     return [region.start + reserved_kb * _KIB, (region.size_kb - reserved_kb) * _KIB]
+
+
+def _stack_bytes(micro: Microcontroller) -> int:
+    least, most = _STACKS
+    return max(least, min(most, micro.reserved_ram_kb * _KIB - _VARIABLES))
 
 
 def board_runtime() -> DeviceRuntime:

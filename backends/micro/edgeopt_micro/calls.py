@@ -29,6 +29,8 @@ class KernelCall:
         overlaps: Number of an input that the output may lie over to how many bytes the output must start
             before it at least (`edgeopt_micro.overlap`): 0 is byte for byte in place.
         text: The function's parameters and body, behind its name.
+        layers: Calls that it makes by itself, each with where in the scratch memory its output lies; their
+            structs are members of its own.
     """
 
     function: str
@@ -38,3 +40,9 @@ class KernelCall:
     scratch_bytes: int = 0
     overlaps: dict[int, int] = field(default_factory=dict)
     text: str = ""
+    layers: tuple[tuple[KernelCall, int], ...] = ()
+
+    @property
+    def calls(self) -> tuple[KernelCall, ...]:
+        """It, and the calls that it makes by itself."""
+        return (self, *(call for call, _ in self.layers))

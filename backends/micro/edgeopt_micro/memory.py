@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edgeopt_micro.emitter import Step
     from edgeopt_micro.values import Buffer, Value
 
-__all__ = ["ALIGNMENT", "Block", "MemoryPlan", "plan_memory"]
+__all__ = ["ALIGNMENT", "Block", "MemoryPlan", "arena_bound", "plan_memory"]
 
 ALIGNMENT = 16
 """Bytes; every value starts at a multiple of it."""
@@ -97,6 +97,25 @@ def plan_memory(
     steps: Sequence[Step], inputs: Sequence[Value], outputs: Sequence[Value]
 ) -> MemoryPlan:
     """Returns a plan of the arena for ``steps``, inputs and outputs included."""
+    lives, scratches = _blocks(steps, inputs, outputs)
+    every = [*lives.values(), *scratches.values()]
+    peak, bound = _peak(every)
+    size = _place(every, bound)
+    offsets = {buffer: block.offset for buffer, block in lives.items()}
+    scratch = {number: block.offset for number, block in scratches.items()}
+    return MemoryPlan(tuple(every), offsets, scratch, size, bound, peak)
+
+
+def arena_bound(steps: Sequence[Step], inputs: Sequence[Value], outputs: Sequence[Value]) -> int:
+    """Returns the most bytes that are needed at any one step, without a plan: none is smaller."""
+    lives, scratches = _blocks(steps, inputs, outputs)
+    return _peak([*lives.values(), *scratches.values()])[1]
+
+
+def _blocks(
+    steps: Sequence[Step], inputs: Sequence[Value], outputs: Sequence[Value]
+) -> tuple[dict[Buffer, Block], dict[int, Block]]:
+    """Returns the blocks of all buffers, and those of the steps' scratch memory."""
     lives = _lives(steps, inputs, outputs)
     _overlap(lives, steps)
     scratches = {
@@ -104,15 +123,15 @@ def plan_memory(
         for number, step in enumerate(steps)
         if step.call.scratch_bytes
     }
-    every = [*lives.values(), *scratches.values()]
-    moments = {moment for block in every for moment in (block.first, block.last)}
-    needs = {moment: _needed(every, moment) for moment in sorted(moments)}
-    peak = max(needs, key=lambda moment: needs[moment], default=0)
-    bound = needs.get(peak, 0)
-    size = _place(every, bound)
-    offsets = {buffer: block.offset for buffer, block in lives.items()}
-    scratch = {number: block.offset for number, block in scratches.items()}
-    return MemoryPlan(tuple(every), offsets, scratch, size, bound, peak)
+    return lives, scratches
+
+
+def _peak(blocks: Sequence[Block]) -> tuple[int, int]:
+    """Returns the step that needs most, and how much."""
+    moments = sorted({moment for block in blocks for moment in (block.first, block.last)})
+    needs = [(_needed(blocks, moment), -moment) for moment in moments]
+    bound, peak = max(needs, default=(0, 0))
+    return -peak, bound
 
 
 def _lives(

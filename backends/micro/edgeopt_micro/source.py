@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["model_source", "native_file"]
 
 _COLUMNS = 100
+_LAYER = "edgeopt_layer"
 _DTYPES = {
     "int8": "EDGEOPT_INT8",
     "uint8": "EDGEOPT_UINT8",
@@ -101,7 +102,10 @@ class _Writer:
             includes,
             "",
             arrays,
-            *(f"static const {t} {n} = {{{f}}};" for (t, f), n in self.structs.items()),
+            *(
+                f"static const {t} {n}{'[]' if t == _LAYER else ''} = {{{f}}};"
+                for (t, f), n in self.structs.items()
+            ),
             "",
             functions,
             "",
@@ -145,8 +149,13 @@ class _Writer:
         return self.functions[call.text]
 
     def _struct(self, call: KernelCall) -> str:
-        fields = ", ".join(f".{key} = {self._number(value)}" for key, value in call.fields.items())
+        fields = f".layers = {self._layers(call)}, " if call.layers else ""
+        fields += ", ".join(f".{key} = {self._number(value)}" for key, value in call.fields.items())
         return self.structs.setdefault((call.struct, fields), f"p{len(self.structs)}")
+
+    def _layers(self, call: KernelCall) -> str:
+        rows = (f"{{{one.function}, &{self._struct(one)}, {at}}}" for one, at in call.layers)
+        return self.structs.setdefault((_LAYER, ", ".join(rows)), f"p{len(self.structs)}")
 
     def _number(self, value: float | np.ndarray) -> str:
         if isinstance(value, np.ndarray):
