@@ -148,6 +148,8 @@ def test_numbers_that_are_no_numbers_are_sorted_within_memory():
 def test_whole_numbers_stay_whole():
     samples = [(torch.tensor([2**40 + 1, -(2**40) - 3, 0, -7]),)]
     check(Of(lambda _, x: (x.abs(), -x, x.sign())), samples=samples, precision="float32")
+    pictures = [(torch.randint(-9, 9, (1, 2, 6, 6)),)]
+    check(Of(lambda _, x: functional.max_pool2d(x, 2)), samples=pictures, precision="float32")
 
 
 def test_softmax_at_the_end_of_a_core_without_float():

@@ -180,9 +180,17 @@ def _max_pool(e: Emitter, node: Any) -> Value:
     output = e.described(node, x.order)
     if output.grid != x.grid:
         raise NoRuleError("onto another grid")
-    least = str(INT8.lowest) if x.dtype == INT8.name else "edgeopt_float(0xff800000u)"
-    start = f"{x.c_type} best = {least};"
+    start = f"{x.c_type} best = {_lowest(x.dtype)};"
     return _pooled(e, x, output, window, (start, "if ({x} > best) best = {x};", "best"))
+
+
+def _lowest(dtype: str) -> str:
+    """Returns the C expression of the lowest number of a type."""
+    if dtype == "float32":
+        return "edgeopt_float(0xff800000u)"
+    whole = np.dtype("uint8" if dtype == "bool" else dtype)
+    lowest = int(np.iinfo(whole).min)
+    return f"{lowest + 1}LL - 1" if lowest < 0 else str(lowest)
 
 
 @rule(aten.avg_pool2d.default)
