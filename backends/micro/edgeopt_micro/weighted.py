@@ -18,7 +18,7 @@ from edgeopt_micro.overlap import channel_distance, pixel_distance
 if TYPE_CHECKING:
     from edgeopt_micro.core import Core
 
-__all__ = ["Geometry", "Weights", "convolution"]
+__all__ = ["Geometry", "Weights", "convolution", "max_pool"]
 
 _HEADERS = ("edgeopt_scaled.h", "edgeopt_weighted.h", "edgeopt_window.h")
 _PRODUCTS = {
@@ -143,6 +143,17 @@ def convolution(core: Core, geometry: Geometry, weights: Weights) -> KernelCall:
     )
 
 
+def max_pool(geometry: Geometry) -> KernelCall:
+    """Returns the call of the kernel that computes a maximum pooling, which has no weights."""
+    return KernelCall(
+        function="edgeopt_max_pool",
+        struct="edgeopt_weighted",
+        fields=dict(_sizes(geometry)),
+        sources=("edgeopt_pools.c", *_HEADERS),
+        overlaps={0: pixel_distance(geometry, 1, copied=False)},
+    )
+
+
 def _depthwise(core: Core, geometry: Geometry, weights: Weights) -> KernelCall:
     taps = weights.weight.reshape(geometry.out_channels, geometry.depth).T
     function, more, block = "edgeopt_depthwise", list[str](), 1
@@ -224,6 +235,20 @@ def _fields(
         "weight": weights.weight,
         "bias": weights.bias,
         "factor": weights.factor,
+        **_sizes(geometry),
+        "padded": padded,
+        "direct": int(geometry.direct),
+        "in_zero": weights.in_zero,
+        "out_zero": weights.out_zero,
+        "low": weights.low - weights.out_zero,
+        "high": weights.high - weights.out_zero,
+        "narrow": int((weights.low, weights.high) != (_LOWEST, _HIGHEST)),
+    }
+
+
+def _sizes(geometry: Geometry) -> dict[str, int]:
+    """Returns those members that say how large everything is."""
+    return {
         "batch": geometry.batch,
         "in_height": geometry.in_size[0],
         "in_width": geometry.in_size[1],
@@ -243,11 +268,4 @@ def _fields(
         "group_in": geometry.in_channels // geometry.groups,
         "group_out": geometry.out_channels // geometry.groups,
         "depth": geometry.depth,
-        "padded": padded,
-        "direct": int(geometry.direct),
-        "in_zero": weights.in_zero,
-        "out_zero": weights.out_zero,
-        "low": weights.low - weights.out_zero,
-        "high": weights.high - weights.out_zero,
-        "narrow": int((weights.low, weights.high) != (_LOWEST, _HIGHEST)),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +16,7 @@ from edgeopt_micro.overlap import channel_distance, pixel_distance, safe_distanc
 from edgeopt_micro.testing.bare import NATIVE
 from edgeopt_micro.testing.cases import grid, make_case, random_geometry
 from edgeopt_micro.values import Buffer, Value
-from edgeopt_micro.weighted import convolution
+from edgeopt_micro.weighted import convolution, max_pool
 
 # -- a model of what kernels do ---------------------------------------------------------------------
 
@@ -75,7 +76,11 @@ def geometries(count, *, depthwise=False):
     found = [one for one in grid() if one.in_size[0] < 12 and one.in_channels < 32]
     while len(found) < count:
         found.append(random_geometry(chance, 8))
-    return [one for one in found if not depthwise or one.groups == one.out_channels > 1]
+    return [
+        one
+        for one in found
+        if not depthwise or one.in_channels == one.groups == one.out_channels > 1
+    ]
 
 
 @pytest.mark.parametrize("pixels", [1, 2, 4])
@@ -117,6 +122,29 @@ def test_a_byte_less_would_be_noticed(compile_library, call_on_host):
     assert wrong > 4
 
 
+def test_maxima_over_their_inputs(compile_library, call_on_host):
+    library = compile_library("pools", [NATIVE / "edgeopt_pools.c"])
+    chance, tight = np.random.default_rng(4), 0
+    for geometry in geometries(200, depthwise=True):
+        size = (geometry.batch, *geometry.in_size, geometry.in_channels)
+        x = chance.integers(-128, 128, size).astype(np.int8)
+        wanted = np.full((geometry.batch * np.prod(geometry.out_size), geometry.in_channels), -128)
+        flat = x.reshape(-1)
+        for pixel, row in enumerate(wanted):
+            for tap in taps(geometry, pixel):
+                np.maximum(row, flat[tap : tap + geometry.in_channels], out=row)
+        call = max_pool(geometry)
+        call = replace(call, fields={**dict.fromkeys(POINTERS, np.zeros(1)), **call.fields})
+        case = SimpleNamespace(input=x, expected=wanted.reshape(-1))
+        for distance in (wanted.size + 16, max(call.overlaps[0], -x.size)):
+            got = call_on_host(library, call, case, distance)
+            np.testing.assert_array_equal(got, wanted.reshape(-1), str(geometry))
+        got = call_on_host(library, call, case, call.overlaps[0] - 1)
+        tight += not np.array_equal(got, wanted.reshape(-1))
+    assert tight > 10
+
+
+POINTERS = ("weight", "bias", "factor")
 C_DTYPES = {"int8": np.int8, "float32": np.float32, "int32": np.int32}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from edgeopt_micro.stripes import chains, striped
 from edgeopt_micro.testing.bare import NATIVE
 from edgeopt_micro.testing.cases import make_case
 from edgeopt_micro.values import Buffer, Value
-from edgeopt_micro.weighted import Geometry, convolution
+from edgeopt_micro.weighted import Geometry, convolution, max_pool
 
 HOST = Core(triple="", cpu="", fpu=True, dsp=False, mve=False)
 PLAIN = {"ranges": "minmax", "equalization": "off", "smoothing": "off"}
@@ -54,7 +55,11 @@ def drawn_chain(chance, count):
     size, channels = tuple(int(n) for n in chance.integers(1, 20, 2)), int(chance.integers(1, 9))
     found = []
     for _ in range(count):
-        found.append(make_case(drawn_layer(chance, size, channels), chance))
+        layer = drawn_layer(chance, size, channels)
+        pooled = chance.random() < 0.25
+        layer = replace(layer, out_channels=channels, groups=channels) if pooled else layer
+        found.append(make_case(layer, chance))
+        found[-1] = replace(found[-1], weights=None) if pooled else found[-1]
         size, channels = found[-1].geometry.out_size, found[-1].geometry.out_channels
     return found
 
@@ -65,17 +70,21 @@ def steps_of(cases, core=HOST):
     for k, case in enumerate(cases):
         size = case.expected.size
         values.append(Value(Buffer("arena", size, f"v{k}"), (size,), (0,), "int8"))
-        call = convolution(core, case.geometry, case.weights)
+        pooled = case.weights is None
+        call = max_pool(case.geometry) if pooled else convolution(core, case.geometry, case.weights)
         steps.append(Step(f"v{k}", call, (values[k],), values[k + 1]))
     return steps, values
 
 
+POINTERS = ("weight", "bias", "factor")
+
+
 def struct_of(call):
-    kinds = [
-        (k, ctypes.c_void_p if isinstance(v, np.ndarray) else ctypes.c_int32)
-        for k, v in call.fields.items()
-    ]
-    values = [v.ctypes.data if isinstance(v, np.ndarray) else int(v) for v in call.fields.values()]
+    """Returns a call's struct; a pooling has no weights, and nothing behind its sizes."""
+    fields = {**dict.fromkeys(POINTERS), **call.fields}
+    kinds = [(k, ctypes.c_void_p if k in POINTERS else ctypes.c_int32) for k in fields]
+    kinds += [(f"rest{k}", ctypes.c_int32) for k in range(30 - len(kinds))]
+    values = [v.ctypes.data if isinstance(v, np.ndarray) else v for v in fields.values()]
     return type("Parameters", (ctypes.Structure,), {"_fields_": kinds})(*values)
 
 
@@ -127,7 +136,8 @@ def library(compile_library, tmp_path_factory):
         "void run_stripes(const edgeopt_stripes *s, const int8_t *x, int8_t *y, void *scratch) {\n"
         "  edgeopt_run_stripes(s, x, y, scratch);\n}\n"
     )
-    sources = [NATIVE / "edgeopt_convolution.c", NATIVE / "edgeopt_depthwise.c", file]
+    names = ("edgeopt_convolution.c", "edgeopt_depthwise.c", "edgeopt_pools.c")
+    sources = [*(NATIVE / name for name in names), file]
     return compile_library("stripes", sources)
 
 
@@ -141,7 +151,7 @@ def one_by_one(library, steps, x):
     return x
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(60))
 def test_random_chains_give_the_same_bytes(library, seed):
     chance = np.random.default_rng(seed)
     cases = drawn_chain(chance, int(chance.integers(2, 5)))
@@ -196,15 +206,28 @@ class Wide(nn.Module):
         return self.end(x.mean((2, 3)))
 
 
-def wide_program():
+def pooled():
+    """As small networks begin: a pooling behind the first layer, which is as large as the picture."""
+    return nn.Sequential(
+        nn.Conv2d(3, 12, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2, 1),
+        nn.Conv2d(12, 8, 3, 2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(392, 4),
+    )  # fmt: skip
+
+
+NETWORKS = {"wide": Wide, "pooled": pooled}
+
+
+def program_of(network):
     torch.manual_seed(3)
     samples = [(torch.randn(1, 3, 64, 64),) for _ in range(4)]
-    return samples, edgeopt.quantize(Wide().eval(), samples, example_inputs=samples[0], **PLAIN)
+    model = NETWORKS[network]().eval()
+    return samples, edgeopt.quantize(model, samples, example_inputs=samples[0], **PLAIN)
 
 
+@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("target", ["generic-cortex-m4f", "generic-cortex-m55", "pico"])
-def test_a_network_takes_as_little_as_is_asked(target):
-    samples, program = wide_program()
+def test_a_network_takes_as_little_as_is_asked(network, target):
+    samples, program = program_of(network)
     backend = find_backend("micro")
     lowered = backend.lower(program, find_target(target))
     before = backend.memory(lowered).ram_bytes
@@ -228,8 +251,9 @@ def test_a_network_takes_as_little_as_is_asked(target):
 @pytest.mark.parametrize(
     "target", ["generic-cortex-m4f", "generic-cortex-m0plus", "generic-cortex-m55"]
 )
-def test_the_emulated_core_gives_the_same_bytes(target, tmp_path):
-    samples, program = wide_program()
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_emulated_core_gives_the_same_bytes(target, network, tmp_path):
+    samples, program = program_of(network)
     deployment = edgeopt.deploy(
         program, target, backend="micro", calibration_data=samples, max_ram_kb=18,
         device="emulated", output=tmp_path / "bundle", checks={"speed": False},

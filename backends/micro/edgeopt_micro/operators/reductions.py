@@ -18,6 +18,7 @@ from edgeopt_micro.operator_rules import rule
 from edgeopt_micro.operators.common import require_float, require_float_or_end
 from edgeopt_micro.overlap import safe_distance, window_starts
 from edgeopt_micro.scalars import literal, real, stored
+from edgeopt_micro.weighted import Geometry, max_pool
 
 if TYPE_CHECKING:
     from edgeopt_micro.emitter import Emitter
@@ -180,8 +181,26 @@ def _max_pool(e: Emitter, node: Any) -> Value:
     output = e.described(node, x.order)
     if output.grid != x.grid:
         raise NoRuleError("onto another grid")
+    if x.dtype == INT8.name:
+        return e.call(max_pool(_pool_geometry(x, output, window)), [x], output)
     start = f"{x.c_type} best = {_lowest(x.dtype)};"
     return _pooled(e, x, output, window, (start, "if ({x} > best) best = {x};", "best"))
+
+
+def _pool_geometry(x: Value, output: Value, window: _Window) -> Geometry:
+    batch, channels, *size = x.shape
+    return Geometry(
+        batch=batch,
+        in_size=(size[0], size[1]),
+        out_size=(output.shape[2], output.shape[3]),
+        in_channels=channels,
+        out_channels=channels,
+        kernel=window.kernel,
+        stride=window.stride,
+        padding=window.padding,
+        dilation=window.dilation,
+        groups=channels,
+    )
 
 
 def _lowest(dtype: str) -> str:
