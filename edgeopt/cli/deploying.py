@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,10 @@ from edgeopt.contracts.storage import Precision
 from edgeopt.options import DeployOptions, RecipeTraining
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from edgeopt.cli.sources import Source as Loaded
+    from edgeopt.deployment.memory import MemoryReport
     from edgeopt.deployment.recipe_deployment import RecipeRun
     from edgeopt.deployment.request import Request
 
@@ -27,6 +31,14 @@ NAMES = {
     "checks.fidelity.": "fidelity-",
 }
 """Flags of `DeployOptions` that are not called as their fields are."""
+
+
+_Picture = Annotated[
+    Path | None,
+    typer.Option(
+        "--picture", help="Draw a microcontroller's RAM over time: an .svg file to write."
+    ),
+]
 
 
 @taking(
@@ -43,6 +55,7 @@ def deploy(
     ] = None,
     train_data: opt.TrainData = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    picture: _Picture = None,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
     answers: Answers,
@@ -56,13 +69,14 @@ def deploy(
     run = recipe_of(recipe, train_data, answers)
     check_options(answers, data=train_data)
     source = load_source(model, answers)
+    request = make_request(source, answers)
     if dry_run:
-        _print_plan(source, target, make_request(source, answers), as_json=json, run=run)
+        _print_plan(source, target, request, as_json=json, run=run, picture=picture)
         return
     from edgeopt.deployment.deploy import run_deployment  # noqa: PLC0415 (torch)
 
-    with tuning_bars(quiet=quiet) as watch:
-        request = make_request(source, answers).replace(watch=watch)
+    with _drawn(target, request, picture), tuning_bars(quiet=quiet) as watch:
+        request = request.replace(watch=watch)
         if run is None:
             result = run_deployment(source.model, target, request)
         else:
@@ -70,6 +84,7 @@ def deploy(
             from edgeopt.deployment.recipe_deployment import deploy_with_recipe  # noqa: PLC0415 (torch)
 
             result = deploy_with_recipe(source.model, target, request, with_source(run, source))
+    _draw(result.memory, picture)
     if json:
         print_json(result.to_dict())
     else:
@@ -90,6 +105,7 @@ def plan(
         str | None,
         typer.Argument(help="As for deploy; without one, its operators are not checked."),
     ] = None,
+    picture: _Picture = None,
     json: opt.Json = False,
     answers: Answers,
 ) -> None:
@@ -102,7 +118,7 @@ def plan(
         source = load_source(model, answers)
     elif answers.later:
         answers.plain["calibration_data"] = ()
-    _print_plan(source, target, make_request(source, answers), as_json=json)
+    _print_plan(source, target, make_request(source, answers), as_json=json, picture=picture)
 
 
 def check_options(answers: Answers, data: str | None) -> None:
@@ -145,15 +161,51 @@ def _print_plan(
     *,
     as_json: bool,
     run: RecipeRun | None = None,
+    picture: Path | None = None,
 ) -> None:
     from edgeopt.cli.show import print_json, print_rows  # noqa: PLC0415
     from edgeopt.deployment.deploy import plan_deployment  # noqa: PLC0415 (torch)
 
     model = None if source is None else source.model
-    deployment_plan, _ = plan_deployment(model, target, request, fitting=run is None)
+    with _drawn(target, request, picture):
+        deployment_plan, _ = plan_deployment(model, target, request, fitting=run is None)
+    _draw(deployment_plan.memory, picture)
     steps = [] if run is None else run.chosen().to_dict()["steps"]
     if as_json:
         print_json({**deployment_plan.to_dict(), "recipe": steps})
     else:
         lines = [("recipe", ", ".join(f"{k}={v}" for k, v in step.items())) for step in steps]
         print_rows([*deployment_plan.rows(), *lines])
+
+
+def _draw(memory: MemoryReport | None, picture: Path | None) -> None:
+    """Draws RAM over time, where a picture is asked for.
+
+    Raises:
+        InputError: It is not known, or cannot be written.
+    """
+    from edgeopt.cli.show import write_picture  # noqa: PLC0415
+    from edgeopt.errors import InputError  # noqa: PLC0415
+
+    if picture is None:
+        return
+    if memory is None:
+        raise InputError("what the model takes of RAM is not known", where="--picture")
+    write_picture(picture, memory.svg())
+
+
+@contextmanager
+def _drawn(target: str, request: Request, picture: Path | None) -> Iterator[None]:
+    """Draws RAM over time of a model that is refused for it, and lets the error pass."""
+    from edgeopt.errors import MemoryLimitError  # noqa: PLC0415
+
+    try:
+        yield
+    except MemoryLimitError as error:
+        from edgeopt.deployment.memory import MemoryReport, limits_of  # noqa: PLC0415
+        from edgeopt.registry import find_target  # noqa: PLC0415
+
+        limits = limits_of(find_target(target), request)
+        if limits is not None and error.use is not None:
+            _draw(MemoryReport(error.use, limits), picture)
+        raise

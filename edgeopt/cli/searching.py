@@ -102,15 +102,10 @@ def _searched(
 
 
 def _draw(result: SearchResult, picture: Path | None) -> None:
-    from edgeopt.errors import InputError  # noqa: PLC0415
-    from edgeopt.files import write_file  # noqa: PLC0415
+    from edgeopt.cli.show import write_picture  # noqa: PLC0415
 
-    if picture is None:
-        return
-    try:
-        write_file(picture, result.svg().encode())
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", where=str(picture)) from error
+    if picture is not None:
+        write_picture(picture, result.svg())
 
 
 def _print(result: SearchResult, done: Any) -> None:

@@ -11,15 +11,39 @@ from edgeopt.progress import progress_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from edgeopt.contracts import TuningEvent, Watch
 
-__all__ = ["print_columns", "print_json", "print_rows", "printable", "progress_bars", "tuning_bars"]
+__all__ = [
+    "print_columns",
+    "print_json",
+    "print_rows",
+    "printable",
+    "progress_bars",
+    "tuning_bars",
+    "write_picture",
+]
 
 
 def print_json(value: Any) -> None:
     """Prints ``value`` as JSON on standard output."""
     sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+
+
+def write_picture(path: Path, svg: str) -> None:
+    """Writes a picture to a file.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    from edgeopt.errors import InputError  # noqa: PLC0415 (rarely needed)
+    from edgeopt.files import write_file  # noqa: PLC0415
+
+    try:
+        write_file(path, svg.encode())
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=str(path)) from error
 
 
 def printable(text: str) -> str:

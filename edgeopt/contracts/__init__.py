@@ -4,7 +4,13 @@ from edgeopt.contracts.artifact import Artifact, DeviceRuntime, Wheel
 from edgeopt.contracts.backend import Backend, Lowered
 from edgeopt.contracts.device import Completed, Device, ForwardsPorts
 from edgeopt.contracts.joining import BundledProgram, BundledPrograms, JoinsPrograms
-from edgeopt.contracts.memory import EstimatesMemory, MemoryMoment, MemoryPart, MemoryUse
+from edgeopt.contracts.memory import (
+    EstimatesMemory,
+    FitsMemory,
+    MemoryMoment,
+    MemoryPart,
+    MemoryUse,
+)
 from edgeopt.contracts.passes import PassSpec
 from edgeopt.contracts.runner import Runner
 from edgeopt.contracts.signature import Signature, TensorSpec
@@ -21,6 +27,7 @@ __all__ = [
     "Device",
     "DeviceRuntime",
     "EstimatesMemory",
+    "FitsMemory",
     "ForwardsPorts",
     "JoinsPrograms",
     "Lowered",

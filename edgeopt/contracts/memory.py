@@ -9,7 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from edgeopt.contracts.backend import Lowered
 
-__all__ = ["EstimatesMemory", "MemoryMoment", "MemoryPart", "MemoryUse"]
+__all__ = ["EstimatesMemory", "FitsMemory", "MemoryMoment", "MemoryPart", "MemoryUse"]
 
 
 class MemoryPart(msgspec.Struct, frozen=True):
@@ -55,6 +55,7 @@ class MemoryUse(msgspec.Struct, frozen=True):
         parts: What takes them; need not be all.
         moments: The arena over time, in the order of execution; empty where it is not known.
         arena_bytes: The part of ``ram_bytes`` that lies in one piece; 0 where it is not known.
+        notes: What was done to make it fit, for people.
     """
 
     flash_bytes: int
@@ -62,6 +63,7 @@ class MemoryUse(msgspec.Struct, frozen=True):
     parts: tuple[MemoryPart, ...] = ()
     moments: tuple[MemoryMoment, ...] = ()
     arena_bytes: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def fullest(self) -> MemoryMoment | None:
@@ -80,4 +82,16 @@ class EstimatesMemory(Protocol):
 
     def memory(self, lowered: Lowered) -> MemoryUse:
         """Returns what ``lowered`` will take on its target. Compiles nothing."""
+        ...
+
+
+@runtime_checkable
+class FitsMemory(Protocol):
+    """What a `Backend` that can take less RAM, at the cost of something else, has beside its other methods."""
+
+    def fit(self, lowered: Lowered, arena_bytes: int) -> None:
+        """Has ``lowered`` take an arena of ``arena_bytes`` at most, if it can; the smallest, if it cannot.
+
+        The numbers that it computes stay the same. Compiles nothing.
+        """
         ...

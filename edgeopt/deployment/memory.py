@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from edgeopt.contracts import EstimatesMemory, MemoryUse
+from edgeopt.contracts import EstimatesMemory, FitsMemory, MemoryUse
 from edgeopt.contracts.storage import Precision
+from edgeopt.deployment.memory_picture import memory_svg
 from edgeopt.errors import InputError, MemoryLimitError
 
 if TYPE_CHECKING:
@@ -84,6 +85,10 @@ class MemoryReport(msgspec.Struct, frozen=True):
             for one in moments
         ]
 
+    def svg(self) -> str:
+        """Returns the arena over time as an SVG picture, with the limit, and what the fullest operator keeps."""
+        return memory_svg(self)
+
 
 def limits_of(target: Target, options: _Limited | None = None) -> MemoryBounds | None:
     """Returns what a model may take on ``target``; None on a device that is no microcontroller.
@@ -127,6 +132,8 @@ def memory_of(
     """Returns what a program takes, beside what it may; None without limits, and where nobody can say."""
     if limits is None or lowered.support.unsupported or not isinstance(backend, EstimatesMemory):
         return None
+    if isinstance(backend, FitsMemory):
+        backend.fit(lowered, int(1024 * limits.arena_kb))
     return MemoryReport(backend.memory(lowered), limits)
 
 

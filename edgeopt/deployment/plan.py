@@ -88,7 +88,9 @@ class Plan(msgspec.Struct, frozen=True):
         rows.append(("target passes", _joined(self.target_passes)))
         rows.append(("tools", ", ".join(f"{k} {v}" for k, v in self.tools.items())))
         if self.memory is not None:
-            rows += [("memory", f"{self.memory}, estimated"), *_over_time(self.memory)]
+            rows.append(("memory", f"{self.memory}, estimated"))
+            rows += [("memory", note) for note in self.memory.use.notes]
+            rows += _over_time(self.memory)
         rows += [(f"gate: {g.name}", f"{g.asks}; otherwise it {g.otherwise}") for g in self.gates]
         rows.append(("device", self.device or "none: nothing is measured on the target"))
         rows += [("writes", output) for output in self.outputs]

@@ -25,6 +25,7 @@ def result_rows(d: Deployment) -> list[tuple[str, str]]:
     ]
     if d.memory is not None:
         rows.append(("memory", str(d.memory)))
+        rows += [("memory", note) for note in d.memory.use.notes]
         rows += [("RAM over time", line) for line in d.memory.bars()]
     rows += _recipe(d)
     if d.accuracy is not None:

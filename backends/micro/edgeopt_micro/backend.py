@@ -64,6 +64,11 @@ class MicroBackend(RuleBackend):
             origins={step.name: step.name for step in emitter.steps},
         )
 
+    def fit(self, lowered: Lowered, arena_bytes: int) -> None:
+        """Has ``lowered`` take an arena of ``arena_bytes`` at most, if it can: layers go by stripes of rows."""
+        emitter: Emitter = lowered.model
+        emitter.fit(arena_bytes)
+
     def memory(self, lowered: Lowered) -> MemoryUse:
         """Returns what ``lowered`` will take of flash and RAM."""
         from edgeopt_micro.estimate import memory_use  # noqa: PLC0415 (imports numpy)

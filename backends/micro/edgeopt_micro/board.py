@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["board_metadata", "board_runtime", "firmware_files"]
 
 _KIB = 1024
-_MOST_STACK = 4 * _KIB
+_STACKS = (1 * _KIB, 4 * _KIB)
+"""The smallest stack and the largest."""
+_VARIABLES = 1 * _KIB
+"""Room for the firmware's own variables: they and the stack are what a target reserves of RAM."""
 _LIBRARY = "edgeopt_board"
 
 
@@ -26,14 +29,18 @@ def firmware_files() -> dict[str, bytes]:
     return {f"firmware/{name}": content for name, content in _contents(folder, (".c", ".h"))}
 
 
-def board_metadata(target: Target, micro: Microcontroller, digest: str) -> dict[str, Any]:
+def board_metadata(
+    target: Target, micro: Microcontroller, digest: str, arena_bytes: int
+) -> dict[str, Any]:
     """Returns what the runner has to know of a board, for the artefact's metadata.
 
     Args:
         target: The target.
         micro: Its memory and core.
         digest: Of the program; the firmware says it, so that another model is noticed.
+        arena_bytes: Of the model.
     """
+    ram, arena = _ram(micro, arena_bytes)
     return {
         "digest": digest,
         "board": {
@@ -41,19 +48,58 @@ def board_metadata(target: Target, micro: Microcontroller, digest: str) -> dict[
             "zig_triple": micro.zig_triple,
             "zig_cpu": micro.zig_cpu,
             "emulator": micro.emulator,
-            "flash": _first(micro, "flash", micro.reserved_flash_kb),
-            "ram": _first(micro, "ram"),
+            "flash": _flash(micro),
+            "ram": ram,
+            "arena": arena,
             "flash_bytes": micro.flash_kb * _KIB,
             "ram_bytes": (micro.ram_kb + micro.reserved_ram_kb) * _KIB,
-            "stack_bytes": min(_MOST_STACK, max(1, micro.reserved_ram_kb) * _KIB),
+            "stack_bytes": _stack_bytes(micro),
         },
     }
 
 
-def _first(micro: Microcontroller, kind: str, reserved_kb: int = 0) -> list[int]:
+def _flash(micro: Microcontroller) -> list[int]:
     """Returns address and bytes of the region that a program uses first, behind what a boot loader has."""
-    region = next(region for region in micro.regions if region.kind == kind)
-    return [region.start + reserved_kb * _KIB, (region.size_kb - reserved_kb) * _KIB]
+    region = next(region for region in micro.regions if region.kind == "flash")
+    reserved = micro.reserved_flash_kb * _KIB
+    return [region.start + reserved, region.size_kb * _KIB - reserved]
+
+
+def _ram(micro: Microcontroller, arena_bytes: int) -> tuple[list[int], list[int]]:
+    """Returns address and bytes of what holds the stack and variables, and of what holds the arena.
+
+    That is one and the same stretch, the first, where all of it fits there; else the arena is in the first
+    that holds it, and the rest in the first of the others.
+    """
+    stretches = _stretches(micro)
+    reserved = micro.reserved_ram_kb * _KIB
+    first = stretches[0]
+    if arena_bytes + reserved <= first[1]:
+        return first, first
+    arena = next((one for one in stretches if arena_bytes <= one[1]), first)
+    rest = next((one for one in stretches if one is not arena and reserved <= one[1]), first)
+    return rest, arena
+
+
+def _stretches(micro: Microcontroller) -> list[list[int]]:
+    """Returns address and bytes of RAM without a gap, what holds the region that is listed first ahead."""
+    ram = [region for region in micro.regions if region.kind == "ram"]
+    found: list[list[int]] = []
+    for region in sorted(ram, key=lambda one: one.start):
+        if found and sum(found[-1]) == region.start:
+            found[-1][1] += region.size_kb * _KIB
+        else:
+            found.append([region.start, region.size_kb * _KIB])
+
+    def place(stretch: list[int]) -> int:
+        return next(k for k, one in enumerate(ram) if 0 <= one.start - stretch[0] < stretch[1])
+
+    return sorted(found, key=place)
+
+
+def _stack_bytes(micro: Microcontroller) -> int:
+    least, most = _STACKS
+    return max(least, min(most, micro.reserved_ram_kb * _KIB - _VARIABLES))
 
 
 def board_runtime() -> DeviceRuntime:

@@ -26,8 +26,11 @@ class KernelCall:
             flash, of a C type that follows from its dtype.
         sources: Files of ``native/`` that it needs.
         scratch_bytes: What it needs for the time of the call, aligned to 16.
-        in_place: Numbers of the inputs whose memory the output may take, byte for byte.
+        overlaps: Number of an input that the output may lie over to how many bytes the output must start
+            before it at least (`edgeopt_micro.overlap`): 0 is byte for byte in place.
         text: The function's parameters and body, behind its name.
+        layers: Calls that it makes by itself, each with where in the scratch memory its output lies; their
+            structs are members of its own.
     """
 
     function: str
@@ -35,5 +38,11 @@ class KernelCall:
     fields: dict[str, int | float | np.ndarray] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     scratch_bytes: int = 0
-    in_place: tuple[int, ...] = ()
+    overlaps: dict[int, int] = field(default_factory=dict)
     text: str = ""
+    layers: tuple[tuple[KernelCall, int], ...] = ()
+
+    @property
+    def calls(self) -> tuple[KernelCall, ...]:
+        """It, and the calls that it makes by itself."""
+        return (self, *(call for call, _ in self.layers))

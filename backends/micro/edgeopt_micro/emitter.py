@@ -15,8 +15,8 @@ from edgeopt.ir.operators import traits_of
 from edgeopt.lowering import Emitter as WalkingEmitter
 from edgeopt.lowering import NoRuleError
 from edgeopt_micro.core import core_of
+from edgeopt_micro.fitting import fitted_to
 from edgeopt_micro.loops import copied, pointwise
-from edgeopt_micro.memory import plan_memory
 from edgeopt_micro.operator_rules import rule
 from edgeopt_micro.scalars import real, stored
 from edgeopt_micro.values import C_TYPES, Buffer, Value, grid_of, requantized
@@ -66,6 +66,7 @@ class Emitter(WalkingEmitter):
         outputs: Its outputs, as the caller gets them; after the run.
         parts: Values of operators that make several.
         linked: What it takes of flash; None before it is compiled.
+        notes: What was done to make it fit; after the plan.
     """
 
     rules = rule
@@ -80,6 +81,10 @@ class Emitter(WalkingEmitter):
         self.outputs: list[Value] = []
         self.parts: dict[str, list[Value]] = {}
         self.linked: Sections | None = None
+        self.notes: tuple[str, ...] = ()
+        self._unfitted: list[Step] = []
+        micro = target.microcontroller
+        self._limit = None if micro is None else 1024 * micro.arena_kb
 
     # -- the walk -------------------------------------------------------------------------------
 
@@ -117,7 +122,9 @@ class Emitter(WalkingEmitter):
         """Returns a value in place of one that cannot be written."""
         value = node.meta["val"]
         shape = tuple(value.shape) if isinstance(value, torch.Tensor) else (1,)
-        return Value(Buffer("arena", 0, node.name), shape, orders.identity(len(shape)), "float32")
+        order, grid = orders.identity(len(shape)), grid_of(self.program.quant.get(node.name))
+        dtype = "float32" if grid is None else INT8.name
+        return Value(Buffer("arena", 0, node.name), shape, order, dtype, grid)
 
     def finish(self) -> None:
         """Has each output written where the caller wants it."""
@@ -132,10 +139,19 @@ class Emitter(WalkingEmitter):
             roots.add(buffer)
             self.outputs.append(value)
 
+    def fit(self, arena_bytes: int) -> None:
+        """Has the arena take ``arena_bytes`` at most, if it can: layers are then executed by stripes."""
+        if arena_bytes != self._limit:
+            self._limit = arena_bytes
+            self.__dict__.pop("plan", None)
+
     @cached_property
     def plan(self) -> MemoryPlan:
-        """Where all values lie; once everything is written."""
-        return plan_memory(self.steps, self.inputs, self.outputs)
+        """Where all values lie, once everything is written; before it is asked for, ``steps`` are not final."""
+        self._unfitted = self._unfitted or self.steps
+        fitted = fitted_to(self._unfitted, self.inputs, self.outputs, self._limit)
+        self.steps, self.notes = fitted.steps, fitted.notes
+        return fitted.plan
 
     # -- for rules ------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgeopt_micro.emitter import Emitter, Step
-    from edgeopt_micro.memory import MemoryPlan
+    from edgeopt_micro.memory import Block, MemoryPlan
 
 __all__ = ["memory_use"]
 
@@ -23,6 +23,8 @@ _KERNEL_BYTES = {
     "edgeopt_depthwise.c": 1500,
     "edgeopt_depthwise_dsp.c": 1500,
     "edgeopt_depthwise_mve.c": 1000,
+    "edgeopt_pools.c": 400,
+    "edgeopt_stripes.h": 900,
 }
 """The code of a kernel file, compiled for the core where it is largest."""
 _BASE_BYTES = 2600
@@ -38,6 +40,7 @@ def memory_use(emitter: Emitter) -> MemoryUse:
     """Returns what a model takes whose emitter has run."""
     plan = emitter.plan
     constants = tuple(_constants(emitter))
+    arena = MemoryPart("arena", plan.size_bytes, "tensors in turn")
     code = sum(part.size_bytes for part in _code(emitter))
     flash = code + sum(part.size_bytes for part in constants)
     if emitter.linked is not None:
@@ -45,9 +48,10 @@ def memory_use(emitter: Emitter) -> MemoryUse:
     return MemoryUse(
         flash_bytes=flash,
         ram_bytes=plan.size_bytes,
-        parts=(*constants, *_code(emitter), *_buffers(plan)),
+        parts=(*constants, *_code(emitter), arena),
         moments=tuple(_moment(plan, number, step) for number, step in enumerate(emitter.steps)),
         arena_bytes=plan.size_bytes,
+        notes=emitter.notes,
     )
 
 
@@ -55,9 +59,8 @@ def _constants(emitter: Emitter) -> Iterator[MemoryPart]:
     """Yields each array in flash once, under the name of the value that reads it first."""
     known: set[bytes] = set()
     for step in emitter.steps:
-        arrays = [
-            value for value in step.call.fields.values() if not isinstance(value, int | float)
-        ]
+        fields = [value for call in step.call.calls for value in call.fields.values()]
+        arrays = [value for value in fields if not isinstance(value, int | float)]
         arrays += [value.buffer.array for value in step.inputs if value.buffer.array is not None]
         size = 0
         for array in arrays:
@@ -76,17 +79,18 @@ def _code(emitter: Emitter) -> Iterator[MemoryPart]:
     letters = sum(len(text) for text in texts)
     if letters:
         yield MemoryPart("functions of this model", int(_BYTES_A_LETTER * letters), "code", "flash")
-    structs = sum(1 for step in emitter.steps if step.call.struct)
+    structs = sum(bool(call.struct) for step in emitter.steps for call in step.call.calls)
     calls = _BASE_BYTES + _CALL_BYTES * len(emitter.steps) + _STRUCT_BYTES * structs
     yield MemoryPart("calls", calls, "code", "flash")
 
 
-def _buffers(plan: MemoryPlan) -> Iterator[MemoryPart]:
-    for block in plan.blocks:
-        yield MemoryPart(block.name, block.size_bytes, "tensor", "ram")
-
-
 def _moment(plan: MemoryPlan, number: int, step: Step) -> MemoryMoment:
-    alive = [block for block in plan.blocks if block.first <= number <= block.last]
-    parts = (MemoryPart(block.name, block.size_bytes, "tensor", "ram") for block in alive)
+    """Returns what must be kept at a step: of a value that lies over another one, what it takes beside it."""
+    parts = (_part(block, size) for block, size in plan.taken(number) if size)
     return MemoryMoment(step.name, tuple(parts))
+
+
+def _part(block: Block, size: int) -> MemoryPart:
+    over = [other.name for other in block.over if block.shared_bytes(other)]
+    what = f"tensor, the rest over {', '.join(over)}" if size < block.size_bytes else "tensor"
+    return MemoryPart(block.name, size, what, "ram")

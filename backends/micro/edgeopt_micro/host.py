@@ -35,6 +35,8 @@ class HostModel:
         files = {"whole.c": Path(path).read_bytes()}
         if (Path(path).parent / "edgeopt_weighted.h").exists():
             files["whole.c"] += native_file("edgeopt_portable.c")
+        pools = Path(path).parent / "edgeopt_pools.c"
+        files["whole.c"] += pools.read_bytes() if pools.exists() else b""
         files |= {file.name: file.read_bytes() for file in Path(path).parent.glob("*.h")}
         with temporary_folder() as folder:
             library = folder / "model.so"

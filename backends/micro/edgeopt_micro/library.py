@@ -65,7 +65,8 @@ def library_files(program: Program, emitter: Emitter, target: Target) -> Library
         files |= {f"src/{name}": content for name, content in checked.items()}
         files["libmodel.a"] = archive(checked, emitter.core)
         files |= firmware_files()
-        metadata |= board_metadata(target, target.microcontroller, program.digest)
+        micro = target.microcontroller
+        metadata |= board_metadata(target, micro, program.digest, metadata["arena_bytes"])
         sections = emitter.linked = linked_sections(source, NAME, emitter.core)
         metadata |= {"code_bytes": sections.code, "constant_bytes": sections.constants}
         files |= package_files({

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from edgeopt.ir import orders
 from edgeopt_micro.calls import KernelCall
+from edgeopt_micro.overlap import safe_distance
 from edgeopt_micro.values import C_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import numpy as np
-
     from edgeopt_micro.values import Value
 
     Numbers = Mapping[str, int | float | np.ndarray]
 
-__all__ = ["copied", "element", "nest", "pointwise"]
+__all__ = ["copied", "element", "may_share", "nest", "pointwise"]
+
+_MOST_TURNS = 2**21
+"""Outputs of more numbers lie apart from other inputs than those they take the place of."""
 
 
 class _Axis(NamedTuple):
@@ -55,11 +59,10 @@ def pointwise(
     names = [f"v{k}" for k in range(len(inputs))]
     body = "\n".join([*reads, f"y[{places[0]}] = {expression(*names)};"])
     text = _function(inputs, output, numbers or {}, _loops([a.size for a in axes], body))
-    same = tuple(k for k, value in enumerate(inputs) if _alike(value, output))
     return KernelCall(
         name,
         fields=dict(numbers or {}),
-        in_place=same,
+        overlaps=_overlaps(output, inputs, axes),
         text=text,
         sources=("edgeopt_math.h", *sources),
     )
@@ -150,6 +153,36 @@ def _place(strides: Sequence[int], index: Sequence[str] | None = None) -> str:
 
 def _grouped(expression: str) -> str:
     return expression if expression.isidentifier() or expression.isdigit() else f"({expression})"
+
+
+def _overlaps(output: Value, inputs: Sequence[Value], axes: Sequence[_Axis]) -> dict[int, int]:
+    """Returns how far before each input the output of `pointwise` must start to lie over it."""
+    known: dict[int, int] = {}
+    for k, value in enumerate(inputs):
+        if _alike(value, output):
+            known[k] = 0
+        elif may_share(value, output) and output.count <= _MOST_TURNS:
+            turns = [_turns(axes, operand) for operand in (0, k + 1)]
+            ends, starts = (turns[0] + 1) * output.item_bytes, turns[1] * value.item_bytes
+            known[k] = safe_distance(ends, starts, reads_first=True)
+    return known
+
+
+def _turns(axes: Sequence[_Axis], operand: int) -> np.ndarray:
+    """Returns the place of an operand's number at each turn of loops."""
+    places = np.zeros(1, np.int64)
+    for axis in axes:
+        steps = np.arange(axis.size, dtype=np.int64) * axis.strides[operand]
+        places = (places[:, None] + steps).reshape(-1)
+    return places
+
+
+def may_share(value: Value, output: Value) -> bool:
+    """Returns whether C lets loops read and write the same memory as both: of one type, or bytes.
+
+    Compilers take memory of other types for apart, and may move a read behind a write.
+    """
+    return value.c_type == output.c_type or 1 in (value.item_bytes, output.item_bytes)
 
 
 def _alike(value: Value, output: Value) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeopt.ir import orders
+from edgeopt_micro.header import model_header, plain_text
 from edgeopt_micro.memory import ALIGNMENT
 from edgeopt_micro.packing import packing_of
 from edgeopt_micro.scalars import literal
@@ -17,6 +18,7 @@ from edgeopt_micro.values import C_TYPES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgeopt.contracts import TensorSpec
     from edgeopt_micro.calls import KernelCall
     from edgeopt_micro.emitter import Emitter, Step
     from edgeopt_micro.memory import MemoryPlan
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["model_source", "native_file"]
 
 _COLUMNS = 100
+_LAYER = "edgeopt_layer"
 _DTYPES = {
     "int8": "EDGEOPT_INT8",
     "uint8": "EDGEOPT_UINT8",
@@ -53,7 +56,7 @@ def model_source(name: str, emitter: Emitter, digest: str) -> dict[str, bytes]:
     files = {one: native_file(one) for one in sorted(needed | {"edgeopt_model.h"})}
     writer = _Writer(name, emitter, emitter.plan, digest)
     files[f"{name}.c"] = writer.source().encode()
-    files[f"{name}.h"] = writer.header().encode()
+    files[f"{name}.h"] = model_header(name, emitter).encode()
     return files
 
 
@@ -79,6 +82,7 @@ class _Writer:
 
     def source(self) -> str:
         """Returns ``model.c``."""
+        signature = self.emitter.program.signature
         headers = {
             header
             for step in self.emitter.steps
@@ -98,13 +102,16 @@ class _Writer:
             includes,
             "",
             arrays,
-            *(f"static const {t} {n} = {{{f}}};" for (t, f), n in self.structs.items()),
+            *(
+                f"static const {t} {n}{'[]' if t == _LAYER else ''} = {{{f}}};"
+                for (t, f), n in self.structs.items()
+            ),
             "",
             functions,
             "",
             _RUN.format(pointers=self._pointers(), cases=cases),
-            self._tensors("inputs", self.emitter.inputs, self.emitter.program.input_names),
-            self._tensors("outputs", self.emitter.outputs, self.emitter.program.output_names),
+            self._tensors("inputs", self.emitter.inputs, signature.inputs),
+            self._tensors("outputs", self.emitter.outputs, signature.outputs),
             f"static const char *const step_names[] = {{{names or '0'}}};",
             "",
             self._model(),
@@ -142,8 +149,13 @@ class _Writer:
         return self.functions[call.text]
 
     def _struct(self, call: KernelCall) -> str:
-        fields = ", ".join(f".{key} = {self._number(value)}" for key, value in call.fields.items())
+        fields = f".layers = {self._layers(call)}, " if call.layers else ""
+        fields += ", ".join(f".{key} = {self._number(value)}" for key, value in call.fields.items())
         return self.structs.setdefault((call.struct, fields), f"p{len(self.structs)}")
+
+    def _layers(self, call: KernelCall) -> str:
+        rows = (f"{{{one.function}, &{self._struct(one)}, {at}}}" for one, at in call.layers)
+        return self.structs.setdefault((_LAYER, ", ".join(rows)), f"p{len(self.structs)}")
 
     def _number(self, value: float | np.ndarray) -> str:
         if isinstance(value, np.ndarray):
@@ -177,16 +189,16 @@ class _Writer:
             f"__attribute__((aligned(4))) = {{\n{body}\n}};"
         )
 
-    def _tensors(self, kind: str, values: Sequence[Value], names: Sequence[str]) -> str:
+    def _tensors(self, kind: str, values: Sequence[Value], specs: Sequence[TensorSpec]) -> str:
         shapes, rows = [], []
-        for k, (value, name) in enumerate(zip(values, names, strict=True)):
+        for k, (value, spec) in enumerate(zip(values, specs, strict=True)):
             shape = orders.stored_shape(value.shape, value.order)
             sizes = ", ".join(str(n) for n in shape) or "1"
             shapes.append(f"static const uint32_t {kind}_shape{k}[] = {{{sizes}}};")
             scale = f"{value.grid.scale!r}f" if value.grid else "0.0f"
             zero = value.grid.zero if value.grid else 0
             rows.append(
-                f'    {{"{name}", {_DTYPES[value.dtype]}, {len(shape)}, {kind}_shape{k}, '
+                f'    {{"{plain_text(spec.name)}", {_DTYPES[value.dtype]}, {len(shape)}, {kind}_shape{k}, '
                 f"{value.size_bytes}, {scale}, {zero}, {self.plan.offsets[value.buffer]}}},"
             )
         return "\n".join([*shapes, f"static const edgeopt_tensor {kind}[] = {{", *rows, "};", ""])
@@ -200,57 +212,6 @@ class _Writer:
             f'    "{self.name}", "{self.digest}", {max(1, self.plan.size_bytes)}, {ALIGNMENT}, {counts},\n'
             f"    inputs, outputs, step_names, run_steps,\n}};"
         )
-
-    # -- model.h --------------------------------------------------------------------------------
-
-    def header(self) -> str:
-        """Returns ``model.h``: what a program needs to call the model."""
-        big = self.name.upper()
-        lines = [
-            f"/* {self.name}: written by edgeopt. Real value = (integer - zero point) * scale. */",
-            f"#ifndef {big}_H",
-            f"#define {big}_H",
-            "",
-            '#include "edgeopt_model.h"',
-            "",
-            f"#define {big}_ARENA_BYTES {max(1, self.plan.size_bytes)}",
-            f"#define {big}_ARENA_ALIGN {ALIGNMENT}",
-        ]
-        for kind, values, names in (
-            ("INPUT", self.emitter.inputs, self.emitter.program.input_names),
-            ("OUTPUT", self.emitter.outputs, self.emitter.program.output_names),
-        ):
-            for k, (value, name) in enumerate(zip(values, names, strict=True)):
-                own, offset = f"{big}_{kind}{k}", self.plan.offsets[value.buffer]
-                shape = orders.stored_shape(value.shape, value.order)
-                lines += [
-                    "",
-                    f"/* {name}: {value.dtype}[{' x '.join(str(n) for n in shape)}] */",
-                    f"#define {own}_COUNT {value.count}",
-                    f"#define {own}_BYTES {value.size_bytes}",
-                    f"#define {own}_TYPE {value.c_type}",
-                    f"#define {own}_IN(arena) (({value.c_type} *)((uint8_t *)(arena) + {offset}))",
-                ]
-                if value.grid:
-                    lines += [
-                        f"#define {own}_SCALE {value.grid.scale!r}f",
-                        f"#define {own}_ZERO_POINT ({value.grid.zero})",
-                    ]
-        lines += [
-            "",
-            "#ifdef __cplusplus",
-            'extern "C" {',
-            "#endif",
-            "",
-            f"extern const edgeopt_model {self.name}_model;",
-            "",
-            "#ifdef __cplusplus",
-            "}",
-            "#endif",
-            "#endif",
-            "",
-        ]
-        return "\n".join(lines)
 
 
 def _literal(number: Any) -> str:

@@ -106,9 +106,14 @@ class Value:
         return math.prod(self.shape)
 
     @property
+    def item_bytes(self) -> int:
+        """How many bytes a number takes."""
+        return np.dtype(self.dtype).itemsize
+
+    @property
     def size_bytes(self) -> int:
         """How many bytes it takes."""
-        return self.count * np.dtype(self.dtype).itemsize
+        return self.count * self.item_bytes
 
     @property
     def strides(self) -> tuple[int, ...]:

@@ -13,11 +13,12 @@ import numpy as np
 
 from edgeopt_micro import packing
 from edgeopt_micro.calls import KernelCall
+from edgeopt_micro.overlap import channel_distance, pixel_distance
 
 if TYPE_CHECKING:
     from edgeopt_micro.core import Core
 
-__all__ = ["Geometry", "Weights", "convolution"]
+__all__ = ["Geometry", "Weights", "convolution", "max_pool"]
 
 _HEADERS = ("edgeopt_scaled.h", "edgeopt_weighted.h", "edgeopt_window.h")
 _PRODUCTS = {
@@ -25,6 +26,8 @@ _PRODUCTS = {
     packing.DSP: ("edgeopt_products_dsp.h",),
     packing.MVE: ("edgeopt_products_mve.h", "edgeopt_results_mve.h"),
 }
+_PIXELS = {packing.PLAIN: 2, packing.DSP: 4, packing.MVE: 2}
+"""How many pixels a kernel computes at once: EDGEOPT_PIXELS of each of those headers."""
 _LOWEST, _HIGHEST = -128, 127
 
 
@@ -136,6 +139,18 @@ def convolution(core: Core, geometry: Geometry, weights: Weights) -> KernelCall:
         fields=_fields(geometry, packed, padded),
         sources=("edgeopt_convolution.c", *_PRODUCTS[kind], *_HEADERS),
         scratch_bytes=_scratch_bytes(kind, geometry),
+        overlaps={0: pixel_distance(geometry, _PIXELS[kind], copied=_copied(kind, geometry))},
+    )
+
+
+def max_pool(geometry: Geometry) -> KernelCall:
+    """Returns the call of the kernel that computes a maximum pooling, which has no weights."""
+    return KernelCall(
+        function="edgeopt_max_pool",
+        struct="edgeopt_weighted",
+        fields=dict(_sizes(geometry)),
+        sources=("edgeopt_pools.c", *_HEADERS),
+        overlaps={0: pixel_distance(geometry, 1, copied=False)},
     )
 
 
@@ -166,6 +181,9 @@ def _depthwise(core: Core, geometry: Geometry, weights: Weights) -> KernelCall:
         fields=_fields(geometry, weights, padded),
         sources=(f"{function}.c", "edgeopt_addresses.h", *more, *_HEADERS),
         scratch_bytes=geometry.depth * address + copies + geometry.in_channels,
+        overlaps={
+            0: channel_distance(geometry) if single else pixel_distance(geometry, 1, copied=False)
+        },
     )
 
 
@@ -196,6 +214,11 @@ def _channels(values: np.ndarray, groups: int, padded: int) -> np.ndarray:
     return np.pad(rows, ((0, 0), (0, padded - rows.shape[1]))).reshape(-1)
 
 
+def _copied(kind: int, geometry: Geometry) -> bool:
+    """Returns whether the windows of all pixels of a turn are copied before the first result is written."""
+    return geometry.groups == 1 and (kind == packing.DSP or not geometry.direct)
+
+
 def _scratch_bytes(kind: int, geometry: Geometry) -> int:
     """Returns the bytes of the windows of the pixels that are computed at a time."""
     if kind == packing.DSP:
@@ -212,6 +235,20 @@ def _fields(
         "weight": weights.weight,
         "bias": weights.bias,
         "factor": weights.factor,
+        **_sizes(geometry),
+        "padded": padded,
+        "direct": int(geometry.direct),
+        "in_zero": weights.in_zero,
+        "out_zero": weights.out_zero,
+        "low": weights.low - weights.out_zero,
+        "high": weights.high - weights.out_zero,
+        "narrow": int((weights.low, weights.high) != (_LOWEST, _HIGHEST)),
+    }
+
+
+def _sizes(geometry: Geometry) -> dict[str, int]:
+    """Returns those members that say how large everything is."""
+    return {
         "batch": geometry.batch,
         "in_height": geometry.in_size[0],
         "in_width": geometry.in_size[1],
@@ -231,11 +268,4 @@ def _fields(
         "group_in": geometry.in_channels // geometry.groups,
         "group_out": geometry.out_channels // geometry.groups,
         "depth": geometry.depth,
-        "padded": padded,
-        "direct": int(geometry.direct),
-        "in_zero": weights.in_zero,
-        "out_zero": weights.out_zero,
-        "low": weights.low - weights.out_zero,
-        "high": weights.high - weights.out_zero,
-        "narrow": int((weights.low, weights.high) != (_LOWEST, _HIGHEST)),
     }

@@ -48,18 +48,38 @@ def struct_of(call):
 
 @pytest.fixture(scope="session")
 def run_on_host():
+    """Returns what runs a case: apart, and with its output as far over its input as the kernel allows."""
+
     def result(library, case, core=HOST):
         call = convolution(core, case.geometry, case.weights)
-        output = np.full(case.expected.size + 16, 85, np.int8)
-        scratch = np.full(call.scratch_bytes + 16, 85, np.int8)
-        # A copy with nothing behind it, at an odd address.
-        memory = np.zeros(case.input.size + 1, np.int8)
-        memory[1:] = case.input.reshape(-1)
-        parameters = struct_of(call)
-        addresses = [ctypes.c_void_p(a.ctypes.data) for a in (memory[1:], output, scratch)]
-        getattr(library, call.function)(ctypes.byref(parameters), *addresses)
-        assert (output[case.expected.size :] == 85).all()
-        assert (scratch[call.scratch_bytes :] == 85).all()
-        return output[: case.expected.size].reshape(case.expected.shape)
+        apart = called(library, call, case, case.expected.size + 16)
+        lapped = called(library, call, case, max(call.overlaps[0], -case.input.size))
+        np.testing.assert_array_equal(lapped, apart, f"lapped: {case.geometry}")
+        return apart
 
     return result
+
+
+@pytest.fixture(scope="session")
+def call_on_host():
+    return called
+
+
+def called(library, call, case, distance):
+    """Returns a kernel's output that starts ``distance`` bytes before its input, in memory with a margin."""
+    place = max(distance, 0) + 1  # an odd address
+    goal = place - distance
+    memory = np.full(max(place + case.input.size, goal + case.expected.size + 16), 85, np.int8)
+    memory[place : place + case.input.size] = case.input.reshape(-1)
+    before = memory.copy()
+    scratch = np.full(call.scratch_bytes + 16, 85, np.int8)
+    parameters = struct_of(call)
+    arrays = (memory[place:], memory[goal:], scratch)
+    addresses = [ctypes.c_void_p(a.ctypes.data) for a in arrays]
+    getattr(library, call.function)(ctypes.byref(parameters), *addresses)
+    end = goal + case.expected.size
+    output = memory[goal:end].reshape(case.expected.shape).copy()
+    memory[goal:end] = before[goal:end]
+    np.testing.assert_array_equal(memory, before)
+    assert (scratch[call.scratch_bytes :] == 85).all()
+    return output

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -146,6 +148,8 @@ def test_numbers_that_are_no_numbers_are_sorted_within_memory():
 def test_whole_numbers_stay_whole():
     samples = [(torch.tensor([2**40 + 1, -(2**40) - 3, 0, -7]),)]
     check(Of(lambda _, x: (x.abs(), -x, x.sign())), samples=samples, precision="float32")
+    pictures = [(torch.randint(-9, 9, (1, 2, 6, 6)),)]
+    check(Of(lambda _, x: functional.max_pool2d(x, 2)), samples=pictures, precision="float32")
 
 
 def test_softmax_at_the_end_of_a_core_without_float():
@@ -191,3 +195,69 @@ def test_places_of_the_callers_own():
     np.testing.assert_array_equal(Port(result).unpacked(output.tobytes()), wanted)
     assert model._model.run_steps(arena + 1, None, None, 0, 1) == -1
     runner.close()
+
+
+def test_names_of_outputs_are_macros(tmp_path):
+    def function(m, x):
+        y = m.l(x)
+        return {"scores": y, '*/ "odd" näme': -y, "a.b": y + 1, "a_b": y + 2}
+
+    _, artifact = check(Of(function, l=nn.Linear(6, 6)), 1, 6)
+    header = artifact.files["src/model.h"].decode()
+    assert "#define MODEL_OUTPUT_SCORES_INDEX 0" in header
+    assert "#define MODEL_OUTPUT_SCORES_IN(arena) MODEL_OUTPUT0_IN(arena)" in header
+    assert "#define MODEL_OUTPUT_____ODD__N_ME_COUNT MODEL_OUTPUT1_COUNT" in header
+    assert "/* a.b: int8[1 x 6] */" in header
+    assert "OUTPUT_A_B" not in header  # two would be one
+    for name, content in artifact.files.items():
+        if name.endswith((".h", ".c")) and name.startswith("src/"):
+            (tmp_path / name.removeprefix("src/")).write_bytes(content)
+    (tmp_path / "app.c").write_text(
+        '#include "model.h"\nextern uint8_t arena[];\n'
+        "int8_t *scores(void) { return MODEL_OUTPUT_SCORES_IN(arena) + MODEL_OUTPUT_SCORES_COUNT; }\n"
+        "float scale(void) { return model_model.outputs[MODEL_OUTPUT_SCORES_INDEX].scale; }\n"
+    )
+    zig = [sys.executable, "-m", "ziglang", "cc", "-std=c11", "-Wall", "-Werror", "-c", "app.c"]
+    subprocess.run(zig, cwd=tmp_path, check=True, timeout=120)
+
+
+def chosen_of(m, x):
+    return torch.where(m.a(x) > 0.1, m.a(x), m.b(x))
+
+
+CHOICES = {
+    "maximum": lambda m, x: torch.maximum(m.a(x), m.b(x)),
+    "minimum": lambda m, x: torch.minimum(m.a(x), m.b(x)),
+    "chosen": chosen_of,
+    "a number": lambda m, x: torch.where(m.a(x) < m.a(x).flip(2), m.b(x), torch.tensor(-0.3)),
+    "sum": lambda m, x: m.a(x).sum((2, 3), keepdim=True),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+@pytest.mark.parametrize("at_the_end", [False, True])
+@pytest.mark.parametrize("target", ["pico", "generic-cortex-m4f"])
+def test_choices_and_sums_of_integers(name, at_the_end, target):
+    """On grids of their own, without an FPU too: in the middle of a model as integers, at its end as real numbers."""
+    layers = {
+        "a": nn.Conv2d(3, 4, 3),
+        "b": nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()),
+        "t": nn.Identity() if at_the_end else nn.Conv2d(4, 2, 1),
+    }
+    model = Of(lambda m, x: m.t(CHOICES[name](m, x)), **layers)
+    exact = at_the_end or name != "sum"
+    _, artifact = check(model, 1, 3, 8, 8, target=target, steps=0 if exact else 1)
+    assert b"edgeopt_on_grid" not in artifact.files["src/model.c"]  # nothing is rounded by floats
+
+
+def test_a_choice_of_real_numbers_is_refused_without_an_fpu():
+    torch.manual_seed(1)
+    samples = [(torch.randn(1, 8),) for _ in range(8)]
+    model = Of(
+        lambda m, x: m.l(torch.maximum(torch.exp(m.n(x)), x)), n=nn.LayerNorm(8), l=nn.Linear(8, 2)
+    )
+    backend = find_backend("micro")
+    lowered = backend.lower(program_of(model, samples, "int8"), find_target("pico"))
+    with pytest.raises(UnsupportedError, match="no float instructions") as caught:
+        backend.compile(lowered, CompileOptions())
+    assert "failed on it" not in str(caught.value)  # what reads its result is not blamed

@@ -96,6 +96,16 @@ def test_plan_with_and_without_a_model(edgeopt):
     assert "operators were not checked" in without.stdout
 
 
+def test_ram_over_time_is_drawn_also_where_it_does_not_fit(edgeopt, folder):
+    words = ("plan", "toy_models:make", "-t", "pico2", "-b", "micro", "--picture", "ram.svg")
+    for more, code in (((), 0), (("--max-ram-kb", "1"), 1)):
+        assert edgeopt(*words, *more).returncode == code
+        assert "fullest at" in (folder / "ram.svg").read_text()
+        (folder / "ram.svg").unlink()
+    unknown = edgeopt(*words[:3], "host", "-b", "reference", *words[6:])
+    assert (unknown.returncode, "of RAM is not known" in unknown.stderr) == (2, True)
+
+
 def test_settings_reach_the_quantization(edgeopt):
     done = edgeopt(
         *DEPLOY, "-o", "b", "--dry-run", "--json", "-s", "rounding=nearest", "-s", "max_samples=7"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree as ET
+
 import msgspec
 import pytest
 import torch
@@ -134,6 +136,34 @@ def test_many_operators_keep_their_peak():
 
 def test_no_moments_no_bars():
     assert MemoryReport(use(moments=()), LIMITS).bars() == []
+
+
+def drawn(report):
+    tree = ET.fromstring(report.svg())  # noqa: S314 (ours)
+    texts = [one.text for one in tree.iter() if one.tag.endswith("text")]
+    titles = [one.text for one in tree.iter() if one.tag.endswith("title")]
+    return texts, titles
+
+
+def test_ram_over_time_is_a_picture():
+    texts, titles = drawn(MemoryReport(FITTING, LIMITS))
+    assert titles == ["conv: 12.0 KiB", "add: 40.0 KiB"]
+    assert {"arena 40.0 KiB", "limit 40.0 KiB", "fullest at add:"} <= set(texts)
+    assert texts[-3:] == [
+        "add, tensor: 20.0 KiB",
+        "relu, tensor: 12.0 KiB",
+        "conv, tensor: 8.0 KiB",
+    ]
+
+
+def test_a_limit_far_above_is_not_drawn_and_names_are_cut():
+    parts = tuple(MemoryPart(f"<{'long' * 20}{k}>", 1024, "tensor") for k in range(9))
+    moments = (MemoryMoment("conv", parts),)
+    texts, _ = drawn(MemoryReport(use(moments=moments), MemoryBounds("pico2", 400, 400, 400)))
+    assert not any(text.startswith("limit") for text in texts)
+    assert texts[-1] == "3 more: 3.0 KiB"
+    assert texts[-2].endswith("…")
+    assert drawn(MemoryReport(use(moments=()), LIMITS))[0][-1] == "it is not known"
 
 
 class Net(nn.Module):

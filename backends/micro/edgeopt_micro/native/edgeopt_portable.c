@@ -91,20 +91,25 @@ static int32_t edgeopt_sum(const edgeopt_weighted *p, const int8_t *image, int32
   return sum;
 }
 
+/* A pixel is written when all of it is computed: the output may lie over the input, as the kernels allow it. */
 static void edgeopt_every(const edgeopt_weighted *p, const int8_t *input, int8_t *output, edgeopt_weight weight,
                           edgeopt_channel place) {
+  int8_t pixel[p->out_channels];
   for (int32_t n = 0; n < p->batch; ++n, input += p->in_height * p->in_width * p->in_channels) {
     for (int32_t row = 0; row < p->out_height; ++row) {
       for (int32_t column = 0; column < p->out_width; ++column) {
+        int8_t *result = pixel;
         for (int32_t group = 0; group < p->groups; ++group) {
           for (int32_t channel = 0; channel < p->group_out; ++channel) {
             const int32_t at = place(p, group, channel);
             const int32_t sum = edgeopt_sum(p, input, row, column, group, channel, weight) + p->bias[at];
             int32_t r = edgeopt_scaled(sum, p->factor[at]);
             r = r < p->low ? p->low : r > p->high ? p->high : r;
-            *output++ = (int8_t)(r + p->out_zero);
+            *result++ = (int8_t)(r + p->out_zero);
           }
         }
+        __builtin_memcpy(output, pixel, sizeof pixel);
+        output += p->out_channels;
       }
     }
   }

@@ -55,6 +55,8 @@ void edgeopt_depthwise(const edgeopt_weighted *p, const int8_t *input, int8_t *o
 /* As many channels in the output as in the input, and the core has SMLAD, or Helium. */
 void edgeopt_depthwise_dsp(const edgeopt_weighted *p, const int8_t *input, int8_t *output, void *scratch);
 void edgeopt_depthwise_mve(const edgeopt_weighted *p, const int8_t *input, int8_t *output, void *scratch);
+/* A maximum over taps: no weights, and no zero points. */
+void edgeopt_max_pool(const edgeopt_weighted *p, const int8_t *input, int8_t *output, void *scratch);
 
 #ifdef __cplusplus
 }

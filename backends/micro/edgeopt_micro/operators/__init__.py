@@ -1,5 +1,13 @@
 """The rules, by what operators do; importing this package enters them into the table."""
 
-from edgeopt_micro.operators import elementwise, ordering, products, reductions, views, weighted
+from edgeopt_micro.operators import (
+    choices,
+    elementwise,
+    ordering,
+    products,
+    reductions,
+    views,
+    weighted,
+)
 
-__all__ = ["elementwise", "ordering", "products", "reductions", "views", "weighted"]
+__all__ = ["choices", "elementwise", "ordering", "products", "reductions", "views", "weighted"]

@@ -14,12 +14,15 @@ from edgeopt_micro.fixed_point import Affine, fitted
 from edgeopt_micro.loops import pointwise
 from edgeopt_micro.operator_rules import rule
 from edgeopt_micro.operators.common import (
+    EVERY,
     best_order,
     between,
     fused_ends,
     is_value,
+    moved_to,
     operand,
     require_float,
+    require_float_or_end,
 )
 from edgeopt_micro.scalars import literal, real, stored
 
@@ -69,6 +72,7 @@ _BINARY = {
     aten.minimum.default: "edgeopt_minimum({a}, {b})",
     aten.pow.Tensor_Tensor: "edgeopt_pow({a}, {b})",
 }
+_EXTREMES = (aten.maximum.default, aten.minimum.default)
 _WHOLE = {
     aten.add.Tensor: "{a} + {b}",
     aten.sub.Tensor: "{a} - {b}",
@@ -82,13 +86,6 @@ _WHOLE = {
     aten.logical_or.default: "{a} || {b}",
     aten.logical_xor.default: "!{a} != !{b}",
 }
-_COMPARISONS = {
-    aten.eq.Scalar: "==", aten.eq.Tensor: "==", aten.ne.Scalar: "!=", aten.ne.Tensor: "!=",
-    aten.ge.Scalar: ">=", aten.ge.Tensor: ">=", aten.gt.Scalar: ">", aten.gt.Tensor: ">",
-    aten.le.Scalar: "<=", aten.le.Tensor: "<=", aten.lt.Scalar: "<", aten.lt.Tensor: "<",
-}  # fmt: skip
-_EVERY = np.arange(INT8.lowest, INT8.highest + 1).astype(INT8.name)
-"""All integers that an int8 value may be."""
 
 
 # -- one input --------------------------------------------------------------------------------------
@@ -102,7 +99,7 @@ def _alias(e: Emitter, node: Any) -> Value:
 
 def _by_table(e: Emitter, node: Any, last: Any, x: Value, output: Value) -> Value:
     """Writes a function of int8 as the table of its 256 results, which torch computes."""
-    table = simulated(e, node, last, [_EVERY])
+    table = simulated(e, node, last, [EVERY])
     call = pointwise(output, [x], lambda a: f"table[{a} + 128]", {"table": table}, name="table")
     return e.call(call, [x], output)
 
@@ -212,8 +209,10 @@ def _on_grids(
     """Writes an operator of two int8 values: in the integer form that is right for all pairs."""
     a, b = operands
     assert output.grid is not None  # noqa: S101 (asked by the caller)
-    pairs = _EVERY.reshape(-1, 1), _EVERY.reshape(1, -1)
+    pairs = EVERY.reshape(-1, 1), EVERY.reshape(1, -1)
     wanted = simulated(e, node, last, pairs)
+    if node.target in _EXTREMES:
+        return _of_tables(e, node, operands, output, wanted)
     form = _form(node, operands, output, pairs, wanted)
     if form is None:
         return _of_floats(e, node, operands, output)
@@ -229,6 +228,31 @@ def _on_grids(
         return f"(int8_t)edgeopt_clamped(({total}) >> {form.shift}, low, high)"
 
     return e.call(pointwise(output, [a, b], expression, numbers, name="integers"), [a, b], output)
+
+
+def _of_tables(
+    e: Emitter, node: Any, operands: tuple[Value, Value], output: Value, wanted: np.ndarray
+) -> Value:
+    """Writes the larger or smaller of two int8 values: each is looked up on the output's grid, then compared.
+
+    Rounding keeps the order of numbers; every pair is tried all the same.
+    """
+    a, b = (
+        moved_to(one, output, name) for one, name in zip(operands, ("of_a", "of_b"), strict=True)
+    )
+    choose = np.maximum if node.target is aten.maximum.default else np.minimum
+    ends = int(wanted.min()), int(wanted.max())
+    got = np.clip(choose(a.integers.reshape(-1, 1), b.integers.reshape(1, -1)), *ends)
+    if not np.array_equal(got, wanted):
+        return _of_floats(e, node, operands, output)
+    numbers: dict[str, Any] = {**a.numbers, **b.numbers, "low": ends[0], "high": ends[1]}
+
+    def expression(x: str, y: str) -> str:
+        chosen = _WHOLE[node.target].format(a=a.read(x), b=b.read(y))
+        return f"(int8_t)edgeopt_clamped({chosen}, low, high)"
+
+    inputs = [operands[0], operands[1]]
+    return e.call(pointwise(output, inputs, expression, numbers, name="extreme"), inputs, output)
 
 
 def _form(
@@ -255,9 +279,9 @@ def _form(
 
 
 def _of_floats(e: Emitter, node: Any, operands: tuple[Value, Value], output: Value) -> Value:
-    if (
-        output.grid is None
-    ):  # else a core without an FPU has its compiler's soft floats: right, and slow
+    if output.grid is None and node.target in _EXTREMES:
+        require_float_or_end(e, node, operands)
+    elif output.grid is None:  # else soft floats, where there is no FPU: right, and slow
         require_float(e, node)
     a, b = operands
     text = _scaled_by_alpha(node, _BINARY.get(node.target, ""))
@@ -277,42 +301,7 @@ def _as_float(value: Value, expression: str) -> str:
     return f"(float){expression}"
 
 
-# -- comparisons ------------------------------------------------------------------------------------
-
-
-@rule(*_COMPARISONS)
-def _compared(e: Emitter, node: Any) -> Value:
-    a, b = (operand(e, argument) for argument in node.args[:2])
-    output = e.described(node, best_order(e, node))
-    sign = _COMPARISONS[node.target]
-    if any(one.grid is not None or one.dtype == "float32" for one in (a, b)):
-        require_float(e, node)
-    call = pointwise(output, [a, b], lambda x, y: f"{real(a, x)} {sign} {real(b, y)}")
-    return e.call(call, [a, b], output)
-
-
-@rule(aten.logical_not.default, aten.bitwise_not.default)
-def _not(e: Emitter, node: Any) -> Value:
-    x = e.value(node.args[0])
-    output = e.described(node, x.order)
-    sign = "!" if x.dtype == "bool" or node.target is aten.logical_not.default else "~"
-    return e.call(pointwise(output, [x], lambda a: f"{sign}{a}"), [x], output)
-
-
-@rule(aten.where.self)
-def _where(e: Emitter, node: Any) -> Value:
-    chosen, a, b = (operand(e, argument) for argument in node.args[:3])
-    output = e.described(node, best_order(e, node))
-    same = all(one.grid == output.grid for one in (a, b))
-    if not same:
-        require_float(e, node)
-
-    def expression(c: str, x: str, y: str) -> str:
-        if same:
-            return f"{c} ? {x} : {y}"
-        return stored(output, f"({c} ? {real(a, x)} : {real(b, y)})")
-
-    return e.call(pointwise(output, [chosen, a, b], expression), [chosen, a, b], output)
+# -- types ---------------------------------------------------------------------------------------
 
 
 @rule(aten._to_copy.default, aten.to.dtype)  # noqa: SLF001 (torch's name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,16 +13,20 @@ from edgeopt.contracts.storage import INT8
 from edgeopt.ir import kernel_kind, orders
 from edgeopt.lowering import NoRuleError
 from edgeopt_micro.fixed_point import fitted
-from edgeopt_micro.loops import element, nest
+from edgeopt_micro.loops import element, may_share, nest
 from edgeopt_micro.operator_rules import rule
-from edgeopt_micro.operators.common import require_float
-from edgeopt_micro.scalars import real, stored
+from edgeopt_micro.operators.common import require_float, require_float_or_end
+from edgeopt_micro.overlap import safe_distance, window_starts
+from edgeopt_micro.scalars import literal, real, stored
+from edgeopt_micro.weighted import Geometry, max_pool
 
 if TYPE_CHECKING:
     from edgeopt_micro.emitter import Emitter
     from edgeopt_micro.values import Grid, Value
 
 aten = torch.ops.aten
+_MOST_SUMMED = 2**15
+"""Of more numbers a sum is not tried with every value it can have."""
 
 
 # -- along dimensions -------------------------------------------------------------------------------
@@ -33,7 +38,7 @@ def _mean(e: Emitter, node: Any) -> Value:
     output, axes = _reduced(e, node, x)
     count = math.prod(x.shape[a] for a in axes)
     if x.grid is not None and output.grid is not None:
-        divide, numbers = _divided(x.grid, output.grid, count)
+        divide, numbers = _divided(x.grid, output.grid, count, count)
         return _along(e, x, output, axes, ("int32_t sum = 0;", "sum += {x};", divide), numbers)
     require_float(e, node)
     finish = stored(output, f"sum / {float(count)!r}f")
@@ -47,8 +52,16 @@ def _sum(e: Emitter, node: Any) -> Value:
     if x.dtype not in ("float32", INT8.name):
         kind = output.c_type
         return _along(e, x, output, axes, (f"{kind} sum = 0;", "sum += {x};", "sum"))
-    require_float(e, node)
-    steps = ("float sum = 0.0f;", f"sum += {real(x, '{x}')};", stored(output, "sum"))
+    count = math.prod(x.shape[a] for a in axes)
+    if x.grid is not None and output.grid is not None and count <= _MOST_SUMMED:
+        finish, numbers = _divided(x.grid, output.grid, count, 1)
+        return _along(e, x, output, axes, ("int32_t sum = 0;", "sum += {x};", finish), numbers)
+    require_float_or_end(e, node, [x])
+    if x.grid is not None:
+        total = f"(float)(sum - ({count * x.grid.zero})) * {literal(x.grid.scale)}"
+        steps = ("int32_t sum = 0;", "sum += {x};", stored(output, total))
+    else:
+        steps = ("float sum = 0.0f;", f"sum += {real(x, '{x}')};", stored(output, "sum"))
     return _along(e, x, output, axes, steps)
 
 
@@ -129,18 +142,18 @@ def _along(
     return e.call(nest(output, [x], body, numbers, name="reduce"), [x], output)
 
 
-def _divided(grid: Grid, goal: Grid, count: int) -> tuple[str, dict[str, Any]]:
-    """Returns the C expression of a mean's integer of the ``sum`` of ``count`` integers.
+def _divided(grid: Grid, goal: Grid, count: int, divisor: int) -> tuple[str, dict[str, Any]]:
+    """Returns the C expression of the integer of the ``sum`` of ``count`` integers, divided.
 
-    The reference divides in float64. Every sum there can be is tried; where no integer form gives them
-    all, thresholds do.
+    The reference divides a mean in float64. Every sum there can be is tried; where no integer form gives
+    them all, thresholds do.
     """
     sums = np.arange(INT8.lowest * count, INT8.highest * count + 1, dtype=np.int64)
     whole = torch.from_numpy((sums - grid.zero * count).astype(np.float64))
-    steps = torch.round((whole / count) * grid.scale / goal.scale) + goal.zero
+    steps = torch.round((whole / divisor) * grid.scale / goal.scale) + goal.zero
     wanted = steps.clamp(goal.low, goal.high).numpy().astype(np.int64)
     ends = int(wanted.min()), int(wanted.max())
-    form = fitted([(sums, grid.scale / goal.scale / count)], wanted, *ends)
+    form = fitted([(sums, grid.scale / goal.scale / divisor)], wanted, *ends)
     if form is not None:
         numbers = {"m": form.multipliers[0], "c": form.constant, "low": ends[0], "high": ends[1]}
         return f"(int8_t)edgeopt_clamped((m * sum + c) >> {form.shift}, low, high)", numbers
@@ -168,9 +181,35 @@ def _max_pool(e: Emitter, node: Any) -> Value:
     output = e.described(node, x.order)
     if output.grid != x.grid:
         raise NoRuleError("onto another grid")
-    least = str(INT8.lowest) if x.dtype == INT8.name else "edgeopt_float(0xff800000u)"
-    start = f"{x.c_type} best = {least};"
+    if x.dtype == INT8.name:
+        return e.call(max_pool(_pool_geometry(x, output, window)), [x], output)
+    start = f"{x.c_type} best = {_lowest(x.dtype)};"
     return _pooled(e, x, output, window, (start, "if ({x} > best) best = {x};", "best"))
+
+
+def _pool_geometry(x: Value, output: Value, window: _Window) -> Geometry:
+    batch, channels, *size = x.shape
+    return Geometry(
+        batch=batch,
+        in_size=(size[0], size[1]),
+        out_size=(output.shape[2], output.shape[3]),
+        in_channels=channels,
+        out_channels=channels,
+        kernel=window.kernel,
+        stride=window.stride,
+        padding=window.padding,
+        dilation=window.dilation,
+        groups=channels,
+    )
+
+
+def _lowest(dtype: str) -> str:
+    """Returns the C expression of the lowest number of a type."""
+    if dtype == "float32":
+        return "edgeopt_float(0xff800000u)"
+    whole = np.dtype("uint8" if dtype == "bool" else dtype)
+    lowest = int(np.iinfo(whole).min)
+    return f"{lowest + 1}LL - 1" if lowest < 0 else str(lowest)
 
 
 @rule(aten.avg_pool2d.default)
@@ -186,7 +225,7 @@ def _average_pool(e: Emitter, node: Any) -> Value:
     if not _is_uniform(x, output, window, includes=includes) or divisor not in (None, count):
         return _uneven(e, node, (x, output), window, includes=includes, divisor=divisor)
     if whole and x.grid is not None and output.grid is not None:
-        divide, numbers = _divided(x.grid, output.grid, count)
+        divide, numbers = _divided(x.grid, output.grid, count, count)
         start = f"int32_t sum = {x.grid.zero} * ({count} - inside);"
         return _pooled(e, x, output, window, (start, "sum += {x};", divide), numbers)
     require_float(e, node)
@@ -302,7 +341,23 @@ def _pooled(
             f"{element(output, 'y', index)} = {finish};",
         ])  # fmt: skip
 
-    return e.call(nest(output, [x], body, numbers, name="pool"), [x], output)
+    call = nest(output, [x], body, numbers, name="pool")
+    call = replace(call, overlaps=_pool_overlaps(x, output, window))
+    return e.call(call, [x], output)
+
+
+def _pool_overlaps(x: Value, output: Value, window: _Window) -> dict[int, int]:
+    """Returns how far before its input a pooling's output must start: a window is read, then a number written."""
+    last = orders.channels_last(len(x.shape))
+    if not may_share(x, output) or (x.order, output.order) != (last, last):
+        return {}
+    channels = x.shape[1]
+    firsts = window_starts(
+        x.shape[0], x.shape[2:4], output.shape[2:4], window.stride, window.padding
+    )
+    starts = x.item_bytes * (channels * firsts[:, None] + np.arange(channels)).reshape(-1)
+    ends = output.item_bytes * np.arange(1, len(starts) + 1)
+    return {0: safe_distance(ends, starts, reads_first=True)}
 
 
 def _least(name: str, bound: int) -> str:

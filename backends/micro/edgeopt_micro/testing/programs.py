@@ -41,14 +41,15 @@ def parameters(name: str, call: KernelCall) -> str:
 def comparison(calls: Sequence[KernelCall], cases: Sequence[Case]) -> str:
     """Returns a program that prints ``wrong N`` for each case whose output is not what it must be.
 
-    Behind the output lie bytes that must stay as they are.
+    Each runs twice: apart, with bytes behind the output that must stay as they are; and with the output
+    as far over the input as the call allows.
     """
     scratch = max(call.scratch_bytes for call in calls) + 16
-    output = max(case.expected.size for case in cases) + 16
+    room = max(case.expected.size + case.input.size for case in cases) + 32
     text = [
         '#include "bare.h"\n#include "edgeopt_weighted.h"\n',
         f"static int8_t scratch[{scratch}] __attribute__((aligned(16)));\n",
-        f"static int8_t output[{output}] __attribute__((aligned(16)));\n",
+        f"static int8_t memory[{room}] __attribute__((aligned(16)));\n",
         _CHECK,
     ]
     body = []
@@ -56,22 +57,28 @@ def comparison(calls: Sequence[KernelCall], cases: Sequence[Case]) -> str:
         name = f"case{index}"
         text += [parameters(name, call), constant(f"{name}_in", case.input.reshape(-1))]
         text.append(constant(f"{name}_out", case.expected.reshape(-1)))
-        body.append(
-            f"  clear({case.expected.size}, {call.scratch_bytes});\n"
-            f"  {call.function}(&{name}, {name}_in, output, scratch);\n"
-            f"  check({index}, {name}_out, {case.expected.size}, {call.scratch_bytes});\n"
-        )
+        for margin in (16, 0):
+            lapped = max(call.overlaps[0], -case.input.size)
+            distance = case.expected.size + margin if margin else lapped
+            start, goal = max(distance, 0), max(-distance, 0)
+            body.append(
+                f"  prepare({call.scratch_bytes}, {name}_in, {case.input.size}, memory + {start});\n"
+                f"  {call.function}(&{name}, memory + {start}, memory + {goal}, scratch);\n"
+                f"  check({index}, {name}_out, {case.expected.size}, memory + {goal}, {margin}, {call.scratch_bytes});\n"
+            )
     return "".join([*text, "void bare_main(void) {\n", *body, '  bare_print("end\\n");\n}\n'])
 
 
 _CHECK = """
-static void clear(int count, int used) {
-  for (int i = 0; i < count + 16; ++i) output[i] = 85;
+static void prepare(int used, const int8_t *input, int count, int8_t *to) {
+  for (int i = 0; i < (int)sizeof memory; ++i) memory[i] = 85;
   for (int i = 0; i < used + 16; ++i) scratch[i] = 85;
+  for (int i = 0; i < count; ++i) to[i] = input[i];
 }
-static void check(uint32_t number, const int8_t *expected, int count, int used) {
+static void check(uint32_t number, const int8_t *expected, int count, const int8_t *output, int margin,
+                  int used) {
   int good = 1;
-  for (int i = 0; i < count + 16; ++i) good &= output[i] == (i < count ? expected[i] : 85);
+  for (int i = 0; i < count + margin; ++i) good &= output[i] == (i < count ? expected[i] : 85);
   for (int i = used; i < used + 16; ++i) good &= scratch[i] == 85;
   if (good) return;
   bare_print("wrong ");

@@ -7,15 +7,19 @@ import signal
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
+from edgeopt_board import emulator
 from edgeopt_board.errors import BoardError
 from edgeopt_board.flashing import flash
 from edgeopt_board.linker import linker_script
 from serial_port import scripted_port
 from tiny import artifact_of, expected, laid_out, sample, target_of
 
-from edgeopt_micro.board import firmware_files
+from edgeopt.contracts import MemoryRegion
+from edgeopt_micro.board import board_metadata, firmware_files
 
+KIB = 1024
 TOOL = r"""
 import os, re, subprocess, sys
 elf, port, pid = sys.argv[1:]
@@ -97,3 +101,41 @@ def test_the_linker_script_has_the_map():
     script = linker_script((0x1000, 0x8000), (0x20000000, 0x4000), stack=1024)
     assert "FLASH (rx) : ORIGIN = 0x1000, LENGTH = 0x8000" in script
     assert "arena_end = ABSOLUTE(0x20000000 + 0x4000)" in script
+
+
+def test_the_arena_may_lie_in_memory_of_its_own():
+    script = linker_script(
+        (0, 0x8000), (0x20000000, 0x4000), stack=1024, arena=(0x24000000, 0x80000)
+    )
+    assert "arena_end = ABSOLUTE(0x24000000 + 0x80000);\n  } > ARENA" in script
+    same = (0x20000000, 0x4000)
+    assert "} > ARENA" not in linker_script((0, 0x8000), same, stack=1024, arena=same)
+
+
+@pytest.mark.qemu
+def test_an_arena_apart_on_the_emulated_core(m3, model_of, monkeypatch):
+    own = emulator.emulator_layout
+    apart = (0x20000000, 4 << 20)  # of an385, before the memory that the stack is in
+    monkeypatch.setattr(emulator, "emulator_layout", lambda *a: own(*a)._replace(arena=apart))
+    model = model_of(artifact_of(m3))
+    assert model(*sample())[0].tobytes() == expected(*sample())[0].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("regions", "arena_kb", "ram", "arena"),
+    [
+        ([(0x20000000, 128), (0x24000000, 512)], 100, (0x20000000, 128), (0x20000000, 128)),
+        ([(0x20000000, 128), (0x24000000, 512)], 126, (0x24000000, 512), (0x20000000, 128)),
+        ([(0x20000000, 128), (0x24000000, 512)], 300, (0x20000000, 128), (0x24000000, 512)),
+        ([(0x24000000, 512), (0x20000000, 128)], 510, (0x20000000, 128), (0x24000000, 512)),
+        ([(0x20000000, 192), (0x20030000, 64)], 240, (0x20000000, 256), (0x20000000, 256)),
+        ([(0x20000000, 8)], 100, (0x20000000, 8), (0x20000000, 8)),  # refused later, with numbers
+    ],
+)
+def test_the_arena_lies_where_it_fits(regions, arena_kb, ram, arena):
+    micro = target_of("M3").microcontroller
+    flash = [region for region in micro.regions if region.kind == "flash"]
+    held = tuple(MemoryRegion(f"r{k}", "ram", *one) for k, one in enumerate(regions))
+    micro = msgspec.structs.replace(micro, regions=(*flash, *held), reserved_ram_kb=4)
+    board = board_metadata(target_of("M3"), micro, "d", arena_kb * KIB)["board"]
+    assert (board["ram"], board["arena"]) == ([ram[0], ram[1] * KIB], [arena[0], arena[1] * KIB])

@@ -98,7 +98,7 @@ def artifact_of(target: Target, *defines: str, digest: str = DIGEST) -> Artifact
             "model": "tiny",
             "arena_bytes": ARENA_BYTES,
             **TENSORS,
-            **board_metadata(target, target.microcontroller, digest),
+            **board_metadata(target, target.microcontroller, digest, ARENA_BYTES),
         },
         program_digest=digest,
     )

@@ -33,6 +33,7 @@ class Layout(NamedTuple):
         defines: Definitions for the compiler.
         vectors: Where the core looks for its vectors, if not at the beginning of ``flash``.
         folders: Where further headers lie.
+        arena: Address and bytes of what holds the arena, if not ``ram``.
     """
 
     flash: tuple[int, int]
@@ -41,6 +42,7 @@ class Layout(NamedTuple):
     defines: tuple[str, ...] = ()
     vectors: int | None = None
     folders: tuple[str, ...] = ()
+    arena: tuple[int, int] | None = None
 
 
 def build(folder: str, metadata: dict[str, Any], layout: Layout, into: str) -> tuple[str, Sizes]:
@@ -60,7 +62,11 @@ def build(folder: str, metadata: dict[str, Any], layout: Layout, into: str) -> t
     with open(script, "w", encoding="ascii") as stream:
         stream.write(
             linker_script(
-                layout.flash, layout.ram, stack=board["stack_bytes"], vectors=layout.vectors
+                layout.flash,
+                layout.ram,
+                stack=board["stack_bytes"],
+                vectors=layout.vectors,
+                arena=layout.arena,
             )
         )
     firmware = os.path.join(folder, "firmware")
@@ -77,7 +83,7 @@ def build(folder: str, metadata: dict[str, Any], layout: Layout, into: str) -> t
     ]
     _compile(words, into, board)
     made = sizes(program, ram=layout.ram)
-    _check(made, metadata)
+    _check(made, metadata, layout)
     return program, made
 
 
@@ -113,12 +119,14 @@ def _zig(words: list[str], into: str) -> str:
 _SMALLER = "a smaller model, or `edgeopt prune` and `search` with a limit of flash and RAM"
 
 
-def _check(made: Sizes, metadata: dict[str, Any]) -> None:
+def _check(made: Sizes, metadata: dict[str, Any], layout: Layout) -> None:
     """Refuses a program that the target would not hold, however much its emulator has."""
-    board = metadata["board"]
+    board, arena = metadata["board"], metadata["arena_bytes"]
+    own = layout.arena if layout.arena and layout.arena != layout.ram else None
     for what, has, limit in (
         ("flash", made.flash, board["flash_bytes"]),
-        ("RAM", made.ram + metadata["arena_bytes"], board["ram_bytes"]),
+        ("RAM", made.ram + arena, board["ram_bytes"]),
+        ("RAM in one piece", arena, own[1] if own else board["ram_bytes"]),
     ):
         if has > limit:
             size = f"{has / _KIB:.1f} KiB of {what}, {board['target']} has {limit / _KIB:.1f}"

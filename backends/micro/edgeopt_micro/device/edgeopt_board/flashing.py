@@ -46,8 +46,9 @@ def _layout(board: dict[str, Any]) -> Layout:
     if not sources:
         what = f"{_SOURCES} is {own!r}, a folder without C files"
         raise BoardError(what, "docs/boards.md says what belongs there")
-    (flash_at, flash_bytes), (ram_at, ram_bytes) = board["flash"], board["ram"]
-    return Layout((flash_at, flash_bytes), (ram_at, ram_bytes), sources, folders=(own,))
+    places = (board["flash"], board["ram"], board.get("arena", board["ram"]))
+    flash, ram, arena = ((int(start), int(size)) for start, size in places)
+    return Layout(flash, ram, sources, folders=(own,), arena=arena)
 
 
 def _run(words: list[str]) -> None:
