@@ -63,11 +63,13 @@ struct before {
 };
 
 struct bundle {
+  const char *digest; /* of the programs that this is said of */
   const char *const *methods;
   const struct entry *entries;
   const struct state *states;
   const char *const *labels;
   int32_t method_count, entry_count, state_count, label_count;
+  int32_t finite; /* whether inputs that are NaN or infinite are refused: integers have no such numbers */
   struct before before;
   struct after after;
 };

@@ -5,6 +5,8 @@
 #include "answer.h"
 #include "program.h"
 
+#pragma weak edgeopt_digest /* an older model.so has none */
+
 void run_once(edgeopt_model *model, const void *const *inputs, void *const *outputs) {
   if (edgeopt_run(model, inputs, outputs)) stop(WRONG, "the model failed: %s", edgeopt_error(model));
 }
@@ -123,7 +125,7 @@ static void predict(const struct options *options, struct choice choice, const s
 int main(int count, char **words) {
   struct options options = read_options(count, words);
   if (options.help) return fputs(usage, stdout) < 0;
-  if (edgeopt_abi() != EDGEOPT_ABI || edgeopt_program_count() != bundle.entry_count)
+  if (edgeopt_abi() != EDGEOPT_ABI || !edgeopt_digest || strcmp(edgeopt_digest(), bundle.digest))
     stop(WRONG, "model.so is of another bundle: copy both again");
   if (options.info) return print_info();
   int alone = is_measured(&options) || options.program;
