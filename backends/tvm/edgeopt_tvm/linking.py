@@ -38,7 +38,7 @@ _RUNTIME = ("model.c", "pool.c", "tables.c", "constants.S", "libcalls.c")
 _PROGRAM = (
     *("run.c", "options.c", "files.c", "info.c", "measure.c", "facts.c"),
     *("array.c", "npy.c", "image.c", "session.c", "fitting.c", "bundle.c", "states.S"),
-    *("answer.c", "view.c", "detect.c", "segment.c", "tell.c", "draw.c"),
+    *("answer.c", "view.c", "detect.c", "suppress.c", "masks.c", "segment.c", "tell.c", "draw.c"),
 )
 _COMPILE = (
     *("-std=c11", "-O2", "-Wall", "-fvisibility=hidden", "-ffunction-sections", "-fPIC"),

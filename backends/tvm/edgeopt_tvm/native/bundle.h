@@ -38,12 +38,12 @@ struct columns {
 /* What the outputs of the first method mean: the manifest's `postprocess`. */
 struct after {
   enum meaning meaning;
-  const char *beyond; /* what only run.py tells; NULL: nothing */
   const char *output; /* of all but boxes */
   enum activation activation;
   int32_t axis, top;
   double threshold;
-  struct columns boxes, scores, classes, keypoints;
+  struct columns boxes, scores, classes, keypoints, angles, masks;
+  const char *prototypes; /* the output of those that masks are coefficients of */
   enum box_format format;
   enum background background;
   int32_t keypoint_size, normalized, nms, most, agnostic;

@@ -45,9 +45,6 @@ static void need_telling(const struct options *o, enum meaning meaning) {
   if (is_measured(o)) return;
   if ((o->draw || o->json || o->result) && meaning == NOTHING)
     stop(USAGE, "this bundle does not say what its outputs mean: pass --output FILE for themselves");
-  if (tells(o, meaning) && bundle.after.beyond)
-    stop(USAGE, "%s are told by run.py only: pass --output FILE for the outputs themselves",
-         bundle.after.beyond);
   if (o->draw && meaning != BOXES && meaning != AREAS)
     stop(USAGE, "--draw draws boxes and areas: there are none");
   if (o->result && meaning != AREAS && meaning != VECTORS)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,9 +23,10 @@ from edgeopt_tvm.executable import Buffer, Executable, Step
 from edgeopt_tvm.linking import Parts, link_library, zig_target
 from edgeopt_tvm.machine import machine_of
 
+sys.path.insert(0, str(Path(__file__).parent))  # `tellers` is a module beside the tests
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from edgeopt.contracts import Target
     from edgeopt_tvm.machine import Machine
