@@ -13,7 +13,7 @@ from edgeopt.deployment.deploy import deploy_beside
 from edgeopt.deployment.method_family import has_methods
 from edgeopt.deployment.pixels import refuse_pixels
 from edgeopt.deployment.samples import FittingItems
-from edgeopt.deployment.shape_family import shape_relatives
+from edgeopt.deployment.shape_family import captured_once, shape_relatives
 from edgeopt.errors import InputError
 from edgeopt.gate.metrics import MAX_SNR_DB
 from edgeopt.options import Calibration, FidelityLimits, RecipeTraining, refuse
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from edgeopt.data.dataset import Dataset
     from edgeopt.deployment.request import Request
     from edgeopt.deployment.result import Deployment
+    from edgeopt.deployment.shape_family import Capture
     from edgeopt.ir import Program
     from edgeopt.recipes import Recipe
 
@@ -90,17 +91,18 @@ def deploy_with_recipe(
     recipe = run.recipe
     refuse_pixels(request)
     _refuse_methods(model)
+    capture = captured_once()
     with progress_to(request.progress):
         if isinstance(recipe, Compressed):
             compressed = recipe
         else:
             request = _with_data(request, run)
-            compressed = _compressed(model, target, request, run)
+            compressed = _compressed(model, target, request, run, capture)
         if compressed.program.precision != Precision.FLOAT32:
             request = request.replace(quantization=None, calibration=Calibration())
         job = steps.plan(compressed.program, target, _without_floor(request))
         baseline = steps.baseline(model, job, compressed.original)
-        relatives = shape_relatives(job, baseline, compressed.module)
+        relatives = shape_relatives(job, baseline, compressed.module, capture)
         deployment = deploy_beside(job, baseline, relatives)
     return replace(deployment, compressed=compressed)
 
@@ -132,7 +134,7 @@ def _without_floor(request: Request) -> Request:
 
 
 def _compressed(
-    model: Any, target: str | Path | Target, request: Request, run: RecipeRun
+    model: Any, target: str | Path | Target, request: Request, run: RecipeRun, capture: Capture
 ) -> Compressed:
     from edgeopt.recipes.compress import compress_model  # noqa: PLC0415 (torch)
 
@@ -151,7 +153,7 @@ def _compressed(
         evaluate=request.evaluate,
         target=find_target(target),
         teacher=run.teacher,
-        others=lambda module: _other_shapes(model, job, module),
+        others=lambda module: _other_shapes(model, job, module, capture),
     )
     return compress_model(model, recipe, resources, work=run.work, resume=run.resume)
 
@@ -165,10 +167,10 @@ def _first_shape(model: Any, job: steps.Job) -> Any:
 
 
 def _other_shapes(
-    model: Any, job: steps.Job, module: torch.nn.Module
+    model: Any, job: steps.Job, module: torch.nn.Module, capture: Capture
 ) -> Sequence[tuple[Program, Dataset]]:
     """Returns ``module`` at the further shapes, with the data of each, for a step that quantizes it."""
-    return shape_relatives(job, steps.baseline(model, job), module).calibration
+    return shape_relatives(job, steps.baseline(model, job), module, capture).calibration
 
 
 def _with_data(request: Request, run: RecipeRun) -> Request:

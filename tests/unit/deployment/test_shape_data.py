@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 import edgeopt
+from edgeopt.deployment import steps
 from edgeopt.errors import ConfigError, GateError, InputError
+from edgeopt.ir import capture_module
 
 torch.manual_seed(0)
 CLASSIFIER = nn.Sequential(
@@ -84,18 +86,16 @@ def test_batches_of_the_same_data_change_no_number():
 
 
 class Attention(nn.Module):
-    """As transformers writes it. torch's own layer is another network for one row than for several."""
+    """torch's own layer, which is traced in another order for one row than for several."""
 
     def __init__(self):
         super().__init__()
         self.table, self.last = nn.Embedding(50, 16), nn.Linear(16, 4)
-        self.query, self.key, self.value = (nn.Linear(16, 16) for _ in range(3))
+        self.heads = nn.MultiheadAttention(16, 2, batch_first=True)
 
     def forward(self, ids, mask):
         x = self.table(ids)
-        hidden_from = (1.0 - mask.float())[:, None] * -1e4
-        scores = self.query(x) @ self.key(x).transpose(1, 2) / 4 + hidden_from
-        hidden = scores.softmax(-1) @ self.value(x)
+        hidden = self.heads(x, x, x, key_padding_mask=mask == 0, need_weights=False)[0]
         weight = mask.unsqueeze(-1).float()
         return hidden, self.last((hidden * weight).sum(1) / weight.sum(1).clamp(min=1.0))
 
@@ -159,6 +159,22 @@ def test_a_recipe_carries_the_shapes_through():
     assert done.programs[0].shapes == ((1, 48, 8),)
     assert done.programs[0].accuracy.snr_db > 25  # its own step has seen both
     assert edgeopt.load(done.bundle)(long[0].numpy()).shape == (1, 4)
+
+
+def test_each_shape_is_captured_once(monkeypatch):
+    shapes = []
+
+    def capture(module, example_inputs=None):
+        (tensor,) = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
+        shapes.append(tuple(tensor.shape))
+        return capture_module(module, example_inputs)
+
+    monkeypatch.setattr(steps, "capture_module", capture)
+    data = [torch.randn(1, length, 8) for _ in range(8) for length in (4, 48)]
+    deploy(Adds().eval(), example_inputs=data[0], calibration_data=data,
+           shapes={"lengths": (48,)}, recipe=QUANTIZE, precision="auto")  # fmt: skip
+    # of the model, and of what the recipe made of it
+    assert sorted(shapes) == [(1, 4, 8)] * 2 + [(1, 48, 8)] * 2
 
 
 def test_a_recipe_of_methods_is_refused_with_what_to_do():
