@@ -177,8 +177,53 @@ def test_each_shape_is_captured_once(monkeypatch):
     assert sorted(shapes) == [(1, 4, 8)] * 2 + [(1, 48, 8)] * 2
 
 
-def test_a_recipe_of_methods_is_refused_with_what_to_do():
-    method = edgeopt.Method(CLASSIFIER, PICTURES[0])
-    with pytest.raises(InputError, match="works on a module") as caught:
-        deploy(method, calibration_data=[PICTURES], recipe=QUANTIZE, precision="auto")
-    assert "edgeopt.compress(module" in str(caught.value)
+def sums():
+    """Returns a method that adds up what it sees, and sessions for it."""
+
+    class Sums(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(8, 8)
+
+        def forward(self, x, total):
+            return {"y": self.linear(x) + total, "total": total + x}
+
+    torch.manual_seed(0)
+    zeros = torch.zeros(1, 8)
+    model = Sums().eval()
+    method = edgeopt.Method(model, (zeros, zeros), reads={"total": "t"}, writes={"total": "t"})
+    return method, [[torch.randn(1, 8) for _ in range(4)] for _ in range(12)]
+
+
+def test_a_recipe_that_quantizes_is_carried_to_methods():
+    method, sessions = sums()
+    step = {
+        "step": "quantize",
+        "precision": "int8",
+        "ranges": "minmax",
+        "rounding": "nearest",
+    }
+    options = {"calibration_data": sessions, "precision": "auto"}
+    by_recipe = deploy(method, recipe={"name": "q", "steps": [step]}, **options)
+    own = {name: step[name] for name in ("ranges", "rounding")}
+    by_hand = deploy(method, **{**options, "precision": "int8"}, quantization=own)
+    assert by_recipe.precision == "int8"
+    assert by_recipe.program.digest == by_hand.program.digest
+    assert by_recipe.program.digest != deploy(method, **options).program.digest
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"recipe": {"steps": [{"step": "sparsify", "ratio": 0.5}]}}, r"steps\[0\] \(sparsify\)"),
+        ({"precision": "float16"}, 'precision="float16" was given'),
+        ({"quantization": {"rounding": "nearest"}}, "quantization was given too"),
+        ({"train_data": [(torch.zeros(1, 8), 0)]}, "quantized on sessions"),
+    ],
+)
+def test_what_a_recipe_cannot_do_with_methods_is_refused(options, said):
+    method, sessions = sums()
+    usual = {"calibration_data": sessions, "recipe": QUANTIZE, "precision": "auto"}
+    with pytest.raises(InputError, match=said) as caught:
+        deploy(method, **{**usual, **options})
+    assert ("edgeopt.compress(module" in str(caught.value)) == ("recipe" in options)
