@@ -118,7 +118,7 @@ def _footprint(report: Report, program: Program, target: Target) -> None:
     library = link_library(parts, machine)
     linked = time.perf_counter()
     runner, static = link_runner(library, machine), link_program(parts, machine)
-    constants = len(parts.constants)
+    constants = sum(map(len, parts.constants.values()))
     figures = {
         "constants_bytes": constants,
         "model_so_bytes": len(library),

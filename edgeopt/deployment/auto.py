@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from traceback import clear_frames
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -81,6 +82,7 @@ def deploy_auto(job: Job, run: Callable[[Job], Deployment]) -> Deployment:
         except (*_FAULTS, GateError, MemoryLimitError) as error:
             if best is None and not _is_the_backends(error):
                 raise
+            clear_frames(error.__traceback__)  # else they hold all that was built, to the end
             faults.append(error)
             tried.append(Measured(name, None, f"failed: {error.what}"))
             continue

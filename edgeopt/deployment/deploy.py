@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from edgeopt.contracts import Target
     from edgeopt.deployment.baseline import Baseline
+    from edgeopt.deployment.build import Build
     from edgeopt.deployment.candidate import Candidate, Source
     from edgeopt.deployment.family import Further, Relatives
     from edgeopt.deployment.request import Request
@@ -132,30 +133,44 @@ def deploy_job(
 
 
 def _first_accurate(job: Job, source: Source, baseline: Baseline) -> Checked:
-    """Returns the first candidate that loses no more than asked, or the last one."""
+    """Returns the first candidate that loses no more than asked, or the last one; the others are released."""
     attempts: list[Attempt] = []
     checked: Checked | None = None
-    for candidate in _candidates(job, source):
-        try:
-            build = steps.compile(job, candidate)
-        except MemoryLimitError as error:
-            if checked is None:
-                raise
-            outcome = f"does not fit: {error.what}"
-            attempts.append(
-                Attempt(candidate.precision, dict(candidate.settings), outcome, taken=False)
-            )
-            continue
+    try:
+        for candidate in _candidates(job, source):
+            build = _compiled(job, candidate, attempts, is_first=checked is None)
+            if build is None:
+                continue
+            if checked is not None:
+                attempts.append(_attempt(checked, taken=False))
+                checked.build.close()
+            checked = steps.check(job, candidate, build, baseline)
+            if checked.gate.accurate or not checked.gate.faithful:
+                break
+    except BaseException:
         if checked is not None:
-            attempts.append(_attempt(checked, taken=False))
             checked.build.close()
-        checked = steps.check(job, candidate, build, baseline)
-        if checked.gate.accurate or not checked.gate.faithful:
-            break
+        raise
     if checked is None:
         raise TypeError("a plan has at least one candidate")
     attempts.append(_attempt(checked, taken=True))
     return replace(checked, attempts=tuple(attempts))
+
+
+def _compiled(
+    job: Job, candidate: Candidate, attempts: list[Attempt], *, is_first: bool
+) -> Build | None:
+    """Returns a candidate's build; None, and a note among the attempts, for a fallback that does not fit."""
+    try:
+        return steps.compile(job, candidate)
+    except MemoryLimitError as error:
+        if is_first:
+            raise
+        outcome = f"does not fit: {error.what}"
+        attempts.append(
+            Attempt(candidate.precision, dict(candidate.settings), outcome, taken=False)
+        )
+        return None
 
 
 def _candidates(job: Job, source: Source) -> Iterator[Candidate]:

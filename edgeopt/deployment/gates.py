@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from edgeopt.gate.metrics import Arrays
     from edgeopt.ir.reference import Watch
 
-__all__ = ["GateResult", "check_build", "known_values", "measure_speed"]
+__all__ = ["GateResult", "check_build", "measure_speed"]
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,13 @@ class GateResult:
         parity: Against the reference; None where there were no inputs or it does not run here.
         accuracy: Against float, likewise.
         reference: The reference's outputs for the samples.
+        values: The outputs that are judged as values, not as one score a class.
     """
 
     parity: Parity | None
     accuracy: Accuracy | None
     reference: list[Arrays]
+    values: frozenset[str] = frozenset()
 
     @property
     def accurate(self) -> bool:
@@ -94,6 +96,7 @@ def check_build(
     samples = baseline.samples
     # First: what is no number compares with nothing.
     wanted = baseline.outputs if samples.checks else []
+    values = value_outputs(baseline.program, request.checks.values, request.bundle, wanted)
     exact = Scores()
     unrounded = _unrounded(build, samples, exact)
     rounded, turned = Scores(exact), Comparisons()
@@ -112,24 +115,18 @@ def check_build(
             where=f"{backend.name} on this machine",
             limits=request.checks.parity,
             unrounded=unrounded,
-            values=known_values(baseline, request),
+            values=values,
         )
         parity = msgspec.structs.replace(parity, declared=_declared(build, samples, reference))
         parity = with_operators(parity, build.specified, backend, target, samples.checks)
-    accuracy = _accuracy(build, baseline, request, runner, wanted, outputs)
+    accuracy = _accuracy(build, baseline, request, runner, (wanted, outputs), values)
     if accuracy is not None:
         accuracy = msgspec.structs.replace(
             accuracy,
             scores=score_errors(exact, rounded),
             turns=turns(_comparisons(build, baseline), turned),
         )
-    return GateResult(parity, accuracy, reference)
-
-
-def known_values(baseline: Baseline, request: Request) -> frozenset[str]:
-    """Returns the outputs that are judged as values, not as one score a class."""
-    wanted = baseline.outputs if baseline.samples.checks else []
-    return value_outputs(baseline.program, request.checks.values, request.bundle, wanted)
+    return GateResult(parity, accuracy, reference, values)
 
 
 def _both(one: Watch, other: Watch) -> Watch:
@@ -199,20 +196,19 @@ def _accuracy(
     baseline: Baseline,
     request: Request,
     runner: Any,
-    wanted: list[Arrays],
-    got: list[Arrays],
+    compared: tuple[list[Arrays], list[Arrays]],
+    values: frozenset[str],
 ) -> Accuracy | None:
     samples = baseline.samples
     agreement = None
     if samples.checks:
         agreement = check_agreement(
             baseline.program.signature,
-            wanted,
-            got,
+            *compared,
             max_drop=request.max_drop if request.evaluate is None else None,
             inputs=samples.kind,
             limits=request.checks.fidelity,
-            values=known_values(baseline, request),
+            values=values,
         )
     if request.evaluate is None:
         return agreement

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.bundles import Bundle, read_bundle
-from edgeopt.deployment.gates import known_values
 from edgeopt.deployment.warn import NOT_HERE
 from edgeopt.devices import find_device
 from edgeopt.devices.board import EmulatedBoard
@@ -119,8 +118,8 @@ def with_parity(
     samples, request, specified = baseline.samples, job.request, checked.build.specified
     actual = held.run(samples.checks, threads=request.bundle.threads)
     steps = output_steps(specified)
-    values = known_values(baseline, request)
-    outputs = compare_outputs(specified.signature, checked.gate.reference, actual, steps, values)
+    gate = checked.gate
+    outputs = compare_outputs(specified.signature, gate.reference, actual, steps, gate.values)
     limits, where = request.checks.parity, held.device.name
     parity = Parity(outputs, len(actual), samples.kind, limits, where)
     warnings = tuple(w for w in deployment.warnings if not w.startswith(NOT_HERE))

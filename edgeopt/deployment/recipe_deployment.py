@@ -9,17 +9,25 @@ from edgeopt.contracts.storage import Precision
 from edgeopt.data.batches import require_reiterable, rereadable
 from edgeopt.data.binder import Binder
 from edgeopt.deployment import steps
-from edgeopt.deployment.deploy import deploy_beside
+from edgeopt.deployment.deploy import deploy_beside, run_deployment
 from edgeopt.deployment.method_family import has_methods
 from edgeopt.deployment.pixels import refuse_pixels
 from edgeopt.deployment.samples import FittingItems
-from edgeopt.deployment.shape_family import shape_relatives
+from edgeopt.deployment.shape_family import captured_once, shape_relatives
 from edgeopt.errors import InputError
 from edgeopt.gate.metrics import MAX_SNR_DB
-from edgeopt.options import Calibration, FidelityLimits, RecipeTraining, refuse
+from edgeopt.options import (
+    Calibration,
+    FidelityLimits,
+    QuantizationConfig,
+    RecipeTraining,
+    refuse,
+)
 from edgeopt.progress import progress_to
 from edgeopt.recipes import Compressed, find_recipe, with_overrides
+from edgeopt.recipes.options import own_options
 from edgeopt.recipes.step_inputs import Resources
+from edgeopt.recipes.steps import Quantize, step_name
 from edgeopt.registry import find_target
 from edgeopt.registry.schema import Problem
 
@@ -33,10 +41,16 @@ if TYPE_CHECKING:
     from edgeopt.data.dataset import Dataset
     from edgeopt.deployment.request import Request
     from edgeopt.deployment.result import Deployment
+    from edgeopt.deployment.shape_family import Capture
     from edgeopt.ir import Program
     from edgeopt.recipes import Recipe
 
 __all__ = ["RecipeRun", "deploy_with_recipe", "recipe_run"]
+
+_METHODS_HINT = (
+    "compress each module first, without the step quantize, and deploy what comes of it with that: "
+    "Method(edgeopt.compress(module, recipe, …).module, …)"
+)
 
 
 class RecipeRun(RecipeTraining, frozen=True, kw_only=True):
@@ -88,36 +102,65 @@ def deploy_with_recipe(
         EdgeoptError: As `edgeopt.compress` and `edgeopt.deploy`.
     """
     recipe = run.recipe
+    if has_methods(model):
+        return run_deployment(model, target, _quantized_as(request, run))
     refuse_pixels(request)
-    _refuse_methods(model)
+    capture = captured_once()
     with progress_to(request.progress):
         if isinstance(recipe, Compressed):
             compressed = recipe
         else:
             request = _with_data(request, run)
-            compressed = _compressed(model, target, request, run)
+            compressed = _compressed(model, target, request, run, capture)
         if compressed.program.precision != Precision.FLOAT32:
             request = request.replace(quantization=None, calibration=Calibration())
         job = steps.plan(compressed.program, target, _without_floor(request))
         baseline = steps.baseline(model, job, compressed.original)
-        relatives = shape_relatives(job, baseline, compressed.module)
+        relatives = shape_relatives(job, baseline, compressed.module, capture)
         deployment = deploy_beside(job, baseline, relatives)
     return replace(deployment, compressed=compressed)
 
 
-def _refuse_methods(model: Any) -> None:
-    """Refuses a `Method`, or several: a recipe's steps work on one module, and call it with training batches.
+def _quantized_as(request: Request, run: RecipeRun) -> Request:
+    """Returns the request for a `Method`, or several, with what the recipe's step ``quantize`` says.
+
+    Each method is quantized on the calls of the sessions. The other steps work on one module, and call it with training
+    batches: what they made of the modules can be given as methods.
 
     Raises:
-        InputError: It is one.
+        InputError: The recipe has other steps, or a quantization was given too.
     """
-    if has_methods(model):
-        raise InputError(
-            "a recipe works on a module, not on methods with their state",
-            where="recipe",
-            hint="compress the module first, and deploy what comes of it: "
-            "Method(edgeopt.compress(module, recipe, …).module, …)",
-        )
+    if isinstance(run.recipe, Compressed):
+        what = "what was compressed is one program, and its methods are not known"
+        raise InputError(what, where="recipe", hint=_METHODS_HINT)
+    recipe = run.chosen()
+    others = [
+        f"steps[{place}] ({step_name(step)})"
+        for place, step in enumerate(recipe.steps)
+        if not isinstance(step, Quantize)
+    ]
+    if others:
+        what = f"{', '.join(others)}: on a module, not on methods with their state"
+        raise InputError(what, where="recipe", hint=_METHODS_HINT)
+    if run.train_data is not None:
+        what = "methods are quantized on sessions, calls one after the other"
+        raise InputError(what, where="train_data", hint="pass calibration_data=[session, …]")
+    for step in (step for step in recipe.steps if isinstance(step, Quantize)):
+        _refuse_two_quantizations(request)
+        fields = own_options(step, QuantizationConfig).changes()
+        precision = fields.pop("precision", step.precision)
+        if request.precision not in {"auto", precision}:
+            what = f'the recipe quantizes to {precision}, and precision="{request.precision}" was given'
+            raise InputError(what, where="precision", hint="leave one of them out")
+        request = request.replace(precision=precision, quantization=fields or None)
+    return request
+
+
+def _refuse_two_quantizations(request: Request) -> None:
+    if request.settings():
+        what = "the recipe quantizes, and quantization was given too"
+        hint = "pass training=RecipeTraining(overrides={…})"
+        raise InputError(what, where="quantization", hint=hint)
 
 
 def _without_floor(request: Request) -> Request:
@@ -132,16 +175,13 @@ def _without_floor(request: Request) -> Request:
 
 
 def _compressed(
-    model: Any, target: str | Path | Target, request: Request, run: RecipeRun
+    model: Any, target: str | Path | Target, request: Request, run: RecipeRun, capture: Capture
 ) -> Compressed:
     from edgeopt.recipes.compress import compress_model  # noqa: PLC0415 (torch)
 
     recipe = run.chosen()
-    if recipe.makes_integers and request.settings():
-        what = "the recipe quantizes, and quantization was given too"
-        raise InputError(
-            what, where="quantization", hint="pass training=RecipeTraining(overrides={…})"
-        )
+    if recipe.makes_integers:
+        _refuse_two_quantizations(request)
     job = steps.plan(model, target, request, fitting=False)
     resources = Resources(
         example_inputs=request.example_inputs,
@@ -151,7 +191,7 @@ def _compressed(
         evaluate=request.evaluate,
         target=find_target(target),
         teacher=run.teacher,
-        others=lambda module: _other_shapes(model, job, module),
+        others=lambda module: _other_shapes(model, job, module, capture),
     )
     return compress_model(model, recipe, resources, work=run.work, resume=run.resume)
 
@@ -165,10 +205,10 @@ def _first_shape(model: Any, job: steps.Job) -> Any:
 
 
 def _other_shapes(
-    model: Any, job: steps.Job, module: torch.nn.Module
+    model: Any, job: steps.Job, module: torch.nn.Module, capture: Capture
 ) -> Sequence[tuple[Program, Dataset]]:
     """Returns ``module`` at the further shapes, with the data of each, for a step that quantizes it."""
-    return shape_relatives(job, steps.baseline(model, job), module).calibration
+    return shape_relatives(job, steps.baseline(model, job), module, capture).calibration
 
 
 def _with_data(request: Request, run: RecipeRun) -> Request:

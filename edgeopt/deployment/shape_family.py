@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils import _pytree as pytree
 
 from edgeopt.bundles.family import Member
 from edgeopt.data.binder import Binder
@@ -21,13 +22,15 @@ from edgeopt.ir.reshaping import reshape_program
 from edgeopt.options import QuantizationConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from edgeopt.data.dataset import Dataset
     from edgeopt.deployment.steps import Checked, Job
     from edgeopt.ir import Program
 
-__all__ = ["ShapeRelatives", "shape_relatives"]
+    Capture = Callable[[torch.nn.Module, Any], Program]
+
+__all__ = ["ShapeRelatives", "captured_once", "shape_relatives"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +108,33 @@ class ShapeRelatives:
         """Returns None: there is no state."""
 
 
+def captured_once() -> Capture:
+    """Returns a function that captures a module when it is first asked to at a shape, as long as its weights stay."""
+    known: dict[
+        Any, tuple[torch.nn.Module, Program]
+    ] = {}  # with the module, so that its id stays its own
+
+    def capture(module: torch.nn.Module, example: Any) -> Program:
+        tensors = [*module.parameters(), *module.buffers()]
+        weights = tuple((id(tensor), tensor._version) for tensor in tensors)  # noqa: SLF001 (has no other name)
+        key = (id(module), weights, tuple(map(_kind, pytree.tree_leaves(example))))
+        if key not in known:
+            known[key] = (module, steps.as_program(module, example))
+        return known[key][1]
+
+    return capture
+
+
+def _kind(leaf: Any) -> Any:
+    """Returns what a capture depends on of an input."""
+    return (leaf.shape, leaf.dtype) if isinstance(leaf, torch.Tensor) else leaf
+
+
 def shape_relatives(
-    job: Job, baseline: Baseline, module: torch.nn.Module | None = None
+    job: Job,
+    baseline: Baseline,
+    module: torch.nn.Module | None = None,
+    capture: Capture = steps.as_program,
 ) -> ShapeRelatives:
     """Returns the further shapes that ``job`` asks for, captured, each with its data.
 
@@ -114,8 +142,10 @@ def shape_relatives(
         job: The deployment.
         baseline: Of the first shape: the model as it was given.
         module: What is deployed, where a recipe has made it of the model; None for the model itself.
+        capture: Captures a module.
 
     Raises:
+        CaptureError: The model is another network at a shape.
         InputError: The model is no module, or its inputs have no such axis.
         CalibrationError: An item of the data is of none of the shapes.
     """
@@ -130,10 +160,12 @@ def shape_relatives(
             hint="pass the torch.nn.Module; of a recipe that works on a Program, deploy one shape at a time",
         )
     examples = _examples(job, baseline.module)
-    programs = [steps.as_program(deployed, example) for example in examples]
+    original = job.program if module is None else capture(module, _example(job, module))
+    programs = [_alike(original, capture(deployed, example)) for example in examples]
     plain = programs
     if module is not None:
-        plain = [steps.as_program(baseline.module, example) for example in examples]
+        captured = [capture(baseline.module, example) for example in examples]
+        plain = [_alike(baseline.program, one) for one in captured]
     data = _data(job, [job.program, *programs])
     known = [baseline.samples]
     entries: dict[int, _ShapeProgram] = {}
@@ -141,8 +173,12 @@ def shape_relatives(
         known.append(data.samples(place, examples[place - 1], known))
         own = Baseline(baseline.model, plain[place - 1], known[-1])
         entries[place] = _ShapeProgram(programs[place - 1], own)
-    original = job.program if module is None else steps.as_program(module, _example(job, module))
     return ShapeRelatives(original, [entries[place] for place in sorted(entries)])
+
+
+def _alike(original: Program, other: Program) -> Program:
+    """Returns ``other`` with the names and the order of ``original``: values are compared by name later."""
+    return reshape_program(original, original, other)
 
 
 def _data(job: Job, programs: Sequence[Program]) -> DataByShape:

@@ -273,10 +273,19 @@ def compile(job: Job, candidate: Candidate, *, database: str | None = None) -> B
 
 @_reporting
 def check(job: Job, candidate: Candidate, build: Build, baseline: Baseline) -> Checked:
-    """Returns what the gate says of ``build``: parity with the reference, accuracy beside float."""
-    return Checked(
-        candidate, build, check_build(build, baseline, job.request, job.backend, job.target)
-    )
+    """Returns what the gate says of ``build``: parity with the reference, accuracy beside float.
+
+    Where nothing can be said of it, the build is released.
+
+    Raises:
+        CalibrationError: The float model makes NaN of a sample.
+    """
+    try:
+        gate = check_build(build, baseline, job.request, job.backend, job.target)
+    except BaseException:
+        build.close()
+        raise
+    return Checked(candidate, build, gate)
 
 
 @_reporting

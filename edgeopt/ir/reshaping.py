@@ -1,8 +1,10 @@
 """A compressed program for inputs of another shape, with the same weights and the same grids.
 
 The model is captured a second time, at the other shape. Where the two float programs are the same
-network (the same values by name and operator), they differ in sizes alone: of reshapes, slices, resizes,
+network (the same operators, each of the same values), they differ in sizes alone: of reshapes, slices, resizes,
 and of constants that are made for a shape, such as positions. Those are carried over into the compressed one.
+What values are called, and in which order independent ones are computed, may differ: torch traces
+`nn.MultiheadAttention` with a mask in another order for one row than for several.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from edgeopt.ir.program import Step
 from edgeopt.ir.source import source_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edgeopt.ir.program import Program
     from edgeopt.ir.quant import QuantSpec
 
@@ -38,35 +42,57 @@ def reshape_program(compressed: Program, original: Program, other: Program) -> P
         CaptureError: The model is another network at that shape: an operator, or a constant that
             was changed by compression, differs; says which.
     """
-    nodes = _require_alike(original, other)
+    nodes = _counterparts(original, other)
     editor = Editor(compressed)
     for name in original.input_names:
         editor.resize_input(editor.node(name), other.node(name).meta["val"])
     constants = _Constants(editor, original, other)
     for node in list(editor.calls()):
         if node.name in nodes:
-            _carry(editor, node, original.node(node.name), other.node(node.name), constants)
+            _carry(editor, node, original.node(node.name), nodes[node.name], constants)
     for was, now in zip(original.output_names, other.output_names, strict=True):
         if was in original.constants and constants.differ(original.node(was), other.node(now)):
             raise _unlike(original, other, original.node(was))
     editor.refresh()
-    _require_shapes(editor, other, nodes)
+    _require_shapes(editor, nodes)
     shapes = [list(spec.shape) for spec in other.signature.inputs]
     return editor.finish(Step("reshape", {"inputs": shapes}), signature=other.signature)
 
 
-def _require_alike(original: Program, other: Program) -> set[str]:
-    """Returns the names of the calls, which are the same in both programs."""
-    targets, others = (
-        {n.name: n.target for n in p.graph.nodes if n.op == "call_function"}
-        for p in (original, other)
-    )
-    unlike = [name for name, target in targets.items() if others.get(name) != target]
-    unlike += [name for name in others if name not in targets]
-    if unlike:
-        program = original if unlike[0] in targets else other
-        raise _unlike(original, other, program.node(unlike[0]))
-    return set(targets)
+def _counterparts(original: Program, other: Program) -> dict[str, torch.fx.Node]:
+    """Returns the name of each call of ``original`` to the call of ``other`` that computes the same.
+
+    From the outputs back: the same operator, of values that are counterparts too.
+    """
+    outputs = zip(original.output_names, other.output_names, strict=True)
+    pending = [(original.node(was), other.node(now)) for was, now in outputs]
+    found: dict[torch.fx.Node, torch.fx.Node] = {}
+    while pending:
+        was, now = pending.pop()
+        if was in found and found[was] is now:
+            continue
+        if was in found or not _is_alike(was, now, original, other):
+            raise _unlike(original, other, was)
+        if was.op == "call_function":
+            found[was] = now
+            pairs = zip(_leaves(was), _leaves(now), strict=True)
+            pending += [(one, two) for one, two in pairs if _is_node(one)]
+    return {was.name: now for was, now in found.items()}
+
+
+def _is_alike(was: torch.fx.Node, now: torch.fx.Node, original: Program, other: Program) -> bool:
+    """Returns whether two nodes do the same with what they read; what that is, is not looked at."""
+    if was.op != now.op:
+        return False
+    if was.op == "call_function":
+        reads, others = ([_is_node(leaf) for leaf in _leaves(node)] for node in (was, now))
+        return was.target == now.target and reads == others
+    is_constant = was.name in original.constants
+    return is_constant == (now.name in other.constants) and (is_constant or was.name == now.name)
+
+
+def _leaves(node: torch.fx.Node) -> list[Any]:
+    return pytree.tree_leaves((node.args, dict(node.kwargs)))
 
 
 def _carry(
@@ -78,9 +104,7 @@ def _carry(
 ) -> None:
     """Gives ``node`` the sizes and constants of ``now`` where they differ from those of ``was``."""
     own, spec = pytree.tree_flatten((node.args, dict(node.kwargs)))
-    before, after = (pytree.tree_leaves((one.args, one.kwargs)) for one in (was, now))
-    if len(before) != len(after):
-        raise _unlike(constants.original, constants.other, was)
+    before, after = _leaves(was), _leaves(now)
     changes = {i: after[i] for i in range(len(after)) if constants.differ(before[i], after[i])}
     if not changes:
         return
@@ -103,15 +127,11 @@ class _Constants:
 
     def differ(self, was: Any, now: Any) -> bool:
         """Returns whether an argument is another number, or another constant, in ``other``."""
-        if _is_node(was) != _is_node(now):
-            return True
         if not _is_node(was):
             return bool(was != now)
         before, after = self.original.constants.get(was.name), self.other.constants.get(now.name)
         if before is None or after is None:
-            if was.name != now.name:
-                raise _unlike(self.original, self.other, was)
-            return False
+            return False  # counterparts
         return before.shape != after.shape or not torch.equal(before, after)
 
     def carried(self, node: Any, was: Any, now: torch.fx.Node) -> torch.fx.Node:
@@ -175,14 +195,14 @@ def _changed(node: torch.fx.Node) -> CaptureError:
     return CaptureError(what, where=source_line(node) or node.name, hint=_HINT)
 
 
-def _require_shapes(editor: Editor, other: Program, nodes: set[str]) -> None:
+def _require_shapes(editor: Editor, nodes: Mapping[str, torch.fx.Node]) -> None:
     """Raises where a value is not of the shape that it has in the float program."""
-    for name in nodes:
+    for name, counterpart in nodes.items():
         try:
             node = editor.node(name)
         except KeyError:  # compression has put another one in its place
             continue
-        shapes = [_shape(value) for value in (node.meta["val"], other.node(name).meta["val"])]
+        shapes = [_shape(value) for value in (node.meta["val"], counterpart.meta["val"])]
         if shapes[0] != shapes[1]:
             raise CaptureError(
                 f"{name} is {shapes[0]} after compression, and {shapes[1]} in the model",

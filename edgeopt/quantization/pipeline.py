@@ -115,6 +115,7 @@ class _Static:
         self.samples = samples
         self.config = config
         self.others = others
+        self._known: dict[int, tuple[Program, tuple[View, ...]]] = {}
 
     def run(self) -> Program:
         program = self._rescaled(self.program)
@@ -129,7 +130,14 @@ class _Static:
         return self._written(result)
 
     def _views(self, program: Program) -> tuple[View, ...]:
-        return views_of(program, self.program, self.samples, self.others)
+        """Returns ``program`` at each shape, made once."""
+        if id(program) not in self._known:
+            views = views_of(program, self.program, self.samples, self.others)
+            self._known[id(program)] = (
+                program,
+                views,
+            )  # which is kept, so that its id stays its own
+        return self._known[id(program)][1]
 
     def _defined(self, program: Program, float_names: tuple[str, ...]) -> _Made:
         """Returns ``program`` quantized; what rounding would make undefined is computed from float values."""

@@ -111,7 +111,8 @@ class Bench:
         final_request.check()
         job = steps.Job.of(final_request, self.target, source.program)
         with progress_to(request.progress):
-            module = self.prune(one.pruned) if one.pruned and self.prune is not None else None
+            needs_module = bool(one.pruned) and request.shapes.are_any
+            module = self.prune(one.pruned) if needs_module and self.prune is not None else None
             relatives = shape_relatives(job, self.baseline, module)
             source = replace(source, others=relatives.calibration)
             return deploy_job(job, source, self.baseline, relatives)

@@ -87,7 +87,7 @@ class SearchResult:
             trial: The trial or its number; the best one where None.
             output: Folder or ``.zip`` of the bundle; None for a temporary one.
             **options: Of `edgeopt.deploy`: ``bundle`` (beside what a model's name says), ``checks``, ``device``,
-                ``max_drop`` (that of the budget where left out), ``progress``, ``shapes``, and with those
+                ``max_drop``, ``max_flash_kb``, ``max_ram_kb`` (those of the budget where left out), ``progress``, ``shapes``, and with those
                 ``calibration_data`` of all of them (that of the search where left out).
 
         Raises:
@@ -98,7 +98,8 @@ class SearchResult:
         if self._bench is None:
             raise InputError("this result has been read, not searched", where="deploy")
         refuse_unknown(options, _OPTIONS, "deploy")
-        usual = {"max_drop": self.budget.max_drop, "device": self._bench.device}
+        usual = {name: getattr(self.budget, name) for name in _LIMITS}
+        usual["device"] = self._bench.device
         named = self._bench.request.bundle
         bundle = options.pop("bundle", None) or {}
         fields = bundle.changes() if isinstance(bundle, BundleOptions) else bundle
@@ -195,7 +196,9 @@ class SearchResult:
         }
 
 
-_OPTIONS = ("bundle", "calibration_data", "checks", "device", "max_drop", "progress", "shapes")
+_LIMITS = ("max_drop", "max_flash_kb", "max_ram_kb")
+"""What a deployment takes from the budget."""
+_OPTIONS = ("bundle", "calibration_data", "checks", "device", "progress", "shapes", *_LIMITS)
 """What may differ where a trial is deployed; the rest is the trial's."""
 
 

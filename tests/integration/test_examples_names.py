@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 
 import pytest
 from PIL import Image
@@ -14,11 +13,9 @@ from edgeopt.bundles import read_bundle
 @pytest.mark.slow
 @pytest.mark.qemu
 def test_a_detector_draws_the_same_boxes_here_and_on_the_emulated_pi(
-    run_example, tmp_path, libraries
+    run_example, tmp_path, libraries, emulated_pi
 ):
     pytest.importorskip("edgeopt_tflite")
-    if shutil.which("qemu-aarch64-static") is None:
-        pytest.skip("qemu-user-static is not installed")
     said = run_example("08_detector.py", tmp_path, "--quick", environment=libraries)
     assert "9 names" in said  # the one that was trained
     counts = [int(count) for count in re.findall(r"(\d+) boxes above", said)]
@@ -34,11 +31,9 @@ def test_a_detector_draws_the_same_boxes_here_and_on_the_emulated_pi(
 
 @pytest.mark.slow
 @pytest.mark.qemu
-def test_a_segmentation_model_finds_shapes_in_int8_as_in_float(run_example, tmp_path):
+def test_a_segmentation_model_finds_shapes_in_int8_as_in_float(run_example, tmp_path, emulated_pi):
     for needed in ("edgeopt_tflite", "transformers", "skimage"):
         pytest.importorskip(needed)
-    if shutil.which("qemu-aarch64-static") is None:
-        pytest.skip("qemu-user-static is not installed")
     said = run_example("11_segmentation.py", tmp_path, "--quick")
     overlaps = dict(re.findall(r"overlap with the truth, (int8|float): (\d\.\d+)", said))
     assert float(overlaps["float"]) > 0.7

@@ -194,7 +194,7 @@ def test_a_library_that_is_missing_says_what_to_type(monkeypatch):
         ("fcos_resnet50_fpn", "128x160"),
     ],
 )
-def test_boxes_and_scores_of_a_detector_are_torchvisions(name, size):
+def test_boxes_and_scores_of_a_detector_are_torchvisions(name, size, monkeypatch):
     named = edgeopt.load_model(f"torchvision:{name},weights=random,size={size}")
     assert named.task == "detection"
     assert len(named.labels) == 91 - (named.postprocess.background == "first")
@@ -212,6 +212,19 @@ def test_boxes_and_scores_of_a_detector_are_torchvisions(name, size):
     torch.testing.assert_close(found["boxes"][0], boxes)
     if not name.startswith("fcos"):
         assert torch.equal(found["scores"], outputs["cls_logits"])
+        return
+    # torchvision's own selection, of every box and class: nothing too low, too many, or suppressed
+    monkeypatch.setattr(
+        torchvision.ops.boxes, "batched_nms", lambda b, s, c, i: torch.arange(len(s))
+    )
+    own.score_thresh, own.topk_candidates, own.detections_per_img = -1.0, 10**6, 10**6
+    parts = {key: [value] for key, value in outputs.items()}  # as of one level
+    (told,) = own.postprocess_detections(parts, [[anchors]], [sides])
+    for one in (told["scores"], found["scores"].flatten()):
+        assert len(one) == len(anchors) * 91
+    torch.testing.assert_close(
+        told["scores"].sort().values, found["scores"].flatten().sort().values
+    )
 
 
 def selected(boxes, scores, classes, most):

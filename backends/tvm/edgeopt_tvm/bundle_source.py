@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from edgeopt.contracts.storage import Precision
 from edgeopt_tvm.c_text import c_array, c_text
 from edgeopt_tvm.meaning_source import NO_MEANING, NO_PICTURE, after_source, before_source
 
@@ -36,9 +37,9 @@ class Facts(msgspec.Struct, frozen=True):
         return {"bundle.c": self.source.encode("ascii"), "states.bin": self.states}
 
 
-def plain_facts() -> Facts:
-    """Returns the facts of one program of which nothing is said."""
-    return Facts(_source(["forward"], ["{0, 0, NULL, NULL, 0, 0},"], [], []))
+def plain_facts(precision: str = Precision.FLOAT32) -> Facts:
+    """Returns the facts of one program of which nothing but its precision is said."""
+    return Facts(_source(["forward"], ["{0, 0, NULL, NULL, 0, 0},"], [], [], precision=precision))
 
 
 def bundle_facts(bundled: BundledPrograms) -> Facts:
@@ -56,14 +57,25 @@ def bundle_facts(bundled: BundledPrograms) -> Facts:
     shapes, states, blob = _states(bundled.states)
     meaning = (before_source(bundled), after_source(bundled.postprocess))
     arrays = [*links, *shapes]
-    return Facts(_source(methods, entries, arrays, states, meaning, bundled.labels), blob)
+    source = _source(
+        methods,
+        entries,
+        arrays,
+        states,
+        precision=bundled.programs[0].artifact.precision,
+        meaning=meaning,
+        labels=bundled.labels,
+    )
+    return Facts(source, blob)
 
 
-def _source(
+def _source(  # noqa: PLR0913 (the parts of one file)
     methods: Sequence[str],
     entries: Sequence[str],
     arrays: Sequence[str],
     states: Sequence[str],
+    *,
+    precision: str,
     meaning: tuple[str, str] = (NO_PICTURE, NO_MEANING),
     labels: Sequence[str] = (),
 ) -> str:
@@ -81,8 +93,10 @@ def _source(
             "static const char *const labels[] = {",
             *(f"{c_text(label)}," for label in labels),
             "NULL};",
-            "const struct bundle bundle = {methods, entries, states, labels,",
+            '#include "digest.h"',
+            "const struct bundle bundle = {MODEL_DIGEST, methods, entries, states, labels,",
             f"{len(methods)}, {len(entries)}, {len(states)}, {len(labels)},",
+            f"{int(Precision(precision).has_integer_weights)},",
             f"{meaning[0]}, {meaning[1]}}};",
             "",
         ]

@@ -58,8 +58,8 @@ def _place(name: str) -> str:
     return f"AT_{name}"
 
 
-def tables_source(count: int, constant_bytes: int) -> str:
-    """Returns the C source that names the tables of ``count`` programs."""
+def tables_source(count: int, constant_bytes: int, digest: str) -> str:
+    """Returns the C source that names the tables of ``count`` programs, and says what they are known by."""
     names = [f"model_table_{number}" for number in range(count)]
     return "\n".join(
         [
@@ -68,6 +68,7 @@ def tables_source(count: int, constant_bytes: int) -> str:
             f"const struct table *const model_tables[] = {{{', '.join('&' + n for n in names)}}};",
             f"const int32_t model_table_count = {count};",
             f"const size_t model_constant_bytes = {constant_bytes};",
+            f"const char model_digest[] = {c_text(digest)};",
             "",
         ]
     )

@@ -12,6 +12,7 @@ import tvm
 from edgeopt.errors import CompileError
 from edgeopt.lowering import ModelFiles
 from edgeopt.progress import report_progress
+from edgeopt_tvm.bundle_source import plain_facts
 from edgeopt_tvm.indices import with_limits
 from edgeopt_tvm.kernel_verification import verify_kernels
 from edgeopt_tvm.library import generate
@@ -45,7 +46,7 @@ def compile_emitted(emitter: Emitter, target: Target, options: CompileOptions) -
     parts = generate(ready, machine)
     return ModelFiles(
         entry_of(target),
-        linked_files(parts, target),
+        linked_files(parts, target, plain_facts(emitter.program.precision)),
         metadata=_metadata(executable, machine, chooser, verification),
         operators=Counter(_kind(s.kernel) for s in executable.steps),
         origins=_origins(executable),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import tempfile
 from collections.abc import Mapping
 from importlib import resources
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgeopt.errors import TargetError
+from edgeopt.errors import CompileError, TargetError
 from edgeopt.lowering.zig import run_zig
 from edgeopt_tvm.bundle_source import plain_facts
 from edgeopt_tvm.c_tables import constants_blob, tables_source
@@ -36,7 +38,7 @@ _RUNTIME = ("model.c", "pool.c", "tables.c", "constants.S", "libcalls.c")
 _PROGRAM = (
     *("run.c", "options.c", "files.c", "info.c", "measure.c", "facts.c"),
     *("array.c", "npy.c", "image.c", "session.c", "fitting.c", "bundle.c", "states.S"),
-    *("answer.c", "view.c", "detect.c", "segment.c", "tell.c", "draw.c"),
+    *("answer.c", "view.c", "detect.c", "suppress.c", "masks.c", "segment.c", "tell.c", "draw.c"),
 )
 _COMPILE = (
     *("-std=c11", "-O2", "-Wall", "-fvisibility=hidden", "-ffunction-sections", "-fPIC"),
@@ -46,6 +48,9 @@ _SMALL = ("-Os", "-flto", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables
 """What the runner is compiled with: what it does not do for this bundle is left out."""
 _LINK = ("-s", "-Wl,--build-id=none", "-Wl,--gc-sections", "-lm", "-lpthread")
 _TABLE = "table.c"
+_DIGEST = "programs-"
+"""What stands in front of a library's digest: so it is found in it."""
+_DIGEST_LETTERS = 32
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -103,7 +108,8 @@ def link_runner(library: bytes, machine: Machine, facts: Facts | None = None) ->
     Args:
         library: The library.
         machine: What it shall run on.
-        facts: What the bundle says of the programs; None where there is one, and nothing is said of it.
+        facts: What the bundle says of the programs; None where there is one, in float, and nothing is said
+            of it.
 
     Raises:
         TargetError: zig has no C library for the machine.
@@ -111,7 +117,7 @@ def link_runner(library: bytes, machine: Machine, facts: Facts | None = None) ->
         CompileError: It cannot be linked.
     """
     words = [*_SMALL, *_PROGRAM, "model.so", "-Wl,-rpath,$ORIGIN"]
-    files = {"model.so": library, **(facts or plain_facts()).to_files()}
+    files = {"model.so": library, **(facts or plain_facts()).to_files(), **_digest_file(library)}
     return _link(files, zig_target(machine), words, "run")
 
 
@@ -133,7 +139,7 @@ def link_program(
     """
     made = _files(parts)
     words = [*["-static"] * static, *_RUNTIME, *_PROGRAM, *_made(made)]
-    files = {**made, **(facts or plain_facts()).to_files()}
+    files = {**made, **(facts or plain_facts()).to_files(), **_digest_file(made["tables.c"])}
     return _link(files, zig_target(machine, static=static), words, "run")
 
 
@@ -166,13 +172,27 @@ def _files(parts: Parts) -> dict[str, bytes]:
         f"table_{number}.c": f"#define TABLE model_table_{number}\n{table}".encode("ascii")
         for number, table in enumerate(parts.tables)
     }
-    return {
+    made = {
         **tables,
         **{f"{name}.o": parts.kernels[name] for name in sorted(parts.kernels)},
-        "tables.c": tables_source(len(tables), len(blob)).encode("ascii"),
         "constants.h": places.encode("ascii"),
         "constants.bin": blob,
     }
+    source = tables_source(len(tables), len(blob), f"{_DIGEST}{_digest(made)}")
+    return {**made, "tables.c": source.encode("ascii")}
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    each = (f"{name} {hashlib.sha256(content).hexdigest()}" for name, content in files.items())
+    return hashlib.sha256("\n".join(each).encode()).hexdigest()[:_DIGEST_LETTERS]
+
+
+def _digest_file(holder: bytes) -> dict[str, bytes]:
+    """Returns the header that tells a runner the digest in ``holder``: which library it belongs to."""
+    found = re.search(rb"%s[0-9a-f]{%d}" % (_DIGEST.encode(), _DIGEST_LETTERS), holder)
+    if found is None:
+        raise CompileError("the library does not say which programs it holds", where="model.so")
+    return {"digest.h": b'#define MODEL_DIGEST "%s"\n' % found[0]}
 
 
 def _made(files: Mapping[str, bytes]) -> list[str]:

@@ -78,15 +78,14 @@ def after_source(given: Postprocess | None) -> str:
 
 
 def _detection(given: Detection) -> dict[str, object]:
-    beyond = "masks" if given.masks else "rotated boxes" if given.angles else ""
     return {
         "meaning": "BOXES",
-        "beyond": c_text(beyond) if beyond else "NULL",
         "activation": _ACTIVATIONS[given.activation],
         **{
             name: _columns(getattr(given, name))
-            for name in ("boxes", "scores", "classes", "keypoints")
+            for name in ("boxes", "scores", "classes", "keypoints", "angles", "masks")
         },
+        "prototypes": c_text(given.prototypes),
         "format": given.box_format.upper(),
         "background": _BACKGROUNDS[given.background],
         "keypoint_size": given.keypoint_size,

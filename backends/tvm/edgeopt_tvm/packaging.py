@@ -67,7 +67,7 @@ def linked_files(parts: Parts, target: Target, facts: Facts | None = None) -> di
     Args:
         parts: One program or several.
         target: The device.
-        facts: What the bundle says of them; None where there is one, and nothing is said of it.
+        facts: What the bundle says of them; None where there is one, in float, and nothing is said of it.
     """
     machine = machine_of(target)
     if entry_of(target) == PROGRAM:

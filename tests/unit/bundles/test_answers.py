@@ -255,6 +255,22 @@ def test_scores_that_are_no_numbers_tell_nothing():
 # --- classes, areas, vectors ---------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 2.0**31])
+def test_classes_that_are_no_numbers_name_nothing(value):
+    boxes = np.zeros((1, 3, 6), np.float32)
+    boxes[0, :, 4] = 0.9, 0.8, 0.1
+    boxes[0, 2, 5] = value
+    spec = Detection.yolo(3, end_to_end=True, confidence=0.25)
+    assert len(answered(spec, {"y": boxes}, LABELS).value) == 2  # it is below the threshold
+    boxes[0, 2, 4] = 0.7
+    areas = np.zeros((1, 4, 4), np.float32)
+    areas[0, 2, 1] = value
+    for one, outputs in ((spec, {"y": boxes}), (Segmentation(values="classes"), {"y": areas})):
+        with pytest.raises(Stop, match="NaN") as caught:
+            answered(one, outputs, LABELS)
+        assert caught.value.code == WRONG
+
+
 def test_classes_are_told_with_their_probabilities():
     scores = np.array([[1.0, 3.0, 2.0]], np.float32)
     told = answered(Classification(top=2), {"y": scores}, LABELS)

@@ -194,6 +194,16 @@ def test_keypoints_masks_and_rotated_boxes_are_drawn(replay, photograph, tmp_pat
     assert sum(counts[1::2]) == 40 * 40
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_what_is_no_place_is_told_and_not_drawn(replay, photograph, tmp_path, value):
+    spec = Detection.yolo(1, rotated=True)
+    y = head([(value, 33, 20, 20)], [[0.5]])
+    odd = replay(X, {"y": y}, preprocess=LETTERBOX, postprocess=spec)
+    assert "degrees" in run(odd, "--image", photograph, "--draw", tmp_path / "odd.png")
+    drawn, before = (np.asarray(opened(p)) for p in (tmp_path / "odd.png", photograph))
+    np.testing.assert_array_equal(drawn, before)
+
+
 def test_areas_are_told_and_drawn(replay, photograph, tmp_path):
     scores = np.zeros((1, 2, 8, 8), np.float32)
     scores[0, 1, :, :4] = 5

@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 import edgeopt
+from edgeopt.deployment import steps
 from edgeopt.errors import ConfigError, GateError, InputError
+from edgeopt.ir import capture_module
 
 torch.manual_seed(0)
 CLASSIFIER = nn.Sequential(
@@ -84,18 +86,16 @@ def test_batches_of_the_same_data_change_no_number():
 
 
 class Attention(nn.Module):
-    """As transformers writes it. torch's own layer is another network for one row than for several."""
+    """torch's own layer, which is traced in another order for one row than for several."""
 
     def __init__(self):
         super().__init__()
         self.table, self.last = nn.Embedding(50, 16), nn.Linear(16, 4)
-        self.query, self.key, self.value = (nn.Linear(16, 16) for _ in range(3))
+        self.heads = nn.MultiheadAttention(16, 2, batch_first=True)
 
     def forward(self, ids, mask):
         x = self.table(ids)
-        hidden_from = (1.0 - mask.float())[:, None] * -1e4
-        scores = self.query(x) @ self.key(x).transpose(1, 2) / 4 + hidden_from
-        hidden = scores.softmax(-1) @ self.value(x)
+        hidden = self.heads(x, x, x, key_padding_mask=mask == 0, need_weights=False)[0]
         weight = mask.unsqueeze(-1).float()
         return hidden, self.last((hidden * weight).sum(1) / weight.sum(1).clamp(min=1.0))
 
@@ -161,8 +161,69 @@ def test_a_recipe_carries_the_shapes_through():
     assert edgeopt.load(done.bundle)(long[0].numpy()).shape == (1, 4)
 
 
-def test_a_recipe_of_methods_is_refused_with_what_to_do():
-    method = edgeopt.Method(CLASSIFIER, PICTURES[0])
-    with pytest.raises(InputError, match="works on a module") as caught:
-        deploy(method, calibration_data=[PICTURES], recipe=QUANTIZE, precision="auto")
-    assert "edgeopt.compress(module" in str(caught.value)
+def test_each_shape_is_captured_once(monkeypatch):
+    shapes = []
+
+    def capture(module, example_inputs=None):
+        (tensor,) = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
+        shapes.append(tuple(tensor.shape))
+        return capture_module(module, example_inputs)
+
+    monkeypatch.setattr(steps, "capture_module", capture)
+    data = [torch.randn(1, length, 8) for _ in range(8) for length in (4, 48)]
+    deploy(Adds().eval(), example_inputs=data[0], calibration_data=data,
+           shapes={"lengths": (48,)}, recipe=QUANTIZE, precision="auto")  # fmt: skip
+    # of the model, and of what the recipe made of it
+    assert sorted(shapes) == [(1, 4, 8)] * 2 + [(1, 48, 8)] * 2
+
+
+def sums():
+    """Returns a method that adds up what it sees, and sessions for it."""
+
+    class Sums(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(8, 8)
+
+        def forward(self, x, total):
+            return {"y": self.linear(x) + total, "total": total + x}
+
+    torch.manual_seed(0)
+    zeros = torch.zeros(1, 8)
+    model = Sums().eval()
+    method = edgeopt.Method(model, (zeros, zeros), reads={"total": "t"}, writes={"total": "t"})
+    return method, [[torch.randn(1, 8) for _ in range(4)] for _ in range(12)]
+
+
+def test_a_recipe_that_quantizes_is_carried_to_methods():
+    method, sessions = sums()
+    step = {
+        "step": "quantize",
+        "precision": "int8",
+        "ranges": "minmax",
+        "rounding": "nearest",
+    }
+    options = {"calibration_data": sessions, "precision": "auto"}
+    by_recipe = deploy(method, recipe={"name": "q", "steps": [step]}, **options)
+    own = {name: step[name] for name in ("ranges", "rounding")}
+    by_hand = deploy(method, **{**options, "precision": "int8"}, quantization=own)
+    assert by_recipe.precision == "int8"
+    assert by_recipe.program.digest == by_hand.program.digest
+    assert by_recipe.program.digest != deploy(method, **options).program.digest
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"recipe": {"steps": [{"step": "sparsify", "ratio": 0.5}]}}, r"steps\[0\] \(sparsify\)"),
+        ({"precision": "float16"}, 'precision="float16" was given'),
+        ({"quantization": {"rounding": "nearest"}}, "quantization was given too"),
+        ({"train_data": [(torch.zeros(1, 8), 0)]}, "quantized on sessions"),
+    ],
+)
+def test_what_a_recipe_cannot_do_with_methods_is_refused(options, said):
+    method, sessions = sums()
+    usual = {"calibration_data": sessions, "recipe": QUANTIZE, "precision": "auto"}
+    with pytest.raises(InputError, match=said) as caught:
+        deploy(method, **{**usual, **options})
+    assert ("edgeopt.compress(module" in str(caught.value)) == ("recipe" in options)

@@ -7,7 +7,11 @@ import torch
 from torch import nn
 
 import edgeopt
+import edgeopt.deployment.build
+import edgeopt.deployment.gates
+import edgeopt.deployment.steps
 import edgeopt.ir.edit
+import edgeopt.quantization.pipeline
 from edgeopt.data.binder import Binder
 from edgeopt.reference_backend import ReferenceBackend
 
@@ -104,3 +108,36 @@ def test_a_model_is_written_and_compiled_once_a_precision(count, data):
     # The float program once, when the backend is chosen, and the quantized one once.
     assert [program.precision for _, program, *_ in written] == ["float32", "int8"]
     assert len(compiled) == 1
+
+
+def test_which_outputs_are_values_is_found_once(count, data):
+    found = count(edgeopt.deployment.gates, "value_outputs")
+    deploy(data, precision="int8", checks={"speed": False})
+    assert len(found) == 1
+
+
+def test_a_program_is_put_into_another_shape_once_a_pass(count, data):
+    views = count(edgeopt.quantization.pipeline, "views_of")
+    deploy(data, precision="int8", checks={"speed": False}, shapes={"batches": (2,)})
+    assert len({id(args[0]) for args in views}) == len(views) <= 3
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_builds_are_released_where_a_check_fails(count, data, monkeypatch, number):
+    """A check that fails by itself, at the first candidate or at a fallback."""
+    made = count(edgeopt.deployment.steps, "build")
+    closed = count(edgeopt.deployment.build.Build, "close")
+    check, checks = edgeopt.deployment.steps.check_build, []
+
+    def fails(*args):
+        checks.append(args)
+        if len(checks) == number:
+            raise OSError("the runtime fell over")
+        return check(*args)
+
+    monkeypatch.setattr(edgeopt.deployment.steps, "check_build", fails)
+    scores = iter([1.0, 0.0])  # of the float model, and of the first candidate
+    with pytest.raises(OSError, match="fell over"):
+        deploy(data, evaluate=lambda _: next(scores), max_drop=0.1, checks={"speed": False})
+    assert len(made) == number
+    assert len({id(build) for (build,) in closed}) == number

@@ -93,6 +93,60 @@ def test_rows_do_not_depend_on_the_batch():
     np.testing.assert_array_equal(edgeopt.reference(three)(rows.numpy()), each)
 
 
+class Heads(nn.Module):
+    """torch's own attention."""
+
+    def __init__(self, *, is_padded=True, **call):
+        super().__init__()
+        self.inside = nn.MultiheadAttention(16, 4, batch_first=True)
+        self.is_padded, self.call = is_padded, call
+
+    def forward(self, x, hidden):
+        mask = hidden if self.is_padded else None
+        return self.inside(x, x, x, key_padding_mask=mask, **self.call)[0]
+
+
+class Encoder(nn.Module):
+    def __init__(self, layers=1, **options):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True, **options)
+        self.inside = nn.TransformerEncoder(layer, layers) if layers > 1 else layer
+
+    def forward(self, x, hidden):
+        return self.inside(x, src_key_padding_mask=hidden)
+
+
+CAUSAL = torch.full((6, 6), -torch.inf).triu(1)
+
+
+@pytest.mark.parametrize(("first", "other"), [(1, 4), (4, 1), (2, 3)])
+@pytest.mark.parametrize(
+    "model",
+    [
+        Heads,
+        lambda: Heads(need_weights=False),
+        lambda: Heads(attn_mask=CAUSAL, need_weights=False),
+        lambda: Heads(attn_mask=CAUSAL, average_attn_weights=False),
+        lambda: Heads(is_padded=False),
+        Encoder,
+        lambda: Encoder(norm_first=True, activation="gelu"),
+        lambda: Encoder(layers=2),
+    ],
+)
+def test_attention_of_torch_is_one_network_for_any_number_of_rows(model, first, other):
+    torch.manual_seed(0)
+    module = model().eval()
+
+    def inputs(rows):
+        return torch.randn(rows, 6, 16), torch.arange(6)[None].repeat(rows, 1) > 3
+
+    programs = [edgeopt.capture(module, inputs(rows)) for rows in (first, other)]
+    reshaped = reshape_program(programs[0], *programs)
+    given = inputs(other)
+    got = edgeopt.reference(reshaped)(*(tensor.numpy() for tensor in given))
+    np.testing.assert_allclose(got, module(*given).detach().numpy(), atol=1e-5)
+
+
 def test_another_network_at_another_shape_is_refused():
     class Decides(nn.Module):
         def forward(self, x):

@@ -6,8 +6,11 @@ import json
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
 import pytest
 import torch
 from torch import nn
@@ -382,11 +385,28 @@ def test_pruned_models_are_trained_once_and_kept(tmp_path):
     assert len(sizes) == 4
     assert sizes["float32", 0.5] < sizes["float32", 0.0]
     assert steps == [1], "two precisions of one pruned model"
-    made = ask(4).deploy(
-        next(t for t in done.trials if t.configuration.pruned), checks=edgeopt.Checks(speed=False)
-    )
+    again, loaded = ask(4), []
+    prune = again._bench.prune
+    again._bench.prune = lambda share: loaded.append(share) or prune(share)
+    pruned = next(t for t in done.trials if t.configuration.pruned)
+    made = again.deploy(pruned, checks=edgeopt.Checks(speed=False))
+    assert loaded == [0.5], "its program is enough, but for further shapes"
     assert made.program.size_bytes < edgeopt.capture(model, DATA[0]).size_bytes
     assert steps == [1], "it lies beside the study"
+
+
+def test_a_deployment_keeps_to_the_memory_of_the_budget():
+    done = search(Plain().eval(), evaluate=None, max_drop=1.0, precisions=["float32"], trials=1)
+    asked = []
+    bench = SimpleNamespace(
+        device=None, request=done._bench.request, deploy=lambda one, request: asked.append(request)
+    )
+    budget = msgspec.structs.replace(done.budget, max_flash_kb=64.0, max_ram_kb=16.0)
+    done = replace(done, budget=budget, _bench=bench)
+    (trial,) = done.trials
+    done.deploy(trial)
+    done.deploy(trial, max_ram_kb=8)
+    assert [(one.max_flash_kb, one.max_ram_kb) for one in asked] == [(64, 16), (64, 8)]
 
 
 def test_only_a_module_can_be_pruned():

@@ -38,12 +38,12 @@ struct columns {
 /* What the outputs of the first method mean: the manifest's `postprocess`. */
 struct after {
   enum meaning meaning;
-  const char *beyond; /* what only run.py tells; NULL: nothing */
   const char *output; /* of all but boxes */
   enum activation activation;
   int32_t axis, top;
   double threshold;
-  struct columns boxes, scores, classes, keypoints;
+  struct columns boxes, scores, classes, keypoints, angles, masks;
+  const char *prototypes; /* the output of those that masks are coefficients of */
   enum box_format format;
   enum background background;
   int32_t keypoint_size, normalized, nms, most, agnostic;
@@ -63,11 +63,13 @@ struct before {
 };
 
 struct bundle {
+  const char *digest; /* of the programs that this is said of */
   const char *const *methods;
   const struct entry *entries;
   const struct state *states;
   const char *const *labels;
   int32_t method_count, entry_count, state_count, label_count;
+  int32_t finite; /* whether inputs that are NaN or infinite are refused: integers have no such numbers */
   struct before before;
   struct after after;
 };

@@ -11,36 +11,30 @@
 
 enum { MOST_CANDIDATES = 30000 };
 
-/* Boxes of each class are moved apart so far before they are compared. */
-static const float CLASS_OFFSET = 7680;
-
-/* As numpy's: a NaN stays one. */
-static float larger(float a, float b) { return a != a ? a : b != b || b > a ? b : a; }
-static float lesser(float a, float b) { return a != a ? a : b != b || b < a ? b : a; }
-
-/* Writes the score of a row's best class, and the class. */
-static void read_score(const struct view *scores, const struct view *classes, float *room_of_row,
-                       struct found *found) {
+/* Writes the score of a row's best class, and the class where no output names it. */
+static void read_score(const struct view *scores, float *values, struct found *found) {
   const struct after *after = &bundle.after;
-  for (int64_t c = 0; c < scores->count; c++) {
-    room_of_row[c] = view_at(scores, found->row, c);
-  }
-  activate(room_of_row, scores->count, after->activation);
+  const float *row = view_row(scores, found->row);
+  for (int64_t c = 0; c < scores->count; c++) values[c] = row[(size_t)c * (size_t)scores->inner];
+  activate(values, scores->count, after->activation);
   for (int64_t c = 0; c < scores->count; c++)
-    if (room_of_row[c] != room_of_row[c]) stop(WRONG, "scores are NaN: they tell no box");
-  if (classes) {
-    found->score = room_of_row[0];
-    found->number = (int64_t)view_at(classes, found->row, 0);
-    return;
-  }
-  int64_t first = after->background == FIRST, end = scores->count - (after->background == LAST);
+    if (values[c] != values[c]) stop(WRONG, "scores are NaN: they tell no box");
+  int named = after->classes.output != NULL;
+  int64_t first = !named && after->background == FIRST;
+  int64_t end = named ? 1 : scores->count - (after->background == LAST);
   found->score = 0;
   found->number = 0;
   for (int64_t c = first; c < end; c++)
-    if (c == first || room_of_row[c] > found->score) {
-      found->score = room_of_row[c];
+    if (c == first || values[c] > found->score) {
+      found->score = values[c];
       found->number = c - first;
     }
+}
+
+static int64_t class_at(const struct view *classes, int64_t row) {
+  float value = *view_row(classes, row);
+  if (!is_class(value)) stop(WRONG, "classes are NaN or too large: they name nothing");
+  return (int64_t)value;
 }
 
 /* The highest score first; of equal ones, the first row. */
@@ -63,8 +57,10 @@ static struct found *candidates(const struct face *face, const struct array *out
   for (int64_t row = 0; row < scores.rows; row++) {
     struct found *one = &found[*count];
     one->row = row;
-    read_score(&scores, after->classes.output ? &classes : NULL, values, one);
-    if (one->score > (float)after->confidence) ++*count;
+    read_score(&scores, values, one);
+    if (!(one->score > (float)after->confidence)) continue;
+    if (after->classes.output) one->number = class_at(&classes, row);
+    ++*count;
   }
   free(values);
   qsort(found, (size_t)*count, sizeof *found, by_score);
@@ -72,56 +68,53 @@ static struct found *candidates(const struct face *face, const struct array *out
   return found;
 }
 
-/* Writes a box by its corners, in pixels of the input. */
+/* Writes a box in pixels of the input: by its corners, unless it is rotated. */
 static void read_box(const struct view *boxes, const struct placement *placement, struct found *one) {
   const struct after *after = &bundle.after;
-  float b[4];
-  for (int i = 0; i < 4; i++) b[i] = view_at(boxes, one->row, after->format == YXYX ? i ^ 1 : i);
-  for (int i = 0; i < 4 && after->normalized; i++) b[i] *= (float)placement->input[1 - i % 2];
-  for (int i = 0; i < 2; i++) {
+  const float *row = view_row(boxes, one->row);
+  float *b = one->inside;
+  for (int i = 0; i < 4; i++) {
+    int from = after->format == YXYX ? i ^ 1 : i;
+    b[i] = row[(size_t)from * (size_t)boxes->inner];
+    if (after->normalized) b[i] *= (float)placement->input[1 - i % 2];
+  }
+  for (int i = 0; i < 2 && !after->angles.output; i++) {
     float place = b[i], size = b[i + 2];
     if (after->format == XYWH) b[i + 2] = place + size;
     if (after->format != CXCYWH) continue;
     b[i] = place - size / 2;
     b[i + 2] = place + size / 2;
   }
-  memcpy(one->box, b, sizeof b);
 }
 
-static float area_of(const float *box) { return (box[2] - box[0]) * (box[3] - box[1]); }
-
-static float overlap(const float *a, const float *b) {
-  float across = larger(lesser(a[2], b[2]) - larger(a[0], b[0]), 0);
-  float down = larger(lesser(a[3], b[3]) - larger(a[1], b[1]), 0);
-  float inside = across * down;
-  return inside / (area_of(a) + area_of(b) - inside);
-}
-
-/* Thins out sorted boxes: greedy, by class. Returns how many stay, which come first. */
-static int64_t suppress(struct found *found, int64_t count) {
-  const struct after *after = &bundle.after;
-  float(*apart)[4] = room(sizeof *apart * (size_t)(count + 1));
-  char *gone = room((size_t)count + 1);
-  memset(gone, 0, (size_t)count + 1);
-  for (int64_t i = 0; i < count; i++)
-    for (int k = 0; k < 4; k++)
-      apart[i][k] = found[i].box[k] + (float)found[i].number * CLASS_OFFSET * (float)!after->agnostic;
-  int64_t kept = 0;
-  for (int64_t i = 0; i < count && kept < after->most; i++) {
-    if (gone[i]) continue;
-    for (int64_t j = i + 1; j < count; j++)
-      if (!gone[j] && (double)overlap(apart[i], apart[j]) > after->iou) gone[j] = 1;
-    found[kept++] = found[i];
+/* Writes the angles of rotated boxes. */
+static void read_angles(const struct face *face, const struct array *outputs, struct found *found,
+                        int64_t count) {
+  struct view angles = view_of(&bundle.after.angles, face, outputs);
+  for (int64_t i = 0; i < count; i++) {
+    if (found[i].row >= angles.rows) stop(WRONG, "fewer angles than boxes");
+    found[i].angle = *view_row(&angles, found[i].row);
   }
-  free(gone);
-  free(apart);
-  return kept;
 }
 
 /* Returns a place along x (`axis` 1) or y (0) of the input, in pixels of the picture. */
 static float unplaced(float value, const struct placement *placement, int axis) {
-  float place = (value - (float)placement->offset[axis]) / (float)placement->gain[axis];
-  return lesser(larger(place, 0), (float)placement->picture[axis]);
+  return (value - (float)placement->offset[axis]) / (float)placement->gain[axis];
+}
+
+static float cut(float value, const struct placement *placement, int axis) {
+  return lesser(larger(unplaced(value, placement, axis), 0), (float)placement->picture[axis]);
+}
+
+/* Writes a box in pixels of the picture: cut at its ends unless it is rotated. */
+static void place_box(struct found *one, const struct placement *placement) {
+  int is_rotated = bundle.after.angles.output != NULL;
+  for (int k = 0; k < 4; k++) {
+    int axis = 1 - k % 2;
+    if (!is_rotated) one->box[k] = cut(one->inside[k], placement, axis);
+    else if (k < 2) one->box[k] = unplaced(one->inside[k], placement, axis);
+    else one->box[k] = one->inside[k] / (float)placement->gain[axis];
+  }
 }
 
 static void read_keypoints(struct answer *answer, const struct face *face,
@@ -131,15 +124,17 @@ static void read_keypoints(struct answer *answer, const struct face *face,
   answer->point_count = view.count / after->keypoint_size;
   answer->points = room(sizeof(float) * (size_t)(answer->found_count * view.count + 1));
   float *to = answer->points;
-  for (int64_t n = 0; n < answer->found_count; n++)
+  for (int64_t n = 0; n < answer->found_count; n++) {
+    if (answer->found[n].row >= view.rows) stop(WRONG, "fewer keypoints than boxes");
+    const float *row = view_row(&view, answer->found[n].row);
     for (int64_t c = 0; c < view.count; c++, to++) {
-      int64_t part = c % after->keypoint_size;
-      if (answer->found[n].row >= view.rows) stop(WRONG, "fewer keypoints than boxes");
-      *to = view_at(&view, answer->found[n].row, c);
+      int part = (int)c % after->keypoint_size;
+      *to = row[(size_t)c * (size_t)view.inner];
       if (part > 1) continue;
       if (after->normalized) *to *= (float)answer->placement.input[1 - part];
-      *to = unplaced(*to, &answer->placement, 1 - (int)part);
+      *to = cut(*to, &answer->placement, 1 - part);
     }
+  }
 }
 
 void detect(struct answer *answer, const struct face *face, const struct array *outputs) {
@@ -151,12 +146,12 @@ void detect(struct answer *answer, const struct face *face, const struct array *
     if (found[i].row >= boxes.rows) stop(WRONG, "fewer boxes than scores");
     read_box(&boxes, &answer->placement, &found[i]);
   }
+  if (after->angles.output) read_angles(face, outputs, found, count);
   if (after->nms) count = suppress(found, count);
   else if (count > after->most) count = after->most;
-  for (int64_t i = 0; i < count; i++)
-    for (int k = 0; k < 4; k++)
-      found[i].box[k] = unplaced(found[i].box[k], &answer->placement, 1 - k % 2);
+  for (int64_t i = 0; i < count; i++) place_box(&found[i], &answer->placement);
   answer->found = found;
   answer->found_count = count;
+  if (after->masks.output) read_masks(answer, face, outputs);
   if (after->keypoints.output) read_keypoints(answer, face, outputs);
 }

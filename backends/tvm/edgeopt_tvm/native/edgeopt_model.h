@@ -43,6 +43,9 @@ typedef struct {
 /* Returns EDGEOPT_ABI of the library. */
 EDGEOPT_API int32_t edgeopt_abi(void);
 
+/* Returns a digest of the programs in the library. */
+EDGEOPT_API const char *edgeopt_digest(void);
+
 /* How many programs there are; `program` of all other functions must be smaller. */
 EDGEOPT_API int32_t edgeopt_program_count(void);
 

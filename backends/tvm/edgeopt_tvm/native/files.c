@@ -45,6 +45,25 @@ static struct array noise(const edgeopt_tensor *tensor) {
   return array;
 }
 
+/* Returns how many values are NaN or infinite: all bits of their exponent are set. */
+static size_t count_odd(const struct array *array) {
+  size_t size = item_bytes(array->dtype), count = 0;
+  const unsigned char *last = (const unsigned char *)array->data + size - 1;
+  int exponent = size == 2 ? 0x7c00 : size == 4 ? 0x7f80 : 0x7ff0;
+  if (strncmp(array->dtype, "float", 5)) return 0;
+  for (size_t at = 0; at < array->bytes; at += size)
+    count += ((last[at] << 8 | last[at - 1]) & exponent) == exponent;
+  return count;
+}
+
+/* An integer model would answer as if it had seen a number. */
+static void need_finite(const char *path, const char *name, const struct array *array) {
+  size_t odd = bundle.finite ? count_odd(array) : 0;
+  if (odd)
+    stop(USAGE, "%s: input %s: %zu of %zu values are NaN or infinite: an int8 model has no such numbers",
+         path, name, odd, array->bytes / item_bytes(array->dtype));
+}
+
 void read_inputs(const struct face *face, const struct options *options, int any_shape,
                  struct array *inputs, struct seen *seen) {
   const char *files[MOST_PORTS] = {0};
@@ -55,6 +74,7 @@ void read_inputs(const struct face *face, const struct options *options, int any
     else if (!options->each && is_picture(files[i]))
       inputs[i] = picture_input(files[i], tensor, options, &seen->picture, &seen->placement);
     else inputs[i] = npy_read(files[i], tensor, options->each, any_shape);
+    if (files[i]) need_finite(files[i], tensor->name, &inputs[i]);
     if (options->each && inputs[i].shape[0] != inputs[0].shape[0])
       stop(USAGE, "%s: %lld samples, the other inputs have %lld", files[i],
            (long long)inputs[i].shape[0], (long long)inputs[0].shape[0]);

@@ -31,6 +31,7 @@ static _Thread_local char create_error[160];
 static const struct table *of(int32_t program) { return model_tables[program]; }
 
 int32_t edgeopt_abi(void) { return EDGEOPT_ABI; }
+const char *edgeopt_digest(void) { return model_digest; }
 int32_t edgeopt_program_count(void) { return model_table_count; }
 int32_t edgeopt_input_count(int32_t program) { return of(program)->input_count; }
 int32_t edgeopt_output_count(int32_t program) { return of(program)->output_count; }

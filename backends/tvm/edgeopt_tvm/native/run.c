@@ -5,6 +5,8 @@
 #include "answer.h"
 #include "program.h"
 
+#pragma weak edgeopt_digest /* an older model.so has none */
+
 void run_once(edgeopt_model *model, const void *const *inputs, void *const *outputs) {
   if (edgeopt_run(model, inputs, outputs)) stop(WRONG, "the model failed: %s", edgeopt_error(model));
 }
@@ -43,9 +45,6 @@ static void need_telling(const struct options *o, enum meaning meaning) {
   if (is_measured(o)) return;
   if ((o->draw || o->json || o->result) && meaning == NOTHING)
     stop(USAGE, "this bundle does not say what its outputs mean: pass --output FILE for themselves");
-  if (tells(o, meaning) && bundle.after.beyond)
-    stop(USAGE, "%s are told by run.py only: pass --output FILE for the outputs themselves",
-         bundle.after.beyond);
   if (o->draw && meaning != BOXES && meaning != AREAS)
     stop(USAGE, "--draw draws boxes and areas: there are none");
   if (o->result && meaning != AREAS && meaning != VECTORS)
@@ -123,7 +122,7 @@ static void predict(const struct options *options, struct choice choice, const s
 int main(int count, char **words) {
   struct options options = read_options(count, words);
   if (options.help) return fputs(usage, stdout) < 0;
-  if (edgeopt_abi() != EDGEOPT_ABI || edgeopt_program_count() != bundle.entry_count)
+  if (edgeopt_abi() != EDGEOPT_ABI || !edgeopt_digest || strcmp(edgeopt_digest(), bundle.digest))
     stop(WRONG, "model.so is of another bundle: copy both again");
   if (options.info) return print_info();
   int alone = is_measured(&options) || options.program;

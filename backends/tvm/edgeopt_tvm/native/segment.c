@@ -8,45 +8,44 @@
 
 #pragma STDC FP_CONTRACT OFF
 
-/* Cells of scores: `view` has one row a cell. */
-struct cells {
-  struct view view;
-  int64_t size[2]; /* height and width */
+/* Scores of classes: those of a cell lie `step` numbers apart. */
+struct scores {
+  struct cells cells;
+  int64_t count;
+  size_t step;
 };
 
-/* Where a pixel lies among the cells of an axis: the two around it, the nearest, the second's share. */
-struct spot {
-  int64_t before, after, nearest;
-  float share;
-  int is_seen;
-};
-
-static struct cells cells_of(const struct face *face, const struct array *outputs) {
-  const struct after *after = &bundle.after;
-  const struct array *array = named_output(after->output, face, outputs);
-  struct cells cells = {{floats_of(array), 0, 1, 1, 0, 1}, {1, 1}};
-  int by_class = after->values == SCORES;
-  int32_t axis = !by_class ? -1 : after->axis < 0 ? after->axis + array->ndim : after->axis;
-  int32_t next = 1;
-  if (array->ndim < 2 + by_class || axis >= array->ndim || (by_class && axis < 0))
-    stop(WRONG, "output %s is no area", after->output);
-  for (int32_t i = array->ndim - 1; i >= 0 && next >= 0; i--)
-    if (i != axis) cells.size[next--] = array->shape[i];
-  cells.view.rows = cells.size[0] * cells.size[1];
-  if (by_class) {
-    cells.view.count = cells.view.channels = array->shape[axis];
-    for (int32_t i = axis + 1; i < array->ndim; i++) cells.view.inner *= array->shape[i];
+/* Refuses numbers that name no class. */
+static void check_values(const float *values, int64_t count, int are_numbers) {
+  for (int64_t i = 0; i < count; i++) {
+    if (values[i] != values[i]) stop(WRONG, "scores are NaN: they name no class");
+    if (are_numbers && !is_class(values[i])) stop(WRONG, "classes are NaN or too large: they name nothing");
   }
-  int64_t values = (int64_t)(array->bytes / item_bytes(array->dtype));
-  if (!cells.view.rows || cells.view.rows * cells.view.channels != values)
-    stop(WRONG, "output %s is not one area", after->output);
-  for (int64_t i = 0; i < values; i++)
-    if (cells.view.data[i] != cells.view.data[i]) stop(WRONG, "scores are NaN: they name no class");
-  return cells;
 }
 
-static int64_t between(int64_t value, int64_t size) {
-  return value < 0 ? 0 : value >= size ? size - 1 : value;
+static struct scores scores_of(const struct face *face, const struct array *outputs) {
+  const struct after *after = &bundle.after;
+  const struct array *array = named_output(after->output, face, outputs);
+  struct scores scores = {.cells = {.data = floats_of(array)}, .count = 1};
+  int by_class = after->values == SCORES;
+  int32_t axis = !by_class ? -1 : after->axis < 0 ? after->axis + array->ndim : after->axis;
+  int64_t values = (int64_t)(array->bytes / item_bytes(array->dtype)), known = 1;
+  if (array->ndim < 2 + by_class || axis >= array->ndim || (by_class && axis < 0))
+    stop(WRONG, "output %s is no area", after->output);
+  for (int32_t i = array->ndim - 1, next = 1; i >= 0; i--) {
+    if (i == axis) {
+      scores.count = array->shape[i];
+      scores.step = (size_t)known;
+    } else if (next >= 0) {
+      scores.cells.size[next] = array->shape[i];
+      scores.cells.step[next--] = (size_t)known;
+    }
+    known *= array->shape[i];
+  }
+  if (!values || scores.cells.size[0] * scores.cells.size[1] * scores.count != values)
+    stop(WRONG, "output %s is not one area", after->output);
+  check_values(scores.cells.data, values, after->values == NUMBERS);
+  return scores;
 }
 
 /* Returns where each row (`axis` 0) or column of the picture lies among the cells. */
@@ -56,48 +55,32 @@ static struct spot *spots(const struct placement *placement, int axis, int64_t c
   double ratio = (double)cells / (double)placement->input[axis];
   for (int64_t i = 0; i < count; i++) {
     double place = ((double)i + 0.5) * placement->gain[axis] + (double)placement->offset[axis];
-    double at = place * ratio - 0.5, last = (double)(cells - 1);
-    float inside = (float)(at < 0 ? 0 : at > last ? last : at);
-    int64_t before = (int64_t)floorf(inside);
-    result[i].before = before;
-    result[i].after = between(before + 1, cells);
-    result[i].nearest = between((int64_t)floor(at + 0.5), cells);
-    result[i].share = inside - (float)before;
+    result[i] = spot_at(place * ratio - 0.5, cells);
     result[i].is_seen = place >= 0 && place <= (double)placement->input[axis];
   }
   return result;
 }
 
-static float value_of(const struct cells *cells, int64_t row, int64_t column, int64_t number) {
-  return view_at(&cells->view, row * cells->size[1] + column, number);
-}
-
-/* Returns a score between cells: columns first, then rows. */
-static float sampled(const struct cells *cells, const struct spot *row, const struct spot *column,
-                     int64_t number) {
-  float above = value_of(cells, row->before, column->before, number) * (1 - column->share) +
-                value_of(cells, row->before, column->after, number) * column->share;
-  float below = value_of(cells, row->after, column->before, number) * (1 - column->share) +
-                value_of(cells, row->after, column->after, number) * column->share;
-  return above * (1 - row->share) + below * row->share;
-}
-
-static int32_t class_of(const struct cells *cells, const struct spot *row, const struct spot *column) {
+static int32_t class_of(const struct scores *scores, const struct spot *row,
+                        const struct spot *column) {
   const struct after *after = &bundle.after;
+  const struct cells *cells = &scores->cells;
   int nearest = after->nearest || after->values == NUMBERS;
-  float best = 0;
+  const float *here = cells->data + row->nearest * cells->step[0] + column->nearest * cells->step[1];
+  double best = 0;
   int32_t chosen = 0;
-  for (int64_t n = 0; n < cells->view.count; n++) {
-    float value = nearest ? value_of(cells, row->nearest, column->nearest, n)
-                          : sampled(cells, row, column, n);
+  for (int64_t n = 0; n < scores->count; n++) {
+    size_t offset = (size_t)n * scores->step;
+    double value = nearest ? (double)here[offset] : sampled(cells, row, column, offset);
     if (n && !(value > best)) continue;
     best = value;
     chosen = (int32_t)n;
   }
   if (after->values == NUMBERS) return (int32_t)best;
   if (after->values == SCORES) return chosen;
-  activate(&best, 1, after->activation);
-  return best > (float)after->threshold;
+  float share = (float)best;
+  activate(&share, 1, after->activation);
+  return share > (float)after->threshold;
 }
 
 /* Counts the pixels of each class, which hardly ever are many; those that were not seen have none. */
@@ -127,16 +110,16 @@ static void count_shares(struct answer *answer, size_t pixels) {
 }
 
 void segment(struct answer *answer, const struct face *face, const struct array *outputs) {
-  struct cells cells = cells_of(face, outputs);
+  struct scores scores = scores_of(face, outputs);
   const struct placement *placement = &answer->placement;
-  struct spot *rows = spots(placement, 0, cells.size[0]);
-  struct spot *columns = spots(placement, 1, cells.size[1]);
+  struct spot *rows = spots(placement, 0, scores.cells.size[0]);
+  struct spot *columns = spots(placement, 1, scores.cells.size[1]);
   size_t pixels = (size_t)(placement->picture[0] * placement->picture[1]);
   answer->classes = room(sizeof *answer->classes * (pixels + 1));
   int32_t *to = answer->classes;
   for (int64_t y = 0; y < placement->picture[0]; y++)
     for (int64_t x = 0; x < placement->picture[1]; x++)
-      *to++ = rows[y].is_seen && columns[x].is_seen ? class_of(&cells, &rows[y], &columns[x]) : -1;
+      *to++ = rows[y].is_seen && columns[x].is_seen ? class_of(&scores, &rows[y], &columns[x]) : -1;
   count_shares(answer, pixels);
   free(rows);
   free(columns);

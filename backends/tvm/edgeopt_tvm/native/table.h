@@ -67,6 +67,7 @@ struct table {
 extern const struct table *const model_tables[]; /* tables.c */
 extern const int32_t model_table_count;
 extern const size_t model_constant_bytes;
+extern const char model_digest[];
 extern const unsigned char model_constants[]; /* constants.S */
 
 #endif

@@ -6,6 +6,7 @@
 #include "program.h"
 
 enum { FIRST_VALUES = 6 };
+static const float DEGREES = 57.29577951308232f;
 
 /* Returns the name of a class; NULL where it has none. */
 static const char *label_of(const struct answer *answer, int64_t number) {
@@ -48,8 +49,10 @@ static void print_boxes(FILE *out, const struct answer *answer) {
     const struct found *one = &answer->found[n];
     fprintf(out, "%3lld  %8.6f  ", (long long)n + 1, (double)one->score);
     print_class(out, answer, one->number);
-    fprintf(out, "  %.1f %.1f %.1f %.1f\n", (double)one->box[0], (double)one->box[1],
+    fprintf(out, "  %.1f %.1f %.1f %.1f", (double)one->box[0], (double)one->box[1],
             (double)one->box[2], (double)one->box[3]);
+    if (bundle.after.angles.output) fprintf(out, " %.1f degrees", (double)(one->angle * DEGREES));
+    fputc('\n', out);
     if (!answer->points) continue;
     int64_t size = bundle.after.keypoint_size;
     const float *point = answer->points + n * answer->point_count * size;
@@ -127,11 +130,40 @@ static void json_classes(FILE *out, const struct answer *answer) {
   fputs("]}\n", out);
 }
 
+/* Writes how many pixels are out, in, out ... down the columns: COCO's uncompressed form. */
+static void json_mask(FILE *out, const struct answer *answer) {
+  const int64_t *size = answer->placement.picture;
+  int64_t length = 0;
+  int was_in = 0;
+  fprintf(out, ", \"mask\": {\"size\": [%lld, %lld], \"counts\": [", (long long)size[0],
+          (long long)size[1]);
+  for (int64_t x = 0; x < size[1]; x++)
+    for (int64_t y = 0; y < size[0]; y++, length++) {
+      int is_in = is_masked(answer, y, x);
+      if (is_in == was_in) continue;
+      fprintf(out, "%lld, ", (long long)length);
+      was_in = is_in;
+      length = 0;
+    }
+  fprintf(out, "%lld]}", (long long)length);
+}
+
+static void json_box(FILE *out, const struct found *one) {
+  int is_rotated = bundle.after.angles.output != NULL;
+  fputs(is_rotated ? ", \"middle\": " : ", \"box\": ", out);
+  json_numbers(out, one->box, is_rotated ? 2 : 4);
+  if (!is_rotated) return;
+  fputs(", \"size\": ", out);
+  json_numbers(out, one->box + 2, 2);
+  fputs(", \"angle\": ", out);
+  json_number(out, (double)one->angle);
+}
+
 static void json_object(FILE *out, const struct answer *answer, int64_t n) {
   const struct found *one = &answer->found[n];
   json_class(out, answer, one->number, "score", (double)one->score);
-  fputs(", \"box\": ", out);
-  json_numbers(out, one->box, 4);
+  json_box(out, one);
+  if (answer->masks.prototypes && make_mask(answer, one)) json_mask(out, answer);
   int64_t size = bundle.after.keypoint_size;
   if (answer->points) fputs(", \"keypoints\": [", out);
   for (int64_t p = 0; answer->points && p < answer->point_count; p++) {

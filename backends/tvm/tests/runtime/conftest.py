@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pytest
 import tvm
@@ -20,17 +23,49 @@ from edgeopt_tvm.executable import Buffer, Executable, Step
 from edgeopt_tvm.linking import Parts, link_library, zig_target
 from edgeopt_tvm.machine import machine_of
 
+sys.path.insert(0, str(Path(__file__).parent))  # `tellers` is a module beside the tests
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from edgeopt.contracts import Target
     from edgeopt_tvm.machine import Machine
+
+_EMULATORS = {
+    "aarch64": "qemu-aarch64-static",
+    "armv7": "qemu-arm-static",
+    "riscv64": "qemu-riscv64-static",
+}
 
 
 @pytest.fixture(scope="session")
 def machine() -> Machine:
     """Returns this machine."""
     return machine_of(find_target("host"))
+
+
+@pytest.fixture
+def emulator() -> Callable[[str], str]:
+    """Returns a function: an architecture to what runs its programs here; it skips where that is missing."""
+
+    def find(arch: str) -> str:
+        program = _EMULATORS[arch]
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed: sudo apt-get install qemu-user-static")
+        return program
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def without_python() -> Callable[[str], Target]:
+    """Returns a function: an architecture to a device that has no Python."""
+
+    def find(arch: str) -> Target:
+        target = find_target(f"generic-{arch}")
+        return msgspec.structs.replace(target, os=msgspec.structs.replace(target.os, python=""))
+
+    return find
 
 
 def scheduled(name: str, tensors: list[te.Tensor], loop: str) -> Any:

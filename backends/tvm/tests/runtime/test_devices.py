@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import PurePosixPath
 
-import msgspec
 import numpy as np
 import pytest
 import torch
@@ -25,11 +23,7 @@ from edgeopt_tvm.library import build_program
 from edgeopt_tvm.machine import machine_of
 from edgeopt_tvm.packaging import LIBRARY, PROGRAM, device_runtime, model_files
 
-QEMU = {
-    "aarch64": "qemu-aarch64-static",
-    "armv7": "qemu-arm-static",
-    "riscv64": "qemu-riscv64-static",
-}
+ARCHS = ("aarch64", "armv7", "riscv64")
 TARGETS = (
     "generic-aarch64",
     "generic-armv7",
@@ -50,11 +44,10 @@ def toy_artifact(toy, target, files, entry):
 
 @pytest.mark.slow
 @pytest.mark.qemu
-@pytest.mark.parametrize("arch", list(QEMU))
+@pytest.mark.parametrize("arch", ARCHS)
 @pytest.mark.parametrize("name", ["perceptron", "integers"])
-def test_static_programs_compute_the_same(request, name, arch, tmp_path):
-    if shutil.which(QEMU[arch]) is None:
-        pytest.skip(f"{QEMU[arch]} is not installed")
+def test_static_programs_compute_the_same(request, name, arch, tmp_path, emulator):
+    by = emulator(arch)
     toy = request.getfixturevalue(name)
     program = tmp_path / "run"
     program.write_bytes(build_program(toy.executable, machine_of(find_target(f"generic-{arch}"))))
@@ -66,26 +59,26 @@ def test_static_programs_compute_the_same(request, name, arch, tmp_path):
     for index in range(len(toy.wanted)):
         words += ["--output", f"out{index}.npy"]
     for threads in ("1", "3"):
-        command = [QEMU[arch], program, *words, "--threads", threads]
+        command = [by, program, *words, "--threads", threads]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         toy.check([np.load(tmp_path / f"out{i}.npy") for i in range(len(toy.wanted))])
-    command = [QEMU[arch], program, "--input", "in0.npy", "--output", "nowhere/x.npy"]
+    command = [by, program, "--input", "in0.npy", "--output", "nowhere/x.npy"]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 2
 
 
 @pytest.mark.slow
 @pytest.mark.qemu
-@pytest.mark.parametrize("arch", list(QEMU))
+@pytest.mark.parametrize("arch", ARCHS)
 @pytest.mark.parametrize(
     ("name", "precision"), [("residual", "int8"), ("tokens", "int8"), ("attention", "float32")]
 )
-def test_networks_compute_what_the_reference_does(name, precision, arch, tmp_path):
+def test_networks_compute_what_the_reference_does(
+    name, precision, arch, tmp_path, emulator, without_python
+):
     """Without Python on the device, so that nothing is needed there."""
-    if shutil.which(QEMU[arch]) is None:
-        pytest.skip(f"{QEMU[arch]} is not installed")
-    target = find_target(f"generic-{arch}")
-    bare = msgspec.structs.replace(target, os=msgspec.structs.replace(target.os, python=""))
+    by = emulator(arch)
+    bare = without_python(arch)
     program = program_of(name, precision)
     artifact = TVMBackend().compile(TVMBackend().lower(program, bare), CompileOptions())
     assert (artifact.entry, list(artifact.files)) == ("run", ["run"])
@@ -95,7 +88,7 @@ def test_networks_compute_what_the_reference_does(name, precision, arch, tmp_pat
     for index, array in enumerate(inputs):
         np.save(tmp_path / f"in{index}.npy", array)
     words = [word for i in range(len(inputs)) for word in ("--input", f"in{i}.npy")]
-    command = [QEMU[arch], "./run", *words, "--output", "out.npy", "--threads", "2"]
+    command = [by, "./run", *words, "--output", "out.npy", "--threads", "2"]
     subprocess.run(command, cwd=tmp_path, check=True)
     wanted = ReferenceRunner(program)(*inputs)
     got = np.load(tmp_path / "out.npy")
@@ -113,12 +106,10 @@ class Conversions(torch.nn.Module):
 
 @pytest.mark.slow
 @pytest.mark.qemu
-@pytest.mark.parametrize("arch", list(QEMU))
-def test_long_integers_and_floats(arch, tmp_path):
-    if shutil.which(QEMU[arch]) is None:
-        pytest.skip(f"{QEMU[arch]} is not installed")
-    target = find_target(f"generic-{arch}")
-    bare = msgspec.structs.replace(target, os=msgspec.structs.replace(target.os, python=""))
+@pytest.mark.parametrize("arch", ARCHS)
+def test_long_integers_and_floats(arch, tmp_path, emulator, without_python):
+    by = emulator(arch)
+    bare = without_python(arch)
     i = torch.tensor([0, 1, -1, 2**24 + 1, -(2**40), 2**62])
     f = torch.tensor([0.0, -0.5, 1.5, -2.5e9, 3e15, 7.0])
     bundle = edgeopt.deploy(
@@ -132,7 +123,7 @@ def test_long_integers_and_floats(arch, tmp_path):
     wanted = [tensor.numpy() for tensor in Conversions()(i, f)]
     for index in range(len(wanted)):
         words += ["--output", tmp_path / f"{index}.npy"]
-    subprocess.run([QEMU[arch], bundle.path / "model" / "run", *words], check=True)
+    subprocess.run([by, bundle.path / "model" / "run", *words], check=True)
     got = [np.load(tmp_path / f"{index}.npy") for index in range(len(wanted))]
     for ours, theirs in zip(got, wanted, strict=True):
         np.testing.assert_array_equal(ours, theirs, strict=True)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 
-import msgspec
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import edgeopt
-from edgeopt.registry.target_registry import find_target
 
 pytestmark = pytest.mark.slow
-QEMU = {"aarch64": "qemu-aarch64-static", "armv7": "qemu-arm-static"}
 
 
 class Classifier(nn.Module):
@@ -232,15 +228,12 @@ def test_programs_lie_in_one_library(bundles, tmp_path):
 
 
 @pytest.mark.qemu
-@pytest.mark.parametrize("arch", list(QEMU))
+@pytest.mark.parametrize("arch", ["aarch64", "armv7"])
 @pytest.mark.parametrize("name", list(MADE))
-def test_a_device_without_python(bundles, tmp_path, name, arch):
+def test_a_device_without_python(bundles, tmp_path, name, arch, emulator, without_python):
     """One static program holds all; its answers are near those of this machine."""
-    if shutil.which(QEMU[arch]) is None:
-        pytest.skip(f"{QEMU[arch]} is not installed")
-    target = find_target(f"generic-{arch}")
-    bare = msgspec.structs.replace(target, os=msgspec.structs.replace(target.os, python=""))
-    bundle = MADE[name](tmp_path / "bundle", bare)
+    by = [emulator(arch)]
+    bundle = MADE[name](tmp_path / "bundle", without_python(arch))
     assert [own.entry for own in bundle.manifest.programs] == ["model/run"] * len(
         bundle.manifest.programs
     )
@@ -253,7 +246,7 @@ def test_a_device_without_python(bundles, tmp_path, name, arch):
     for array, words in tries[name]:
         np.save(tmp_path / "x.npy", array.astype(np.float32))
         given = ("--input", tmp_path / "x.npy", *words)
-        run(bundle, *given, "--output", tmp_path / "a.npy", by=[QEMU[arch]])
+        run(bundle, *given, "--output", tmp_path / "a.npy", by=by)
         run(bundles[name], *given, "--output", tmp_path / "b.npy")
         a, b = np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy")
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)

@@ -6,7 +6,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["activate"]
+from .bundle import WRONG, Stop
+
+__all__ = ["activate", "as_classes"]
+
+_CLASSES_END = np.float32(2**31)
 
 
 def activate(values: Any, name: str) -> Any:
@@ -19,3 +23,11 @@ def activate(values: Any, name: str) -> Any:
         raised = np.exp(values - values.max(-1, keepdims=True))
         return raised / raised.sum(-1, keepdims=True)
     return values
+
+
+def as_classes(values: Any) -> Any:
+    """Returns numbers of classes, int64, that a network gave as its own numbers."""
+    if not (np.abs(values.astype(np.float32)) < _CLASSES_END).all():
+        what = "classes are NaN or too large: they name nothing"
+        raise Stop(WRONG, what, "look at the input's values")
+    return values.astype(np.int64)

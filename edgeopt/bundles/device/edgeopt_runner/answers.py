@@ -58,14 +58,15 @@ def answer(
     placement = placement or whole_input(manifest)
     kind = spec["kind"]
     value: Any
-    if kind == "detection":
-        value = detect(arrays, spec, placement)
-    elif kind == "segmentation":
-        value = segment(arrays, spec, placement)
-    elif kind == "embedding":
-        value = _vectors(arrays[spec["output"]], spec, mask)
-    else:
-        value = _classes(arrays[spec["output"]], spec, top)
+    with np.errstate(all="ignore"):  # of a network's infinite numbers: what comes of them is told
+        if kind == "detection":
+            value = detect(arrays, spec, placement)
+        elif kind == "segmentation":
+            value = segment(arrays, spec, placement)
+        elif kind == "embedding":
+            value = _vectors(arrays[spec["output"]], spec, mask)
+        else:
+            value = _classes(arrays[spec["output"]], spec, top)
     _check_labels(kind, value, labels)
     return Answer(kind, value, labels, placement)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .activations import activate
+from .activations import activate, as_classes
 from .bundle import WRONG, Stop
 from .masks import instance_masks
 from .suppression import CLASS_OFFSET, suppress, suppress_rotated
@@ -63,7 +63,7 @@ def detect(outputs: dict[str, Any], spec: dict[str, Any], placement: Placement) 
     chosen = chosen[np.argsort(-scores[chosen], kind="stable")][:_MOST_CANDIDATES]
     angles = _columns(outputs, spec["angles"])[chosen, 0] if spec["angles"] else None
     boxes = _boxes(_columns(outputs, spec["boxes"])[chosen], spec, placement)
-    scores, classes = scores[chosen], classes[chosen]
+    scores, classes = scores[chosen], as_classes(classes[chosen])
     stays = _staying(boxes, scores, classes, angles, spec)
     chosen, boxes, scores, classes = (a[stays] for a in (chosen, boxes, scores, classes))
     masks = None
@@ -99,7 +99,7 @@ def _scores(outputs: dict[str, Any], spec: dict[str, Any]) -> tuple[Any, Any]:
     if np.isnan(scores).any():
         raise Stop(WRONG, "scores are NaN: they tell no box", "look at the input's values")
     if spec["classes"]:
-        return scores[:, 0], _columns(outputs, spec["classes"])[:, 0].astype(np.int64)
+        return scores[:, 0], _columns(outputs, spec["classes"])[:, 0]
     first, last = spec["background"] == "first", spec["background"] == "last"
     scores = scores[:, int(first) : scores.shape[1] - int(last)]
     if not scores.shape[1]:

@@ -24,6 +24,7 @@ _COLORS = (
 )  # fmt: skip
 _SURE = 0.5  # a keypoint that is seen less surely is not drawn
 _SHARE = 0.45  # of an area's colour
+_FARTHEST = 1 << 20  # pixels from the picture's corner
 
 
 def draw(picture: Any, answer: Answer, skeleton: list[Any] | None = None) -> Any:
@@ -52,12 +53,19 @@ def _objects(picture: Any, answer: Answer, skeleton: list[Any]) -> Any:
         picture = _image(pixels)
     pen, width = pen_of(picture)
     for number in reversed(range(len(found))):  # the surest lies on top
+        if not _is_near(corners(found, number)).all():
+            continue
         color = _color(found.classes[number])
         outline = draw_outline(pen, found, number, width)
         _keypoints(pen, found, number, skeleton, width)
         label = f"{label_of(answer, found.classes[number])} {found.scores[number]:.2f}"
         _label(pen, outline, label, color, picture.size)
     return picture
+
+
+def _is_near(points: Any) -> Any:
+    """Returns which points (…, 2) can be drawn: not those that are NaN, infinite or far away."""
+    return (np.abs(points) < _FARTHEST).all(-1)
 
 
 def draw_outline(pen: Any, found: Any, number: int, width: int) -> list[tuple[float, ...]]:
@@ -73,7 +81,8 @@ def corners(found: Any, number: int) -> Any:
     if found.angles is None:
         left, top, right, bottom = box
         return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-    cos, sin = np.cos(found.angles[number]), np.sin(found.angles[number])
+    with np.errstate(invalid="ignore"):
+        cos, sin = np.cos(found.angles[number]), np.sin(found.angles[number])
     along, across = np.array([cos, sin]) * box[2] / 2, np.array([-sin, cos]) * box[3] / 2
     signs = ((1, 1), (1, -1), (-1, -1), (-1, 1))
     return np.array([box[:2] + a * along + b * across for a, b in signs])
@@ -83,7 +92,9 @@ def _keypoints(pen: Any, found: Any, number: int, skeleton: list[Any], width: in
     if found.keypoints is None:
         return
     points = found.keypoints[number]
-    sure = points[:, 2] > _SURE if points.shape[1] > len("xy") else np.ones(len(points), bool)
+    sure = _is_near(points[:, :2])
+    if points.shape[1] > len("xy"):
+        sure &= points[:, 2] > _SURE
     for first, second in skeleton:
         if max(first, second) < len(points) and sure[first] and sure[second]:
             ends = [tuple(map(float, points[n, :2])) for n in (first, second)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .activations import activate
+from .activations import activate, as_classes
 from .bundle import WRONG, Stop
 from .masks import sample, sampling
 
@@ -56,7 +56,7 @@ def _decided(scores: Any, spec: dict[str, Any]) -> Any:
         return scores.argmax(0).astype(np.int32)
     if spec["values"] == "binary":
         return (activate(scores[0], spec["activation"]) > spec["threshold"]).astype(np.int32)
-    return scores[0].astype(np.int32)
+    return as_classes(scores[0]).astype(np.int32)
 
 
 def _nearest(classes: Any, rows: Any, columns: Any) -> Any:
