@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["memory_svg"]
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 320, 64, 260, 40, 40
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 820, 320, 64, 320, 40, 40
 _GREY, _BLUE, _RED = "#888888", "#4269d0", "#ff725c"
 _NAMED = 6
 """So many of the fullest operator's tensors are named."""
@@ -49,8 +50,9 @@ def memory_svg(report: MemoryReport) -> str:
 def _axis(most: float) -> list[str]:
     foot, right = HEIGHT - BOTTOM, WIDTH - RIGHT
     lines = [f'<path d="M{LEFT} {TOP}V{foot}H{right}" fill="none" stroke="{_GREY}"/>']
-    for k in range(1, _TICKS + 1):
-        value = most * k / (_TICKS + 1)
+    step = _round(most / _TICKS)
+    for k in range(1, int(most / step) + 1):
+        value = step * k
         y = _height(value, most)
         lines.append(f'<path d="M{LEFT} {y:.1f}h-5" stroke="{_GREY}"/>')
         text = f"{value / 1024:.3g}"
@@ -60,6 +62,12 @@ def _axis(most: float) -> list[str]:
         f'<text x="{middle}" y="{HEIGHT - 14}" text-anchor="middle">operators in their order; KiB</text>'
     )
     return lines
+
+
+def _round(size: float) -> float:
+    """Returns the next of 1, 2 or 5 times a power of ten KiB, from half of ``size`` on."""
+    power = 1024 * 10.0 ** math.floor(math.log10(size / 2048))
+    return min(power * by for by in (1, 2, 5, 10) if power * by >= size / 2)
 
 
 def _bar(moments: tuple[MemoryMoment, ...], k: int, most: float, fullest: MemoryMoment) -> str:
@@ -84,9 +92,9 @@ def _level(value: float, most: float, colour: str, text: str, below: int) -> lis
 def _named(fullest: MemoryMoment) -> list[str]:
     """Returns the names of what is kept at the fullest operator, below each other beside the bars."""
     tensors = sorted(fullest.tensors, key=lambda one: -one.size_bytes)
-    rows = [f"{one.name}, {one.what}: {_kib(one.size_bytes)}" for one in tensors[:_NAMED]]
+    rows = [f"{_kib(one.size_bytes)} {one.name}, {one.what}" for one in tensors[:_NAMED]]
     rest = sum(one.size_bytes for one in tensors[_NAMED:])
-    rows += [f"{len(tensors) - _NAMED} more: {_kib(rest)}"] if rest else []
+    rows += [f"{_kib(rest)} of {len(tensors) - _NAMED} more"] if rest else []
     rows = [f"fullest at {fullest.operator}:", *rows]
     x, foot = WIDTH - RIGHT + 16, HEIGHT - BOTTOM - _LINE * (len(rows) - 1)
     return [
@@ -95,7 +103,7 @@ def _named(fullest: MemoryMoment) -> list[str]:
     ]
 
 
-def _short(text: str, most: int = 40) -> str:
+def _short(text: str, most: int = 48) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -150,9 +150,9 @@ def test_ram_over_time_is_a_picture():
     assert titles == ["conv: 12.0 KiB", "add: 40.0 KiB"]
     assert {"arena 40.0 KiB", "limit 40.0 KiB", "fullest at add:"} <= set(texts)
     assert texts[-3:] == [
-        "add, tensor: 20.0 KiB",
-        "relu, tensor: 12.0 KiB",
-        "conv, tensor: 8.0 KiB",
+        "20.0 KiB add, tensor",
+        "12.0 KiB relu, tensor",
+        "8.0 KiB conv, tensor",
     ]
 
 
@@ -161,7 +161,7 @@ def test_a_limit_far_above_is_not_drawn_and_names_are_cut():
     moments = (MemoryMoment("conv", parts),)
     texts, _ = drawn(MemoryReport(use(moments=moments), MemoryBounds("pico2", 400, 400, 400)))
     assert not any(text.startswith("limit") for text in texts)
-    assert texts[-1] == "3 more: 3.0 KiB"
+    assert texts[-1] == "3.0 KiB of 3 more"
     assert texts[-2].endswith("…")
     assert drawn(MemoryReport(use(moments=()), LIMITS))[0][-1] == "it is not known"
 
