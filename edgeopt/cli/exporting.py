@@ -26,7 +26,8 @@ def export(
         str, typer.Option("--format", "-f", help="onnx, or program (an archive).")
     ] = "onnx",
     precision: Annotated[
-        str, typer.Option("--precision", "-p", help="float32, int8, int8-dynamic or float16.")
+        str,
+        typer.Option("--precision", "-p", help="float32, int8, int16x8, int8-dynamic or float16."),
     ] = "float32",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
     json: opt.Json = False,

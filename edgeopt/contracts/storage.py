@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = [
+    "ACTIVATION_TYPES",
     "FLOAT16",
     "FLOAT32",
     "INT8",
@@ -82,6 +83,9 @@ INT32 = StorageType("int32", 32)
 FLOAT16 = StorageType("float16", 16, floating=True, largest=65504.0)
 FLOAT32 = StorageType("float32", 32, floating=True, largest=float.fromhex("0x1.fffffep127"))
 
+ACTIVATION_TYPES = (INT8, INT16)
+"""What an activation on a grid is stored in; of 16 bits its zero point is 0."""
+
 STORAGE_TYPES: dict[str, StorageType] = {
     one.name: one for one in (INT8, UINT8, INT16, INT32, FLOAT16, FLOAT32)
 }
@@ -97,6 +101,10 @@ def storage_type(name: str | StorageType) -> StorageType:
     return name if isinstance(name, StorageType) else STORAGE_TYPES[name]
 
 
+_ACTIVATIONS = {"int8": INT8, "int16x8": INT16}
+"""Precision to what activations are stored in, where that is an integer type."""
+
+
 class Precision(StrEnum):
     """What weights and activations are stored in; a string, so that it is read and written as one.
 
@@ -104,6 +112,7 @@ class Precision(StrEnum):
     """
 
     INT8 = "int8"
+    INT16X8 = "int16x8"
     INT8_DYNAMIC = "int8-dynamic"
     FLOAT16 = "float16"
     FLOAT32 = "float32"
@@ -111,12 +120,14 @@ class Precision(StrEnum):
     @property
     def weight_type(self) -> StorageType:
         """What weights are stored in."""
-        return storage_type(self.value.removesuffix("-dynamic"))
+        return (
+            INT8 if self is Precision.INT16X8 else storage_type(self.value.removesuffix("-dynamic"))
+        )
 
     @property
     def activation_type(self) -> StorageType:
         """What activations are stored in."""
-        return INT8 if self is Precision.INT8 else FLOAT32
+        return _ACTIVATIONS.get(self.value, FLOAT32)
 
     @property
     def is_integer(self) -> bool:

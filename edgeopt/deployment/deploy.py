@@ -181,8 +181,9 @@ def _candidates(job: Job, source: Source) -> Iterator[Candidate]:
         return
     sensitivities = source.sensitivities(first)
     precisions = job.backend.precisions(job.target)
+    wide = getattr(job.backend, "wide", False)
     for precision, settings in fallbacks(
-        first.precision, first.settings, sensitivities, precisions
+        first.precision, first.settings, sensitivities, precisions, wide=wide
     ):
         yield steps.quantize(job, source, precision, settings)
 

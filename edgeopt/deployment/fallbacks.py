@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from edgeopt.contracts.storage import Precision
 
 if TYPE_CHECKING:
@@ -19,12 +21,12 @@ SENSITIVITY_SAMPLES = 4
 SENSITIVITY_TRIES = 48
 """How many values are put back to float, one by one, to see which of them do harm."""
 
-FIRST = 3
+FIRST = 1
 """How many values are kept in float at first; then twice as many, until all harmful ones are."""
 
 
 def keep_counts(sensitive_count: int) -> tuple[int, ...]:
-    """Returns how many of ``sensitive_count`` values to keep in float, step by step: 3, 6, 12, … all."""
+    """Returns how many of ``sensitive_count`` values to keep in float, step by step: 1, 2, 4, … all."""
     counts = []
     count = FIRST
     while count < sensitive_count:
@@ -51,6 +53,8 @@ def fallbacks(
     settings: Mapping[str, Any],
     sensitivities: Sequence[Sensitivity],
     known: Sequence[str],
+    *,
+    wide: bool = False,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields precision and settings of the quantization, in the order in which they are tried.
 
@@ -59,11 +63,22 @@ def fallbacks(
         settings: Its settings.
         sensitivities: Its harmful values, the worst first.
         known: What the backend can compile.
+        wide: Whether its kernels take integers of 16 bits.
     """
     if Precision(precision).is_integer:
         for count in keep_counts(len(sensitivities)):
+            if wide:
+                yield "int8", {**settings, "overrides": _widened(sensitivities[:count], settings)}
             names = kept_names(sensitivities, count, settings.get("keep_float", ()))
             yield "int8", {**settings, "keep_float": names}
     for other in ("float16", "float32"):
         if other in known and precision not in {other, "float32"}:
             yield other, {"precision": other} if other != Precision.FLOAT32 else {}
+
+
+def _widened(sensitivities: Sequence[Sensitivity], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns overrides that give values 16 bits, beside those that there are."""
+    given: Mapping[str, Any] = settings.get("overrides", {})
+    names = [name for one in sensitivities for name in one.shared]
+    own = {name: msgspec.to_builtins(given.get(name, {})) for name in names}
+    return {**given, **{name: {**fields, "bits": 16} for name, fields in own.items()}}

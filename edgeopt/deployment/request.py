@@ -20,9 +20,10 @@ class Request(DeployOptions, frozen=True):
         Raises:
             InputError: int8 was asked for without data, or something lies at ``output``.
         """
-        if self.precision == Precision.INT8.value and self.calibration_data is None:
+        known = self.precision != "auto" and Precision(self.precision)
+        if known and known.needs_calibration and self.calibration_data is None:
             raise InputError(
-                "int8 needs to see real inputs",
+                f"{self.precision} needs to see real inputs",
                 where="calibration_data",
                 hint="pass about 100 inputs from your data; without any, precision='int8-dynamic' "
                 "quantizes the weights alone",

@@ -1,7 +1,13 @@
-"""Which values' rounding does the most harm to a quantized program's outputs."""
+"""Which values' rounding does the most harm to a quantized program's outputs.
+
+Each value is rounded alone, with the weights around it, in the float program: what that costs at the outputs does not
+depend on what else is rounded. Putting one value back to float finds nothing where several do the same harm, for the
+others do it still.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Sensitivity", "sensitive_values"]
 
+LEAST_GAIN_DB = 0.1
+"""What a value is worth at least: 2 % of the noise."""
+LEAST_REST = 1e-3
+"""The least share of the noise that is said to be left: what single values make does not add up exactly."""
 CLEAN_DB = 60.0
 """What is as good as float, where a loss is looked for."""
 RESCALED_DB = 6.0
@@ -39,7 +49,8 @@ class Sensitivity(msgspec.Struct, frozen=True):
         snr_db: Signal-to-noise ratio of the value against float, in dB.
         rounding_db: That of its own rounding alone, in dB.
         clipped: Share of its elements (0 to 1) beyond the ends of its grid.
-        gain_db: How much better the outputs' signal-to-noise ratio is with this value in float.
+        gain_db: How much better the outputs' signal-to-noise ratio would be with this value in float: its part of
+            the noise at the worst output, which it makes alone, is gone.
         shared: Names of all values on that grid.
         keep: Names of the operators to keep in float, so that the value needs no grid: those that
             make it, and the convolutions and linears that read it.
@@ -74,9 +85,9 @@ def sensitive_values(
 ) -> tuple[Sensitivity, ...]:
     """Returns the values that cost most, the worst first.
 
-    The ``try_out`` values at which the signal-to-noise ratio falls most are put back to float one by one, with the
-    weights and constants of the operators around them, and what that gains at the outputs is
-    measured.
+    The ``try_out`` values at which the signal-to-noise ratio falls most are rounded one by one, with the weights and
+    constants of the operators around them and all else in float, and the noise that this makes at the outputs is
+    compared with that of all together.
 
     Args:
         float_program: The program before rounding. Where channels were rescaled, weights are told
@@ -90,16 +101,20 @@ def sensitive_values(
     reference = [noise.compare(sample) for sample in samples]
     originals = _originals(float_program, program)
     biases = _biases(program, originals)
-    base = _output_snr(reference, _Freed(program, biases).all_outputs(samples))
+    together = _output_noise(reference, _Freed(program, biases).all_outputs(samples))
     suspects = [_Suspect.of(program, names, originals) for names in _groups(program)]
     suspects.sort(key=lambda one: -noise.lost_db(one.shared))
+    values = {name for one in suspects for name in one.shared}
+    worst = max(range(len(together)), key=lambda index: together[index])
     sensitivities = []
     for one in suspects[:try_out]:
-        freed = _Freed(program, {**biases, **one.constants}, one.shared)
-        gain = _output_snr(reference, freed.all_outputs(samples)) - base
+        others = {name: tensor for name, tensor in originals.items() if name not in one.constants}
+        alone = _Freed(program, {**others, **biases}, tuple(values - set(one.shared)))
+        share = _output_noise(reference, alone.all_outputs(samples))[worst] / together[worst]
+        gain = -10 * math.log10(max(1 - share, LEAST_REST)) if together[worst] else 0.0
         sensitivities.append(_sensitivity(program, one, noise, gain))
     sensitivities.sort(key=lambda sensitivity: -sensitivity.gain_db)
-    return tuple(sensitivity for sensitivity in sensitivities[:limit] if sensitivity.gain_db > 0)
+    return tuple(one for one in sensitivities[:limit] if one.gain_db >= LEAST_GAIN_DB)
 
 
 @dataclass(frozen=True)
@@ -260,14 +275,14 @@ def _groups(program: Program) -> list[tuple[str, ...]]:
     return [tuple(names) for names in groups.values()]
 
 
-def _output_snr(wanted: list[list[torch.Tensor]], got: list[list[torch.Tensor]]) -> float:
-    """Returns the signal-to-noise ratio of the worst output."""
-    ratios = []
+def _output_noise(wanted: list[list[torch.Tensor]], got: list[list[torch.Tensor]]) -> list[float]:
+    """Returns the energy of each output's error over that of the output."""
+    shares = []
     for index in range(len(wanted[0])):
         pairs = [(w[index].double(), g[index].double()) for w, g in zip(wanted, got, strict=True)]
         signal = sum(float(w.square().sum()) for w, _ in pairs)
-        ratios.append(snr_db(signal, sum(float((w - g).square().sum()) for w, g in pairs)))
-    return min(ratios)
+        shares.append(sum(float((w - g).square().sum()) for w, g in pairs) / (signal or 1.0))
+    return shares
 
 
 def _sensitivity(program: Program, suspect: _Suspect, noise: _Noise, gain_db: float) -> Sensitivity:

@@ -18,12 +18,12 @@ from edgeopt.ir import ops
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edgeopt.contracts.storage import StorageType
+
 __all__ = ["EXACT_FLOAT32", "average", "largest_sum", "scaled_sums", "spread_along", "sums"]
 
 EXACT_FLOAT32 = 2**24
 """Up to here float32 holds every integer."""
-LARGEST_INPUT = INT8.steps
-"""The largest distance of an 8-bit integer from its zero point."""
 
 
 def spread_along(values: torch.Tensor, axis: int, ndim: int) -> torch.Tensor:
@@ -40,7 +40,11 @@ def largest_sum(node: torch.fx.Node, weight: torch.Tensor) -> float:
 
 
 def sums(
-    node: torch.fx.Node, x: torch.Tensor, weight: torch.Tensor, largest: float
+    node: torch.fx.Node,
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    largest: float,
+    storage: StorageType = INT8,
 ) -> torch.Tensor:
     """Returns the sums of products of a weighted operator, exact, without its bias.
 
@@ -49,8 +53,9 @@ def sums(
         x: Its input as integers, less the zero point.
         weight: Its weight as integers.
         largest: What `largest_sum` says of the weight.
+        storage: What the input is stored in.
     """
-    dtype = torch.float32 if largest * LARGEST_INPUT < EXACT_FLOAT32 else torch.float64
+    dtype = torch.float32 if largest * storage.steps < EXACT_FLOAT32 else torch.float64
     result: torch.Tensor = node.target(  # type: ignore[operator]
         x.to(dtype), weight.to(dtype), None, *node.args[3:]
     )

@@ -14,7 +14,14 @@ from typing import Literal
 
 import torch
 
-from edgeopt.contracts.storage import INT8, INT32, STORAGE_TYPES, StorageType, storage_type
+from edgeopt.contracts.storage import (
+    ACTIVATION_TYPES,
+    INT8,
+    INT32,
+    STORAGE_TYPES,
+    StorageType,
+    storage_type,
+)
 from edgeopt.errors import ProgramError
 from edgeopt.ir.rounding import on_integers, round_and_clip
 
@@ -70,11 +77,20 @@ class QuantSpec:
             raise ProgramError("a scale must be finite and above zero")
 
     @classmethod
-    def affine(cls, low: float, high: float, *, method: str, bits: int = 8) -> QuantSpec:
-        """Returns the int8 grid that spans ``low`` to ``high`` and holds 0 exactly.
+    def affine(
+        cls,
+        low: float,
+        high: float,
+        *,
+        method: str,
+        bits: int | None = None,
+        storage: StorageType = INT8,
+    ) -> QuantSpec:
+        """Returns the grid of an activation that spans ``low`` to ``high`` and holds 0 exactly.
 
         Both ends are rounded to the grid, so that 0 is one of its points. A range of width zero
-        becomes a grid of step 1/128 around the constant's side of zero.
+        becomes a grid of step 1/128 around the constant's side of zero. Of 16 bits it is symmetric, as
+        kernels for them have it.
 
         Raises:
             ProgramError: An end is not finite.
@@ -82,13 +98,17 @@ class QuantSpec:
         if not math.isfinite(low) or not math.isfinite(high):
             raise ProgramError(f"a range must be finite, not {low} to {high}")
         low, high = min(low, 0.0), max(high, 0.0)
-        q_min, q_max = INT8.limits(bits)
+        bits = storage.bits if bits is None else bits
+        symmetric = storage.bits > INT8.bits
+        if symmetric:
+            low, high = min(low, -high), max(high, -low)
+        q_min, q_max = storage.limits(bits, narrow=symmetric)
         scale = (high - low) / (q_max - q_min)
         if scale < SMALLEST_STEP:
             scale = STEP_OF_CONSTANTS
         zero = max(q_min, min(q_max, round(q_min - low / scale)))
         return cls(
-            INT8,
+            storage,
             scale=torch.tensor([scale], dtype=torch.float32),
             zero_point=torch.tensor([zero], dtype=torch.int32),
             bits=bits,
@@ -107,15 +127,16 @@ class QuantSpec:
 
     @property
     def is_activation(self) -> bool:
-        """Whether a value so stored is what integer kernels read: int8, one scale in all."""
-        return self.storage == INT8 and self.granularity == "tensor"
+        """Whether a value so stored is what integer kernels read: 8 or 16 bits, one scale in all."""
+        return self.storage in ACTIVATION_TYPES and self.granularity == "tensor"
 
     @property
     def _limits(self) -> tuple[int, int]:
-        """Both ends; symmetric weights leave out the integer that has no counterpart."""
-        if self.storage.bits > INT8.bits:
+        """Both ends; symmetric ones leave out the integer that has no counterpart."""
+        if self.storage not in ACTIVATION_TYPES:
             return self.storage.limits()  # all of an accumulator's bits are used
-        return self.storage.limits(self.bits, narrow=self.granularity != "tensor")
+        symmetric = self.granularity != "tensor" or self.storage != INT8
+        return self.storage.limits(self.bits, narrow=symmetric)
 
     @property
     def q_min(self) -> int:

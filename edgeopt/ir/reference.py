@@ -131,7 +131,8 @@ class Simulation(torch.fx.Interpreter):
     def _weighted(self, n: torch.fx.Node) -> torch.Tensor:
         x, weight, bias = ops.weighted_parts(n)
         quant = self._program.quant
-        total = sums(n, self._whole(x), *self._integer_weight(n, weight))
+        whole, storage = self._integer_weight(n, weight), quant[x.name].storage
+        total = sums(n, self._whole(x), *whole, storage)
         return scaled_sums(
             n,
             total,

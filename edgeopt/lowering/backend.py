@@ -48,6 +48,8 @@ class RuleBackend(ABC):
         toolchain: Distribution to module of what must be installed.
         saturates: Whether the runtime's 8-bit products saturate on a CPU without a dot product of
             bytes; then full weights are not run on such a machine.
+        wide: Whether its kernels take integers of 16 bits at about the speed of float: then values that 8 bits
+            are too few for get 16 before they stay in float.
     """
 
     name: ClassVar[str]
@@ -55,6 +57,7 @@ class RuleBackend(ABC):
     distribution: ClassVar[str]
     toolchain: ClassVar[Mapping[str, str]]
     saturates: ClassVar[bool] = False
+    wide: ClassVar[bool] = False
 
     # -- what a backend gives -------------------------------------------------------------------
 

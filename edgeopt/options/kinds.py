@@ -78,16 +78,21 @@ SPELLINGS = {
     "i8": "int8",
     "qint8": "int8",
     "uint8": "int8",
+    "int16": "int16x8",
+    "16x8": "int16x8",
+    "a16w8": "int16x8",
+    "w8a16": "int16x8",
     "dynamic": "int8-dynamic",
     "dynamic_int8": "int8-dynamic",
 }
 """How other tools call a precision, to the name here: for hints, none is accepted."""
 
 Precision = Annotated[
-    Literal["int8", "int8-dynamic", "float16", "float32"], Meta(extra={"spellings": SPELLINGS})
+    Literal["int8", "int16x8", "int8-dynamic", "float16", "float32"],
+    Meta(extra={"spellings": SPELLINGS}),
 ]
 PrecisionChoice = Annotated[
-    Literal["auto", "int8", "int8-dynamic", "float16", "float32"],
+    Literal["auto", "int8", "int16x8", "int8-dynamic", "float16", "float32"],
     Meta(extra={"spellings": SPELLINGS}),
 ]
 

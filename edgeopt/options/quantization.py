@@ -22,11 +22,13 @@ class Override(Options, frozen=True):
 
     Attributes:
         ranges: How their range is found.
+        bits: 16 for values that 8 bits are too few for, with ``int8``.
         low: The lower end of their range, given with ``high`` instead of being found.
         high: The upper end.
     """
 
     ranges: RangeMethod | None = None
+    bits: Literal[8, 16] | None = None
     low: float | None = None
     high: float | None = None
 
@@ -56,8 +58,8 @@ class QuantizationConfig(Calibration, frozen=True):
     """How to quantize.
 
     Attributes:
-        precision: ``int8`` (static: needs calibration data), ``int8-dynamic`` (integer weights, no
-            data), ``float16`` or ``float32``.
+        precision: ``int8`` (static: needs calibration data), ``int16x8`` (the same with activations of
+            16 bits), ``int8-dynamic`` (integer weights, no data), ``float16`` or ``float32``.
         weight_bits: 8, or 7 where 8-bit products saturate on the target; None takes the target's, or
             8. Fewer (stored in int8 all the same) want quantization-aware training:
             `edgeopt.train_quantized`.

@@ -76,7 +76,7 @@ class DeployOptions(CommonOptions, frozen=True):
     """What `edgeopt.deploy` is asked for.
 
     Attributes:
-        precision: ``auto``, ``int8``, ``int8-dynamic``, ``float16`` or ``float32``.
+        precision: ``auto``, ``int8``, ``int16x8``, ``int8-dynamic``, ``float16`` or ``float32``.
         backend: ``auto`` (the target's first that can do it), or the name of a backend.
         output: Folder or ``.zip`` to write; None for a temporary folder that lives as long as the
             bundle object does.

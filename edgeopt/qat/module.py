@@ -195,7 +195,8 @@ class QuantizedModule(nn.Module):
         s_x, s_w = (self.grids.scale(n.name).detach() for n in (x, kernel))
         s_w_spread = spread_along(s_w, ops.output_channel_axis(node), env[kernel].ndim)
         weight = round_straight_through(env[kernel] / s_w_spread)
-        total = sums(node, round_straight_through(env[x] / s_x), weight, largest_sum(node, weight))
+        whole, storage = round_straight_through(env[x] / s_x), self.program.quant[x.name].storage
+        total = sums(node, whole, weight, largest_sum(node, weight), storage)
         activation = ops.fused_activation(node)
         return scaled_sums(
             node,

@@ -35,6 +35,7 @@ from edgeopt.quantization.statistics import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from edgeopt.contracts.storage import StorageType
     from edgeopt.quantization.views import View
 
 __all__ = ["Joined", "join_parts"]
@@ -48,7 +49,6 @@ OUTPUT_DB = 40.0
 INNER_DB = 25.0
 """The same for what consumers inside the network compute, for the median channel."""
 INNER_LOSS_DB = 6.0
-STEPS = INT8.steps
 
 
 @dataclass(frozen=True)
@@ -70,17 +70,19 @@ def join_parts(
     views: Sequence[View],
     *,
     keep_float: Iterable[str] = (),
+    storage: StorageType = INT8,
 ) -> Joined:
     """Returns the first shape's program with each join decided by the errors measured on samples.
 
     Args:
         views: The program in canonical form, in float, at each shape, with calibration data.
         keep_float: Names of nodes that stay in float whatever is decided here.
+        storage: What activations are stored in.
     """
     program, float_names = views[0].program, tuple(keep_float)
     if not any(_is_join(n) for n in program.graph.nodes):
         return Joined(program, float_names)
-    decision = _Decision(views, float_names)
+    decision = _Decision(views, float_names, storage)
     while decision.cut_worst():
         pass
     return decision.written()
@@ -102,7 +104,10 @@ class _Part:
 class _Decision:
     """The joins of one program, as far as they are decided."""
 
-    def __init__(self, views: Sequence[View], float_names: Sequence[str]) -> None:
+    def __init__(
+        self, views: Sequence[View], float_names: Sequence[str], storage: StorageType
+    ) -> None:
+        self._storage = storage
         self.program = views[0].program
         self.float_names = dict.fromkeys(float_names)
         self.reasons: dict[str, str] = {}
@@ -169,7 +174,7 @@ class _Decision:
         loss = _db(shared.width / part.width) if part.width > 0 else 0.0
         if loss < LEAST_LOSS_DB or part.name not in self._statistics:
             return ""
-        step = shared.width / STEPS
+        step = shared.width / self._storage.steps
         spread = self._statistics[part.name].variance
         ratios = _ratios(spread, step)
         if not len(ratios):
@@ -213,7 +218,7 @@ class _Decision:
                 seen.update(new)
                 waiting += new
                 continue
-            fixed = fixed_spec(node.target)
+            fixed = fixed_spec(node.target, self._storage)
             if fixed is not None:
                 parts.append(_Part(node.name, fixed.low, fixed.high))
             elif node.name in self._statistics:
@@ -259,7 +264,7 @@ class _Decision:
         if is_nothing(low) or is_nothing(high):
             return False
         none = torch.zeros(0)
-        step = (high - low) / STEPS
+        step = (high - low) / self._storage.steps
         return _layer_db(self.program, layer, self._statistics, step, none) >= INNER_DB
 
     def _prescribed_apart(self, editor: Editor) -> int:

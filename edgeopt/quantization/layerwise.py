@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.fx.node import map_arg
 
+from edgeopt.contracts.storage import INT8, INT16, Precision
 from edgeopt.errors import CalibrationError
 from edgeopt.ir import ops
 from edgeopt.ir.operators import traits_of
@@ -31,6 +32,7 @@ from edgeopt.quantization.saturation import useful_range
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from edgeopt.contracts.storage import StorageType
     from edgeopt.options import Override, QuantizationConfig
     from edgeopt.quantization.placement import QuantizerPlacement
     from edgeopt.quantization.views import View
@@ -240,15 +242,15 @@ class LayerwiseQuantizer:
             return
         members = self.placement.members[group]
         sources = [m for m in members if self._is_source(m)] or members
-        grid = self._given(members) or self._prescribed(sources)
+        grid = self._given(members) or self._prescribed(members, sources)
         if grid is not None:
             self.found.grids[group] = grid
             return
         low, high = self._extremes(members, sources)
-        method = self._method(members)
+        method, storage = self._method(members), self._storage(members)
         values = self._integer.get(name)
-        if len(sources) > 1 or values is None or method == "minmax":
-            self.found.grids[group] = QuantSpec.affine(low, high, method="minmax")
+        if len(sources) > 1 or values is None or method == "minmax" or storage != INT8:
+            self.found.grids[group] = QuantSpec.affine(low, high, method="minmax", storage=storage)
             return
         flat = torch.cat([v.reshape(-1) for v in values])
         if not flat.isfinite().all():
@@ -263,13 +265,20 @@ class LayerwiseQuantizer:
         """Returns the grid that the user gave for one of ``members``."""
         for override in [self.overrides[m] for m in members if m in self.overrides]:
             if override.low is not None and override.high is not None:
-                return QuantSpec.affine(override.low, override.high, method="given")
+                low, high, storage = override.low, override.high, self._storage(members)
+                return QuantSpec.affine(low, high, method="given", storage=storage)
         return None
 
-    def _prescribed(self, sources: Sequence[str]) -> QuantSpec | None:
+    def _prescribed(self, members: Sequence[str], sources: Sequence[str]) -> QuantSpec | None:
         """Returns the grid that the operators of all ``sources`` prescribe."""
         (target, *others) = {self.program.node(m).target for m in sources}
-        return None if others else fixed_spec(target)
+        return None if others else fixed_spec(target, self._storage(members))
+
+    def _storage(self, members: Sequence[str]) -> StorageType:
+        """Returns what a group is stored in: as the precision has it, or wider where one member asks for it."""
+        own = Precision(self.config.precision).activation_type
+        bits = [self.overrides[m].bits for m in members if m in self.overrides]
+        return INT16 if 16 in bits else own  # noqa: PLR2004 (bits)
 
     def _method(self, members: Sequence[str]) -> str:
         methods = [self.overrides[m].ranges for m in members if m in self.overrides]

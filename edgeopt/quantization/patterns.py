@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeopt.errors import InputError
+from edgeopt.ir import ops
 from edgeopt.ir.source import matches
 
 if TYPE_CHECKING:
@@ -29,14 +30,18 @@ def kept_in_float(config: QuantizationConfig, program: Program) -> tuple[str, ..
 def overrides_by_value(config: QuantizationConfig, program: Program) -> dict[str, Override]:
     """Returns value name to its override; a later pattern wins.
 
+    What is meant for an operator is meant for what its kernel makes: with an activation that is part of it, that
+    one's value.
+
     Raises:
         InputError: A pattern matches nothing.
     """
-    return {
-        name: override
-        for pattern, override in config.overrides.items()
-        for name in _matching(program, pattern, "overrides")
-    }
+    overrides: dict[str, Override] = {}
+    for pattern, override in config.overrides.items():
+        for name in _matching(program, pattern, "overrides"):
+            activation = ops.fused_activation(program.node(name))
+            overrides |= dict.fromkeys([name, *([activation.name] if activation else [])], override)
+    return overrides
 
 
 def _matching(program: Program, pattern: str, field: str) -> list[str]:

@@ -92,7 +92,7 @@ def quantize_program(
         return _weights_only(program, config)
     if calibration_data is None:
         raise CalibrationError(
-            "static int8 needs calibration data, and none is ever invented",
+            f"static {config.precision} needs calibration data, and none is ever invented",
             where="calibration_data",
             hint="pass about 100 real inputs, or precision='int8-dynamic', which needs none",
         )
@@ -120,7 +120,8 @@ class _Static:
     def run(self) -> Program:
         program = self._rescaled(self.program)
         float_names = (*kept_in_float(self.config, program), *consumers_of_marks(program))
-        joined = join_parts(self._views(program), keep_float=float_names)
+        storage = Precision(self.config.precision).activation_type
+        joined = join_parts(self._views(program), keep_float=float_names, storage=storage)
         result = self._defined(joined.program, joined.float_names)
         for _ in range(MOST_RESCUES):
             better = self._rescued(result)
@@ -204,7 +205,13 @@ class _Static:
         step = Step("quantize", self._settings(), made.effect(uncovered))
         result = made.result
         quantized = build_quantized(
-            made.program, made.placement, result.grids, result.weights, result.biases, step
+            made.program,
+            made.placement,
+            result.grids,
+            result.weights,
+            result.biases,
+            step,
+            precision=Precision(self.config.precision),
         )
         # What was to be rounded again in front of a join is not where its join stays in float.
         return separate_ties(remove_identities(quantized))

@@ -15,6 +15,7 @@ from edgeopt.ir.quant import QuantSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edgeopt.contracts.storage import StorageType
     from edgeopt.ir.program import Program, Step
     from edgeopt.quantization.placement import QuantizerPlacement
 
@@ -57,24 +58,35 @@ def bias_spec(value: QuantSpec, weight: QuantSpec) -> QuantSpec:
     return QuantSpec(INT32, scale, torch.zeros_like(scale, dtype=torch.int32), 0, 32, "product")
 
 
-def fixed_spec(target: Any) -> QuantSpec | None:
-    """Returns the grid that integer runtimes prescribe for an operator's output, or None."""
+def fixed_spec(target: Any, storage: StorageType = INT8) -> QuantSpec | None:
+    """Returns the grid that integer runtimes prescribe for an operator's output, or None.
+
+    Args:
+        target: The operator.
+        storage: What its output is stored in; of 16 bits all that is prescribed reaches from -1 to 1.
+    """
     prescribed = traits_of(target).prescribed_output
     if prescribed is None:
         return None
-    scale, zero = prescribed
+    scale, zero = prescribed if storage == INT8 else (2.0**-15, 0)
     return QuantSpec(
-        INT8, torch.tensor([scale]), torch.tensor([zero], dtype=torch.int32), method="fixed"
+        storage,
+        torch.tensor([scale]),
+        torch.tensor([zero], dtype=torch.int32),
+        bits=storage.bits,
+        method="fixed",
     )
 
 
-def build_quantized(
+def build_quantized(  # noqa: PLR0913 (all that makes it)
     program: Program,
     placement: QuantizerPlacement,
     grids: Mapping[str, QuantSpec],
     weights: Mapping[str, tuple[torch.Tensor, QuantSpec]],
     biases: Mapping[str, torch.Tensor],
     step: Step,
+    *,
+    precision: Precision = Precision.INT8,
 ) -> Program:
     """Returns ``program`` with all its grids, its weights and biases rounded onto them.
 
@@ -85,6 +97,7 @@ def build_quantized(
         weights: Weight name to its values (on the grid) and its grid.
         biases: Bias name to its corrected values.
         step: The entry for the history.
+        precision: What it is called then.
     """
     editor = Editor(program)
     editor.constants.update(biases)
@@ -102,7 +115,7 @@ def build_quantized(
             grid = bias_spec(editor.quant[value.name], spec)
             editor.quant[bias.name] = grid
             editor.set_tensor(bias, _on_int32(editor.tensor(bias), grid))
-    return editor.finish(step, precision=Precision.INT8)
+    return editor.finish(step, precision=precision)
 
 
 def _on_int32(bias: torch.Tensor, grid: QuantSpec) -> torch.Tensor:

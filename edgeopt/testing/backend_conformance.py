@@ -180,7 +180,7 @@ class BackendConformance(ConformanceCases):
 
     # --- what it computes -------------------------------------------------------------------------
 
-    @cases(names=SPECIMENS, precisions=("float32", "int8", "int8-dynamic", "float16"))
+    @cases(names=SPECIMENS, precisions=("float32", "int8", "int16x8", "int8-dynamic", "float16"))
     def test_parity_with_the_reference(
         self, backend: Backend, target: Target, name: str, precision: str
     ) -> None:

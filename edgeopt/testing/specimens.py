@@ -315,7 +315,7 @@ def program_of(name: str, precision: str, **settings: Any) -> Program:
 
     if precision == Precision.FLOAT32:
         return float_program(name)
-    data = specimen(name).samples if precision == Precision.INT8 else None
+    data = specimen(name).samples if Precision(precision).needs_calibration else None
     config = msgspec.convert({"precision": precision, **settings}, QuantizationConfig)
     program: Program = quantize_program(float_program(name), data, config)
     return program

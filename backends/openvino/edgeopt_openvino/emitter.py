@@ -72,7 +72,7 @@ class Emitter(lowering.Emitter):
 
     def runs_as(self, node: torch.fx.Node, kind: KernelKind) -> KernelKind:
         """Returns how OpenVINO's CPU plugin runs ``node``."""
-        return plugin_kind(node, kind)
+        return plugin_kind(self.program, node, kind)
 
     def parts(self, node: Any) -> tuple[Value, ...]:
         """Returns the values of a node that makes several."""

@@ -25,6 +25,7 @@ __all__ = [
     "kept_whole",
     "moves_on_grid",
     "on_grid",
+    "on_integers",
     "reaches_jump",
     "read_in_steps",
     "rounded",
@@ -56,6 +57,12 @@ _WRITES_STEPS_WRONG = ("ReduceMax", "ReduceMin")
 """Reductions whose kernel answers other numbers where it takes in the FakeQuantize behind it."""
 
 
+def on_integers(program: Program, node: torch.fx.Node) -> bool:
+    """Returns whether a value is one of 8 bits, which the plugin's kernels read as integers."""
+    spec = program.quant.get(node.name)
+    return spec is not None and spec.storage == INT8
+
+
 def kept_whole(program: Program, node: torch.fx.Node, value: Any) -> Any:
     """Returns ``value``, of a reduction behind an operator that its kernel cannot take in.
 
@@ -78,8 +85,12 @@ def kept_real(program: Program, value: Any) -> Any:
 def on_grid(program: Program, node: torch.fx.Node, value: Any) -> Any:
     """Returns ``value`` rounded to the grid of ``node``, or as it is where it has none."""
     spec = program.quant.get(node.name)
-    if spec is None or spec.storage != INT8 or moves_on_grid(program, node):
+    if spec is None or not spec.is_activation or moves_on_grid(program, node):
         return value
+    if (
+        spec.storage != INT8
+    ):  # a FakeQuantize of so many levels is off by steps, and no kernel takes it
+        return op.clamp(rounded(spec, value), spec.low, spec.high).output(0)
     if _is_summed_up(program, node) or _is_shifted(program, node):
         value = op.prelu(value, op.constant(np.ones(1, dtype=np.float32)))
     kernel: Any = node.args[0] if ops.is_fused(node) else node
@@ -102,8 +113,7 @@ def read_in_steps(program: Program, node: torch.fx.Node) -> list[torch.fx.Node]:
 
 
 def _is_on_grid(program: Program, node: torch.fx.Node) -> bool:
-    spec = program.quant.get(node.name)
-    return spec is not None and spec.is_activation and node.name not in program.constants
+    return on_integers(program, node) and node.name not in program.constants
 
 
 def reaches_jump(node: torch.fx.Node) -> bool:

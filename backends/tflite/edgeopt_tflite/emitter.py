@@ -13,7 +13,7 @@ from edgeopt.ir import ops, orders
 from edgeopt.ir.kernel_kind import activation_spec, kernel_kind
 from edgeopt.lowering import NoRuleError
 from edgeopt_tflite.inputs import input_order
-from edgeopt_tflite.kernels import LARGEST_FACTOR, integer_factor
+from edgeopt_tflite.kernels import LARGEST_FACTOR, has_kernel, integer_factor
 from edgeopt_tflite.operator_rules import lowers
 from edgeopt_tflite.ops.exact import requantized
 from edgeopt_tflite.storage import Storage
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Emitter"]
 
-_TYPES = frozenset({"float32", "int64", "int32", "int8", "uint8", "bool"})
+_TYPES = frozenset({"float32", "int64", "int32", "int16", "int8", "uint8", "bool"})
 
 
 class Emitter(Storage):
@@ -67,7 +67,8 @@ class Emitter(Storage):
 
     def is_integer(self, node: torch.fx.Node) -> bool:
         """Returns whether an integer kernel can run ``node``."""
-        return self.is_on_grid(node) and integer_factor(self.program, node) < LARGEST_FACTOR
+        fits = self.is_on_grid(node) and has_kernel(self.program, node)
+        return fits and integer_factor(self.program, node) < LARGEST_FACTOR
 
     def is_on_grid(self, node: torch.fx.Node) -> bool:
         """Returns whether all float inputs of ``node``, and what it gives, lie on a grid."""

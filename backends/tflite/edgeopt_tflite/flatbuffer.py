@@ -21,6 +21,7 @@ __all__ = ["ModelBuilder", "Tensor"]
 _TYPES = {
     "float32": schema.TensorType.FLOAT32,
     "float16": schema.TensorType.FLOAT16,
+    "int16": schema.TensorType.INT16,
     "int32": schema.TensorType.INT32,
     "int64": schema.TensorType.INT64,
     "int8": schema.TensorType.INT8,

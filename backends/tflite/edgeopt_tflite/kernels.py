@@ -11,17 +11,34 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from edgeopt.contracts.storage import INT16
 from edgeopt.ir import ops
+from edgeopt.ir.operators import traits_of
 
 if TYPE_CHECKING:
     from edgeopt.ir import Program
 
-__all__ = ["LARGEST_FACTOR", "integer_factor"]
+__all__ = ["LARGEST_FACTOR", "has_kernel", "integer_factor"]
 
 aten = torch.ops.aten
 
 LARGEST_FACTOR = 64.0
 """How much coarser inputs may be than the result; the kernels differ, 128 breaks HARD_SWISH."""
+
+
+def has_kernel(program: Program, node: torch.fx.Node) -> bool:
+    """Returns whether TFLite has a kernel for the integers of ``node``: all of 8 bits, or of 16 for few operators.
+
+    Args:
+        program: The program; all inputs of ``node`` and its result lie on grids.
+        node: A node with an integer kernel, or one that moves values.
+    """
+    values = (*ops.activation_inputs(node), ops.fused_activation(node) or node)
+    stored = {program.quant[v.name].storage for v in values if v.name in program.quant}
+    if INT16 not in stored:
+        return True
+    layer = ops.is_weighted(node) and not ops.is_transposed(node)
+    return stored == {INT16} and (layer or traits_of(node).moves)
 
 
 def integer_factor(program: Program, node: torch.fx.Node) -> float:

@@ -288,7 +288,13 @@ class Storage(Emitter):
         return Copy(self.stored(value, array.transpose(order), integer=integer), order)
 
     def stored(
-        self, value: Value, array: np.ndarray, *, integer: bool = False, axis: int = 0
+        self,
+        value: Value,
+        array: np.ndarray,
+        *,
+        integer: bool = False,
+        axis: int = 0,
+        dtype: str = "",
     ) -> Tensor:
         """Returns a tensor with the content of a constant, stored as its grid says.
 
@@ -297,6 +303,7 @@ class Storage(Emitter):
             array: Its content, rearranged.
             integer: Whether an operator on integers reads it.
             axis: Where ``array`` has the channels of a grid with one scale a channel.
+            dtype: What its integers are stored in, where a kernel wants them wider.
         """
         spec = value.spec
         if spec is None or value.dtype != "float32":
@@ -305,7 +312,8 @@ class Storage(Emitter):
             return self._expanded(value, self._constant(value, array.astype(np.float16)))
         if not integer and (spec.axis is None or spec.storage == INT32):
             return self._constant(value, array)
-        whole = self._constant(value, quantized(array, spec, axis), spec, axis)
+        integers = quantized(array, spec, axis)
+        whole = self._constant(value, integers.astype(dtype or integers.dtype), spec, axis)
         return whole if integer else self._expanded(value, whole)
 
     def _constant(

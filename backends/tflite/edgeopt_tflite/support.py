@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts.storage import STORAGE_TYPES
 from edgeopt.ir import KernelKind, kernel_kind, ops
-from edgeopt_tflite.kernels import LARGEST_FACTOR
+from edgeopt_tflite.kernels import LARGEST_FACTOR, has_kernel
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +38,8 @@ def _computes_in_float(written: list[Any]) -> bool:
 
 
 def _why_float(emitter: Emitter, node: torch.fx.Node) -> str:
+    if emitter.is_on_grid(node) and not has_kernel(emitter.program, node):
+        return "TFLite's kernels for integers of 16 bits are not used here"
     if emitter.is_on_grid(node) and not emitter.is_integer(node):
         return f"its inputs are more than {LARGEST_FACTOR:.0f} times as coarse as its result"
     return "TFLite has no integer kernel for it"

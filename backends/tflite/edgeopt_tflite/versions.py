@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.contracts.storage import FLOAT16, INT8
+from edgeopt.contracts.storage import FLOAT16, INT8, INT16
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -36,6 +36,12 @@ _WIDE = {
     "SUB": 3, "TRANSPOSE": 4,
 }  # fmt: skip
 _INT64 = {"ADD": 4, "SUB": 4}
+_INT16 = {
+    "CONCATENATION": 3, "GATHER": 4, "MAXIMUM": 4, "MAX_POOL_2D": 3, "MINIMUM": 4, "PAD": 3, "PADV2": 3,
+    "QUANTIZE": 3, "RESIZE_BILINEAR": 4, "RESIZE_NEAREST_NEIGHBOR": 4, "REVERSE_V2": 3, "SLICE": 4,
+    "STRIDED_SLICE": 4, "TRANSPOSE": 5,
+}  # fmt: skip
+_DEPTHWISE = {INT8.name: 3, INT16.name: 5}
 _FIRST = "2.3.0"
 _SINCE = {
     ("ADD", 4): "2.6.0",
@@ -73,6 +79,8 @@ def operator_version(
     if code in _SPECIAL:
         return _SPECIAL[code](inputs, outputs, options)
     version = 2 if code in _TWO_FOR_INT8 and inputs[0].dtype == INT8.name else 1
+    if inputs and inputs[0].dtype == INT16.name:
+        version = _INT16.get(code, 1)
     if max((len(t.shape) for t in inputs), default=0) > _FEW_DIMENSIONS:
         version = max(version, _WIDE.get(code, 1))
     if inputs and inputs[0].dtype == "int64":
@@ -91,25 +99,29 @@ def oldest_runtime(operators: Iterable[tuple[str, int]]) -> str:
 def _convolution(inputs: Sequence[Tensor], _: Sequence[Tensor], __: Options) -> int:
     if inputs[0].shape[-1] != inputs[1].shape[-1]:
         return 6  # in groups
+    if inputs[0].dtype == INT16.name:
+        return 4
     return 3 if inputs[0].dtype == INT8.name else 1
 
 
 def _depthwise(inputs: Sequence[Tensor], _: Sequence[Tensor], options: Options) -> int:
-    if inputs[0].dtype == INT8.name:
-        return 3
+    if inputs[0].dtype in _DEPTHWISE:
+        return _DEPTHWISE[inputs[0].dtype]
     return 2 if options["dilationWFactor"] != 1 or options["dilationHFactor"] != 1 else 1
 
 
 def _fully_connected(inputs: Sequence[Tensor], _: Sequence[Tensor], options: Options) -> int:
     if inputs[0].dtype == "float32" and inputs[1].dtype == INT8.name:
         return 12
+    if inputs[0].dtype == INT16.name:
+        return 7
     if options.get("keepNumDims"):
         return 5
     return 4 if inputs[0].dtype == INT8.name else 1
 
 
 def _dequantize(inputs: Sequence[Tensor], _: Sequence[Tensor], __: Options) -> int:
-    if inputs[0].dtype == FLOAT16.name:
+    if inputs[0].dtype in {FLOAT16.name, INT16.name}:
         return 3
     grid = inputs[0].grid
     return 5 if grid is not None and grid.axis is not None else 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from edgeopt.deployment.fallbacks import fallbacks, keep_counts, kept_names
@@ -17,9 +18,13 @@ def sensitivities(count):
     ]
 
 
+def named(count):
+    return [msgspec.structs.replace(one, shared=(one.value,)) for one in sensitivities(count)]
+
+
 @pytest.mark.parametrize(
     ("sensitive_count", "counts"),
-    [(0, ()), (1, (1,)), (3, (3,)), (4, (3, 4)), (12, (3, 6, 12)), (40, (3, 6, 12, 24, 40))],
+    [(0, ()), (1, (1,)), (3, (1, 2, 3)), (4, (1, 2, 4)), (12, (1, 2, 4, 8, 12))],
 )
 def test_twice_as_many_until_all_are_kept(sensitive_count, counts):
     assert keep_counts(sensitive_count) == counts
@@ -31,9 +36,18 @@ def test_names_are_kept_once_and_after_those_of_the_user():
 
 def test_ever_more_values_then_other_precisions():
     found = list(fallbacks("int8", {"weight_bits": 7}, sensitivities(7), KNOWN))
-    assert [p for p, _ in found] == ["int8", "int8", "int8", "float16", "float32"]
-    assert [len(s.get("keep_float", ())) for _, s in found] == [4, 7, 8, 0, 0]
+    assert [p for p, _ in found] == [*["int8"] * 4, "float16", "float32"]
+    assert [len(s.get("keep_float", ())) for _, s in found] == [2, 3, 5, 8, 0, 0]
     assert found[0][1]["weight_bits"] == 7
+
+
+def test_values_get_sixteen_bits_before_they_are_float_where_kernels_take_them():
+    given = {"overrides": {"v0": {"ranges": "mse"}, "mine": {"bits": 16}}}
+    found = [s for p, s in fallbacks("int8", given, named(2), KNOWN, wide=True) if p == "int8"]
+    assert [("keep_float" in s) for s in found] == [False, True, False, True]
+    assert found[0]["overrides"] == {"v0": {"ranges": "mse", "bits": 16}, "mine": {"bits": 16}}
+    assert found[2]["overrides"]["v1"] == {"bits": 16}
+    assert found[3]["overrides"] == given["overrides"]
 
 
 @pytest.mark.parametrize(("precision", "left"), [("float16", ["float32"]), ("float32", [])])

@@ -73,6 +73,45 @@ def test_keeping_its_operators_in_float_gains_what_was_measured(spiky):
     assert snr(program, kept, data) > snr(program, quantized, data) + 0.5 * worst.gain_db
 
 
+class Twins(nn.Module):
+    """Two branches side by side, each with a value of which one channel is far above the others."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.other = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)
+        self.left, self.right = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)
+        self.register_buffer("gain", torch.tensor([300.0, 1, 1, 1]).reshape(4, 1, 1))
+
+    def forward(self, x):
+        a = self.left(torch.relu(self.one(x)) * self.gain)
+        b = self.right(torch.relu(self.other(x)) * self.gain)
+        return a + b
+
+
+def test_culprits_that_do_the_same_harm_are_both_found():
+    """Either alone back in float would gain little: the other's noise stays."""
+    torch.manual_seed(1)
+    model = Twins().eval()
+    for layer in (model.left, model.right):
+        layer.weight.data[:, 0] *= 1e-2
+    data = [3 * torch.randn(1, 4, 8, 8) for _ in range(12)]
+    program = capture(model, data[0])
+    config = QuantizationConfig(ranges="minmax", rounding="nearest", equalization="off")
+    quantized = quantize_program(program, data, config)
+    same = QuantizationConfig(keep_float=("*",), equalization="off")
+    floats = quantize_program(program, data, same)
+    found = sensitive_values(floats, quantized, [[x] for x in data[:4]])
+    branches = {name for one in found[:2] for name in one.keep}
+    assert {"conv2d_1", "conv2d_3"} <= branches or {"conv2d_1", "conv2d_2"} <= branches
+    kept = quantize_program(
+        program, data, QuantizationConfig(
+            ranges="minmax", rounding="nearest", equalization="off",
+            keep_float=tuple(dict.fromkeys([*found[0].keep, *found[1].keep])),
+        ),
+    )  # fmt: skip
+    assert snr(program, kept, data) > snr(program, quantized, data) + 10
+
+
 def test_the_diagnosis_says_what_to_try(spiky):
     _, data, program, quantized = spiky
     sensitivities = sensitive_values(rescaled(program, data), quantized, [[x] for x in data[:4]])

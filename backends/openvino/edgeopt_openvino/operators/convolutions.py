@@ -11,7 +11,7 @@ import torch
 from edgeopt.contracts.storage import INT8
 from edgeopt_openvino import constants
 from edgeopt_openvino.operator_rules import rule
-from edgeopt_openvino.parameters import kept_real
+from edgeopt_openvino.parameters import kept_real, on_integers
 
 if TYPE_CHECKING:
     from edgeopt_openvino.emitter import Emitter
@@ -66,7 +66,7 @@ def _becomes_a_product(e: Emitter, node: Any) -> bool:
     """
     x, weight, _, stride, padding, *_ = node.args
     spec = e.program.quant.get(weight.name)
-    is_stored = spec is not None and spec.storage == INT8 and x.name not in e.program.quant
+    is_stored = spec is not None and spec.storage == INT8 and not on_integers(e.program, x)
     pads = any(padding) or x.target is aten.constant_pad_nd.default
     moves = pads or any(int(step) != 1 for step in stride)
     return is_stored and moves and set(e.shape(weight)[2:]) == {1}
@@ -79,7 +79,7 @@ def _never_compiles(e: Emitter, node: Any) -> bool:
     """
     x, weight, _, stride, *_, groups = node.args
     channels, *_, taps = e.shape(weight)
-    is_integer = x.name in e.program.quant and weight.name in e.program.quant
+    is_integer = on_integers(e.program, x) and weight.name in e.program.quant
     return is_integer and channels == groups == VECTOR and taps >= MANY_TAPS and stride[-1] == 1
 
 

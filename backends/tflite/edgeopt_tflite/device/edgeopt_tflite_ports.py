@@ -26,6 +26,8 @@ class Port:
         self.is_integer = "scale" in note
         self.scale = np.float32(note.get("scale", 1.0))
         self.zero = np.float32(note.get("zero_point", 0))
+        stored = note.get("stored", "int8")
+        self.ends = (-128, 127) if stored == "int8" else (-32767, 32767)
         self.room = np.empty(self.shape if self.is_integer else (0,), np.float32)
 
     def fill(self, memory: np.ndarray, array: np.ndarray) -> None:
@@ -35,7 +37,7 @@ class Port:
             np.divide(array, self.scale, out=room)
             np.rint(room, out=room)
             np.add(room, self.zero, out=room)
-            np.clip(room, -128, 127, out=room)
+            np.clip(room, *self.ends, out=room)
             array = room
         values = np.asarray(array).transpose(self.order)
         np.copyto(memory.reshape(self.stored), values, casting="unsafe")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from ai_edge_litert.schema_py_generated import Padding as PaddingCode
 
+from edgeopt.contracts.storage import INT16
 from edgeopt.ir import ops
 from edgeopt.ir.orders import NHWC
 from edgeopt.quantization.quantized_program import bias_spec
@@ -145,11 +146,13 @@ def bias_of(
     if bias is not None:
         value = e.value(bias)
         assert value.array is not None  # noqa: S101 (checked before)
-        return e.stored(value, value.array, integer=integer)
+        wide = tensor.grid is not None and tensor.grid.storage == INT16
+        return e.stored(value, value.array, integer=integer, dtype="int64" if wide else "")
     channels = filters.shape[axis]
     if not integer:
         return e.model.constant("no_bias", np.zeros(channels, np.float32))
     assert tensor.grid is not None  # noqa: S101 (both are integers)
     assert filters.grid is not None  # noqa: S101
     spec = bias_spec(tensor.grid, filters.grid)
-    return e.model.constant("no_bias", np.zeros(channels, np.int32), spec)
+    dtype = np.int64 if tensor.grid.storage == INT16 else np.int32
+    return e.model.constant("no_bias", np.zeros(channels, dtype), spec)

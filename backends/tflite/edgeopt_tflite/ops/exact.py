@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from edgeopt.contracts.storage import INT8
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -64,7 +66,10 @@ def tabulated(e: Storage, tensor: Tensor, result: QuantSpec, function: Function)
 
 
 def requantized(e: Storage, tensor: Tensor, result: QuantSpec) -> Tensor:
-    """Returns ``tensor``, float or int8, on the parameters ``result``."""
+    """Returns ``tensor``, float or on a grid, on the parameters ``result``."""
+    wide = any(grid is not None and grid.storage != INT8 for grid in (tensor.grid, result))
+    if tensor.grid is not None and wide:
+        tensor = e.emit("DEQUANTIZE", [tensor], tensor.shape, "Dequantize")
     if tensor.grid is None:
         return e.emit("QUANTIZE", [tensor], tensor.shape, "Quantize", grid=result)
     return exact_unary(e, tensor, result, lambda x: x, lambda values: values)
