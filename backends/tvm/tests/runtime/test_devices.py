@@ -14,6 +14,7 @@ import torch
 import edgeopt
 from edgeopt.bundles import GoldenSamples, Tolerance, write_bundle
 from edgeopt.contracts import Artifact, Signature, TensorSpec
+from edgeopt.contracts.storage import Precision
 from edgeopt.devices import EmulatedDevice
 from edgeopt.ir import ReferenceRunner
 from edgeopt.measure import PlacedBundle
@@ -78,7 +79,8 @@ def test_static_programs_compute_the_same(request, name, arch, tmp_path):
 @pytest.mark.qemu
 @pytest.mark.parametrize("arch", list(QEMU))
 @pytest.mark.parametrize(
-    ("name", "precision"), [("residual", "int8"), ("tokens", "int8"), ("attention", "float32")]
+    ("name", "precision"),
+    [("residual", "int8"), ("tokens", "int8"), ("residual", "int16x8"), ("attention", "float32")],
 )
 def test_networks_compute_what_the_reference_does(name, precision, arch, tmp_path):
     """Without Python on the device, so that nothing is needed there."""
@@ -99,7 +101,7 @@ def test_networks_compute_what_the_reference_does(name, precision, arch, tmp_pat
     subprocess.run(command, cwd=tmp_path, check=True)
     wanted = ReferenceRunner(program)(*inputs)
     got = np.load(tmp_path / "out.npy")
-    if precision == "int8":
+    if Precision(precision).is_integer:
         np.testing.assert_array_equal(got, wanted)
     else:
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
