@@ -84,7 +84,8 @@ class OperatorBench:
             for difference, unit in zip(differences, batch, strict=True):
                 for node in outputs_of(unit):
                     size = _size(unit[0], values, values[node.name])
-                    self._add(difference, node, values[node.name], outputs[node.name], size)
+                    taken = 1.0 if self._is_in_float(unit) and ops.is_weighted(unit[0]) else 0.5
+                    self._add(difference, node, values[node.name], outputs[node.name], size, taken)
         return differences
 
     def _add(
@@ -94,8 +95,12 @@ class OperatorBench:
         value: _Value,
         given: torch.Tensor,
         size: torch.Tensor,
+        taken: float,
     ) -> None:
-        """Adds one output to what is known of its operator."""
+        """Adds one output to what is known of its operator; roundings may take that part of a step.
+
+        That is half of one, or a whole of sums, which the reference has rounded already.
+        """
         spec = activation_spec(self._program, node)
         expected = value.rounded
         if spec is None:
@@ -104,8 +109,8 @@ class OperatorBench:
         steps = (spec.quantize(given).int() - spec.quantize(expected).int()).abs()
         low, high = (spec.dequantize(torch.tensor([q])) for q in (spec.q_min, spec.q_max))
         real = value.real.clamp(low, high)
-        half = float(spec.scale[0]) / 2
-        beyond = ((given.double() - real).abs() - half).clamp_min(0)
+        rounding = float(spec.scale[0]) * taken
+        beyond = ((given.double() - real).abs() - rounding).clamp_min(0)
         difference.add(steps > 0, steps, beyond / size)
 
     def _is_in_float(self, unit: Unit) -> bool:

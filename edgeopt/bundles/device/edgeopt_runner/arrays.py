@@ -84,7 +84,9 @@ def _require_finite(array: Any, name: str) -> None:
     bad = array.size - int(np.isfinite(array).sum()) if array.dtype.kind == "f" else 0
     if bad:
         wrong = f"input {name}: {bad} of {array.size} values are NaN or infinite"
-        raise Stop(USAGE, wrong, "a model on integers has no such numbers: look at what makes the input")
+        raise Stop(
+            USAGE, wrong, "a model on integers has no such numbers: look at what makes the input"
+        )
 
 
 def _fit(array: Any, spec: dict[str, Any], *, cast: bool) -> Any:
