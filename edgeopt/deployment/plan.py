@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgeopt.contracts.storage import Precision
+from edgeopt.contracts.storage import INT8, Precision
 from edgeopt.deployment.choose import ConsideredBackend, choose_backend, choose_precision
 from edgeopt.deployment.memory import MemoryReport
 from edgeopt.errors import InputError
@@ -153,10 +153,14 @@ def make_plan(target: Target, request: Request, program: Program | None = None) 
 def quantization_settings(
     precision: str, chosen: Mapping[str, Any], target: Target
 ) -> dict[str, Any]:
-    """Returns the fields of a `QuantizationConfig`: those chosen, and the target's bits a weight."""
+    """Returns the fields of a `QuantizationConfig`: those chosen, and the target's bits a weight.
+
+    Where those are fewer than 8, products of bytes saturate; products with 16 bits never do.
+    """
     if precision == Precision.FLOAT32:
         return {}
-    bits = chosen.get("weight_bits") or target.quantization.weight_bits
+    own = INT8.bits if precision == Precision.INT16X8 else target.quantization.weight_bits
+    bits = chosen.get("weight_bits") or own
     return {**chosen, "weight_bits": bits, "precision": precision}
 
 

@@ -37,6 +37,15 @@ __all__ = ["BackendConformance"]
 
 KNOWN_PRECISIONS = {one.value for one in Precision}
 VERDICTS = set(get_args(Verdict))
+OF_16_BITS = ("squeeze", "branches", "windows", "attention", "tokens", "ranked")
+"""Specimens that are tried with activations of 16 bits: between them they have every kind of operator."""
+MIXED: dict[str, tuple[tuple[str, ...], ...]] = {
+    "residual": (("depthwise",), ("stem", "project", "add*")),
+    "branches": (("b",),),
+    "signal": (("tanh*",), ("x", "head")),
+}
+"""Specimen to patterns of values that take 16 bits among others of 8: one, those of a residual sum, a part
+of a concatenation, and the ends."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +68,12 @@ class BackendConformance(ConformanceCases):
         precisions: What it compiles for the target; a test compares it with what the backend says.
         runs_everything: True for a backend without any unsupported operator.
         computed_in_float: Operator to why this backend computes it in float where others do on integers.
+        float_of_16_bits: Likewise, where integers are of 16 bits; ``*`` stands for every operator.
         needs_torch: True where the device needs torch.
     """
 
     computed_in_float: ClassVar[dict[str, str]] = {}
+    float_of_16_bits: ClassVar[dict[str, str]] = {}
     needs_torch: ClassVar[bool] = False
     refused_in: ClassVar[dict[str, tuple[str, ...]]] = {}
     rounds_otherwise: ClassVar[bool] = False
@@ -121,7 +132,7 @@ class BackendConformance(ConformanceCases):
 
     # --- support ----------------------------------------------------------------------------------
 
-    @cases(names=SPECIMENS, precisions=("float32", "int8"), refused_too=True)
+    @cases(names=SPECIMENS, precisions=("float32", "int8", "int16x8"), refused_too=True)
     def test_support_gives_each_node_one_verdict(
         self, backend: Backend, target: Target, name: str, precision: str
     ) -> None:
@@ -203,9 +214,22 @@ class BackendConformance(ConformanceCases):
     ) -> None:
         self._require_parity(backend, target, "residual", "int8", **settings)
 
-    @cases(names=("squeeze",), precisions=("int8",), unless="rounds_otherwise")
-    def test_each_operator_alone_is_the_references(self, backend: Backend, target: Target) -> None:
-        program = self._program(target, "squeeze", "int8")
+    @cases(names=OF_16_BITS, precisions=("int16x8",))
+    def test_parity_of_16_bits(self, backend: Backend, target: Target, name: str) -> None:
+        self._require_parity(backend, target, name, "int16x8")
+
+    @cases(names=MIXED, precisions=("int16x8",))
+    def test_parity_where_some_values_take_16_bits(
+        self, backend: Backend, target: Target, name: str
+    ) -> None:
+        for wide in MIXED[name]:
+            self._require_parity(backend, target, name, "int8", wide=wide)
+
+    @cases(names=("squeeze",), precisions=("int8", "int16x8"), unless="rounds_otherwise")
+    def test_each_operator_alone_is_the_references(
+        self, backend: Backend, target: Target, precision: str
+    ) -> None:
+        program = self._program(target, "squeeze", precision)
         samples = [tuple(t.numpy() for t in s) for s in specimen("squeeze").samples[:2]]
         exactness = check_exactness(program, backend, target, samples)
         assert exactness.operators
@@ -382,11 +406,18 @@ class BackendConformance(ConformanceCases):
             return
         if expected.kind == "folded":  # written by itself: then as what it follows
             expected = kernel_kind(program, fx_node.args[0])  # type: ignore[arg-type]
-        reason = self.computed_in_float.get(node.operator)
+        reason = self._reason_in_float(program, node)
         if expected.kind == "integer" and reason is not None:
             assert (node.verdict, node.reason) == ("float", reason), node
         else:
             assert (node.verdict, node.reason) == (expected.kind, expected.reason), node
+
+    def _reason_in_float(self, program: Program, node: NodeSupport) -> str | None:
+        if program.precision == Precision.INT16X8:
+            of_16_bits = self.float_of_16_bits
+            if node.operator in of_16_bits or "*" in of_16_bits:
+                return of_16_bits.get(node.operator, of_16_bits.get("*"))
+        return self.computed_in_float.get(node.operator)
 
     def _require_parity(
         self, backend: Backend, target: Target, name: str, precision: str, **settings: Any

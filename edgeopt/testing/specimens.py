@@ -309,13 +309,24 @@ def float_program(name: str) -> Program:
 
 
 @cache
-def program_of(name: str, precision: str, **settings: Any) -> Program:
-    """Returns the program of a specimen in ``precision``, quantized with ``settings``."""
+def program_of(
+    name: str, precision: str, *, wide: tuple[str, ...] = (), **settings: Any
+) -> Program:
+    """Returns the program of a specimen in ``precision``, quantized with ``settings``.
+
+    Args:
+        name: Of the specimen.
+        precision: In which it shall be.
+        wide: Patterns of values that take 16 bits where others take 8.
+        **settings: Of its `QuantizationConfig`.
+    """
     from edgeopt.quantization import QuantizationConfig, quantize_program  # noqa: PLC0415
 
     if precision == Precision.FLOAT32:
         return float_program(name)
     data = specimen(name).samples if Precision(precision).needs_calibration else None
+    if wide:
+        settings["overrides"] = {pattern: {"bits": 16} for pattern in wide}
     config = msgspec.convert({"precision": precision, **settings}, QuantizationConfig)
     program: Program = quantize_program(float_program(name), data, config)
     return program

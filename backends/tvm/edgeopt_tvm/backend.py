@@ -38,7 +38,7 @@ class TVMBackend(RuleBackend):
         from edgeopt_tvm.halves import converts_halves  # noqa: PLC0415 (keeps construction light)
 
         half = ("float16",) if converts_halves(target) else ()
-        return ("int8", "int8-dynamic", *half, "float32")
+        return ("int8", "int8-dynamic", "int16x8", *half, "float32")
 
     def emitter(self, program: Program, target: Target) -> Emitter:
         """Returns an emitter for ``program``."""

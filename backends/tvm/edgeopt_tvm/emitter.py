@@ -60,6 +60,7 @@ class Emitter(Storage):
         super().__init__(program, machine)
         self.module: Any = None
         self._outputs: list[Any] = []
+        self._in_float: dict[str, str] = {}
 
     def run(self) -> None:
         """Writes the inputs, every node, and the outputs, as one function."""
@@ -109,14 +110,19 @@ class Emitter(Storage):
         self._outputs = self._results()
 
     def runs_as(self, node: torch.fx.Node, kind: KernelKind) -> KernelKind:
-        """Returns how the kernels run ``node``: as the core says, but for what they fold."""
+        """Returns how the kernels run ``node``: as the core says, but for what they fold, or have no table for."""
         if kind.kind == "folded":
             return kind
         if traits_of(node).view:
             return KernelKind("folded", "a view of memory")
         if node.name not in self.written:
             return KernelKind("folded", "part of the operator behind it")
-        return kind
+        reason = self._in_float.get(node.name) if kind.kind == "integer" else None
+        return KernelKind("float", reason) if reason else kind
+
+    def note_float(self, node: torch.fx.Node, reason: str) -> None:
+        """Says that the kernel of ``node`` computes in float, whatever grids are around it, and why."""
+        self._in_float[node.name] = reason
 
     @property
     def written(self) -> frozenset[str]:

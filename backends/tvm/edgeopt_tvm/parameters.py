@@ -1,4 +1,4 @@
-"""Grids as a machine stores them: int8 as the program has it, or moved by 128 to uint8."""
+"""Grids as a machine stores them: int8 as the program has it, or moved by 128 to uint8; int16 as it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgeopt.contracts.storage import storage_type
+from edgeopt.contracts.storage import INT8, storage_type
 from edgeopt.ir.rounding import round_and_clip
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ class Grid:
     """A per-tensor grid: real = (integer - zero) * scale.
 
     Attributes:
-        dtype: ``int8`` or ``uint8``.
+        dtype: ``int8`` or ``uint8``, or ``int16``.
         scale: The step, a float32.
         zero: The integer that stands for 0.
         low: The smallest integer.
         high: The largest integer.
-        bits: Bits of the program's int8 grid that are used.
+        bits: Bits of the program's grid that are used.
     """
 
     dtype: str
@@ -56,8 +56,18 @@ class Grid:
         array: np.ndarray = integers.to(getattr(torch, self.dtype)).contiguous().numpy()
         return array
 
+    @property
+    def is_short(self) -> bool:
+        """Whether a table may have an entry for each integer of the dtype."""
+        return storage_type(self.dtype).bits <= INT8.bits
+
+    @property
+    def farthest(self) -> int:
+        """The largest size of an integer of the dtype, or of its distance from zero."""
+        return INT8.steps if self.is_short else self.high
+
     def reals(self) -> torch.Tensor:
-        """Returns what each of the 256 integers that fit the dtype stands for, smallest first."""
+        """Returns what each of the integers that fit the dtype stands for, smallest first."""
         storage = storage_type(self.dtype)
         integers = torch.arange(storage.lowest, storage.highest + 1, dtype=torch.float32)
         return (integers - self.zero) * torch.tensor(self.scale)
@@ -72,9 +82,10 @@ def parameters_of(spec: QuantSpec | None, machine: Machine) -> Grid | None:
     """Returns the grid of an activation, None for one that is float."""
     if spec is None or not spec.is_activation:
         return None
-    moved = storage_type(machine.activations).lowest - spec.storage.lowest
+    stored = machine.activations if spec.storage == INT8 else spec.storage.name
+    moved = storage_type(stored).lowest - spec.storage.lowest
     return Grid(
-        dtype=machine.activations,
+        dtype=stored,
         scale=float(spec.scale[0]),
         zero=int(spec.zero_point[0]) + moved,
         low=spec.q_min + moved,

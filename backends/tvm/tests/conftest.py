@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from edgeopt.ir import ReferenceRunner, capture_module
+from edgeopt.contracts.storage import Precision
+from edgeopt.ir import ReferenceRunner, capture_module, kernel_kind
 from edgeopt.passes import run_core
 from edgeopt.quantization import QuantizationConfig, quantize_program
 from edgeopt.registry import find_target
@@ -56,7 +57,15 @@ class Made:
                  "reshape", "permute", "slice", "flip", "roll", "cat", "pad", "expand", "alias",
                  "max_pool", "avg_pool", "nearest", "gelu", "hardswish", "elu")  # fmt: skip
         nodes = [n for n in self._ancestors(name) if n.op == "call_function"]
-        return any(not any(word in str(n.target) for word in exact) for n in nodes)
+        return any(
+            not any(word in str(n.target) for word in exact) or self._has_float_kernel(n)
+            for n in nodes
+        )
+
+    def _has_float_kernel(self, node):
+        """Returns whether TVM computes in float what the program says runs on integers."""
+        kind = kernel_kind(self.program, node)
+        return kind.kind == "integer" and self.emitter.runs_as(node, kind).kind == "float"
 
     def _ancestors(self, name):
         """Returns the value called ``name`` and all that it is made of."""
@@ -82,7 +91,7 @@ def make():
         samples = [example, *(tuple(_like(t) for t in example) for _ in range(count - 1))]
         program = run_core(capture_module(model.eval(), example))
         if precision != "float32":
-            data = samples if precision == "int8" else None
+            data = samples if Precision(precision).needs_calibration else None
             config = QuantizationConfig(precision=precision, rounding="nearest", **settings)
             program = quantize_program(program, data, config)
         machine = machine or machine_of(find_target("host"))

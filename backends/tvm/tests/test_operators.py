@@ -61,20 +61,20 @@ CONVOLUTIONS = {
 }
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("precision", ["float32", "int8", "int16x8"])
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_convolutions(make, name, precision):
     made = make(CONVOLUTIONS[name](), image(), precision=precision)
     made.require_equal()
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("precision", ["float32", "int8", "int16x8"])
 def test_convolutions_of_a_batch(make, precision):
     model = nn.Sequential(nn.Conv2d(3, 10, 3, 2, 1), nn.ReLU(), nn.Conv2d(10, 10, 3, groups=10))
     make(model, image(3, 3, 11, 9), precision=precision).require_equal()
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("precision", ["float32", "int8", "int16x8"])
 @pytest.mark.parametrize(
     "layer",
     [
@@ -90,7 +90,7 @@ def test_convolutions_of_one_dimension(make, layer, precision):
     make(layer(), torch.randn(2, 4, 30), precision=precision).require_equal()
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("precision", ["float32", "int8", "int16x8"])
 @pytest.mark.parametrize("shape", [(1, 20), (5, 20), (2, 3, 20), (17, 20)], ids=str)
 def test_linears(make, shape, precision):
     model = nn.Sequential(nn.Linear(20, 33), nn.ReLU(), nn.Linear(33, 7, bias=False))
@@ -200,7 +200,7 @@ def together(cases, size=8):
     return pytest.mark.parametrize("names", groups, ids=lambda group: f"{group[0]}-{group[-1]}")
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("precision", ["float32", "int8", "int16x8"])
 @together(MOVES)
 def test_what_moves(make, names, precision):
     """Between convolutions, where values lie channels-last and on grids."""
@@ -208,7 +208,7 @@ def test_what_moves(make, names, precision):
     make(model, image(1, 3, 7, 8), precision=precision).require_equal(names)
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("precision", ["float32", "int8", "int16x8"])
 @together(ELEMENTWISE)
 def test_what_computes(make, names, precision):
     model = Several([ELEMENTWISE[name] for name in names])
@@ -237,7 +237,7 @@ def test_attention_with_a_mask_of_bools(make):
     make(Calls(attend), torch.randn(2, 3, 5, 4), precision="float32").require_equal()
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8", "float16"])
+@pytest.mark.parametrize("precision", ["float32", "int8", "int16x8", "float16"])
 def test_embeddings(make, precision):
     ids = torch.randint(0, 20, (2, 6))
     model = nn.Sequential(nn.Embedding(20, 16), nn.Linear(16, 8))
@@ -335,7 +335,7 @@ def test_values_of_one_name_are_told_apart(make):
     assert len(set(written)) == len(written)
 
 
-@pytest.mark.parametrize("precision", ["int8", "int8-dynamic", "float16"])
+@pytest.mark.parametrize("precision", ["int8", "int16x8", "int8-dynamic", "float16"])
 def test_weights_are_stored_small(make, precision):
     made = make(nn.Linear(64, 64), torch.randn(1, 64), precision=precision)
     made.require_equal()

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Window", "accumulator", "convolution", "trimmed"]
 
+_WIDE = "float64"
+"""What deep sums are held in, exactly: integers below 2**53."""
+
 
 @dataclass(frozen=True)
 class Window:
@@ -51,7 +54,7 @@ class Window:
         return rows, columns
 
 
-def convolution(
+def convolution(  # noqa: PLR0913 (what a convolution is, and how it is made)
     bb: relax.BlockBuilder,
     x: relax.Expr,
     weight: np.ndarray,
@@ -59,30 +62,36 @@ def convolution(
     window: Window,
     *,
     fill: int = 0,
+    first: int = 0,
+    deep: bool = False,
 ) -> relax.Var:
     """Returns the sums of a convolution, shape (batch, rows, columns, out channels).
 
     Args:
         bb: Where it is written.
-        x: (batch, rows, columns, channels); float32, or int8 or uint8 as ``machine.activations``.
+        x: (batch, rows, columns, channels); float32, int16, or int8 or uint8 as ``machine.activations``.
         weight: (out channels, kernel rows, kernel columns, channels of a group); float32, int8,
             or float16, which is converted as it is read. With a float32 ``x`` it may be any of them.
         machine: What code is made for.
         window: Strides, padding, dilation and groups.
         fill: What stands in the padding; an integer input's zero point.
+        first: The first channel that is read, where there are no groups.
+        deep: Whether sums of integers may exceed 32 bits.
 
     Returns:
-        float32 for float32, else int32: products of raw integers, no zero point taken off.
+        float32 for float32, else int32, or float64 of deep sums: products of raw integers, no zero point
+        taken off.
     """
     out, _, _, of_group = (int(d) for d in weight.shape)
-    if window.groups == 1:
+    sums = _WIDE if deep else ""
+    if window.groups == 1 and not deep:
         packing = packing_of(weight, machine, str(x.ty.dtype))
-        values, compute = packing.pack(weight), _direct(window, fill, out)
+        values, compute = packing.pack(weight), _direct(window, fill, weight.shape, first)
     elif of_group == 1 and out == window.groups:
         wide = "int32" if machine.arch == "x86_64" else "int16"  # what is multiplied at once
-        values, compute = weight[..., 0].transpose(1, 2, 0), _depthwise(window, fill, wide)
+        values, compute = weight[..., 0].transpose(1, 2, 0), _depthwise(window, fill, wide, sums)
     else:
-        values, compute = weight.transpose(1, 2, 3, 0), _grouped(window, fill)
+        values, compute = weight.transpose(1, 2, 3, 0), _grouped(window, fill, sums)
     constant = constant_of(np.ascontiguousarray(values))
     return bb.emit_te(compute, x, constant, primfunc_name_hint="convolution")
 
@@ -96,6 +105,8 @@ def product(a: Any, b: Any, kind: str) -> Any:
     """Returns a times b in ``kind``; bytes go by 16 bits, which processors widen as they multiply."""
     if kind == INT32.name:
         a, b = a.astype("int16"), b.astype("int16")
+    if kind == _WIDE:
+        return (a.astype("int32") * b.astype("int32")).astype(kind)
     return a.astype(kind) * b.astype(kind)
 
 
@@ -106,11 +117,28 @@ def trimmed(sums: te.Tensor, shape: tuple[int, ...]) -> te.Tensor:
     return te.compute(shape, lambda *i: sums(*i), name="trim")  # noqa: PLW0108 (TE counts its arguments)
 
 
-def _padded(data: te.Tensor, window: Window, fill: int, channels: int, kind: str = "") -> te.Tensor:
-    """Returns ``data`` with what is around it; as another dtype where one is asked for."""
-    n, h, w, c = (int(d) for d in data.shape)
+def _padded(
+    data: te.Tensor,
+    window: Window,
+    fill: int,
+    channels: int,
+    kind: str = "",
+    own: tuple[int, int] | None = None,
+) -> te.Tensor:
+    """Returns ``data`` with what is around it.
+
+    Args:
+        data: The data.
+        window: What says how much.
+        fill: What stands around it.
+        channels: How many it has then.
+        kind: Its dtype then; by default its own.
+        own: The first channel that is read, and how many; by default all of them.
+    """
+    n, h, w, every = (int(d) for d in data.shape)
+    first, c = own or (0, every)
     top, left, bottom, right = window.padding
-    if not any(window.padding) and channels == c and not kind:
+    if not any(window.padding) and channels == c == every and not kind:
         return data
     kind = kind or str(data.dtype)
 
@@ -122,7 +150,7 @@ def _padded(data: te.Tensor, window: Window, fill: int, channels: int, kind: str
             inside += [x >= left, x < w + left]
         if channels != c:
             inside += [ch < c]
-        value = data[b, y - top, x - left, ch].astype(kind)
+        value = data[b, y - top, x - left, ch + first].astype(kind)
         return (
             tirx.if_then_else(tirx.all(*inside), value, tirx.const(fill, kind)) if inside else value
         )
@@ -130,11 +158,13 @@ def _padded(data: te.Tensor, window: Window, fill: int, channels: int, kind: str
     return te.compute((n, h + top + bottom, w + left + right, channels), at, name="pad")
 
 
-def _direct(window: Window, fill: int, out: int) -> Any:
+def _direct(window: Window, fill: int, shape: tuple[int, ...], first: int) -> Any:
+    out, _, _, own = shape
+
     def compute(data: te.Tensor, packed: te.Tensor) -> te.Tensor:
         blocks, rows, columns, groups, lanes, group = (int(d) for d in packed.shape)
         n, h, w, _ = (int(d) for d in data.shape)
-        padded = _padded(data, window, fill, groups * group)
+        padded = _padded(data, window, fill, groups * group, own=(first, own))
         oh, ow = window.output((h, w), (rows, columns))
         (sh, sw), (dh, dw) = window.strides, window.dilation
         kind = accumulator(data)
@@ -159,12 +189,12 @@ def _direct(window: Window, fill: int, out: int) -> Any:
     return compute
 
 
-def _depthwise(window: Window, fill: int, wide: str) -> Any:
+def _depthwise(window: Window, fill: int, wide: str, sums: str) -> Any:
     def compute(data: te.Tensor, kernel: te.Tensor) -> te.Tensor:
         rows, columns, channels = (int(d) for d in kernel.shape)
         n, h, w, _ = (int(d) for d in data.shape)
-        kind = accumulator(data)
-        padded = _padded(data, window, fill, channels, wide if kind == INT32.name else kind)
+        kind = sums or accumulator(data)
+        padded = _padded(data, window, fill, channels, _multiplied(kind, wide))
         oh, ow = window.output((h, w), (rows, columns))
         (sh, sw), (dh, dw) = window.strides, window.dilation
         ry, rx = te.reduce_axis((0, rows), name="ry"), te.reduce_axis((0, columns), name="rx")
@@ -179,14 +209,19 @@ def _depthwise(window: Window, fill: int, wide: str) -> Any:
     return compute
 
 
-def _grouped(window: Window, fill: int) -> Any:
+def _multiplied(kind: str, wide: str) -> str:
+    """Returns the dtype of numbers whose products are summed in ``kind``."""
+    return {INT32.name: wide, _WIDE: INT32.name}.get(kind, kind)
+
+
+def _grouped(window: Window, fill: int, sums: str) -> Any:
     def compute(data: te.Tensor, kernel: te.Tensor) -> te.Tensor:
         rows, columns, of_group, out = (int(d) for d in kernel.shape)
         n, h, w, channels = (int(d) for d in data.shape)
         padded = _padded(data, window, fill, channels)
         oh, ow = window.output((h, w), (rows, columns))
         (sh, sw), (dh, dw) = window.strides, window.dilation
-        kind, outs = accumulator(data), out // window.groups
+        kind, outs = sums or accumulator(data), out // window.groups
         ry, rx = te.reduce_axis((0, rows), name="ry"), te.reduce_axis((0, columns), name="rx")
         rc = te.reduce_axis((0, of_group), name="rc")
         return te.compute(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgeopt_tvm.kernels.anatomy import extents
-from edgeopt_tvm.kernels.dots import instruction
+from edgeopt_tvm.kernels.dots import PAIRS, instruction
 from edgeopt_tvm.kernels.plain import copied, tiled_tail
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def configurations(sch: Schedule, anatomy: Anatomy, machine: Machine) -> Iterato
 def _cost(p: dict[str, Any], shape: _Shape, machine: Machine) -> tuple[float, ...]:
     """Loads a multiply, then how badly the tasks fill the cores, then what is read again."""
     tile, vectors = p["rows"] * p["columns"], p["vectors"]
-    loads = (tile + vectors) / (tile * vectors)
+    of_weights = 2 * vectors if shape.group == PAIRS else vectors  # those are widened, too
+    loads = (tile + of_weights) / (tile * vectors)
     pixels = 1
     for d in shape.pixels:
         pixels *= d
@@ -125,7 +126,7 @@ def apply(sch: Schedule, anatomy: Anatomy, machine: Machine, config: dict[str, A
         and _product([*shape.pixels, shape.blocks * shape.lanes, shape.depth]) >= PARALLEL_FROM
     ):
         sch.parallel(fused)
-    intrinsic = instruction(machine, shape.lanes) if shape.group > 1 else None
+    intrinsic = instruction(machine, shape.lanes, shape.group) if shape.group > 1 else None
     if intrinsic is None:
         sch.vectorize(tile.lane)
     start = sch.decompose_reduction(anchor, tile.reduced)

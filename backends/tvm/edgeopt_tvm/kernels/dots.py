@@ -13,55 +13,104 @@ from typing import TYPE_CHECKING, Any
 from tvm.s_tir import TensorIntrin
 from tvm.script import tirx as T
 
+from edgeopt.contracts.storage import INT8, INT16, UINT8
+
 if TYPE_CHECKING:
+    from edgeopt.contracts.storage import StorageType
     from edgeopt_tvm.machine import Machine
 
-__all__ = ["Instruction", "instruction"]
+__all__ = ["BYTES", "PAIRS", "Instruction", "instruction"]
+
+BYTES, PAIRS = 4, 2
+"""Numbers in 32 bits that are multiplied at once: of 8 bits, or of 16 with weights of 8."""
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """A multiply-accumulate on 8-bit integers.
+    """A multiply-accumulate on integers.
 
     Attributes:
-        group: Neighbouring products that it adds to one 32-bit lane.
-        name: Of the tensor intrinsic for as many lanes as asked.
+        name: Of the tensor intrinsic, for as many lanes as asked.
+        data: What it multiplies with weights of 8 bits.
+        llvm: LLVM's name of it.
+        lanes: 32-bit sums at once.
+        adds: Whether it adds to sums by itself.
     """
 
-    group: int
     name: str
+    data: StorageType
+    llvm: str
+    lanes: int
+    adds: bool = True
+
+    @property
+    def group(self) -> int:
+        """Neighbouring products that it adds to one 32-bit lane."""
+        return BYTES if self.data.bits == INT8.bits else PAIRS
 
 
 _X86 = {16: "llvm.x86.avx512.vpdpbusd.512", 8: "llvm.x86.avx512.vpdpbusd.256"}
 _ARM = {4: "llvm.aarch64.neon.sdot.v4i32.v16i8"}
+_X86_PAIRS = {16: "llvm.x86.avx512.vpdpwssd.512", 8: "llvm.x86.avx512.vpdpwssd.256"}
+_X86_APART = {
+    16: ("+avx512bw", "llvm.x86.avx512.pmaddw.d.512"),
+    8: ("+avx2", "llvm.x86.avx2.pmadd.wd"),
+    4: ("", "llvm.x86.sse2.pmadd.wd"),
+}
+"""Instructions that leave the sum to another one, and the extension that has each."""
 
 
-def instruction(machine: Machine, lanes: int) -> Instruction | None:
-    """Returns the instruction for ``lanes`` 32-bit sums at once, None where there is none."""
+def instruction(machine: Machine, lanes: int, group: int) -> Instruction | None:
+    """Returns the instruction for ``lanes`` 32-bit sums at once, None where there is none.
+
+    Args:
+        machine: What has it.
+        lanes: How many sums.
+        group: `BYTES` or `PAIRS`. (ARM multiplies numbers of 16 bits one by one, as fast as any.)
+    """
+    found = _of_bytes(machine, lanes) if group == BYTES else _of_pairs(machine, lanes)
+    if found is not None:
+        _register(found)
+    return found
+
+
+def _of_bytes(machine: Machine, lanes: int) -> Instruction | None:
     if machine.dot in ("avx512_vnni", "avx_vnni") and lanes in _X86:
-        return Instruction(4, _registered(f"edgeopt.vpdpbusd.{lanes}", _X86[lanes], lanes, "uint8"))
+        return Instruction(f"edgeopt.vpdpbusd.{lanes}", UINT8, _X86[lanes], lanes)
     if machine.dot == "dotprod" and machine.arch == "aarch64" and lanes in _ARM:
-        return Instruction(4, _registered(f"edgeopt.sdot.{lanes}", _ARM[lanes], lanes, "int8"))
+        return Instruction(f"edgeopt.sdot.{lanes}", INT8, _ARM[lanes], lanes)
     return None
 
 
+def _of_pairs(machine: Machine, lanes: int) -> Instruction | None:
+    if machine.arch != "x86_64":
+        return None
+    if machine.dot in ("avx512_vnni", "avx_vnni") and lanes in _X86_PAIRS:
+        return Instruction(f"edgeopt.vpdpwssd.{lanes}", INT16, _X86_PAIRS[lanes], lanes)
+    extension, llvm = _X86_APART.get(lanes, ("", ""))
+    if not llvm or (extension and extension not in machine.features):
+        return None
+    return Instruction(f"edgeopt.pmaddwd.{lanes}", INT16, llvm, lanes, adds=False)
+
+
 @cache
-def _registered(name: str, intrinsic: str, lanes: int, kind: str) -> str:
-    TensorIntrin.register(name, _meaning(lanes, kind), _emission(intrinsic, lanes, kind))
-    return name
+def _register(one: Instruction) -> None:
+    TensorIntrin.register(one.name, _meaning(one), _emission(one))
 
 
-def _meaning(lanes: int, kind: str) -> Any:
+def _meaning(one: Instruction) -> Any:
+    lanes, group, kind = one.lanes, one.group, one.data.name
+
     @T.prim_func(s_tir=True)  # type: ignore[untyped-decorator]
     def meaning(a: T.handle, b: T.handle, c: T.handle) -> None:
-        A = T.match_buffer(a, (4,), kind, offset_factor=1)
-        B = T.match_buffer(b, (lanes, 4), "int8", offset_factor=1)
+        A = T.match_buffer(a, (group,), kind, offset_factor=1)
+        B = T.match_buffer(b, (lanes, group), "int8", offset_factor=1)
         C = T.match_buffer(c, (lanes,), "int32", offset_factor=1)
         with T.sblock("root"):
-            T.reads(C[0:lanes], A[0:4], B[0:lanes, 0:4])
+            T.reads(C[0:lanes], A[0:group], B[0:lanes, 0:group])
             T.writes(C[0:lanes])
             for i in T.serial(lanes):
-                for k in T.serial(4):
+                for k in T.serial(group):
                     with T.sblock("update"):
                         vi, vk = T.axis.remap("SR", [i, k])
                         C[vi] = C[vi] + T.Cast("int32", A[vk]) * T.Cast("int32", B[vi, vk])
@@ -69,7 +118,14 @@ def _meaning(lanes: int, kind: str) -> Any:
     return meaning
 
 
-def _emission(intrinsic: str, lanes: int, kind: str) -> Any:
+def _emission(one: Instruction) -> Any:
+    if one.group == BYTES:
+        return _emission_of_bytes(one)
+    return _emission_of_pairs(one) if one.adds else _emission_apart(one)
+
+
+def _emission_of_bytes(one: Instruction) -> Any:
+    lanes, kind, llvm = one.lanes, one.data.name, one.llvm
     numbers, bytes_ = f"int32x{lanes}", f"int8x{4 * lanes}"
 
     @T.prim_func(s_tir=True)  # type: ignore[untyped-decorator]
@@ -82,12 +138,62 @@ def _emission(intrinsic: str, lanes: int, kind: str) -> Any:
             T.writes(C[0:lanes])
             C[T.ramp(0, 1, lanes)] = T.call_llvm_pure_intrin(
                 numbers,
-                intrinsic,
+                llvm,
                 C[T.ramp(0, 1, lanes)],
                 T.reinterpret(
                     bytes_, T.broadcast(T.reinterpret("int32", A[T.ramp(0, 1, 4)]), lanes)
                 ),
                 B.vload([0, 0], bytes_),
+            )
+
+    return emission
+
+
+def _emission_of_pairs(one: Instruction) -> Any:
+    """Weights are widened as they are loaded: that is once for all pixels of a tile."""
+    lanes, llvm = one.lanes, one.llvm
+    numbers, shorts, bytes_ = f"int32x{lanes}", f"int16x{2 * lanes}", f"int8x{2 * lanes}"
+
+    @T.prim_func(s_tir=True)  # type: ignore[untyped-decorator]
+    def emission(a: T.handle, b: T.handle, c: T.handle) -> None:
+        A = T.match_buffer(a, (2,), "int16", offset_factor=1)
+        B = T.match_buffer(b, (lanes, 2), "int8", offset_factor=1)
+        C = T.match_buffer(c, (lanes,), "int32", offset_factor=1)
+        with T.sblock("root"):
+            T.reads(C[0:lanes], A[0:2], B[0:lanes, 0:2])
+            T.writes(C[0:lanes])
+            C[T.ramp(0, 1, lanes)] = T.call_llvm_pure_intrin(
+                numbers,
+                llvm,
+                C[T.ramp(0, 1, lanes)],
+                T.reinterpret(
+                    shorts, T.broadcast(T.reinterpret("int32", A[T.ramp(0, 1, 2)]), lanes)
+                ),
+                T.Cast(shorts, B.vload([0, 0], bytes_)),
+            )
+
+    return emission
+
+
+def _emission_apart(one: Instruction) -> Any:
+    lanes, llvm = one.lanes, one.llvm
+    numbers, shorts, bytes_ = f"int32x{lanes}", f"int16x{2 * lanes}", f"int8x{2 * lanes}"
+
+    @T.prim_func(s_tir=True)  # type: ignore[untyped-decorator]
+    def emission(a: T.handle, b: T.handle, c: T.handle) -> None:
+        A = T.match_buffer(a, (2,), "int16", offset_factor=1)
+        B = T.match_buffer(b, (lanes, 2), "int8", offset_factor=1)
+        C = T.match_buffer(c, (lanes,), "int32", offset_factor=1)
+        with T.sblock("root"):
+            T.reads(C[0:lanes], A[0:2], B[0:lanes, 0:2])
+            T.writes(C[0:lanes])
+            C[T.ramp(0, 1, lanes)] = C[T.ramp(0, 1, lanes)] + T.call_llvm_pure_intrin(
+                numbers,
+                llvm,
+                T.reinterpret(
+                    shorts, T.broadcast(T.reinterpret("int32", A[T.ramp(0, 1, 2)]), lanes)
+                ),
+                T.Cast(shorts, B.vload([0, 0], bytes_)),
             )
 
     return emission

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeopt_tvm.kernels.dots import instruction
+from edgeopt.contracts.storage import INT16
+from edgeopt_tvm.kernels.dots import BYTES, PAIRS, instruction
 
 if TYPE_CHECKING:
     from edgeopt_tvm.machine import Machine
@@ -46,11 +47,15 @@ def packing_of(weight: np.ndarray, machine: Machine, data: str) -> Packing:
     Args:
         weight: The weight.
         machine: What code is made for.
-        data: The dtype that it is multiplied with; instructions take bytes on both sides.
+        data: The dtype that it is multiplied with; instructions take bytes on both sides, or 16 bits on one.
     """
     lanes = lanes_of(int(weight.shape[0]), machine)
-    whole = weight.dtype == np.int8 and data == machine.activations
-    intrinsic = instruction(machine, lanes) if whole else None
+    group = (
+        {machine.activations: BYTES, INT16.name: PAIRS}.get(data)
+        if weight.dtype == np.int8
+        else None
+    )
+    intrinsic = instruction(machine, lanes, group) if group else None
     return Packing(lanes, intrinsic.group if intrinsic else 1)
 
 

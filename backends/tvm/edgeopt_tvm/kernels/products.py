@@ -21,15 +21,18 @@ _TILES = (14, 12, 10, 8, 7, 6)
 """Rows that a register tile may have where their number does not matter."""
 
 
-def dense(bb: relax.BlockBuilder, x: relax.Expr, weight: np.ndarray, machine: Machine) -> relax.Var:
+def dense(
+    bb: relax.BlockBuilder, x: relax.Expr, weight: np.ndarray, machine: Machine, *, first: int = 0
+) -> relax.Var:
     """Returns ``x`` times the transposed weight, shape (rows, out features).
 
     Args:
         bb: Where it is written.
-        x: (rows, features); float32, or int8 or uint8 as ``machine.activations``.
-        weight: (out features, features); float32, int8, or float16, which is converted as it is
+        x: (rows, features); float32, int16, or int8 or uint8 as ``machine.activations``.
+        weight: (out features, features that are read); float32, int8, or float16, which is converted as it is
             read. With a float32 ``x`` it may be any of them.
         machine: What code is made for.
+        first: The first feature that is read.
 
     Returns:
         float32 for float32, else int32: products of raw integers, no zero point taken off.
@@ -38,26 +41,29 @@ def dense(bb: relax.BlockBuilder, x: relax.Expr, weight: np.ndarray, machine: Ma
     packed = packing.pack(weight[:, None, None, :])[:, 0, 0]
 
     def compute(data: te.Tensor, kernel: te.Tensor) -> te.Tensor:
-        return _dense(data, kernel, int(weight.shape[0]))
+        return _dense(data, kernel, weight.shape, first)
 
     return bb.emit_te(compute, x, constant_of(packed), primfunc_name_hint="dense")
 
 
-def _dense(data: te.Tensor, packed: te.Tensor, out: int) -> te.Tensor:
+def _dense(data: te.Tensor, packed: te.Tensor, shape: tuple[int, ...], first: int = 0) -> te.Tensor:
     blocks, groups, lanes, group = (int(d) for d in packed.shape)
-    rows, features = (int(d) for d in data.shape)
+    rows, (out, features) = int(data.shape[0]), shape
     even, kind = _even_rows(rows), accumulator(data)
     rc = te.reduce_axis((0, groups * group), name="rc")
-    source = data
+    source, begin = data, first
     if groups * group != features:
         source = te.compute(
             (rows, groups * group),
-            lambda m, k: tirx.if_then_else(k < features, data[m, k], tirx.const(0, data.dtype)),
+            lambda m, k: tirx.if_then_else(
+                k < features, data[m, k + first], tirx.const(0, data.dtype)
+            ),
             name="pad",
         )
+        begin = 0
 
     def at(m: Any, n: Any) -> Any:
-        value = source[m if even == rows else tirx.min(m, rows - 1), rc]
+        value = source[m if even == rows else tirx.min(m, rows - 1), rc + begin]
         weight = packed[n // lanes, rc // group, n % lanes, rc % group]
         if group > 1:  # as the instruction is described
             return te.sum(value.astype(kind) * weight.astype(kind), axis=rc)

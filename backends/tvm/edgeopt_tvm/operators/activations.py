@@ -1,4 +1,4 @@
-"""Activations. Between two grids the costly ones are tables."""
+"""Activations. Between two grids of 8 bits the costly ones are tables; of 16 bits those would be too large."""
 
 from __future__ import annotations
 
@@ -41,9 +41,22 @@ def _clip(e: Emitter, node: Any, low: float | None, high: float | None) -> None:
         elementwise(e, node, lambda x: scalars.clipped(x, low, high), node.args[:1])
 
 
-def _function(e: Emitter, node: Any, function: Any) -> None:
-    if not table(e, node):
-        elementwise(e, node, function, node.args[:1])
+def _function(e: Emitter, node: Any, function: Any, *, exact: bool = False) -> None:
+    """Writes a function of one number.
+
+    Args:
+        e: Where it is written.
+        node: The node.
+        function: From an expression to an expression.
+        exact: Whether its float32 operations are torch's own, each rounded once.
+    """
+    if table(e, node):
+        return
+    elementwise(e, node, function, node.args[:1], apart=exact)
+    if not exact:
+        e.note_float(
+            node, "a function of numbers of 16 bits is computed in float, and then rounded"
+        )
 
 
 @rule(aten.sigmoid.default)
@@ -86,7 +99,7 @@ def hardswish(e: Emitter, node: Any) -> None:
         inner = scalars.clipped(x + scalars.number(3, kind), 0, 6)
         return x * inner / scalars.number(6, kind)
 
-    _function(e, node, function)
+    _function(e, node, function, exact=True)
 
 
 @rule(aten.leaky_relu.default)
@@ -98,7 +111,7 @@ def leaky_relu(e: Emitter, node: Any) -> None:
         kind = scalars.kind_of(x)
         return tirx.Select(x > scalars.number(0, kind), x, x * scalars.number(slope, kind))
 
-    _function(e, node, function)
+    _function(e, node, function, exact=True)
 
 
 @rule(aten.elu.default)

@@ -41,7 +41,20 @@ def convolution(e: Emitter, node: Any) -> None:
 def _convolved(
     e: Emitter, operator: WeightedOperator, data: Any, weight: np.ndarray, window: kernels.Window
 ) -> None:
-    sums = kernels.convolution(e.builder, data, weight, e.machine, window, fill=operator.fill)
+    parts = operator.parts if window.groups == 1 else []
+    sums = [
+        kernels.convolution(
+            e.builder,
+            data,
+            weight[..., first:end],
+            e.machine,
+            window,
+            fill=operator.fill,
+            first=first,
+            deep=operator.is_deep and not parts,
+        )
+        for first, end in parts or [(0, weight.shape[-1])]
+    ]
     operator.finish(e, sums, orders.channels_last(len(e.shape(operator.node))))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from edgeopt.ir import orders
 from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import scalars
 from edgeopt_tvm.operator_rules import rule
-from edgeopt_tvm.operators.reductions import exact_mean
+from edgeopt_tvm.operators.reductions import exact_mean, steps_of
 from edgeopt_tvm.values import constant_of
 
 if TYPE_CHECKING:
@@ -110,10 +111,10 @@ def avg_pool(e: Emitter, node: Any) -> None:
     value, goal, kind = e.value(node.args[0]), e.grid(node), e.dtype(node)
     counts = _counts(node)
     if value.grid is not None and goal is not None:
-        grid = value.grid
+        grid, taps = value.grid, math.prod(node.args[1])
+        outside = steps_of(tirx.const(grid.zero, "int32"), grid, taps)
         _pooled(
-            e, node, (1, 1), te.sum, lambda x: x.astype("int32") - grid.zero,
-            tirx.const(0, "int32"), lambda x, n: exact_mean(x, n, grid, goal),
+            e, node, (1, 1), te.sum, lambda x: steps_of(x, grid, taps), outside, lambda x, n: exact_mean(x, n, grid, goal),
             (constant_of(counts),),
         )  # fmt: skip
         return

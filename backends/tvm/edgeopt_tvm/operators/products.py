@@ -38,7 +38,11 @@ def linear(e: Emitter, node: Any) -> None:
     order = orders.with_last(order, last)
     storage = e.read(value, order, real=operator.grid is None)
     data = e.shaped(storage.expr, (math.prod(value.shape[:-1]), value.shape[-1]))
-    sums = kernels.dense(e.builder, data, operator.weight, e.machine)
+    weight = operator.weight
+    sums = [
+        kernels.dense(e.builder, data, weight[:, first:end], e.machine, first=first)
+        for first, end in operator.parts
+    ]
     operator.finish(e, sums, order)
 
 

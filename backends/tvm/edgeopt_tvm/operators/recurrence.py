@@ -42,7 +42,7 @@ def recurrent(e: Emitter, node: Any) -> None:
     if not resets_behind_the_product:
         bias = bias + hidden_bias
     factors = [bias] if scale is None else [scale.numpy(), bias]
-    products = by_channel(e, _finished, sums, factors)
+    products = by_channel(e, _finished, [sums], factors)
     states = [
         e.shaped(e.read(e.value(s), orders.identity(3), real=True).expr, (batch, hidden))
         for s in layer.states
@@ -62,8 +62,8 @@ def recurrent(e: Emitter, node: Any) -> None:
     e.put_parts(node, [outputs, *(e.shaped(end, (1, batch, hidden)) for end in ends)])
 
 
-def _finished(total: Any, *factors: Any) -> Any:
-    *scale, bias = factors
+def _finished(totals: list[Any], *factors: Any) -> Any:
+    (total,), (*scale, bias) = totals, factors
     return (total * scale[0] if scale else total) + bias
 
 

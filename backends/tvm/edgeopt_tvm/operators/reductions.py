@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tvm import te
 
+from edgeopt.contracts.storage import INT32
 from edgeopt.ir import orders
 from edgeopt_tvm import scalars
 from edgeopt_tvm.operator_rules import rule
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgeopt_tvm.emitter import Emitter
+    from edgeopt_tvm.parameters import Grid
 
-__all__ = ["exact_mean"]
+__all__ = ["exact_mean", "steps_of"]
 
 aten = torch.ops.aten
 
@@ -79,7 +81,7 @@ def mean(e: Emitter, node: Any) -> None:
         grid = value.grid
         _reduced(
             e, node, te.sum, lambda x: exact_mean(x, count, grid, goal),
-            load=lambda x: x.astype("int32") - grid.zero,
+            load=lambda x: steps_of(x, grid, count),
         )  # fmt: skip
         return
     kind = e.dtype(node)
@@ -89,6 +91,12 @@ def mean(e: Emitter, node: Any) -> None:
         te.sum,
         lambda x: scalars.converted(x / scalars.number(count, kind), None, goal, kind),
     )
+
+
+def steps_of(x: Any, grid: Grid, count: int) -> Any:
+    """Returns how many steps from zero ``x`` is, in a type that holds the sum of ``count`` such."""
+    steps = x.astype("int32") - grid.zero
+    return steps if count * grid.farthest <= INT32.highest else steps.astype("float64")
 
 
 def exact_mean(total: Any, count: Any, source: Any, goal: Any) -> Any:

@@ -73,4 +73,5 @@ def _function(e: Emitter, node: Any) -> tuple[Value | None, torch.Tensor] | None
     if value.array is not None:
         one = value.array.size == 1
         return (None, e.program.constants[node.name].detach().reshape(())) if one else None
-    return None if value.grid is None else (value, value.grid.reals())
+    grid = value.grid
+    return None if grid is None or not grid.is_short else (value, grid.reals())

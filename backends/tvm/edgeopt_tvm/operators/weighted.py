@@ -1,19 +1,22 @@
 """What stands behind the raw sums of a weighted operator: bias, scale, activation, rounding.
 
 Integer sums become integers as `edgeopt.ir.reference` makes them: bias and zero point are added as
-int32, the sum is multiplied by one float32 a channel, rounded once, and clipped.
+int32, the sum is multiplied by one float32 a channel, rounded once, and clipped. Sums that may exceed
+32 bits, as those of 16-bit numbers do in deep layers, are made in parts that do not; float64 holds the
+sum of those exactly, and float32 what is left of it when that is rounded.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from tvm import te
 
-from edgeopt.contracts.storage import FLOAT16, INT8, INT32
+from edgeopt.contracts.storage import FLOAT16, INT8
 from edgeopt.ir import ops
 from edgeopt.lowering import NoRuleError
 from edgeopt_tvm import scalars
@@ -54,18 +57,30 @@ class WeightedOperator:
         """What stands in padding."""
         return self.grid.zero if self.grid is not None else 0
 
-    def finish(self, e: Emitter, sums: Any, order: Order) -> None:
+    @property
+    def parts(self) -> list[tuple[int, int]]:
+        """From which input channel to which each sum goes that fits 32 bits; one from 0 on where all do.
+
+        Empty where those of one channel do not.
+        """
+        if self.grid is None or not self.is_deep:
+            return [(0, int(self.weight.shape[1]))]
+        rest = range(2, self.weight.ndim)
+        sizes = self.grid.farthest * np.abs(self.weight.astype(np.int64)).sum(axis=tuple(rest))
+        return _parts(sizes) if (sizes <= _CEILING).all() else []
+
+    def finish(self, e: Emitter, sums: list[Any], order: Order) -> None:
         """Writes what follows the raw ``sums``, whose last axis is the channels.
 
         Args:
             e: Where it is written.
-            sums: float32 or int32, of any shape with that last axis.
+            sums: float32 or integers, of any shape with that last axis; of several the sum is meant.
             order: The order of the result's memory.
         """
         if self.grid is not None:
             self._integers(e, sums, order)
         else:
-            self._floats(e, sums, order)
+            self._floats(e, sums[0], order)
 
     # -- float ----------------------------------------------------------------------------------
 
@@ -77,31 +92,30 @@ class WeightedOperator:
             e.put(self.node, sums, order)
             return
 
-        def at(total: Any, *factors: Any) -> Any:
-            values = iter(factors)
+        def at(totals: list[Any], *factors: Any) -> Any:
+            (total,), values = totals, iter(factors)
             if scale is not None:
                 total *= next(values)
             if bias is not None:
                 total += next(values)
             return scalars.converted(total, None, grid, "float32")
 
-        output = by_channel(e, at, sums, [a for a in (scale, bias) if a is not None])
+        output = by_channel(e, at, [sums], [a for a in (scale, bias) if a is not None])
         e.put(self.node, output, order, grid)
 
     # -- integers -------------------------------------------------------------------------------
 
-    def _integers(self, e: Emitter, sums: Any, order: Order) -> None:
-        assert self.grid is not None  # noqa: S101 (the caller asked)
-        assert self.scale is not None  # noqa: S101
-        step = torch.tensor([self.grid.scale]) * self.scale
-        offset = self._offset(step)
+    def _integers(self, e: Emitter, sums: list[Any], order: Order) -> None:
+        step, offset = self._step, self._offset.astype(np.int32)
         node = ops.fused_activation(self.node) or self.node
         grid = e.grid(node)
         if grid is None:
             factor = step.double().numpy()
             output = by_channel(
                 e,
-                lambda total, add, by: ((total + add).astype("float64") * by).astype("float32"),
+                lambda totals, add, by: (self._total(totals, add).astype("float64") * by).astype(
+                    "float32"
+                ),
                 sums,
                 [offset, factor],
             )
@@ -110,8 +124,8 @@ class WeightedOperator:
         factor = (step / torch.tensor([grid.scale])).numpy()
         bounds = _bounds(node, grid) if node is not self.node else None
 
-        def at(total: Any, add: Any, by: Any) -> Any:
-            steps = (total + add).astype("float32") * by
+        def at(totals: list[Any], add: Any, by: Any) -> Any:
+            steps = self._total(totals, add).astype("float32") * by
             return scalars.on_grid(steps, grid, bounds)
 
         output = by_channel(e, at, sums, [offset, factor])
@@ -119,18 +133,55 @@ class WeightedOperator:
         if node is not self.node:
             e.fuse_into(self.node, into=node)
 
-    def _offset(self, step: torch.Tensor) -> np.ndarray:
-        """Returns the bias in steps, less what the input's zero point adds to each sum."""
+    def _total(self, totals: list[Any], add: Any) -> Any:
+        """Returns the sum of integers, exact: an int32 where that holds it, else a float64."""
+        if not self.is_deep:
+            return totals[0] + add
+        result = add.astype("float64")
+        for total in totals:
+            result += total.astype("float64")
+        return result
+
+    @cached_property
+    def _step(self) -> torch.Tensor:
+        """What one of a sum stands for, of each channel."""
+        assert self.grid is not None  # noqa: S101 (the caller asked)
+        assert self.scale is not None  # noqa: S101
+        return torch.tensor([self.grid.scale]) * self.scale
+
+    @cached_property
+    def _offset(self) -> np.ndarray:
+        """The bias in steps, less what the input's zero point adds to each sum."""
         assert self.grid is not None  # noqa: S101 (the caller asked)
         channels = self.weight.reshape(self.weight.shape[0], -1).astype(np.int64)
-        offset = -self.grid.zero * channels.sum(axis=1)
+        offset: np.ndarray = -self.grid.zero * channels.sum(axis=1)
         if self.bias is not None:
-            offset += torch.round(self.bias.detach().double() / step.double()).long().numpy()
-        largest = INT8.steps * np.abs(channels).sum(axis=1) + np.abs(offset)
-        if (largest > _CEILING).any():
-            raise NoRuleError("its sums may exceed 32 bits")
-        whole: np.ndarray = offset.astype(np.int32)
-        return whole
+            steps = torch.round(self.bias.detach().double() / self._step.double())
+            offset += steps.long().numpy()
+        if (np.abs(offset) > _CEILING).any():
+            raise NoRuleError("its bias exceeds 32 bits")
+        return offset
+
+    @cached_property
+    def is_deep(self) -> bool:
+        """Whether a sum of integers may exceed 32 bits."""
+        if self.grid is None:
+            return False
+        channels = np.abs(self.weight.reshape(self.weight.shape[0], -1).astype(np.int64))
+        largest = self.grid.farthest * channels.sum(axis=1) + np.abs(self._offset)
+        return bool((largest > _CEILING).any())
+
+
+def _parts(sizes: np.ndarray) -> list[tuple[int, int]]:
+    """Returns from where to where ``sizes``, (out, in), are added without exceeding 32 bits: few parts."""
+    parts, first = [], 0
+    total = np.zeros(sizes.shape[0], np.int64)
+    for at in range(sizes.shape[1]):
+        if (total + sizes[:, at] > _CEILING).any():
+            parts.append((first, at))
+            first, total = at, np.zeros_like(total)
+        total += sizes[:, at]
+    return [*parts, (first, sizes.shape[1])]
 
 
 def _bounds(activation: Any, grid: Grid) -> tuple[int, int]:
@@ -144,21 +195,22 @@ def _bounds(activation: Any, grid: Grid) -> tuple[int, int]:
     )
 
 
-def by_channel(e: Emitter, at: Any, sums: Any, factors: list[np.ndarray]) -> Any:
-    """Returns the variable of ``at`` of each sum and its channel's factors."""
-    shape = tuple(int(d) for d in sums.ty.shape)
-    ones = (1,) * (len(shape) - 1)
+def by_channel(e: Emitter, at: Any, sums: list[Any], factors: list[np.ndarray]) -> Any:
+    """Returns the variable of ``at`` of each place's sums, as a list, and its channel's factors."""
+    shape = tuple(int(d) for d in sums[0].ty.shape)
+    ones, count = (1,) * (len(shape) - 1), len(sums)
 
-    def compute(tensor: te.Tensor, *held: te.Tensor) -> te.Tensor:
+    def compute(*tensors: te.Tensor) -> te.Tensor:
         def one(*index: Any) -> Any:
             place = tuple(i if n == 1 else 0 for i, n in zip(index[:-1], shape[:-1], strict=True))
-            return at(tensor(*index), *(h(*place, index[-1]) for h in held))
+            totals = [t(*index) for t in tensors[:count]]
+            return at(totals, *(h(*place, index[-1]) for h in tensors[count:]))
 
         return te.compute(shape, one, name="finished")
 
     constants = [constant_of(np.ascontiguousarray(f.reshape(*ones, -1))) for f in factors]
-    name = "requantize" if str(sums.ty.dtype) == INT32.name else "bias"
-    return e.te(name, compute, sums, *constants, pattern="elementwise")
+    name = "bias" if str(sums[0].ty.dtype).startswith("float") else "requantize"
+    return e.te(name, compute, *sums, *constants, pattern="elementwise")
 
 
 def weighted_operator_of(e: Emitter, node: Any) -> WeightedOperator:

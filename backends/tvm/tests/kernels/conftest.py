@@ -95,14 +95,14 @@ def _requantized(
 ) -> Any:
     from tvm import relax, te, tirx
 
-    low, high = (0, 255) if kind == "uint8" else (-128, 127)
+    low, high = np.iinfo(kind).min, np.iinfo(kind).max
 
     def compute(value: te.Tensor, b: te.Tensor, m: te.Tensor) -> te.Tensor:
         def at(*index: Any) -> Any:
             c = index[-1]
             steps = tirx.nearbyint((value(*index) + b[c]).astype("float32") * m[c])
             moved = steps.astype("int32") + zero
-            return tirx.min(tirx.max(moved, low), high).astype(kind)
+            return tirx.min(tirx.max(moved, int(low)), int(high)).astype(kind)
 
         return te.compute(value.shape, at, name="requantize")
 

@@ -67,8 +67,9 @@ def test_float(shape, fuse, machine):
 
 
 @pytest.mark.parametrize("shape", [pytest.param(p.values, id=p.id) for p in SHAPES])
-def test_integers_are_exact(shape, fuse, requantized, machine):
-    kind, out = machine.activations, shape[4]
+@pytest.mark.parametrize("stored", ["bytes", "int16"])
+def test_integers_are_exact(shape, stored, fuse, requantized, machine):
+    kind, out = machine.activations if stored == "bytes" else stored, shape[4]
     x, weight, window, sums = _case(shape, kind, machine, fill=9)
     rng = np.random.default_rng(1)
     bias = rng.integers(-3000, 3000, out).astype(np.int32)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from edgeopt.registry import find_target
 from edgeopt_tvm.kernels import configurations, dense, matmul, scheduled, tunable
+from edgeopt_tvm.machine import machine_of
 
 
 @pytest.mark.parametrize(("rows", "features", "out"), [(16, 32, 48), (197, 24, 20), (1, 130, 10)])
@@ -111,3 +115,32 @@ def test_the_default_is_the_first_configuration(fuse, machine):
     assert structural_equal(
         scheduled(kernel.function, machine), scheduled(kernel.function, machine, first)
     )
+
+
+HOST = machine_of(find_target("host"))
+PROCESSORS = {
+    "vnni": HOST,
+    "avx512bw": replace(HOST, dot="none"),
+    "avx2": replace(HOST, dot="none", vector_bytes=32, registers=16),
+    "sse2": replace(HOST, dot="none", vector_bytes=16, registers=16, features=()),
+    "arm": replace(HOST, dot="none", arch="aarch64", vector_bytes=16),
+}
+
+
+@pytest.mark.skipif(
+    HOST.dot != "avx512_vnni", reason="it runs instructions that this machine lacks"
+)
+@pytest.mark.parametrize("name", PROCESSORS)
+@pytest.mark.parametrize(("rows", "features", "out"), [(5, 64, 48), (1, 33, 21)])
+def test_products_by_each_instruction(fuse, name, rows, features, out):
+    """The code of several processors, on one that has all of their instructions."""
+    machine = PROCESSORS[name]
+    rng = np.random.default_rng(0)
+    x = rng.choice(np.array([-32767, 32767, 1, 0], np.int16), (rows, features))
+    weight = rng.integers(-127, 128, (out, features)).astype(np.int8)
+    kernel = fuse([(x.shape, "int16")], lambda bb, v: dense(bb, v, weight, machine))
+    kernel = replace(kernel, machine=machine)
+    function = scheduled(kernel.function, machine)
+    assert ("call_llvm_pure_intrin" in str(function)) == (name != "arm")
+    wanted = x.astype(np.int64) @ weight.astype(np.int64).T
+    np.testing.assert_array_equal(kernel.run(function, x), wanted)

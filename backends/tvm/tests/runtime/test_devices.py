@@ -12,10 +12,13 @@ import torch
 import edgeopt
 from edgeopt.bundles import GoldenSamples, Tolerance, write_bundle
 from edgeopt.contracts import Artifact, Signature, TensorSpec
+from edgeopt.contracts.storage import Precision
 from edgeopt.devices import EmulatedDevice
-from edgeopt.ir import ReferenceRunner
+from edgeopt.ir import ReferenceRunner, capture_module
 from edgeopt.measure import PlacedBundle
-from edgeopt.options import CompileOptions
+from edgeopt.options import CompileOptions, Override, QuantizationConfig
+from edgeopt.passes import run_core
+from edgeopt.quantization import quantize_program
 from edgeopt.registry.target_registry import find_target
 from edgeopt.testing.specimens import program_of, specimen
 from edgeopt_tvm import TVMBackend
@@ -71,31 +74,51 @@ def test_static_programs_compute_the_same(request, name, arch, tmp_path, emulato
 @pytest.mark.qemu
 @pytest.mark.parametrize("arch", ARCHS)
 @pytest.mark.parametrize(
-    ("name", "precision"), [("residual", "int8"), ("tokens", "int8"), ("attention", "float32")]
+    ("name", "precision"),
+    [("residual", "int8"), ("tokens", "int8"), ("residual", "int16x8"), ("attention", "float32")],
 )
 def test_networks_compute_what_the_reference_does(
     name, precision, arch, tmp_path, emulator, without_python
 ):
     """Without Python on the device, so that nothing is needed there."""
-    by = emulator(arch)
-    bare = without_python(arch)
     program = program_of(name, precision)
-    artifact = TVMBackend().compile(TVMBackend().lower(program, bare), CompileOptions())
-    assert (artifact.entry, list(artifact.files)) == ("run", ["run"])
-    (tmp_path / "run").write_bytes(artifact.files["run"])
-    (tmp_path / "run").chmod(0o755)
     inputs = [tensor.numpy() for tensor in specimen(name).example]
-    for index, array in enumerate(inputs):
-        np.save(tmp_path / f"in{index}.npy", array)
-    words = [word for i in range(len(inputs)) for word in ("--input", f"in{i}.npy")]
-    command = [by, "./run", *words, "--output", "out.npy", "--threads", "2"]
-    subprocess.run(command, cwd=tmp_path, check=True)
+    got = emulated(program, inputs, emulator(arch), without_python(arch), tmp_path)
     wanted = ReferenceRunner(program)(*inputs)
-    got = np.load(tmp_path / "out.npy")
-    if precision == "int8":
+    if Precision(precision).is_integer:
         np.testing.assert_array_equal(got, wanted)
     else:
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.qemu
+@pytest.mark.parametrize("arch", ARCHS)
+def test_sums_of_more_than_32_bits(arch, tmp_path, emulator, without_python):
+    """Of 16-bit numbers, some of which become such of 8 bits."""
+    layers = torch.nn.Conv2d(150, 9, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(36, 7)
+    torch.nn.init.uniform_(layers[0].weight, 0.5, 1.0)
+    samples = [(torch.rand(1, 150, 4, 4) + 0.5,) for _ in range(3)]
+    program = run_core(capture_module(torch.nn.Sequential(*layers).eval(), samples[0]))
+    config = QuantizationConfig(precision="int16x8", overrides={"relu": Override(bits=8)})
+    program = quantize_program(program, samples, config)
+    inputs = [samples[0][0].numpy()]
+    got = emulated(program, inputs, emulator(arch), without_python(arch), tmp_path)
+    np.testing.assert_array_equal(got, ReferenceRunner(program)(*inputs))
+
+
+def emulated(program, inputs, by, target, folder):
+    """Returns what a program for ``target`` makes of ``inputs``, run by the emulator ``by``."""
+    artifact = TVMBackend().compile(TVMBackend().lower(program, target), CompileOptions())
+    assert (artifact.entry, list(artifact.files)) == ("run", ["run"])
+    (folder / "run").write_bytes(artifact.files["run"])
+    (folder / "run").chmod(0o755)
+    for index, array in enumerate(inputs):
+        np.save(folder / f"in{index}.npy", array)
+    words = [word for i in range(len(inputs)) for word in ("--input", f"in{i}.npy")]
+    command = [by, "./run", *words, "--output", "out.npy", "--threads", "2"]
+    subprocess.run(command, cwd=folder, check=True)
+    return np.load(folder / "out.npy")
 
 
 class Conversions(torch.nn.Module):

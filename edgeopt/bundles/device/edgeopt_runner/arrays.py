@@ -73,7 +73,7 @@ def fit_inputs(arrays: list[Any], manifest: dict[str, Any], *, cast: bool = Fals
     """Returns copies of the arrays after checking dtypes and shapes. Casts only where asked."""
     specs = manifest["signature"]["inputs"]
     fitting = [_fit(array, spec, cast=cast) for array, spec in zip(arrays, specs)]
-    if manifest["precision"].startswith("int8"):
+    if manifest["precision"].startswith("int"):
         for array, spec in zip(fitting, specs):
             _require_finite(array, spec["name"])
     return fitting
@@ -84,7 +84,9 @@ def _require_finite(array: Any, name: str) -> None:
     bad = array.size - int(np.isfinite(array).sum()) if array.dtype.kind == "f" else 0
     if bad:
         wrong = f"input {name}: {bad} of {array.size} values are NaN or infinite"
-        raise Stop(USAGE, wrong, "an int8 model has no such numbers: look at what makes the input")
+        raise Stop(
+            USAGE, wrong, "a model on integers has no such numbers: look at what makes the input"
+        )
 
 
 def _fit(array: Any, spec: dict[str, Any], *, cast: bool) -> Any:

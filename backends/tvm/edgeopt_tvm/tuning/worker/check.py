@@ -30,10 +30,11 @@ _SCALES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 _WIDER = 8.0
 """Times as large as fills a grid best: then results are clipped at its ends, too."""
 WHOLE, CLIPPED, EXTREME = (False, 1.0), (False, _WIDER), (True, 1.0)
-"""Whether 8-bit numbers are only the least and the greatest, and the factor on floats: numbers of the whole
+"""Whether numbers of 8 and 16 bits are only the least and the greatest, and the factor on floats: numbers of the whole
 range, the same beyond the ends of a grid, and extremes."""
 CASES = (WHOLE, CLIPPED, EXTREME)
 _FLOAT32, _FLOAT16 = 1e-4, 1e-2
+_GRIDS = ("int8", "uint8", "int16")
 _LAST_BITS = 8 * 2.0**-24
 _FARTHEST = 1e4
 
@@ -108,7 +109,7 @@ def make_cases(
             example.expected = [g.array.copy() for g in example.outputs]
             return example
 
-        if any(p.dtype.startswith("float") for p in read) and written[0].dtype in ("int8", "uint8"):
+        if any(p.dtype.startswith("float") for p in read) and written[0].dtype in _GRIDS:
             start = _widest(lambda place: _spread(case(_SCALES[place]).expected[0]), start)
             scale = _SCALES[start]
         cases.append(case(scale * wider))
@@ -128,7 +129,7 @@ def _widest(spread: Callable[[int], float], start: int) -> int:
 
 
 def _spread(values: np.ndarray) -> float:
-    """Returns how much of its range an 8-bit result uses: saturated numbers would hide errors."""
+    """Returns how much of its range a result on a grid uses: saturated numbers would hide errors."""
     levels, counts = np.unique(values, return_counts=True)
     shares = counts / counts.sum()
     return float(-(shares * np.log(shares)).sum()) if len(levels) > 1 else 0.0

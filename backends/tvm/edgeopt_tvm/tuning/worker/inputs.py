@@ -15,6 +15,8 @@ GUARD = 256
 """Bytes before and behind each array."""
 _MARK = 0xA5
 _ALIGN = 64
+_ON_GRID = 2
+"""Bytes of an integer that a value on a grid may be."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,12 @@ def random_inputs(
     Args:
         wanted: The parameters that are read.
         rng: Where the numbers come from.
-        extreme: Whether 8-bit numbers are only the least and the greatest ones.
+        extreme: Whether numbers of 8 and 16 bits are only the least and the greatest ones.
         scale: Size of the float numbers.
     """
-    wide = sum(np.dtype(p.dtype).kind in "iu" and np.dtype(p.dtype).itemsize > 1 for p in wanted)
+    wide = sum(
+        np.dtype(p.dtype).kind in "iu" and np.dtype(p.dtype).itemsize > _ON_GRID for p in wanted
+    )
     # A bias: sums of it and products stay within 32 bits. Two may be multiplied.
     limit = 1 << (20 if extreme and wide == 1 else 14)
     return [_filled(p, rng, extreme=extreme, scale=scale, limit=limit) for p in wanted]
@@ -87,8 +91,9 @@ def _filled(
         return rng.integers(0, 2, p.shape).astype(np.bool_)
     if kind.kind == "f":
         return (rng.standard_normal(p.shape) * scale).astype(kind)
-    if kind.itemsize == 1:
-        low, high = np.iinfo(kind).min, np.iinfo(kind).max
+    if kind.itemsize <= _ON_GRID:
+        low, high = int(np.iinfo(kind).min), int(np.iinfo(kind).max)
+        low = -high if kind == np.int16 else low  # a grid of 16 bits is symmetric
         if extreme:
             return rng.choice(np.array([low, high], kind), p.shape)
         return rng.integers(low, high + 1, p.shape).astype(kind)
