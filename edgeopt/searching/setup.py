@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_model", "engines_of", "parts_of", "switches_of", "timed_device"]
 
-PRECISIONS = tuple(one.value for one in Precision)
+PRECISIONS = tuple(one.value for one in Precision if one is not Precision.INT16X8)
+"""What is tried unless others are named: 16 bits are for those who ask, since no runtime is faster by them than in float."""
 """What is tried where the user names none, the first first."""
 
 
@@ -89,12 +90,15 @@ def engines_of(
     backends, refused = _backends(program, target, options)
     notes = [f"without {name}: {error.what}" for name, error in refused.items()]
     calibrated = options.calibration_data is not None
-    if not calibrated and Precision.INT8 in (options.precisions or ()):
+    asked = options.precisions or PRECISIONS
+    blind = [] if calibrated else [p for p in asked if Precision(p).needs_calibration]
+    if blind and options.precisions:
         hint = "pass about 100 real inputs"
-        raise InputError("int8 needs to see real inputs", where="calibration_data", hint=hint)
-    if not calibrated:
-        notes.append("without int8: it needs calibration_data")
-    precisions = [p for p in options.precisions or PRECISIONS if p != Precision.INT8 or calibrated]
+        raise InputError(
+            f"{blind[0]} needs to see real inputs", where="calibration_data", hint=hint
+        )
+    notes += [f"without {precision}: it needs calibration_data" for precision in blind]
+    precisions = [p for p in asked if p not in blind]
     engines = tuple((name, p) for p in precisions for name, can in backends.items() if p in can)
     if not engines:
         says = "; ".join(f"{name} compiles {', '.join(can)}" for name, can in backends.items())

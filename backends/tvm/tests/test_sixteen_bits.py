@@ -149,7 +149,9 @@ class Curves(nn.Module):
         return torch.sigmoid(x) * torch.tanh(x)
 
 
-@pytest.mark.parametrize("function", [f.hardswish, f.leaky_relu, f.relu6, torch.neg], ids=str)
+@pytest.mark.parametrize(
+    "function", [f.hardswish, f.leaky_relu, f.relu6, torch.neg], ids=lambda one: one.__name__
+)
 def test_functions_of_torch_s_own_operations_are_exact(make, function):
     class One(nn.Module):
         def forward(self, x):

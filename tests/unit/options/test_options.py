@@ -206,7 +206,7 @@ def test_options_take_no_positions(kind):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: edgeopt.QuantizationConfig(precision="int4"), 'did you mean "int8"?'),
+        (lambda: edgeopt.QuantizationConfig(precision="int4"), 'did you mean "int8" or "int16x8"?'),
         (lambda: edgeopt.QuantizationConfig(precision="fp16"), 'did you mean "float16"?'),
         (lambda: edgeopt.QuantizationConfig(precision="int8_dynamic"), 'mean "int8-dynamic"?'),
         (lambda: edgeopt.QuantizationConfig(ranges="msee"), 'got "msee"\n  -> did you mean "mse"?'),
