@@ -21,7 +21,10 @@ __all__ = ["Kind", "OperatorProfile", "OperatorTime", "Step", "traced"]
 
 Kind = Literal["integer", "float", "conversion", "layout", "other"]
 
-_UNIT = {"int8": "integer", "uint8": "integer", "float32": "float", "float16": "float"}
+_UNIT = {
+    **dict.fromkeys(("int8", "uint8", "int16"), "integer"),
+    **dict.fromkeys(("float32", "float16"), "float"),
+}
 _ROW_KIND: dict[str, Kind] = {
     "integer": "integer",
     "float": "float",
