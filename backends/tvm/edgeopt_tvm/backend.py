@@ -32,6 +32,7 @@ class TVMBackend(RuleBackend):
     runtime = "edgeopt-tvm"
     distribution = "edgeopt-tvm"
     toolchain: ClassVar = {"apache-tvm": "tvm", "ziglang": "ziglang"}
+    wide = True
 
     def precisions(self, target: Target) -> tuple[str, ...]:
         """Returns int8 first; float16 only where the processor converts halves by itself."""
