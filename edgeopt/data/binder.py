@@ -239,7 +239,7 @@ def check_finite(signature: Signature, arrays: tuple[np.ndarray, ...]) -> None:
             raise InputError(
                 f"{bad} of {array.size} values are NaN or infinite",
                 where=f"input {spec.name}",
-                hint="an int8 model has no such numbers: look at what makes the input",
+                hint="a model on integers has no such numbers: look at what makes the input",
             )
 
 

@@ -60,7 +60,7 @@ static size_t count_odd(const struct array *array) {
 static void need_finite(const char *path, const char *name, const struct array *array) {
   size_t odd = bundle.finite ? count_odd(array) : 0;
   if (odd)
-    stop(USAGE, "%s: input %s: %zu of %zu values are NaN or infinite: an int8 model has no such numbers",
+    stop(USAGE, "%s: input %s: %zu of %zu values are NaN or infinite: a model on integers has no such numbers",
          path, name, odd, array->bytes / item_bytes(array->dtype));
 }
 
