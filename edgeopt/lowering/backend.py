@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgeopt.contracts import Artifact, Lowered
-from edgeopt.contracts.storage import Precision
+from edgeopt.contracts.storage import INT16, Precision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,8 +88,8 @@ class RuleBackend(ABC):
         """
 
     def precisions(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
-        """Returns all precisions, int8 first."""
-        return tuple(one.value for one in Precision)
+        """Returns the precisions that it compiles, int8 first: all but those with activations of 16 bits."""
+        return tuple(one.value for one in Precision if one.activation_type != INT16)
 
     def passes(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
         """Returns the names of the target passes: none, where all canonical operators are written."""
@@ -111,6 +111,12 @@ class RuleBackend(ABC):
         from edgeopt.lowering.support import support_report  # noqa: PLC0415 (imports torch)
 
         emitter = self._emitted(program, target)
+        if Precision.INT16X8.value not in self.precisions(target):
+            emitter.refused |= {
+                name: f"a value of 16 bits, and {self.name} has integers of 8 bits for {target.name}"
+                for name, spec in program.quant.items()
+                if spec.storage == INT16
+            }
         report = support_report(emitter, program, target, backend=self.name)
         return Lowered(emitter.program, target, report, emitter)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.errors import TargetError
 from edgeopt.reference_backend import ReferenceBackend
 from edgeopt.registry import find_target
@@ -11,6 +12,7 @@ from edgeopt.testing import BackendConformance
 
 
 class TestReference(BackendConformance):
+    precisions = tuple(one.value for one in Precision)
     runs_everything = True
     needs_torch = True
 

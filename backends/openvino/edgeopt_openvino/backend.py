@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgeopt.contracts.storage import INT8
+from edgeopt.contracts.storage import INT8, Precision
 from edgeopt.lowering import RuleBackend
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ class OpenVINOBackend(RuleBackend):
     distribution = "edgeopt-openvino"
     toolchain: ClassVar = {"openvino": "openvino"}
     saturates = True
+
+    def precisions(self, target: Target) -> tuple[str, ...]:
+        """Returns all precisions; of 16 bits all is computed in float, between the reference's roundings."""
+        return (*super().precisions(target), Precision.INT16X8.value)
 
     def emitter(self, program: Program, target: Target) -> Emitter:
         """Returns an emitter for ``program``."""

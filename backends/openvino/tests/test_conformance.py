@@ -2,12 +2,14 @@
 
 import pytest
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.registry.target_registry import find_target
 from edgeopt.testing.backend_conformance import BackendConformance
 from edgeopt_openvino import OpenVINOBackend
 
 
 class TestOpenVINO(BackendConformance):
+    precisions = tuple(one.value for one in Precision)
     computed_in_float = dict.fromkeys(
         [
             f"aten.{name}.default"

@@ -34,7 +34,7 @@ class TFLiteBackend(RuleBackend):
         """Returns all precisions; those with kernels of one type where TFLite for Micro runs them."""
         if target.microcontroller is not None:
             return (Precision.INT8.value, Precision.FLOAT32.value)
-        return super().precisions(target)
+        return (*super().precisions(target), Precision.INT16X8.value)
 
     def passes(self, target: Target) -> tuple[str, ...]:
         """Returns the passes that TFLite needs.

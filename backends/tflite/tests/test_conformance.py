@@ -2,12 +2,14 @@
 
 import pytest
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.registry.target_registry import find_target
 from edgeopt.testing.backend_conformance import BackendConformance
 from edgeopt_tflite import TFLiteBackend
 
 
 class TestTFLite(BackendConformance):
+    precisions = tuple(one.value for one in Precision)
     float_of_16_bits = dict.fromkeys(
         ["*"], "TFLite's kernels for integers of 16 bits are not used here"
     )

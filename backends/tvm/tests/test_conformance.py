@@ -2,12 +2,14 @@
 
 import pytest
 
+from edgeopt.contracts.storage import Precision
 from edgeopt.registry import find_target
 from edgeopt.testing.backend_conformance import BackendConformance
 from edgeopt_tvm import TVMBackend
 
 
 class TestTVM(BackendConformance):
+    precisions = tuple(one.value for one in Precision)
     float_of_16_bits = dict.fromkeys(
         [f"aten.{name}.default" for name in ("gelu", "elu", "sigmoid", "tanh")],
         "a function of numbers of 16 bits is computed in float, and then rounded",
