@@ -21,8 +21,9 @@ from edgeopt_micro.board import board_metadata, firmware_files
 
 KIB = 1024
 TOOL = r"""
-import os, re, subprocess, sys
+import os, re, shutil, subprocess, sys
 elf, port, pid = sys.argv[1:]
+elf = shutil.copy(elf, pid + ".elf")  # the emulator says its port before it reads the program, which goes with this tool
 words = ["qemu-system-arm", "-machine", "mps2-an385", "-display", "none", "-monitor", "none", "-nodefaults"]
 words += ["-icount", "shift=0", "-kernel", elf, "-serial", "pty"]
 process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
