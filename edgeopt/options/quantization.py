@@ -22,7 +22,7 @@ class Override(Options, frozen=True):
 
     Attributes:
         ranges: How their range is found.
-        bits: 16 for values that 8 bits are too few for, with ``int8``.
+        bits: Bits of their integers: 16 in ``int8`` where 8 are too few, 8 in ``int16x8`` where they do.
         low: The lower end of their range, given with ``high`` instead of being found.
         high: The upper end.
     """

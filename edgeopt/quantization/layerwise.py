@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.fx.node import map_arg
 
-from edgeopt.contracts.storage import INT8, INT16, Precision
+from edgeopt.contracts.storage import ACTIVATION_TYPES, INT8, Precision
 from edgeopt.errors import CalibrationError
 from edgeopt.ir import ops
 from edgeopt.ir.operators import traits_of
@@ -275,10 +275,11 @@ class LayerwiseQuantizer:
         return None if others else fixed_spec(target, self._storage(members))
 
     def _storage(self, members: Sequence[str]) -> StorageType:
-        """Returns what a group is stored in: as the precision has it, or wider where one member asks for it."""
-        own = Precision(self.config.precision).activation_type
-        bits = [self.overrides[m].bits for m in members if m in self.overrides]
-        return INT16 if 16 in bits else own  # noqa: PLR2004 (bits)
+        """Returns what a group is stored in: what the widest of its members' overrides says, else the precision."""
+        bits = [b for m in members if m in self.overrides and (b := self.overrides[m].bits)]
+        if not bits:
+            return Precision(self.config.precision).activation_type
+        return next(one for one in ACTIVATION_TYPES if one.bits == max(bits))
 
     def _method(self, members: Sequence[str]) -> str:
         methods = [self.overrides[m].ranges for m in members if m in self.overrides]

@@ -30,6 +30,7 @@ __all__ = [
     "read_in_steps",
     "rounded",
     "steps",
+    "unfused",
     "whole_step",
 ]
 
@@ -79,6 +80,11 @@ def kept_real(program: Program, value: Any) -> Any:
     """Returns ``value``, behind an operator through which low-precision passes move no dequantization."""
     if not program.precision.is_integer or not value.element_type.is_real():
         return value
+    return unfused(value)
+
+
+def unfused(value: Any) -> Any:
+    """Returns ``value``, behind an operator that changes no number and that OpenVINO joins with nothing: a maximum."""
     return op.maximum(value, op.constant(np.float32(-np.inf))).output(0)
 
 
@@ -89,7 +95,7 @@ def on_grid(program: Program, node: torch.fx.Node, value: Any) -> Any:
         return value
     if (
         spec.storage != INT8
-    ):  # a FakeQuantize of so many levels is off by steps, and no kernel takes it
+    ):  # a FakeQuantize of 65535 levels is off by steps, and no kernel takes it
         return op.clamp(rounded(spec, value), spec.low, spec.high).output(0)
     if _is_summed_up(program, node) or _is_shifted(program, node):
         value = op.prelu(value, op.constant(np.ones(1, dtype=np.float32)))

@@ -83,5 +83,5 @@ def _note(e: Emitter, node: torch.fx.Node, held: Copy | None, place: int | None)
     if grid is not None:
         note["scale"] = float(grid.scale[0])
         note["zero_point"] = int(grid.zero_point[0])
-        note["stored"] = grid.dtype
+        note["ends"] = [grid.q_min, grid.q_max]
     return note

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +56,7 @@ def clamp(e: Emitter, node: Any) -> Any:
     clipped = op.clamp(value, *ends)
     if ends == (0.0, _RAMP) and parameters.reaches_jump(node):
         # Else it becomes part of a hard sigmoid, which has no 1, only what is next to it.
-        return op.maximum(clipped, e.number(node, -math.inf))
+        return parameters.unfused(clipped.output(0))
     return clipped
 
 

@@ -11,7 +11,7 @@ import torch
 from edgeopt.contracts.storage import INT8
 from edgeopt_openvino import constants
 from edgeopt_openvino.operator_rules import rule
-from edgeopt_openvino.parameters import kept_real, on_integers
+from edgeopt_openvino.parameters import kept_real, on_integers, unfused
 
 if TYPE_CHECKING:
     from edgeopt_openvino.emitter import Emitter
@@ -55,7 +55,7 @@ def _unscaled(value: Any) -> Any:
     sizes, axes = tuple(value.shape), len(value.shape) - 2
     factors = [tuple(source.shape) for source in maker.input_values()]
     differs = any(max((1, *shape[-axes:])) > 1 for shape in factors if shape != sizes)
-    return op.maximum(value, op.constant(np.float32(-np.inf))) if differs else value
+    return unfused(value) if differs else value
 
 
 def _becomes_a_product(e: Emitter, node: Any) -> bool:

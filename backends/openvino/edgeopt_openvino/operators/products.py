@@ -11,7 +11,7 @@ import torch
 from edgeopt.ir import ops
 from edgeopt.ir.masks import may_hide_rows
 from edgeopt.lowering import NoRuleError
-from edgeopt_openvino import constants
+from edgeopt_openvino import constants, parameters
 from edgeopt_openvino.operator_rules import rule
 from edgeopt_openvino.snippets import apart, meets_others
 
@@ -100,7 +100,7 @@ def _unsaturated(e: Emitter, node: Any) -> Any:
     value, spec = e.value(node), e.program.quant.get(node.name)
     if not e.saturates or spec is None or not spec.is_activation:
         return value
-    return op.maximum(value, op.constant(np.float32(-np.inf)))
+    return parameters.unfused(value)
 
 
 def _seen(e: Emitter, mask: Any) -> tuple[Any, Any]:

@@ -26,8 +26,7 @@ class Port:
         self.is_integer = "scale" in note
         self.scale = np.float32(note.get("scale", 1.0))
         self.zero = np.float32(note.get("zero_point", 0))
-        stored = note.get("stored", "int8")
-        self.ends = (-128, 127) if stored == "int8" else (-32767, 32767)
+        self.ends = note.get("ends", (-128, 127))
         self.room = np.empty(self.shape if self.is_integer else (0,), np.float32)
 
     def fill(self, memory: np.ndarray, array: np.ndarray) -> None:
