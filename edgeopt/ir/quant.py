@@ -17,6 +17,7 @@ import torch
 from edgeopt.contracts.storage import (
     ACTIVATION_TYPES,
     INT8,
+    INT16,
     INT32,
     STORAGE_TYPES,
     StorageType,
@@ -75,6 +76,8 @@ class QuantSpec:
             )
         if not bool(torch.isfinite(self.scale).all()) or bool((self.scale <= 0).any()):
             raise ProgramError("a scale must be finite and above zero")
+        if self.storage == INT16 and bool(self.zero_point.any()):
+            raise ProgramError("the zero point of 16 bits must be 0, as kernels for them have it")
 
     @classmethod
     def affine(
@@ -106,7 +109,7 @@ class QuantSpec:
         scale = (high - low) / (q_max - q_min)
         if scale < SMALLEST_STEP:
             scale = STEP_OF_CONSTANTS
-        zero = max(q_min, min(q_max, round(q_min - low / scale)))
+        zero = 0 if symmetric else max(q_min, min(q_max, round(q_min - low / scale)))
         return cls(
             storage,
             scale=torch.tensor([scale], dtype=torch.float32),

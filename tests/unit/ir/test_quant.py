@@ -1,6 +1,7 @@
 """The arithmetic of grids."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeopt.contracts.storage import INT16
 from edgeopt.errors import ProgramError
 from edgeopt.ir import QuantSpec
 
@@ -105,6 +107,18 @@ def test_affine_grids(low, high, scale, zero):
     assert spec.scale.dtype is torch.float32
     assert spec.scale.tolist() == pytest.approx([scale])
     assert spec.zero_point.tolist() == [zero]
+
+
+@given(ranges)
+def test_sixteen_bits_have_their_zero_in_the_middle(ends):
+    assert QuantSpec.affine(*ends, method="t", storage=INT16).zero_point.tolist() == [0]
+
+
+def test_what_is_always_zero_has_it_too():
+    spec = QuantSpec.affine(0.0, 0.0, method="t", storage=INT16)
+    assert spec.quantize(torch.zeros(3)).tolist() == [0, 0, 0]
+    with pytest.raises(ProgramError, match="zero point of 16 bits"):
+        replace(spec, zero_point=torch.tensor([-32767], dtype=torch.int32))
 
 
 @given(st.floats(-100, 100, allow_nan=False, width=32))

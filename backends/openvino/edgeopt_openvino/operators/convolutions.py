@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,9 @@ aten = torch.ops.aten
 VECTOR, MANY_TAPS = 16, 14
 """Channels, and taps along the last axis, from which on OpenVINO's integer kernel of one channel each is not generated."""
 
+FEW_WEIGHTS = 32
+"""Up to so many a convolution in groups may go to OpenVINO's kernel for few (17 is the least that was seen not to)."""
+
 
 @rule(aten.conv1d.default, aten.conv2d.default)
 def convolution(e: Emitter, node: Any) -> Any:
@@ -34,8 +38,8 @@ def convolution(e: Emitter, node: Any) -> Any:
             e.program, weight.name, _lengthened([1] * len(ends), int(groups))
         )
         ends = [int(end) + int(step) for end, step in zip(ends, dilation, strict=True)]
-    elif _never_compiles(e, node):
-        kernel, groups = constants.constant(e.program, weight.name, _dense), 1
+    elif _never_compiles(e, node) or _is_wrong_in_groups(e, node):
+        kernel, groups = constants.constant(e.program, weight.name, _dense(int(groups))), 1
     else:
         kernel = e.value(weight) if groups == 1 else _grouped(e, weight, int(groups))
     make = op.convolution if groups == 1 else op.group_convolution
@@ -83,13 +87,28 @@ def _never_compiles(e: Emitter, node: Any) -> bool:
     return is_integer and channels == groups == VECTOR and taps >= MANY_TAPS and stride[-1] == 1
 
 
-def _dense(values: np.ndarray) -> np.ndarray:
-    """Returns the integers of one kernel a channel as those of all channels, 0 but for its own; scales stay."""
-    if values.dtype != np.int8:
-        return values
-    own = np.eye(len(values), dtype=values.dtype)
-    every: np.ndarray = own.reshape(*own.shape, *[1] * (values.ndim - 2)) * values
-    return every
+def _is_wrong_in_groups(e: Emitter, node: Any) -> bool:
+    """Returns whether OpenVINO's integer kernel for very few weights in groups may take this convolution.
+
+    It adds the zero point of the input wrongly where there is padding.
+    """
+    x, weight, _, _, padding, _, groups = node.args
+    is_integer = on_integers(e.program, x) and weight.name in e.program.quant
+    return is_integer and groups > 1 and any(padding) and math.prod(e.shape(weight)) <= FEW_WEIGHTS
+
+
+def _dense(groups: int) -> constants.View:
+    """Returns the view of a kernel's integers over all channels, 0 but for those of its group; scales stay."""
+
+    def view(values: np.ndarray) -> np.ndarray:
+        if values.dtype != np.int8:
+            return values
+        first, second, *taps = values.shape
+        own = np.eye(groups, dtype=values.dtype).reshape(groups, 1, groups, *[1] * (1 + len(taps)))
+        every: np.ndarray = own * values.reshape(groups, first // groups, 1, second, *taps)
+        return every.reshape(first, groups * second, *taps)
+
+    return view
 
 
 @rule(aten.conv_transpose2d.input)
