@@ -94,6 +94,7 @@ class LocalRunner:
         Raises:
             InputError: An input does not fit, holds NaN or an infinity that int8 cannot show, or
                 the runner is closed.
+            DeviceError: The runtime makes an output of another shape than the float model.
         """
         if self._model is None:
             raise InputError("the runner is closed")
@@ -101,7 +102,17 @@ class LocalRunner:
         if Precision(self._artifact.precision).has_integer_weights:
             check_finite(self._artifact.signature, inputs)
         results = tuple(self._model(*inputs))
+        self._check_shapes(results)
         return results if len(results) > 1 else results[0]
+
+    def _check_shapes(self, results: Sequence[np.ndarray]) -> None:
+        for spec, result in zip(self._artifact.signature.outputs, results, strict=True):
+            if result.shape != tuple(spec.shape):
+                raise DeviceError(
+                    f"{spec.name} has shape {result.shape}, not {tuple(spec.shape)} as in the float model",
+                    where=f"artefact of {self._artifact.backend}",
+                    hint="this is a fault of the backend: deploy with another one, and report it",
+                )
 
     def close(self) -> None:
         """Releases the runtime. A second call does nothing."""

@@ -294,9 +294,8 @@ class LayerwiseQuantizer:
         pairs = [self._extreme(name) for name in sources]
         pairs += [(fill, fill) for fill in fills(map(self.program.node, members))]
         low, high = min(p[0] for p in pairs), max(p[1] for p in pairs)
-        if not (math.isfinite(low) and math.isfinite(high)):
-            extent = f"{low:g} to {high:g}" if low <= high else "NaN"
-            raise self._overflow(members[0], extent)
+        if not all(math.isfinite(end) for pair in pairs for end in pair):
+            raise self._overflow(members[0], "NaN or infinite")
         return low, high
 
     def _overflow(self, name: str, extent: str) -> CalibrationError:

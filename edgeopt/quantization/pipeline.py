@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 import torch
 
 from edgeopt.contracts.storage import FLOAT16, Precision
@@ -172,7 +173,7 @@ class _Static:
         else:
             extremes = self._extremes(views, placement)
         ranges = {
-            name: (min(low for low, _ in pairs), max(high for _, high in pairs))
+            name: (float(np.min(pairs)), float(np.max(pairs)))  # NaN where one of them is NaN
             for name, pairs in extremes.items()
         }
         overrides = overrides_by_value(self.config, self.program)

@@ -40,9 +40,12 @@ def input_moments(node: torch.fx.Node, inputs: Sequence[torch.Tensor]) -> torch.
     share = max(1, MOST_COLUMNS // len(inputs))
     total: torch.Tensor | None = None
     mean: torch.Tensor | None = None
+    shift: torch.Tensor | None = None
     count = 0
     for x in inputs:
         columns = _thinned(_columns(node, x), share).double()
+        shift = columns.mean(dim=2, keepdim=True) if shift is None else shift
+        columns = columns - shift  # squares of a mean far from 0 would cancel to less than nothing
         product = columns @ columns.transpose(1, 2)
         sums = columns.sum(dim=2)
         total = product if total is None else total + product

@@ -139,6 +139,23 @@ def test_a_model_that_overflows_is_named(program):
         quantize_program(captured, [torch.full((1, 4), 100.0)])
 
 
+@pytest.mark.parametrize("settings", [{"precision": "int16x8"}, {"ranges": "minmax"}])
+def test_a_value_that_is_nan_in_one_sample_is_named(program, settings):
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x):
+            shares = self.first(x).masked_fill(x > 0, -torch.inf).softmax(-1)
+            return self.last(shares + 1)
+
+    captured = program(Masked, -torch.ones(1, 4))
+    samples = [-torch.ones(1, 4), torch.ones(1, 4), -torch.ones(1, 4)]
+    with pytest.raises(CalibrationError, match="NaN or infinite in the float model"):
+        quantize_program(captured, samples, QuantizationConfig(**settings))
+
+
 def test_what_only_rounding_takes_out_of_the_numbers_is_kept_in_float(program):
     class Angle(nn.Module):
         def __init__(self):

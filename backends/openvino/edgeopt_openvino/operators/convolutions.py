@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import openvino.opset13 as op
 import torch
 
 from edgeopt.contracts.storage import INT8
+from edgeopt.ir.macs import node_macs
 from edgeopt_openvino import constants
 from edgeopt_openvino.operator_rules import rule
 from edgeopt_openvino.parameters import kept_real, on_integers, unfused
@@ -24,8 +24,8 @@ aten = torch.ops.aten
 VECTOR, MANY_TAPS = 16, 14
 """Channels, and taps along the last axis, from which on OpenVINO's integer kernel of one channel each is not generated."""
 
-FEW_WEIGHTS = 32
-"""Up to so many a convolution in groups may go to OpenVINO's kernel for few (17 is the least that was seen not to)."""
+FEW_MACS = 2048
+"""Multiply-adds up to which a convolution in groups may go to a kernel for few (304 were seen to, 336 not to)."""
 
 
 @rule(aten.conv1d.default, aten.conv2d.default)
@@ -88,13 +88,14 @@ def _never_compiles(e: Emitter, node: Any) -> bool:
 
 
 def _is_wrong_in_groups(e: Emitter, node: Any) -> bool:
-    """Returns whether OpenVINO's integer kernel for very few weights in groups may take this convolution.
+    """Returns whether OpenVINO may take its integer kernel for very small convolutions in groups.
 
-    It adds the zero point of the input wrongly where there is padding.
+    It adds the zero point of the input wrongly where a group has several outputs.
     """
-    x, weight, _, _, padding, _, groups = node.args
+    x, weight, *_, groups = node.args
+    channels = e.shape(weight)[0]
     is_integer = on_integers(e.program, x) and weight.name in e.program.quant
-    return is_integer and groups > 1 and any(padding) and math.prod(e.shape(weight)) <= FEW_WEIGHTS
+    return is_integer and 1 < groups < channels and node_macs(node) <= FEW_MACS
 
 
 def _dense(groups: int) -> constants.View:

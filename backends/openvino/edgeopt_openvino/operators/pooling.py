@@ -121,10 +121,25 @@ def _reduction(make: Callable[..., Any]) -> Callable[[Emitter, torch.fx.Node], A
         value = e.cast(e.value(x), node.meta["val"].dtype)
         picture = rank == MISFUSED_RANK + 1 and 1 in axes and len(axes) > 1
         if rank != MISFUSED_RANK and not picture:
-            return make(value, numbers(axes), bool(keep))
+            reduced = make(value, numbers(axes), bool(keep) or _loses_ones(node))
+            return _shaped(reduced, node) if _loses_ones(node) else reduced
         return _by_matrix(make, value, axes, [list(v.meta["val"].shape) for v in (x, node)])
 
     return emit
+
+
+def _loses_ones(node: Any) -> bool:
+    """Returns whether OpenVINO, which carries a transpose through a reduction, would forget it here.
+
+    It does where the axes that are left change places with axes of one element, and none is kept.
+    """
+    moved = node.args[0].target is aten.permute.default
+    return moved and 1 in node.meta["val"].shape
+
+
+def _shaped(value: Any, node: Any) -> Any:
+    shape = [int(size) for size in node.meta["val"].shape]
+    return op.reshape(value, numbers(shape), False)  # noqa: FBT003 (no zero stands for a size)
 
 
 def _by_matrix(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import openvino.opset13 as op
 import torch
 
+from edgeopt.ir.kernel_kind import kernel_kind
 from edgeopt.ir.operators import traits_of
 from edgeopt.lowering import NoRuleError
 from edgeopt_openvino import parameters
@@ -75,8 +76,8 @@ def concatenate(e: Emitter, node: Any) -> Any:
     parts: Any = [a for a in node.args[0] if a.meta["val"].shape != (0,)]
     axis = int(node.args[1]) if len(node.args) > 1 else 0
     values = [e.cast(e.value(a), node.meta["val"].dtype) for a in parts]
-    if _unlike(e, parts) and any(map(_joined, parts)):
-        # OpenVINO gives a chain of concatenations one grid where an integer operator reads the first.
+    if _unlike(e, parts) and any(_joined(part) or _is_read_elsewhere(e, part) for part in parts):
+        # OpenVINO gives all of them one grid, and all that an integer operator reads of what they are moved from.
         values = [parameters.kept_real(e.program, value) for value in values]
     return op.concat(values, axis % len(_shape(node)))
 
@@ -89,9 +90,27 @@ def _unlike(e: Emitter, values: Any) -> bool:
 
 def _joined(node: Any) -> bool:
     """Returns whether ``node`` is a concatenation, or one that is only moved."""
+    return bool(_source(node).target is aten.cat.default)
+
+
+def _source(node: Any) -> Any:
+    """Returns what ``node`` is moved from: a concatenation, or what moves nothing."""
     while node.target is not aten.cat.default and traits_of(node).moves:
         node = node.args[0]
-    return bool(node.target is aten.cat.default)
+    return node
+
+
+def _is_read_elsewhere(e: Emitter, node: Any) -> bool:
+    """Returns whether ``node`` is moved from a value that an integer operator reads too."""
+    source = _source(node)
+    waiting = [] if source is node else [source]
+    while waiting:
+        for user in waiting.pop().users:
+            if traits_of(user).moves and user.target is not aten.cat.default:
+                waiting.append(user)
+            elif kernel_kind(e.program, user).kind == "integer":
+                return True
+    return False
 
 
 @rule(aten.constant_pad_nd.default)

@@ -1,0 +1,40 @@
+"""What OpenVINO moves through other operators: grids through concatenations, transposes through reductions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+
+class Halves(nn.Module):
+    """A part of a convolution is joined with 100 times itself; ``reader`` reads that part."""
+
+    def __init__(self, reader):
+        super().__init__()
+        self.conv, self.reader = nn.Conv2d(4, 3, 2), reader
+
+    def forward(self, x):
+        part = self.conv(x)[:, 1:]
+        return torch.cat([part * 100, part], 2), self.reader(part)
+
+
+@pytest.mark.parametrize("reader", [nn.ConvTranspose2d(2, 2, 2), nn.Conv2d(2, 3, 2), nn.Tanh()])
+def test_a_joined_part_keeps_its_grid(make, reader):
+    torch.manual_seed(0)
+    for reference, got in make(Halves(reader), torch.randn(1, 4, 7, 9)).pairs():
+        np.testing.assert_allclose(got, reference, atol=1e-4)  # a step is 0.01 and 1
+
+
+@pytest.mark.parametrize("name", ["amax", "mean"])
+@pytest.mark.parametrize("axes", [(3, 0, 1, 2), (2, 0, 1, 3)])
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_axes_of_one_keep_their_places(make, name, axes, precision):
+    class Reduced(nn.Module):
+        def forward(self, x):
+            return getattr(x.permute(axes), name)((-2, -1))
+
+    for reference, got in make(Reduced(), torch.randn(1, 8, 4, 4), precision=precision).pairs():
+        assert got.shape == reference.shape == (4, 1)
+        np.testing.assert_allclose(got, reference, atol=1e-5)
