@@ -56,8 +56,8 @@ def selftest_files(name: str, emitter: Emitter) -> dict[str, bytes]:
         "",
     ]
     for k, (value, output) in enumerate(zip(emitter.outputs, outputs, strict=True)):
-        wanted = _stored(output, value).reshape(-1)[:_MOST]
-        numbers = ",".join(_literal(x) for x in wanted.tolist())
+        golden = _stored(output, value).reshape(-1)[:_MOST]
+        numbers = ",".join(_literal(x) for x in golden.tolist())
         lines.append(f"static const {value.c_type} wanted{k}[] = {{{numbers}}};")
     lines += ["", f"int {name}_selftest(void *arena) {{", f"  uint32_t state = {_SEED}u;"]
     lines += [line for k, value in enumerate(emitter.inputs) for line in _fill(k, value, big)]
