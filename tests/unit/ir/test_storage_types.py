@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,12 +138,14 @@ def test_nobody_else_writes_limits() -> None:
     assert not found, "ask a StorageType for its limits"
 
 
-def _sources() -> Iterator[tuple[str, ast.Module]]:
-    for folder in ("edgeopt", "backends"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            if not ALONE & set(path.parts[len(ROOT.parts) :]):
-                name = path.relative_to(ROOT).as_posix()
-                yield name, ast.parse(path.read_text(encoding="utf-8"))
+@functools.cache
+def _sources() -> list[tuple[str, ast.Module]]:
+    return [
+        (path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
+        for folder in ("edgeopt", "backends")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if not ALONE & set(path.parts[len(ROOT.parts) :])
+    ]
 
 
 def _comparisons(tree: ast.Module) -> Iterator[int]:
