@@ -2,16 +2,20 @@
 
 Files with slow tests are run first, so that no worker is left alone with one at the end (the Makefile passes
 ``--no-loadscope-reorder`` for that). ``--no-skips``: on a machine that has all that the tests need, a skipped test
-is a failure.
+is a failure. What torch.export lists and overrides for each capture it prepares once a process, which is two thirds
+of the capture of a small model (`edgeopt.testing.cheap_export`; processes that tests start do without).
 """
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from _pytest.terminal import TerminalReporter
 
 _SKIPPED = pytest.StashKey[list[str]]()
@@ -33,6 +37,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the files with slow tests first."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_captures() -> Iterator[None]:
+    """Captures cost what the model costs, and the garbage collector passes over torch's modules."""
+    from edgeopt.testing.cheap_export import cheap_export  # noqa: PLC0415 (torch, of no use to collect tests)
+
+    gc.freeze()
+    with cheap_export():
+        yield
 
 
 class _NoSkips:

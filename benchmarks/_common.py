@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -16,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Report", "likeness", "machine", "versions"]
+__all__ = ["Report", "likeness", "machine", "option_parser", "versions"]
 
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = (
@@ -67,6 +68,21 @@ class Report:
         path.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
         print(f"  -> benchmarks/results/{self.name}.json")
         return path
+
+
+def option_parser(document: str | None, *, fresh: bool = False) -> argparse.ArgumentParser:
+    """Returns a parser of the command line, whose ``--help`` prints the benchmark's docstring.
+
+    Args:
+        document: The docstring.
+        fresh: Whether there is ``--fresh``, which the modules that keep what was made look for.
+    """
+    parser = argparse.ArgumentParser(
+        description=document, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if fresh:
+        parser.add_argument("--fresh", action="store_true", help="make anew what is kept")
+    return parser
 
 
 def machine() -> dict[str, Any]:

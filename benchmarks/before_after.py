@@ -9,7 +9,6 @@ medians with its 95 % interval, and the signal-to-noise ratio of the logits of b
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _common import Report, likeness, option_parser, run_all
 from _lite0 import lite0, torch_outputs
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +27,7 @@ THREADS, ROUNDS, ROUNDS_SHORTEST_S = 2, 400, 5.0
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
-    parser = argparse.ArgumentParser()
+    parser = option_parser(__doc__)
     parser.add_argument("--before", default="43be471")
     parser.add_argument("--backend", default="tflite,openvino")
     parser.add_argument("--build", nargs=2, metavar=("CALIBRATION", "FOLDER"))
@@ -40,8 +40,10 @@ def main() -> None:
 
 
 def _run(before: str, backends: list[str]) -> None:
-    from _common import Report  # noqa: PLC0415 (imports edgeopt, which `--build` asks another commit for)
-    from photographs import calibration_set, held_out_set  # noqa: PLC0415 (likewise)
+    from photographs import (  # noqa: PLC0415 (imports edgeopt, which `--build` asks another commit for)
+        calibration_set,
+        held_out_set,
+    )
 
     report = Report("before_after")
     with tempfile.TemporaryDirectory() as folder:
@@ -88,8 +90,7 @@ def _build(calibration: np.ndarray, folder: Path, backends: list[str]) -> None:
 def _compare(
     report: Any, backend: str, work: Path, inputs: np.ndarray, reference: np.ndarray
 ) -> None:
-    from _common import likeness, run_all  # noqa: PLC0415 (imports edgeopt)
-    from _peers import OpenVINOFile, TFLiteFile  # noqa: PLC0415 (likewise)
+    from _peers import OpenVINOFile, TFLiteFile  # noqa: PLC0415 (imports edgeopt)
 
     from edgeopt.measure import interleave, ratio, summarize  # noqa: PLC0415 (likewise)
 

@@ -10,7 +10,6 @@ program. Seconds of CPU stand beside those on the clock, with those of compilers
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -20,7 +19,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from _common import Report
+from _common import Report, option_parser
 from _deployable import MODELS, PLAIN, deployable
 
 import edgeopt
@@ -54,7 +53,7 @@ print(json.dumps({
 def main() -> None:
     """Runs everything, prints it and writes it."""
     warnings.simplefilter("ignore")
-    parser = argparse.ArgumentParser()
+    parser = option_parser(__doc__)
     parser.add_argument("--backend", default="tflite,openvino,tvm")
     parser.add_argument("--precision", default="float32,int8")
     parser.add_argument("names", nargs="*", help="networks; all where none is named")

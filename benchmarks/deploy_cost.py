@@ -13,7 +13,7 @@ import json
 import subprocess
 import sys
 
-from _common import Report
+from _common import Report, option_parser
 
 GOAL_S, GOAL_MB = 60.0, 2048
 CHILD = """
@@ -43,8 +43,11 @@ print(json.dumps({
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
+    parser = option_parser(__doc__)
+    parser.add_argument("targets", nargs="*", default=["rpi4", "host"], metavar="target")
+    options = parser.parse_args()
     report = Report("deploy_cost")
-    for target in sys.argv[1:] or ["rpi4", "host"]:
+    for target in options.targets:
         held = _deployed(target)
         text = (
             f"{target:6} ({held['backend']}, {held['precision']}): deploy {held['deploy_s']:.1f} s "

@@ -8,7 +8,6 @@ The bundle holds 5 MiB in eight files. Each figure is the median of five.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import os
 import statistics
@@ -18,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from _common import Report
+from _common import Report, option_parser
 
 from edgeopt.devices import find_device
 
@@ -82,7 +81,7 @@ def figures(device: Device, folder: Path) -> dict[str, float]:
 
 def main() -> None:
     """Prints the figures and keeps them."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = option_parser(__doc__)
     parser.add_argument("--device", help="its address or name")
     given = parser.parse_args().device
     with (

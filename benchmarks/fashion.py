@@ -12,13 +12,12 @@ dataset-fashion-mnist. About half an hour on two cores.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from _common import Report
+from _common import Report, option_parser
 from _fashion import (
     IMPORTANCES,
     SETTINGS,
@@ -54,21 +53,20 @@ BITS = (8, 4)
 
 def main() -> None:
     """Runs everything that is asked for, prints it and writes it."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--seeds", default="0,1,2")
-    asked.add_argument("--parts", default="prune,distill,qat,chain")
-    asked.add_argument("--train", action="store_true", help="only make what is not there yet")
-    asked.add_argument("--fresh", action="store_true", help="make everything anew")
-    given = asked.parse_args()
-    seeds = [int(seed) for seed in given.seeds.split(",")]
-    chosen = [PARTS[part] for part in given.parts.split(",")]
-    if given.train:
+    parser = option_parser(__doc__, fresh=True)
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--parts", default="prune,distill,qat,chain")
+    parser.add_argument("--train", action="store_true", help="only make what is not there yet")
+    options = parser.parse_args()
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    chosen = [PARTS[part] for part in options.parts.split(",")]
+    if options.train:
         for make, _ in chosen:
             for seed in seeds:
                 make(seed)
         return
     report = Report("fashion")
-    report.add("settings", SETTINGS, f"seeds {given.seeds}, {len(judged()[1])} test pictures")
+    report.add("settings", SETTINGS, f"seeds {options.seeds}, {len(judged()[1])} test pictures")
     for _, show in chosen:
         show(report, seeds)
     report.write()

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from _common import Report, likeness, run_all
+from _common import Report, likeness, option_parser, run_all
 from _lite0 import lite0, torch_outputs
 from _ours import int8_program
 from _peers import OpenVINOFile, TFLiteFile, ai_edge_quantizer_model, nncf_model
@@ -27,6 +27,7 @@ THREADS = 2
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
+    option_parser(__doc__, fresh=True).parse_args()
     report = Report("lite0_accuracy")
     calibration, inputs = calibration_set(), held_out_set()
     pictures, labels = labelled_set()

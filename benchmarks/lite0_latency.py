@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from _common import Report
+from _common import Report, option_parser
 from _ours import int8_program
 from _peers import OpenVINOFile, TFLiteFile, ai_edge_quantizer_model, nncf_model
 from photographs import calibration_set, held_out_set
@@ -36,6 +36,7 @@ CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
+    option_parser(__doc__, fresh=True).parse_args()
     report = Report("lite0_latency")
     calibration = calibration_set()
     picture = held_out_set()[:1]

@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from _common import Report
+from _common import Report, option_parser
 from _measured import lite0_bundle
 
 import edgeopt
@@ -50,8 +50,10 @@ print(times[len(times) // 2] / 1e6)
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
+    parser = option_parser(__doc__)
+    parser.add_argument("pairs", nargs="?", type=int, default=PAIRS)
+    pairs = parser.parse_args().pairs
     report = Report("measure_agreement")
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
     for backend in ("tflite", "openvino"):
         _pairs(report, backend, lite0_bundle(backend), pairs)
     _tool(report, "openvino", "benchmark_app", _benchmark_app)

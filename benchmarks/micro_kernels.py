@@ -9,13 +9,12 @@ four.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from _common import Report
+from _common import Report, option_parser
 
 from edgeopt_micro.testing.bare import CORES, NATIVE, BareCore, build, run
 from edgeopt_micro.testing.cases import make_case
@@ -47,7 +46,7 @@ LAYERS = {
 
 def main() -> None:
     """Counts all layers on all cores, prints and writes the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = option_parser(__doc__)
     parser.add_argument("--cores", nargs="+", default=list(CORES), choices=list(CORES))
     options = parser.parse_args()
     report = Report("micro_kernels")

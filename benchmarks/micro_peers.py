@@ -10,12 +10,11 @@ program are not measured here: the wheel has no program for a microcontroller.
 
 from __future__ import annotations
 
-import argparse
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from _common import Report
+from _common import Report, option_parser
 from _deployable import PLAIN
 from _micro_models import MODELS, micro_model
 
@@ -38,7 +37,7 @@ NPU = "corstone-300-u55"
 def main() -> None:
     """Measures everything, prints it and writes it."""
     warnings.simplefilter("ignore")
-    parser = argparse.ArgumentParser()
+    parser = option_parser(__doc__)
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--target", default="generic-cortex-m4f")
     parser.add_argument("names", nargs="*", default=[])

@@ -10,11 +10,10 @@ was foreseen.
 
 from __future__ import annotations
 
-import argparse
 import warnings
 from typing import Any
 
-from _common import Report
+from _common import Report, option_parser
 from _deployable import PLAIN
 from _micro_models import MODELS, micro_model
 
@@ -31,7 +30,7 @@ CALIBRATION = 16
 def main() -> None:
     """Deploys all networks to all cores, prints and writes the figures."""
     warnings.simplefilter("ignore")
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = option_parser(__doc__)
     parser.add_argument("--targets", nargs="+", default=TARGETS)
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     options = parser.parse_args()

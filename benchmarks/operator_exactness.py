@@ -10,13 +10,12 @@ says, 0 for all.
 
 from __future__ import annotations
 
-import argparse
 import time
 import warnings
 from typing import TYPE_CHECKING
 
 import msgspec
-from _common import Report
+from _common import Report, option_parser
 from _deployable import MODELS, PLAIN, deployable
 
 import edgeopt
@@ -34,7 +33,7 @@ SAMPLES = 2
 def main() -> None:
     """Runs everything, prints it and writes it."""
     warnings.simplefilter("ignore")
-    parser = argparse.ArgumentParser()
+    parser = option_parser(__doc__)
     parser.add_argument("--backend", default="tflite,openvino,tvm")
     parser.add_argument("--alike", type=int, default=2)
     parser.add_argument("names", nargs="*", default=[])

@@ -9,9 +9,7 @@ holds pauses that the middle of an operator's times does not.
 
 from __future__ import annotations
 
-import sys
-
-from _common import Report
+from _common import Report, option_parser
 from _measured import lite0_bundle
 
 import edgeopt
@@ -25,8 +23,11 @@ GOAL = 0.1
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
+    parser = option_parser(__doc__)
+    parser.add_argument("backends", nargs="*", default=BACKENDS, metavar="BACKEND")
+    options = parser.parse_args()
     report = Report("operator_profile")
-    for backend in sys.argv[1:] or BACKENDS:
+    for backend in options.backends:
         for precision in PRECISIONS:
             for threads in THREADS:
                 _one(report, backend, precision, threads)

@@ -9,12 +9,11 @@ an emulated aarch64 machine against the same bundle here, in steps of the output
 from __future__ import annotations
 
 import shutil
-import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-from _common import Report
+from _common import Report, option_parser
 from _ours import int8_program
 from photographs import calibration_set, held_out_set
 
@@ -30,6 +29,9 @@ GOAL_ARGMAX, GOAL_COSINE, GOAL_STEPS = 0.995, 0.9999, 1.0
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
+    parser = option_parser(__doc__, fresh=True)
+    parser.add_argument("--no-emulation", action="store_true", help="on this machine alone")
+    options = parser.parse_args()
     report = Report("parity")
     calibration = calibration_set()
     program = int8_program(calibration)
@@ -43,7 +45,7 @@ def main() -> None:
         )
         held = {**msgspec.to_builtins(found), "argmax": found.argmax, "cosine": found.cosine}
         report.add(backend, held, f"{backend:9} {found}: {_verdict(found.ok)}")
-    if "--no-emulation" not in sys.argv and shutil.which("qemu-aarch64-static"):
+    if not options.no_emulation and shutil.which("qemu-aarch64-static"):
         step = output_steps(program)[0]
         bundle = edgeopt.compile(program, "rpi4", backend="tflite")
         held = _across(bundle, samples[:EMULATED_INPUTS], step)

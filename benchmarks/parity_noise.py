@@ -9,12 +9,11 @@ the artefact beside float, and what the gate says.
 
 from __future__ import annotations
 
-import argparse
 import warnings
 from typing import TYPE_CHECKING
 
 import msgspec
-from _common import Report
+from _common import Report, option_parser
 from _deployable import MODELS, PLAIN, deployable
 
 import edgeopt
@@ -36,7 +35,7 @@ CALIBRATION, CHECKS = 8, 4
 def main() -> None:
     """Runs everything, prints it and writes it."""
     warnings.simplefilter("ignore")
-    parser = argparse.ArgumentParser()
+    parser = option_parser(__doc__)
     parser.add_argument("--backend", default="tflite,openvino,tvm")
     parser.add_argument("names", nargs="*", default=[])
     options = parser.parse_args()

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from _common import option_parser
 from PIL import Image
 
 from edgeopt.files import cache_folder
@@ -186,6 +187,7 @@ def _absent(package: str, folder: Path) -> None:
 
 
 def _main() -> None:
+    option_parser(__doc__).parse_args()
     calibration, test = _calibration_files(), _test_files()
     print(f"calibration: {len(calibration)} photographs, {len(calibration_set())} inputs")
     print(f"judged by:   {len(test)} photographs, {len(held_out_set())} inputs")

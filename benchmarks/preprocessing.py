@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 import torch
 from _any_model.packages import FOLDER, make_importable
-from _common import Report
+from _common import Report, option_parser
 from PIL import Image
 from skimage import data
 
@@ -44,6 +44,7 @@ Picture = Image.Image
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
+    option_parser(__doc__).parse_args()
     report = Report("preprocessing")
     torch.set_num_threads(1)
     library = make_importable() if FOLDER.is_dir() else None

@@ -8,13 +8,13 @@ works, nothing of accuracy.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers as hf
+from _common import option_parser
 
 import edgeopt
 
@@ -76,7 +76,7 @@ def attempt(name: str, make: Callable[[], torch.nn.Module], backend: str) -> str
 
 def main() -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = option_parser(__doc__)
     parser.add_argument("--backend", default="tflite")
     parser.add_argument("--only", default="")
     asked = parser.parse_args()

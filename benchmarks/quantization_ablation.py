@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from _common import Report, likeness, run_all
+from _common import Report, likeness, option_parser, run_all
 from _lite0 import lite0, torch_outputs
 from photographs import calibration_set, held_out_set
 
@@ -43,6 +43,7 @@ WITHOUT: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
+    option_parser(__doc__).parse_args()
     report = Report("quantization_ablation")
     calibration, inputs = calibration_set(), held_out_set()
     model = lite0()

@@ -9,13 +9,12 @@ int8, each gate is quantized; whole, the layer computes in float with weights of
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from _common import Report, likeness
+from _common import Report, likeness, option_parser
 from torch import nn
 
 import edgeopt
@@ -53,7 +52,9 @@ class Classifier(nn.Module):
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
-    words = sys.argv[1:]
+    parser = option_parser(__doc__)
+    parser.add_argument("words", nargs="*", metavar="BACKEND | PRECISION | STEPS")
+    words = parser.parse_args().words
     backends = [word for word in BACKENDS if word in words] or BACKENDS
     precisions = [word for word in PRECISIONS if word in words] or PRECISIONS
     lengths = [int(word) for word in words if word.isdigit()] or STEPS

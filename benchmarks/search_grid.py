@@ -16,13 +16,12 @@ Every trial is kept: what is killed goes on where it was.
 
 from __future__ import annotations
 
-import argparse
 import random
 import statistics
 from typing import TYPE_CHECKING, Any
 
 import torch
-from _common import Report
+from _common import Report, option_parser
 from sklearn.datasets import load_digits
 from torch import nn
 
@@ -52,23 +51,23 @@ OPTIONS: dict[str, Any] = {
 
 def main() -> None:
     """Runs all seeds, prints and writes the figures."""
-    asked = argparse.ArgumentParser()
-    asked.add_argument("--trials", type=int, default=14)
-    asked.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    given = asked.parse_args()
+    parser = option_parser(__doc__)
+    parser.add_argument("--trials", type=int, default=14)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options = parser.parse_args()
     torch.set_num_threads(1)
     report = Report("search_grid")
-    rows = [_of_seed(seed, given.trials) for seed in given.seeds]
+    rows = [_of_seed(seed, options.trials) for seed in options.seeds]
     for row in rows:
         report.add(f"seed {row['seed']}", row, _told(row))
-    report.add("trials", given.trials, f"{given.trials} trials each")
+    report.add("trials", options.trials, f"{options.trials} trials each")
     for name in ("best", "hypervolume"):
         pairs = [(row["search"][name], row["grid"][name]) for row in rows]
         report.add(f"{name} wins", *_wins(name, pairs))
         for at, way in enumerate(("search", "grid")):
             report.add(f"{name} {way}", *_spread(f"{name}, {way}", [p[at] for p in pairs]))
     repeated = sum(row["repeated"] for row in rows)
-    text = f"a second run of each search repeated {repeated} of {given.trials * len(rows)} trials"
+    text = f"a second run of each search repeated {repeated} of {options.trials * len(rows)} trials"
     report.add("repeated by a second run", repeated, text)
     report.write()
 

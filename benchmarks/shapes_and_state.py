@@ -10,14 +10,13 @@ runner and by the program alone, beside a stateless call that computes all 128 t
 
 from __future__ import annotations
 
-import sys
 from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from _common import Report
+from _common import Report, option_parser
 from _lite0 import lite0
 from torch import nn
 
@@ -36,7 +35,9 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "10_whisper.py"
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
-    backends = [word for word in BACKENDS if word in sys.argv[1:]] or BACKENDS
+    parser = option_parser(__doc__)
+    parser.add_argument("backends", nargs="*", default=BACKENDS, metavar="BACKEND")
+    backends = parser.parse_args().backends
     report = Report("shapes_and_state")
     for backend in backends:
         shapes(report, backend)

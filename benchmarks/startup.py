@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from _common import Report
+from _common import Report, option_parser
 
 RUNS = 15
 IMPORT = """
@@ -28,6 +28,7 @@ GOAL_IMPORT_S, GOAL_HELP_S = 0.15, 0.4
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
+    option_parser(__doc__).parse_args()
     report = Report("startup")
     seconds, torch = _imports()
     report.add(

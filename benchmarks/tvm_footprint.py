@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from _common import Report
+from _common import Report, option_parser
 from _networks import NETWORKS, pictures
 
 import edgeopt
@@ -87,6 +87,7 @@ print(statistics.median(times) / steps)
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
+    option_parser(__doc__).parse_args()
     report = Report("tvm_footprint")
     make, side = NETWORKS[NETWORK]
     images = pictures(side, CALIBRATION)

@@ -11,14 +11,13 @@ medians come with their 95 % interval. Integers are compared with the reference 
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from _common import Report
+from _common import Report, option_parser
 from _networks import NETWORKS, pictures
 
 import edgeopt
@@ -37,7 +36,7 @@ CALIBRATION, JUDGING = 64, 10
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = option_parser(__doc__)
     parser.add_argument("--trials", type=int, default=200)
     trials = parser.parse_args().trials
     report = Report("tvm_latency")

@@ -9,14 +9,13 @@ all points of the template. Both are timed in turn, with two threads.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from typing import Any
 
 import numpy as np
 import tvm
-from _common import Report
+from _common import Report, option_parser
 from tvm import relax
 
 from edgeopt.measure import interleave, ratio, summarize
@@ -30,7 +29,9 @@ ROWS, COLUMNS, CHANNELS, OUT = 14, 14, 384, 64
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
-    trials = int(sys.argv[1]) if sys.argv[1:] else TRIALS
+    parser = option_parser(__doc__)
+    parser.add_argument("trials", nargs="?", type=int, default=TRIALS)
+    trials = parser.parse_args().trials
     report = Report("tvm_metaschedule")
     machine = machine_of(find_target("host"))
     function = _kernel(machine)

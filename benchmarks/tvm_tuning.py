@@ -11,13 +11,12 @@ The picture is benchmarks/results/tvm_tuning.svg.
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from _common import RESULTS, Report
+from _common import RESULTS, Report, option_parser
 
 from edgeopt.ir import capture_module
 from edgeopt.options import CompileOptions, TuneOptions
@@ -35,7 +34,9 @@ COLOURS = {"int8": "#0b6e99", "float32": "#c4553b"}
 
 def main() -> None:
     """Runs everything, prints it, writes it and draws it."""
-    trials = int(sys.argv[1]) if len(sys.argv) > 1 else TRIALS
+    parser = option_parser(__doc__)
+    parser.add_argument("trials", nargs="?", type=int, default=TRIALS)
+    trials = parser.parse_args().trials
     report = Report("tvm_tuning")
     curves = {}
     for precision, program in _programs().items():

@@ -9,12 +9,11 @@ backend cannot run is refused: the table names the operator and the line of its 
 
 from __future__ import annotations
 
-import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from _common import Report
+from _common import Report, option_parser
 from _zoo import CALIBRATION, JUDGING, Entry, entries
 
 import edgeopt
@@ -54,14 +53,17 @@ goes to all backends on an x86-64 machine with AVX512-VNNI (to TVM without tunin
 def main() -> None:
     """Runs everything, prints it and writes it."""
     warnings.simplefilter("ignore")
+    parser = option_parser(__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help="models; all where none is named")
+    options = parser.parse_args()
     report = Report("zoo")
     rows = []
-    for entry in entries(sys.argv[1:]):
+    for entry in entries(options.names):
         for backend, held in _row(entry).items():
             text = _text(held)
             report.add(f"{entry.name}, {backend}", held, f"{entry.name:16} {backend:9} {text}")
             rows.append(f"| {entry.name} | {backend} | {text} |")
-    if not sys.argv[1:]:
+    if not options.names:
         TABLE.write_text(HEAD + "\n".join(rows) + "\n", encoding="utf-8")
         report.write()
 

@@ -6,6 +6,7 @@ python docs/make_options.py --check   # exit with 1 where they are out of date
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -50,11 +51,16 @@ INSIDE: dict[str, type[Options]] = {
 
 def main(arguments: list[str]) -> int:
     """Returns the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing, only compare")
+    options = parser.parse_args(arguments)
     page = PAGE.read_text(encoding="utf-8")
     before, rest = page.split(START)
     after = rest.split(END)[1]
     new = before + START + tables() + END + after
-    if "--check" in arguments:
+    if options.check:
         return int(new != page)
     PAGE.write_text(new, encoding="utf-8")
     return 0

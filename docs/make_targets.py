@@ -6,6 +6,7 @@ python docs/make_targets.py --check   # exit with 1 where it is out of date
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,13 +36,18 @@ MATTERS = (
 
 def main(arguments: list[str]) -> int:
     """Returns the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing, only compare")
+    options = parser.parse_args(arguments)
     page = PAGE.read_text(encoding="utf-8")
     new = page
     for name, text in tables().items():
         start = f"<!-- {name}: python docs/make_targets.py -->\n"
         before, rest = new.split(start)
         new = before + start + text + END + rest.split(END, 1)[1]
-    if "--check" in arguments:
+    if options.check:
         return int(new != page)
     PAGE.write_text(new, encoding="utf-8")
     return 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts import Artifact, DeviceRuntime, Lowered, SupportReport, Wheel
+from edgeopt.contracts.storage import Precision
 from edgeopt.errors import TargetError
 from edgeopt.progress import report_progress
 
@@ -69,7 +70,7 @@ class ReferenceBackend:
 
     def precisions(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
         """Returns all precisions."""
-        return ("int8", "float32", "int8-dynamic", "int16x8", "float16")
+        return tuple(precision.value for precision in Precision)
 
     def passes(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
         """Returns no pass: the reference runs the program as it is."""

@@ -6,9 +6,9 @@ python scripts/changelog.py --check          # says whether every fragment is we
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import re
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,10 +61,20 @@ def release(root: Path, version: str) -> None:
         path.unlink()
 
 
-if __name__ == "__main__":
-    if sys.argv[1:] == ["--check"]:
+def main() -> None:
+    """Does what the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    work = parser.add_mutually_exclusive_group(required=True)
+    work.add_argument("version", nargs="?", help="the release's number")
+    work.add_argument("--check", action="store_true", help="write nothing")
+    options = parser.parse_args()
+    if options.check:
         fragments(ROOT / "changelog.d")
-    elif len(sys.argv) == 2:  # noqa: PLR2004 (the version)
-        release(ROOT, sys.argv[1])
     else:
-        raise SystemExit(__doc__)
+        release(ROOT, options.version)
+
+
+if __name__ == "__main__":
+    main()

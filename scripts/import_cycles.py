@@ -7,6 +7,7 @@ An import under ``if TYPE_CHECKING`` is none. The exit status is 1 where there i
 
 from __future__ import annotations
 
+import argparse
 import ast
 import sys
 from pathlib import Path
@@ -91,7 +92,11 @@ def cycles(edges: dict[str, set[str]]) -> list[list[str]]:
 def main() -> int:
     """Prints the cycles of the packages that are named; returns the exit status."""
     status = 0
-    for package in sys.argv[1:] or ["edgeopt"]:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("packages", nargs="*", default=["edgeopt"], metavar="package")
+    for package in parser.parse_args().packages:
         found = cycles(graph(package))
         print(f"{package}: {len(found)} cycles")
         for one in found:

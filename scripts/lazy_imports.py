@@ -9,6 +9,7 @@ ours that needs nothing slow beyond what its own file needs already belongs to t
 
 from __future__ import annotations
 
+import argparse
 import ast
 import sys
 from functools import cache
@@ -108,22 +109,29 @@ def fix(name: str, nodes: list[ast.ImportFrom]) -> None:
 
 def main() -> int:
     """Prints what belongs to the top, or moves it there; returns the exit status."""
-    words = [word for word in sys.argv[1:] if word != "--fix"]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--fix", action="store_true", help="move them")
+    parser.add_argument("folders", nargs="*", metavar="FOLDER")
+    options = parser.parse_args()
     count = 0
     for name, path in FILES.items():
         place = path.relative_to(ROOT).as_posix()
-        if place.startswith(OUTSIDE) or (words and not place.startswith(tuple(words))):
+        if place.startswith(OUTSIDE) or (
+            options.folders and not place.startswith(tuple(options.folders))
+        ):
             continue
         nodes = lazy(name)
         count += len(nodes)
         for node in nodes:
             print(f"{place}:{node.lineno}: from {node.module} import …")
-        if nodes and "--fix" in sys.argv:
+        if nodes and options.fix:
             fix(name, nodes)
             TREES[name] = ast.parse(path.read_bytes())
             needs.cache_clear()
     print(f"{count} imports inside functions save nothing")
-    return int(bool(count) and "--fix" not in sys.argv)
+    return int(bool(count) and not options.fix)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ python scripts/operators.py --write    writes it into docs/ir.md
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -16,11 +17,12 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "ir.md"
 
 def main(arguments: list[str]) -> int:
     """Prints the table, or writes it into the document."""
-    if arguments == ["--write"]:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--write", action="store_true", help="into the document")
+    if parser.parse_args(arguments).write:
         DOCUMENT.write_text(with_table(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
-    elif arguments:
-        sys.stderr.write(f"{__doc__}\n")
-        return 2
     else:
         sys.stdout.write(canonical_table())
     return 0

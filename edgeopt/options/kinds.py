@@ -87,14 +87,10 @@ SPELLINGS = {
 }
 """How other tools call a precision, to the name here: for hints, none is accepted."""
 
-Precision = Annotated[
-    Literal["int8", "int16x8", "int8-dynamic", "float16", "float32"],
-    Meta(extra={"spellings": SPELLINGS}),
-]
-PrecisionChoice = Annotated[
-    Literal["auto", "int8", "int16x8", "int8-dynamic", "float16", "float32"],
-    Meta(extra={"spellings": SPELLINGS}),
-]
+_PrecisionName = Literal["int8", "int16x8", "int8-dynamic", "float16", "float32"]
+"""The names of `edgeopt.contracts.Precision`: a type checker reads only what is written (a test compares)."""
+Precision = Annotated[_PrecisionName, Meta(extra={"spellings": SPELLINGS})]
+PrecisionChoice = Annotated[Literal["auto", _PrecisionName], Meta(extra={"spellings": SPELLINGS})]
 
 
 def _again(value: Any) -> bool:

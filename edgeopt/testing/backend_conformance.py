@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.metadata
 import subprocess
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
-import numpy as np
 import pytest
 
-from edgeopt.api import capture, load
-from edgeopt.contracts import Artifact, Backend, Lowered, NodeSupport, SupportReport
+from edgeopt.api import capture
+from edgeopt.contracts import Artifact, Backend, NodeSupport, SupportReport
 from edgeopt.contracts.storage import Precision
 from edgeopt.contracts.support import Verdict
-from edgeopt.errors import InputError, UnsupportedError
+from edgeopt.errors import UnsupportedError
 from edgeopt.gate.exactness import check_exactness
 from edgeopt.gate.parity import check_parity, run_all, with_operators
 from edgeopt.ir import ReferenceRunner, kernel_kind
@@ -24,13 +21,12 @@ from edgeopt.ir.ops import is_weighted
 from edgeopt.options import CompileOptions
 from edgeopt.passes import PassSpec, find_pass, number_changes, run_passes
 from edgeopt.progress import progress_to
-from edgeopt.testing.cases import ConformanceCases, cases
+from edgeopt.testing.backend_runner_conformance import RunnerConformance
+from edgeopt.testing.cases import cases
 from edgeopt.testing.specimens import SPECIMENS, program_of, specimen, unsupported_model
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from edgeopt.contracts import Runner, Target
+    from edgeopt.contracts import Target
     from edgeopt.ir import Program
 
 __all__ = ["BackendConformance"]
@@ -48,17 +44,7 @@ MIXED: dict[str, tuple[tuple[str, ...], ...]] = {
 of a concatenation, and the ends."""
 
 
-@dataclass(frozen=True)
-class Compiled:
-    """A specimen, compiled and loaded."""
-
-    program: Program
-    lowered: Lowered
-    artifact: Artifact
-    runner: Runner
-
-
-class BackendConformance(ConformanceCases):
+class BackendConformance(RunnerConformance):
     """Subclass it as ``TestSomething`` and give the fixtures ``backend`` and ``target``.
 
     Attributes:
@@ -76,20 +62,8 @@ class BackendConformance(ConformanceCases):
     computed_in_float: ClassVar[dict[str, str]] = {}
     float_of_16_bits: ClassVar[dict[str, str]] = {}
     steps_of_16_bits: ClassVar[int] = 0
-    needs_torch: ClassVar[bool] = False
     refused_in: ClassVar[dict[str, tuple[str, ...]]] = {}
     rounds_otherwise: ClassVar[bool] = False
-    _made: ClassVar[dict[tuple[Any, ...], Compiled]] = {}
-
-    @pytest.fixture
-    def backend(self) -> Backend:
-        """Returns the backend under test; the subclass gives it."""
-        raise NotImplementedError("give a fixture `backend`")
-
-    @pytest.fixture
-    def target(self) -> Target:
-        """Returns a target that it compiles for; the subclass gives it."""
-        raise NotImplementedError("give a fixture `target`")
 
     # --- what it says of itself -----------------------------------------------------------------
 
@@ -286,116 +260,6 @@ class BackendConformance(ConformanceCases):
         assert events
         assert all(stage and 0 <= done <= total for stage, done, total in events)
 
-    # --- its runner -------------------------------------------------------------------------------
-
-    @cases(names=("two_by_two", "tokens", "unused", "residual_batch_2"), precisions=("int8",))
-    def test_runner_keeps_shapes_and_dtypes(
-        self, backend: Backend, target: Target, name: str
-    ) -> None:
-        build = self._compiled(backend, target, name, "int8")
-        inputs = [t.numpy().copy() for t in specimen(name).example]
-        before = [array.copy() for array in inputs]
-        result = build.runner(*inputs)
-        outputs = build.program.signature.outputs
-        assert isinstance(result, tuple) == (len(outputs) > 1)
-        arrays = result if isinstance(result, tuple) else (result,)
-        assert [(a.shape, str(a.dtype)) for a in arrays] == [(s.shape, s.dtype) for s in outputs]
-        for array, was in zip(inputs, before, strict=True):
-            np.testing.assert_array_equal(array, was)
-        again = build.runner(*inputs)
-        again = again if isinstance(again, tuple) else (again,)
-        for first, second in zip(arrays, again, strict=True):
-            np.testing.assert_array_equal(first, second)
-
-    @cases(names=("perceptron",), precisions=("int8",))
-    def test_earlier_outputs_stay_as_they_were(self, backend: Backend, target: Target) -> None:
-        build = self._compiled(backend, target, "perceptron", "int8")
-        first, second = (s[0].numpy() for s in specimen("perceptron").samples[:2])
-        output = build.runner(first)
-        was = np.array(output)
-        build.runner(second)
-        np.testing.assert_array_equal(output, was)
-
-    @cases(names=("perceptron",), precisions=("int8",))
-    def test_runner_refuses_what_does_not_fit(self, backend: Backend, target: Target) -> None:
-        runner = self._compiled(backend, target, "perceptron", "int8").runner
-        for wrong in (
-            (np.zeros((1, 13), np.float32),),
-            (np.zeros((2, 12), np.float32),),
-            (np.zeros((1, 12), np.float64),),
-            (),
-            (np.zeros((1, 12), np.float32),) * 2,
-        ):
-            with pytest.raises(InputError):
-                runner(*wrong)
-
-    @cases(names=("perceptron",), precisions=("int8",))
-    def test_runner_tells_facts_and_closes_twice(self, backend: Backend, target: Target) -> None:
-        build = self._compiled(backend, target, "perceptron", "int8")
-        runner = backend.load(build.artifact, threads=1)
-        assert runner.facts()
-        runner.close()
-        runner.close()
-
-    @cases(names=("residual",), precisions=("int8",))
-    def test_takes_arrays_that_are_not_contiguous(self, backend: Backend, target: Target) -> None:
-        runner = self._compiled(backend, target, "residual", "int8").runner
-        array = specimen("residual").example[0].numpy()
-        strided = np.ascontiguousarray(array.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-        np.testing.assert_array_equal(runner(strided), runner(array))
-
-    # --- the device -------------------------------------------------------------------------------
-
-    def test_device_runtime_is_pinned(self, backend: Backend, target: Target) -> None:
-        runtime = backend.device_runtime(target)
-        assert runtime.name
-        for wheel in runtime.wheels:
-            name, _, version = wheel.requirement.partition("==")
-            assert name
-            assert version[0].isdigit()
-            assert wheel.pythons
-            if target.os.python:
-                assert target.os.python in wheel.pythons
-
-    def test_device_runner_is_plain_python(self, backend: Backend, target: Target) -> None:
-        source = backend.device_runtime(target).runner
-        tree = ast.parse(source, feature_version=(3, 9))
-        (model,) = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Model"]
-        methods = {n.name for n in model.body if isinstance(n, ast.FunctionDef)}
-        assert {"__init__", "__call__", "facts"} <= methods
-        imported = {
-            alias.name.partition(".")[0]
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Import | ast.ImportFrom)
-            for alias in (
-                node.names if isinstance(node, ast.Import) else [ast.alias(node.module or "")]
-            )
-        }
-        if not self.needs_torch:
-            assert not imported & {"torch", "edgeopt"}
-
-    @cases(names=("two_by_two", "tokens"), precisions=("int8",))
-    def test_bundle_gives_the_same_numbers(
-        self, backend: Backend, target: Target, name: str, tmp_path: Path
-    ) -> None:
-        build = self._compiled(backend, target, name, "int8")
-        bundle = self._bundle(build, backend, target, name, tmp_path / "bundle")
-        inputs = [t.numpy() for t in specimen(name).example]
-        runner = load(bundle.path)
-        for one, other in zip(_tuple(runner(*inputs)), _tuple(build.runner(*inputs)), strict=True):
-            np.testing.assert_array_equal(one, other)
-        runner.close()
-
-    @cases(names=("two_by_two",), precisions=("int8",))
-    def test_bundle_runs_from_a_shell(
-        self, backend: Backend, target: Target, tmp_path: Path
-    ) -> None:
-        build = self._compiled(backend, target, "two_by_two", "int8")
-        bundle = self._bundle(build, backend, target, "two_by_two", tmp_path / "bundle")
-        command = [sys.executable, str(bundle.path / "run.py"), "--verify"]
-        process = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert process.returncode == 0, process.stdout + process.stderr
-
     # --- helpers ----------------------------------------------------------------------------------
 
     def _require_agreement(self, program: Program, node: NodeSupport) -> None:
@@ -437,34 +301,3 @@ class BackendConformance(ConformanceCases):
         parity = check_parity(build.runner, specified, samples, reference)
         parity = with_operators(parity, specified, backend, target, samples)
         assert parity.ok, f"{parity}: {'; '.join(parity.reasons)}"
-
-    def _program(self, target: Target, name: str, precision: str, **settings: Any) -> Program:
-        """Returns a specimen as `edgeopt.deploy` would quantize it for ``target``."""
-        if precision == Precision.INT8:
-            settings = {"weight_bits": target.quantization.weight_bits, **settings}
-        return program_of(name, precision, **settings)
-
-    def _compiled(
-        self, backend: Backend, target: Target, name: str, precision: str, **settings: Any
-    ) -> Compiled:
-        key = (type(backend), target.name, name, precision, str(settings))
-        if key not in self._made:
-            program = self._program(target, name, precision, **settings)
-            lowered = backend.lower(program, target)
-            artifact = backend.compile(lowered, CompileOptions())
-            self._made[key] = Compiled(program, lowered, artifact, backend.load(artifact))
-        return self._made[key]
-
-    def _bundle(
-        self, made: Compiled, backend: Backend, target: Target, name: str, path: Path
-    ) -> Any:
-        from edgeopt.bundles import GoldenSamples, Tolerance, write_bundle  # noqa: PLC0415
-
-        inputs = [[t.numpy() for t in sample] for sample in specimen(name).samples[:2]]
-        golden = GoldenSamples.record(made.runner, inputs, Tolerance(atol=1e-6))
-        runtime = backend.device_runtime(target)
-        return write_bundle(made.artifact, runtime, target, path=path, golden=golden)
-
-
-def _tuple(result: Any) -> tuple[np.ndarray, ...]:
-    return result if isinstance(result, tuple) else (result,)

@@ -8,8 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
-import stat
 import time
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,8 @@ import pytest
 
 from edgeopt.contracts import Completed, Device
 from edgeopt.errors import DeviceError
+from edgeopt.testing.device_file_conformance import FileConformance
+from edgeopt.testing.device_suite import remote_content, remote_names
 
 if TYPE_CHECKING:
     from pathlib import Path, PurePosixPath
@@ -91,25 +91,11 @@ def small_wheel(folder: Path, name: str = "edgeopt_probe", version: str = "1.0")
     return path
 
 
-class DeviceConformance:
+class DeviceConformance(FileConformance):
     """Subclass it as ``TestSomething`` and give the fixture ``device``.
 
     The tests close the devices that they are given.
     """
-
-    @pytest.fixture
-    def device(self) -> Device:
-        """Returns the device under test; the subclass gives it."""
-        raise NotImplementedError("give a fixture `device`")
-
-    @pytest.fixture
-    def room(self, device: Device, request: pytest.FixtureRequest) -> PurePosixPath:
-        """Returns a folder on the device that this test has to itself."""
-        name = hashlib.sha256(f"{request.node.nodeid}{time.time()}".encode()).hexdigest()[:12]
-        folder = device.workdir() / f"conformance-{name}"
-        process = device.run(["python3", "-c", f"import os; os.makedirs({str(folder)!r})"])
-        assert process.returncode == 0, process.stderr
-        return folder
 
     # --- what it says of itself -----------------------------------------------------------------
 
@@ -128,114 +114,6 @@ class DeviceConformance:
         assert facts["python"] == process.stdout.strip()
         assert facts["emulated"] == device.emulated
         assert facts["cores"] >= 1
-
-    # --- files ----------------------------------------------------------------------------------
-
-    def test_a_file_comes_back_as_it_was(
-        self, device: Device, room: PurePosixPath, tmp_path: Path
-    ) -> None:
-        content = bytes(range(256)) * 500
-        (tmp_path / "there").write_bytes(content)
-        device.push(tmp_path / "there", room / "deep" / "er" / "file with spaces 'n quotes.bin")
-        device.pull(room / "deep" / "er" / "file with spaces 'n quotes.bin", tmp_path / "back")
-        assert (tmp_path / "back").read_bytes() == content
-
-    def test_a_folder_comes_back_as_it_was(
-        self, device: Device, room: PurePosixPath, tmp_path: Path
-    ) -> None:
-        there = _sample_folder(tmp_path / "there")
-        device.push(there, room / "folder")
-        device.pull(room / "folder", tmp_path / "back")
-        assert _content(tmp_path / "back") == _content(there)
-        assert (tmp_path / "back" / "empty").is_dir()
-
-    def test_a_program_stays_one(self, device: Device, room: PurePosixPath, tmp_path: Path) -> None:
-        (tmp_path / "tool").write_bytes(b"#!/bin/sh\n")
-        (tmp_path / "tool").chmod(0o755)
-        device.push(tmp_path / "tool", room / "tool")
-        code = "import os, sys; print(os.access(sys.argv[1], os.X_OK))"
-        assert device.run(["python3", "-c", code, str(room / "tool")]).stdout == "True\n"
-
-    def test_a_file_is_overwritten(
-        self, device: Device, room: PurePosixPath, tmp_path: Path
-    ) -> None:
-        for text in ("a longer one that came first", "short"):
-            (tmp_path / "file").write_text(text)
-            device.push(tmp_path / "file", room / "file")
-        assert _read(device, room / "file", tmp_path) == b"short"
-
-    def test_a_folder_is_replaced_as_a_whole(
-        self, device: Device, room: PurePosixPath, tmp_path: Path
-    ) -> None:
-        device.push(_sample_folder(tmp_path / "old"), room / "folder")
-        (tmp_path / "new").mkdir()
-        (tmp_path / "new" / "only").write_text("this")
-        device.push(tmp_path / "new", room / "folder")
-        device.pull(room / "folder", tmp_path / "back")
-        assert _content(tmp_path / "back") == {"only": b"this"}
-        assert _names(device, room) == ["folder"]
-
-    def test_pull_replaces_too(self, device: Device, room: PurePosixPath, tmp_path: Path) -> None:
-        (tmp_path / "file").write_text("new")
-        device.push(tmp_path / "file", room / "file")
-        (tmp_path / "back").write_text("something older and longer")
-        device.pull(room / "file", tmp_path / "back")
-        assert (tmp_path / "back").read_text() == "new"
-
-    def test_a_relative_path_is_within_the_workdir(self, device: Device, tmp_path: Path) -> None:
-        from pathlib import PurePosixPath  # noqa: PLC0415 (the fixtures give absolute ones)
-
-        (tmp_path / "file").write_text("here")
-        device.push(tmp_path / "file", PurePosixPath("conformance-relative"))
-        place = device.workdir() / "conformance-relative"
-        assert _read(device, place, tmp_path) == b"here"
-        assert device.run(["python3", "-c", "import os; print(os.getcwd())"]).stdout.strip() == str(
-            device.workdir()
-        )
-
-    def test_what_is_not_there_cannot_be_pushed(
-        self, device: Device, room: PurePosixPath, tmp_path: Path
-    ) -> None:
-        with pytest.raises(DeviceError, match="missing-file"):
-            device.push(tmp_path / "missing-file", room / "file")
-        assert _names(device, room) == []
-
-    def test_what_is_not_there_cannot_be_pulled(
-        self, device: Device, room: PurePosixPath, tmp_path: Path
-    ) -> None:
-        with pytest.raises(DeviceError, match="missing-file"):
-            device.pull(room / "missing-file", tmp_path / "back")
-        assert not (tmp_path / "back").exists()
-
-    def test_a_push_that_fails_leaves_nothing_half_written(
-        self, device: Device, room: PurePosixPath, tmp_path: Path
-    ) -> None:
-        bad = _sample_folder(tmp_path / "bad")
-        os.mkfifo(bad / "zz-pipe")  # the last one cannot be copied
-        with pytest.raises(DeviceError):
-            device.push(bad, room / "folder")
-        assert _names(device, room) == []
-
-    def test_a_push_that_fails_keeps_what_was_there(
-        self, device: Device, room: PurePosixPath, tmp_path: Path
-    ) -> None:
-        good, bad = _sample_folder(tmp_path / "good"), _sample_folder(tmp_path / "bad")
-        device.push(good, room / "folder")
-        os.mkfifo(bad / "zz-pipe")
-        with pytest.raises(DeviceError):
-            device.push(bad, room / "folder")
-        device.pull(room / "folder", tmp_path / "back")
-        assert _content(tmp_path / "back") == _content(good)
-        assert _names(device, room) == ["folder"]
-
-    def test_a_file_cannot_be_a_folder_of_others(
-        self, device: Device, room: PurePosixPath, tmp_path: Path
-    ) -> None:
-        (tmp_path / "file").write_text("text")
-        device.push(tmp_path / "file", room / "file")
-        with pytest.raises(DeviceError):
-            device.push(tmp_path / "file", room / "file" / "below")
-        assert _read(device, room / "file", tmp_path) == b"text"
 
     # --- programs -------------------------------------------------------------------------------
 
@@ -266,14 +144,14 @@ class DeviceConformance:
     def test_arguments_arrive_as_they_are(self, device: Device, room: PurePosixPath) -> None:
         process = device.run([*ECHO, *HOSTILE], cwd=room)
         assert json.loads(process.stdout) == list(HOSTILE)
-        assert _names(device, room) == []
+        assert remote_names(device, room) == []
 
     def test_cwd_and_variables_arrive(self, device: Device, room: PurePosixPath) -> None:
         nasty = "a b'c\"d;$(touch owned)\n$HOME ü"
         code = "import json, os; print(json.dumps([os.getcwd(), os.environ['NASTY']]))"
         process = device.run(["python3", "-c", code], cwd=room, env={"NASTY": nasty})
         assert json.loads(process.stdout) == [str(room), nasty]
-        assert _names(device, room) == []
+        assert remote_names(device, room) == []
 
     def test_pythonpath_is_heard(self, device: Device, room: PurePosixPath, tmp_path: Path) -> None:
         (tmp_path / "edgeopt_there.py").write_text("VALUE = 42\n")
@@ -324,7 +202,7 @@ class DeviceConformance:
 
     @staticmethod
     def _ticks(device: Device, room: PurePosixPath, tmp_path: Path) -> list[int]:
-        return [len(_read(device, room / name, tmp_path)) for name in ("parent", "child")]
+        return [len(remote_content(device, room / name, tmp_path)) for name in ("parent", "child")]
 
     # --- requirements ---------------------------------------------------------------------------
 
@@ -342,7 +220,7 @@ class DeviceConformance:
         device.install([str(small_wheel(tmp_path, version="2.0"))], room / "site")
         assert _version(device, room / "site") == "2.0\n"
         assert _version(device, room / "site", "edgeopt_other") == "1.0\n"
-        infos = [name for name in _names(device, room / "site") if name.endswith("dist-info")]
+        infos = [name for name in remote_names(device, room / "site") if name.endswith("dist-info")]
         assert infos == ["edgeopt_other-1.0.dist-info", "edgeopt_probe-2.0.dist-info"]
 
     def test_a_wheel_for_another_machine_is_refused(
@@ -352,7 +230,7 @@ class DeviceConformance:
         foreign = wheel.rename(tmp_path / "edgeopt_probe-1.0-cp311-cp311-win_amd64.whl")
         with pytest.raises(DeviceError, match="edgeopt_probe"):
             device.install([str(foreign)], room / "site")
-        assert _names(device, room) == []
+        assert remote_names(device, room) == []
 
     @pytest.mark.parametrize("wrong", ["-r secrets.txt", "--index-url=http://x", "", "a\nb", "./x"])
     def test_what_is_no_requirement_is_refused(
@@ -360,7 +238,7 @@ class DeviceConformance:
     ) -> None:
         with pytest.raises(DeviceError, match="requirement"):
             device.install([wrong], room / "site")
-        assert _names(device, room) == []
+        assert remote_names(device, room) == []
 
     def test_installing_nothing_is_fine(self, device: Device, room: PurePosixPath) -> None:
         device.install([], room / "site")
@@ -382,35 +260,6 @@ class DeviceConformance:
 def _record(text: str) -> str:
     digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=")
     return f"sha256={digest.decode()},{len(text.encode())}"
-
-
-def _sample_folder(folder: Path) -> Path:
-    (folder / "a" / "b").mkdir(parents=True)
-    (folder / "empty").mkdir()
-    (folder / "a" / "b" / "deep.bin").write_bytes(bytes(range(256)) * 40)
-    (folder / "a" / "nothing").write_bytes(b"")
-    (folder / "ünï 'quoted' $(x).txt").write_text("text")
-    (folder / ".hidden").write_text("hidden")
-    return folder
-
-
-def _content(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if stat.S_ISREG(path.stat().st_mode))
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-
-def _names(device: Device, folder: PurePosixPath) -> list[str]:
-    """Returns what lies in a folder of the device, hidden names too."""
-    code = "import json, os, sys; print(json.dumps(sorted(os.listdir(sys.argv[1]))))"
-    process = device.run(["python3", "-c", code, str(folder)])
-    assert process.returncode == 0, process.stderr
-    names: list[Any] = json.loads(process.stdout)
-    return [name for name in names if name != "__pycache__"]
-
-
-def _read(device: Device, remote: PurePosixPath, tmp_path: Path) -> bytes:
-    device.pull(remote, tmp_path / "read-back")
-    return (tmp_path / "read-back").read_bytes()
 
 
 def _version(device: Device, site: PurePosixPath, name: str = "edgeopt_probe") -> str:

@@ -41,6 +41,7 @@ REASONS = {
     "edgeopt/ir/tree_specs.py": "its own text, a moment before",
     "edgeopt/testing/specimens.py": "settings of a test",
     "edgeopt/testing/device_conformance.py": "a test",
+    "edgeopt/testing/device_suite.py": "a test",
     "backends/tvm/edgeopt_tvm/kernel_verification.py": "written by a program that was compiled a moment before",
     "backends/tvm/edgeopt_tvm/tuning/measurement_worker.py": "said by a process of its own",
     "backends/tvm/edgeopt_tvm/tuning/worker/__main__.py": "said by the process that started it",

@@ -84,17 +84,17 @@ def _ram(micro: Microcontroller, arena_bytes: int) -> tuple[list[int], list[int]
 def _stretches(micro: Microcontroller) -> list[list[int]]:
     """Returns address and bytes of RAM without a gap, what holds the region that is listed first ahead."""
     ram = [region for region in micro.regions if region.kind == "ram"]
-    found: list[list[int]] = []
+    spans: list[list[int]] = []
     for region in sorted(ram, key=lambda one: one.start):
-        if found and sum(found[-1]) == region.start:
-            found[-1][1] += region.size_kb * _KIB
+        if spans and sum(spans[-1]) == region.start:
+            spans[-1][1] += region.size_kb * _KIB
         else:
-            found.append([region.start, region.size_kb * _KIB])
+            spans.append([region.start, region.size_kb * _KIB])
 
     def place(stretch: list[int]) -> int:
         return next(k for k, one in enumerate(ram) if 0 <= one.start - stretch[0] < stretch[1])
 
-    return sorted(found, key=place)
+    return sorted(spans, key=place)
 
 
 def _stack_bytes(micro: Microcontroller) -> int:

@@ -54,8 +54,8 @@ def archive(files: Mapping[str, bytes], core: Core) -> bytes:
         _put(folder, files)
         names = sorted(name for name in files if name.endswith((".c", ".S")))
         objects = [f"{Path(name).stem}.o" for name in names]
-        for source, made in zip(names, objects, strict=True):  # of several zig writes the last only
-            run_zig(["cc", *core_flags(core), *FLAGS, "-c", source, "-o", made], folder, WHERE)
+        for source, target in zip(names, objects, strict=True):  # zig keeps the last of several
+            run_zig(["cc", *core_flags(core), *FLAGS, "-c", source, "-o", target], folder, WHERE)
         run_zig(["ar", "rcsD", "libmodel.a", *objects], folder, WHERE)
         return (folder / "libmodel.a").read_bytes()
 

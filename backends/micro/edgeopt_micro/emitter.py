@@ -251,8 +251,8 @@ class Emitter(WalkingEmitter):
 
     def _input_order(self, node: torch.fx.Node) -> Order:
         rank = len(self.shape(node))
-        wanted = [traits_of(user).layout for user in node.users]
-        last = rank > 2 and "channels-last" in wanted  # noqa: PLR2004 (batch, channels, more)
+        layouts = [traits_of(user).layout for user in node.users]
+        last = rank > 2 and "channels-last" in layouts  # noqa: PLR2004 (batch, channels, more)
         return orders.channels_last(rank) if last else orders.identity(rank)
 
 

@@ -83,9 +83,9 @@ def _smaller(
 
 def _parts(fitted: Fitted, inputs: Sequence[Value], outputs: Sequence[Value]) -> Iterator[range]:
     """Yields all parts of chains that hold the step that needs most."""
-    kept = {value.buffer for value in (*inputs, *outputs)}
+    outside = {value.buffer for value in (*inputs, *outputs)}
     peak = fitted.plan.peak_step
-    for chain in chains(fitted.steps, kept):
+    for chain in chains(fitted.steps, outside):
         for start in range(chain.start, peak + 1):
             for end in range(max(peak + 1, start + 2), min(chain.stop, start + MOST_LAYERS) + 1):
                 yield range(start, end)

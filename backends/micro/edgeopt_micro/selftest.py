@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.ir import ReferenceRunner, orders
 from edgeopt.ir.kernel_kind import kernel_kinds
 from edgeopt_micro.scalars import literal
@@ -55,8 +56,8 @@ def selftest_files(name: str, emitter: Emitter) -> dict[str, bytes]:
         "",
     ]
     for k, (value, output) in enumerate(zip(emitter.outputs, outputs, strict=True)):
-        wanted = _stored(output, value).reshape(-1)[:_MOST]
-        numbers = ",".join(_literal(x) for x in wanted.tolist())
+        golden = _stored(output, value).reshape(-1)[:_MOST]
+        numbers = ",".join(_literal(x) for x in golden.tolist())
         lines.append(f"static const {value.c_type} wanted{k}[] = {{{numbers}}};")
     lines += ["", f"int {name}_selftest(void *arena) {{", f"  uint32_t state = {_SEED}u;"]
     lines += [line for k, value in enumerate(emitter.inputs) for line in _fill(k, value, big)]
@@ -104,7 +105,7 @@ class _Chance:
 def _number(bits: np.ndarray, value: Value) -> np.ndarray:
     """Returns an input's numbers of random bits: int8 its lowest byte, float from -1 to 1, else 0 or 1."""
     if value.grid is not None:
-        whole = (bits & 255).astype(np.int64) - 128
+        whole = (bits & INT8.steps).astype(np.int64) + INT8.lowest
         return np.clip(whole, value.grid.low, value.grid.high).astype(np.int8)
     if value.dtype == "float32":
         return ((bits >> 8).astype(np.float32) / np.float32(2**23) - 1).astype(np.float32)
@@ -113,9 +114,7 @@ def _number(bits: np.ndarray, value: Value) -> np.ndarray:
 
 def _fill(k: int, value: Value, big: str) -> list[str]:
     if value.grid is not None:
-        number = (
-            f"clipped((int32_t)(next(&state) & 255u) - 128, {value.grid.low}, {value.grid.high})"
-        )
+        number = f"clipped((int32_t)(next(&state) & {INT8.steps}u) - {-INT8.lowest}, {value.grid.low}, {value.grid.high})"
     elif value.dtype == "float32":
         number = "(float)(next(&state) >> 8) / 8388608.0f - 1.0f"
     else:

@@ -31,12 +31,12 @@ class _Rows(NamedTuple):
     """What a run by stripes holds and reads.
 
     Attributes:
-        held: For each layer but the last the most rows of its output that are there at once.
+        window_rows: For each layer but the last the most rows of its output that are there at once.
         ends: For each stripe the row behind the last output's rows that it writes.
         starts: For each stripe the first row of the input that it reads.
     """
 
-    held: list[int]
+    window_rows: list[int]
     ends: list[int]
     starts: list[int]
 
@@ -63,10 +63,10 @@ def _follows(steps: Sequence[Step], number: int, kept: set[Buffer]) -> bool:
     touched = sum(value.buffer is between for one in steps for value in (*one.inputs, one.output))
     if not (_is_layer(before) and _is_layer(step)) or between in kept or touched != 2:  # noqa: PLR2004 (written, read)
         return False
-    made, read = before.call.fields, step.call.fields
+    writer, reader = before.call.fields, step.call.fields
     sides = ("height", "width", "channels")
     return step.inputs[0].buffer is between and all(
-        made[f"out_{side}"] == read[f"in_{side}"] for side in sides
+        writer[f"out_{side}"] == reader[f"in_{side}"] for side in sides
     )
 
 
@@ -85,9 +85,9 @@ def striped(steps: Sequence[Step], stripe: int) -> Step:
     calls = [step.call for step in steps]
     rows = _rows(calls, stripe)
     offsets, end = [], 0
-    for call, held in zip(calls[:-1], rows.held, strict=True):
+    for call, height in zip(calls[:-1], rows.window_rows, strict=True):
         offsets.append(end)
-        end += -(-held * _pitch(call, "out") // _ALIGNMENT) * _ALIGNMENT
+        end += -(-height * _pitch(call, "out") // _ALIGNMENT) * _ALIGNMENT
     offsets.append(0)
     distance = safe_distance(
         _pitch(calls[-1], "out") * np.array(rows.ends),
@@ -109,22 +109,22 @@ def striped(steps: Sequence[Step], stripe: int) -> Step:
 def _rows(calls: Sequence[KernelCall], stripe: int) -> _Rows:
     """Returns what `edgeopt_run_stripes` holds and reads, by doing the same with numbers alone."""
     last = len(calls) - 1
-    ends, firsts, held = [0] * len(calls), [0] * len(calls), [0] * last
-    found = _Rows(held, [], [])
+    ends, firsts, window_rows = [0] * len(calls), [0] * len(calls), [0] * last
+    rows = _Rows(window_rows, [], [])
     while ends[last] < _number(calls[last], "out_height"):
         needed = [0] * len(calls)
         needed[last] = min(ends[last] + stripe, _number(calls[last], "out_height"))
         for k in range(last, 0, -1):
             needed[k - 1] = _end_row(calls[k], needed[k])
-        found.starts.append(_first_row(calls[0], ends[0], _number(calls[0], "in_height")))
+        rows.starts.append(_first_row(calls[0], ends[0], _number(calls[0], "in_height")))
         for k in range(last):
             firsts[k] = _first_row(calls[k + 1], ends[k + 1], ends[k])
             ends[k] = max(ends[k], needed[k])
-            held[k] = max(held[k], ends[k] - firsts[k])
+            window_rows[k] = max(window_rows[k], ends[k] - firsts[k])
         # What is dropped follows from how far the next layer was before this stripe: as in C, front to back.
         ends[last] = needed[last]
-        found.ends.append(needed[last])
-    return found
+        rows.ends.append(needed[last])
+    return rows
 
 
 def _first_row(call: KernelCall, row: int, most: int) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgeopt.contracts.storage import INT8
 from edgeopt_micro import packing
 from edgeopt_micro.calls import KernelCall
 from edgeopt_micro.overlap import channel_distance, pixel_distance
@@ -28,7 +29,6 @@ _PRODUCTS = {
 }
 _PIXELS = {packing.PLAIN: 2, packing.DSP: 4, packing.MVE: 2}
 """How many pixels a kernel computes at once: EDGEOPT_PIXELS of each of those headers."""
-_LOWEST, _HIGHEST = -128, 127
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _depthwise(core: Core, geometry: Geometry, weights: Weights) -> KernelCall:
     packed = np.ascontiguousarray(taps).reshape(-1)
     if kind == packing.DSP and single:
         function, block, packed = "edgeopt_depthwise_dsp", 4, packing.depthwise_dsp(taps)
-    if kind == packing.MVE and single and int(taps.min()) > _LOWEST:
+    if kind == packing.MVE and single and int(taps.min()) > INT8.lowest:
         function, block, packed = "edgeopt_depthwise_mve", 8, packing.depthwise_mve(taps)
         more = ["edgeopt_results_mve.h"]
     padded = -(-geometry.out_channels // block) * block
@@ -195,7 +195,7 @@ def _for_raw_inputs(weights: Weights) -> Weights:
     """
     rows = weights.weight.reshape(weights.weight.shape[0], -1).astype(np.int64)
     bias = weights.bias.astype(np.int64) - weights.in_zero * rows.sum(axis=1)
-    largest = np.abs(bias) + 128 * np.abs(rows).sum(axis=1)
+    largest = np.abs(bias) - INT8.lowest * np.abs(rows).sum(axis=1)
     if int(largest.max()) > np.iinfo(np.int32).max:
         channel = int(largest.argmax())
         raise ValueError(
@@ -242,7 +242,7 @@ def _fields(
         "out_zero": weights.out_zero,
         "low": weights.low - weights.out_zero,
         "high": weights.high - weights.out_zero,
-        "narrow": int((weights.low, weights.high) != (_LOWEST, _HIGHEST)),
+        "narrow": int((weights.low, weights.high) != INT8.limits()),
     }
 
 

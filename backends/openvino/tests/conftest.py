@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,8 +17,6 @@ from edgeopt.registry.target_registry import find_target
 from edgeopt_openvino import OpenVINOBackend
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from edgeopt.ir import Program
 
 
@@ -38,6 +37,13 @@ class Made:
             wanted = wanted if isinstance(wanted, tuple) else (wanted,)
             got = got if isinstance(got, tuple) else (got,)
             yield from zip(wanted, got, strict=True)
+
+    def worst(self):
+        """Returns the largest difference from the reference, in steps of the output's grid."""
+        steps = [self.program.quant.get(n) for n in self.program.output_names]
+        unit = [float(s.scale[0]) if s is not None else 1.0 for s in steps] * len(self.samples)
+        pairs = zip(self.pairs(), unit, strict=True)
+        return max(float(np.abs(a - b).max()) / u for (a, b), u in pairs)
 
     def kernels(self):
         """Returns the runtime's operators: (kind, precision, names of ours that it took in)."""

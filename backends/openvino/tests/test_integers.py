@@ -8,13 +8,6 @@ import torch
 from torch import nn
 
 
-def worst(made):
-    """Returns the largest difference from the reference, in steps of the output's grid."""
-    steps = [made.program.quant.get(n) for n in made.program.output_names]
-    unit = [float(s.scale[0]) if s is not None else 1.0 for s in steps] * len(made.samples)
-    return max(float(np.abs(a - b).max()) / u for (a, b), u in zip(made.pairs(), unit, strict=True))
-
-
 class Residual(nn.Module):
     """Both sides of each add are convolutions or what they made: OpenVINO fuses the add."""
 
@@ -45,16 +38,16 @@ def test_an_add_joins_the_kernel_of_its_convolution_and_both_round(make):
     made = make(Residual(nn.Identity()), torch.randn(1, 3, 16, 16))
     taken = [names for kind, _, names in made.kernels() if kind == "Convolution"]
     assert any({"conv2d_3.grid", "add_1.grid"} <= set(names) for names in taken)
-    assert worst(made) < 1e-3
+    assert made.worst() < 1e-3
 
 
 def test_an_activation_in_front_of_an_add_rounds_too(make):
-    assert worst(make(Residual(nn.ReLU6()), torch.randn(1, 3, 16, 16))) < 1e-3
+    assert make(Residual(nn.ReLU6()), torch.randn(1, 3, 16, 16)).worst() < 1e-3
 
 
 def test_seven_bit_weights_use_seven_bits(make):
     made = make(Residual(), torch.randn(1, 3, 16, 16), weight_bits=7)
-    assert worst(made) < 1e-3
+    assert made.worst() < 1e-3
 
 
 def test_the_mean_of_four_rounds_ties_as_the_reference(make):
@@ -67,60 +60,7 @@ def test_the_mean_of_four_rounds_ties_as_the_reference(make):
         def forward(self, x):
             return self.head(nn.functional.avg_pool2d(self.conv(x).relu(), 2))
 
-    assert worst(make(Pooled(), torch.randn(1, 3, 16, 16))) < 1e-3
-
-
-def test_a_normalization_of_small_numbers_keeps_its_epsilon(make):
-    class Small(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first, self.second = nn.Linear(32, 32), nn.Linear(32, 32)
-            self.norm = nn.LayerNorm(32)
-            nn.init.normal_(self.first.weight, std=1e-3)
-            nn.init.zeros_(self.first.bias)
-
-        def forward(self, x):
-            return self.second(self.norm(self.first(x) + 1e-3 * x))
-
-    assert worst(make(Small(), torch.randn(1, 8, 32))) < 1e-3
-
-
-class NormBeside(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.norm = nn.GroupNorm(2, 8)
-        nn.init.normal_(self.norm.weight)
-        nn.init.normal_(self.norm.bias)
-
-    def forward(self, x):
-        return self.norm(x) - torch.relu(x)
-
-
-class PlainNormBeside(nn.Module):
-    def forward(self, x):
-        return nn.functional.instance_norm(x) / (x.abs() + 0.5)
-
-
-class AttentionBeside(nn.Module):
-    def forward(self, x):
-        mixed = nn.functional.scaled_dot_product_attention(x, x, x)
-        return torch.where(mixed > x.exp(), mixed, x)
-
-
-class SpelledOutBeside(nn.Module):
-    def forward(self, x):
-        shares = torch.softmax(x @ x.transpose(-1, -2) * 0.3, -1)
-        return torch.where((shares @ x).relu() > x.abs(), x, 2.0)
-
-
-@pytest.mark.parametrize("precision", ["int8", "float32"])
-@pytest.mark.parametrize("samples", [1, 2])
-@pytest.mark.parametrize("module", [NormBeside, PlainNormBeside, AttentionBeside, SpelledOutBeside])
-def test_a_kernel_of_several_operators_stands_beside_another(make, module, samples, precision):
-    """OpenVINO's compiler ended the process."""
-    made = make(module(), torch.randn(samples, 8, 6, 6), precision=precision)
-    for wanted, got in made.pairs():
-        np.testing.assert_allclose(got, wanted, atol=1e-5)
+    assert make(Pooled(), torch.randn(1, 3, 16, 16)).worst() < 1e-3
 
 
 def test_a_chain_of_concatenations_keeps_each_grid(make):
@@ -135,7 +75,7 @@ def test_a_chain_of_concatenations_keeps_each_grid(make):
             first = torch.cat([x, x], 0)
             return torch.cat([first * 100, first], 1), self.conv(first)
 
-    assert worst(make(Chained(), torch.randn(2, 3, 6, 6))) < 1e-3
+    assert make(Chained(), torch.randn(2, 3, 6, 6)).worst() < 1e-3
 
 
 def test_integers_go_on_behind_a_roll(make):
@@ -151,7 +91,7 @@ def test_integers_go_on_behind_a_roll(make):
     kinds = [p for k, p, _ in made.kernels() if k == "FullyConnected"]
     assert len(kinds) == 2
     assert set(kinds) <= {"u8", "i8"}
-    assert worst(made) < 1e-3
+    assert made.worst() < 1e-3
 
 
 def test_a_deep_network_gives_the_same_integers(make):
@@ -168,7 +108,7 @@ def test_a_deep_network_gives_the_same_integers(make):
             return x
 
     made = make(Deep(), torch.randn(1, 3, 24, 24), count=3)
-    assert worst(made) < 1e-3
+    assert made.worst() < 1e-3
 
 
 def test_dynamic_linears_keep_their_float_input(make):
@@ -219,7 +159,7 @@ def test_average_pooling_counts_as_torch(make, settings, precision):
 
     made = make(Pooled(), torch.randn(1, 2, 5, 6), precision=precision)
     if precision == "int8":
-        assert worst(made) < 1.01
+        assert made.worst() < 1.01
     else:
         for wanted, got in made.pairs():
             np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
@@ -238,7 +178,7 @@ def test_a_linear_squeezed_to_no_axes_runs(make, last, precision):
 
     made = make(Score(), torch.randn(1, 8), precision=precision)
     assert all(got.shape == () for _, got in made.pairs())
-    assert worst(made) < (1e-4 if precision == "float32" else 1.01)
+    assert made.worst() < (1e-4 if precision == "float32" else 1.01)
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int64], ids=str)
@@ -267,7 +207,7 @@ def test_a_reduction_in_float_is_rounded_as_the_reference(make, name):
 
     made = make(Reduced(), torch.randn(1, 4, 7, 9))
     assert "u8" in {p for k, p, _ in made.kernels() if k == "Convolution"}
-    assert worst(made) < 1e-3
+    assert made.worst() < 1e-3
 
 
 @pytest.mark.parametrize(
@@ -291,7 +231,7 @@ def test_products_of_two_computed_values_do_not_saturate(make, product):
             return product(self.first(torch.tanh(30 * x)), self.second(torch.tanh(30 * y)))
 
     made = make(Product(), torch.randn(4, 8, 8), torch.randn(4, 8, 8))
-    assert worst(made) < 1e-3
+    assert made.worst() < 1e-3
 
 
 def test_a_vector_keeps_its_rank(make):
@@ -360,7 +300,7 @@ class Limited(nn.Module):
 
 
 def test_limits_between_two_steps_round_as_the_reference(make):
-    assert worst(make(Limited(), torch.randn(1, 3, 8, 8), weight_bits=7)) < 1e-3
+    assert make(Limited(), torch.randn(1, 3, 8, 8), weight_bits=7).worst() < 1e-3
 
 
 def test_limits_between_two_steps_of_another_grid_round_as_the_reference(make):
@@ -373,7 +313,7 @@ def test_limits_between_two_steps_of_another_grid_round_as_the_reference(make):
             x = x * 30
             return self.layer(torch.cat([x, x.clamp(-3, 3).exp()], 2))
 
-    assert worst(make(Narrowed(), torch.randn(2, 3, 6, 6))) < 1e-3
+    assert make(Narrowed(), torch.randn(2, 3, 6, 6)).worst() < 1e-3
 
 
 def test_a_product_whose_grid_cannot_be_moved_rounds_ties_as_the_reference(make):
@@ -388,159 +328,4 @@ def test_a_product_whose_grid_cannot_be_moved_rounds_ties_as_the_reference(make)
             x = self.convolution(x)
             return torch.cat([x, x * 0.5], 1)
 
-    assert worst(make(Halved(), torch.randn(1, 3, 8, 8), weight_bits=7)) < 1e-3
-
-
-@pytest.mark.parametrize(
-    ("kernel", "stride", "more"),
-    [
-        ((3, 1), 2, {}),
-        ((1, 1), (3, 2), {"output_padding": (1, 1)}),
-        ((2, 1), (2, 3), {"padding": (1, 0)}),
-        ((3, 1), 2, {"groups": 2}),
-    ],
-)
-def test_a_transposed_convolution_leaves_gaps_where_its_kernel_does_not_reach(
-    make, kernel, stride, more
-):
-    """Behind a softmax, whose grid has no zero point to hinder integers."""
-    layer = nn.ConvTranspose2d(2, 4, kernel, stride, **more)
-    made = make(nn.Sequential(nn.Softmax(3), layer), torch.randn(2, 2, 4, 3), weight_bits=7)
-    assert worst(made) < 1e-3
-
-
-@pytest.mark.parametrize("kernel", [(2, 2), (1, 5)])
-def test_a_transposed_convolution_whose_padding_is_wider_than_its_kernel_does_not_saturate(
-    make, kernel
-):
-    class Cropped(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = nn.ConvTranspose2d(4, 4, kernel, padding=2)
-            nn.init.uniform_(self.layer.weight, 0.9, 1.0)
-
-        def forward(self, x):
-            return self.layer((x.abs() + 1).log())
-
-    assert worst(make(Cropped(), 5 * torch.randn(1, 4, 7, 9))) < 1e-3
-
-
-def test_a_pad_along_an_axis_of_one_adds_zeros(make):
-    class Padded(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = nn.Linear(2, 1)
-
-        def forward(self, x):
-            return nn.functional.pad(self.layer(x), (1, 2))
-
-    assert worst(make(Padded(), torch.randn(2, 3, 3, 2))) < 1e-3
-
-
-def test_a_pad_behind_a_float_operator_on_integers_has_its_own_number(make):
-    class Padded(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.convolution = nn.Conv1d(1, 3, 1)
-
-        def forward(self, x):
-            return nn.functional.pad(-self.convolution(x), (0, 1), value=0.5)
-
-    assert worst(make(Padded(), torch.randn(1, 1, 5), weight_bits=7)) < 1e-3
-
-
-@pytest.mark.parametrize("precision", ["int8-dynamic", "float16"])
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"dilation": 2, "padding": 2},
-        {"stride": 2, "padding": 2},
-        {"stride": 2},
-        {"padding": 1, "groups": 2},
-    ],
-)
-def test_a_convolution_of_one_tap_keeps_padding_and_stride(make, precision, more):
-    layers = nn.Sequential(nn.Conv2d(4, 2, 1, **more), nn.Flatten(1))
-    made = make(layers, torch.randn(1, 4, 7, 9), precision=precision)
-    for wanted, got in made.pairs():
-        np.testing.assert_allclose(got, wanted, atol=1e-4)
-
-
-def test_a_convolution_of_one_tap_keeps_a_pad_in_front_of_it(make):
-    layers = nn.Sequential(nn.ZeroPad2d((2, 2, 1, 2)), nn.Conv2d(2, 4, 1), nn.Flatten(1))
-    made = make(layers, torch.randn(1, 2, 5, 5), precision="int8-dynamic")
-    for wanted, got in made.pairs():
-        np.testing.assert_allclose(got, wanted, atol=1e-4)
-
-
-@pytest.mark.parametrize("precision", ["float32", "int8"])
-def test_channels_change_places_between_convolutions(make, precision):
-    """OpenVINO's own passes move the inverse of the permutation into the second one's weights."""
-
-    class Shuffled(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first, self.second = nn.Conv2d(4, 8, 3), nn.Conv2d(8, 4, 3)
-
-        def forward(self, x):
-            x = torch.relu(self.first(x))
-            return self.second(x.index_select(1, torch.tensor([0, 4, 1, 5, 2, 6, 3, 7])))
-
-    made = make(Shuffled(), torch.randn(1, 4, 8, 8), precision=precision, weight_bits=7)
-    assert worst(made) < 1e-3
-
-
-def test_columns_are_chosen_of_joined_channels_of_unlike_scales(make):
-    """OpenVINO's own passes end the process where they move such scales behind the choice."""
-
-    class Chosen(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.convolution = nn.Conv2d(3, 2, 2, stride=2)
-
-        def forward(self, x):
-            x = self.convolution(x)
-            return torch.cat([x * 100, x], 1).index_select(3, torch.tensor([2, 0, 3]))
-
-    assert worst(make(Chosen(), 5 * torch.randn(1, 3, 8, 8), weight_bits=7)) < 1e-3
-
-
-@pytest.mark.parametrize("shape", [(1, 16, 40), (1, 16, 8, 40)], ids=str)
-def test_long_kernels_of_each_of_16_channels_compile(make, shape):
-    """OpenVINO's own kernel for them is compiled without an end."""
-    ranks = {3: nn.Conv1d, 4: nn.Conv2d}
-    ahead = (0,) if len(shape) == 4 else ()
-    kernel, padding = (*(1 for _ in ahead), 15), (*ahead, 7)
-    deep = ranks[len(shape)](16, 16, kernel, padding=padding, groups=16)
-    assert worst(make(nn.Sequential(deep, nn.ReLU()), torch.randn(shape))) < 1e-3
-
-
-@pytest.mark.parametrize("precision", ["int8", "float32"])
-@pytest.mark.parametrize(
-    ("shape", "axes"),
-    [
-        ((1, 1, 16), 1),
-        ((2, 5, 16), 1),
-        ((2, 5, 16), (0, 2)),
-        ((3, 5, 16), 0),
-        ((1, 4, 5, 16), (1, 2)),
-        ((1, 4, 5, 16), 2),
-    ],
-    ids=str,
-)
-def test_a_mean_in_front_of_a_norm_is_scaled_along_its_own_axis(make, shape, axes, precision):
-    """As of tokens in front of a head (LeViT): OpenVINO multiplied by the constants of other channels."""
-
-    class Head(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first = nn.Linear(16, 16)
-            count = torch.zeros(shape).mean(axes).shape[-1]
-            self.scale, self.shift = nn.Parameter(torch.rand(count) + 0.5), torch.randn(count)
-            self.last = nn.Linear(count, 4)
-
-        def forward(self, x):
-            return self.last(self.first(x).mean(axes) * self.scale + self.shift)
-
-    made = make(Head(), torch.randn(shape), precision=precision)
-    assert worst(made) < 1e-3
+    assert make(Halved(), torch.randn(1, 3, 8, 8), weight_bits=7).worst() < 1e-3

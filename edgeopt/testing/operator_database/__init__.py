@@ -5,8 +5,8 @@ quantization and the backends, `verdict` judges what comes out, `isolation` does
 crash, and `table` writes the rates down. ``make operators`` runs all of it (docs/operator_database.md).
 """
 
+from edgeopt.testing.cheap_export import cheap_export
 from edgeopt.testing.operator_database.bench import BACKENDS, PRECISIONS, Bench
-from edgeopt.testing.operator_database.cheap_export import cheap_export
 from edgeopt.testing.operator_database.isolation import examine_isolated
 from edgeopt.testing.operator_database.rates_table import document
 from edgeopt.testing.operator_database.results import Done, Result

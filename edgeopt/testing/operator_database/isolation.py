@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgeopt.testing.operator_database.cheap_export import cheap_export
+from edgeopt.testing.cheap_export import cheap_export
 from edgeopt.testing.operator_database.results import Attempt, Done, Place, Result
 from edgeopt.testing.operator_database.samples import cases_of
 

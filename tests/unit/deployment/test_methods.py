@@ -144,6 +144,7 @@ def test_state_that_is_passed_goes_from_call_to_call():
         np.testing.assert_allclose(runner(x.numpy()), y.detach().numpy(), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_bundles_runner_keeps_state_over_each_sample(tmp_path):
     model = Recurrent().eval()
     done = deploy(recurrent(model), output=tmp_path / "bundle")
@@ -358,6 +359,7 @@ def test_what_outputs_mean_is_said_of_the_first_method_only(tmp_path):
     assert "Traceback" not in other.stderr
 
 
+@pytest.mark.slow
 def test_the_command_line_times_the_program_that_is_run(tmp_path):
     """`edgeopt run` of a bundle with state: the answer, and the time of that program."""
     done = deploy(recurrent(Recurrent().eval()), backend="tflite", output=tmp_path / "bundle")

@@ -110,6 +110,7 @@ def crossed():
     return deploy(ATTENTION, example_inputs=text(8), calibration_data=data, shapes=shapes)
 
 
+@pytest.mark.slow
 def test_crossed_shapes_are_all_pairs(crossed):
     shapes = {program.shapes[0] for program in crossed.programs}
     assert shapes == {(4, 8), (1, 24), (4, 24)}
@@ -118,6 +119,7 @@ def test_crossed_shapes_are_all_pairs(crossed):
     assert all(program.pads == (0, 1) for program in crossed.programs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "length", "taken"),
     [(1, 5, (1, 8)), (3, 8, (4, 8)), (1, 20, (1, 24)), (2, 9, (4, 24)), (4, 24, (4, 24))],

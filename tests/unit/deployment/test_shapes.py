@@ -176,6 +176,7 @@ def run(bundle, *words):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_the_bundles_runner_says_the_same(texts, tmp_path):
     runner = edgeopt.load(texts.bundle)
     inputs = {name: value.numpy() for name, value in text(20, seed=5).items()}
@@ -187,6 +188,7 @@ def test_the_bundles_runner_says_the_same(texts, tmp_path):
         np.testing.assert_array_equal(outputs[name], value)
 
 
+@pytest.mark.slow
 def test_the_bundles_runner_verifies_and_lists_each_program(texts):
     done = run(texts.bundle, "--verify")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -288,6 +288,7 @@ class Scores:
     extra: torch.Tensor | None = None
 
 
+@pytest.mark.slow
 def test_a_model_that_returns_a_dataclass_is_read_where_nobody_knows_that_class(tmp_path):
     class Returns(torch.nn.Module):
         def forward(self, x):

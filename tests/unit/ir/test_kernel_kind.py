@@ -61,7 +61,9 @@ def test_the_reference_computes_so(program: Program) -> None:
     assert "conv2d_1" not in on_integers
 
 
-@pytest.mark.parametrize("name", ["reference", "tflite", "openvino", "tvm"])
+@pytest.mark.parametrize(
+    "name", ["reference", "tflite", "openvino", pytest.param("tvm", marks=pytest.mark.slow)]
+)
 def test_backends_and_reports_agree(program: Program, name: str) -> None:
     backend = find_backend(name)
     if backend.available():

@@ -20,8 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import edgeopt
+from edgeopt.contracts.storage import Precision
 from edgeopt.errors import ConfigError
-from edgeopt.options import Options, all_options, field_help
+from edgeopt.options import Options, all_options, field_help, kinds
 from edgeopt.registry.schema import take
 
 
@@ -244,3 +245,8 @@ def test_options_within_options_may_be_tables():
     assert checks.parity == edgeopt.ParityLimits(min_argmax=0.9)
     assert isinstance(checks.to_fields(), Mapping)
     assert checks.changes() == {"parity": checks.parity}
+
+
+def test_precisions_are_those_of_the_contract():
+    assert get_args(get_args(kinds.Precision)[0]) == tuple(Precision)
+    assert get_args(get_args(kinds.PrecisionChoice)[0]) == ("auto", *Precision)

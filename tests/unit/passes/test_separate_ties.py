@@ -94,6 +94,7 @@ def test_integers_of_the_weights_stay_and_scales_hardly_move():
     assert after.history[-1].effect["left"] == 0
 
 
+@pytest.mark.slow
 def test_float32_and_float64_round_alike_after_it_and_not_before():
     program, _ = quantized(Residual(depth=3), 1, 3, 16, 16)
     after = run_passes(program, ["separate_ties"])

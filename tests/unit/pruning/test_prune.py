@@ -136,6 +136,7 @@ def test_what_is_pruned_captures_and_quantizes(net, example, data):
     assert program.precision == "int8"
 
 
+@pytest.mark.slow
 def test_heads_and_neurons_of_a_transformer(make_vit):
     model = make_vit()
     x = torch.randn(1, 3, 32, 32)

@@ -210,15 +210,15 @@ def _on_grids(
     a, b = operands
     assert output.grid is not None  # noqa: S101 (asked by the caller)
     pairs = EVERY.reshape(-1, 1), EVERY.reshape(1, -1)
-    wanted = simulated(e, node, last, pairs)
+    results = simulated(e, node, last, pairs)
     if node.target in _EXTREMES:
-        return _of_tables(e, node, operands, output, wanted)
-    form = _form(node, operands, output, pairs, wanted)
+        return _of_tables(e, node, operands, output, results)
+    form = _form(node, operands, output, pairs, results)
     if form is None:
         return _of_floats(e, node, operands, output)
     product = len(form.multipliers) == 1
     numbers: dict[str, Any] = {f"m{k}": m for k, m in enumerate(form.multipliers)}
-    numbers |= {"c": form.constant, "low": int(wanted.min()), "high": int(wanted.max())}
+    numbers |= {"c": form.constant, "low": int(results.min()), "high": int(results.max())}
 
     def expression(x: str, y: str) -> str:
         total = f"m0 * {x} + m1 * {y} + c"

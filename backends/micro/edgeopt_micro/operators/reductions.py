@@ -118,13 +118,13 @@ def _along(
 ) -> Value:
     """Writes a reduction: how it starts, what it does with each number, and what comes of it."""
     start, take, finish = steps
-    kept = [d for d in range(len(x.shape)) if d not in axes]
+    outer = [d for d in range(len(x.shape)) if d not in axes]
     keeps = len(output.shape) == len(x.shape)
 
     def body(*index: str) -> str:
         source = ["0"] * len(x.shape)
-        for d in kept:
-            source[d] = index[d if keeps else kept.index(d)]
+        for d in outer:
+            source[d] = index[d if keeps else outer.index(d)]
         first = element(x, "x0", source)
         inner = [a for a in x.order if a in axes]
         names = {a: f"r{k}" for k, a in enumerate(inner)}
@@ -151,13 +151,13 @@ def _divided(grid: Grid, goal: Grid, count: int, divisor: int) -> tuple[str, dic
     sums = np.arange(INT8.lowest * count, INT8.highest * count + 1, dtype=np.int64)
     whole = torch.from_numpy((sums - grid.zero * count).astype(np.float64))
     steps = torch.round((whole / divisor) * grid.scale / goal.scale) + goal.zero
-    wanted = steps.clamp(goal.low, goal.high).numpy().astype(np.int64)
-    ends = int(wanted.min()), int(wanted.max())
-    form = fitted([(sums, grid.scale / goal.scale / divisor)], wanted, *ends)
+    results = steps.clamp(goal.low, goal.high).numpy().astype(np.int64)
+    ends = int(results.min()), int(results.max())
+    form = fitted([(sums, grid.scale / goal.scale / divisor)], results, *ends)
     if form is not None:
         numbers = {"m": form.multipliers[0], "c": form.constant, "low": ends[0], "high": ends[1]}
         return f"(int8_t)edgeopt_clamped((m * sum + c) >> {form.shift}, low, high)", numbers
-    first = np.searchsorted(wanted, np.arange(ends[0] + 1, ends[1] + 1))
+    first = np.searchsorted(results, np.arange(ends[0] + 1, ends[1] + 1))
     thresholds = sums[first].astype(np.int32)
     passed = f"edgeopt_passed(sum, thresholds, {len(thresholds)})"
     return f"(int8_t)(low + {passed})", {"thresholds": thresholds, "low": ends[0]}

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.ir import integer
 from edgeopt_micro.weighted import Geometry, Weights
 
 __all__ = ["Case", "grid", "make_case", "random_geometry"]
 
-_LOW, _HIGH = -128, 127
+_LOW, _HIGH = INT8.limits()
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,9 @@ def make_case(geometry: Geometry, rng: np.random.Generator, *, ties: bool = Fals
         factor = 2.0 ** np.floor(np.log2(factor))
     low = int(rng.choice([_LOW, _LOW, -100]))
     weights = Weights(
-        weight=rng.integers(rng.choice([-127, -128]), 128, shape).astype(np.int8),
+        weight=rng.integers(
+            rng.choice([INT8.limits(narrow=True)[0], _LOW]), _HIGH + 1, shape
+        ).astype(np.int8),
         bias=rng.integers(-8000, 8000, geometry.out_channels).astype(np.int32),
         factor=factor.astype(np.float32),
         in_zero=int(rng.choice([_LOW, _HIGH, 0, int(rng.integers(_LOW, _HIGH + 1))])),

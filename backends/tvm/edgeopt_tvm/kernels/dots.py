@@ -119,81 +119,34 @@ def _meaning(one: Instruction) -> Any:
 
 
 def _emission(one: Instruction) -> Any:
-    if one.group == BYTES:
-        return _emission_of_bytes(one)
-    return _emission_of_pairs(one) if one.adds else _emission_apart(one)
-
-
-def _emission_of_bytes(one: Instruction) -> Any:
-    lanes, kind, llvm = one.lanes, one.data.name, one.llvm
-    numbers, bytes_ = f"int32x{lanes}", f"int8x{4 * lanes}"
+    lanes, group, kind = one.lanes, one.group, one.data.name
+    weights = f"int8x{group * lanes}"
 
     @T.prim_func(s_tir=True)  # type: ignore[untyped-decorator]
     def emission(a: T.handle, b: T.handle, c: T.handle) -> None:
-        A = T.match_buffer(a, (4,), kind, offset_factor=1)
-        B = T.match_buffer(b, (lanes, 4), "int8", offset_factor=1)
+        A = T.match_buffer(a, (group,), kind, offset_factor=1)
+        B = T.match_buffer(b, (lanes, group), "int8", offset_factor=1)
         C = T.match_buffer(c, (lanes,), "int32", offset_factor=1)
         with T.sblock("root"):
-            T.reads(C[0:lanes], A[0:4], B[0:lanes, 0:4])
+            T.reads(C[0:lanes], A[0:group], B[0:lanes, 0:group])
             T.writes(C[0:lanes])
-            C[T.ramp(0, 1, lanes)] = T.call_llvm_pure_intrin(
-                numbers,
-                llvm,
-                C[T.ramp(0, 1, lanes)],
-                T.reinterpret(
-                    bytes_, T.broadcast(T.reinterpret("int32", A[T.ramp(0, 1, 4)]), lanes)
-                ),
-                B.vload([0, 0], bytes_),
+            C[T.ramp(0, 1, lanes)] = _added(
+                one, C[T.ramp(0, 1, lanes)], A[T.ramp(0, 1, group)], B.vload([0, 0], weights)
             )
 
     return emission
 
 
-def _emission_of_pairs(one: Instruction) -> Any:
-    """Weights are widened as they are loaded: that is once for all pixels of a tile."""
-    lanes, llvm = one.lanes, one.llvm
-    numbers, shorts, bytes_ = f"int32x{lanes}", f"int16x{2 * lanes}", f"int8x{2 * lanes}"
+def _added(one: Instruction, sums: Any, data: Any, weights: Any) -> Any:
+    """Returns ``sums`` with the products added.
 
-    @T.prim_func(s_tir=True)  # type: ignore[untyped-decorator]
-    def emission(a: T.handle, b: T.handle, c: T.handle) -> None:
-        A = T.match_buffer(a, (2,), "int16", offset_factor=1)
-        B = T.match_buffer(b, (lanes, 2), "int8", offset_factor=1)
-        C = T.match_buffer(c, (lanes,), "int32", offset_factor=1)
-        with T.sblock("root"):
-            T.reads(C[0:lanes], A[0:2], B[0:lanes, 0:2])
-            T.writes(C[0:lanes])
-            C[T.ramp(0, 1, lanes)] = T.call_llvm_pure_intrin(
-                numbers,
-                llvm,
-                C[T.ramp(0, 1, lanes)],
-                T.reinterpret(
-                    shorts, T.broadcast(T.reinterpret("int32", A[T.ramp(0, 1, 2)]), lanes)
-                ),
-                T.Cast(shorts, B.vload([0, 0], bytes_)),
-            )
-
-    return emission
-
-
-def _emission_apart(one: Instruction) -> Any:
-    lanes, llvm = one.lanes, one.llvm
-    numbers, shorts, bytes_ = f"int32x{lanes}", f"int16x{2 * lanes}", f"int8x{2 * lanes}"
-
-    @T.prim_func(s_tir=True)  # type: ignore[untyped-decorator]
-    def emission(a: T.handle, b: T.handle, c: T.handle) -> None:
-        A = T.match_buffer(a, (2,), "int16", offset_factor=1)
-        B = T.match_buffer(b, (lanes, 2), "int8", offset_factor=1)
-        C = T.match_buffer(c, (lanes,), "int32", offset_factor=1)
-        with T.sblock("root"):
-            T.reads(C[0:lanes], A[0:2], B[0:lanes, 0:2])
-            T.writes(C[0:lanes])
-            C[T.ramp(0, 1, lanes)] = C[T.ramp(0, 1, lanes)] + T.call_llvm_pure_intrin(
-                numbers,
-                llvm,
-                T.reinterpret(
-                    shorts, T.broadcast(T.reinterpret("int32", A[T.ramp(0, 1, 2)]), lanes)
-                ),
-                T.Cast(shorts, B.vload([0, 0], bytes_)),
-            )
-
-    return emission
+    Weights beside 16 bits are widened as they are loaded: that is once for all pixels of a tile.
+    """
+    numbers = f"int32x{one.lanes}"
+    factors = f"int{32 // one.group}x{one.group * one.lanes}"
+    spread = T.reinterpret(factors, T.broadcast(T.reinterpret("int32", data), one.lanes))
+    if one.group != BYTES:
+        weights = T.Cast(factors, weights)
+    if one.adds:
+        return T.call_llvm_pure_intrin(numbers, one.llvm, sums, spread, weights)
+    return sums + T.call_llvm_pure_intrin(numbers, one.llvm, spread, weights)

@@ -82,9 +82,9 @@ def build(folder: str, metadata: dict[str, Any], layout: Layout, into: str) -> t
         *("-T", script, "-o", program, *sources, os.path.join(folder, "libmodel.a")),
     ]
     _compile(words, into, board)
-    made = sizes(program, ram=layout.ram)
-    _check(made, metadata, layout)
-    return program, made
+    usage = sizes(program, ram=layout.ram)
+    _check(usage, metadata, layout)
+    return program, usage
 
 
 def _selftest(folder: str, name: str) -> list[str]:
