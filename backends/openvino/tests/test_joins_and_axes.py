@@ -38,3 +38,24 @@ def test_axes_of_one_keep_their_places(make, name, axes, precision):
     for reference, got in make(Reduced(), torch.randn(1, 8, 4, 4), precision=precision).pairs():
         assert got.shape == reference.shape == (4, 1)
         np.testing.assert_allclose(got, reference, atol=1e-5)
+
+
+AXES = [(0, 1, 3, 2), (0, 3, 1, 2), (0, 2, 3, 1), (1, 0, 2, 3)]
+
+
+@pytest.mark.parametrize("before", [None, *AXES])
+@pytest.mark.parametrize("behind", [None, *AXES])
+def test_a_convolution_of_one_tap_keeps_the_axes_around_it(make, before, behind):
+    class Moved(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(6, 6, 1)
+
+        def forward(self, x):
+            value = self.conv(x.permute(before) if before else x)
+            return value.permute(behind) if behind else value
+
+    torch.manual_seed(0)
+    made = make(Moved(), torch.randn(6, 6, 6, 6), precision="int8-dynamic")
+    for reference, got in made.pairs():
+        np.testing.assert_allclose(got, reference, atol=1e-4)

@@ -33,7 +33,7 @@ def convolution(e: Emitter, node: Any) -> Any:
     """A convolution of one or two dimensions, grouped or not."""
     x, weight, bias, stride, padding, dilation, groups = node.args
     ends = list(padding)
-    if _becomes_a_product(e, node):
+    if _loses_its_window(e, node):
         kernel = constants.constant(
             e.program, weight.name, _lengthened([1] * len(ends), int(groups))
         )
@@ -44,7 +44,12 @@ def convolution(e: Emitter, node: Any) -> Any:
         kernel = e.value(weight) if groups == 1 else _grouped(e, weight, int(groups))
     make = op.convolution if groups == 1 else op.group_convolution
     value = _unscaled(e.value(x))
-    return _biased(e, node, make(value, kernel, stride, padding, ends, dilation), bias)
+    apart = _becomes_a_product(e, node)
+    if apart and x.target is aten.permute.default:
+        value = unfused(value)
+    result = _biased(e, node, make(value, kernel, stride, padding, ends, dilation), bias)
+    permuted = any(user.target is aten.permute.default for user in node.users)
+    return unfused(result) if apart and permuted else result
 
 
 def _unscaled(value: Any) -> Any:
@@ -63,17 +68,26 @@ def _unscaled(value: Any) -> Any:
 
 
 def _becomes_a_product(e: Emitter, node: Any) -> bool:
-    """Returns whether OpenVINO makes a product of this convolution, and forgets its padding and stride.
+    """Returns whether OpenVINO makes a product of this convolution: of a float kernel of one tap, its weight in int8.
 
-    It does so where a float kernel of one tap has a weight in int8 (ConvertWeightCompressedConv1x1ToMatmul);
-    a tap of 0 more keeps it from that. A pad in front becomes such padding (PadFusion).
+    It takes a transpose before or behind it for that of channels to the last axis, whatever it moves, and forgets
+    padding and stride (ConvertWeightCompressedConv1x1ToMatmul).
     """
-    x, weight, _, stride, padding, *_ = node.args
+    x, weight, *_ = node.args
     spec = e.program.quant.get(weight.name)
     is_stored = spec is not None and spec.storage == INT8 and not on_integers(e.program, x)
+    return is_stored and set(e.shape(weight)[2:]) == {1}
+
+
+def _loses_its_window(e: Emitter, node: Any) -> bool:
+    """Returns whether padding or stride would be forgotten so; a tap of 0 more keeps OpenVINO from it.
+
+    A pad in front becomes padding (PadFusion).
+    """
+    x, _, _, stride, padding, *_ = node.args
     pads = any(padding) or x.target is aten.constant_pad_nd.default
     moves = pads or any(int(step) != 1 for step in stride)
-    return is_stored and moves and set(e.shape(weight)[2:]) == {1}
+    return moves and _becomes_a_product(e, node)
 
 
 def _never_compiles(e: Emitter, node: Any) -> bool:
