@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from edgeopt.contracts import DeviceRuntime, Runner, SupportReport, Target
-    from edgeopt.ir import Program
+    from edgeopt.ir import Program, QuantSpec
     from edgeopt.lowering.emitter import Emitter
     from edgeopt.lowering.runner import DeviceModel
     from edgeopt.options import CompileOptions
@@ -95,6 +95,16 @@ class RuleBackend(ABC):
         """Returns the names of the target passes: none, where all canonical operators are written."""
         return ()
 
+    def keeps_packed(self, program: Program, name: str, spec: QuantSpec) -> bool:  # noqa: ARG002 (what decides)
+        """Returns whether a constant of fewer than 8 bits is written as it is: no; then `lower` unpacks it.
+
+        Args:
+            program: What holds it.
+            name: The constant's.
+            spec: Its grid.
+        """
+        return False
+
     # -- the contract ---------------------------------------------------------------------------
 
     def available(self) -> str | None:
@@ -108,8 +118,10 @@ class RuleBackend(ABC):
 
     def lower(self, program: Program, target: Target) -> Lowered:
         """Returns ``program`` as it is written for ``target``, with a verdict for each node."""
+        from edgeopt.lowering.few_bits import unpack_weights, with_unpacked  # noqa: PLC0415 (light)
         from edgeopt.lowering.support import support_report  # noqa: PLC0415 (imports torch)
 
+        program, unpacked = unpack_weights(program, self.keeps_packed)
         emitter = self._emitted(program, target)
         if Precision.INT16X8.value not in self.precisions(target):
             emitter.refused |= {
@@ -118,7 +130,7 @@ class RuleBackend(ABC):
                 if spec.storage == INT16
             }
         report = support_report(emitter, program, target, backend=self.name)
-        return Lowered(emitter.program, target, report, emitter)
+        return Lowered(emitter.program, target, with_unpacked(report, program, unpacked), emitter)
 
     def _emitted(self, program: Program, target: Target) -> Emitter:
         """Returns the emitter after its run; what it refused is decomposed as long as that is possible."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgeopt.contracts.storage import INT8, INT32, Precision
+from edgeopt.contracts.storage import INT8, INT32, Precision, weight_storage
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.operators import traits_of
@@ -39,17 +39,18 @@ def weight_spec(
     Args:
         weight: Float weight, channels on ``axis``.
         axis: The channel axis.
-        bits: Bits to use; 7 leaves the products of older x86 room.
+        bits: Bits to use; 7 leaves the products of older x86 room. Up to 4 the weight is stored packed.
         bias: The bias, one value a channel; a dead channel's step is widened until it fits int32.
         value: The grid of the input, needed with ``bias``.
     """
     others = [a for a in range(weight.ndim) if a != axis]
     largest = weight.abs().amax(dim=others) if others else weight.abs()
-    scale = (largest / INT8.limits(bits)[1]).clamp_min(MIN_SCALE).to(torch.float32)
+    storage = weight_storage(bits)
+    scale = (largest / storage.limits(bits)[1]).clamp_min(MIN_SCALE).to(torch.float32)
     if bias is not None and value is not None:
         scale = torch.maximum(scale, bias.abs() / (value.scale * LARGEST_BIAS))
     zero = torch.zeros_like(scale, dtype=torch.int32)
-    return QuantSpec(INT8, scale, zero, axis, bits, "absmax")
+    return QuantSpec(storage, scale, zero, axis, bits, "absmax")
 
 
 def bias_spec(value: QuantSpec, weight: QuantSpec) -> QuantSpec:

@@ -359,7 +359,7 @@ def quantized(array: np.ndarray, spec: QuantSpec, axis: int) -> np.ndarray:
     zero = spec.zero_point.numpy().reshape(shape if spec.axis is not None else -1)
     exact, step, shift = (torch.from_numpy(a) for a in (array.astype(np.float64), scale, zero))
     whole: np.ndarray = round_and_clip(exact, step, shift, spec.q_min, spec.q_max).numpy()
-    return whole.astype(spec.dtype)
+    return whole.astype(spec.storage.container)
 
 
 def _order_with_last(value: Value, last: int | None) -> Order:
