@@ -69,7 +69,7 @@ class ReferenceBackend:
 
     def precisions(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
         """Returns all precisions."""
-        return ("int8", "float32", "int8-dynamic", "int16x8", "float16")
+        return ("int8", "float32", "int8-dynamic", "int4-dynamic", "int16x8", "float16")
 
     def passes(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
         """Returns no pass: the reference runs the program as it is."""

@@ -142,6 +142,7 @@ class Precision(StrEnum):
     INT8 = "int8"
     INT16X8 = "int16x8"
     INT8_DYNAMIC = "int8-dynamic"
+    INT4_DYNAMIC = "int4-dynamic"
     FLOAT16 = "float16"
     FLOAT32 = "float32"
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgeopt.contracts import SupportReport
     from edgeopt.ir import Program, QuantSpec
 
-__all__ = ["unpack_weights", "with_unpacked"]
+__all__ = ["only_linears_read", "unpack_weights", "with_unpacked"]
 
 
 def unpack_weights(
@@ -64,6 +64,16 @@ def with_unpacked(
         reason = "; ".join([*([row.reason] if row.reason else []), *told])
         rows.append(msgspec.structs.replace(row, reason=reason) if told else row)
     return msgspec.structs.replace(report, nodes=tuple(rows))
+
+
+def only_linears_read(program: Program, name: str) -> bool:
+    """Returns whether linears are all that reads a constant, and read it as their weight."""
+    from edgeopt.ir import ops  # noqa: PLC0415 (imports torch)
+
+    node = program.node(name)
+    return all(
+        user.target is ops.aten.linear.default and user.args[1] is node for user in node.users
+    )
 
 
 def _of_eight_bits(spec: QuantSpec) -> QuantSpec:

@@ -84,15 +84,18 @@ SPELLINGS = {
     "w8a16": "int16x8",
     "dynamic": "int8-dynamic",
     "dynamic_int8": "int8-dynamic",
+    "int4": "int4-dynamic",
+    "w4a16": "int4-dynamic",
+    "w4a32": "int4-dynamic",
 }
 """How other tools call a precision, to the name here: for hints, none is accepted."""
 
 Precision = Annotated[
-    Literal["int8", "int16x8", "int8-dynamic", "float16", "float32"],
+    Literal["int8", "int16x8", "int8-dynamic", "int4-dynamic", "float16", "float32"],
     Meta(extra={"spellings": SPELLINGS}),
 ]
 PrecisionChoice = Annotated[
-    Literal["auto", "int8", "int16x8", "int8-dynamic", "float16", "float32"],
+    Literal["auto", "int8", "int16x8", "int8-dynamic", "int4-dynamic", "float16", "float32"],
     Meta(extra={"spellings": SPELLINGS}),
 ]
 
