@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgeopt.contracts.storage import INT8, Precision
+from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.choose import ConsideredBackend, choose_backend, choose_precision
 from edgeopt.deployment.memory import MemoryReport
 from edgeopt.errors import InputError
@@ -172,8 +172,8 @@ def quantization_settings(
     if precision == Precision.FLOAT32:
         return {}
     stored = Precision(precision)
-    saturates = stored.weight_type == INT8 and stored is not Precision.INT16X8
-    own = target.quantization.weight_bits if saturates else stored.weight_type.bits
+    few_or_wide = stored.weight_type.is_packed or stored is Precision.INT16X8
+    own = stored.weight_type.bits if few_or_wide else target.quantization.weight_bits
     bits = chosen.get("weight_bits") or own
     settings = {**chosen, "weight_bits": bits, "precision": precision}
     if stored.weight_type.is_packed:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
+from edgeopt.contracts.storage import INT8
 from edgeopt.contracts.storage import Precision as Stored
 from edgeopt.options.base import Options
 from edgeopt.options.kinds import Count, Names, Precision, RangeMethod, Switch, accepting
@@ -99,7 +100,7 @@ class QuantizationConfig(Calibration, frozen=True):
     @property
     def bits(self) -> int:
         """Bits of a weight where no target says anything else."""
-        return self.weight_bits or Stored(self.precision).weight_type.bits
+        return self.weight_bits or min(Stored(self.precision).weight_type.bits, INT8.bits)
 
     @property
     def group(self) -> int:
