@@ -81,7 +81,8 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
         max_flash_kb: How much flash code and constants may take on a microcontroller, in KiB; None
             for what the target has.
         max_ram_kb: How much RAM the arena, with inputs and outputs, may take there, in KiB.
-        precision: ``auto``, ``int8``, ``int16x8``, ``int8-dynamic``, ``float16`` or ``float32``.
+        precision: ``auto``, ``int8``, ``int16x8``, ``int8-dynamic``, ``int4-dynamic``, ``float16`` or
+            ``float32``.
         backend: ``auto`` (the target's first that can do it), or a name.
         device: Where to verify and measure the bundle: ``local``, ``emulated``, ``ssh://pi@host``,
             a name from `edgeopt devices`, a `Device`, or None.

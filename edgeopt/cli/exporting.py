@@ -27,7 +27,11 @@ def export(
     ] = "onnx",
     precision: Annotated[
         str,
-        typer.Option("--precision", "-p", help="float32, int8, int16x8, int8-dynamic or float16."),
+        typer.Option(
+            "--precision",
+            "-p",
+            help="float32, int8, int16x8, int8-dynamic, int4-dynamic or float16.",
+        ),
     ] = "float32",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
     json: opt.Json = False,

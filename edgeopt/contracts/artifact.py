@@ -17,7 +17,8 @@ class Artifact(msgspec.Struct, frozen=True):
     Attributes:
         backend: Name of the backend that made it.
         target: Name of the target it was made for.
-        precision: ``int8``, ``int16x8``, ``int8-dynamic``, ``float16`` or ``float32``.
+        precision: ``int8``, ``int16x8``, ``int8-dynamic``, ``int4-dynamic``, ``float16`` or
+            ``float32``.
         signature: Inputs and outputs as the float model has them.
         files: File name to content; deterministic for the same program, target and tools.
         entry: Name of the file in ``files`` that the runtime opens.

@@ -10,15 +10,24 @@ __all__ = [
     "ACTIVATION_TYPES",
     "FLOAT16",
     "FLOAT32",
+    "INT2",
+    "INT3",
+    "INT4",
     "INT8",
     "INT16",
     "INT32",
     "STORAGE_TYPES",
     "UINT8",
+    "WEIGHT_TYPES",
     "Precision",
     "StorageType",
     "storage_type",
+    "weight_storage",
 ]
+
+
+BYTE = 8
+"""Bits of a byte."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,6 @@ class StorageType:
         bits: Bits of one value.
         signed: Whether it holds numbers below zero.
         floating: Whether it is a floating type; else it holds integers.
-        per_byte: How many values share a byte (packing); 1 where one takes a byte or more.
         largest: The largest finite number of a floating type.
     """
 
@@ -38,7 +46,6 @@ class StorageType:
     bits: int
     signed: bool = True
     floating: bool = False
-    per_byte: int = 1
     largest: float = math.inf
 
     @property
@@ -70,12 +77,25 @@ class StorageType:
 
     def bytes_for(self, count: int) -> int:
         """Returns the bytes that ``count`` values take, packed."""
-        return -(-count // self.per_byte) if self.per_byte > 1 else count * (-(-self.bits // 8))
+        return -(-count * self.bits // 8)
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether values share bytes: a tensor of them is one of `container` where it is not packed."""
+        return self.bits < BYTE
+
+    @property
+    def container(self) -> str:
+        """The name of the type that torch and numpy hold its values in, one by one."""
+        return "int8" if self.is_packed else self.name
 
     def __str__(self) -> str:
         return self.name
 
 
+INT2 = StorageType("int2", 2)
+INT3 = StorageType("int3", 3)
+INT4 = StorageType("int4", 4)
 INT8 = StorageType("int8", 8)
 UINT8 = StorageType("uint8", 8, signed=False)
 INT16 = StorageType("int16", 16)
@@ -86,10 +106,13 @@ FLOAT32 = StorageType("float32", 32, floating=True, largest=float.fromhex("0x1.f
 ACTIVATION_TYPES = (INT8, INT16)
 """What an activation on a grid is stored in; of 16 bits its zero point is 0."""
 
+WEIGHT_TYPES = (INT2, INT3, INT4, INT8)
+"""What a weight on a grid is stored in; those of fewer than 8 bits are packed."""
+
 STORAGE_TYPES: dict[str, StorageType] = {
-    one.name: one for one in (INT8, UINT8, INT16, INT32, FLOAT16, FLOAT32)
+    one.name: one for one in (*WEIGHT_TYPES, UINT8, INT16, INT32, FLOAT16, FLOAT32)
 }
-"""Name to storage type; those of fewer bits come with the kernels that read them."""
+"""Name to storage type."""
 
 
 def storage_type(name: str | StorageType) -> StorageType:
@@ -99,6 +122,11 @@ def storage_type(name: str | StorageType) -> StorageType:
         KeyError: There is none.
     """
     return name if isinstance(name, StorageType) else STORAGE_TYPES[name]
+
+
+def weight_storage(bits: int) -> StorageType:
+    """Returns the smallest storage type that holds weights of ``bits``: of 5 to 7 it is int8."""
+    return next(one for one in WEIGHT_TYPES if one.bits >= bits)
 
 
 _ACTIVATIONS = {"int8": INT8, "int16x8": INT16}
@@ -114,6 +142,7 @@ class Precision(StrEnum):
     INT8 = "int8"
     INT16X8 = "int16x8"
     INT8_DYNAMIC = "int8-dynamic"
+    INT4_DYNAMIC = "int4-dynamic"
     FLOAT16 = "float16"
     FLOAT32 = "float32"
 

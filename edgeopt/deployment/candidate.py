@@ -9,6 +9,7 @@ from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.build import quantized
 from edgeopt.deployment.fallbacks import SENSITIVITY_SAMPLES, SENSITIVITY_TRIES
 from edgeopt.gate.sensitivity import sensitive_values
+from edgeopt.gate.weight_sensitivity import sensitive_weights
 from edgeopt.progress import progress_to, report_progress, silent
 
 if TYPE_CHECKING:
@@ -79,8 +80,11 @@ class Source:
     def sensitivities(self, candidate: Candidate) -> tuple[Sensitivity, ...]:
         """Returns the values whose rounding harms ``candidate`` most, the worst first.
 
-        None are known where the candidate is not in int8, or came as it is, or was not calibrated.
+        None are known where the candidate is neither in int8 nor of few bits, or came as it is, or was not calibrated.
         """
+        if Precision(candidate.precision).weight_type.is_packed and not self.is_quantized:
+            samples = self.calibration[:SENSITIVITY_SAMPLES]
+            return sensitive_weights(self.program, candidate.program, samples) if samples else ()
         if candidate.precision != Precision.INT8 or self.is_quantized or not len(self.calibration):
             return ()
         report_progress("find what does harm", 0, 1)

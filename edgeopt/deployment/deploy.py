@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.bundles.family import Family
+from edgeopt.contracts.storage import Precision
 from edgeopt.deployment import steps
 from edgeopt.deployment.auto import deploy_auto
 from edgeopt.deployment.fallbacks import fallbacks
@@ -174,10 +175,15 @@ def _compiled(
 
 
 def _candidates(job: Job, source: Source) -> Iterator[Candidate]:
-    """Yields the candidate that is planned, then what is tried where it loses too much."""
+    """Yields the candidate that is planned, then what is tried where it loses too much.
+
+    A precision that was asked for stays what it is; weights of few bits may get more within it.
+    """
     first = steps.quantize(job, source)
     yield first
-    if job.request.precision != "auto" or source.is_quantized:
+    asked = job.request.precision
+    mixes = asked != "auto" and Precision(asked).weight_type.is_packed
+    if source.is_quantized or not (asked == "auto" or mixes):
         return
     sensitivities = source.sensitivities(first)
     precisions = job.backend.precisions(job.target)
@@ -185,6 +191,8 @@ def _candidates(job: Job, source: Source) -> Iterator[Candidate]:
     for precision, settings in fallbacks(
         first.precision, first.settings, sensitivities, precisions, wide=wide
     ):
+        if mixes and precision != asked:
+            return
         yield steps.quantize(job, source, precision, settings)
 
 

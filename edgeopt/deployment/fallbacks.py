@@ -1,4 +1,7 @@
-"""What is tried where a precision loses too much: keep what does harm in float, then all of it."""
+"""What is tried where a precision loses too much: keep what does harm in float, then all of it.
+
+Weights of few bits get 8 before anything is float.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgeopt.contracts.storage import Precision
+from edgeopt.contracts.storage import INT8, INT16, Precision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -71,14 +74,34 @@ def fallbacks(
                 yield "int8", {**settings, "overrides": _widened(sensitivities[:count], settings)}
             names = kept_names(sensitivities, count, settings.get("keep_float", ()))
             yield "int8", {**settings, "keep_float": names}
+    if Precision(precision).weight_type.is_packed:
+        for count in keep_counts(len(sensitivities)):
+            yield (
+                precision,
+                {**settings, "overrides": _of_eight_bits(sensitivities[:count], settings)},
+            )
+        if Precision.INT8_DYNAMIC in known:
+            yield "int8-dynamic", {"precision": "int8-dynamic"}
     for other in ("float16", "float32"):
         if other in known and precision not in {other, "float32"}:
             yield other, {"precision": other} if other != Precision.FLOAT32 else {}
 
 
+def _of_eight_bits(
+    sensitivities: Sequence[Sensitivity], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns overrides that give weights 8 bits, beside those that there are."""
+    names = [name for one in sensitivities for name in one.shared]
+    return _overridden(names, settings, weight_bits=INT8.bits)
+
+
 def _widened(sensitivities: Sequence[Sensitivity], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Returns overrides that give values 16 bits, beside those that there are."""
-    given: Mapping[str, Any] = settings.get("overrides", {})
     names = [name for one in sensitivities for name in one.shared]
+    return _overridden(names, settings, bits=INT16.bits)
+
+
+def _overridden(names: Sequence[str], settings: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
+    given: Mapping[str, Any] = settings.get("overrides", {})
     own = {name: msgspec.to_builtins(given.get(name, {})) for name in names}
-    return {**given, **{name: {**fields, "bits": 16} for name, fields in own.items()}}
+    return {**given, **{name: {**one, **fields} for name, one in own.items()}}

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgeopt.contracts.storage import INT8, Precision
+from edgeopt.contracts.storage import Precision
 from edgeopt.deployment.choose import ConsideredBackend, choose_backend, choose_precision
 from edgeopt.deployment.memory import MemoryReport
 from edgeopt.errors import InputError
+from edgeopt.options.quantization import USUAL_GROUP
 from edgeopt.passes import CORE
 
 if TYPE_CHECKING:
@@ -131,7 +132,12 @@ def make_plan(target: Target, request: Request, program: Program | None = None) 
     if quantized and request.settings():
         what = "the program is quantized already"
         raise InputError(what, where="quantization", hint="leave it out, or pass the float model")
-    settings = {} if quantized else quantization_settings(precision, request.settings(), target)
+    grouped = getattr(backend, "groups", True)
+    settings = (
+        {}
+        if quantized
+        else quantization_settings(precision, request.settings(), target, grouped=grouped)
+    )
     return Plan(
         target=target.name,
         title=target.title,
@@ -151,17 +157,28 @@ def make_plan(target: Target, request: Request, program: Program | None = None) 
 
 
 def quantization_settings(
-    precision: str, chosen: Mapping[str, Any], target: Target
+    precision: str, chosen: Mapping[str, Any], target: Target, *, grouped: bool = True
 ) -> dict[str, Any]:
     """Returns the fields of a `QuantizationConfig`: those chosen, and the target's bits a weight.
 
     Where those are fewer than 8, products of bytes saturate; products with 16 bits never do.
+
+    Args:
+        precision: The precision.
+        chosen: Fields that the user chose.
+        target: The device.
+        grouped: Whether the backend has kernels for weights with steps for groups; else it is one a channel.
     """
     if precision == Precision.FLOAT32:
         return {}
-    own = INT8.bits if precision == Precision.INT16X8 else target.quantization.weight_bits
+    stored = Precision(precision)
+    few_or_wide = stored.weight_type.is_packed or stored is Precision.INT16X8
+    own = stored.weight_type.bits if few_or_wide else target.quantization.weight_bits
     bits = chosen.get("weight_bits") or own
-    return {**chosen, "weight_bits": bits, "precision": precision}
+    settings = {**chosen, "weight_bits": bits, "precision": precision}
+    if stored.weight_type.is_packed:
+        settings.setdefault("weight_group", USUAL_GROUP if grouped else 0)
+    return settings
 
 
 def _core() -> tuple[str, ...]:
@@ -211,7 +228,8 @@ def _fidelity_gate(request: Request) -> PlannedGate:
 
 def _fallback(request: Request) -> str:
     if request.precision != "auto":
-        return "fails"
+        mixes = Precision(request.precision).weight_type.is_packed
+        return "keeps ever more of the harmful layers at 8 bits, then fails" if mixes else "fails"
     return (
         "keeps ever more of the harmful values in float, then tries float16 and float32, then fails"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 
@@ -18,11 +18,14 @@ from edgeopt.ir.edit import Editor
 from edgeopt.ir.graph_schema import ExportedGraph, check_path
 from edgeopt.ir.program import Program, Sparsity, Step
 from edgeopt.ir.quant import QuantSpec
+from edgeopt.ir.stored_constants import read_constants, stored_constants
 from edgeopt.ir.untrusted import exported_program
 
 __all__ = ["decode_program", "load_program", "save_program"]
 
-FORMAT = 1
+FORMAT = 2
+READ = (1, FORMAT)
+"""Formats that are read: in the first, constants on a grid are float numbers, as they are in memory."""
 _CAPS = {"program.json": 64 << 20, "meta.json": 16 << 20}
 _MAX_TENSORS = 16 << 30
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -37,7 +40,7 @@ def save_program(program: Program, path: Path) -> Path:
     from safetensors.torch import save  # noqa: PLC0415 (heavy)
 
     path = Path(path)
-    tensors = {f"constant/{k}": v.contiguous().clone() for k, v in program.constants.items()}
+    tensors = dict(stored_constants(program))
     for name, spec in program.quant.items():
         tensors[f"scale/{name}"] = spec.scale.contiguous().clone()
         tensors[f"zero/{name}"] = spec.zero_point.contiguous().clone()
@@ -69,9 +72,9 @@ def decode_program(content: bytes | bytearray, *, where: str) -> Program:
     """
     parts = _read_parts(content, where)
     head = decode_json(parts["meta.json"], _Head, where=f"{where}, meta.json", error=ProgramError)
-    if head.format != FORMAT:
+    if head.format not in READ:
         raise ProgramError(
-            f"format {head.format!r}; this edgeopt reads format {FORMAT}",
+            f"format {head.format!r}; this edgeopt reads formats {READ[0]} and {READ[1]}",
             where=where,
             hint="load it with the edgeopt that wrote it, or write it again",
         )
@@ -91,15 +94,19 @@ class _Head(msgspec.Struct):
     format: Any
 
 
-Stored = Literal["int8", "int16", "int32", "float16"]
+Stored = Literal["int2", "int3", "int4", "int8", "int16", "int32", "float16"]
 """Names of the storage types that values of a program may have."""
 
 
-class _Grid(msgspec.Struct, forbid_unknown_fields=True):
+class _Grid(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """How a value is stored; the shape is that of a constant whose integers are packed."""
+
     dtype: Stored
     axis: int | None
-    bits: int
+    bits: Annotated[int, msgspec.Meta(ge=2, le=32)]
     method: str
+    group: Annotated[int, msgspec.Meta(ge=1, le=1 << 30)] | None = None
+    shape: tuple[Annotated[int, msgspec.Meta(ge=0, le=1 << 40)], ...] | None = None
 
 
 class _Meta(msgspec.Struct, forbid_unknown_fields=True):
@@ -117,7 +124,16 @@ class _Meta(msgspec.Struct, forbid_unknown_fields=True):
 
 def _meta(program: Program) -> _Meta:
     grids = {
-        k: _Grid(cast("Stored", s.dtype), s.axis, s.bits, s.method)
+        k: _Grid(
+            cast("Stored", s.dtype),
+            s.axis,
+            s.bits,
+            s.method,
+            s.group,
+            tuple(program.constants[k].shape)
+            if s.storage.is_packed and k in program.constants
+            else None,
+        )
         for k, s in program.quant.items()
     }
     specs = program.exported.graph_signature.input_specs
@@ -146,7 +162,19 @@ def _graph_to_json(program: Program) -> bytes:
 def _assemble(meta: _Meta, parts: dict[str, memoryview], where: str) -> Program:
     place = f"{where}, tensors.safetensors"
     tensors = decode_tensors(parts["tensors.safetensors"], where=place, error=ProgramError)
-    constants = {k.removeprefix("constant/"): v for k, v in tensors.items() if k[:3] == "con"}
+    quant = {
+        name: QuantSpec(
+            storage=STORAGE_TYPES[entry.dtype],
+            scale=tensors[f"scale/{name}"],
+            zero_point=tensors[f"zero/{name}"],
+            axis=entry.axis,
+            bits=entry.bits,
+            method=entry.method,
+            group=entry.group,
+        )
+        for name, entry in meta.quant.items()
+    }
+    constants = dict(read_constants(tensors, quant, {k: g.shape for k, g in meta.quant.items()}))
     for name in meta.names.values():
         check_path(name)
     exported = exported_program(
@@ -156,17 +184,6 @@ def _assemble(meta: _Meta, parts: dict[str, memoryview], where: str) -> Program:
         where=f"{where}, program.json",
         error=ProgramError,
     )
-    quant = {
-        name: QuantSpec(
-            storage=STORAGE_TYPES[entry.dtype],
-            scale=tensors[f"scale/{name}"],
-            zero_point=tensors[f"zero/{name}"],
-            axis=entry.axis,
-            bits=entry.bits,
-            method=entry.method,
-        )
-        for name, entry in meta.quant.items()
-    }
     loaded = Program(
         exported=exported,
         signature=meta.signature,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from edgeopt.contracts.storage import INT8
 from edgeopt.contracts.support import NodeSupport
 from edgeopt.ir import ops
 from edgeopt.ir.operators import traits_of
@@ -139,8 +138,10 @@ def _without_parameters(program: Program, node: torch.fx.Node) -> Iterator[str]:
             yield f"its weight {weight.name} is computed by the model"
             return
         spec = program.quant.get(weight.name)
-        if spec is None or spec.storage != INT8:
+        if spec is None or not spec.is_weight:
             yield f"its weight {weight.name} has no quantization parameters"
+        elif spec.granularity == "group" or bool(spec.zero_point.any()):
+            yield f"its weight {weight.name} has steps that one sum of integers cannot take"
     for value in ops.activation_inputs(node):
         if activation_spec(program, value) is None:
             yield f"{value.name} has no quantization parameters"

@@ -126,9 +126,9 @@ class Program:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all constants as they are stored: the quantization table counts."""
+        """Bytes of all constants as they are stored: the quantization table counts, scales of groups too."""
         return sum(
-            self.quant[name].storage.bytes_for(tensor.numel())
+            self.quant[name].bytes_for(tensor.numel())
             if name in self.quant
             else tensor.numel() * tensor.element_size()
             for name, tensor in self.constants.items()

@@ -96,11 +96,10 @@ def _quantized_values_are_float_tensors(program: Program) -> Iterator[str]:
 
 def _channels_fit_axis(program: Program) -> Iterator[str]:
     for name, spec in program.quant.items():
-        if spec.axis is None or spec.storage.floating:
-            continue
-        shape = program.node(name).meta["val"].shape
-        if spec.axis >= len(shape) or shape[spec.axis] != spec.scale.numel():
-            yield f"{name} of shape {tuple(shape)}: {spec.scale.numel()} scales on axis {spec.axis}"
+        shape = tuple(program.node(name).meta["val"].shape)
+        misfit = spec.misfit(shape)
+        if misfit:
+            yield f"{name} of shape {shape}: {misfit}"
 
 
 def _constants_lie_on_their_grid(program: Program) -> Iterator[str]:

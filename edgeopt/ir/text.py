@@ -59,7 +59,10 @@ def parameters_text(spec: QuantSpec) -> str:
         return spec.dtype
     bits = f":{spec.bits}" if spec.bits < spec.storage.bits else ""
     if spec.axis is not None:
-        return f"{spec.dtype}{bits} axis={spec.axis} channels={spec.scale.numel()}"
+        group = f" group={spec.group}" if spec.group is not None else ""
+        zeros = " affine" if bool(spec.zero_point.any()) else ""
+        channels = spec.scale.shape[0]
+        return f"{spec.dtype}{bits} axis={spec.axis} channels={channels}{group}{zeros}"
     return f"{spec.dtype}{bits} scale={float(spec.scale[0]):.6g} zero={int(spec.zero_point[0])}"
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from edgeopt.contracts import DeviceRuntime, Runner, SupportReport, Target
-    from edgeopt.ir import Program
+    from edgeopt.ir import Program, QuantSpec
     from edgeopt.lowering.emitter import Emitter
     from edgeopt.lowering.runner import DeviceModel
     from edgeopt.options import CompileOptions
@@ -50,6 +50,8 @@ class RuleBackend(ABC):
             bytes; then full weights are not run on such a machine.
         wide: Whether its kernels take integers of 16 bits at about the speed of float: then values that 8 bits
             are too few for get 16 before they stay in float.
+        groups: Whether its kernels take weights of few bits with a step for each group of inputs; then they have
+            such where nothing else is asked for.
     """
 
     name: ClassVar[str]
@@ -58,6 +60,7 @@ class RuleBackend(ABC):
     toolchain: ClassVar[Mapping[str, str]]
     saturates: ClassVar[bool] = False
     wide: ClassVar[bool] = False
+    groups: ClassVar[bool] = False
 
     # -- what a backend gives -------------------------------------------------------------------
 
@@ -88,12 +91,27 @@ class RuleBackend(ABC):
         """
 
     def precisions(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
-        """Returns the precisions that it compiles, int8 first: all but those with activations of 16 bits."""
-        return tuple(one.value for one in Precision if one.activation_type != INT16)
+        """Returns the precisions that it compiles, int8 first: those of 8 bits and float."""
+        return tuple(
+            one.value
+            for one in Precision
+            if one.activation_type != INT16 and not one.weight_type.is_packed
+        )
 
     def passes(self, target: Target) -> tuple[str, ...]:  # noqa: ARG002 (the contract's)
         """Returns the names of the target passes: none, where all canonical operators are written."""
         return ()
+
+    def keeps_packed(self, program: Program, name: str, spec: QuantSpec, target: Target) -> bool:  # noqa: ARG002 (what decides)
+        """Returns whether a constant of fewer than 8 bits is written as it is: no; then `lower` unpacks it.
+
+        Args:
+            program: What holds it.
+            name: The constant's.
+            spec: Its grid.
+            target: What it is written for.
+        """
+        return False
 
     # -- the contract ---------------------------------------------------------------------------
 
@@ -108,8 +126,12 @@ class RuleBackend(ABC):
 
     def lower(self, program: Program, target: Target) -> Lowered:
         """Returns ``program`` as it is written for ``target``, with a verdict for each node."""
+        from edgeopt.lowering.few_bits import unpack_weights, with_unpacked  # noqa: PLC0415 (light)
         from edgeopt.lowering.support import support_report  # noqa: PLC0415 (imports torch)
 
+        program, unpacked = unpack_weights(
+            program, lambda held, name, spec: self.keeps_packed(held, name, spec, target)
+        )
         emitter = self._emitted(program, target)
         if Precision.INT16X8.value not in self.precisions(target):
             emitter.refused |= {
@@ -118,7 +140,7 @@ class RuleBackend(ABC):
                 if spec.storage == INT16
             }
         report = support_report(emitter, program, target, backend=self.name)
-        return Lowered(emitter.program, target, report, emitter)
+        return Lowered(emitter.program, target, with_unpacked(report, program, unpacked), emitter)
 
     def _emitted(self, program: Program, target: Target) -> Emitter:
         """Returns the emitter after its run; what it refused is decomposed as long as that is possible."""

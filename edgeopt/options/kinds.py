@@ -84,10 +84,13 @@ SPELLINGS = {
     "w8a16": "int16x8",
     "dynamic": "int8-dynamic",
     "dynamic_int8": "int8-dynamic",
+    "int4": "int4-dynamic",
+    "w4a16": "int4-dynamic",
+    "w4a32": "int4-dynamic",
 }
 """How other tools call a precision, to the name here: for hints, none is accepted."""
 
-_PrecisionName = Literal["int8", "int16x8", "int8-dynamic", "float16", "float32"]
+_PrecisionName = Literal["int8", "int16x8", "int8-dynamic", "int4-dynamic", "float16", "float32"]
 """The names of `edgeopt.contracts.Precision`: a type checker reads only what is written (a test compares)."""
 Precision = Annotated[_PrecisionName, Meta(extra={"spellings": SPELLINGS})]
 PrecisionChoice = Annotated[Literal["auto", _PrecisionName], Meta(extra={"spellings": SPELLINGS})]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
+from edgeopt.contracts.storage import INT8
+from edgeopt.contracts.storage import Precision as Stored
 from edgeopt.options.base import Options
 from edgeopt.options.kinds import Count, Names, Precision, RangeMethod, Switch, accepting
 from edgeopt.registry.schema import Problem
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Calibration", "Override", "Quantization", "QuantizationConfig", "chosen"]
 
+USUAL_GROUP = 64
+"""Inputs that share a step where nothing else is said."""
+
 
 class Override(Options, frozen=True):
     """What is different for some values.
@@ -23,12 +28,15 @@ class Override(Options, frozen=True):
     Attributes:
         ranges: How their range is found.
         bits: Bits of their integers: 16 in ``int8`` where 8 are too few, 8 in ``int16x8`` where they do.
+        weight_bits: Bits of the weight of the operators that are meant, where activations stay in float: 8 in
+            ``int4-dynamic`` where 4 are too few.
         low: The lower end of their range, given with ``high`` instead of being found.
         high: The upper end.
     """
 
     ranges: RangeMethod | None = None
     bits: Literal[8, 16] | None = None
+    weight_bits: Literal[2, 3, 4, 8] | None = None
     low: float | None = None
     high: float | None = None
 
@@ -59,10 +67,15 @@ class QuantizationConfig(Calibration, frozen=True):
 
     Attributes:
         precision: ``int8`` (static: needs calibration data), ``int16x8`` (the same with activations of
-            16 bits), ``int8-dynamic`` (integer weights, no data), ``float16`` or ``float32``.
+            16 bits), ``int8-dynamic`` (integer weights, no data), ``int4-dynamic`` (linears of 4 bits in
+            groups, better with data), ``float16`` or ``float32``.
         weight_bits: 8, or 7 where 8-bit products saturate on the target; None takes the target's, or
-            8. Fewer (stored in int8 all the same) want quantization-aware training:
-            `edgeopt.train_quantized`.
+            8, of ``int4-dynamic`` 4. Weights of 2 to 4 bits are stored packed; with rounded activations they
+            want quantization-aware training: `edgeopt.train_quantized`.
+        weight_group: How many neighbouring inputs of a linear share a step in ``int4-dynamic``, 0 for all; None
+            for 64. Where that does not divide a linear's inputs it is the most below that does; where none does
+            the linear keeps 8 bits.
+        weight_zeros: Whether such a group has a zero point beside its step.
         equalization: Whether to rescale channels between layers (`equalize`).
         smoothing: Whether to do so behind layer norms (SmoothQuant).
         bias_correction: Whether to correct each bias by the mean error that rounding causes.
@@ -75,6 +88,8 @@ class QuantizationConfig(Calibration, frozen=True):
 
     precision: Precision = "int8"
     weight_bits: Literal[2, 3, 4, 5, 6, 7, 8] | None = None
+    weight_group: Literal[0, 32, 64, 128] | None = None
+    weight_zeros: bool = False
     equalization: Switch = "auto"
     smoothing: Switch = "auto"
     bias_correction: Switch = "auto"
@@ -85,7 +100,21 @@ class QuantizationConfig(Calibration, frozen=True):
     @property
     def bits(self) -> int:
         """Bits of a weight where no target says anything else."""
-        return self.weight_bits or 8
+        return self.weight_bits or min(Stored(self.precision).weight_type.bits, INT8.bits)
+
+    @property
+    def group(self) -> int:
+        """How many inputs of a linear share a step; 0 for all of them."""
+        if not Stored(self.precision).weight_type.is_packed:
+            return 0
+        return USUAL_GROUP if self.weight_group is None else self.weight_group
+
+    def conflicts(self) -> Iterable[Problem]:
+        """Returns what does not go with the precision."""
+        stored = Stored(self.precision).weight_type
+        if stored.is_packed and self.bits > stored.bits:
+            what = f"{self.precision} has 2 to {stored.bits} bits a weight"
+            yield Problem("weight_bits", what, 'pass precision="int8-dynamic"')
 
 
 def chosen(given: Quantization | None) -> dict[str, Any]:

@@ -76,7 +76,8 @@ class DeployOptions(CommonOptions, frozen=True):
     """What `edgeopt.deploy` is asked for.
 
     Attributes:
-        precision: ``auto``, ``int8``, ``int16x8``, ``int8-dynamic``, ``float16`` or ``float32``.
+        precision: ``auto``, ``int8``, ``int16x8``, ``int8-dynamic``, ``int4-dynamic``, ``float16`` or
+            ``float32``.
         backend: ``auto`` (the target's first that can do it), or the name of a backend.
         output: Folder or ``.zip`` to write; None for a temporary folder that lives as long as the
             bundle object does.
@@ -128,7 +129,7 @@ class SearchOptions(CommonOptions, frozen=True):
         prefer: What decides within the budget: ``score``, ``latency`` or ``size``. Where left out
             latency with a ``max_drop`` (size where none can be measured), else the score.
         backends: Names of backends to try; those that the target prefers where left out.
-        precisions: Of ``int8``, ``int8-dynamic``, ``float16`` and ``float32``; all where left out.
+        precisions: Those to try; ``int8``, ``int8-dynamic``, ``float16`` and ``float32`` where left out.
         quantization: Settings that are not to be searched.
         pruning: Shares of the units to try pruning, True for usual ones, or options of
             `edgeopt.prune` with ``ratios`` among them. Usual ones where only ``finetune`` is given,

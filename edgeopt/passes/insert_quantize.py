@@ -48,6 +48,8 @@ def insert_quantize(program: Program, *, unsigned: bool = False) -> Program:
         spec = grids.get(node.name)
         if spec is None or not node.users:
             continue
+        if spec.group is not None:
+            continue  # torch has no operator for it: the constant stays the numbers that they stand for
         if editor.is_constant(node):
             _store_integers(editor, node, spec, unsigned=unsigned)
         else:
@@ -67,7 +69,7 @@ def _grid(spec: QuantSpec, *, unsigned: bool) -> Grid:
         int(spec.zero_point[0]) + shift,
         spec.q_min + shift,
         spec.q_max + shift,
-        torch.uint8 if shift else getattr(torch, spec.dtype),
+        torch.uint8 if shift else getattr(torch, spec.storage.container),
     )
 
 
@@ -99,7 +101,7 @@ def _store_integers(
         constant = editor.add_constant(f"{node.name}_integers", integers)
         scale = editor.add_constant(f"{node.name}_scale", spec.scale)
         zero = editor.add_constant(f"{node.name}_zero", spec.zero_point)
-        ends = (spec.q_min, spec.q_max, getattr(torch, spec.dtype))
+        ends = (spec.q_min, spec.q_max, getattr(torch, spec.storage.container))
         target, args = ops.dequantize_per_channel.default, (constant, scale, zero, spec.axis, *ends)
     node.replace_all_uses_with(editor.call(target, args, before=before, like=like))
 

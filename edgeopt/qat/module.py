@@ -14,7 +14,6 @@ from torch import nn
 from torch.fx.node import map_arg
 from torch.utils._pytree import tree_leaves
 
-from edgeopt.contracts.storage import INT8
 from edgeopt.data.binder import Binder
 from edgeopt.errors import InputError
 from edgeopt.ir import ops
@@ -48,7 +47,7 @@ class QuantizedModule(nn.Module):
 
     def __init__(self, program: Program, *, ranges: RangeKind = "learned") -> None:
         super().__init__()
-        if not any(s.storage == INT8 for s in program.quant.values()):
+        if not any(s.is_weight for s in program.quant.values()):
             raise InputError(
                 f"a {program.precision} program has no integer grid",
                 where="program",
@@ -128,10 +127,8 @@ class QuantizedModule(nn.Module):
     def _spread(self, name: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> torch.Tensor:
         weight = self.weights[f"c:{name}"]
         ratio: torch.Tensor = (new[name].scale / old[name].scale).to(weight.device)
-        shape = [1] * weight.ndim
-        if new[name].axis is not None:
-            shape[new[name].axis] = -1
-        return ratio.reshape(shape)
+        spread: torch.Tensor = new[name].spread(ratio, weight.ndim)
+        return spread
 
     def _run_watched(self, inputs: Sequence[torch.Tensor], *, batched: bool) -> list[torch.Tensor]:
         run = torch.vmap(self._run) if batched else self._run

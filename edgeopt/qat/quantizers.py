@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import nn
 
-from edgeopt.contracts.storage import INT8
 from edgeopt.ir.quant import SMALLEST_STEP, QuantSpec
 from edgeopt.ir.rounding import on_integers
 from edgeopt.passes.separate_ties import parameter_groups
@@ -26,7 +25,7 @@ MOMENTUM = 0.05
 
 
 class TrainableQuantizers(nn.Module):
-    """All int8 grids of a program, one for values that share theirs.
+    """All grids of 8 bits and fewer of a program, one for values that share theirs.
 
     A step is ``base · exp(log_factor)``: where the factor is 1 it is the table's, bit for bit, it
     stays above 0, and one learning rate fits steps of all sizes. Zero points stay, but for moving
@@ -41,9 +40,7 @@ class TrainableQuantizers(nn.Module):
 
     def __init__(self, program: Program, ranges: RangeKind) -> None:
         super().__init__()
-        self.specs: dict[str, QuantSpec] = {
-            n: s for n, s in program.quant.items() if s.storage == INT8
-        }
+        self.specs: dict[str, QuantSpec] = {n: s for n, s in program.quant.items() if s.is_weight}
         groups = parameter_groups(program)
         self.group = {n: groups.get(n, n) for n in self.specs}
         self.keys = {g: i for i, g in enumerate(sorted(set(self.group.values())))}
@@ -88,12 +85,8 @@ class TrainableQuantizers(nn.Module):
     def round(self, name: str, x: torch.Tensor) -> torch.Tensor:
         """Returns ``x`` on the grid of ``name``, float32."""
         spec = self.specs[name]
-        scale, zero = self.scale(name), self.zero(name)
-        if spec.axis is not None:
-            shape = [1] * x.ndim
-            shape[spec.axis] = -1
-            scale, zero = scale.reshape(shape), zero.reshape(shape)
-        scale, zero = scale.to(x.dtype), zero.to(x.dtype)
+        scale = spec.spread(self.scale(name), x.ndim).to(x.dtype)
+        zero = spec.spread(self.zero(name), x.ndim).to(x.dtype)
         return on_integers(x, scale, zero, spec.q_min, spec.q_max, round_straight_through)
 
     def table(self) -> dict[str, QuantSpec]:
@@ -104,7 +97,7 @@ class TrainableQuantizers(nn.Module):
             same = torch.equal(scale, spec.scale) and torch.equal(zero, spec.zero_point)
             method = spec.method if same else f"trained-{self.ranges}"
             grids[name] = QuantSpec(
-                spec.storage, scale.cpu(), zero.cpu(), spec.axis, spec.bits, method
+                spec.storage, scale.cpu(), zero.cpu(), spec.axis, spec.bits, method, spec.group
             )
         return grids
 

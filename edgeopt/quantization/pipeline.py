@@ -10,14 +10,12 @@ import msgspec
 import numpy as np
 import torch
 
-from edgeopt.contracts.storage import FLOAT16, Precision
+from edgeopt.contracts.storage import FLOAT16, INT8, Precision
 from edgeopt.data.binder import Binder
 from edgeopt.data.dataset import Dataset
-from edgeopt.errors import CalibrationError
-from edgeopt.ir import ops
+from edgeopt.errors import CalibrationError, InputError
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.memory import peak_value_bytes
-from edgeopt.ir.operators import WEIGHTED
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.quant import QuantSpec
 from edgeopt.options import QuantizationConfig
@@ -35,13 +33,13 @@ from edgeopt.quantization.patterns import kept_in_float, overrides_by_value
 from edgeopt.quantization.placement import (
     QuantizerPlacement,
     place_quantizers,
-    recurrent_weights,
     rounded_sources,
 )
-from edgeopt.quantization.quantized_program import build_quantized, weight_spec
+from edgeopt.quantization.quantized_program import build_quantized
 from edgeopt.quantization.reuse import unaffected
 from edgeopt.quantization.statistics import channel_axes, collect_statistics, run_views
 from edgeopt.quantization.views import View, spread_views, views_of
+from edgeopt.quantization.weights_only import quantize_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -80,17 +78,18 @@ def quantize_program(
     Raises:
         CalibrationError: ``int8`` without data, or with data that is empty or not finite.
         CaptureError: The model is another network at a shape.
-        InputError: A pattern of the configuration matches nothing.
+        InputError: A pattern of the configuration matches nothing, or it asks for groups in a precision without.
         ProgramError: The program is not in canonical form; names a node and the pass to run.
     """
     config = config or QuantizationConfig()
+    _require_groups(config)
     require_canonical(program, "quantization")
     if config.precision == Precision.FLOAT32.value:
         return program
     if config.precision == Precision.FLOAT16.value:
         return _to_float16(program)
-    if config.precision == Precision.INT8_DYNAMIC.value:
-        return _weights_only(program, config)
+    if not Precision(config.precision).is_integer:
+        return quantize_weights(program, config, _seen(program, calibration_data, config))
     if calibration_data is None:
         raise CalibrationError(
             f"static {config.precision} needs calibration data, and none is ever invented",
@@ -100,6 +99,32 @@ def quantize_program(
     binder = Binder.of_program(program)
     samples = Dataset.read(calibration_data, binder, limit=config.max_samples)
     return _Static(program, samples, config, others).run()
+
+
+def _require_groups(config: QuantizationConfig) -> None:
+    """Raises where something is asked of groups, and weights have none."""
+    if Precision(config.precision).weight_type.is_packed:
+        return
+    for name, given in (
+        ("weight_group", config.weight_group),
+        ("weight_zeros", config.weight_zeros),
+    ):
+        if given:
+            raise InputError(
+                f"{config.precision} has one step a channel, and no zero points of weights",
+                where=name,
+                hint=f"leave {name} out, or pass precision='int4-dynamic'",
+            )
+
+
+def _seen(
+    program: Program, data: Iterable[Any] | None, config: QuantizationConfig
+) -> Dataset | None:
+    """Returns samples for a rounding of weights that looks at inputs; None where it looks at none, or none are given."""
+    few = config.bits < INT8.bits - 1 and config.rounding != "nearest"
+    if data is None or not few:
+        return None
+    return Dataset.read(data, Binder.of_program(program), limit=config.max_samples)
 
 
 class _Static:
@@ -311,23 +336,6 @@ def _to_float16(program: Program) -> Program:
     return editor.finish(
         Step("quantize", {"precision": str(FLOAT16)}, effect), precision=Precision.FLOAT16
     )
-
-
-def _weights_only(program: Program, config: QuantizationConfig) -> Program:
-    """Rounds the weights of weighted operators and recurrent layers to int8; activations stay in float."""
-    editor = Editor(program)
-    names = frozenset(kept_in_float(config, program))
-    for node in editor.calls(*WEIGHTED):
-        _, weight, _ = ops.weighted_parts(node)
-        if node.name in names or not editor.is_constant(weight) or weight.name in editor.quant:
-            continue
-        spec = weight_spec(editor.tensor(weight), ops.output_channel_axis(node), bits=config.bits)
-        _round_constant(editor, weight.name, spec)
-    for name in recurrent_weights(program, names):
-        _round_constant(editor, name, weight_spec(program.constants[name], 0))
-    settings = {"precision": "int8-dynamic", "weight_bits": config.bits}
-    step = Step("quantize", settings, {"weights": len(editor.quant)})
-    return editor.finish(step, precision=Precision.INT8_DYNAMIC)
 
 
 def _round_constant(editor: Editor, name: str, spec: QuantSpec) -> None:

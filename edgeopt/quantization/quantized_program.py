@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgeopt.contracts.storage import INT8, INT32, Precision
+from edgeopt.contracts.storage import INT8, INT32, Precision, weight_storage
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.operators import traits_of
 from edgeopt.ir.quant import QuantSpec
+from edgeopt.quantization.few_bits import fitted_spec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,22 +36,34 @@ def weight_spec(
     bias: torch.Tensor | None = None,
     value: QuantSpec | None = None,
 ) -> QuantSpec:
-    """Returns the symmetric per-channel grid that spans ``weight``.
+    """Returns the symmetric per-channel grid that spans ``weight``; of 4 bits and fewer that of least squared error.
 
     Args:
         weight: Float weight, channels on ``axis``.
         axis: The channel axis.
-        bits: Bits to use; 7 leaves the products of older x86 room.
+        bits: Bits to use; 7 leaves the products of older x86 room. Up to 4 the weight is stored packed.
         bias: The bias, one value a channel; a dead channel's step is widened until it fits int32.
         value: The grid of the input, needed with ``bias``.
     """
+    if weight_storage(bits).is_packed and axis == 0 and weight.ndim > 1:
+        spec = fitted_spec(weight.flatten(1), bits=bits)
+        return replace(spec, scale=_with_room(spec.scale, bias, value))
     others = [a for a in range(weight.ndim) if a != axis]
     largest = weight.abs().amax(dim=others) if others else weight.abs()
-    scale = (largest / INT8.limits(bits)[1]).clamp_min(MIN_SCALE).to(torch.float32)
-    if bias is not None and value is not None:
-        scale = torch.maximum(scale, bias.abs() / (value.scale * LARGEST_BIAS))
+    storage = weight_storage(bits)
+    scale = (largest / storage.limits(bits)[1]).clamp_min(MIN_SCALE).to(torch.float32)
+    scale = _with_room(scale, bias, value)
     zero = torch.zeros_like(scale, dtype=torch.int32)
-    return QuantSpec(INT8, scale, zero, axis, bits, "absmax")
+    return QuantSpec(storage, scale, zero, axis, bits, "absmax")
+
+
+def _with_room(
+    scale: torch.Tensor, bias: torch.Tensor | None, value: QuantSpec | None
+) -> torch.Tensor:
+    """Returns the steps, as large as it takes for the bias to fit its integers."""
+    if bias is None or value is None:
+        return scale
+    return torch.maximum(scale, bias.abs() / (value.scale * LARGEST_BIAS))
 
 
 def bias_spec(value: QuantSpec, weight: QuantSpec) -> QuantSpec:

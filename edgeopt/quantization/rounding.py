@@ -30,12 +30,15 @@ MOST_COLUMNS = 16000
 """Columns of X that are used at most."""
 
 
-def input_moments(node: torch.fx.Node, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+def input_moments(
+    node: torch.fx.Node, inputs: Sequence[torch.Tensor], *, centred: bool = True
+) -> torch.Tensor:
     """Returns the covariance of a weighted operator's inputs, float64 (groups, taps, taps).
 
     Args:
         node: A convolution or linear with written-out arguments.
         inputs: Its input for each sample.
+        centred: Whether their mean is taken off, as where a bias takes up the mean error.
     """
     share = max(1, MOST_COLUMNS // len(inputs))
     total: torch.Tensor | None = None
@@ -53,6 +56,8 @@ def input_moments(node: torch.fx.Node, inputs: Sequence[torch.Tensor]) -> torch.
         count += columns.shape[2]
     if total is None or mean is None:
         raise ValueError("no inputs")
+    if not centred:
+        return total / count
     mean = mean / count
     return total / count - mean[:, :, None] * mean[:, None, :]
 
@@ -83,16 +88,20 @@ def round_adaptively(weight: torch.Tensor, spec: QuantSpec, moments: torch.Tenso
 
     Args:
         weight: (out, in / groups, …), float32.
-        spec: Symmetric per-channel grid on axis 0.
+        spec: Grid with its channels on axis 0: one step each, or one for each group of its inputs.
         moments: What `input_moments` gave.
     """
     groups, taps = moments.shape[:2]
     w = weight.double().reshape(groups, -1, taps)
-    scale = spec.scale.double().reshape(groups, -1)
+    scale, zero = (
+        spec.spread(t, weight.ndim).double().expand_as(weight).reshape(w.shape)
+        for t in (spec.scale, spec.zero_point)
+    )
     order = torch.diagonal(moments, dim1=1, dim2=2).argsort(dim=1, descending=True)
     factor = _inverse_factor(moments, order)
     rows = order[:, None, :].expand_as(w)
-    rounded = _column_by_column(torch.gather(w, 2, rows), scale, factor, spec.q_max)
+    w, scale, zero = (torch.gather(t, 2, rows) for t in (w, scale, zero))
+    rounded = _column_by_column(w, scale, zero, factor, (spec.q_min, spec.q_max))
     back = torch.gather(rounded, 2, order.argsort(dim=1)[:, None, :].expand_as(w))
     return spec.fake(back.reshape(weight.shape).float())
 
@@ -110,7 +119,11 @@ def _inverse_factor(moments: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
 
 
 def _column_by_column(
-    w: torch.Tensor, scale: torch.Tensor, factor: torch.Tensor, q_max: int
+    w: torch.Tensor,
+    scale: torch.Tensor,
+    zero: torch.Tensor,
+    factor: torch.Tensor,
+    limits: tuple[int, int],
 ) -> torch.Tensor:
     """Rounds columns left to right in blocks; later blocks take up a block's error at once."""
     taps = w.shape[2]
@@ -119,8 +132,8 @@ def _column_by_column(
         stop = min(start + BLOCK, taps)
         errors = torch.zeros_like(w[:, :, start:stop])
         for i in range(start, stop):
-            column = w[:, :, i]
-            q = round_and_clip(column, scale, 0, -q_max, q_max) * scale
+            column, step, shift = w[:, :, i], scale[:, :, i], zero[:, :, i]
+            q = (round_and_clip(column, step, shift, *limits) - shift) * step
             rounded[:, :, i] = q
             error = (column - q) / factor[:, i, i][:, None]
             w[:, :, i + 1 : stop] -= error[:, :, None] * factor[:, i, i + 1 : stop][:, None, :]

@@ -33,6 +33,7 @@ def own_options(step: Options, kind: type[O], **changes: Any) -> O:
 
 
 def for_target(config: QuantizationConfig, target: Target | None) -> QuantizationConfig:
-    """Returns ``config`` with the target's bits a weight, where it names none."""
-    bits = config.weight_bits or (target.quantization.weight_bits if target else 8)
+    """Returns ``config`` with the target's bits a weight, where it names none, and has no fewer of its own."""
+    own = min(target.quantization.weight_bits, config.bits) if target else config.bits
+    bits = config.weight_bits or own
     return own_options(config, QuantizationConfig, weight_bits=bits)

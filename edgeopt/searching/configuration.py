@@ -26,7 +26,7 @@ class Configuration(msgspec.Struct, frozen=True):
 
     Attributes:
         backend: Who compiles it.
-        precision: ``int8``, ``int8-dynamic``, ``float16`` or ``float32``.
+        precision: ``int8``, ``int8-dynamic``, ``int4-dynamic``, ``float16`` or ``float32``.
         floats: How many of the most harmful values stay in float; with int8 only.
         ranges: As in `edgeopt.QuantizationConfig`, like the next three.
         equalization: Whether channels are rescaled between layers.
@@ -69,7 +69,10 @@ class Configuration(msgspec.Struct, frozen=True):
             given: Fields that the user chose.
         """
         if not self.precision.is_integer:
-            return {k: v for k, v in given.items() if k in {"weight_bits", "max_samples"}}
+            groups = (
+                {"weight_group", "weight_zeros"} if self.precision.weight_type.is_packed else set()
+            )
+            return {k: v for k, v in given.items() if k in {"weight_bits", "max_samples", *groups}}
         names = kept_names(sensitivities, self.floats, given.get("keep_float", ()))
         switches = {name: getattr(self, name) for name in SWITCHES}
         return {**given, **switches, **({"keep_float": names} if names else {})}

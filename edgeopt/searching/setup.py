@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.contracts.storage import Precision
+from edgeopt.contracts.storage import INT16, Precision
 from edgeopt.deployment.choose import choose_backend, considered_backends
 from edgeopt.deployment.memory import require_known_memory
 from edgeopt.errors import EdgeoptError, InputError
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["check_model", "engines_of", "parts_of", "switches_of", "timed_device"]
 
-PRECISIONS = tuple(one.value for one in Precision if one is not Precision.INT16X8)
+PRECISIONS = tuple(
+    one.value for one in Precision if one.activation_type != INT16 and not one.weight_type.is_packed
+)
 """What is tried unless others are named: 16 bits are for those who ask, since no runtime is faster by them than in float."""
 """What is tried where the user names none, the first first."""
 

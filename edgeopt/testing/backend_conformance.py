@@ -43,6 +43,18 @@ MIXED: dict[str, tuple[tuple[str, ...], ...]] = {
 """Specimen to patterns of values that take 16 bits among others of 8: one, those of a residual sum, a part
 of a concatenation, and the ends."""
 
+FEW_BITS: tuple[dict[str, Any], ...] = tuple(
+    {"weight_bits": bits, "weight_group": group, "weight_zeros": zeros}
+    for bits, group, zeros in (
+        (4, 32, False),
+        (4, 64, True),
+        (4, 0, False),
+        (3, 32, False),
+        (2, 64, True),
+    )
+)
+"""Weights of few bits: in groups, with zero points and without, and with one step a channel."""
+
 
 class BackendConformance(RunnerConformance):
     """Subclass it as ``TestSomething`` and give the fixtures ``backend`` and ``target``.
@@ -200,6 +212,18 @@ class BackendConformance(RunnerConformance):
     ) -> None:
         for wide in MIXED[name]:
             self._require_parity(backend, target, name, "int8", wide=wide)
+
+    @cases(names=("projections", "attention"), precisions=("int4-dynamic",))
+    def test_parity_of_weights_in_groups(self, backend: Backend, target: Target, name: str) -> None:
+        for settings in FEW_BITS:
+            self._require_parity(backend, target, name, "int4-dynamic", **settings)
+
+    @cases(names=("projections", "residual"), precisions=("int8", "int8-dynamic"))
+    def test_parity_of_weights_of_few_bits(
+        self, backend: Backend, target: Target, name: str, precision: str
+    ) -> None:
+        for bits in (4, 3, 2):
+            self._require_parity(backend, target, name, precision, weight_bits=bits)
 
     @cases(names=("squeeze",), precisions=("int8", "int16x8"), unless="rounds_otherwise")
     def test_each_operator_alone_is_the_references(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import msgspec
 
-from edgeopt.contracts.storage import Precision
+from edgeopt.contracts.storage import INT16, Precision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,8 +21,10 @@ __all__ = ["ConformanceCases", "cases"]
 Test = TypeVar("Test", bound="Callable[..., None]")
 _MARK = "conformance_cases"
 
-EIGHT_BITS = tuple(one.value for one in Precision if one is not Precision.INT16X8)
-"""The precisions of a backend that has no integers of 16 bits."""
+EIGHT_BITS = tuple(
+    one.value for one in Precision if one.activation_type != INT16 and not one.weight_type.is_packed
+)
+"""The precisions of a backend that has no integers of 16 bits, and none of 4."""
 
 
 class _Cases(msgspec.Struct, frozen=True):
@@ -76,7 +78,7 @@ class ConformanceCases:
 
     Attributes:
         refused: Specimen name to why the subject refuses it.
-        precisions: What the subject can compile; all but those with activations of 16 bits where it does not say.
+        precisions: What the subject can compile; those of 8 bits and float where it does not say.
         runs_everything: True for a subject without any unsupported operator.
     """
 

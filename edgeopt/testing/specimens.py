@@ -236,6 +236,21 @@ class Ranked(nn.Module):
         return values, places
 
 
+class Projections(nn.Module):
+    """Linears whose inputs divide into groups of weights of few bits, all, in part, or not at all; one has no bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(64)
+        self.up, self.down = nn.Linear(64, 96, bias=False), nn.Linear(96, 40)
+        self.odd, self.head = nn.Linear(40, 33), nn.Linear(33, 9)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.down(torch.relu(self.up(self.norm(x)))))
+        result: torch.Tensor = self.head(torch.tanh(self.odd(x)))
+        return result
+
+
 def _normal(*shape: int) -> Callable[[torch.Generator], torch.Tensor]:
     return lambda generator: torch.randn(*shape, generator=generator)
 
@@ -257,6 +272,7 @@ SPECIMENS: dict[str, tuple[type[nn.Module], tuple[Any, ...]]] = {
     "two_by_two": (TwoByTwo, (_normal(1, 1, 8, 8), _normal(1, 6))),
     "tokens": (Tokens, (_ids(1, 7),)),
     "ranked": (Ranked, (_normal(1, 50, 6),)),
+    "projections": (Projections, (_normal(1, 5, 64),)),
     "unused": (Unused, (_normal(1, 8), _normal(1, 3))),
 }
 """Name to the model's class and what makes its inputs."""

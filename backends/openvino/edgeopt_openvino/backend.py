@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgeopt.contracts.storage import INT8, Precision
 from edgeopt.lowering import RuleBackend
+from edgeopt.lowering.few_bits import only_linears_read
 
 if TYPE_CHECKING:
     from edgeopt.contracts import DeviceRuntime, Lowered, Target
-    from edgeopt.ir import Program
+    from edgeopt.ir import Program, QuantSpec
     from edgeopt.lowering import ModelFiles
     from edgeopt.options import CompileOptions
     from edgeopt_openvino.emitter import Emitter
@@ -19,17 +20,43 @@ __all__ = ["OpenVINOBackend"]
 
 
 class OpenVINOBackend(RuleBackend):
-    """Compiles programs to OpenVINO models; needs no pass, for OpenVINO has every operator."""
+    """Compiles programs to OpenVINO models, which have every operator."""
 
     name = "openvino"
     runtime = "OpenVINO"
     distribution = "edgeopt-openvino"
     toolchain: ClassVar = {"openvino": "openvino"}
     saturates = True
+    groups = True
 
     def precisions(self, target: Target) -> tuple[str, ...]:
         """Returns all precisions; of 16 bits all is computed in float, between the reference's roundings."""
-        return (*super().precisions(target), Precision.INT16X8.value)
+        few_bits, shorts = Precision.INT4_DYNAMIC.value, Precision.INT16X8.value
+        return (*super().precisions(target), few_bits, shorts)
+
+    def keeps_packed(
+        self,
+        program: Program,
+        name: str,
+        spec: QuantSpec,  # noqa: ARG002 (of any grid)
+        target: Target,  # noqa: ARG002 (on any)
+    ) -> bool:
+        """Returns whether its kernels unpack a weight: those of linears with float inputs do, and an even number of them.
+
+        Of an odd number (OpenVINO 2026.4) every second row of a packed weight is read half a byte off.
+        """
+        if program.precision.is_integer or not only_linears_read(program, name):
+            return False
+        return program.constants[name].shape[1] % 2 == 0
+
+    def passes(self, target: Target) -> tuple[str, ...]:
+        """Returns the pass that declares rounded inputs, where weights of few bits are multiplied as bytes.
+
+        Where that is, and how inputs are rounded there, was measured on AVX-512 VNNI; elsewhere inputs stay float.
+        """
+        isa = target.cpu.isa
+        bytewise = "avx512_vnni" in isa and "amx_int8" not in isa
+        return ("edgeopt_openvino.passes:round_input_groups",) if bytewise else ()
 
     def emitter(self, program: Program, target: Target) -> Emitter:
         """Returns an emitter for ``program``."""

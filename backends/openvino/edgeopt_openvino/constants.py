@@ -9,7 +9,7 @@ import openvino as ov
 import openvino.opset13 as op
 import torch
 
-from edgeopt.contracts.storage import INT16, INT32
+from edgeopt.contracts.storage import INT4, INT16, INT32
 from edgeopt.lowering import NoRuleError
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def constant(program: Program, name: str, view: View | None = None, *, folded: b
     if spec.storage.floating:
         stored = _named(op.constant(view(array(spec.quantize(tensor)))), f"{name}.stored")
         return _named(op.convert(stored, element_type(tensor.dtype)), name)
+    if spec.storage.is_packed:
+        return _unpacked(tensor, spec, name)
     return _dequantized(tensor, spec, name, view, folded=folded)
 
 
@@ -107,6 +109,32 @@ def _dequantized(
         value = op.subtract(value, op.constant(zero.astype(np.float32)))
     scales = _named(op.constant(scale.astype(np.float32)), f"{name}.scale")
     return _named(op.multiply(value, scales), name)
+
+
+def _unpacked(tensor: torch.Tensor, spec: QuantSpec, name: str) -> Any:
+    """Writes a matrix of few bits as the runtime's own weight compression does: it unpacks it within its kernels.
+
+    That is two integers a byte, of 2 and 3 bits too: rows in groups, times their scales, and rows again. With zero
+    points they are unsigned, without signed.
+    """
+    rows, columns = tensor.shape
+    shape = (rows, -1, spec.group or columns)
+    whole = array(spec.quantize(tensor)).reshape(shape)
+    zero = array(spec.zero_point).reshape(rows, -1, 1)
+    if zero.any():
+        value = op.convert(_of_four_bits(whole - INT4.lowest, f"{name}.integers"), ov.Type.f32)
+        zeros = _of_four_bits(zero - INT4.lowest, f"{name}.zeros")
+        value = op.subtract(value, op.convert(zeros, ov.Type.f32))
+    else:
+        stored = op.constant(np.ascontiguousarray(whole), ov.Type.i4)
+        value = op.convert(_named(stored, f"{name}.integers"), ov.Type.f32)
+    scales = _named(op.constant(array(spec.scale).reshape(rows, -1, 1)), f"{name}.scale")
+    product = op.multiply(value, scales)
+    return _named(op.reshape(product, numbers([rows, columns]), special_zero=False), name)
+
+
+def _of_four_bits(values: np.ndarray, name: str) -> Any:
+    return _named(op.constant(values.astype(np.uint8), ov.Type.u4), name)
 
 
 def _spread(values: torch.Tensor, spec: QuantSpec, rank: int) -> np.ndarray:

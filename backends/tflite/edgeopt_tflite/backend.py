@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgeopt.contracts.storage import Precision
 from edgeopt.lowering import RuleBackend
+from edgeopt.lowering.few_bits import only_linears_read
 from edgeopt_tflite.extras import MICRO_INSTALL
 
 if TYPE_CHECKING:
     from edgeopt.contracts import Artifact, DeviceRuntime, Lowered, Runner, Target
-    from edgeopt.ir import Program
+    from edgeopt.ir import Program, QuantSpec
     from edgeopt.lowering import ModelFiles
     from edgeopt.options import CompileOptions
     from edgeopt_tflite.emitter import Emitter
@@ -34,7 +35,14 @@ class TFLiteBackend(RuleBackend):
         """Returns all precisions; those with kernels of one type where TFLite for Micro runs them."""
         if target.microcontroller is not None:
             return (Precision.INT8.value, Precision.FLOAT32.value)
-        return (*super().precisions(target), Precision.INT16X8.value)
+        few_bits = () if _is_old(target) else (Precision.INT4_DYNAMIC.value,)
+        return (*super().precisions(target), *few_bits, Precision.INT16X8.value)
+
+    def keeps_packed(self, program: Program, name: str, spec: QuantSpec, target: Target) -> bool:
+        """Returns whether LiteRT's kernels unpack a weight: those of linears, with one step a channel, do."""
+        whole = spec.granularity == "channel" and not bool(spec.zero_point.any())
+        floats = not program.precision.is_integer and not _is_old(target)
+        return whole and floats and only_linears_read(program, name)
 
     def passes(self, target: Target) -> tuple[str, ...]:
         """Returns the passes that TFLite needs.
@@ -44,9 +52,8 @@ class TFLiteBackend(RuleBackend):
         with one scale a channel, so there they become float when the model is loaded, and TFLite
         for Micro has none at all.
         """
-        old = target.cpu.arch == "armv7" or target.microcontroller is not None
         rounding = "edgeopt_tflite.passes:round_linear_inputs"
-        return ("decompose_attention",) if old else ("decompose_attention", rounding)
+        return ("decompose_attention",) if _is_old(target) else ("decompose_attention", rounding)
 
     def emitter(self, program: Program, target: Target) -> Emitter:
         """Returns an emitter for ``program``; TFLite for Micro has fewer kernels.
@@ -125,6 +132,11 @@ class TFLiteBackend(RuleBackend):
         files = {file: folder.joinpath(file).read_bytes() for file in helpers}
         source = runner.read_text(encoding="utf-8")
         return DeviceRuntime(name, wheels, source, files=files, notes=notes)
+
+
+def _is_old(target: Target) -> bool:
+    """Returns whether its runtime has no linear of integer weights with float inputs."""
+    return target.cpu.arch == "armv7" or target.microcontroller is not None
 
 
 def _micro_model() -> Any:

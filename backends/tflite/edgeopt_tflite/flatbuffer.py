@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgeopt.ir.bit_packing import pack_bits
 from edgeopt_tflite.versions import oldest_runtime, operator_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgeopt.contracts.storage import StorageType
     from edgeopt.ir import QuantSpec
 
 __all__ = ["ModelBuilder", "Tensor"]
@@ -21,6 +23,7 @@ __all__ = ["ModelBuilder", "Tensor"]
 _TYPES = {
     "float32": schema.TensorType.FLOAT32,
     "float16": schema.TensorType.FLOAT16,
+    "int4": schema.TensorType.INT4,
     "int16": schema.TensorType.INT16,
     "int32": schema.TensorType.INT32,
     "int64": schema.TensorType.INT64,
@@ -124,7 +127,12 @@ class ModelBuilder:
         return self._add(name, tuple(int(d) for d in shape), dtype, grid, 0)
 
     def constant(
-        self, name: str, values: np.ndarray, grid: QuantSpec | None = None, axis: int = 0
+        self,
+        name: str,
+        values: np.ndarray,
+        grid: QuantSpec | None = None,
+        axis: int = 0,
+        storage: StorageType | None = None,
     ) -> Tensor:
         """Returns a tensor that holds ``values``; equal contents share one buffer.
 
@@ -133,15 +141,15 @@ class ModelBuilder:
             values: Its content, of a type that TFLite has.
             grid: The grid of integer values.
             axis: Where a grid with one scale a channel has its channels, in ``values``.
+            storage: What integers of fewer than 8 bits are packed as.
         """
         # ascontiguousarray turns a scalar into a vector of one; the shape is kept by hand.
         content = np.ascontiguousarray(values).reshape(values.shape)
-        buffer = self._buffer(content)
-        key = (buffer, content.shape, str(content.dtype), _identity(grid), axis)
+        kind = str(content.dtype) if storage is None else storage.name
+        buffer = self._buffer(content if storage is None else pack_bits(content, storage))
+        key = (buffer, content.shape, kind, _identity(grid), axis)
         if key not in self._constants:
-            self._constants[key] = self._add(
-                name, content.shape, str(content.dtype), grid, buffer, axis
-            )
+            self._constants[key] = self._add(name, content.shape, kind, grid, buffer, axis)
         return self._constants[key]
 
     def rename(self, tensor: Tensor, name: str) -> None:

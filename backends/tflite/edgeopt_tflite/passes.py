@@ -5,8 +5,10 @@ multiplies integers, and gives float values again: two to four times as fast as 
 same numbers. The pass declares so; with the rounding written into the program the reference computes
 it too: parity compares like with like, and what the rounding costs is seen where accuracy is measured.
 
-Requires: a canonical program. Ensures: in an int8-dynamic program every linear with an int8 weight
-reads `round_rows`.
+Weights of 4 bits, which it unpacks, are multiplied in the same way.
+
+Requires: a canonical program. Ensures: in a program with integers in its weights alone every linear with an
+integer weight of one step a channel reads `round_rows`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgeopt.contracts.storage import INT8, Precision
+from edgeopt.contracts.storage import INT8
 from edgeopt.ir import ops
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.program import Program, Step
@@ -24,6 +26,8 @@ from edgeopt.passes.base import settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from edgeopt.ir.quant import QuantSpec
 
 __all__ = ["ROUND_ROWS", "round_linear_inputs"]
 
@@ -61,8 +65,8 @@ ROUND_ROWS = torch.ops.edgeopt_tflite.round_rows.default
 @changes_numbers("linears round each row of their input to 8 bits", min_snr_db=10.0)
 @graph_pass(ensures=[settled(f"{__name__}:round_linear_inputs")])
 def round_linear_inputs(program: Program) -> Program:
-    """Returns the program with `ROUND_ROWS` in front of each linear with an int8 weight."""
-    if program.precision is not Precision.INT8_DYNAMIC:
+    """Returns the program with `ROUND_ROWS` in front of each linear with an integer weight."""
+    if program.precision.is_integer or not program.precision.has_integer_weights:
         return program
     editor = Editor(program)
     rounds: dict[str, torch.fx.Node] = {}
@@ -82,5 +86,11 @@ def _linears(editor: Editor) -> Iterator[torch.fx.Node]:
     for node in editor.scan(torch.ops.aten.linear.default):
         _, weight, _ = ops.weighted_parts(node)
         spec = editor.quant.get(weight.name)
-        if editor.is_constant(weight) and spec is not None and spec.storage == INT8:
+        if editor.is_constant(weight) and spec is not None and _has_kernel(spec):
             yield node
+
+
+def _has_kernel(spec: QuantSpec) -> bool:
+    """Whether there is a kernel for a weight: one step a channel, and zero stands for zero."""
+    plain = spec.is_weight and spec.granularity == "channel"
+    return plain and not bool(spec.zero_point.any())

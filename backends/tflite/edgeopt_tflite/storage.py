@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from edgeopt.contracts.storage import INT32
+from edgeopt.contracts.storage import INT4, INT32
 from edgeopt.ir import orders
 from edgeopt.ir.rounding import round_and_clip
 from edgeopt.lowering import Emitter
@@ -25,6 +25,7 @@ from edgeopt_tflite.values import Copy, Value
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from edgeopt.contracts.storage import StorageType
     from edgeopt.ir import Program, QuantSpec
     from edgeopt.ir.orders import Order, Shape
 
@@ -313,13 +314,20 @@ class Storage(Emitter):
         if not integer and (spec.axis is None or spec.storage == INT32):
             return self._constant(value, array)
         integers = quantized(array, spec, axis)
+        if spec.storage.is_packed:  # of 2 and 3 bits too: its kernels unpack 4
+            return self._constant(value, integers, spec, axis, INT4)
         whole = self._constant(value, integers.astype(dtype or integers.dtype), spec, axis)
         return whole if integer else self._expanded(value, whole)
 
     def _constant(
-        self, value: Value, array: np.ndarray, spec: QuantSpec | None = None, axis: int = 0
+        self,
+        value: Value,
+        array: np.ndarray,
+        spec: QuantSpec | None = None,
+        axis: int = 0,
+        storage: StorageType | None = None,
     ) -> Tensor:
-        tensor = self.model.constant(value.name, array, spec, axis)
+        tensor = self.model.constant(value.name, array, spec, axis, storage)
         self.origins.setdefault(tensor.index, value.name)
         return tensor
 
@@ -359,7 +367,7 @@ def quantized(array: np.ndarray, spec: QuantSpec, axis: int) -> np.ndarray:
     zero = spec.zero_point.numpy().reshape(shape if spec.axis is not None else -1)
     exact, step, shift = (torch.from_numpy(a) for a in (array.astype(np.float64), scale, zero))
     whole: np.ndarray = round_and_clip(exact, step, shift, spec.q_min, spec.q_max).numpy()
-    return whole.astype(spec.dtype)
+    return whole.astype(spec.storage.container)
 
 
 def _order_with_last(value: Value, last: int | None) -> Order:

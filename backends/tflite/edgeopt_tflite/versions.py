@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgeopt.contracts.storage import FLOAT16, INT8, INT16
+from edgeopt.contracts.storage import FLOAT16, INT4, INT8, INT16
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -111,7 +111,7 @@ def _depthwise(inputs: Sequence[Tensor], _: Sequence[Tensor], options: Options) 
 
 
 def _fully_connected(inputs: Sequence[Tensor], _: Sequence[Tensor], options: Options) -> int:
-    if inputs[0].dtype == "float32" and inputs[1].dtype == INT8.name:
+    if inputs[0].dtype == "float32" and inputs[1].dtype in {INT4.name, INT8.name}:
         return 12
     if inputs[0].dtype == INT16.name:
         return 7

@@ -205,7 +205,7 @@ def test_doctor_says_what_to_type(edgeopt):
         (("deploy", "toy_models:mkae", "-t", "host"), 2, 'did you mean "make"'),
         (("deploy", "toy_models:bare", "-t", "host", "-b", "reference"), 2, "example_inputs"),
         (("deploy", "toy_models:make", "-t", "host", "-b", "tensorrt"), 3, "installed"),
-        ((*DEPLOY, "-p", "int9"), 2, 'did you mean "int8"'),
+        ((*DEPLOY, "-p", "int9"), 2, 'did you mean "int4-dynamic", "int8"'),
         ((*DEPLOY, "-s", "rounding"), 2, "NAME=VALUE"),
         ((*DEPLOY, "-s", "roundng=nearest", "-o", "b"), 2, "roundng"),
         ((*DEPLOY, "-d", "toaster", "-o", "b"), 4, "toaster"),

@@ -53,3 +53,13 @@ def test_values_get_sixteen_bits_before_they_are_float_where_kernels_take_them()
 @pytest.mark.parametrize(("precision", "left"), [("float16", ["float32"]), ("float32", [])])
 def test_a_float_precision_has_no_values_to_keep(precision, left):
     assert [p for p, _ in fallbacks(precision, {}, sensitivities(3), KNOWN)] == left
+
+
+def test_weights_of_few_bits_get_eight_before_anything_is_float():
+    given = {"precision": "int4-dynamic", "overrides": {"v1": {"weight_bits": 2}}}
+    known = ("int4-dynamic", "int8-dynamic", *KNOWN)
+    found = list(fallbacks("int4-dynamic", given, named(3), known))
+    assert [p for p, _ in found] == [*["int4-dynamic"] * 3, "int8-dynamic", "float16", "float32"]
+    assert found[0][1]["overrides"] == {"v0": {"weight_bits": 8}, "v1": {"weight_bits": 2}}
+    assert found[1][1]["overrides"] == {"v0": {"weight_bits": 8}, "v1": {"weight_bits": 8}}
+    assert all("keep_float" not in s for _, s in found)

@@ -172,7 +172,7 @@ def test_a_member_that_is_missing_or_nonsense(tmp_path, rich, name, content):
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": 2},
+        {"format": 3},
         {"digest": "0" * 64},
         {"digest": None},
         {"precision": "int4"},
@@ -194,7 +194,9 @@ def test_changed_facts(tmp_path, rich, change):
 def test_a_newer_format_says_what_to_do(tmp_path, rich):
     path = save_program(rich, tmp_path / "p")
     meta = json.dumps({**meta_of(path), "format": 99}).encode()
-    with pytest.raises(ProgramError, match="format 99; this edgeopt reads format 1") as caught:
+    with pytest.raises(
+        ProgramError, match="format 99; this edgeopt reads formats 1 and 2"
+    ) as caught:
         load_program(rewritten(path, tmp_path / "q", **{"meta.json": meta}))
     assert "write it again" in caught.value.hint
 

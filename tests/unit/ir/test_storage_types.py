@@ -14,6 +14,9 @@ import torch
 from edgeopt.contracts.storage import (
     FLOAT16,
     FLOAT32,
+    INT2,
+    INT3,
+    INT4,
     INT8,
     INT32,
     STORAGE_TYPES,
@@ -65,8 +68,9 @@ def test_the_largest_number_is_torch_s(kind: StorageType) -> None:
 
 
 def test_packed_values_share_bytes() -> None:
-    four = StorageType("int4", 4, per_byte=2)
-    assert [four.bytes_for(n) for n in (0, 1, 2, 3)] == [0, 1, 1, 2]
+    assert [INT4.bytes_for(n) for n in (0, 1, 2, 3)] == [0, 1, 1, 2]
+    assert [INT3.bytes_for(n) for n in (0, 1, 2, 3, 8)] == [0, 1, 1, 2, 3]
+    assert [INT2.bytes_for(n) for n in (1, 4, 5)] == [1, 1, 2]
     assert [one.bytes_for(3) for one in (INT8, FLOAT16, INT32)] == [3, 6, 12]
 
 

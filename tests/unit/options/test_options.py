@@ -207,9 +207,12 @@ def test_options_take_no_positions(kind):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: edgeopt.QuantizationConfig(precision="int4"), 'did you mean "int8" or "int16x8"?'),
+        (lambda: edgeopt.QuantizationConfig(precision="int4"), 'did you mean "int4-dynamic"?'),
         (lambda: edgeopt.QuantizationConfig(precision="fp16"), 'did you mean "float16"?'),
-        (lambda: edgeopt.QuantizationConfig(precision="int8_dynamic"), 'mean "int8-dynamic"?'),
+        (
+            lambda: edgeopt.QuantizationConfig(precision="int8_dynamic"),
+            'mean "int8-dynamic" or "int4-dynamic"?',
+        ),
         (lambda: edgeopt.QuantizationConfig(ranges="msee"), 'got "msee"\n  -> did you mean "mse"?'),
         (lambda: edgeopt.QuantizationConfig(weight_bits=16), "weight_bits: expected one of 2, 3,"),
         (lambda: edgeopt.TrainingOptions(epochs=1, clip_norm=-1.0), "clip_norm: expected a number"),

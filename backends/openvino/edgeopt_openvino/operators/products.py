@@ -13,6 +13,7 @@ from edgeopt.ir.masks import may_hide_rows
 from edgeopt.lowering import NoRuleError
 from edgeopt_openvino import constants, parameters
 from edgeopt_openvino.operator_rules import rule
+from edgeopt_openvino.passes import ROUND_GROUPS
 from edgeopt_openvino.snippets import apart, meets_others
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ def linear(e: Emitter, node: Any) -> Any:
     product = op.matmul(_matrix(e, x), e.value(weight), False, True)  # noqa: FBT003 (transposes)
     result = product if bias is None else op.add(product, e.value(bias))
     return _shaped(result, node) if x.meta["val"].ndim == 1 else result
+
+
+@rule(ROUND_GROUPS)
+def rounded_input(e: Emitter, node: Any) -> Any:
+    """The linear behind it does it."""
+    return e.value(node.args[0])
 
 
 def _matrix(e: Emitter, node: Any) -> Any:
