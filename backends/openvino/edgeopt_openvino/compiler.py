@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import openvino as ov
 
 from edgeopt.lowering import ModelFiles
+from edgeopt_openvino.passes import GROUP, ROUND_GROUPS
 
 if TYPE_CHECKING:
     from edgeopt.ir import Program
@@ -20,7 +21,8 @@ ENTRY = "model.xml"
 WEIGHTS = "model.bin"
 CONFIG = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
 """How it must be run to give the reference's numbers: what is float stays float32. By default the
-runtime takes bfloat16 or half where the CPU has them, and rounds inputs of linears to int8."""
+runtime takes bfloat16 or half where the CPU has them, and rounds inputs of linears to int8, which is
+allowed where the program says so (`edgeopt_openvino.passes`)."""
 
 
 def model_files(program: Program, model: ov.Model) -> ModelFiles:
@@ -63,7 +65,9 @@ def _metadata(program: Program) -> dict[str, Any]:
             note["high"] = grid.q_max - int(grid.zero_point[0])
         inputs.append(note)
     outputs = [{"shape": list(s.shape), "dtype": s.dtype} for s in program.signature.outputs]
-    return {"inputs": inputs, "outputs": outputs, "config": dict(CONFIG)}
+    rounds = any(node.target is ROUND_GROUPS for node in program.graph.nodes)
+    config = CONFIG | ({"DYNAMIC_QUANTIZATION_GROUP_SIZE": str(GROUP)} if rounds else {})
+    return {"inputs": inputs, "outputs": outputs, "config": config}
 
 
 def _origins(program: Program, model: ov.Model) -> dict[str, str]:
