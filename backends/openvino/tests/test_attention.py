@@ -11,7 +11,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from edgeopt.deployment.choose import choose_precision
+from edgeopt.ir import capture_module
 from edgeopt.options import CompileOptions
+from edgeopt.passes import run_core
 from edgeopt.registry.target_registry import find_target
 from edgeopt_openvino import OpenVINOBackend
 from edgeopt_openvino.passes import GROUP, ROUND_GROUPS
@@ -125,6 +128,16 @@ def test_which_processors_round_and_which_linears(make, features, rounds):
     assert sum(n.target is ROUND_GROUPS for n in lowered.program.graph.nodes) == rounds
     config = backend.compile(lowered, CompileOptions()).metadata["config"]
     assert config["DYNAMIC_QUANTIZATION_GROUP_SIZE"] == str(GROUP if rounds else 0)
+
+
+@pytest.mark.parametrize(
+    ("features", "says"), [((), "not faster"), (("avx512_vnni",), "smaller and faster")]
+)
+def test_the_plan_says_whether_dynamic_is_faster(features, says):
+    program = run_core(capture_module(Mixer().eval(), (torch.randn(2, 33, 40),)))
+    precision, why = choose_precision(OpenVINOBackend(), with_isa(*features), program=program)
+    assert precision == "int8-dynamic"
+    assert says in why
 
 
 def test_a_group_of_zeros_is_zeros():
