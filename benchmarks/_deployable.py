@@ -19,7 +19,15 @@ from torch import nn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MODELS", "PLAIN", "Deployable", "deployable"]
+__all__ = [
+    "MODELS",
+    "PLAIN",
+    "Deployable",
+    "deployable",
+    "photographs",
+    "plausible",
+    "transformers_model",
+]
 
 PLAIN = {"ranges": "minmax", "equalization": "off", "smoothing": "off"}
 PLAIN |= {"bias_correction": "off", "rounding": "nearest"}
@@ -43,14 +51,15 @@ class Deployable:
     samples: list[tuple[torch.Tensor, ...]]
 
 
-def deployable(name: str, count: int) -> Deployable:
-    """Returns the network called ``name``, with ``count`` inputs."""
-    make, draw = MODELS[name]
+def deployable(name: str, count: int, make: Callable[[], nn.Module] | None = None) -> Deployable:
+    """Returns the network called ``name``, with ``count`` inputs; ``make`` makes another of its kind."""
+    usual, draw = MODELS[name]
+    make = make or usual
     torch.manual_seed(0)
     model = make()
     samples = draw(count)
     if name not in TRAINED:
-        _plausible(model)
+        plausible(model)
         _settle(model, samples)
     return Deployable(name, model.eval(), samples)
 
@@ -107,9 +116,11 @@ def _leaky(before: int, out: int, kernel: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(out), nn.LeakyReLU(0.1))
 
 
-def _transformers(
+def transformers_model(
     kind: str, config: str, field: str = "logits", **settings: Any
 ) -> Callable[[], Any]:
+    """Returns the function that makes a model of transformers from its configuration's settings."""
+
     def make() -> nn.Module:
         import transformers as t  # noqa: PLC0415 (slow)
 
@@ -135,7 +146,8 @@ def _whisper() -> nn.Module:
     )
 
 
-def _photographs(side: int) -> Callable[[int], list[tuple[torch.Tensor, ...]]]:
+def photographs(side: int) -> Callable[[int], list[tuple[torch.Tensor, ...]]]:
+    """Returns the function that gives so many pictures of ``side`` pixels, each a batch of one."""
     return lambda count: [(x[None],) for x in pictures(side, count)]
 
 
@@ -165,37 +177,37 @@ _B0 = {"image_size": 224, "width_coefficient": 1.0, "depth_coefficient": 1.0, "h
 TRAINED = ("EfficientNet-Lite0", "all-MiniLM-L6-v2")
 
 MODELS: dict[str, tuple[Callable[[], nn.Module], Callable[[int], Any]]] = {
-    "EfficientNet-Lite0": (lite0, _photographs(224)),
-    "MobileNetV3-small": (lambda: MobileNetV3(large=False), _photographs(224)),
-    "MobileNetV3-large": (lambda: MobileNetV3(large=True), _photographs(224)),
+    "EfficientNet-Lite0": (lite0, photographs(224)),
+    "MobileNetV3-small": (lambda: MobileNetV3(large=False), photographs(224)),
+    "MobileNetV3-large": (lambda: MobileNetV3(large=True), photographs(224)),
     "EfficientNet-B0": (
-        _transformers("EfficientNetForImageClassification", "EfficientNetConfig", **_B0),
-        _photographs(224),
+        transformers_model("EfficientNetForImageClassification", "EfficientNetConfig", **_B0),
+        photographs(224),
     ),
-    "leaky detector": (_LeakyDetector, _photographs(416)),
+    "leaky detector": (_LeakyDetector, photographs(416)),
     "ViT-small": (
-        _transformers("ViTForImageClassification", "ViTConfig", **_VIT_S),
-        _photographs(224),
+        transformers_model("ViTForImageClassification", "ViTConfig", **_VIT_S),
+        photographs(224),
     ),
     "all-MiniLM-L6-v2": (_minilm, _texts),
     "BERT-base": (
-        _transformers("BertForSequenceClassification", "BertConfig"),
+        transformers_model("BertForSequenceClassification", "BertConfig"),
         _texts,
     ),
     "Swin-T": (
-        _transformers("SwinForImageClassification", "SwinConfig", num_labels=1000),
-        _photographs(224),
+        transformers_model("SwinForImageClassification", "SwinConfig", num_labels=1000),
+        photographs(224),
     ),
     "ConvNeXt-T": (
-        _transformers("ConvNextForImageClassification", "ConvNextConfig", num_labels=1000),
-        _photographs(224),
+        transformers_model("ConvNextForImageClassification", "ConvNextConfig", num_labels=1000),
+        photographs(224),
     ),
     "Whisper-tiny encoder": (_whisper, _sounds),
 }
 """Name to a function that makes the float model, and one that gives as many inputs as are asked for."""
 
 
-def _plausible(model: nn.Module) -> None:
+def plausible(model: nn.Module) -> None:
     """Draws weights so that each layer keeps the size of its signal."""
     for module in model.modules():
         if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Linear)):

@@ -24,6 +24,7 @@ from edgeopt.ir.source import source_line
 from edgeopt.progress import report_progress
 from edgeopt.quantization.fills import fills
 from edgeopt.quantization.losses import Quality, measure_quality
+from edgeopt.quantization.products import without_zero_point
 from edgeopt.quantization.quantized_program import fixed_spec, weight_spec
 from edgeopt.quantization.ranges import find_parameters
 from edgeopt.quantization.rounding import input_moments, round_adaptively
@@ -243,15 +244,18 @@ class LayerwiseQuantizer:
         members = self.placement.members[group]
         sources = [m for m in members if self._is_source(m)] or members
         grid = self._given(members) or self._prescribed(members, sources)
-        if grid is not None:
-            self.found.grids[group] = grid
-            return
+        if grid is None:
+            grid = self._fitted(name, members, sources)
+            grid = without_zero_point(grid) if group in self.placement.factors else grid
+        self.found.grids[group] = grid
+
+    def _fitted(self, name: str, members: Sequence[str], sources: Sequence[str]) -> QuantSpec:
+        """Returns the grid that fits the values of a group, the first of which to be computed is ``name``."""
         low, high = self._extremes(members, sources)
         method, storage = self._method(members), self._storage(members)
         values = self._integer.get(name)
         if len(sources) > 1 or values is None or method == "minmax" or storage != INT8:
-            self.found.grids[group] = QuantSpec.affine(low, high, method="minmax", storage=storage)
-            return
+            return QuantSpec.affine(low, high, method="minmax", storage=storage)
         flat = torch.cat([v.reshape(-1) for v in values])
         if not flat.isfinite().all():
             raise self._overflow(name, "NaN or infinite")
@@ -259,7 +263,7 @@ class LayerwiseQuantizer:
         if method == "auto" and len(members) == 1:
             low, high = useful_range(self.program.node(name), low, high)
             flat = flat.clamp(low, high)
-        self.found.grids[group] = find_parameters(flat, low, high, method)
+        return find_parameters(flat, low, high, method)
 
     def _given(self, members: Sequence[str]) -> QuantSpec | None:
         """Returns the grid that the user gave for one of ``members``."""

@@ -27,6 +27,7 @@ from edgeopt.ir import ops
 from edgeopt.ir.operators import RECURRENT, traits_of
 from edgeopt.ir.operators.groups import POLES
 from edgeopt.ir.recurrence import layer_of
+from edgeopt.quantization.products import factors_of_products
 from edgeopt.quantization.spectra import spectra
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class QuantizerPlacement:
         constants: Names of float constants that need a grid (operands of add, mul, cat; tables; weights
             of recurrent layers).
         rows: Those among them with one scale a row: the weights of recurrent layers.
+        factors: Names of groups that products of two computed values read: their zero point is 0 where that
+            costs little.
     """
 
     weighted_operators: tuple[str, ...]
@@ -57,6 +60,7 @@ class QuantizerPlacement:
     group: dict[str, str]
     constants: tuple[str, ...]
     rows: frozenset[str] = frozenset()
+    factors: frozenset[str] = frozenset()
 
     @cached_property
     def members(self) -> dict[str, tuple[str, ...]]:
@@ -87,12 +91,14 @@ def place_quantizers(program: Program, *, keep_float: Iterable[str] = ()) -> Qua
     rows = frozenset(recurrent_weights(program, float_names))
     constants = {n for n in on_grid if n.name in program.constants}
     values = [n for n in nodes if n in on_grid and n not in constants]
+    group = _groups(on_grid)
     return QuantizerPlacement(
         weighted_operators=tuple(n.name for n in weighted_operators),
         values=tuple(n.name for n in values),
-        group=_groups(on_grid) | {name: name for name in rows},
+        group=group | {name: name for name in rows},
         constants=tuple(n.name for n in nodes if n in constants or n.name in rows),
         rows=rows,
+        factors=frozenset(group[n.name] for n in factors_of_products(program, on_grid)),
     )
 
 

@@ -20,7 +20,7 @@ __all__ = ["OpenVINOBackend"]
 
 
 class OpenVINOBackend(RuleBackend):
-    """Compiles programs to OpenVINO models, which have every operator."""
+    """Compiles programs to OpenVINO models, which has every operator."""
 
     name = "openvino"
     runtime = "OpenVINO"
@@ -50,9 +50,10 @@ class OpenVINOBackend(RuleBackend):
         return program.constants[name].shape[1] % 2 == 0
 
     def passes(self, target: Target) -> tuple[str, ...]:
-        """Returns the pass that declares rounded inputs, where weights of few bits are multiplied as bytes.
+        """Returns the pass that declares rounded inputs of linears, where the runtime multiplies bytes.
 
-        Where that is, and how inputs are rounded there, was measured on AVX-512 VNNI; elsewhere inputs stay float.
+        Where that is, and how inputs are rounded there, was measured on AVX-512 VNNI. With AMX its kernels are others,
+        and with AVX-VNNI alone nobody has compared them: there inputs stay float.
         """
         isa = target.cpu.isa
         bytewise = "avx512_vnni" in isa and "amx_int8" not in isa

@@ -15,9 +15,11 @@ from edgeopt.ir.kernel_kind import kernel_kind
 from edgeopt.ir.operators import CONVOLUTIONS, traits_of
 from edgeopt.ir.operators.groups import ORDERS, POLES
 from edgeopt.passes.separate_ties import may_tie
+from edgeopt_openvino.heads import is_rounded_later, joins_heads, rounded_again
 
 if TYPE_CHECKING:
     from edgeopt.ir import Program, QuantSpec
+    from edgeopt_openvino.emitter import Emitter
 
 __all__ = [
     "clips_alike",
@@ -31,6 +33,7 @@ __all__ = [
     "rounded",
     "steps",
     "unfused",
+    "unsaturated",
     "whole_step",
 ]
 
@@ -88,10 +91,24 @@ def unfused(value: Any) -> Any:
     return op.maximum(value, op.constant(np.float32(-np.inf))).output(0)
 
 
+def unsaturated(e: Emitter, node: torch.fx.Node) -> Any:
+    """Returns the second of two computed factors, as float32 where products of bytes saturate.
+
+    There weights keep to seven bits; computed values have eight. Where no zero point is in the way, OpenVINO's
+    low-precision passes multiply them as bytes (10 dB to the reference in an attention). They stop at a maximum.
+    """
+    value, spec = e.value(node), e.program.quant.get(node.name)
+    if not e.saturates or spec is None or not spec.is_activation:
+        return value
+    return unfused(value)
+
+
 def on_grid(program: Program, node: torch.fx.Node, value: Any) -> Any:
     """Returns ``value`` rounded to the grid of ``node``, or as it is where it has none."""
     spec = program.quant.get(node.name)
     if spec is None or not spec.is_activation or moves_on_grid(program, node):
+        return value
+    if is_rounded_later(program, node):
         return value
     if (
         spec.storage != INT8
@@ -168,6 +185,8 @@ def _comes_from_float(program: Program, node: torch.fx.Node) -> bool:
     """Returns whether ``node`` is computed of float values; inputs are rounded by the runner."""
     if node.op == "placeholder":
         return False
+    if joins_heads(program, node):
+        return True
     values = ops.activation_inputs(node)
     return traits_of(node).normalization or any(
         v.name not in program.quant and ops.fused_activation(v) is not node for v in values
@@ -204,6 +223,8 @@ def moves_on_grid(program: Program, node: torch.fx.Node) -> bool:
     """Returns whether ``node`` only moves values that already lie on its grid."""
     spec = program.quant.get(node.name)
     if spec is None or not _passes_integers_on(node):
+        return False
+    if joins_heads(program, node) or rounded_again(program, node):
         return False
     if node.target is aten.constant_pad_nd.default and node.args[2] != 0:
         return False

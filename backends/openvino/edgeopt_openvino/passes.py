@@ -1,11 +1,11 @@
-"""Says in the program what OpenVINO does to the input of a linear with weights of few bits, where that is fast.
+"""Says in the program what OpenVINO does to the float input of a linear with integer weights, where that is fast.
 
 On a CPU that multiplies bytes its plugin rounds each group of a row to 8 bits, as far as the group's largest number
 reaches, multiplies integers, and gives float values again: more than twice as fast as on float values, and not the same
 numbers. The pass declares so; with the rounding written into the program the reference computes it too.
 
-Requires: a canonical program. Ensures: in a program with weights of few bits, where all that is weighted are linears, each
-of them that the plugin rounds the input of reads `ROUND_GROUPS`.
+Requires: a canonical program. Ensures: in an int8-dynamic or int4-dynamic program, where no convolution becomes a linear,
+each linear that the plugin rounds the input of reads `ROUND_GROUPS`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ROUND_GROUPS", "round_input_groups", "rounded_group"]
 
-USUAL = 64
-"""Neighbours that are rounded together: with more it is faster, and off by more."""
+USUAL, OF_BYTES = 64, 32
+"""Neighbours that are rounded together, beside weights of few bits and of 8: with more it is faster, and off by more."""
 
 
 @torch.library.custom_op("edgeopt_openvino::round_groups", mutates_args=())
@@ -60,7 +60,8 @@ ROUND_GROUPS = torch.ops.edgeopt_openvino.round_groups.default
 @graph_pass(ensures=[settled(f"{__name__}:round_input_groups")])
 def round_input_groups(program: Program) -> Program:
     """Returns the program with `ROUND_GROUPS` in front of each linear whose input the plugin rounds."""
-    if not program.precision.weight_type.is_packed or not _has_linears_alone(program):
+    dynamic = program.precision.has_integer_weights and not program.precision.is_integer
+    if not dynamic or _makes_linears(program):
         return program
     size = _size(program)
     editor = Editor(program)
@@ -85,15 +86,25 @@ def rounded_group(program: Program) -> int:
     return 0
 
 
-def _has_linears_alone(program: Program) -> bool:
-    """Whether no convolution has an integer weight: the plugin makes linears of some, and would round their inputs too."""
+def _makes_linears(program: Program) -> bool:
+    """Whether a convolution of one tap has an integer weight: the plugin makes a linear of it, and rounds its input too."""
     weighted = [node for node in program.graph.nodes if ops.is_weighted(node)]
-    others = [node for node in weighted if node.target is not ops.aten.linear.default]
-    return not any(ops.weighted_parts(node)[1].name in program.quant for node in others)
+    for node in weighted:
+        weight = ops.weighted_parts(node)[1]
+        taps = set(weight.meta["val"].shape[2:])
+        if (
+            node.target is not ops.aten.linear.default
+            and taps == {1}
+            and weight.name in program.quant
+        ):
+            return True
+    return False
 
 
 def _size(program: Program) -> int:
     """Returns the most that no group of a weight is smaller than."""
+    if not program.precision.weight_type.is_packed:
+        return OF_BYTES
     groups = [spec.group for spec in program.quant.values() if spec.group is not None]
     return max(min(GROUPS), min([USUAL, *groups]))
 

@@ -11,13 +11,17 @@ import torch
 
 from edgeopt.ir import ReferenceRunner, capture_module
 from edgeopt.options import CompileOptions
-from edgeopt.passes import run_core
+from edgeopt.passes import run_core, run_passes
 from edgeopt.quantization import QuantizationConfig, quantize_program
 from edgeopt.registry.target_registry import find_target
 from edgeopt_openvino import OpenVINOBackend
 
 if TYPE_CHECKING:
     from edgeopt.ir import Program
+
+
+PLAIN = "generic-x86-64-v3"
+"""A target without instructions for products of bytes."""
 
 
 @dataclass
@@ -63,7 +67,7 @@ def make():
     """Returns a function: model and example inputs to `Made`."""
     torch.manual_seed(0)
 
-    def build(model, *example, precision="int8", count=4, program=None, **settings):
+    def build(model, *example, precision="int8", count=4, program=None, on=PLAIN, **settings):
         samples = [tuple(_like(t) for t in example) for _ in range(count)]
         if program is None:
             program = run_core(capture_module(model.eval(), example))
@@ -73,9 +77,10 @@ def make():
             config = QuantizationConfig(precision=precision, rounding="nearest", **settings)
             program = quantize_program(program, data, config)
         backend = OpenVINOBackend()
-        target = find_target("generic-x86-64-v3")
+        target = find_target(on)
         artifact = backend.compile(backend.lower(program, target), CompileOptions())
         arrays = [tuple(t.numpy() for t in sample) for sample in samples]
+        program = run_passes(program, backend.passes(target))  # what it declares to change
         return Made(program, artifact, backend.load(artifact, threads=1), arrays)
 
     return build

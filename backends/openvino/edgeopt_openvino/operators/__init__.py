@@ -3,6 +3,7 @@
 from edgeopt_openvino.operators import (
     activations,
     arithmetic,
+    attention,
     convolutions,
     ordering,
     pooling,
@@ -14,6 +15,7 @@ from edgeopt_openvino.operators import (
 __all__ = [
     "activations",
     "arithmetic",
+    "attention",
     "convolutions",
     "ordering",
     "pooling",

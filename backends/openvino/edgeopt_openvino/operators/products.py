@@ -1,4 +1,4 @@
-"""Matrix products, attention and normalization."""
+"""Matrix products and normalization."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import numpy as np
 import openvino.opset13 as op
 import torch
 
-from edgeopt.ir import ops
-from edgeopt.ir.masks import may_hide_rows
-from edgeopt.lowering import NoRuleError
 from edgeopt_openvino import constants, parameters
+from edgeopt_openvino.heads import mixes_values
 from edgeopt_openvino.operator_rules import rule
+from edgeopt_openvino.operators.attention import values_of_heads
 from edgeopt_openvino.passes import ROUND_GROUPS
 from edgeopt_openvino.snippets import apart, meets_others
 
@@ -36,12 +35,6 @@ def linear(e: Emitter, node: Any) -> Any:
     return _shaped(result, node) if x.meta["val"].ndim == 1 else result
 
 
-@rule(ROUND_GROUPS)
-def rounded_input(e: Emitter, node: Any) -> Any:
-    """The linear behind it does it."""
-    return e.value(node.args[0])
-
-
 def _matrix(e: Emitter, node: Any) -> Any:
     """Returns a vector as a matrix of one row: of vectors the plugin gets the rank wrong in int8."""
     value = e.value(node)
@@ -55,76 +48,19 @@ def _shaped(value: Any, node: Any) -> Any:
     return op.reshape(value, constants.numbers(shape), special_zero=False)
 
 
+@rule(ROUND_GROUPS)
+def round_groups(e: Emitter, node: Any) -> Any:
+    """The value: the linear's kernel rounds it itself."""
+    return e.value(node.args[0])
+
+
 @rule(aten.matmul.default)
 def matmul(e: Emitter, node: Any) -> Any:
     """The product of the last two axes; those in front broadcast."""
-    left, right = e.value(node.args[0]), _unsaturated(e, node.args[1])
+    left, mixes = e.value(node.args[0]), mixes_values(node)
+    right = values_of_heads(e, node.args[1]) if mixes else parameters.unsaturated(e, node.args[1])
     product = op.matmul(left, right, False, False)  # noqa: FBT003 (transposes)
-    return apart(e, node, product) if _mixes(node) else product
-
-
-def _mixes(node: Any) -> bool:
-    """Returns whether the first factor is made of a softmax: OpenVINO finds attention that is spelled out."""
-    value = node.args[0]
-    while value.op == "call_function" and not ops.is_weighted(value):
-        if value.target is aten.softmax.int:
-            return True
-        value = value.all_input_nodes[0]
-    return False
-
-
-@rule(aten.scaled_dot_product_attention.default)
-def attention(e: Emitter, node: Any) -> Any:
-    """softmax(q k^T * scale + mask) v."""
-    names = ("attn_mask", "dropout_p", "is_causal")
-    arguments = {**dict(zip(names, node.args[3:], strict=False)), **node.kwargs}
-    if arguments.get("dropout_p"):
-        raise NoRuleError("attention with dropout")
-    query, key, value = e.value(node.args[0]), _unsaturated(e, node.args[1]), e.value(node.args[2])
-    if arguments.get("enable_gqa"):
-        raise NoRuleError("attention with grouped heads; the pass decompose_attention writes it")
-    mask = arguments.get("attn_mask")
-    scale = arguments.get("scale")
-    visible_mask, hidden = (None, None) if mask is None else _seen(e, mask)
-    mixed = op.scaled_dot_product_attention(
-        query,
-        key,
-        value,
-        attention_mask=visible_mask,
-        scale=None if scale is None else op.constant(scale, constants.element_type(torch.float32)),
-        causal=bool(arguments.get("is_causal")),
-    )
-    mixed = apart(e, node, mixed)
-    return mixed if hidden is None else op.select(hidden, constants.array(torch.zeros(1)), mixed)
-
-
-def _unsaturated(e: Emitter, node: Any) -> Any:
-    """Returns the second of two computed factors, as float32 where products of bytes saturate.
-
-    There weights keep to seven bits; computed values have eight. Where no zero point is in the way, OpenVINO's
-    low-precision passes multiply them as bytes (10 dB to the reference in an attention). They stop at a maximum.
-    """
-    value, spec = e.value(node), e.program.quant.get(node.name)
-    if not e.saturates or spec is None or not spec.is_activation:
-        return value
-    return parameters.unfused(value)
-
-
-def _seen(e: Emitter, mask: Any) -> tuple[Any, Any]:
-    """Returns the mask, open where it hides a whole row, and which rows these are.
-
-    OpenVINO answers NaN there, torch 0.
-    """
-    value = e.value(mask)
-    if not may_hide_rows(mask, e.program.constants):
-        return value, None
-    last = constants.numbers([-1])
-    if mask.meta["val"].dtype is torch.bool:
-        hidden = op.logical_not(op.reduce_logical_or(value, last, True))  # noqa: FBT003 (keeps it)
-        return op.logical_or(value, hidden), hidden
-    shut = op.less(value, np.array(_LOWEST, np.float32))
-    hidden = op.reduce_logical_and(shut, last, True)  # noqa: FBT003 (keeps the axis)
-    return op.select(hidden, constants.array(torch.zeros(1)), value), hidden
+    return apart(e, node, product) if mixes else product
 
 
 @rule(aten.layer_norm.default)

@@ -13,6 +13,7 @@ from edgeopt.ir.operators import traits_of
 from edgeopt.lowering import NoRuleError
 from edgeopt_openvino import parameters
 from edgeopt_openvino.constants import numbers
+from edgeopt_openvino.heads import permuted_in_float
 from edgeopt_openvino.operator_rules import rule
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ def permute(e: Emitter, node: Any) -> Any:
     """The axes in another order."""
     rank = len(_shape(node))
     axes = [int(a) % rank for a in node.args[1]]
-    return op.transpose(e.value(node.args[0]), numbers(axes))
+    value = e.value(node.args[0])
+    value = parameters.unfused(value) if permuted_in_float(e.program, node) else value
+    return op.transpose(value, numbers(axes))
 
 
 @rule(aten.slice.Tensor)

@@ -1,0 +1,133 @@
+"""Attention: as OpenVINO's operator, or spelled where its products may run on integers.
+
+OpenVINO spells its operator itself when it compiles it, scales the queries and turns the keys around in a step of its
+own. The scale behind the product leaves integers to the product, and the product reads keys as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import openvino.opset13 as op
+import torch
+
+from edgeopt.ir.masks import may_hide_rows
+from edgeopt.lowering import NoRuleError
+from edgeopt_openvino import constants, parameters
+from edgeopt_openvino.operator_rules import rule
+from edgeopt_openvino.snippets import apart
+
+if TYPE_CHECKING:
+    from edgeopt_openvino.emitter import Emitter
+
+__all__ = ["values_of_heads"]
+
+aten = torch.ops.aten
+
+_LOWEST = np.finfo(np.float32).min
+_HIDDEN = np.float32(-1e30)
+"""Added to any score it leaves itself, and a difference of two of it is a number."""
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """What is done to the products of queries and keys in front of the softmax.
+
+    Attributes:
+        scale: What they are multiplied by; None for the root of the width.
+        mask: What is added, or truth values of which are seen; None for none.
+        causal: Whether keys behind a query are hidden from it.
+    """
+
+    scale: float | None
+    mask: Any
+    causal: bool
+
+
+@rule(aten.scaled_dot_product_attention.default)
+def attention(e: Emitter, node: Any) -> Any:
+    """softmax(q k^T * scale + mask) v."""
+    names = ("attn_mask", "dropout_p", "is_causal")
+    arguments = {**dict(zip(names, node.args[3:], strict=False)), **node.kwargs}
+    if arguments.get("dropout_p"):
+        raise NoRuleError("attention with dropout")
+    if arguments.get("enable_gqa"):
+        raise NoRuleError("attention with grouped heads; the pass decompose_attention writes it")
+    mask = arguments.get("attn_mask")
+    visible, hidden = (None, None) if mask is None else _seen(e, mask)
+    scores = _Scores(arguments.get("scale"), visible, bool(arguments.get("is_causal")))
+    write = _spelled if _multiplies_integers(e, node) else _whole
+    mixed = apart(e, node, write(e, node, scores))
+    return mixed if hidden is None else op.select(hidden, constants.array(torch.zeros(1)), mixed)
+
+
+def _multiplies_integers(e: Emitter, node: Any) -> bool:
+    """Returns whether queries and keys are bytes without zero points, and their products do not saturate."""
+    specs = [e.program.quant.get(factor.name) for factor in node.args[:2]]
+    on_bytes = all(parameters.on_integers(e.program, factor) for factor in node.args[:2])
+    return on_bytes and not e.saturates and not any(int(s.zero_point[0]) for s in specs if s)
+
+
+def _whole(e: Emitter, node: Any, scores: _Scores) -> Any:
+    """Returns OpenVINO's own operator."""
+    scale = scores.scale
+    return op.scaled_dot_product_attention(
+        e.value(node.args[0]),
+        parameters.unsaturated(e, node.args[1]),
+        e.value(node.args[2]),
+        attention_mask=scores.mask,
+        scale=None if scale is None else op.constant(scale, constants.element_type(torch.float32)),
+        causal=scores.causal,
+    )
+
+
+def _spelled(e: Emitter, node: Any, scores: _Scores) -> Any:
+    """Returns two products and a softmax, which the plugin makes one kernel of again."""
+    query, key, value = node.args[:3]
+    scale = scores.scale or 1 / math.sqrt(query.meta["val"].shape[-1])
+    product = op.matmul(e.value(query), e.value(key), False, True)  # noqa: FBT003 (transposes)
+    product = op.multiply(product, op.constant(np.float32(scale)))
+    for bias in _biases(node, scores):
+        product = op.add(product, bias)
+    return op.matmul(op.softmax(product, -1), values_of_heads(e, value), False, False)  # noqa: FBT003 (transposes)
+
+
+def values_of_heads(e: Emitter, node: Any) -> Any:
+    """Returns the values of an attention, as float32 before they are permuted: the kernel reads real numbers where they lie."""
+    if node.target is not aten.permute.default or not parameters.on_integers(e.program, node):
+        return e.value(node)
+    real = parameters.unfused(e.value(node.args[0]))
+    return op.transpose(real, constants.numbers([int(axis) for axis in node.args[1]]))
+
+
+def _biases(node: Any, scores: _Scores) -> list[Any]:
+    """Returns what is added to scores: 0 where they are seen, else a large negative number."""
+    biases = []
+    if scores.mask is not None:
+        given = scores.mask
+        real = given.get_element_type().is_real()
+        biases.append(given if real else op.select(given, np.float32(0), _HIDDEN))
+    if scores.causal:
+        rows, columns = (int(one.meta["val"].shape[-2]) for one in node.args[:2])
+        biases.append(op.constant(np.triu(np.full((rows, columns), _HIDDEN), 1)))
+    return biases
+
+
+def _seen(e: Emitter, mask: Any) -> tuple[Any, Any]:
+    """Returns the mask, open where it hides a whole row, and which rows these are.
+
+    OpenVINO answers NaN there, torch 0.
+    """
+    value = e.value(mask)
+    if not may_hide_rows(mask, e.program.constants):
+        return value, None
+    last = constants.numbers([-1])
+    if mask.meta["val"].dtype is torch.bool:
+        hidden = op.logical_not(op.reduce_logical_or(value, last, True))  # noqa: FBT003 (keeps it)
+        return op.logical_or(value, hidden).output(0), hidden
+    shut = op.less(value, np.array(_LOWEST, np.float32))
+    hidden = op.reduce_logical_and(shut, last, True)  # noqa: FBT003 (keeps the axis)
+    return op.select(hidden, constants.array(torch.zeros(1)), value).output(0), hidden
