@@ -151,3 +151,21 @@ def test_groups_round_for_themselves():
     assert torch.allclose(ROUND_GROUPS(x, OF_BYTES), x)
     ends = torch.tensor([[127.0, 0.4, -0.6] + [0.0] * (OF_BYTES - 3)])
     assert ROUND_GROUPS(ends, OF_BYTES)[0, :3].tolist() == [127.0, 0.0, -1.0]
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("shared", ["query", "value", "both"])
+def test_keys_that_others_read_too_are_turned_for_themselves(make, shared, precision):
+    class Pixels(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv1d(18, 24, 3), nn.Conv1d(18, 24, 3)
+
+        def forward(self, x):
+            key, other = self.first(x).permute(0, 2, 1), self.second(x).permute(0, 2, 1)
+            query = other if shared == "value" else key
+            value = other if shared == "query" else key
+            return functional.scaled_dot_product_attention(query, key, value)
+
+    for wanted, got in make(Pixels(), 2 * torch.randn(1, 18, 10), precision=precision).pairs():
+        np.testing.assert_allclose(got, wanted, atol=1e-4)

@@ -1,4 +1,4 @@
-"""Attention: as OpenVINO's operator, or spelled where its products may run on integers.
+"""Attention: as OpenVINO's operator, or spelled where its products may run on integers, or where that operator is wrong.
 
 OpenVINO spells its operator itself when it compiles it, scales the queries and turns the keys around in a step of its
 own. The scale behind the product leaves integers to the product, and the product reads keys as they are.
@@ -59,7 +59,8 @@ def attention(e: Emitter, node: Any) -> Any:
     mask = arguments.get("attn_mask")
     visible, hidden = (None, None) if mask is None else _seen(e, mask)
     scores = _Scores(arguments.get("scale"), visible, bool(arguments.get("is_causal")))
-    write = _spelled if _multiplies_integers(e, node) else _whole
+    spelled = _multiplies_integers(e, node) or _is_turned_for_others(node)
+    write = _spelled if spelled else _whole
     mixed = apart(e, node, write(e, node, scores))
     return mixed if hidden is None else op.select(hidden, constants.array(torch.zeros(1)), mixed)
 
@@ -84,11 +85,21 @@ def _whole(e: Emitter, node: Any, scores: _Scores) -> Any:
     )
 
 
+def _is_turned_for_others(node: Any) -> bool:
+    """Returns whether keys are permuted, and read as queries, values, or by others too.
+
+    OpenVINO's own operator turns keys around, joins that with the permute, and gives it to all that read it.
+    """
+    key = node.args[1]
+    others = len(key.users) > 1 or key in (node.args[0], node.args[2])
+    return key.target is aten.permute.default and others
+
+
 def _spelled(e: Emitter, node: Any, scores: _Scores) -> Any:
     """Returns two products and a softmax, which the plugin makes one kernel of again."""
     query, key, value = node.args[:3]
     scale = scores.scale or 1 / math.sqrt(query.meta["val"].shape[-1])
-    product = op.matmul(e.value(query), e.value(key), False, True)  # noqa: FBT003 (transposes)
+    product = op.matmul(e.value(query), parameters.unsaturated(e, key), False, True)  # noqa: FBT003 (transposes)
     product = op.multiply(product, op.constant(np.float32(scale)))
     for bias in _biases(node, scores):
         product = op.add(product, bias)
