@@ -27,7 +27,7 @@ from edgeopt.quantization.losses import Quality, measure_quality
 from edgeopt.quantization.products import without_zero_point
 from edgeopt.quantization.quantized_program import fixed_spec, weight_spec
 from edgeopt.quantization.ranges import find_parameters
-from edgeopt.quantization.rounding import input_moments, round_adaptively
+from edgeopt.quantization.rounding import input_moments, overflow_error, round_adaptively
 from edgeopt.quantization.saturation import useful_range
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ class LayerwiseQuantizer:
             return QuantSpec.affine(low, high, method="minmax", storage=storage)
         flat = torch.cat([v.reshape(-1) for v in values])
         if not flat.isfinite().all():
-            raise self._overflow(name, "NaN or infinite")
+            raise overflow_error(self.program.node(name))
         low, high = min(low, float(flat.min())), max(high, float(flat.max()))
         if method == "auto" and len(members) == 1:
             low, high = useful_range(self.program.node(name), low, high)
@@ -299,15 +299,8 @@ class LayerwiseQuantizer:
         pairs += [(fill, fill) for fill in fills(map(self.program.node, members))]
         low, high = min(p[0] for p in pairs), max(p[1] for p in pairs)
         if not all(math.isfinite(end) for pair in pairs for end in pair):
-            raise self._overflow(members[0], "NaN or infinite")
+            raise overflow_error(self.program.node(members[0]))
         return low, high
-
-    def _overflow(self, name: str, extent: str) -> CalibrationError:
-        return CalibrationError(
-            f"{name} becomes {extent} in the float model",
-            where=source_line(self.program.node(name)) or name,
-            hint="the model overflows on this data; keep_float the module or check the data",
-        )
 
     def _extreme(self, name: str) -> Range:
         if name in self.program.constants:

@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 
+from edgeopt.errors import CalibrationError
 from edgeopt.ir import ops
 from edgeopt.ir.rounding import round_and_clip
+from edgeopt.ir.source import source_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgeopt.ir.quant import QuantSpec
 
-__all__ = ["input_moments", "round_adaptively"]
+__all__ = ["input_moments", "overflow_error", "round_adaptively"]
 
 DAMPING = 0.05
 BLOCK = 64
@@ -39,6 +41,9 @@ def input_moments(
         node: A convolution or linear with written-out arguments.
         inputs: Its input for each sample.
         centred: Whether their mean is taken off, as where a bias takes up the mean error.
+
+    Raises:
+        CalibrationError: An input is NaN or infinite.
     """
     share = max(1, MOST_COLUMNS // len(inputs))
     total: torch.Tensor | None = None
@@ -47,8 +52,9 @@ def input_moments(
     count = 0
     for x in inputs:
         columns = _thinned(_columns(node, x), share).double()
-        shift = columns.mean(dim=2, keepdim=True) if shift is None else shift
-        columns = columns - shift  # squares of a mean far from 0 would cancel to less than nothing
+        if centred:  # squares of a mean far from 0 would cancel to less than nothing
+            shift = columns.mean(dim=2, keepdim=True) if shift is None else shift
+            columns = columns - shift
         product = columns @ columns.transpose(1, 2)
         sums = columns.sum(dim=2)
         total = product if total is None else total + product
@@ -56,10 +62,21 @@ def input_moments(
         count += columns.shape[2]
     if total is None or mean is None:
         raise ValueError("no inputs")
+    if not total.isfinite().all():
+        raise overflow_error(ops.weighted_parts(node)[0])
     if not centred:
         return total / count
     mean = mean / count
     return total / count - mean[:, :, None] * mean[:, None, :]
+
+
+def overflow_error(node: torch.fx.Node) -> CalibrationError:
+    """Returns the error of a value that is not finite on calibration data."""
+    return CalibrationError(
+        f"{node.name} becomes NaN or infinite in the float model",
+        where=source_line(node) or node.name,
+        hint="the model overflows on this data; keep_float the module or check the data",
+    )
 
 
 def _thinned(columns: torch.Tensor, share: int) -> torch.Tensor:

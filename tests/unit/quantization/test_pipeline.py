@@ -139,8 +139,9 @@ def test_a_model_that_overflows_is_named(program):
         quantize_program(captured, [torch.full((1, 4), 100.0)])
 
 
-@pytest.mark.parametrize("settings", [{"precision": "int16x8"}, {"ranges": "minmax"}])
-def test_a_value_that_is_nan_in_one_sample_is_named(program, settings):
+@pytest.mark.parametrize("prescribed", [False, True])
+@pytest.mark.parametrize("settings", [{}, {"precision": "int16x8"}, {"ranges": "minmax"}])
+def test_a_value_that_is_nan_in_one_sample_is_named(program, settings, prescribed):
     class Masked(nn.Module):
         def __init__(self):
             super().__init__()
@@ -148,7 +149,7 @@ def test_a_value_that_is_nan_in_one_sample_is_named(program, settings):
 
         def forward(self, x):
             shares = self.first(x).masked_fill(x > 0, -torch.inf).softmax(-1)
-            return self.last(shares + 1)
+            return self.last(shares.tanh() if prescribed else shares + 1)
 
     captured = program(Masked, -torch.ones(1, 4))
     samples = [-torch.ones(1, 4), torch.ones(1, 4), -torch.ones(1, 4)]
