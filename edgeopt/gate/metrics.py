@@ -13,6 +13,9 @@ __all__ = ["Arrays", "Likeness", "LikenessMeter", "class_axis", "cosine", "snr_d
 Arrays = tuple[np.ndarray, ...]
 """One call's inputs or outputs, in the order of the signature."""
 
+LAST_BITS = 2.0**-20
+"""Of the largest score of a row in float32: eight units in its last place."""
+
 MAX_SNR_DB = 200.0
 """What stands for "no difference at all": an infinite figure is not JSON."""
 
@@ -31,7 +34,7 @@ class Likeness(msgspec.Struct, frozen=True):
         argmax: Share of rows (0 to 1) that name the same class; None where the output is not
             one score a class. Ties count as equal. For an integer output, the share of equal values.
         near_ties: Share of rows that name another class, whose two scores in the reference lie
-            within one step of its grid: a coin toss.
+            within one step of its grid, or of one in float within its last bits: a coin toss.
         off_grid: Least cosine among samples with a difference above one step; 1 where there is none.
     """
 
@@ -132,8 +135,16 @@ class LikenessMeter:
         self._rows += 1
         if want[prediction] == want[right] or have[right] == have[prediction]:
             self._equal += 1
-        elif self.step is not None and want[right] - want[prediction] <= 1.001 * self.step:
+        elif want[right] - want[prediction] <= self._toss(want):
             self._near += 1
+
+    def _toss(self, want: np.ndarray) -> float:
+        """Returns the distance of two scores of a row below which either may be the larger one."""
+        if self.step is not None:
+            return 1.001 * self.step
+        return LAST_BITS * float(
+            np.abs(want, where=np.isfinite(want), out=np.zeros_like(want)).max()
+        )
 
     def likeness(self) -> Likeness:
         """Returns what was found so far."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -79,10 +78,11 @@ class Case:
         fit = CALIBRATION + CHECKS
         every = [one.samples(fit + FRESH, seed) for seed, one in networks.items()]
         samples = [tuple(t for part in one for t in part) for one in zip(*every, strict=True)]
-        module = side_by_side(tuple(networks.values())).module()
+        self._network = side_by_side(tuple(networks.values()))
+        module = self._network.module()
         with torch.no_grad():
             self.wanted = [_arrays(module(*one)) for one in samples[fit:]]
-        self._module, self._last = module, samples[fit:]
+        self._last = samples[fit:]
         self.program = steps.as_program(module, samples[0])
         self.data = samples[:fit]
         self.fresh = [tuple(t.numpy() for t in one) for one in samples[fit:]]
@@ -168,7 +168,7 @@ class Case:
     @cached_property
     def _exact(self) -> list[Arrays]:
         """What torch says in float64; in float32 where it cannot."""
-        module = deepcopy(self._module).double()
+        module = self._network.module(double=True)
         try:
             with torch.no_grad():
                 outputs = [_arrays(module(*map(_doubled, one))) for one in self._last]

@@ -100,13 +100,14 @@ class Network:
             ]
         )
 
-    def module(self) -> torch.nn.Module:
-        """Returns the module, in eval mode."""
+    def module(self, *, double: bool = False) -> torch.nn.Module:
+        """Returns the module, in eval mode; ``double``: with the same weights in float64, and computing in it."""
         names = _names()
-        exec(compile(self._class(), "<network>", "exec"), names)  # noqa: S102 (our own text)
+        text = self._class().replace(".float()", ".double()") if double else self._class()
+        exec(compile(text, "<network>", "exec"), names)  # noqa: S102 (our own text)
         with torch.random.fork_rng():
             module: torch.nn.Module = names["Network"]()
-        return module.eval()
+        return module.double().eval() if double else module.eval()
 
     def samples(self, count: int, seed: int) -> list[tuple[torch.Tensor, ...]]:
         """Returns ``count`` samples, the same for the same seed."""

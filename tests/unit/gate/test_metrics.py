@@ -84,6 +84,13 @@ def test_a_coin_toss_within_one_step_is_a_near_tie():
     assert (far.argmax, far.near_ties) == (0.0, 0.0)
 
 
+def test_a_coin_toss_of_last_bits_is_a_near_tie():
+    seen = meter(([[-1.0000001, -1.0, -2]], [[-1.0, -1.0000001, -2]]))
+    assert (seen.argmax, seen.near_ties) == (0.0, 1.0)
+    far = meter(([[-1.00001, -1.0, -np.inf]], [[-1.0, -1.00001, -np.inf]]))
+    assert (far.argmax, far.near_ties) == (0.0, 0.0)
+
+
 def test_integers_are_compared_one_by_one():
     found = LikenessMeter("y")
     found.add(np.array([1, 2, 3, 4]), np.array([1, 2, 3, 5]))
