@@ -27,6 +27,21 @@ def test_a_joined_part_keeps_its_grid(make, reader):
         np.testing.assert_allclose(got, reference, atol=1e-4)  # a step is 0.01 and 1
 
 
+def test_what_is_joined_twice_keeps_its_grid(make):
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.deconv = nn.Conv2d(1, 4, 1, padding=1), nn.ConvTranspose1d(6, 4, 3)
+
+        def forward(self, x):
+            wide = torch.cat([x.unsqueeze(0)] * 2, -2)
+            return self.conv(wide), torch.cat([self.deconv(x)[..., 1:-1] * 100, x], 1)
+
+    torch.manual_seed(0)
+    for reference, got in make(Twice(), torch.randn(1, 6, 10)).pairs():
+        np.testing.assert_allclose(got, reference, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["amax", "mean"])
 @pytest.mark.parametrize("axes", [(3, 0, 1, 2), (2, 0, 1, 3)])
 @pytest.mark.parametrize("precision", ["float32", "int8"])

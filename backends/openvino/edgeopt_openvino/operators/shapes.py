@@ -79,7 +79,9 @@ def concatenate(e: Emitter, node: Any) -> Any:
     parts: Any = [a for a in node.args[0] if a.meta["val"].shape != (0,)]
     axis = int(node.args[1]) if len(node.args) > 1 else 0
     values = [e.cast(e.value(a), node.meta["val"].dtype) for a in parts]
-    if _unlike(e, parts) and any(_joined(part) or _is_read_elsewhere(e, part) for part in parts):
+    if _unlike(e, parts) and any(
+        _joined(part) or _is_read_elsewhere(e, part, node) for part in parts
+    ):
         # OpenVINO gives all of them one grid, and all that an integer operator reads of what they are moved from.
         values = [parameters.kept_real(e.program, value) for value in values]
     return op.concat(values, axis % len(_shape(node)))
@@ -103,17 +105,24 @@ def _source(node: Any) -> Any:
     return node
 
 
-def _is_read_elsewhere(e: Emitter, node: Any) -> bool:
-    """Returns whether ``node`` is moved from a value that an integer operator reads too."""
-    source = _source(node)
-    waiting = [] if source is node else [source]
+def _is_read_elsewhere(e: Emitter, part: Any, join: Any) -> bool:
+    """Returns whether an integer operator reads what ``part`` is moved from, or that moved or joined, but by ``join``."""
+    source = _source(part)
+    waiting = [source]
     while waiting:
-        for user in waiting.pop().users:
-            if traits_of(user).moves and user.target is not aten.cat.default:
+        one = waiting.pop()
+        for user in one.users:
+            if user is join or (one is source is part and _computes(user)):
+                continue  # what reads the part itself keeps its grid
+            if not _computes(user):
                 waiting.append(user)
             elif kernel_kind(e.program, user).kind == "integer":
                 return True
     return False
+
+
+def _computes(node: Any) -> bool:
+    return node.target is not aten.cat.default and not traits_of(node).moves
 
 
 @rule(aten.constant_pad_nd.default)
