@@ -1,4 +1,4 @@
-"""What OpenVINO moves through other operators: grids through concatenations, transposes through reductions."""
+"""What OpenVINO moves through other operators: grids, transposes and strides."""
 
 from __future__ import annotations
 
@@ -74,3 +74,17 @@ def test_a_convolution_of_one_tap_keeps_the_axes_around_it(make, before, behind)
     made = make(Moved(), torch.randn(6, 6, 6, 6), precision="int8-dynamic")
     for reference, got in made.pairs():
         np.testing.assert_allclose(got, reference, atol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8-dynamic", "int8"])
+@pytest.mark.parametrize("between", [nn.Identity(), nn.ReLU()])
+def test_strides_stay_behind_the_padding(make, precision, between):
+    layers = nn.Sequential(
+        nn.Conv2d(3, 3, 1, padding=1),
+        between,
+        nn.Conv2d(3, 4, 1, padding=1),
+        between,
+        nn.Conv2d(4, 3, 1, stride=2),
+    )
+    for reference, got in make(layers, torch.rand(1, 3, 8, 8), precision=precision).pairs():
+        np.testing.assert_allclose(got, reference, atol=1e-3)

@@ -33,10 +33,8 @@ def convolution(e: Emitter, node: Any) -> Any:
     """A convolution of one or two dimensions, grouped or not."""
     x, weight, bias, stride, padding, dilation, groups = node.args
     ends = list(padding)
-    if _loses_its_window(e, node):
-        kernel = constants.constant(
-            e.program, weight.name, _lengthened([1] * len(ends), int(groups))
-        )
+    if _loses_its_window(e, node) or _hands_strides_on(e, node):
+        kernel = constants.constant(e.program, weight.name, _lengthened(e, node))
         ends = [int(end) + int(step) for end, step in zip(ends, dilation, strict=True)]
     elif _never_compiles(e, node) or _is_wrong_in_groups(e, node):
         kernel, groups = constants.constant(e.program, weight.name, _dense(int(groups))), 1
@@ -77,6 +75,26 @@ def _becomes_a_product(e: Emitter, node: Any) -> bool:
     spec = e.program.quant.get(weight.name)
     is_stored = spec is not None and spec.storage == INT8 and not on_integers(e.program, x)
     return is_stored and set(e.shape(weight)[2:]) == {1}
+
+
+def _hands_strides_on(e: Emitter, node: Any) -> bool:
+    """Returns whether OpenVINO may give strides behind this convolution to one in front of it, without its padding.
+
+    It moves strides of a float convolution of one tap to what comes before, through others of one tap (StridesOptimization).
+    """
+    if (
+        not _is_of_one_tap(e, node)
+        or not any(node.args[4])
+        or node.args[1].name not in e.program.constants
+    ):
+        return False
+    others = (n for n in e.program.graph.nodes if n.target is node.target and n is not node)
+    return any(_is_of_one_tap(e, n) and any(int(step) > 1 for step in n.args[3]) for n in others)
+
+
+def _is_of_one_tap(e: Emitter, node: Any) -> bool:
+    x, weight, *_ = node.args
+    return set(e.shape(weight)[2:]) == {1} and not on_integers(e.program, x)
 
 
 def _loses_its_window(e: Emitter, node: Any) -> bool:
@@ -159,13 +177,15 @@ def _is_wrong_in_integers(taps: int, stride: int, padding: int, dilation: int) -
     return len(reached) < stride or padding > dilation * (taps - 1)
 
 
-def _lengthened(longer: list[int], groups: int) -> constants.View:
-    """Returns the view that adds taps of 0 to a kernel's integers; its scales have none."""
-    by_groups = constants.by_groups(groups)
+def _lengthened(e: Emitter, node: Any) -> constants.View:
+    """Returns the view that adds a tap of 0 along each axis of a kernel; scales of integers have none."""
+    _, weight, *_, groups = node.args
+    by_groups, spec = constants.by_groups(int(groups)), e.program.quant.get(weight.name)
+    is_real = spec is None or spec.storage.floating
 
     def view(values: np.ndarray) -> np.ndarray:
-        if values.dtype == np.int8:
-            values = np.pad(values, [(0, 0), (0, 0), *((0, n) for n in longer)])
+        if is_real or values.dtype == np.int8:
+            values = np.pad(values, [(0, 0), (0, 0), *((0, 1) for _ in values.shape[2:])])
         return values if groups == 1 else by_groups(values)
 
     return view
