@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,10 @@ __all__ = [
     "choose_backend",
     "choose_precision",
     "considered_backends",
+    "dynamic_after",
 ]
+
+HALF = 0.5
 
 
 class ConsideredBackend(msgspec.Struct, frozen=True):
@@ -152,7 +156,11 @@ def choose_precision(
     why = (
         "no calibration data, which int8 needs" if not calibrated else f"{backend.name} has no int8"
     )
-    if Precision.INT8_DYNAMIC in precisions and program is not None and linear_share(program) > 0.5:  # noqa: PLR2004 (half)
+    if (
+        Precision.INT8_DYNAMIC in precisions
+        and program is not None
+        and linear_share(program) > HALF
+    ):
         return (
             "int8-dynamic",
             f"{why}; most weights are of linear or recurrent layers, {_gain(backend, target)}",
@@ -167,6 +175,17 @@ def _gain(backend: Backend, target: Target) -> str:
     if number_changes(backend.passes(target)):
         return "which get smaller and faster without it"
     return f"which get smaller without it, not faster: {backend.name} computes them in float for {target.name}"
+
+
+def dynamic_after(backend: Backend, target: Target, program: Program) -> int | None:
+    """Returns after how many steps of values kept in float ``int8-dynamic`` is tried; None for never.
+
+    Where most weights are of linear layers: after the first where the runtime rounds inputs, for that is faster than
+    more values in float, and after all where it is smaller only.
+    """
+    if linear_share(program) <= HALF:
+        return None
+    return 1 if number_changes(backend.passes(target)) else sys.maxsize
 
 
 def linear_share(program: Program) -> float:

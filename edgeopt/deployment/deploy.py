@@ -9,6 +9,7 @@ from edgeopt.bundles.family import Family
 from edgeopt.contracts.storage import Precision
 from edgeopt.deployment import steps
 from edgeopt.deployment.auto import deploy_auto
+from edgeopt.deployment.choose import dynamic_after
 from edgeopt.deployment.fallbacks import fallbacks
 from edgeopt.deployment.method_family import has_methods, method_relatives
 from edgeopt.deployment.pixels import with_pixels
@@ -188,8 +189,14 @@ def _candidates(job: Job, source: Source) -> Iterator[Candidate]:
     sensitivities = source.sensitivities(first)
     precisions = job.backend.precisions(job.target)
     wide = getattr(job.backend, "wide", False)
+    after = dynamic_after(job.backend, job.target, source.program)
     for precision, settings in fallbacks(
-        first.precision, first.settings, sensitivities, precisions, wide=wide
+        first.precision,
+        first.settings,
+        sensitivities,
+        precisions,
+        wide=wide,
+        dynamic_after=after,
     ):
         if mixes and precision != asked:
             return

@@ -1,6 +1,7 @@
 """What is tried where a precision loses too much: keep what does harm in float, then all of it.
 
-Weights of few bits get 8 before anything is float.
+Weights of few bits get 8 before anything is float. A model of linear layers keeps its weights in integers where more
+than one value does the harm: with rounded inputs row by row it is nearly as fast as with all values on integers.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def fallbacks(
     known: Sequence[str],
     *,
     wide: bool = False,
+    dynamic_after: int | None = None,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields precision and settings of the quantization, in the order in which they are tried.
 
@@ -67,13 +69,12 @@ def fallbacks(
         sensitivities: Its harmful values, the worst first.
         known: What the backend can compile.
         wide: Whether its kernels take integers of 16 bits.
+        dynamic_after: How many steps of kept values ``int8-dynamic`` follows, all where there are fewer; None for never.
     """
     if Precision(precision).is_integer:
-        for count in keep_counts(len(sensitivities)):
-            if wide:
-                yield "int8", {**settings, "overrides": _widened(sensitivities[:count], settings)}
-            names = kept_names(sensitivities, count, settings.get("keep_float", ()))
-            yield "int8", {**settings, "keep_float": names}
+        yield from _with_values_kept(
+            settings, sensitivities, known, wide=wide, dynamic_after=dynamic_after
+        )
     if Precision(precision).weight_type.is_packed:
         for count in keep_counts(len(sensitivities)):
             yield (
@@ -85,6 +86,34 @@ def fallbacks(
     for other in ("float16", "float32"):
         if other in known and precision not in {other, "float32"}:
             yield other, {"precision": other} if other != Precision.FLOAT32 else {}
+
+
+def _with_values_kept(
+    settings: Mapping[str, Any],
+    sensitivities: Sequence[Sensitivity],
+    known: Sequence[str],
+    *,
+    wide: bool,
+    dynamic_after: int | None,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields ``int8`` with ever more values kept, and ``int8-dynamic`` among them."""
+    counts = keep_counts(len(sensitivities))
+    early = len(counts) if dynamic_after is None else dynamic_after
+    for count in counts[:early]:
+        yield from _kept(settings, sensitivities, count, wide=wide)
+    if dynamic_after is not None and Precision.INT8_DYNAMIC in known:
+        yield "int8-dynamic", {"precision": "int8-dynamic"}
+    for count in counts[early:]:
+        yield from _kept(settings, sensitivities, count, wide=wide)
+
+
+def _kept(
+    settings: Mapping[str, Any], sensitivities: Sequence[Sensitivity], count: int, *, wide: bool
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    if wide:
+        yield "int8", {**settings, "overrides": _widened(sensitivities[:count], settings)}
+    names = kept_names(sensitivities, count, settings.get("keep_float", ()))
+    yield "int8", {**settings, "keep_float": names}
 
 
 def _of_eight_bits(

@@ -96,6 +96,14 @@ class Deployment:
     streams: StreamResult | None = None
     memory: MemoryReport | None = None
 
+    @property
+    def precision_reason(self) -> str:
+        """Why it has this precision: the plan's reason, or how much the planned one loses."""
+        if self.precision == self.plan.precision or not self.attempts:
+            return self.plan.precision_reason
+        first = self.attempts[0]
+        return f"{first.precision} loses too much ({first.outcome}), see attempts"
+
     def rows(self) -> list[tuple[str, str]]:
         """Returns what was found as (what, value) rows."""
         return result_rows(self)
@@ -125,7 +133,7 @@ class Deployment:
             "target": self.plan.target,
             "backend": self.plan.backend,
             "precision": self.precision,
-            "precision_reason": self.plan.precision_reason,
+            "precision_reason": self.precision_reason,
             "program_digest": self.program.digest,
             "history": _plain(self.program.history),
             "size_bytes": self.size_bytes,

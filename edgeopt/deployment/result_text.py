@@ -15,11 +15,10 @@ __all__ = ["as_text", "result_rows", "tuning_lines"]
 
 def result_rows(d: Deployment) -> list[tuple[str, str]]:
     """Returns (what, value) rows of a deployment."""
-    reason = d.plan.precision_reason if d.precision == d.plan.precision else "see attempts"
     rows = [
         ("target", f"{d.plan.target} ({d.plan.title})"),
         ("backend", d.plan.backend),
-        ("precision", f"{d.precision}: {reason}"),
+        ("precision", f"{d.precision}: {d.precision_reason}"),
         ("size", _size(d)),
         ("operators", _operators(d)),
     ]

@@ -234,12 +234,13 @@ def test_times_are_not_part_of_the_bundle(backends):
 def demanding(score, model=RESIDUAL):
     """An evaluate that gives float 1, and ``score(precision-like error)`` to what differs."""
 
-    def evaluate(fn):
-        with torch.no_grad():
-            error = max(float((fn(*s) - model.model(*s)).abs().max()) for s in model.samples)
-        return score(error)
+    return lambda fn: score(largest_error(fn, model))
 
-    return evaluate
+
+def largest_error(fn, model):
+    with torch.no_grad():
+        pairs = [(torch.as_tensor(fn(*s)), model.model(*s)) for s in model.samples]
+    return max(float((made - exact).abs().max()) for made, exact in pairs)
 
 
 def test_auto_takes_the_next_precision_where_int8_loses_too_much():
@@ -278,6 +279,30 @@ def test_auto_keeps_ever_more_of_them_in_float_until_the_budget_holds():
     assert kept == sorted(set(kept))
     assert len(kept) == 3
     assert done.attempts[-1].taken
+
+
+def test_auto_rounds_inputs_by_the_row_where_static_int8_loses_too_much_of_linears(monkeypatch):
+    # with few values in float, static int8 is as exact as float32 here: it would be taken first
+    monkeypatch.setattr("edgeopt.deployment.deploy.dynamic_after", lambda *_: 0)
+    linears = specimen("projections")
+    dynamic = edgeopt.quantize(
+        linears.model, example_inputs=linears.example, precision="int8-dynamic"
+    )
+    reference = edgeopt.reference(dynamic)
+    known = largest_error(lambda x: reference(x.numpy()), linears)
+    done = deploy(
+        linears.model,
+        example_inputs=linears.example,
+        calibration_data=linears.samples,
+        evaluate=demanding(lambda e: float(e < 1e-6 or abs(e - known) < 1e-6), linears),
+        max_drop=0.5,
+    )
+    assert done.precision == "int8-dynamic"
+    assert done.attempts[0].precision == "int8"
+    assert done.attempts[-1].taken
+    assert done.precision_reason.startswith("int8 loses too much (")
+    assert done.precision_reason in str(done)
+    assert done.report()["precision_reason"] == done.precision_reason
 
 
 def test_where_not_even_float32_is_good_enough_it_fails():

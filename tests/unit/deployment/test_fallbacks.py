@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import msgspec
 import pytest
 
+import edgeopt
+from edgeopt.deployment.choose import dynamic_after
 from edgeopt.deployment.fallbacks import fallbacks, keep_counts, kept_names
 from edgeopt.gate.sensitivity import Sensitivity
+from edgeopt.testing.specimens import specimen
 
 KNOWN = ("int8", "float16", "float32")
 
@@ -48,6 +54,42 @@ def test_values_get_sixteen_bits_before_they_are_float_where_kernels_take_them()
     assert found[0]["overrides"] == {"v0": {"ranges": "mse", "bits": 16}, "mine": {"bits": 16}}
     assert found[2]["overrides"]["v1"] == {"bits": 16}
     assert found[3]["overrides"] == given["overrides"]
+
+
+@pytest.mark.parametrize(
+    ("after", "order"),
+    [
+        (None, ["int8"] * 4),
+        (1, ["int8", "int8-dynamic", *["int8"] * 3]),
+        (99, [*["int8"] * 4, "int8-dynamic"]),
+    ],
+)
+def test_rounded_inputs_come_as_early_as_they_are_a_gain(after, order):
+    known = ("int8-dynamic", *KNOWN)
+    found = [p for p, _ in fallbacks("int8", {}, sensitivities(7), known, dynamic_after=after)]
+    assert found == [*order, "float16", "float32"]
+
+
+@pytest.mark.parametrize(
+    ("name", "passes", "after"),
+    [
+        ("residual", ["edgeopt_openvino.passes:round_input_groups"], None),
+        ("projections", ["edgeopt_openvino.passes:round_input_groups"], 1),
+        ("projections", [], sys.maxsize),
+    ],
+)
+def test_rounded_inputs_come_early_where_a_pass_of_the_backend_declares_them(name, passes, after):
+    model = specimen(name)
+    program = edgeopt.capture(model.model, model.example)
+    backend = SimpleNamespace(passes=lambda _: passes)
+    assert dynamic_after(backend, None, program) == after
+
+
+def test_rounded_inputs_are_tried_where_no_single_value_does_harm_but_not_where_unknown():
+    known = ("int8-dynamic", *KNOWN)
+    found = [p for p, _ in fallbacks("int8", {}, (), known, dynamic_after=1)]
+    assert found == ["int8-dynamic", "float16", "float32"]
+    assert "int8-dynamic" not in [p for p, _ in fallbacks("int8", {}, (), KNOWN, dynamic_after=1)]
 
 
 @pytest.mark.parametrize(("precision", "left"), [("float16", ["float32"]), ("float32", [])])
