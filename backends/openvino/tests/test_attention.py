@@ -63,7 +63,7 @@ class Attention(nn.Module):
 FORMS = ["plain", "apart", "causal", "mask", "bias", "spelled", "spelled apart"]
 
 
-@pytest.mark.parametrize("width", [8, 64])
+@pytest.mark.parametrize("width", [8, 64, 72])
 @pytest.mark.parametrize("form", FORMS)
 def test_attention_gives_the_numbers_of_the_reference(make, form, width):
     made = make(Attention(form, width=width), torch.randn(2, 6, 2 * width), on="host")
@@ -72,6 +72,30 @@ def test_attention_gives_the_numbers_of_the_reference(make, form, width):
         off = np.abs(wanted - got) / step
         assert off.max() < 1.01  # a softmax's last bits turn a tie now and then
         assert (off > 0.5).mean() < 0.02
+
+
+class Grouped(nn.Module):
+    """Four heads of queries, two of keys and values."""
+
+    def __init__(self, scale=None):
+        super().__init__()
+        self.scale = scale
+        self.q, self.kv, self.out = nn.Linear(32, 32), nn.Linear(32, 32), nn.Linear(32, 32)
+
+    def forward(self, x):
+        q = self.q(x).unflatten(-1, (4, 8)).transpose(1, 2)
+        k, v = self.kv(x).unflatten(-1, (4, 8)).transpose(1, 2).chunk(2, 1)
+        y = functional.scaled_dot_product_attention(q, k, v, scale=self.scale, enable_gqa=True)
+        return self.out(y.transpose(1, 2).flatten(2))
+
+
+@pytest.mark.parametrize("scale", [None, 0.0])
+@pytest.mark.parametrize("target", ["host", "generic-x86-64-v3"])
+def test_heads_that_share_keys_and_a_scale_of_nothing(make, scale, target):
+    made = make(Grouped(scale), torch.randn(2, 6, 32), on=target)
+    step = float(made.program.quant[made.program.output_names[0]].scale[0])
+    for wanted, got in made.pairs():
+        assert np.abs(wanted - got).max() < 1.01 * step
 
 
 def with_isa(*features):
