@@ -12,9 +12,10 @@ from torch import nn
 from torch.nn import functional
 
 from edgeopt.deployment.choose import choose_precision
-from edgeopt.ir import capture_module
-from edgeopt.options import CompileOptions
+from edgeopt.ir import ReferenceRunner, capture_module
+from edgeopt.options import CompileOptions, QuantizationConfig
 from edgeopt.passes import run_core
+from edgeopt.quantization import quantize_program
 from edgeopt.registry.target_registry import find_target
 from edgeopt_openvino import OpenVINOBackend
 from edgeopt_openvino.passes import OF_BYTES, ROUND_GROUPS
@@ -175,3 +176,30 @@ def test_groups_round_for_themselves():
     assert torch.allclose(ROUND_GROUPS(x, OF_BYTES), x)
     ends = torch.tensor([[127.0, 0.4, -0.6] + [0.0] * (OF_BYTES - 3)])
     assert ROUND_GROUPS(ends, OF_BYTES)[0, :3].tolist() == [127.0, 0.0, -1.0]
+
+
+class Padded(nn.Module):
+    """Attention that sees the rows of a mask that is given, by a billion less for the others."""
+
+    def __init__(self):
+        super().__init__()
+        self.heads = Attention("plain")
+
+    def forward(self, x, mask):
+        parts = self.heads.qkv(x).unflatten(-1, (3, 2, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        bias = ((1 - (mask > 0).float()) * -1e9)[:, None, None, :]
+        mixed = functional.scaled_dot_product_attention(*parts, attn_mask=bias)
+        return self.heads.out(mixed.transpose(1, 2).flatten(2))
+
+
+def test_a_mask_of_minus_a_billion_leaves_the_scores_whole():
+    x, mask = torch.randn(2, 6, 16), torch.tensor([[0, 0, 1, 1, 1, 1.0], [1] * 6])
+    program = run_core(capture_module(Padded().eval(), (x, mask)))
+    quantized = quantize_program(program, [(x, mask)], QuantizationConfig(rounding="nearest"))
+    backend = OpenVINOBackend()
+    lowered = backend.lower(quantized, with_isa("avx512_vnni"))
+    runner = backend.load(backend.compile(lowered, CompileOptions()))
+    wanted, got = (run(x.numpy(), mask.numpy()) for run in (ReferenceRunner(quantized), runner))
+    runner.close()
+    step = float(quantized.quant[quantized.output_names[0]].scale[0])
+    assert np.abs(wanted - got).max() < 1.01 * step

@@ -124,7 +124,10 @@ def _biases(node: Any, scores: _Scores) -> list[Any]:
     if scores.mask is not None:
         given = scores.mask
         real = given.get_element_type().is_real()
-        biases.append(given if real else op.select(given, np.float32(0), _HIDDEN))
+        # What shuts a place is large: joined with the sums behind it, it would round all scores away.
+        biases.append(
+            parameters.unfused(given) if real else op.select(given, np.float32(0), _HIDDEN)
+        )
     if scores.causal:
         rows, columns = (int(one.meta["val"].shape[-2]) for one in node.args[:2])
         biases.append(op.constant(np.triu(np.full((rows, columns), _HIDDEN), 1)))
