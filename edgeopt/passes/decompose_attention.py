@@ -54,7 +54,8 @@ def _decomposed(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
     if arguments.get("dropout_p", 0.0):
         raise ProgramError("attention with dropout", where=source_line(node) or node.name)
     width = query.meta["val"].shape[-1]  # type: ignore[union-attr]
-    factor = arguments.get("scale") or 1 / math.sqrt(width)
+    scale = arguments.get("scale")
+    factor = 1 / math.sqrt(width) if scale is None else scale
 
     def call(target: Any, *args: Any) -> torch.fx.Node:
         return editor.call(target, args, before=node, like=node)
@@ -63,9 +64,11 @@ def _decomposed(editor: Editor, node: torch.fx.Node) -> torch.fx.Node:
         key, value = (_repeated(call, query, part) for part in (key, value))
     rank = key.meta["val"].ndim  # type: ignore[union-attr]
     axes = [*range(rank - 2), rank - 1, rank - 2]
-    scale = editor.add_constant(f"{node.name}_scale", torch.tensor([factor], dtype=torch.float32))
+    steepness = editor.add_constant(
+        f"{node.name}_scale", torch.tensor([factor], dtype=torch.float32)
+    )
     scores = call(aten.matmul.default, query, call(aten.permute.default, key, axes))
-    scores = call(aten.mul.Tensor, scores, scale)
+    scores = call(aten.mul.Tensor, scores, steepness)
     mask = _mask(editor, node, arguments)
     if mask is not None:
         scores = call(aten.add.Tensor, scores, mask)

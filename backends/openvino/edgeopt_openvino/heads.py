@@ -15,18 +15,30 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts.storage import INT8
 from edgeopt.ir import ops
+from edgeopt.ir.operators import traits_of
 
 if TYPE_CHECKING:
     import torch
 
     from edgeopt.ir import Program
 
-__all__ = ["is_rounded_later", "joins_heads", "mixes_values", "permuted_in_float", "rounded_again"]
+__all__ = [
+    "is_rounded_later",
+    "joins_heads",
+    "mixes_values",
+    "permuted_in_float",
+    "rounded_again",
+    "scores_bytes_wrong",
+]
 
 aten = ops.aten
 
 _VECTOR = 64
 """Bytes of a vector register."""
+
+WIDEST = 64
+"""Numbers of a head that are multiplied as bytes. Of more the plugin's kernel (2026.4) reads and writes beside its
+buffers where the keys are no whole blocks: wrong numbers, or the end of the process."""
 
 
 def mixes_values(node: torch.fx.Node) -> bool:
@@ -38,6 +50,30 @@ def mixes_values(node: torch.fx.Node) -> bool:
         if value.target is aten.softmax.int:
             return True
         value = value.all_input_nodes[0]
+    return False
+
+
+def scores_bytes_wrong(node: torch.fx.Node) -> bool:
+    """Returns whether ``node`` makes the scores of an attention whose heads are too wide for the kernel on bytes."""
+    attends = node.target is aten.scaled_dot_product_attention.default
+    factors: Any = (node.args[0], node.args[2]) if attends else node.args[:1]
+    widest = max(int(one.meta["val"].shape[-1]) for one in factors)
+    return widest > WIDEST and _makes_scores(node)
+
+
+def _makes_scores(node: torch.fx.Node) -> bool:
+    """Returns whether ``node`` is an attention, or a product that leads to a softmax with no other product between."""
+    if node.target is aten.scaled_dot_product_attention.default:
+        return True
+    waiting, nodes = [node], {node}
+    while waiting:
+        for user in waiting.pop().users:
+            if user.target is aten.softmax.int:
+                return True
+            ends = ops.is_weighted(user) or traits_of(user).macs == "product"
+            if user.op == "call_function" and not ends and user not in nodes:
+                waiting.append(user)
+                nodes.add(user)
     return False
 
 

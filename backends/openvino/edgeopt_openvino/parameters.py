@@ -15,7 +15,12 @@ from edgeopt.ir.kernel_kind import kernel_kind
 from edgeopt.ir.operators import CONVOLUTIONS, traits_of
 from edgeopt.ir.operators.groups import ORDERS, POLES
 from edgeopt.passes.separate_ties import may_tie
-from edgeopt_openvino.heads import is_rounded_later, joins_heads, rounded_again
+from edgeopt_openvino.heads import (
+    is_rounded_later,
+    joins_heads,
+    rounded_again,
+    scores_bytes_wrong,
+)
 
 if TYPE_CHECKING:
     from edgeopt.ir import Program, QuantSpec
@@ -31,9 +36,9 @@ __all__ = [
     "reaches_jump",
     "read_in_steps",
     "rounded",
+    "second_factor",
     "steps",
     "unfused",
-    "unsaturated",
     "whole_step",
 ]
 
@@ -91,16 +96,17 @@ def unfused(value: Any) -> Any:
     return op.maximum(value, op.constant(np.float32(-np.inf))).output(0)
 
 
-def unsaturated(e: Emitter, node: torch.fx.Node) -> Any:
-    """Returns the second of two computed factors, as float32 where products of bytes saturate.
+def second_factor(e: Emitter, product: torch.fx.Node) -> Any:
+    """Returns the second of two computed factors, as float32 where products of bytes saturate or are wrong.
 
     There weights keep to seven bits; computed values have eight. Where no zero point is in the way, OpenVINO's
     low-precision passes multiply them as bytes (10 dB to the reference in an attention). They stop at a maximum.
     """
+    node: Any = product.args[1]
     value, spec = e.value(node), e.program.quant.get(node.name)
-    if not e.saturates or spec is None or not spec.is_activation:
+    if spec is None or not spec.is_activation:
         return value
-    return unfused(value)
+    return unfused(value) if e.saturates or scores_bytes_wrong(product) else value
 
 
 def on_grid(program: Program, node: torch.fx.Node, value: Any) -> Any:

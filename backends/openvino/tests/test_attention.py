@@ -12,9 +12,10 @@ from torch import nn
 from torch.nn import functional
 
 from edgeopt.deployment.choose import choose_precision
-from edgeopt.ir import capture_module
-from edgeopt.options import CompileOptions
+from edgeopt.ir import ReferenceRunner, capture_module
+from edgeopt.options import CompileOptions, QuantizationConfig
 from edgeopt.passes import run_core
+from edgeopt.quantization import quantize_program
 from edgeopt.registry.target_registry import find_target
 from edgeopt_openvino import OpenVINOBackend
 from edgeopt_openvino.passes import OF_BYTES, ROUND_GROUPS
@@ -63,7 +64,7 @@ class Attention(nn.Module):
 FORMS = ["plain", "apart", "causal", "mask", "bias", "spelled", "spelled apart"]
 
 
-@pytest.mark.parametrize("width", [8, 64])
+@pytest.mark.parametrize("width", [8, 64, 72])
 @pytest.mark.parametrize("form", FORMS)
 def test_attention_gives_the_numbers_of_the_reference(make, form, width):
     made = make(Attention(form, width=width), torch.randn(2, 6, 2 * width), on="host")
@@ -72,6 +73,30 @@ def test_attention_gives_the_numbers_of_the_reference(make, form, width):
         off = np.abs(wanted - got) / step
         assert off.max() < 1.01  # a softmax's last bits turn a tie now and then
         assert (off > 0.5).mean() < 0.02
+
+
+class Grouped(nn.Module):
+    """Four heads of queries, two of keys and values."""
+
+    def __init__(self, scale=None):
+        super().__init__()
+        self.scale = scale
+        self.q, self.kv, self.out = nn.Linear(32, 32), nn.Linear(32, 32), nn.Linear(32, 32)
+
+    def forward(self, x):
+        q = self.q(x).unflatten(-1, (4, 8)).transpose(1, 2)
+        k, v = self.kv(x).unflatten(-1, (4, 8)).transpose(1, 2).chunk(2, 1)
+        y = functional.scaled_dot_product_attention(q, k, v, scale=self.scale, enable_gqa=True)
+        return self.out(y.transpose(1, 2).flatten(2))
+
+
+@pytest.mark.parametrize("scale", [None, 0.0])
+@pytest.mark.parametrize("target", ["host", "generic-x86-64-v3"])
+def test_heads_that_share_keys_and_a_scale_of_nothing(make, scale, target):
+    made = make(Grouped(scale), torch.randn(2, 6, 32), on=target)
+    step = float(made.program.quant[made.program.output_names[0]].scale[0])
+    for wanted, got in made.pairs():
+        assert np.abs(wanted - got).max() < 1.01 * step
 
 
 def with_isa(*features):
@@ -168,4 +193,52 @@ def test_keys_that_others_read_too_are_turned_for_themselves(make, shared, preci
             return functional.scaled_dot_product_attention(query, key, value)
 
     for wanted, got in make(Pixels(), 2 * torch.randn(1, 18, 10), precision=precision).pairs():
+        np.testing.assert_allclose(got, wanted, atol=1e-4)
+
+
+class Padded(nn.Module):
+    """Attention that sees the rows of a mask that is given, by a billion less for the others."""
+
+    def __init__(self):
+        super().__init__()
+        self.heads = Attention("plain")
+
+    def forward(self, x, mask):
+        parts = self.heads.qkv(x).unflatten(-1, (3, 2, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        bias = ((1 - (mask > 0).float()) * -1e9)[:, None, None, :]
+        mixed = functional.scaled_dot_product_attention(*parts, attn_mask=bias)
+        return self.heads.out(mixed.transpose(1, 2).flatten(2))
+
+
+def test_a_mask_of_minus_a_billion_leaves_the_scores_whole():
+    x, mask = torch.randn(2, 6, 16), torch.tensor([[0, 0, 1, 1, 1, 1.0], [1] * 6])
+    program = run_core(capture_module(Padded().eval(), (x, mask)))
+    quantized = quantize_program(program, [(x, mask)], QuantizationConfig(rounding="nearest"))
+    backend = OpenVINOBackend()
+    lowered = backend.lower(quantized, with_isa("avx512_vnni"))
+    runner = backend.load(backend.compile(lowered, CompileOptions()))
+    wanted, got = (run(x.numpy(), mask.numpy()) for run in (ReferenceRunner(quantized), runner))
+    runner.close()
+    step = float(quantized.quant[quantized.output_names[0]].scale[0])
+    assert np.abs(wanted - got).max() < 1.01 * step
+
+
+@pytest.mark.parametrize("widths", [(32, 80), (64, 72), (8, 96)], ids=["80", "72", "96"])
+def test_values_wider_than_the_kernel_on_bytes(make, widths):
+    """Another process would have ended here."""
+
+    class Wide(nn.Module):
+        def __init__(self):
+            super().__init__()
+            query, value = widths
+            self.query, self.key = nn.Linear(32, 2 * query), nn.Linear(32, 2 * query)
+            self.value, self.out = nn.Linear(32, 2 * value), nn.Linear(2 * value, 32)
+
+        def forward(self, x):
+            parts = (self.query(x), self.key(x), self.value(x))
+            heads = [one.reshape(1, 9, 2, -1).transpose(1, 2) for one in parts]
+            mixed = functional.scaled_dot_product_attention(*heads)
+            return self.out(mixed.transpose(1, 2).flatten(2))
+
+    for wanted, got in make(Wide(), torch.randn(1, 9, 32)).pairs():
         np.testing.assert_allclose(got, wanted, atol=1e-4)

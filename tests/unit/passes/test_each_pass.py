@@ -459,6 +459,11 @@ CASES = {
             (2, 3, 5, 8),
         ),
         Case(
+            lambda _, x: functional.scaled_dot_product_attention(x, x, x, scale=0.0),
+            "permute matmul mul softmax matmul",
+            (2, 3, 5, 8),
+        ),
+        Case(
             lambda _, x: functional.scaled_dot_product_attention(
                 x, x[:, :2], x[:, :2], enable_gqa=True
             ),

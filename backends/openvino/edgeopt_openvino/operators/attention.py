@@ -17,6 +17,7 @@ import torch
 from edgeopt.ir.masks import may_hide_rows
 from edgeopt.lowering import NoRuleError
 from edgeopt_openvino import constants, parameters
+from edgeopt_openvino.heads import scores_bytes_wrong
 from edgeopt_openvino.operator_rules import rule
 from edgeopt_openvino.snippets import apart
 
@@ -54,8 +55,6 @@ def attention(e: Emitter, node: Any) -> Any:
     arguments = {**dict(zip(names, node.args[3:], strict=False)), **node.kwargs}
     if arguments.get("dropout_p"):
         raise NoRuleError("attention with dropout")
-    if arguments.get("enable_gqa"):
-        raise NoRuleError("attention with grouped heads; the pass decompose_attention writes it")
     mask = arguments.get("attn_mask")
     visible, hidden = (None, None) if mask is None else _seen(e, mask)
     scores = _Scores(arguments.get("scale"), visible, bool(arguments.get("is_causal")))
@@ -66,19 +65,21 @@ def attention(e: Emitter, node: Any) -> Any:
 
 
 def _multiplies_integers(e: Emitter, node: Any) -> bool:
-    """Returns whether queries and keys are bytes without zero points, and their products do not saturate."""
+    """Returns whether queries and keys are bytes without zero points, whose products neither saturate nor are wrong."""
     specs = [e.program.quant.get(factor.name) for factor in node.args[:2]]
     on_bytes = all(parameters.on_integers(e.program, factor) for factor in node.args[:2])
-    return on_bytes and not e.saturates and not any(int(s.zero_point[0]) for s in specs if s)
+    fails = e.saturates or scores_bytes_wrong(node)
+    return on_bytes and not fails and not any(int(s.zero_point[0]) for s in specs if s)
 
 
 def _whole(e: Emitter, node: Any, scores: _Scores) -> Any:
     """Returns OpenVINO's own operator."""
     scale = scores.scale
+    keys, values = parameters.second_factor(e, node), e.value(node.args[2])
     return op.scaled_dot_product_attention(
         e.value(node.args[0]),
-        parameters.unsaturated(e, node.args[1]),
-        e.value(node.args[2]),
+        _for_each_query(node, 1, keys),
+        _for_each_query(node, 2, values),
         attention_mask=scores.mask,
         scale=None if scale is None else op.constant(scale, constants.element_type(torch.float32)),
         causal=scores.causal,
@@ -97,13 +98,27 @@ def _is_turned_for_others(node: Any) -> bool:
 
 def _spelled(e: Emitter, node: Any, scores: _Scores) -> Any:
     """Returns two products and a softmax, which the plugin makes one kernel of again."""
-    query, key, value = node.args[:3]
-    scale = scores.scale or 1 / math.sqrt(query.meta["val"].shape[-1])
-    product = op.matmul(e.value(query), parameters.unsaturated(e, key), False, True)  # noqa: FBT003 (transposes)
+    query, _, value = node.args[:3]
+    scale = scores.scale
+    if scale is None:
+        scale = 1 / math.sqrt(query.meta["val"].shape[-1])
+    keys = _for_each_query(node, 1, parameters.second_factor(e, node))
+    values = _for_each_query(node, 2, values_of_heads(e, value))
+    product = op.matmul(e.value(query), keys, False, True)  # noqa: FBT003 (transposes)
     product = op.multiply(product, op.constant(np.float32(scale)))
     for bias in _biases(node, scores):
         product = op.add(product, bias)
-    return op.matmul(op.softmax(product, -1), values_of_heads(e, value), False, False)  # noqa: FBT003 (transposes)
+    return op.matmul(op.softmax(product, -1), values, False, False)  # noqa: FBT003 (transposes)
+
+
+def _for_each_query(node: Any, at: int, value: Any) -> Any:
+    """Returns ``value``, keys or values of ``node``, with each head as often as heads of queries share it."""
+    if not node.kwargs.get("enable_gqa"):
+        return value
+    queries, heads = (int(node.args[one].meta["val"].shape[-3]) for one in (0, at))
+    indices = [head // (queries // heads) for head in range(queries)]
+    axis = node.args[at].meta["val"].ndim - 3
+    return op.gather(value, constants.numbers(indices), constants.numbers(axis))
 
 
 def values_of_heads(e: Emitter, node: Any) -> Any:
@@ -120,7 +135,10 @@ def _biases(node: Any, scores: _Scores) -> list[Any]:
     if scores.mask is not None:
         given = scores.mask
         real = given.get_element_type().is_real()
-        biases.append(given if real else op.select(given, np.float32(0), _HIDDEN))
+        # What shuts a place is large: joined with the sums behind it, it would round all scores away.
+        biases.append(
+            parameters.unfused(given) if real else op.select(given, np.float32(0), _HIDDEN)
+        )
     if scores.causal:
         rows, columns = (int(one.meta["val"].shape[-2]) for one in node.args[:2])
         biases.append(op.constant(np.triu(np.full((rows, columns), _HIDDEN), 1)))

@@ -58,7 +58,7 @@ def round_groups(e: Emitter, node: Any) -> Any:
 def matmul(e: Emitter, node: Any) -> Any:
     """The product of the last two axes; those in front broadcast."""
     left, mixes = e.value(node.args[0]), mixes_values(node)
-    right = values_of_heads(e, node.args[1]) if mixes else parameters.unsaturated(e, node.args[1])
+    right = values_of_heads(e, node.args[1]) if mixes else parameters.second_factor(e, node)
     product = op.matmul(left, right, False, False)  # noqa: FBT003 (transposes)
     return apart(e, node, product) if mixes else product
 
