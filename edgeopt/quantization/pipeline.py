@@ -38,6 +38,7 @@ from edgeopt.quantization.placement import (
 from edgeopt.quantization.quantized_program import build_quantized
 from edgeopt.quantization.reuse import unaffected
 from edgeopt.quantization.statistics import channel_axes, collect_statistics, run_views
+from edgeopt.quantization.tables import separate_tables
 from edgeopt.quantization.views import View, spread_views, views_of
 from edgeopt.quantization.weights_only import quantize_weights
 
@@ -144,6 +145,7 @@ class _Static:
         self._known: dict[int, tuple[Program, tuple[View, ...]]] = {}
 
     def run(self) -> Program:
+        self.program, self.others = self._untied()
         program = self._rescaled(self.program)
         float_names = (*kept_in_float(self.config, program), *consumers_of_marks(program))
         storage = Precision(self.config.precision).activation_type
@@ -155,6 +157,11 @@ class _Static:
                 break
             result = better
         return self._written(result)
+
+    def _untied(self) -> tuple[Program, Sequence[tuple[Program, Dataset]]]:
+        names = kept_in_float(self.config, self.program)
+        others = [(separate_tables(one, names), samples) for one, samples in self.others]
+        return separate_tables(self.program, names), others
 
     def _views(self, program: Program) -> tuple[View, ...]:
         """Returns ``program`` at each shape, made once."""
