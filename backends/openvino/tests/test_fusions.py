@@ -85,3 +85,17 @@ def test_a_hard_sigmoid_reaches_one(make, rounds):
     made = make(Ramp(), 4 * torch.randn(1, 2, 5, 9), precision="float32")
     for wanted, got in made.pairs():
         np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("name", ["gt", "ge", "lt", "le", "eq", "ne"])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_comparisons_with_nan_choose_as_torch(make, name, swapped):
+    class Chosen(nn.Module):
+        def forward(self, x, y):
+            ratio = x.log()  # NaN below 0
+            pair = (y, ratio) if swapped else (ratio, y)
+            return torch.where(getattr(torch, name)(*pair), y + 10, y * 2)
+
+    made = make(Chosen(), torch.randn(4, 4), torch.randn(4, 4), precision="float32")
+    for wanted, got in made.pairs():
+        np.testing.assert_array_equal(got, wanted)

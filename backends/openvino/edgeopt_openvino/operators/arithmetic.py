@@ -77,8 +77,9 @@ rule(aten.eq.Tensor, aten.eq.Scalar)(_comparison(op.equal))
 rule(aten.ne.Tensor, aten.ne.Scalar)(_comparison(op.not_equal))
 rule(aten.lt.Tensor, aten.lt.Scalar)(_comparison(op.less))
 rule(aten.le.Tensor, aten.le.Scalar)(_comparison(op.less_equal))
-rule(aten.gt.Tensor, aten.gt.Scalar)(_comparison(op.greater))
-rule(aten.ge.Tensor, aten.ge.Scalar)(_comparison(op.greater_equal))
+# Joined with others, OpenVINO's own "greater" and "greater or equal" (2026.4) are true of NaN.
+rule(aten.gt.Tensor, aten.gt.Scalar)(_comparison(lambda a, b: op.less(b, a)))
+rule(aten.ge.Tensor, aten.ge.Scalar)(_comparison(lambda a, b: op.less_equal(b, a)))
 
 rule(aten.logical_and.default)(_logical(op.logical_and))
 rule(aten.logical_or.default)(_logical(op.logical_or))
