@@ -42,6 +42,20 @@ def test_what_is_joined_twice_keeps_its_grid(make):
         np.testing.assert_allclose(got, reference, atol=1e-4)
 
 
+def test_what_is_joined_may_be_read_permuted(make):
+    class Turned(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv1d(8, 1, 3, padding=1)
+
+        def forward(self, x):
+            joined = torch.cat([x, x], 1)
+            return self.conv(x.transpose(1, 2)), torch.minimum(joined, joined)
+
+    for reference, got in make(Turned(), torch.randn(1, 5, 8)).pairs():
+        np.testing.assert_allclose(got, reference, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["amax", "mean"])
 @pytest.mark.parametrize("axes", [(3, 0, 1, 2), (2, 0, 1, 3)])
 @pytest.mark.parametrize("precision", ["float32", "int8"])

@@ -9,7 +9,7 @@ import openvino.opset13 as op
 import torch
 
 from edgeopt.ir.kernel_kind import kernel_kind
-from edgeopt.ir.operators import traits_of
+from edgeopt.ir.operators import CONVOLUTIONS, traits_of
 from edgeopt.lowering import NoRuleError
 from edgeopt_openvino import parameters
 from edgeopt_openvino.constants import numbers
@@ -84,6 +84,9 @@ def concatenate(e: Emitter, node: Any) -> Any:
     ):
         # OpenVINO gives all of them one grid, and all that an integer operator reads of what they are moved from.
         values = [parameters.kept_real(e.program, value) for value in values]
+    else:
+        pairs = zip(parts, values, strict=True)
+        values = [parameters.unfused(v) if _is_read_permuted(a) else v for a, v in pairs]
     return op.concat(values, axis % len(_shape(node)))
 
 
@@ -103,6 +106,15 @@ def _source(node: Any) -> Any:
     while node.target is not aten.cat.default and traits_of(node).moves:
         node = node.args[0]
     return node
+
+
+def _is_read_permuted(part: Any) -> bool:
+    """Returns whether a convolution reads ``part`` permuted.
+
+    OpenVINO has a concatenation's parts written where it joins them, and lets the convolution read there as it lies.
+    """
+    permuted = [user for user in part.users if user.target is aten.permute.default]
+    return any(user.target in CONVOLUTIONS for one in permuted for user in one.users)
 
 
 def _is_read_elsewhere(e: Emitter, part: Any, join: Any) -> bool:
