@@ -9,7 +9,7 @@ from edgeopt.errors import InputError
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"precision": "int9"}, 'did you mean "int8"'),
+        ({"precision": "int9"}, 'did you mean "int4-dynamic", "int8"'),
         ({"precision": "int8"}, "int8-dynamic"),
         ({"max_drop": -0.1}, "max_drop"),
         ({"max_drop": float("nan")}, "max_drop"),
