@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
-from _common import Report
+from _common import Report, option_parser
 from _deployable import deployable
 from torch.nn import functional
 
@@ -42,7 +42,8 @@ class Attention:
     ) -> torch.Tensor:
         """Returns softmax(q k^T * scale + mask) v."""
         mask = named.get("attn_mask", rest[0] if rest else None)
-        scores = q @ k.transpose(-1, -2) * (named.get("scale") or q.shape[-1] ** -0.5)
+        scale = named.get("scale")
+        scores = q @ k.transpose(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
         if mask is not None:
             real = mask.dtype.is_floating_point
             scores = scores + mask if real else scores.masked_fill(~mask, -1e30)
@@ -70,6 +71,7 @@ def _instead(attention: Attention) -> Iterator[None]:
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
+    option_parser(__doc__).parse_args()
     report = Report("attention_shares")
     entry = deployable("all-MiniLM-L6-v2", SAMPLES)
 

@@ -10,7 +10,6 @@ Last, where the time of both int8 models goes (one thread's, by OpenVINO's count
 
 from __future__ import annotations
 
-import argparse
 import random
 import tempfile
 import time
@@ -21,13 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from _common import Report
+from _common import Report, option_parser
 from _transformers import NAMES, nncf_transformer, transformer
 
 import edgeopt
 from edgeopt.measure import ratio
 
 if TYPE_CHECKING:
+    import argparse
+
     from _deployable import Deployable
 
 CALIBRATION, CHECKS = 8, 4
@@ -54,7 +55,7 @@ class File:
 def main() -> None:
     """Runs everything, prints it and writes it."""
     warnings.simplefilter("ignore")
-    parser = argparse.ArgumentParser()
+    parser = option_parser(__doc__)
     parser.add_argument("--layers", type=int)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=40)

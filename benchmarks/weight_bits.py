@@ -13,7 +13,6 @@ CPU is made for that, ours and NNCF's alike (one row is without), and TFLite rou
 from __future__ import annotations
 
 import importlib.util
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 import torch
-from _common import Report, likeness
+from _common import Report, likeness, option_parser
 
 import edgeopt
 from edgeopt.ir import save_program
@@ -59,8 +58,11 @@ NNCF: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """Runs everything, prints it and writes it."""
+    parser = option_parser(__doc__)
+    parser.add_argument("texts", nargs="?", type=int, default=TEXTS, help="words, and definitions")
+    options = parser.parse_args()
     report = Report("weight_bits")
-    task = Task(int(sys.argv[1]) if sys.argv[1:] else TEXTS)
+    task = Task(options.texts)
     figures: dict[str, dict[str, Any]] = {}
     runners: dict[str, Callable[..., Any]] = {}
     artifacts = {}
