@@ -137,7 +137,8 @@ def test_attention_in_int8_reads_integers(compiled):
         y = functional.scaled_dot_product_attention(q, k, v)
         return x + m.out(y.permute(0, 2, 1, 3).reshape(1, 6, 16))
 
-    torch.manual_seed(1)  # of 0 one sum of shares lies on a tie, which last bits of the softmax turn
+    # Of seed 0 one sum of shares lies on a tie, which last bits of the softmax turn.
+    torch.manual_seed(1)
     layers = {"norm": nn.LayerNorm(16), "qkv": nn.Linear(16, 48), "out": nn.Linear(16, 16)}
     compiled(forward, torch.randn(1, 6, 16), precision="int8", **layers).assert_close(1e-4)
 
