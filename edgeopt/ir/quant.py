@@ -145,7 +145,7 @@ class QuantSpec:
 
     @property
     def is_weight(self) -> bool:
-        """Whether a value so stored is an integer weight: of 8 bits or fewer, symmetric a channel or in groups."""
+        """Whether a weight may be so stored: in integers of 8 bits or fewer."""
         return self.storage in WEIGHT_TYPES
 
     @property

@@ -115,6 +115,11 @@ class QuantizationConfig(Calibration, frozen=True):
         if stored.is_packed and self.bits > stored.bits:
             what = f"{self.precision} has 2 to {stored.bits} bits a weight"
             yield Problem("weight_bits", what, 'pass precision="int8-dynamic"')
+        if not stored.is_packed:
+            what = f"{self.precision} has one step a channel, and no zero points of weights"
+            for name in ("weight_group", "weight_zeros"):
+                if getattr(self, name):
+                    yield Problem(name, what, 'leave it out, or pass precision="int4-dynamic"')
 
 
 def chosen(given: Quantization | None) -> dict[str, Any]:

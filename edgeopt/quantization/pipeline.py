@@ -13,7 +13,7 @@ import torch
 from edgeopt.contracts.storage import FLOAT16, INT8, Precision
 from edgeopt.data.binder import Binder
 from edgeopt.data.dataset import Dataset
-from edgeopt.errors import CalibrationError, InputError
+from edgeopt.errors import CalibrationError
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.memory import peak_value_bytes
 from edgeopt.ir.program import Program, Step
@@ -79,11 +79,10 @@ def quantize_program(
     Raises:
         CalibrationError: ``int8`` without data, or with data that is empty or not finite.
         CaptureError: The model is another network at a shape.
-        InputError: A pattern of the configuration matches nothing, or it asks for groups in a precision without.
+        InputError: A pattern of the configuration matches nothing.
         ProgramError: The program is not in canonical form; names a node and the pass to run.
     """
     config = config or QuantizationConfig()
-    _require_groups(config)
     require_canonical(program, "quantization")
     if config.precision == Precision.FLOAT32.value:
         return program
@@ -100,22 +99,6 @@ def quantize_program(
     binder = Binder.of_program(program)
     samples = Dataset.read(calibration_data, binder, limit=config.max_samples)
     return _Static(program, samples, config, others).run()
-
-
-def _require_groups(config: QuantizationConfig) -> None:
-    """Raises where something is asked of groups, and weights have none."""
-    if Precision(config.precision).weight_type.is_packed:
-        return
-    for name, given in (
-        ("weight_group", config.weight_group),
-        ("weight_zeros", config.weight_zeros),
-    ):
-        if given:
-            raise InputError(
-                f"{config.precision} has one step a channel, and no zero points of weights",
-                where=name,
-                hint=f"leave {name} out, or pass precision='int4-dynamic'",
-            )
 
 
 def _seen(

@@ -2,7 +2,7 @@
 
 A kernel that multiplies integers less their zero points must correct its sums for each of them, by sums over rows of the
 other factor. For a weight these are known beforehand; for two computed values no runtime does it, and multiplies in float
-instead (OpenVINO's attention took 2.3 times as long). Queries and keys lie on both sides of 0 alike, so that a grid
+instead. Queries and keys lie on both sides of 0 alike, so that a grid
 around it has steps hardly larger.
 """
 

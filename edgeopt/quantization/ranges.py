@@ -33,7 +33,7 @@ class _Sample:
     """Values that stand for all of a tensor.
 
     What clipping costs is the error of the few largest values, and of a transformer's these lie in one channel
-    of one token: a sample that misses them finds every clipping free (13 dB on a sentence encoder).
+    of one token: a sample that misses them finds every clipping free.
 
     Attributes:
         usual: Every n-th value of all.

@@ -20,7 +20,7 @@ __all__ = ["OpenVINOBackend"]
 
 
 class OpenVINOBackend(RuleBackend):
-    """Compiles programs to OpenVINO models, which has every operator."""
+    """Compiles programs to OpenVINO models."""
 
     name = "openvino"
     runtime = "OpenVINO"

@@ -179,13 +179,13 @@ def test_training_beats_rounding_at_three_bits():  # at four, steps of least squ
             schedule.step()
     program = edgeopt.capture(model.eval(), torch.zeros(1, 2))
     ptq = edgeopt.quantize(program, [x[:128]], weight_bits=3)
-    qat = edgeopt.train_quantized(ptq, batches, loss, epochs=40, learning_rate=0.01)
+    qat = edgeopt.train_quantized(ptq, batches, loss, epochs=80, learning_rate=0.01)
     seen, wanted = spiral(1000, 2)
     scores = [
         float((QuantizedModule(p).eval()(seen).argmax(dim=1) == wanted).float().mean())
         for p in (ptq, qat)
     ]
-    assert scores[1] > scores[0] + 0.02
+    assert scores[1] > scores[0] + 0.03
 
 
 def test_grids_move_only_where_they_may(program, data):
