@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what tests and demo need of the system: emulators of other processors, and of
 # microcontrollers, with GCC and CMake as their users have them; an SSH server, which the tests start by
-# themselves, with keys and a port of their own, adb, the shells and tool boxes that devices have (BusyBox, Toybox, csh, fish), openssl, a voice (espeak-ng), and data that the
+# themselves, with keys and a port of their own, adb, the shells and tool boxes that devices have (BusyBox, Toybox, csh, fish), openssl, a browser that reports are opened in (chromium), a linter of shell scripts, a voice (espeak-ng), and data that the
 # examples learn from: Fashion-MNIST, WordNet, and the DNA of R's package mlbench.
 # It does so as root on Debian and its kin; elsewhere it says what to install and what is left out.
 set -eu
@@ -17,7 +17,7 @@ command -v sshd >/dev/null 2>&1 || [ -x /usr/sbin/sshd ] || [ -d /run/systemd/sy
     missing="$missing openssh-server"
 command -v adb >/dev/null 2>&1 || missing="$missing adb"
 command -v ssh >/dev/null 2>&1 || missing="$missing openssh-client"
-for program in busybox toybox csh fish openssl espeak-ng; do
+for program in busybox toybox csh fish openssl espeak-ng chromium shellcheck; do
     command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
 done
 [ -d /usr/share/datasets/fashion-mnist ] || missing="$missing dataset-fashion-mnist"
