@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgeopt.bundles.postprocess import settled_postprocess
 from edgeopt.bundles.preprocess import settled_preprocess
-from edgeopt.ir.operators.groups import SAME_NUMBERS
+from edgeopt.ir.operators import traits_of
 from edgeopt.ir.ops import aten
 from edgeopt.options import TextPreprocess
 
@@ -55,7 +55,7 @@ def vocabulary(program: Program, name: str) -> int:
         for user in node.users:
             if user.target is aten.embedding.default and user.args[1] is node:
                 rows += _rows(program, user.args[0])
-            elif user.target in SAME_NUMBERS and user not in seen:
+            elif (traits_of(user).moves or traits_of(user).copies) and user not in seen:
                 seen.add(user)
                 stack.append(user)
     return min(rows, default=0)

@@ -15,7 +15,6 @@ from torch.utils import _pytree
 
 from edgeopt.ir.kernel_kind import kernel_kind
 from edgeopt.ir.operators import traits_of
-from edgeopt.ir.operators.groups import CENTERED, PAIRS
 from edgeopt.ir.reference import Simulation
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class _Shaken(Simulation):
         self._rounds = {n.name for n in calls if _rounds(program, n)}
 
     def _computed(self, n: torch.fx.Node) -> Any:
-        value = self._of_shaken(n) if n.target in CENTERED else super()._computed(n)
+        value = self._of_shaken(n) if traits_of(n).centers else super()._computed(n)
         if not isinstance(value, torch.Tensor) or not value.is_floating_point():
             return value
         if n.op == "call_function":
@@ -90,7 +89,7 @@ def _size(value: torch.Tensor) -> torch.Tensor:
 
 
 def _adds_up(node: torch.fx.Node) -> bool:
-    return traits_of(node).adds_up or node.target in PAIRS
+    return traits_of(node).adds_up or traits_of(node).joins
 
 
 def _magnitude(value: Any) -> Any:
@@ -101,7 +100,7 @@ def _magnitude(value: Any) -> Any:
 def _rounds(program: Program, node: torch.fx.Node) -> bool:
     """Returns whether runtimes round the results of ``node`` differently."""
     traits = traits_of(node)
-    alike = traits.exact and node.target not in PAIRS
+    alike = traits.exact and not traits.joins
     if alike or traits.casts or traits.keeps_parameters:
         return False
     return kernel_kind(program, node).kind == "float"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import torch
 
-from edgeopt.ir.operators.groups import ORDERS, STEPS
+from edgeopt.ir.operators import traits_of
 from edgeopt.ir.source import operator_name, source_line
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ class Comparisons:
 
 def compares(node: torch.fx.Node) -> bool:
     """Returns whether ``node`` asks on which side of a limit real numbers lie: integers are not rounded."""
-    if node.target not in (*ORDERS, *STEPS, aten.sign.default):
+    limited = traits_of(node).jumps in ("order", "whole") or node.target is aten.sign.default
+    if not limited:
         return False
     first: Any = node.args[0]
     return bool(first.meta["val"].is_floating_point())
@@ -91,7 +92,7 @@ def compares(node: torch.fx.Node) -> bool:
 
 def _distances(node: torch.fx.Node, args: tuple[Any, ...]) -> torch.Tensor:
     """Returns how far numbers lie beyond their limit, or, of steps, beyond one of their limits."""
-    if node.target in ORDERS:
+    if traits_of(node).jumps == "order":
         return args[0] - args[1]  # type: ignore[no-any-return]
     return args[0] + 0.5 if node.target is aten.round.default else args[0]  # type: ignore[no-any-return]
 
@@ -124,7 +125,7 @@ def _turns(exact: Comparisons, rounded: Comparisons) -> Iterator[Turn]:
 
 def _turn(node: torch.fx.Node, want: torch.Tensor, have: torch.Tensor, samples: int) -> Turn:
     moved = float((have - want).square().mean().sqrt())
-    steps = node.target in STEPS
+    steps = traits_of(node).jumps == "whole"
     distances = (want - want.round() if steps else want)[want != have].abs().sort().values
     nearest = math.ceil(NEXT * len(distances))
     density = nearest / max(float(distances[nearest - 1]), moved)

@@ -11,7 +11,6 @@ from edgeopt.errors import InputError
 from edgeopt.gate.metrics import class_axis
 from edgeopt.ir import ops
 from edgeopt.ir.operators import traits_of
-from edgeopt.ir.operators.groups import NO_SCORES, SAME_NUMBERS
 from edgeopt.options import Classification, Embedding
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from edgeopt.gate.metrics import Arrays
     from edgeopt.ir import Program
+    from edgeopt.ir.operators import OperatorTraits
     from edgeopt.options import BundleOptions
 
 __all__ = ["check_values", "value_outputs"]
@@ -64,7 +64,7 @@ def value_outputs(
         is_values = told.get(spec.name)
         if is_values is None:
             made = _maker(program.node(program.output_names[place]))
-            is_values = made.target in NO_SCORES or _are_unit([one[place] for one in outputs])
+            is_values = traits_of(made).representation or _are_unit([one[place] for one in outputs])
         if is_values or spec.name in values:
             found.add(spec.name)
     return frozenset(found)
@@ -85,14 +85,16 @@ def _told(program: Program, bundle: BundleOptions) -> dict[str, bool]:
 
 def _maker(node: torch.fx.Node) -> torch.fx.Node:
     """Returns what computes the numbers of ``node``, which may only be moved into it."""
-    while node.op == "call_function" and (
-        node.target in (*SAME_NUMBERS, operator.getitem) or traits_of(node).shares_parameters
-    ):
+    while node.op == "call_function" and _hands_on(traits_of(node)):
         sources = dict.fromkeys(_sources(node))
         if len(sources) != 1:
             return node
         node = next(iter(sources))
     return node
+
+
+def _hands_on(traits: OperatorTraits) -> bool:
+    return traits.moves or traits.copies or traits.shares_parameters
 
 
 def _sources(node: torch.fx.Node) -> Iterator[torch.fx.Node]:

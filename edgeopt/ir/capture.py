@@ -19,7 +19,7 @@ from edgeopt.ir.decided import decided
 from edgeopt.ir.decompositions import decompositions
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.numbers_read import use_tensors_for_numbers
-from edgeopt.ir.operators.groups import COPIES
+from edgeopt.ir.operators import traits_of
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.record import recorded_steps
 from edgeopt.ir.recurrence import shapes_only
@@ -233,7 +233,7 @@ def _drop_unread_writes(exported: ExportedProgram, *, is_decided: bool) -> None:
     def is_kept(spec: OutputSpec, value: Any) -> bool:
         if spec.kind is OutputKind.BUFFER_MUTATION:
             while (
-                value.target in COPIES
+                traits_of(value).copies
                 and value.meta["val"].dtype == value.args[0].meta["val"].dtype
             ):
                 value = value.args[0]

@@ -11,7 +11,6 @@ import torch
 from torch.utils import _pytree as pytree
 
 from edgeopt.errors import CaptureError
-from edgeopt.ir.operators.groups import ARITHMETIC, READS
 from edgeopt.ir.selections import insert_call
 from edgeopt.ir.source import operator_name, source_line
 
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["use_tensors_for_numbers"]
 
 aten = torch.ops.aten
+
+_READS = ("_local_scalar_dense", "item")
+"""Those that make a number of a tensor."""
 
 _CHECKS = ("_assert_scalar", "sym_constrain_range", "sym_constrain_range_for_size")
 
@@ -34,7 +36,7 @@ def use_tensors_for_numbers(graph: torch.fx.Graph) -> None:
     Raises:
         CaptureError: An operator takes numbers only.
     """
-    reads = [node for node in graph.nodes if node.target in READS]
+    reads = [node for node in graph.nodes if _opname(node) in _READS]
     if reads:
         _drop_checks(graph)
     for node in reads:
@@ -50,12 +52,16 @@ def use_tensors_for_numbers(graph: torch.fx.Graph) -> None:
         graph.erase_node(node)
 
 
+def _opname(node: torch.fx.Node) -> str:
+    return str(getattr(node.target, "_opname", ""))
+
+
 def _drop_checks(graph: torch.fx.Graph) -> None:
     """Drops what torch.export asserts of numbers, and what is computed for that alone."""
     for node in reversed(list(graph.nodes)):
-        is_check = getattr(node.target, "_opname", "") in _CHECKS
+        is_check = _opname(node) in _CHECKS
         is_number = node.op == "call_function" and not _has_tensors(node)
-        if is_check or (is_number and not node.users and node.target not in READS):
+        if is_check or (is_number and not node.users and _opname(node) not in _READS):
             graph.erase_node(node)
 
 
@@ -96,7 +102,9 @@ def _filled(user: torch.fx.Node, number: torch.fx.Node, tensor: torch.fx.Node) -
 
 
 _FORMS: dict[Any, Callable[[torch.fx.Node, torch.fx.Node, torch.fx.Node], None]] = {
-    **dict.fromkeys(ARITHMETIC, _arithmetic),
+    **dict.fromkeys(
+        (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor), _arithmetic
+    ),
     aten.rsub.Scalar: _subtracted_from,
     aten.select.int: _select,
     aten.masked_fill.Scalar: _filled,

@@ -15,7 +15,7 @@ import torch
 from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
-from edgeopt.ir.operators.groups import COPIES, PARTLY_DEFINED
+from edgeopt.ir.operators import traits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ def _changed(node: torch.fx.Node, selections: dict[torch.fx.Node, _Selection]) -
     """Returns what an elementwise operator makes of chosen numbers, computed on all."""
     chosen = [selections[value] for value in node.all_input_nodes if value in selections]
     tags = getattr(node.target, "tags", ())
-    if not chosen or not (torch.Tag.pointwise in tags or node.target in COPIES):
+    if not chosen or not (torch.Tag.pointwise in tags or traits_of(node).copies):
         return None
     first = chosen[0]
     rows = first.whole.meta["val"].dim() - first.mask.meta["val"].dim()
@@ -110,7 +110,7 @@ def _is_partly_defined(node: torch.fx.Node, selections: dict[torch.fx.Node, _Sel
         return node.args[1] in selections
     if node.target is aten.pow.Tensor_Scalar and node.args[1] in (1, 2, 3, 4):
         return False
-    return node.target in PARTLY_DEFINED
+    return bool(traits_of(node).undefined)
 
 
 def _write(node: torch.fx.Node, selections: dict[torch.fx.Node, _Selection]) -> None:

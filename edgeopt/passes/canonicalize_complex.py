@@ -16,7 +16,7 @@ from edgeopt.errors import CaptureError
 from edgeopt.ir.decompositions.complex_numbers import RULES, Complex, partwise
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.inlining import inlined
-from edgeopt.ir.operators.groups import PARTWISE
+from edgeopt.ir.operators import traits_of
 from edgeopt.ir.program import Program, Step
 from edgeopt.ir.source import operator_name, source_line
 from edgeopt.passes.base import graph_pass, settled
@@ -69,7 +69,7 @@ def _parted(
         if _is_complex(value) and value.name not in pairs:
             pairs[value.name] = _constant_parts(editor, value)
     function = RULES.get(node.target)
-    if function is None and node.target in PARTWISE:
+    if function is None and traits_of(node).partwise:
         function = partial(partwise, node.target)
     if function is None:
         raise _without_form(node)

@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.ir import ops
 from edgeopt.ir.operators import RECURRENT, traits_of
-from edgeopt.ir.operators.groups import POLES
 from edgeopt.ir.recurrence import layer_of
 from edgeopt.quantization.products import factors_of_products
 from edgeopt.quantization.spectra import spectra
@@ -244,9 +243,10 @@ def _leads_to_pole(node: torch.fx.Node, depth: int = 4) -> bool:
     if depth == 0:
         return False
     for user in node.users:
-        if user.target in POLES or (user.target is ops.aten.div.Tensor and user.args[1] is node):
-            return True
         traits = traits_of(user)
+        divides = user.target is ops.aten.div.Tensor and user.args[1] is node
+        if divides or traits.undefined == "pole":
+            return True
         passing = traits.keeps_parameters or traits.integer_kernel == "averages"
         passing |= user.target is ops.aten.add.Tensor
         if passing and _leads_to_pole(user, depth - 1):

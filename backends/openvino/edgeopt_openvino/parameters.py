@@ -13,7 +13,6 @@ from edgeopt.contracts.storage import INT8
 from edgeopt.ir import ops
 from edgeopt.ir.kernel_kind import kernel_kind
 from edgeopt.ir.operators import CONVOLUTIONS, traits_of
-from edgeopt.ir.operators.groups import ORDERS, POLES
 from edgeopt.passes.separate_ties import may_tie
 from edgeopt_openvino.heads import (
     is_rounded_later,
@@ -43,24 +42,6 @@ __all__ = [
 ]
 
 aten = ops.aten
-
-_STARTS_ANEW = (aten.roll.default, aten.flip.default, aten.expand.default, aten.embedding.default)
-"""Moves that OpenVINO's low-precision passes do not know: behind them a FakeQuantize starts integers anew."""
-
-
-_JUMPS = frozenset(
-    {
-        *ORDERS,
-        *POLES,
-        *(aten.eq.Tensor, aten.eq.Scalar, aten.ne.Tensor, aten.ne.Scalar),
-        *(aten.argmax.default, aten.argmin.default, aten.logical_not.default),
-        *(aten.floor.default, aten.ceil.default, aten.round.default),
-        *(aten.sign.default, aten.sqrt.default, aten.div.Tensor, aten.div.Tensor_mode),
-        *(aten.floor_divide.default, aten.remainder.Scalar, aten.remainder.Tensor),
-        *(aten.pow.Tensor_Scalar, aten.pow.Tensor_Tensor),
-    }
-)
-"""Operators that jump, or have no value on one side of 0."""
 
 _WRITES_STEPS_WRONG = ("ReduceMax", "ReduceMin")
 """Reductions whose kernel answers other numbers where it takes in the FakeQuantize behind it."""
@@ -150,9 +131,10 @@ def reaches_jump(node: torch.fx.Node) -> bool:
     waiting, seen = [node], {node}
     while waiting:
         one = waiting.pop()
-        if one.target in _JUMPS:
+        traits = traits_of(one)
+        if traits.jumps or traits.undefined:
             return True
-        if ops.is_weighted(one) or traits_of(one).normalization or traits_of(one).macs == "product":
+        if ops.is_weighted(one) or traits.normalization or traits.macs == "product":
             continue
         waiting += (user for user in one.users if user not in seen)
         seen.update(one.users)
@@ -239,10 +221,13 @@ def moves_on_grid(program: Program, node: torch.fx.Node) -> bool:
 
 
 def _passes_integers_on(node: torch.fx.Node) -> bool:
-    """Whether an operator makes no new number (a pad with zero, which every grid holds)."""
+    """Whether an operator makes no new number (a pad with zero, which every grid holds), and low-precision passes follow.
+
+    They know moves that runtimes do at any place in a network; behind others a FakeQuantize starts integers anew.
+    """
     traits = traits_of(node)
-    keeps_grid = node.target not in _STARTS_ANEW
-    return keeps_grid and traits.keeps_parameters and traits.integer_kernel != "averages"
+    follows = traits.view or traits.layout in {"any", "channels-last"}
+    return follows and traits.keeps_parameters and traits.integer_kernel != "averages"
 
 
 def clips_alike(spec: QuantSpec | None, low: float | None, high: float | None) -> bool:

@@ -12,7 +12,14 @@ aten = torch.ops.aten
 
 _REMOVED = (
     *(
-        Row(operator=operator, captured="removed", identity="always", moves=True)
+        Row(
+            operator=operator,
+            captured="removed",
+            identity="always",
+            moves=True,
+            copies=True,
+            partwise=True,
+        )
         for operator in (
             aten.clone.default,
             aten.detach.default,
@@ -24,33 +31,44 @@ _REMOVED = (
 )
 
 _REWRITTEN = (
-    Row(operator=aten.view.default, captured="rewritten", moves=True, identity="same shape"),
-    Row(
-        operator=aten._unsafe_view.default,  # noqa: SLF001 (an operator's name)
-        captured="rewritten",
-        moves=True,
-        identity="same shape",
+    *(
+        Row(
+            operator=operator,
+            captured="rewritten",
+            moves=True,
+            identity="same shape",
+            partwise=True,
+        )
+        for operator in (
+            aten.view.default,
+            aten._unsafe_view.default,  # noqa: SLF001 (an operator's name)
+        )
     ),
     *(
-        Row(operator=operator, captured="rewritten", moves=True)
+        Row(operator=operator, captured="rewritten", moves=True, partwise=True)
         for operator in (
-            aten.chunk.default,
             aten.flatten.using_ints,
             aten.repeat.default,
             aten.select.int,
-            aten.split.Tensor,
-            aten.split.sizes,
-            aten.split_with_sizes.default,
             aten.squeeze.default,
             aten.squeeze.dim,
             aten.squeeze.dims,
             aten.stack.default,
             aten.t.default,
-            aten.tensor_split.sections,
             aten.transpose.int,
-            aten.unbind.int,
             aten.unflatten.int,
             aten.unsqueeze.default,
+        )
+    ),
+    *(
+        Row(operator=operator, captured="rewritten", moves=True)
+        for operator in (
+            aten.chunk.default,
+            aten.split.Tensor,
+            aten.split.sizes,
+            aten.split_with_sizes.default,
+            aten.tensor_split.sections,
+            aten.unbind.int,
         )
     ),
     *(
@@ -94,19 +112,26 @@ _REWRITTEN = (
     ),
 )
 
-_WRITES = tuple(
-    Row(operator=operator, captured="rewritten")
-    for operator in (
-        aten._unsafe_index_put.default,  # noqa: SLF001 (an operator's name)
-        aten.copy.default,
-        aten.diagonal_scatter.default,
-        aten.fill.Tensor,
-        aten.index_fill.int_Scalar,
-        aten.index_fill.int_Tensor,
-        aten.index_put.default,
-        aten.select_scatter.default,
-        aten.slice_scatter.default,
-    )
+_WRITES = (
+    *(
+        Row(operator=operator, captured="rewritten", partwise=True)
+        for operator in (
+            aten.copy.default,
+            aten.index_put.default,
+            aten.select_scatter.default,
+            aten.slice_scatter.default,
+        )
+    ),
+    *(
+        Row(operator=operator, captured="rewritten")
+        for operator in (
+            aten._unsafe_index_put.default,  # noqa: SLF001 (an operator's name)
+            aten.diagonal_scatter.default,
+            aten.fill.Tensor,
+            aten.index_fill.int_Scalar,
+            aten.index_fill.int_Tensor,
+        )
+    ),
 )
 
 _SHAPE_ONLY = tuple(

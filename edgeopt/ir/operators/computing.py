@@ -52,6 +52,7 @@ _ARITHMETIC = (
         layout="any",
         identity="neutral",
         neutral=0,
+        joins=True,
     ),
     Row(
         operator=aten.sub.Tensor,
@@ -61,6 +62,7 @@ _ARITHMETIC = (
         layout="any",
         identity="neutral",
         neutral=0,
+        joins=True,
     ),
     Row(
         operator=aten.mul.Tensor,
@@ -72,12 +74,22 @@ _ARITHMETIC = (
         identity="neutral",
         neutral=1,
     ),
-    Row(operator=aten.div.Tensor, layout="any", identity="neutral", neutral=1),
+    Row(
+        operator=aten.div.Tensor,
+        layout="any",
+        identity="neutral",
+        neutral=1,
+        undefined="some",
+    ),
+    Row(operator=aten.where.self, exact=True, partwise=True),
     *(
         Row(operator=operator, exact=True)
-        for operator in (aten.maximum.default, aten.minimum.default, aten.where.self)
+        for operator in (aten.maximum.default, aten.minimum.default)
     ),
-    *(Row(operator=operator) for operator in (aten.pow.Tensor_Scalar, aten.pow.Tensor_Tensor)),
+    *(
+        Row(operator=operator, undefined="some")
+        for operator in (aten.pow.Tensor_Scalar, aten.pow.Tensor_Tensor)
+    ),
 )
 
 _ACTIVATIONS = (
@@ -107,6 +119,7 @@ _ACTIVATIONS = (
         prescribed_output=(2.0**-7, 0),
         flat=torch.tanh,
         layout="any",
+        representation=True,
     ),
     Row(operator=aten.gelu.default, integer_kernel="table", flat=functional.gelu),
     Row(operator=aten.hardswish.default, integer_kernel="table", flat=functional.hardswish),
@@ -115,29 +128,21 @@ _ACTIVATIONS = (
 )
 
 _FLOAT_UNARY = (
+    Row(operator=aten.abs.default, exact=True),
+    Row(operator=aten.neg.default, exact=True, partwise=True),
+    Row(operator=aten.sign.default, exact=True, jumps="elsewhere"),
     *(
-        Row(operator=operator, exact=True)
-        for operator in (
-            aten.abs.default,
-            aten.ceil.default,
-            aten.floor.default,
-            aten.neg.default,
-            aten.round.default,
-            aten.sign.default,
-        )
+        Row(operator=operator, exact=True, jumps="whole")
+        for operator in (aten.ceil.default, aten.floor.default, aten.round.default)
     ),
     *(
+        Row(operator=operator, undefined="pole")
+        for operator in (aten.log.default, aten.reciprocal.default, aten.rsqrt.default)
+    ),
+    Row(operator=aten.sqrt.default, undefined="some"),
+    *(
         Row(operator=operator)
-        for operator in (
-            aten.cos.default,
-            aten.erf.default,
-            aten.exp.default,
-            aten.log.default,
-            aten.reciprocal.default,
-            aten.rsqrt.default,
-            aten.sin.default,
-            aten.sqrt.default,
-        )
+        for operator in (aten.cos.default, aten.erf.default, aten.exp.default, aten.sin.default)
     ),
 )
 
@@ -147,6 +152,7 @@ _REDUCTIONS = (
         integer_kernel="averages",
         scale_rule="mean",
         channel_axes=("second", "last"),
+        partwise=True,
     ),
     Row(
         operator=aten.avg_pool2d.default,
@@ -162,9 +168,9 @@ _REDUCTIONS = (
         layout="channels-last",
         channel_axes=("second",),
     ),
-    Row(operator=aten.sum.dim_IntList, sums=True),
+    Row(operator=aten.sum.dim_IntList, sums=True, partwise=True),
     *(
-        Row(operator=operator)
+        Row(operator=operator, jumps="elsewhere")
         for operator in (
             aten.argmax.default,
             aten.argmin.default,
@@ -179,8 +185,16 @@ _REDUCTIONS = (
 )
 
 _NORMALIZATIONS = (
-    Row(operator=aten.layer_norm.default, normalization=True, trained_operands=(2, 3)),
-    Row(operator=aten.group_norm.default, normalization=True, trained_operands=(2, 3)),
+    *(
+        Row(
+            operator=operator,
+            normalization=True,
+            trained_operands=(2, 3),
+            centers=True,
+            representation=True,
+        )
+        for operator in (aten.layer_norm.default, aten.group_norm.default)
+    ),
     Row(operator=aten.softmax.int, normalization=True),
     Row(
         operator=aten.scaled_dot_product_attention.default,
@@ -190,7 +204,13 @@ _NORMALIZATIONS = (
 )
 
 _RECURRENT = tuple(
-    Row(operator=operator, recurrent=recurrent, macs="recurrent", trained_operands=(2,))
+    Row(
+        operator=operator,
+        recurrent=recurrent,
+        macs="recurrent",
+        trained_operands=(2,),
+        representation=True,
+    )
     for operator, recurrent in (
         (aten.lstm.input, RecurrentTraits(gates=4, states=2)),
         (aten.gru.input, RecurrentTraits(gates=3)),
@@ -206,38 +226,75 @@ _PRODUCTS = (
     Row(operator=aten.mm.default, macs="product", captured="rewritten"),
 )
 
-_COMPARISONS = tuple(
-    Row(operator=operator, exact=True)
-    for operator in (
-        aten.eq.Scalar,
-        aten.eq.Tensor,
-        aten.ge.Scalar,
-        aten.ge.Tensor,
-        aten.gt.Scalar,
-        aten.gt.Tensor,
-        aten.le.Scalar,
-        aten.le.Tensor,
-        aten.lt.Scalar,
-        aten.lt.Tensor,
-        aten.ne.Scalar,
-        aten.ne.Tensor,
-        aten.bitwise_not.default,
-        aten.bitwise_xor.Tensor,
-        aten.logical_not.default,
-        aten.logical_xor.default,
-        aten.all.dim,
-        aten.any.dim,
-    )
+_COMPARISONS = (
+    *(
+        Row(operator=operator, exact=True, jumps="order")
+        for operator in (
+            aten.ge.Scalar,
+            aten.ge.Tensor,
+            aten.gt.Scalar,
+            aten.gt.Tensor,
+            aten.le.Scalar,
+            aten.le.Tensor,
+            aten.lt.Scalar,
+            aten.lt.Tensor,
+        )
+    ),
+    *(
+        Row(operator=operator, exact=True, jumps="elsewhere")
+        for operator in (
+            aten.eq.Scalar,
+            aten.eq.Tensor,
+            aten.ne.Scalar,
+            aten.ne.Tensor,
+            aten.logical_not.default,
+        )
+    ),
+    *(
+        Row(operator=operator, exact=True)
+        for operator in (
+            aten.bitwise_not.default,
+            aten.bitwise_xor.Tensor,
+            aten.logical_xor.default,
+            aten.all.dim,
+            aten.any.dim,
+        )
+    ),
 )
 
 _IN_FLOAT = (
     Row(operator=aten.cumsum.default, sums=True),
     *(
-        Row(operator=operator)
+        Row(operator=operator, undefined="some")
         for operator in (
             aten.acos.default,
             aten.acosh.default,
             aten.asin.default,
+            aten.log10.default,
+            aten.log1p.default,
+            aten.log2.default,
+        )
+    ),
+    *(
+        Row(operator=operator, jumps="elsewhere")
+        for operator in (
+            aten.div.Scalar_mode,
+            aten.div.Tensor_mode,
+            aten.floor_divide.default,
+            aten.fmod.Scalar,
+            aten.fmod.Tensor,
+            aten.remainder.Scalar,
+            aten.remainder.Tensor,
+            aten.round.decimals,
+        )
+    ),
+    *(
+        Row(operator=operator, centers=True)
+        for operator in (aten.std.correction, aten.var.correction)
+    ),
+    *(
+        Row(operator=operator)
+        for operator in (
             aten.asinh.default,
             aten.atan.default,
             aten.atan2.default,
@@ -247,9 +304,6 @@ _IN_FLOAT = (
             aten.exp2.default,
             aten.expm1.default,
             aten.hypot.default,
-            aten.log10.default,
-            aten.log1p.default,
-            aten.log2.default,
             aten.log_sigmoid.default,
             aten.logaddexp.default,
             aten.logit.default,
@@ -257,14 +311,6 @@ _IN_FLOAT = (
             aten.sinh.default,
             aten.tan.default,
             aten.xlogy.Tensor,
-            aten.div.Scalar_mode,
-            aten.div.Tensor_mode,
-            aten.floor_divide.default,
-            aten.fmod.Scalar,
-            aten.fmod.Tensor,
-            aten.remainder.Scalar,
-            aten.remainder.Tensor,
-            aten.round.decimals,
             aten.pow.Scalar,
             aten._cdist_forward.default,  # noqa: SLF001 (an operator's name)
             aten.cosine_similarity.default,
@@ -275,8 +321,6 @@ _IN_FLOAT = (
             aten.logsumexp.default,
             aten.pairwise_distance.default,
             aten.prod.dim_int,
-            aten.std.correction,
-            aten.var.correction,
             aten.conv_transpose3d.input,
             aten.grid_sampler.default,
             aten._upsample_bicubic2d_aa.vec,  # noqa: SLF001 (likewise)

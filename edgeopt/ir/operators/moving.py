@@ -20,6 +20,7 @@ ROWS = (
         view=True,
         channel_axes=("second", "last"),
         identity="same shape",
+        partwise=True,
     ),
     Row(
         operator=aten.permute.default,
@@ -28,6 +29,7 @@ ROWS = (
         layout="permutes",
         view=True,
         channel_axes=("last",),
+        partwise=True,
     ),
     Row(
         operator=aten.alias.default,
@@ -38,6 +40,8 @@ ROWS = (
         view=True,
         channel_axes=("every",),
         identity="same shape",
+        copies=True,
+        partwise=True,
     ),
     Row(
         operator=aten.slice.Tensor,
@@ -46,6 +50,7 @@ ROWS = (
         layout="any",
         channel_axes=("last",),
         identity="same shape",
+        partwise=True,
     ),
     Row(
         operator=aten.constant_pad_nd.default,
@@ -60,15 +65,23 @@ ROWS = (
         moves=True,
         keeps_parameters=True,
         identity="same shape",
+        partwise=True,
     ),
-    Row(operator=aten.cat.default, moves=True, keeps_parameters=True, layout="any"),
+    Row(
+        operator=aten.cat.default,
+        moves=True,
+        keeps_parameters=True,
+        layout="any",
+        partwise=True,
+    ),
     Row(
         operator=aten.roll.default,
         moves=True,
         keeps_parameters=True,
         channel_axes=("last",),
+        partwise=True,
     ),
-    Row(operator=aten.flip.default, moves=True, keeps_parameters=True),
+    Row(operator=aten.flip.default, moves=True, keeps_parameters=True, partwise=True),
     Row(
         operator=aten.upsample_nearest2d.vec,
         moves=True,
@@ -81,14 +94,16 @@ ROWS = (
         moves=True,
         keeps_parameters=True,
         trained_operands=(0,),
+        representation=True,
     ),
     Row(operator=operator.getitem, moves=True),
-    Row(operator=aten.index_select.default, moves=True),
-    Row(operator=aten.index.Tensor, moves=True),
+    *(
+        Row(operator=operator, moves=True, partwise=True)
+        for operator in (aten.index_select.default, aten.index.Tensor, aten.gather.default)
+    ),
     *(
         Row(operator=operator, moves=True)
         for operator in (
-            aten.gather.default,
             aten.diagonal.default,
             aten.cummax.default,
             aten.cummin.default,
@@ -106,6 +121,6 @@ ROWS = (
         )
     ),
     Row(operator=aten.scatter_add.default),
-    Row(operator=aten._to_copy.default, casts=True, identity="same dtype"),  # noqa: SLF001
-    Row(operator=aten.to.dtype, casts=True, identity="same dtype"),
+    Row(operator=aten._to_copy.default, casts=True, copies=True, identity="same dtype"),  # noqa: SLF001
+    Row(operator=aten.to.dtype, casts=True, copies=True, identity="same dtype"),
 )

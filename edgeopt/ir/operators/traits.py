@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Captured",
     "IntegerKernel",
+    "Jump",
     "Layout",
     "OperatorTraits",
     "RecurrentTraits",
@@ -28,6 +29,9 @@ integer that the input may be."""
 
 Layout = Literal["", "any", "channels-last", "permutes"]
 """The order of dimensions that runtimes want an operator's input in; ``any``: as it comes."""
+
+Jump = Literal["", "order", "whole", "elsewhere"]
+"""Where a result jumps: between the sides of a second operand, at whole numbers (or between them), elsewhere."""
 
 Captured = Literal["", "rewritten", "removed"]
 """What core passes make of an operator; empty for one that stays."""
@@ -86,6 +90,14 @@ class OperatorTraits:
         layout: The order of dimensions that its input is wanted in.
         view: Whether it leaves memory as it is, nearly always.
         casts: Whether it only changes the type of its values.
+        copies: Whether it gives its input's numbers as they are, maybe of another type.
+        partwise: Whether it does to imaginary parts what it does to real ones.
+        jumps: Where its result jumps.
+        undefined: Where it is NaN or infinite: at a ``pole`` at 0, or for ``some`` numbers, 1 not among them.
+        centers: Whether it takes a mean away: rounding is beside its input's numbers, not beside what is left.
+        joins: Whether it is a sum of two, which all round alike unless one is a product not rounded on the way.
+        representation: Whether nobody reads its results as one score a class: they are made for another layer,
+            or to be compared.
         exact: Whether all runtimes round its real results alike.
         shape_only: Whether it asks its input for its shape or type alone.
         channel_axes: Axes on which channels pass through unmixed, as far as its arguments allow;
@@ -115,6 +127,13 @@ class OperatorTraits:
     layout: Layout = ""
     view: bool = False
     casts: bool = False
+    copies: bool = False
+    partwise: bool = False
+    jumps: Jump = ""
+    undefined: Literal["", "pole", "some"] = ""
+    centers: bool = False
+    joins: bool = False
+    representation: bool = False
     exact: bool = False
     shape_only: bool = False
     channel_axes: tuple[Literal["every", "second", "last"], ...] = ()
