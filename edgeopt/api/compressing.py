@@ -138,8 +138,8 @@ def search(model: Model | Program, target: str | Path | Target, **options: Any) 
     groups: dict[str, type[Options]] = {"checks": ParityChecks, "quantization": QuantizationConfig}
     refuse_unknown(options, SearchOptions.__struct_fields__, "search", groups)
     model, example, bundle = with_bundle(model, options.get("example_inputs"), None)
-    wanted = SearchOptions(**{**options, "example_inputs": example})
-    return run_search(model, target, wanted, BundleOptions.from_dict(bundle or {}))
+    request = SearchOptions(**{**options, "example_inputs": example})
+    return run_search(model, target, request, BundleOptions.from_dict(bundle or {}))
 
 
 @options_of(PruningOptions)

@@ -76,8 +76,8 @@ def _detection(given: Detection, signature: Signature, labels: int | None) -> De
     if len(set(counts.values())) > 1:
         rows = ", ".join(f"{name} of {count}" for name, count in counts.items())
         raise InputError(f"not of the same boxes: {rows}", where=WHERE)
-    wanted = {"boxes": 4, "classes": 1, "angles": 1} | ({"scores": 1} if given.classes else {})
-    for name, count in wanted.items():
+    columns_of = {"boxes": 4, "classes": 1, "angles": 1} | ({"scores": 1} if given.classes else {})
+    for name, count in columns_of.items():
         if name in settled and settled[name].count != count:
             what = f"{name}: {settled[name].count} channels, expected {count}"
             raise InputError(what, where=WHERE)

@@ -106,8 +106,8 @@ def _value(
     from edgeopt.errors import InputError  # noqa: PLC0415 (only here)
     from edgeopt.options import AudioPreprocess, Preprocess, TextPreprocess  # noqa: PLC0415
 
-    given = {"--image": image, "--text": text, "--audio": audio}
-    named = {flag: value for flag, value in given.items() if value is not None}
+    sources = {"--image": image, "--text": text, "--audio": audio}
+    named = {flag: value for flag, value in sources.items() if value is not None}
     if len(named) > 1:
         raise InputError("one of them", where=" and ".join(named))
     kinds = {"--image": Preprocess, "--text": TextPreprocess, "--audio": AudioPreprocess}

@@ -131,6 +131,6 @@ def _widened(sensitivities: Sequence[Sensitivity], settings: Mapping[str, Any]) 
 
 
 def _overridden(names: Sequence[str], settings: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
-    given: Mapping[str, Any] = settings.get("overrides", {})
-    own = {name: msgspec.to_builtins(given.get(name, {})) for name in names}
-    return {**given, **{name: {**one, **fields} for name, one in own.items()}}
+    overrides: Mapping[str, Any] = settings.get("overrides", {})
+    own = {name: msgspec.to_builtins(overrides.get(name, {})) for name in names}
+    return {**overrides, **{name: {**one, **fields} for name, one in own.items()}}

@@ -95,8 +95,8 @@ def check_build(
     """
     samples = baseline.samples
     # First: what is no number compares with nothing.
-    wanted = baseline.outputs if samples.checks else []
-    values = value_outputs(baseline.program, request.checks.values, request.bundle, wanted)
+    expected = baseline.outputs if samples.checks else []
+    values = value_outputs(baseline.program, request.checks.values, request.bundle, expected)
     exact = Scores()
     unrounded = _unrounded(build, samples, exact)
     rounded, turned = Scores(exact), Comparisons()
@@ -119,7 +119,7 @@ def check_build(
         )
         parity = msgspec.structs.replace(parity, declared=_declared(build, samples, reference))
         parity = with_operators(parity, build.specified, backend, target, samples.checks)
-    accuracy = _accuracy(build, baseline, request, runner, (wanted, outputs), values)
+    accuracy = _accuracy(build, baseline, request, runner, (expected, outputs), values)
     if accuracy is not None:
         accuracy = msgspec.structs.replace(
             accuracy,

@@ -100,17 +100,17 @@ def limits_of(target: Target, options: _Limited | None = None) -> MemoryBounds |
     Raises:
         InputError: A limit is given for a device that is no microcontroller.
     """
-    given = {n: getattr(options, n, None) for n in ("max_flash_kb", "max_ram_kb")}
+    limits = {n: getattr(options, n, None) for n in ("max_flash_kb", "max_ram_kb")}
     micro = target.microcontroller
     if micro is None:
-        for name, value in given.items():
+        for name, value in limits.items():
             if value is not None:
                 what = f"{target.name} is no microcontroller, whose flash and RAM this limits"
                 hint = "leave it out; `edgeopt targets` lists the microcontrollers"
                 raise InputError(what, where=name, hint=hint)
         return None
-    flash = min(micro.flash_kb, given["max_flash_kb"] or micro.flash_kb)
-    ram = min(micro.ram_kb, given["max_ram_kb"] or micro.ram_kb)
+    flash = min(micro.flash_kb, limits["max_flash_kb"] or micro.flash_kb)
+    ram = min(micro.ram_kb, limits["max_ram_kb"] or micro.ram_kb)
     return MemoryBounds(target.name, flash, ram, min(ram, micro.arena_kb))
 
 

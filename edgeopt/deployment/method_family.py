@@ -159,6 +159,6 @@ def _settings(settings: Mapping[str, Any], method: MethodProgram) -> dict[str, A
     ]
     specs = method.program.signature.inputs
     states = [s.name for s in specs if s.name in method.reads and s.dtype.startswith("float")]
-    kept = tuple(dict.fromkeys((*patterns, *states)))
+    patterns_in_float = tuple(dict.fromkeys((*patterns, *states)))
     rest = {name: value for name, value in settings.items() if name != "keep_float"}
-    return {**rest, "keep_float": kept} if kept else rest
+    return {**rest, "keep_float": patterns_in_float} if patterns_in_float else rest

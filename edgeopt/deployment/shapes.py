@@ -139,13 +139,13 @@ def padding_axes(
         samples: Samples for each.
     """
     faces = [_face(program) for program in programs]
-    kept: dict[int, bool] = {}
+    axes: dict[int, bool] = {}
     for small, large, axis in _pairs(faces):
         for sample in samples[small][:TRIES]:
             for inputs in (sample, tuple(-a if a.dtype.kind == "f" else a for a in sample)):
-                is_kept = kept.get(axis, True) and _is_kept(programs, inputs, small, large, faces)
-                kept[axis] = is_kept
-    return tuple(sorted(axis for axis, is_kept in kept.items() if is_kept))
+                is_kept = axes.get(axis, True) and _is_kept(programs, inputs, small, large, faces)
+                axes[axis] = is_kept
+    return tuple(sorted(axis for axis, is_kept in axes.items() if is_kept))
 
 
 def _is_kept(

@@ -86,15 +86,15 @@ def check_streams(
             else [o for _, o in play(session, float_methods, one, sessions.states)]
             for one in (float_runners, references, runners)
         ]
-        wanted, reference, outputs = plays[0] or [], plays[1] or [], plays[2]
+        expected, reference, outputs = plays[0] or [], plays[1] or [], plays[2]
         got = reference if outputs is None else outputs
         for step, (method, _) in enumerate(session):
             is_late = step >= len(session) * 3 // 4
             for place in _seen(float_methods[method]):
                 key = (method, place)
-                errors["all"][key].add(wanted[step][place], got[step][place])
+                errors["all"][key].add(expected[step][place], got[step][place])
                 if is_late:
-                    errors["late"][key].add(wanted[step][place], got[step][place])
+                    errors["late"][key].add(expected[step][place], got[step][place])
                 if outputs is not None:
                     errors["parity"][key].add(reference[step][place], got[step][place])
     return StreamResult(

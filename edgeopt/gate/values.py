@@ -57,27 +57,29 @@ def value_outputs(
         outputs: The program's outputs, one tuple a sample.
     """
     told = _told(program, bundle)
-    found = set()
+    names = set()
     for place, spec in enumerate(program.signature.outputs):
         if class_axis(spec.shape, spec.dtype) is None:
             continue
         is_values = told.get(spec.name)
         if is_values is None:
-            made = _maker(program.node(program.output_names[place]))
-            is_values = traits_of(made).representation or _are_unit([one[place] for one in outputs])
+            maker = _maker(program.node(program.output_names[place]))
+            is_values = traits_of(maker).representation or _are_unit(
+                [one[place] for one in outputs]
+            )
         if is_values or spec.name in values:
-            found.add(spec.name)
-    return frozenset(found)
+            names.add(spec.name)
+    return frozenset(names)
 
 
 def _told(program: Program, bundle: BundleOptions) -> dict[str, bool]:
     """Returns whether outputs are values, of those that something was said of."""
     specs = program.signature.outputs
-    given = bundle.postprocess
-    if isinstance(given, (Classification, Embedding)):
-        name = given.output or next((spec.name for spec in specs), "")
-        return {name: isinstance(given, Embedding)}
-    if given is not None:  # boxes and areas
+    postprocess = bundle.postprocess
+    if isinstance(postprocess, (Classification, Embedding)):
+        name = postprocess.output or next((spec.name for spec in specs), "")
+        return {name: isinstance(postprocess, Embedding)}
+    if postprocess is not None:  # boxes and areas
         return {spec.name: True for spec in specs}
     count = len(bundle.labels or ())
     return {spec.name: False for spec in specs if count and spec.shape[-1:] == (count,)}

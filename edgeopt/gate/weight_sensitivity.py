@@ -40,12 +40,12 @@ def sensitive_weights(
     biases = {name: program.constants[name] for _, _, name in _packed(program) if name}
     together = _noise(exact, _outputs(float_program, {**rounded, **biases}, samples))
     worst = max(range(len(together)), key=lambda index: together[index])
-    found = []
+    culprits = []
     for node, weight, bias in _packed(program):
         alone = {name: program.constants[name] for name in (weight, bias) if name}
         noise = _noise(exact, _outputs(float_program, alone, samples))[worst]
-        found.append(_sensitivity(float_program, program, node, weight, noise, together[worst]))
-    return tuple(sorted(found, key=lambda one: -one.gain_db))
+        culprits.append(_sensitivity(float_program, program, node, weight, noise, together[worst]))
+    return tuple(sorted(culprits, key=lambda one: -one.gain_db))
 
 
 class _Replaced(Simulation):

@@ -242,21 +242,21 @@ def _drop_unread_writes(exported: ExportedProgram, *, is_decided: bool) -> None:
             return changes and counts
         return spec.kind is not OutputKind.USER_INPUT_MUTATION
 
-    kept = [(spec, value) for spec, value in specs if is_kept(spec, value)]
-    exported.graph_signature.output_specs = [spec for spec, _ in kept]
-    output.args = (tuple(value for _, value in kept),)
+    results_left = [(spec, value) for spec, value in specs if is_kept(spec, value)]
+    exported.graph_signature.output_specs = [spec for spec, _ in results_left]
+    output.args = (tuple(value for _, value in results_left),)
 
 
 def _reaching(results: Iterable[Any]) -> set[torch.fx.Node]:
     """Returns the nodes that ``results`` are computed of, and themselves."""
-    found: set[torch.fx.Node] = set()
+    sources: set[torch.fx.Node] = set()
     waiting = [value for value in results if isinstance(value, torch.fx.Node)]
     while waiting:
         node = waiting.pop()
-        if node not in found:
-            found.add(node)
+        if node not in sources:
+            sources.add(node)
             waiting += node.all_input_nodes
-    return found
+    return sources
 
 
 def _copied(constants: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

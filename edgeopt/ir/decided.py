@@ -168,9 +168,9 @@ class _Reach(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
         if reached:
             self.is_read = self.is_read or (_tells(func) and self.reaches(_deciding(func, args)))
             names = (argument.name for argument in func._schema.arguments)  # noqa: SLF001 (no public name)
-            given = {**dict(zip(names, args, strict=False)), **kwargs}
+            arguments = {**dict(zip(names, args, strict=False)), **kwargs}
             written = [
-                given.get(argument.name)
+                arguments.get(argument.name)
                 for argument in func._schema.arguments  # noqa: SLF001
                 if argument.alias_info is not None and argument.alias_info.is_write
             ]
@@ -227,14 +227,14 @@ def _sizes(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tor
     """Returns the tensors of a call that decide the shape of its result by their values."""
     if func not in _SIZED:
         return []
-    found: list[torch.Tensor] = []
+    sizes: list[torch.Tensor] = []
 
     def known(tensor: torch.Tensor) -> torch.Tensor:
-        found.append(tensor)
+        sizes.append(tensor)
         return tensor
 
     _with_sizes(args, kwargs, known)
-    return found
+    return sizes
 
 
 def _with_sizes(

@@ -66,18 +66,18 @@ def _counterparts(original: Program, other: Program) -> dict[str, torch.fx.Node]
     """
     outputs = zip(original.output_names, other.output_names, strict=True)
     pending = [(original.node(was), other.node(now)) for was, now in outputs]
-    found: dict[torch.fx.Node, torch.fx.Node] = {}
+    counterparts: dict[torch.fx.Node, torch.fx.Node] = {}
     while pending:
         was, now = pending.pop()
-        if was in found and found[was] is now:
+        if was in counterparts and counterparts[was] is now:
             continue
-        if was in found or not _is_alike(was, now, original, other):
+        if was in counterparts or not _is_alike(was, now, original, other):
             raise _unlike(original, other, was)
         if was.op == "call_function":
-            found[was] = now
+            counterparts[was] = now
             pairs = zip(_leaves(was), _leaves(now), strict=True)
             pending += [(one, two) for one, two in pairs if _is_node(one)]
-    return {was.name: now for was, now in found.items()}
+    return {was.name: now for was, now in counterparts.items()}
 
 
 def _is_alike(was: torch.fx.Node, now: torch.fx.Node, original: Program, other: Program) -> bool:

@@ -137,8 +137,8 @@ def _reduced(
     if selection is None:
         return None
     rank = arguments[0].meta["val"].dim()
-    given = arguments[1] if len(arguments) > 1 and arguments[1] else range(rank)
-    axes = {axis % rank for axis in given}
+    axes_given = arguments[1] if len(arguments) > 1 and arguments[1] else range(rank)
+    axes = {axis % rank for axis in axes_given}
     masked = selection.mask.meta["val"].dim()
     keeps = any(arguments[2:3]) or bool(node.kwargs.get("keepdim"))
     if 0 not in axes or (keeps and masked > 1):
@@ -150,9 +150,9 @@ def _reduce(fill: float) -> Callable[..., None]:
     """Returns what lets a reduction go over all numbers, with ``fill`` outside of the mask."""
 
     def rewrite(node: torch.fx.Node, selections: dict[torch.fx.Node, _Selection]) -> None:
-        found = _reduced(node, selections)
-        if found is not None:
-            selection, axes = found
+        reduction = _reduced(node, selections)
+        if reduction is not None:
+            selection, axes = reduction
             node.args = (_filled(node, selection, fill), axes, *node.args[2:])
 
     return rewrite
@@ -160,10 +160,10 @@ def _reduce(fill: float) -> Callable[..., None]:
 
 def _mean(node: torch.fx.Node, selections: dict[torch.fx.Node, _Selection]) -> None:
     """The sum of what is chosen over how much that is; none is NaN, as for torch."""
-    found = _reduced(node, selections)
-    if found is None or node.kwargs.get("dtype") is not None:
+    reduction = _reduced(node, selections)
+    if reduction is None or node.kwargs.get("dtype") is not None:
         return
-    selection, axes = found
+    selection, axes = reduction
     whole, masked = selection.whole.meta["val"], selection.mask.meta["val"].dim()
     total = insert_call(
         node, aten.sum.dim_IntList, (_filled(node, selection, 0.0), axes, *node.args[2:])

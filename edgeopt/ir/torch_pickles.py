@@ -73,10 +73,10 @@ def tensor_of(
     if name == "collections.OrderedDict" and arguments == ():
         return {}
     if name == "torch._utils._rebuild_tensor_v2":
-        kept, offset, size, stride, *_ = arguments
-        if not isinstance(kept, Storage):
+        storage, offset, size, stride, *_ = arguments
+        if not isinstance(storage, Storage):
             raise PickleError("a tensor of no storage")
-        return strided(kept.whole, kept.dtype, size, stride, offset, spare=0)
+        return strided(storage.whole, storage.dtype, size, stride, offset, spare=0)
     rebuilt = name in {
         "torch._utils._rebuild_parameter",
         "torch._utils._rebuild_parameter_with_state",

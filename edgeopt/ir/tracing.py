@@ -43,12 +43,12 @@ def traced(model: torch.nn.Module) -> Iterator[None]:
 def tried(model: torch.nn.Module) -> Iterator[None]:
     """Lets ``model`` be called as it is traced, on numbers, and puts back what it writes and draws."""
     own = (*model.parameters(), *model.buffers())
-    kept = [(tensor, tensor.data, tensor.data.clone()) for tensor in own]
+    copies = [(tensor, tensor.data, tensor.data.clone()) for tensor in own]
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]), traced(model):
             yield
     finally:
-        for tensor, data, before in kept:
+        for tensor, data, before in copies:
             tensor.data = data
             data.copy_(before)
 
@@ -59,11 +59,11 @@ def _unchanged(model: torch.nn.Module) -> Iterator[None]:
 
     So it is with what the first call registers: hooks that stayed would be registered again by the first real one.
     """
-    kept = [(container, copy(container)) for container in _containers(model)]
+    copies = [(container, copy(container)) for container in _containers(model)]
     try:
         yield
     finally:
-        for container, contents in kept:
+        for container, contents in copies:
             container.clear()
             container.extend(contents) if hasattr(container, "extend") else container.update(
                 contents
@@ -72,14 +72,14 @@ def _unchanged(model: torch.nn.Module) -> Iterator[None]:
 
 def _containers(model: torch.nn.Module) -> list[Any]:
     """Returns what the modules hold their attributes in, and all containers among these, each once."""
-    found: dict[int, Any] = {}
+    containers: dict[int, Any] = {}
     waiting: list[Any] = [module.__dict__ for module in model.modules()]
     while waiting:
         container = waiting.pop()
-        if type(container) in _CONTAINERS and id(container) not in found:
-            found[id(container)] = container
+        if type(container) in _CONTAINERS and id(container) not in containers:
+            containers[id(container)] = container
             waiting += container.values() if isinstance(container, dict) else container
-    return list(found.values())
+    return list(containers.values())
 
 
 @contextmanager

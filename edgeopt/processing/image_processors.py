@@ -73,18 +73,18 @@ class _Settings:
         """Returns the resize."""
         if not self._does("resize"):
             return {}
-        given = self._settings.get("size")
+        size = self._settings.get("size")
         self._check_ratio()
         fields: dict[str, Any] = {"interpolation": "bilinear"}
         if self._settings.get("resample") is not None:
             fields["interpolation"] = interpolation_name(self._settings["resample"])
-        table = self._table(given)
+        table = self._table(size)
         height, shorter = table.get("height"), table.get("shortest_edge")
         if height:
             return {**fields, "resize": (int(height), int(table["width"]))}
         if not shorter or table.get("longest_edge"):
             why = "the size depends on the picture, a compiled model has one"
-            self._refuse(f"size {given}", why, "resize")
+            self._refuse(f"size {size}", why, "resize")
             return fields
         return {**fields, **self._shorter(int(shorter))}
 

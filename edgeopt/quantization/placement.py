@@ -108,7 +108,7 @@ def rounded_sources(node: torch.fx.Node, placement: QuantizerPlacement) -> tuple
         node: Its own grid does not count.
         placement: Where grids are.
     """
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     waiting = list(ops.activation_inputs(node))
     seen = set(waiting)
     while waiting:
@@ -117,12 +117,12 @@ def rounded_sources(node: torch.fx.Node, placement: QuantizerPlacement) -> tuple
             continue
         if value.name in placement.group:
             fused = [v for v in value.all_input_nodes if ops.fused_activation(v) is value]
-            found |= dict.fromkeys(maker.name for maker in (*fused, value))
+            names |= dict.fromkeys(maker.name for maker in (*fused, value))
             continue
         new = [v for v in ops.activation_inputs(value) if v not in seen]
         seen.update(new)
         waiting += new
-    return tuple(found)
+    return tuple(names)
 
 
 def recurrent_weights(program: Program, kept: Iterable[str]) -> Iterator[str]:

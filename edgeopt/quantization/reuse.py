@@ -45,6 +45,6 @@ def unaffected(
             for group, members in after.members.items()
             if affected.isdisjoint(members)
         },
-        weights={name: made for name, made in result.weights.items() if is_read_alike(name)},
+        weights={name: weight for name, weight in result.weights.items() if is_read_alike(name)},
         quality={name: q for name, q in result.quality.items() if name not in affected},
     )

@@ -29,12 +29,12 @@ def spectra(program: Program) -> set[torch.fx.Node]:
     They are those between the logarithm and a square, one filter bank (a weighted operator) among them, and those
     before the square back to the weighted ones that make the spectrum, with these if they make nothing else.
     """
-    found: set[torch.fx.Node] = set()
+    nodes: set[torch.fx.Node] = set()
     for node in program.graph.nodes:
         if node.target is aten.log.default:
             for path in _paths_to_squares(node, ()):
-                found.update(path[1:], _before(path[-1]))
-    return {node for node in found if not ops.is_weighted(node) or found.issuperset(node.users)}
+                nodes.update(path[1:], _before(path[-1]))
+    return {node for node in nodes if not ops.is_weighted(node) or nodes.issuperset(node.users)}
 
 
 def _paths_to_squares(
@@ -47,19 +47,19 @@ def _paths_to_squares(
     banks = sum(ops.is_weighted(passed) for passed in path)
     if len(path) > MOST_STEPS or banks > 1 or not (len(path) == 1 or _passes(node)):
         return []
-    return [found for value in _read(node) for found in _paths_to_squares(value, path)]
+    return [longer for value in _read(node) for longer in _paths_to_squares(value, path)]
 
 
 def _before(square: torch.fx.Node) -> set[torch.fx.Node]:
     """Returns what the square is made of, back to weighted operators."""
-    found: set[torch.fx.Node] = set()
+    nodes: set[torch.fx.Node] = set()
     waiting = _read(square)
     while waiting:
         node = waiting.pop()
-        if node not in found and _passes(node):
-            found.add(node)
+        if node not in nodes and _passes(node):
+            nodes.add(node)
             waiting += [] if ops.is_weighted(node) else _read(node)
-    return found
+    return nodes
 
 
 def _is_square(node: torch.fx.Node) -> bool:

@@ -51,11 +51,11 @@ def choose_weights(program: Program, config: QuantizationConfig) -> dict[str, We
         program: In canonical form.
         config: ``int8-dynamic`` or ``int4-dynamic``.
     """
-    kept = frozenset(kept_in_float(config, program))
+    float_names = frozenset(kept_in_float(config, program))
     overrides = overrides_by_value(config, program)
     choices: dict[str, WeightChoice] = {}
     for node, weight in _weights(program):
-        if node.name in kept or weight.name in choices:
+        if node.name in float_names or weight.name in choices:
             continue
         override = overrides.get(node.name)
         asked = override.weight_bits if override is not None else None

@@ -49,10 +49,10 @@ class Detector(torch.nn.Module):
         Args:
             x: Normalized pictures, (batch, 3, height, width).
         """
-        found = self.head(list(self.backbone(x).values()))
-        codes, scores = found["bbox_regression"], found["cls_logits"]
+        outputs = self.head(list(self.backbone(x).values()))
+        codes, scores = outputs["bbox_regression"], outputs["cls_logits"]
         if self.kind == "FCOS":
-            scores = (scores.sigmoid() * found["bbox_ctrness"].sigmoid()).sqrt()
+            scores = (scores.sigmoid() * outputs["bbox_ctrness"].sigmoid()).sqrt()
             return {"boxes": self.coder.decode(codes, self.anchors), "scores": scores}
         return {"boxes": self._decoded(codes), "scores": scores}
 

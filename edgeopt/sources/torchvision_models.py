@@ -130,9 +130,9 @@ def _published(models: Any, spec: Spec) -> Any:
 
 
 def _built(models: Any, spec: Spec, chosen: Any) -> tuple[Any, str]:
-    given = spec.options.weights
+    weights = spec.options.weights
     members = models.get_model_weights(spec.name).__members__
-    if given == "pretrained" or given in members:
+    if weights == "pretrained" or weights in members:
         state, where = find_cached(_places(chosen), spec, fetch=_fetch(spec, chosen))
         with _supplying(chosen, state):
             model = _made(models, spec, weights=chosen)
@@ -140,15 +140,15 @@ def _built(models: Any, spec: Spec, chosen: Any) -> tuple[Any, str]:
         return model, where
     with seeded(spec.options.seed):
         model = _made(models, spec, weights=None)
-    if given == "random":
+    if weights == "random":
         return model, f"random, seed {spec.options.seed}"
     state = {
         n: t
-        for n, t in read_state(given).items()
+        for n, t in read_state(weights).items()
         if not n.startswith(("aux_classifier.", "AuxLogits.", "aux1.", "aux2."))
     }
-    load_into(model, state, given)
-    return model, given
+    load_into(model, state, weights)
+    return model, weights
 
 
 def _made(models: Any, spec: Spec, **arguments: Any) -> Any:

@@ -143,8 +143,8 @@ def _folder(spec: Spec) -> Path:
 
 def _json(path: Path) -> dict[str, Any]:
     content = read_file(path, most=_MAX_CONFIG)
-    found: dict[str, Any] = decode_json(content, dict[str, Any], where=str(path))
-    return found
+    table: dict[str, Any] = decode_json(content, dict[str, Any], where=str(path))
+    return table
 
 
 def _check_config(plain: dict[str, Any], path: Path) -> None:
@@ -153,8 +153,8 @@ def _check_config(plain: dict[str, Any], path: Path) -> None:
     while todo:
         table = todo.pop()
         for field, what in _REFUSED.items():
-            given = table.get(field)
-            if given is not None and given not in ("eager", "sdpa"):
+            value = table.get(field)
+            if value is not None and value not in ("eager", "sdpa"):
                 hint = "build it yourself, and pass package.module:function"
                 raise InputError(f"it asks for {what} ({field})", where=str(path), hint=hint)
         todo += [one for one in table.values() if isinstance(one, dict)]
@@ -201,17 +201,17 @@ def _model(
     transformers: Any, kind: _Kind, config: Any, folder: Path, spec: Spec
 ) -> tuple[torch.nn.Module, str]:
     loader = getattr(transformers, kind.loader)
-    given = spec.options.weights
+    weights = spec.options.weights
     try:
         with seeded(spec.options.seed), _quiet(transformers):
-            if given == "random":
+            if weights == "random":
                 return loader.from_config(
                     config, trust_remote_code=False
                 ), f"random, seed {spec.options.seed}"
-            if given == "pretrained" and list(folder.glob("*.safetensors")):
+            if weights == "pretrained" and list(folder.glob("*.safetensors")):
                 return _pretrained(loader, folder, config), str(folder)
-            path = folder / "pytorch_model.bin" if given == "pretrained" else Path(given)
-            if given == "pretrained" and not path.is_file():
+            path = folder / "pytorch_model.bin" if weights == "pretrained" else Path(weights)
+            if weights == "pretrained" and not path.is_file():
                 looked = [str(folder / "*.safetensors"), str(path)]
                 raise missing(
                     spec,

@@ -116,11 +116,15 @@ def _of_checkpoint(library: Any, spec: Spec) -> _Origin:
         hint = f"name the architecture: ultralytics:{Path(spec.name).stem}.yaml,weights={spec.options.weights}"
         raise InputError("a .pt file is weights already", where=spec.text, hint=hint)
     path = _find(library, spec)
-    found = read_checkpoint(path)
+    checkpoint = read_checkpoint(path)
     module = (
-        found
-        if isinstance(found, Described)
-        else (found.get("ema") or found.get("model") if isinstance(found, dict) else None)
+        checkpoint
+        if isinstance(checkpoint, Described)
+        else (
+            checkpoint.get("ema") or checkpoint.get("model")
+            if isinstance(checkpoint, dict)
+            else None
+        )
     )
     if not isinstance(module, Described) or not isinstance(module.state, dict):
         hint = f"ultralytics:ARCHITECTURE.yaml,weights={spec.name} where it holds weights alone"
@@ -162,8 +166,8 @@ def _of_yaml(library: Any, spec: Spec) -> _Origin:
     tasks = imported("ultralytics.nn.tasks", "ultralytics")
     if not path.is_file():
         known = {one.stem: one for one in _library_files(library)}
-        kept = known.get(path.stem) or known.get(_unscaled(path.stem))
-        if kept is None or path.name != spec.name:
+        known_name = known.get(path.stem) or known.get(_unscaled(path.stem))
+        if known_name is None or path.name != spec.name:
             raise unknown_model(
                 spec.text,
                 spec.name,
@@ -171,22 +175,22 @@ def _of_yaml(library: Any, spec: Spec) -> _Origin:
                 "ultralytics",
                 str(path.absolute()),
             )
-        path = kept
-    found = decode_yaml(read_file(path, most=_MAX_YAML), where=str(path))
-    if isinstance(found, dict):
-        found["scale"] = tasks.guess_model_scale(spec.name)
-        found["yaml_file"] = Path(spec.name).name
-    given = spec.options.weights
-    if given == "pretrained":
+        path = known_name
+    table = decode_yaml(read_file(path, most=_MAX_YAML), where=str(path))
+    if isinstance(table, dict):
+        table["scale"] = tasks.guess_model_scale(spec.name)
+        table["yaml_file"] = Path(spec.name).name
+    weights = spec.options.weights
+    if weights == "pretrained":
         stem = Path(spec.name).stem
         ways = f"ultralytics:{stem}.pt, or ultralytics:{spec.name},weights=random (untrained), or weights=FILE"
         raise InputError(
             "an architecture has no weights, and none were named", where=spec.text, hint=ways
         )
-    model = _model(library, found, spec, str(path))
-    if given != "random":
-        load_into(model, read_state(given), given)
-        return _Origin(model, given)
+    model = _model(library, table, spec, str(path))
+    if weights != "random":
+        load_into(model, read_state(weights), weights)
+        return _Origin(model, weights)
     sides = _sides(model, spec, _side_of(model))
     settle(model, example_picture(_channels(model), *sides), spec.options.seed)
     return _Origin(model, f"random, seed {spec.options.seed}")

@@ -55,9 +55,9 @@ def hub_file(repository: str, *names: str) -> list[Place]:
         return [Place(f"the cache of Hugging Face: {error.what}", None)]
     places = []
     for name in names:
-        kept = hub.try_to_load_from_cache(repository, name)
+        cached = hub.try_to_load_from_cache(repository, name)
         folder = Path(hub.constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
-        path = Path(kept) if isinstance(kept, str) else None
+        path = Path(cached) if isinstance(cached, str) else None
         places.append(Place(f"{folder} ({name})", path))
     return places
 
@@ -110,23 +110,23 @@ def load_into(model: torch.nn.Module, state: Mapping[str, torch.Tensor], where: 
         InputError: Names or shapes differ; says the first of them.
     """
     own = model.state_dict()
-    given = {name: tensor for name, tensor in state.items() if not _counts(name, own)}
+    tensors = {name: tensor for name, tensor in state.items() if not _counts(name, own)}
     wrong = [
         f"no {name}"
         for name in own
-        if name not in given and not name.endswith("num_batches_tracked")
+        if name not in tensors and not name.endswith("num_batches_tracked")
     ]
-    wrong += [f"{name} is not the model's" for name in given if name not in own]
+    wrong += [f"{name} is not the model's" for name in tensors if name not in own]
     wrong += [
         f"{name} is {list(tensor.shape)}, the model's {list(own[name].shape)}"
-        for name, tensor in given.items()
+        for name, tensor in tensors.items()
         if name in own and tensor.shape != own[name].shape
     ]
     if wrong:
         what = f"weights of another model: {'; '.join(wrong[:3])} ({len(wrong)} differences)"
         hint = "take the file that was saved from this very architecture; classes=N where its head has other classes"
         raise InputError(what, where=where, hint=hint)
-    model.load_state_dict(dict(given), strict=False)
+    model.load_state_dict(dict(tensors), strict=False)
 
 
 def _counts(name: str, own: Mapping[str, Any]) -> bool:

@@ -66,18 +66,18 @@ def checked_architecture(found: Any, tasks: Any, where: str) -> dict[str, Any]:
         isinstance(found.get(part), list) for part in ("backbone", "head")
     ):
         raise InputError("no architecture of ultralytics: it has no backbone and head", where=where)
-    kept = {key: value for key, value in found.items() if key in _FIELDS}
-    layers = [*kept["backbone"], *kept["head"]]
+    fields = {key: value for key, value in found.items() if key in _FIELDS}
+    layers = [*fields["backbone"], *fields["head"]]
     if len(layers) > _MAX_LAYERS:
         raise InputError(f"{len(layers)} layers, more than {_MAX_LAYERS}", where=where)
     for number, layer in enumerate(layers):
         _check_layer(layer, tasks, f"{where}, layer {number}")
-    activation = kept.get("activation")
+    activation = fields.get("activation")
     if activation is not None and not _ACTIVATION.fullmatch(str(activation)):
         raise InputError(f"activation: {activation!r} is no layer of torch.nn"[:200], where=where)
-    for value in _values({key: one for key, one in kept.items() if key != "activation"}):
+    for value in _values({key: one for key, one in fields.items() if key != "activation"}):
         _check_value(value, where)
-    return kept
+    return fields
 
 
 def _check_layer(layer: Any, tasks: Any, where: str) -> None:

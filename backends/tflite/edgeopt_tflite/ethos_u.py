@@ -123,6 +123,6 @@ def _on_cpu(content: bytes) -> list[dict[str, Any]]:
             code = model.operatorCodes[operator.opcodeIndex]
             if (code.customCode or b"").decode() != _NPU_OPERATOR:
                 number = max(code.builtinCode, code.deprecatedBuiltinCode)
-                made = graph.tensors[operator.outputs[0]].name.decode()
-                rows.append({"operator": schema_name(number), "tensor": made})
+                name = graph.tensors[operator.outputs[0]].name.decode()
+                rows.append({"operator": schema_name(number), "tensor": name})
     return rows

@@ -95,9 +95,9 @@ class Storage(Emitter):
         **values: Any,
     ) -> list[Tensor]:
         """Returns the outputs of a new operator, of which each has a shape and a type."""
-        made = [self._made(code, shape, kind) for shape, kind in outputs]
-        self._operator(code, inputs, made, options, **values)
-        return made
+        tensors = [self._made(code, shape, kind) for shape, kind in outputs]
+        self._operator(code, inputs, tensors, options, **values)
+        return tensors
 
     def _made(
         self, code: str, shape: Sequence[int], kind: str, grid: QuantSpec | None = None

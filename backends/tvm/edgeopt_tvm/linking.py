@@ -137,9 +137,9 @@ def link_program(
         PluginError: zig is not installed.
         CompileError: It cannot be linked.
     """
-    made = _files(parts)
-    words = [*["-static"] * static, *_RUNTIME, *_PROGRAM, *_made(made)]
-    files = {**made, **(facts or plain_facts()).to_files(), **_digest_file(made["tables.c"])}
+    outputs = _files(parts)
+    words = [*["-static"] * static, *_RUNTIME, *_PROGRAM, *_made(outputs)]
+    files = {**outputs, **(facts or plain_facts()).to_files(), **_digest_file(outputs["tables.c"])}
     return _link(files, zig_target(machine, static=static), words, "run")
 
 
@@ -172,14 +172,14 @@ def _files(parts: Parts) -> dict[str, bytes]:
         f"table_{number}.c": f"#define TABLE model_table_{number}\n{table}".encode("ascii")
         for number, table in enumerate(parts.tables)
     }
-    made = {
+    files = {
         **tables,
         **{f"{name}.o": parts.kernels[name] for name in sorted(parts.kernels)},
         "constants.h": places.encode("ascii"),
         "constants.bin": blob,
     }
-    source = tables_source(len(tables), len(blob), f"{_DIGEST}{_digest(made)}")
-    return {**made, "tables.c": source.encode("ascii")}
+    source = tables_source(len(tables), len(blob), f"{_DIGEST}{_digest(files)}")
+    return {**files, "tables.c": source.encode("ascii")}
 
 
 def _digest(files: Mapping[str, bytes]) -> str:
@@ -189,10 +189,10 @@ def _digest(files: Mapping[str, bytes]) -> str:
 
 def _digest_file(holder: bytes) -> dict[str, bytes]:
     """Returns the header that tells a runner the digest in ``holder``: which library it belongs to."""
-    found = re.search(rb"%s[0-9a-f]{%d}" % (_DIGEST.encode(), _DIGEST_LETTERS), holder)
-    if found is None:
+    match = re.search(rb"%s[0-9a-f]{%d}" % (_DIGEST.encode(), _DIGEST_LETTERS), holder)
+    if match is None:
         raise CompileError("the library does not say which programs it holds", where="model.so")
-    return {"digest.h": b'#define MODEL_DIGEST "%s"\n' % found[0]}
+    return {"digest.h": b'#define MODEL_DIGEST "%s"\n' % match[0]}
 
 
 def _made(files: Mapping[str, bytes]) -> list[str]:

@@ -25,14 +25,14 @@ _POOLINGS = {"none": "NO_POOLING", "mean": "MEAN", "first": "FIRST_TOKEN"}
 
 def before_source(bundled: BundledPrograms) -> str:
     """Returns how a picture becomes an input, as far as the runner does that."""
-    given = bundled.preprocess
-    if not isinstance(given, Preprocess):
+    preprocess = bundled.preprocess
+    if not isinstance(preprocess, Preprocess):
         return NO_PICTURE
-    first = int(given.layout == "NCHW" and not given.inside)
-    if not _is_done(given):
-        return f"{{{c_text(given.input)}, NULL, 114, {first}}}"
-    fill = int(np.rint(given.fill[0]))
-    return f"{{{c_text(given.input)}, {c_text(given.fit)}, {fill}, {first}}}"
+    first = int(preprocess.layout == "NCHW" and not preprocess.inside)
+    if not _is_done(preprocess):
+        return f"{{{c_text(preprocess.input)}, NULL, 114, {first}}}"
+    fill = int(np.rint(preprocess.fill[0]))
+    return f"{{{c_text(preprocess.input)}, {c_text(preprocess.fit)}, {fill}, {first}}}"
 
 
 def _is_done(given: Preprocess) -> bool:

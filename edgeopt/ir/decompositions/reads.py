@@ -81,20 +81,20 @@ def _counted(index: Tensor, axis: int) -> Tensor:
 @RULES(aten.index.Tensor)
 def index_tensors(x: Tensor, indices: list[Any]) -> Tensor:
     """Returns elements by several indices: rows of the tensor in which the indexed axes are one."""
-    given = [at for at, index in enumerate(indices) if index is not None]
-    if any(indices[at].dtype is torch.bool for at in given):
+    axes = [at for at, index in enumerate(indices) if index is not None]
+    if any(indices[at].dtype is torch.bool for at in axes):
         raise NotImplementedError("a mask chooses how many values there are")
-    front = x.permute([*given, *(d for d in range(x.ndim) if d not in given)])
+    front = x.permute([*axes, *(d for d in range(x.ndim) if d not in axes)])
     place: Any = 0
-    for at in given:
+    for at in axes:
         index = torch.where(indices[at] < 0, indices[at] + x.shape[at], indices[at])
         place = place * x.shape[at] + index
-    rest = list(front.shape[len(given) :])
+    rest = list(front.shape[len(axes) :])
     rows = front.reshape(-1, *rest).index_select(0, place.reshape(-1))
     result = rows.reshape(*place.shape, *rest)
-    if given != list(range(given[0], given[-1] + 1)):
+    if axes != list(range(axes[0], axes[-1] + 1)):
         return result
-    order = list(range(place.ndim, place.ndim + given[0])) + list(range(place.ndim))
+    order = list(range(place.ndim, place.ndim + axes[0])) + list(range(place.ndim))
     return result.permute([*order, *range(len(order), result.ndim)])
 
 

@@ -153,9 +153,9 @@ def median(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     if not x.dtype.is_floating_point or not x.ndim:
         return value, place
     none = isnan(x)  # the median of all it stands among
-    found = none.any(dim, keepdim)
+    nan = none.any(dim, keepdim)
     first = none.to(torch.int32).argmax(dim, keepdim)
-    return torch.where(found, float("nan"), value), torch.where(found, first, place)
+    return torch.where(nan, float("nan"), value), torch.where(nan, first, place)
 
 
 @RULES(aten.median.default)

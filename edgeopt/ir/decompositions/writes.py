@@ -82,21 +82,21 @@ def fill(x: Tensor, value: Tensor) -> Tensor:
 @RULES(aten.index_put.default, aten._unsafe_index_put.default)
 def index_put(x: Tensor, indices: list[Any], values: Tensor, accumulate: bool = False) -> Tensor:
     """Returns ``x`` with ``values`` at places that indices or a mask name; of several at one, the last."""
-    given = [at for at, index in enumerate(indices) if index is not None]
-    mask = indices[given[0]]
-    if len(given) == 1 and mask.dtype is torch.bool:
-        return _masked(x, mask, given[0], values, accumulate)
-    if any(indices[at].dtype is torch.bool for at in given):
+    indexed = [at for at, index in enumerate(indices) if index is not None]
+    mask = indices[indexed[0]]
+    if len(indexed) == 1 and mask.dtype is torch.bool:
+        return _masked(x, mask, indexed[0], values, accumulate)
+    if any(indices[at].dtype is torch.bool for at in indexed):
         raise NotImplementedError("index_put by a mask beside indices")
-    together = given == list(range(given[0], given[-1] + 1))
-    order = [*given, *(d for d in range(x.ndim) if d not in given)]
+    together = indexed == list(range(indexed[0], indexed[-1] + 1))
+    order = [*indexed, *(d for d in range(x.ndim) if d not in indexed)]
     front = x.permute(order)
-    sizes = front.shape[: len(given)]
-    place, picked = _flat_index([indices[at] for at in given], sizes)
-    rest = list(front.shape[len(given) :])
-    where_written = given[0] if together else 0  # where the indexed axes are in what is written
+    sizes = front.shape[: len(indexed)]
+    place, picked = _flat_index([indices[at] for at in indexed], sizes)
+    rest = list(front.shape[len(indexed) :])
+    where_written = indexed[0] if together else 0  # where the indexed axes are in what is written
     full = [*x.shape[:where_written], *picked] if together else list(picked)
-    full += list(x.shape[given[-1] + 1 :]) if together else rest
+    full += list(x.shape[indexed[-1] + 1 :]) if together else rest
     spread = values.to(x.dtype).expand(full)
     axes = list(range(where_written, where_written + len(picked)))
     spread = spread.permute([*axes, *(d for d in range(len(full)) if d not in axes)])

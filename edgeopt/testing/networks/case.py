@@ -180,21 +180,21 @@ class Case:
     def _lost(self, seed: int, got: Sequence[Arrays], floor: float) -> str:
         """Returns what falls short of ``floor`` (dB), beside torch; empty where nothing does."""
         place = self._outputs[seed]
-        wanted, given = [one[place] for one in self.wanted], [one[place] for one in got]
-        given = [_answered(*pair) for pair in zip(wanted, given, strict=True)]
-        for want, have in zip(wanted, given, strict=True):
+        expected, answers = [one[place] for one in self.wanted], [one[place] for one in got]
+        answers = [_answered(*pair) for pair in zip(expected, answers, strict=True)]
+        for want, have in zip(expected, answers, strict=True):
             for w, h in zip(want, have, strict=True):
                 if w.shape != h.shape or w.dtype != h.dtype:
                     return f"{w.dtype} {w.shape} became {h.dtype} {h.shape}"
                 if (np.isfinite(_real(w)) & ~np.isfinite(_real(h))).any():
                     return "not finite"
-        lost = self._short(place, wanted, given, floor)
+        lost = self._short(place, expected, answers, floor)
         if not lost:
             return ""
         exact = [one[place] for one in self._exact]
-        every = zip(wanted, given, exact, strict=True)
+        every = zip(expected, answers, exact, strict=True)
         settled = [tuple(map(_settled, *one)) for one in every]
-        return self._short(place, wanted, settled, floor)
+        return self._short(place, expected, settled, floor)
 
     def _short(
         self, place: slice, wanted: Sequence[Arrays], given: Sequence[Arrays], floor: float

@@ -133,12 +133,10 @@ def _biases(node: Any, scores: _Scores) -> list[Any]:
     """Returns what is added to scores: 0 where they are seen, else a large negative number."""
     biases = []
     if scores.mask is not None:
-        given = scores.mask
-        real = given.get_element_type().is_real()
+        mask = scores.mask
+        real = mask.get_element_type().is_real()
         # What shuts a place is large: joined with the sums behind it, it would round all scores away.
-        biases.append(
-            parameters.unfused(given) if real else op.select(given, np.float32(0), _HIDDEN)
-        )
+        biases.append(parameters.unfused(mask) if real else op.select(mask, np.float32(0), _HIDDEN))
     if scores.causal:
         rows, columns = (int(one.meta["val"].shape[-2]) for one in node.args[:2])
         biases.append(op.constant(np.triu(np.full((rows, columns), _HIDDEN), 1)))

@@ -27,7 +27,7 @@ def topk(e: Emitter, node: Any) -> tuple[Any, ...]:
     if not source.meta["val"].ndim:
         raise NoRuleError("a scalar has no order: it is its own largest value, at place 0")
     mode = "max" if largest else "min"
-    made = op.topk(
+    result = op.topk(
         e.value(source),
         op.constant(int(count), constants.element_type(torch.int64)),
         int(axis),
@@ -36,5 +36,5 @@ def topk(e: Emitter, node: Any) -> tuple[Any, ...]:
         index_element_type="i64",
         stable=True,
     )
-    made.set_friendly_name(node.name)
-    return made.output(0), made.output(1)
+    result.set_friendly_name(node.name)
+    return result.output(0), result.output(1)

@@ -174,9 +174,9 @@ class _Layer:
         if self.traits.activation:
             return [e.emit(self.traits.activation.upper(), [total], self.state)]
         i, f, g, o = self._parts(total)
-        kept = self._of_two("MUL", self._sigmoid(f), states[1])
+        carried_cell = self._of_two("MUL", self._sigmoid(f), states[1])
         added = self._of_two("MUL", self._sigmoid(i), self._tanh(g))
-        cell = self._of_two("ADD", kept, added)
+        cell = self._of_two("ADD", carried_cell, added)
         return [self._of_two("MUL", self._sigmoid(o), self._tanh(cell)), cell]
 
     def _gru(self, row: Tensor, product: Tensor, state: Tensor) -> Tensor:
@@ -184,8 +184,8 @@ class _Layer:
         reset = self._sigmoid(self._of_two("ADD", x_r, h_r))
         update = self._sigmoid(self._of_two("ADD", x_z, h_z))
         new = self._tanh(self._of_two("ADD", x_n, self._of_two("MUL", reset, h_n)))
-        kept = self._of_two("MUL", update, self._of_two("SUB", state, new))
-        return self._of_two("ADD", new, kept)
+        remainder = self._of_two("MUL", update, self._of_two("SUB", state, new))
+        return self._of_two("ADD", new, remainder)
 
     @property
     def _resets_behind_the_product(self) -> bool:

@@ -68,10 +68,10 @@ def instruction(machine: Machine, lanes: int, group: int) -> Instruction | None:
         lanes: How many sums.
         group: `BYTES` or `PAIRS`. (ARM multiplies numbers of 16 bits one by one, as fast as any.)
     """
-    found = _of_bytes(machine, lanes) if group == BYTES else _of_pairs(machine, lanes)
-    if found is not None:
-        _register(found)
-    return found
+    candidate = _of_bytes(machine, lanes) if group == BYTES else _of_pairs(machine, lanes)
+    if candidate is not None:
+        _register(candidate)
+    return candidate
 
 
 def _of_bytes(machine: Machine, lanes: int) -> Instruction | None:

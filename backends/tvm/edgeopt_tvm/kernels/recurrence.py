@@ -66,14 +66,14 @@ class Recurrence:
         shapes = [(steps, batch, hidden), *[(batch, hidden)] * len(states), (batch, rows)]
 
         def compute(*tensors: te.Tensor) -> list[te.Tensor]:
-            made: list[te.Tensor] = te.extern(
+            results: list[te.Tensor] = te.extern(
                 shapes,
                 list(tensors),
                 lambda ins, outs: _Body(self, ins, outs).statement(),
                 name="recurrence",
                 dtype=["float32"] * len(shapes),
             )
-            return made
+            return results
 
         constants = [constant_of(np.ascontiguousarray(a)) for a in (self._packed(), *factors)]
         return bb.emit_te(

@@ -19,8 +19,8 @@ __all__ = ["Source", "arguments", "computed", "replaced"]
 def arguments(node: Any) -> dict[str, Any]:
     """Returns every argument of ``node`` by its name, with the defaults of those that it leaves out."""
     declared = node.target._schema.arguments  # noqa: SLF001 (no public name)
-    given = dict(zip((a.name for a in declared), node.args, strict=False))
-    return {a.name: a.default_value for a in declared} | given | dict(node.kwargs)
+    values = dict(zip((a.name for a in declared), node.args, strict=False))
+    return {a.name: a.default_value for a in declared} | values | dict(node.kwargs)
 
 
 class Source:

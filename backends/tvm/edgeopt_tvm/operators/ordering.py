@@ -197,8 +197,8 @@ def _middle(e: Emitter, ordered: Any, axis: int, ranks: Any) -> Any:
     def at(rank: Any, counts: Any, index: list[Any]) -> Any:
         r = te.reduce_axis((0, size), name="r")
         missing = counts(*index)
-        wanted = tirx.Select(missing > 0, size - missing, tirx.const((size - 1) // 2, "int32"))
-        here = rank(*replaced(index, axis, r)) == wanted
+        place = tirx.Select(missing > 0, size - missing, tirx.const((size - 1) // 2, "int32"))
+        here = rank(*replaced(index, axis, r)) == place
         return te.sum(tirx.Select(here, r, tirx.const(0, "int32")), axis=r)
 
     return computed(e, "middle", one, at, ranks, counts)

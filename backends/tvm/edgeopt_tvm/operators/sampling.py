@@ -37,8 +37,8 @@ def grid_sampler(e: Emitter, node: Any) -> None:
     def at(picture: Any, where: Any, index: list[Any]) -> Any:
         batch, channel, *place = index
         # The grid counts the last axis first.
-        given = [grid.at(where, [batch, *place, k]) for k in range(len(sizes))][::-1]
-        points = [_unscaled(g, n, aligned=aligned) for g, n in zip(given, sizes, strict=True)]
+        coordinates = [grid.at(where, [batch, *place, k]) for k in range(len(sizes))][::-1]
+        points = [_unscaled(g, n, aligned=aligned) for g, n in zip(coordinates, sizes, strict=True)]
         axes = [
             _taps(p, n, mode, padding, aligned=aligned) for p, n in zip(points, sizes, strict=True)
         ]

@@ -96,8 +96,8 @@ def _largest(
         number: Any = tirx.const(0, "int32")
         for p, n in zip(places, sizes, strict=True):
             number = number * n + p.astype("int32")
-        kept = [tirx.max(tirx.min(p, n - 1), 0) for p, n in zip(places, sizes, strict=True)]
-        return tirx.all(*inside), number, [*index[:-rank], *kept], axes
+        inner = [tirx.max(tirx.min(p, n - 1), 0) for p, n in zip(places, sizes, strict=True)]
+        return tirx.all(*inside), number, [*index[:-rank], *inner], axes
 
     def best(key: Any, index: list[Any]) -> Any:
         inside, _, where, axes = window(index)

@@ -44,21 +44,21 @@ def draw(picture: Any, answer: Answer, skeleton: list[Any] | None = None) -> Any
 
 
 def _objects(picture: Any, answer: Answer, skeleton: list[Any]) -> Any:
-    found = answer.value
-    if found.masks is not None:
+    detections = answer.value
+    if detections.masks is not None:
         pixels = np.array(picture)
-        for number in range(len(found)):
-            mask = picture_mask(found.masks[number], answer.placement)
-            _tint(pixels, mask, _color(found.classes[number]))
+        for number in range(len(detections)):
+            mask = picture_mask(detections.masks[number], answer.placement)
+            _tint(pixels, mask, _color(detections.classes[number]))
         picture = _image(pixels)
     pen, width = pen_of(picture)
-    for number in reversed(range(len(found))):  # the surest lies on top
-        if not _is_near(corners(found, number)).all():
+    for number in reversed(range(len(detections))):  # the surest lies on top
+        if not _is_near(corners(detections, number)).all():
             continue
-        color = _color(found.classes[number])
-        outline = draw_outline(pen, found, number, width)
-        _keypoints(pen, found, number, skeleton, width)
-        label = f"{label_of(answer, found.classes[number])} {found.scores[number]:.2f}"
+        color = _color(detections.classes[number])
+        outline = draw_outline(pen, detections, number, width)
+        _keypoints(pen, detections, number, skeleton, width)
+        label = f"{label_of(answer, detections.classes[number])} {detections.scores[number]:.2f}"
         _label(pen, outline, label, color, picture.size)
     return picture
 

@@ -69,15 +69,15 @@ def prepare_picture(picture: Any, spec: dict[str, Any]) -> tuple[Any, Placement]
 
 def _resized_size(spec: dict[str, Any], size: tuple[int, int]) -> tuple[int, int]:
     """Returns rows and columns after the resize, rounded as torchvision and ultralytics do."""
-    wanted = spec["resize"]
-    if len(wanted) == 1:
-        rows, columns = (int(wanted[0] * side / min(size)) for side in size)
+    target = spec["resize"]
+    if len(target) == 1:
+        rows, columns = (int(target[0] * side / min(size)) for side in size)
         return rows, columns
     if spec["fit"] == "letterbox":
-        ratio = min(wanted[0] / size[0], wanted[1] / size[1])
+        ratio = min(target[0] / size[0], target[1] / size[1])
         ratio = ratio if spec["enlarge"] else min(ratio, 1.0)
         return max(round(size[0] * ratio), 1), max(round(size[1] * ratio), 1)
-    return (wanted[0], wanted[1]) if wanted else size
+    return (target[0], target[1]) if target else size
 
 
 def _resized(picture: Any, size: tuple[int, int], spec: dict[str, Any]) -> Any:

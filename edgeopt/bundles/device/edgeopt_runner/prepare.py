@@ -35,13 +35,13 @@ class Prepared(NamedTuple):
 
 def prepare(args: Any, root: str, manifest: dict[str, Any]) -> Prepared:
     """Returns the inputs of ``--image``, ``--text`` or ``--audio``; none where none is given."""
-    given = [name for name in ("image", "text", "audio") if getattr(args, name, None)]
-    if len(given) > 1:
-        raise Stop(USAGE, f"--{given[0]} and --{given[1]}: one of them")
-    if not given:
+    sources = [name for name in ("image", "text", "audio") if getattr(args, name, None)]
+    if len(sources) > 1:
+        raise Stop(USAGE, f"--{sources[0]} and --{sources[1]}: one of them")
+    if not sources:
         return Prepared({})
     try:
-        return {"image": _image, "text": _texts, "audio": _audio}[given[0]](args, root, manifest)
+        return {"image": _image, "text": _texts, "audio": _audio}[sources[0]](args, root, manifest)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         what = f"manifest.json: preprocess cannot be followed: {error!r}"
         raise Stop(WRONG, what, "copy the bundle again") from error

@@ -95,8 +95,8 @@ def _program_faults(program: dict[str, Any], manifest: dict[str, Any]) -> Iterat
         if wrong or len(set(program["writes"].values())) < len(program["writes"]):
             yield links
             return
-        kept = [spec for spec in specs if spec["name"] in program[links]]
-        if any(not _fits(spec, states[program[links][spec["name"]]]) for spec in kept):
+        linked = [spec for spec in specs if spec["name"] in program[links]]
+        if any(not _fits(spec, states[program[links][spec["name"]]]) for spec in linked):
             yield links
     if not all(isinstance(axis, int) and axis >= 0 for axis in program["pads"]):
         yield "pads"

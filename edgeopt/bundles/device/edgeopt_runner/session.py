@@ -85,14 +85,14 @@ class Session:
         outputs = self._models[view["place"]](*[arrays[name] for name in names])
         several = isinstance(outputs, (list, tuple))
         outputs = [np.asarray(output) for output in (outputs if several else [outputs])]
-        kept = []
+        states = []
         for spec, output in zip(view["signature"]["outputs"], outputs):
             state = view["writes"].get(spec["name"])
             if state is None:
-                kept.append(output)
+                states.append(output)
             else:
                 self.states[state] = np.array(output)  # a runtime may hand out its own memory
-        return kept
+        return states
 
 
 def _fitting(views: list[dict[str, Any]], inputs: list[Any]) -> dict[str, Any]:
@@ -106,9 +106,9 @@ def _fitting(views: list[dict[str, Any]], inputs: list[Any]) -> dict[str, Any]:
     larger = [view for view in views if _fills(view, shapes, sizes[id(view)], varying)]
     if not larger:
         known = "; ".join(", ".join(str(list(size)) for size in sizes[id(view)]) for view in views)
-        given = ", ".join(str(list(shape)) for shape in shapes)
+        listing = ", ".join(str(list(shape)) for shape in shapes)
         raise Stop(
-            USAGE, f"no program takes inputs of shape {given}", f"there are some for: {known}"
+            USAGE, f"no program takes inputs of shape {listing}", f"there are some for: {known}"
         )
     return min(larger, key=lambda v: sum(float(np.prod(size)) for size in sizes[id(v)]))
 

@@ -29,13 +29,13 @@ def suppress(boxes: Any, scores: Any, iou: float, most: int) -> Any:
     boxes = boxes[order]
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     rest = np.arange(len(boxes))
-    kept: list[int] = []
-    while len(rest) and len(kept) < most:
+    survivors: list[int] = []
+    while len(rest) and len(survivors) < most:
         first, rest = rest[0], rest[1:]
-        kept.append(first)
+        survivors.append(first)
         over = overlap(boxes[first], boxes[rest], areas[first], areas[rest])
         rest = rest[~(over.astype(np.float64) > iou)]  # two empty boxes have no ratio: they stay
-    return order[np.array(kept, np.int64)]
+    return order[np.array(survivors, np.int64)]
 
 
 def overlap(box: Any, others: Any, area: Any, areas: Any) -> Any:
@@ -62,15 +62,15 @@ def suppress_rotated(boxes: Any, scores: Any, iou: float, most: int) -> Any:
     """
     order = np.argsort(-scores, kind="stable")
     boxes = boxes[order]
-    kept: list[int] = []
+    survivors: list[int] = []
     for start in range(0, len(boxes), _BLOCK):
         block = boxes[start : start + _BLOCK]
         over = probabilistic_overlap(boxes[: start + len(block)], block).astype(np.float64) > iou
         earlier = np.arange(start + len(block))[:, None] < np.arange(start, start + len(block))
-        kept += list(start + np.flatnonzero(~(over & earlier).any(0)))
-        if len(kept) >= most:
+        survivors += list(start + np.flatnonzero(~(over & earlier).any(0)))
+        if len(survivors) >= most:
             break
-    return order[np.array(kept[:most], np.int64)]
+    return order[np.array(survivors[:most], np.int64)]
 
 
 def probabilistic_overlap(first: Any, second: Any) -> Any:

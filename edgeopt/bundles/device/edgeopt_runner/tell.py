@@ -78,36 +78,40 @@ def _suffix(answer: Answer, number: int) -> str:
 
 
 def _object_lines(answer: Answer) -> list[str]:
-    found: Detections = answer.value
-    if not len(found):
+    detections: Detections = answer.value
+    if not len(detections):
         return ["nothing found"]
     result = []
-    for number in range(len(found)):
-        place = " ".join(f"{value:.1f}" for value in found.boxes[number])
-        if found.angles is not None:
-            place += f" {np.degrees(found.angles[number]):.1f} degrees"
-        label = _suffix(answer, found.classes[number])
+    for number in range(len(detections)):
+        place = " ".join(f"{value:.1f}" for value in detections.boxes[number])
+        if detections.angles is not None:
+            place += f" {np.degrees(detections.angles[number]):.1f} degrees"
+        label = _suffix(answer, detections.classes[number])
         result.append(
-            f"{number + 1:3d}  {found.scores[number]:8.6f}  {found.classes[number]}{label}  {place}"
+            f"{number + 1:3d}  {detections.scores[number]:8.6f}  {detections.classes[number]}{label}  {place}"
         )
-        if found.keypoints is not None:
-            points = (":".join(f"{v:.4g}" for v in point) for point in found.keypoints[number])
+        if detections.keypoints is not None:
+            points = (":".join(f"{v:.4g}" for v in point) for point in detections.keypoints[number])
             result.append("     " + " ".join(points))
     return result
 
 
 def _object(answer: Answer, number: int) -> dict[str, Any]:
-    found: Detections = answer.value
-    values = [float(value) for value in found.boxes[number]]
-    result = _named(answer, found.classes[number], score=float(found.scores[number]))
-    if found.angles is None:
+    detections: Detections = answer.value
+    values = [float(value) for value in detections.boxes[number]]
+    result = _named(answer, detections.classes[number], score=float(detections.scores[number]))
+    if detections.angles is None:
         result["box"] = values
     else:
-        result |= {"middle": values[:2], "size": values[2:], "angle": float(found.angles[number])}
-    if found.keypoints is not None:
-        result["keypoints"] = found.keypoints[number].astype(float).tolist()
-    if found.masks is not None:
-        mask = picture_mask(found.masks[number], answer.placement)
+        result |= {
+            "middle": values[:2],
+            "size": values[2:],
+            "angle": float(detections.angles[number]),
+        }
+    if detections.keypoints is not None:
+        result["keypoints"] = detections.keypoints[number].astype(float).tolist()
+    if detections.masks is not None:
+        mask = picture_mask(detections.masks[number], answer.placement)
         result["mask"] = {"size": list(mask.shape), "counts": run_lengths(mask)}
     return result
 

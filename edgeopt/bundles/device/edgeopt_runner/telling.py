@@ -19,8 +19,8 @@ def tells(args: argparse.Namespace, manifest: dict[str, Any]) -> bool:
     """
     if not manifest.get("postprocess") or args.verify:
         return False
-    given = args.input or args.image or args.text or args.audio
-    return bool(given and (args.draw or args.json or args.top or not args.output))
+    source = args.input or args.image or args.text or args.audio
+    return bool(source and (args.draw or args.json or args.top or not args.output))
 
 
 def check_telling(args: argparse.Namespace, manifest: dict[str, Any]) -> None:
