@@ -1,6 +1,6 @@
 """The report that people open: what is known of a deployment or a bundle, as one page that needs nothing else."""
 
-from edgeopt.reporting.content import Finding, Layer, Report
+from edgeopt.reporting.content import Finding, Layer, Point, Report
 from edgeopt.reporting.document import Document
 from edgeopt.reporting.gather import bundle_report, gather, measured_path
 from edgeopt.reporting.page import MAX_PAGE_BYTES, report_page
@@ -12,6 +12,7 @@ __all__ = [
     "Document",
     "Finding",
     "Layer",
+    "Point",
     "Report",
     "bundle_report",
     "gather",

@@ -41,15 +41,15 @@ def document_of(*sources: Path | str | Bundle) -> Document:
         InputError: One is something else, or there is nothing to report.
         BundleError: A bundle is damaged.
     """
-    plains = {one: _plain(one) for one in sources if _is_json(one)}
+    plains = [_plain(one) if _is_json(one) else None for one in sources]
+    pairs = list(zip(sources, plains, strict=True))
     saved = [
-        load_saved(Path(str(one))) for one, plain in plains.items() if plain.get("kind") == KIND
+        load_saved(Path(str(one))) for one, plain in pairs if plain and plain.get("kind") == KIND
     ]
-    searches = [(one, plain) for one, plain in plains.items() if "trials" in plain]
+    searches = [(one, plain) for one, plain in pairs if plain and "trials" in plain]
     records, _ = read_history()
     reports: list[Report] = []
-    for one in sources:
-        plain = plains.get(one)
+    for one, plain in pairs:
         if plain is None:
             reports.append(_of_bundle(one, saved, records))
         elif "precision" in plain:

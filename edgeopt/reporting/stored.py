@@ -74,7 +74,7 @@ class _Use(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-class _Limits(msgspec.Struct, frozen=True):
+class _Room(msgspec.Struct, frozen=True):
     flash_kb: float = 0.0
     ram_kb: float = 0.0
     arena_kb: float = 0.0
@@ -84,7 +84,7 @@ class StoredMemory(msgspec.Struct, frozen=True):
     """What a model takes of a microcontroller."""
 
     use: _Use
-    limits: _Limits
+    limits: _Room
 
 
 class _Latency(msgspec.Struct, frozen=True):
