@@ -59,7 +59,7 @@ def gather(
         verdict=verdict_of(stored),
         figures=figures_of(stored),
         findings=findings_of(stored, layers),
-        warnings=(*stored.warnings, *(stored.profile.warnings if stored.profile else ())),
+        warnings=stored.every_warning,
         layers=layers,
         operators=operators,
         unit=unit,

@@ -136,3 +136,9 @@ class Stored(msgspec.Struct, frozen=True):
     values: tuple[StoredValue, ...] = ()
     statistics: tuple[ValueStatistics, ...] = ()
     bundle_digest: str | None = None
+
+    @property
+    def every_warning(self) -> tuple[str, ...]:
+        """The deployment's warnings, and those of its times."""
+        of_times = () if self.profile is None else self.profile.warnings
+        return tuple(dict.fromkeys((*self.warnings, *of_times)))

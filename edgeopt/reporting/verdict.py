@@ -35,7 +35,7 @@ def state_of(stored: Stored) -> State:
         return "bad"
     if stored.parity is None and stored.accuracy is None:
         return "unknown"
-    return "warning" if stored.warnings else "good"
+    return "warning" if stored.every_warning else "good"
 
 
 def verdict_of(stored: Stored) -> str:
@@ -69,7 +69,7 @@ def _head(stored: Stored) -> str:
         return f"Falls short: {what} loses more than was asked"
     if stored.parity is None and stored.accuracy is None:
         return f"Not checked: no input was given to compare {what} with float on"
-    count = len(stored.warnings)
+    count = len(stored.every_warning)
     mark = f", with {count} warning{'s' if count > 1 else ''}" if count else ""
     return f"Passes{mark}: {what}"
 

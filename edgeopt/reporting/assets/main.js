@@ -31,15 +31,15 @@
 
   const theme = document.getElementById("theme");
   const name = () => (theme.textContent = Report.isDark() ? "Light" : "Dark");
+  const changed = () => {
+    name();
+    document.dispatchEvent(new Event("themechange"));
+  };
   theme.addEventListener("click", () => {
     document.documentElement.dataset.theme = Report.isDark() ? "light" : "dark";
-    name();
-    document.dispatchEvent(new Event("themechange"));
+    changed();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    name();
-    document.dispatchEvent(new Event("themechange"));
-  });
+  for (const wish of ["(prefers-color-scheme: dark)", "print"]) matchMedia(wish).addEventListener("change", changed);
   name();
   document.getElementById("shown")?.addEventListener("change", (event) => show(Number(event.target.value)));
   show(0);
