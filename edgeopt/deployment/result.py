@@ -121,6 +121,7 @@ class Deployment:
         """Returns everything as plain JSON-able values."""
         return {
             **self.report(),
+            "values": self._values(),
             "bundle": None if self.bundle is None else str(self.bundle.path),
             "bundle_digest": None if self.bundle is None else self.bundle.digest,
             "speed": _plain(self.speed),
@@ -140,10 +141,13 @@ class Deployment:
         return report_summary(self._report())
 
     def _report(self) -> Report:
-        bundle, plain = self.bundle, self.to_dict()
-        held = (bundle.report or {}) if bundle is not None else {}
-        plain["values"] = held.get("values") or value_rows(self.program, self.support)
-        return gather(plain, name="" if bundle is None else bundle.name, where="deployment")
+        name = "" if self.bundle is None else self.bundle.name
+        return gather(self.to_dict(), name=name, where="deployment")
+
+    def _values(self) -> list[dict[str, Any]]:
+        """Returns the rows of the bundle, of the program as it was compiled; of the program itself without one."""
+        stored = {} if self.bundle is None else self.bundle.report or {}
+        return stored.get("values") or value_rows(self.program, self.support)
 
     def report(self) -> dict[str, Any]:
         """Returns what does not change from run to run: no times, no places. Bundles hold it."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["document_of"]
 
 _HINT = (
-    "name a bundle, what `edgeopt deploy --json` or `edgeopt search --json` printed, or what "
+    "name a bundle, what `edgeopt deploy --json` (of a failed one too) or `edgeopt search --json` printed, or what "
     "`edgeopt profile --save` wrote"
 )
 _MOST_BYTES = 64 << 20
@@ -50,10 +50,11 @@ def document_of(*sources: Path | str | Bundle) -> Document:
     records, _ = read_history()
     reports: list[Report] = []
     for one, plain in pairs:
+        deployed = None if plain is None else _deployed(plain)
         if plain is None:
             reports.append(_of_bundle(one, saved, records))
-        elif "precision" in plain:
-            reports.append(_of_deployment(one, plain, saved))
+        elif deployed is not None:
+            reports.append(_of_deployment(one, deployed, saved))
         elif plain.get("kind") != KIND and "trials" not in plain:
             raise InputError("it is none of what is reported", where=str(one), hint=_HINT)
     if not reports:
@@ -73,6 +74,15 @@ def _plain(source: Any) -> dict[str, Any]:
     content = bytes(read_file(Path(source), most=_MOST_BYTES))
     plain: dict[str, Any] = decode_json(content, dict[str, Any], where=str(source))
     return plain
+
+
+def _deployed(plain: dict[str, Any]) -> dict[str, Any] | None:
+    """Returns the deployment in what a command printed: itself, a search's best, or what a gate refused."""
+    refused = plain.get("error")
+    inner = refused.get("deployment") if isinstance(refused, dict) else plain.get("deployment")
+    if isinstance(inner, dict):
+        return inner
+    return plain if "precision" in plain else None
 
 
 def _of_bundle(source: Any, saved: Sequence[Saved], records: Sequence[Record]) -> Report:

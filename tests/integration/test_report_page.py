@@ -381,3 +381,29 @@ def test_a_bundle_without_a_page_is_still_reported(tmp_path):
     assert sorted(one.name for one in tmp_path.iterdir()) == ["net"]
     assert not (tmp_path / "net" / "report.html").exists()
     assert edgeopt.report(tmp_path / "net").reports[0].layers
+
+
+def test_what_a_gate_refused_is_reported_from_what_the_command_printed(tmp_path):
+    pytest.importorskip("edgeopt_tflite")
+    torch.manual_seed(0)
+    data = [torch.randn(1, 3, 16, 16) for _ in range(8)]
+    scores = iter([1.0] + 50 * [0.5])
+    with pytest.raises(edgeopt.errors.GateError) as refused:
+        edgeopt.deploy(
+            Net().eval(),
+            "host",
+            example_inputs=data[0],
+            calibration_data=data,
+            backend="tflite",
+            precision="int8",
+            evaluate=lambda fn: next(scores),
+            max_drop=0.1,
+        )
+    error = {"error": {"type": "GateError", "deployment": refused.value.deployment.to_dict()}}
+    (tmp_path / "refused.json").write_text(json.dumps(error))
+    (report,) = edgeopt.report(tmp_path / "refused.json").reports
+    assert report.state == "bad"
+    assert report.verdict.startswith("Falls short: int8 on host loses more than was asked")
+    assert "Accuracy is lost" in [one.title for one in report.findings]
+    assert {"integer", "float"} <= {one.kind for one in report.layers}
+    assert any(one.snr_db is not None for one in report.layers)

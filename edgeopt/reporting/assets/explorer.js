@@ -166,11 +166,13 @@ const Explorer = (() => {
         const [a, b] = [this.boxes[from], this.boxes[to]];
         const [y0, y1] = [a.y + HEIGHT, b.y];
         if (Math.max(y0, y1) < sight.top || Math.min(y0, y1) > sight.bottom) continue;
-        const aside = b.rank - a.rank > 1 ? WIDTH * 0.75 : 0; // around the boxes in between
         const [x0, x1] = [a.x + WIDTH / 2, b.x + WIDTH / 2];
-        const bend = Math.max(20, (y1 - y0) / 2);
+        const isFar = b.rank - a.rank > 1;
+        const aside = isFar && Math.abs(x1 - x0) < WIDTH ? WIDTH * 0.75 : 0; // around the boxes in between
+        const bend = Math.min(60, Math.max(20, (y1 - y0) / 2));
+        const down = isFar && !aside ? (y1 - y0) * 0.9 : bend; // beside them first, then across
         context.moveTo(x0, y0);
-        context.bezierCurveTo(x0 + aside, y0 + Math.min(bend, 60), x1 + aside, y1 - Math.min(bend, 60), x1, y1);
+        context.bezierCurveTo(x0 + aside, y0 + down, x1 + aside, y1 - bend, x1, y1);
       }
       context.stroke();
     }
