@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgeopt.boundary import convert, decode_json, read_file
+from edgeopt.boundary import convert, decode_json, read_file, refusing
 from edgeopt.reporting.content import Point, Report, Trial
 from edgeopt.reporting.findings import findings_of
 from edgeopt.reporting.layers import layers_of
@@ -50,6 +50,11 @@ def gather(
         InputError: It is something else.
     """
     stored = convert(dict(plain), Stored, where=where)
+    with refusing(where):
+        return _report(stored, name, saved, facts or {})
+
+
+def _report(stored: Stored, name: str, saved: Saved | None, facts: Mapping[str, str]) -> Report:
     layers = with_times(layers_of(stored), saved)
     operators, unit, source = operators_of(layers, saved)
     return Report(
@@ -67,7 +72,7 @@ def gather(
         memory=memory_of(stored, layers),
         trials=_trials(stored),
         steps=tuple((step.name, _shown(step.effect)) for step in stored.history),
-        facts={**_facts(stored), **(facts or {})},
+        facts={**_facts(stored), **facts},
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgeopt.contracts.storage import STORAGE_TYPES
 from edgeopt.reporting.content import Memory, Moment
+from edgeopt.reporting.stored import MOST
 
 if TYPE_CHECKING:
     from edgeopt.reporting.content import Layer
@@ -60,6 +61,6 @@ def _moments(layers: tuple[Layer, ...]) -> list[Moment]:
 
 
 def _bytes(layer: Layer) -> int:
-    count = math.prod(layer.shape)
+    count = min(math.prod(layer.shape), MOST >> 8)
     storage = STORAGE_TYPES.get(layer.storage)
     return count * FLOAT_BYTES if storage is None else storage.bytes_for(count)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from functools import cache
 from html import escape
 from importlib import resources
@@ -166,7 +165,7 @@ def _footer() -> str:
 
 def _json(data: Any) -> str:
     """Returns JSON that no parser of HTML can mistake for markup."""
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    text = msgspec.json.encode(data).decode()  # what is no number is null there
     for mark in "<>&":
         text = text.replace(mark, f"\\u{ord(mark):04x}")
     return text

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from edgeopt.gate.accuracy import Accuracy
 from edgeopt.gate.diagnose import Diagnosis
@@ -12,7 +13,11 @@ from edgeopt.gate.parity import Parity
 from edgeopt.gate.speed import Speed
 from edgeopt.gate.value_statistics import ValueStatistics
 
-__all__ = ["Stored", "StoredMemory", "StoredValue"]
+__all__ = ["MOST", "Stored", "StoredMemory", "StoredValue"]
+
+MOST = 1 << 53
+"""What a page's scripts can count to."""
+_Count = Annotated[int, Meta(ge=0, le=MOST)]
 
 
 class StoredValue(msgspec.Struct, frozen=True):
@@ -25,10 +30,10 @@ class StoredValue(msgspec.Struct, frozen=True):
     source: str = ""
     kind: str = ""
     reason: str = ""
-    macs: int = 0
-    bytes: int = 0
+    macs: _Count = 0
+    bytes: _Count = 0
     inputs: tuple[str, ...] = ()
-    shape: tuple[int, ...] = ()
+    shape: tuple[_Count, ...] = ()
 
 
 class _Attempt(msgspec.Struct, frozen=True):
@@ -58,7 +63,7 @@ class _Step(msgspec.Struct, frozen=True):
 
 class _Part(msgspec.Struct, frozen=True):
     name: str
-    size_bytes: int
+    size_bytes: _Count
     what: str = ""
 
 
@@ -68,8 +73,8 @@ class _Moment(msgspec.Struct, frozen=True):
 
 
 class _Use(msgspec.Struct, frozen=True):
-    flash_bytes: int = 0
-    ram_bytes: int = 0
+    flash_bytes: _Count = 0
+    ram_bytes: _Count = 0
     moments: tuple[_Moment, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -102,13 +107,16 @@ class _Profile(msgspec.Struct, frozen=True):
     latency: _Latency | None = None
     load_ms: float | None = None
     peak_memory_mb: float | None = None
-    instructions: int | None = None
-    cycles: int | None = None
+    instructions: _Count | None = None
+    cycles: _Count | None = None
     warnings: tuple[str, ...] = ()
 
 
-class _Stream(msgspec.Struct, frozen=True):
-    ok: bool = True
+class _Program(msgspec.Struct, frozen=True):
+    method: str = ""
+    shapes: tuple[tuple[_Count, ...], ...] = ()
+    parity: Parity | None = None
+    accuracy: Accuracy | None = None
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -119,8 +127,8 @@ class Stored(msgspec.Struct, frozen=True):
     precision: str = ""
     precision_reason: str = ""
     program_digest: str = ""
-    size_bytes: int = 0
-    float_size_bytes: int = 0
+    size_bytes: _Count = 0
+    float_size_bytes: _Count = 0
     nodes: dict[str, int] = {}
     operators: dict[str, int] = {}
     parity: Parity | None = None
@@ -136,6 +144,7 @@ class Stored(msgspec.Struct, frozen=True):
     values: tuple[StoredValue, ...] = ()
     statistics: tuple[ValueStatistics, ...] = ()
     bundle_digest: str | None = None
+    programs: tuple[_Program, ...] = ()
 
     @property
     def every_warning(self) -> tuple[str, ...]:

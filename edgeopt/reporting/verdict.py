@@ -31,7 +31,9 @@ UNTIMED = (
 
 def state_of(stored: Stored) -> State:
     """Returns what is to be thought of the whole."""
-    if any(one is not None and not one.ok for one in (stored.parity, stored.accuracy)):
+    checks = [stored.parity, stored.accuracy]
+    checks += [check for one in stored.programs for check in (one.parity, one.accuracy)]
+    if any(one is not None and not one.ok for one in checks):
         return "bad"
     if stored.parity is None and stored.accuracy is None:
         return "unknown"
@@ -56,6 +58,7 @@ def figures_of(stored: Stored) -> tuple[Figure, ...]:
             _speed(stored.speed),
             _latency(stored),
             *_memory(stored),
+            *_programs(stored),
         )
         if figure is not None
     )
@@ -67,6 +70,8 @@ def _head(stored: Stored) -> str:
         return f"Falls short: {what} does not compute what the program does"
     if stored.accuracy is not None and not stored.accuracy.ok:
         return f"Falls short: {what} loses more than was asked"
+    if state_of(stored) == "bad":
+        return f"Falls short: one of the further programs of {what} does"
     if stored.parity is None and stored.accuracy is None:
         return f"Not checked: no input was given to compare {what} with float on"
     count = len(stored.every_warning)
@@ -200,3 +205,13 @@ def _memory(stored: Stored) -> Iterator[Figure]:
         yield Figure(
             "Memory", value, "", f"{stored.profile.device}: the whole process, with Python"
         )
+
+
+def _programs(stored: Stored) -> Iterator[Figure]:
+    """Yields a line for each further program: of another shape, or another method."""
+    for number, one in enumerate(stored.programs, 2):
+        checks = [check for check in (one.accuracy, one.parity) if check is not None]
+        state: State = "unknown" if not checks else "good" if all(c.ok for c in checks) else "bad"
+        shapes = ", ".join("×".join(map(str, shape)) for shape in one.shapes)
+        value = "; ".join(str(check) for check in checks) or "not checked"
+        yield Figure(f"Program {number}: {one.method} {shapes}".rstrip(), value, state=state)

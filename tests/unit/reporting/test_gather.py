@@ -192,3 +192,21 @@ def test_poor_and_clipped_values_are_named_with_what_to_type():
 def test_what_is_no_report_is_refused(plain):
     with pytest.raises(InputError):
         gather({**BASE, **plain})
+
+
+def test_each_further_program_is_judged_and_one_that_fails_fails_the_whole():
+    good = {"method": "encode", "shapes": [[1, 8]], "parity": parity(), "accuracy": accuracy()}
+    bad = {"method": "decode", "shapes": [[1, 8], [2]], "parity": parity(0.5), "accuracy": None}
+    report = gather({**BASE, "accuracy": accuracy(), "programs": [good, bad]})
+    states = {one.title: one.state for one in report.figures if one.title.startswith("Program")}
+    assert states == {"Program 2: encode 1×8": "good", "Program 3: decode 1×8, 2": "bad"}
+    assert report.state == "bad"
+    assert report.verdict.startswith("Falls short")
+
+
+def test_warnings_of_times_count_too():
+    profile = {"device": "pi4", "runs": 5, "warnings": ["busy", "hot"]}
+    report = gather({**BASE, "accuracy": accuracy(), "warnings": ["busy"], "profile": profile})
+    assert report.warnings == ("busy", "hot")
+    assert report.state == "warning"
+    assert "with 2 warnings" in report.verdict
