@@ -6,6 +6,7 @@ evenly spread, are kept of the first and compared in the second.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,8 @@ class FloatValues:
         if not _is_kept(node, value) or len(self.kept[node.name]) >= SAMPLES:
             return
         low, high = (float(end) for end in torch.aminmax(value))
+        if not math.isfinite(low) or not math.isfinite(high):
+            return
         before = self.ends.get(node.name, (low, high))
         self.ends[node.name] = (min(low, before[0]), max(high, before[1]))
         self.kept[node.name].append(_spread(value))
@@ -110,7 +113,7 @@ class RoundedValues:
         if run >= len(references) or not _is_kept(node, value):
             return
         reference, elements = references[run].double(), _spread(value).double()
-        if reference.shape == elements.shape:
+        if reference.shape == elements.shape and bool(torch.isfinite(elements).all()):
             self.signal[node.name] += float(reference.square().sum())
             self.noise[node.name] += float((reference - elements).square().sum())
 
@@ -204,7 +207,7 @@ def _rescaled(program: Program) -> frozenset[str]:
 
 def _is_kept(node: torch.fx.Node, value: Any) -> bool:
     is_float = isinstance(value, torch.Tensor) and value.is_floating_point() and value.numel() > 0
-    return is_float and node.op == "call_function" and bool(torch.isfinite(value).all())
+    return is_float and node.op == "call_function"
 
 
 def _spread(value: torch.Tensor) -> torch.Tensor:

@@ -96,7 +96,7 @@ def _of_float(stored: Stored, layers: tuple[Layer, ...]) -> Iterator[Finding]:
 
 def _of_size(stored: Stored) -> Iterator[Finding]:
     size, floats = stored.size_bytes, stored.float_size_bytes
-    if floats and size > 1.05 * floats:
+    if stored.memory is None and floats and size > 1.05 * floats:
         evidence = (f"{shown_bytes(size)}, float weights {shown_bytes(floats)}",)
         sentence = "The artefact is larger than the float weights."
         remedy = (

@@ -5,10 +5,12 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from edgeopt.units import shown_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from edgeopt.reporting.content import Figure, Finding, Report, State
+    from edgeopt.reporting.content import Figure, Finding, Memory, Report, State
 
 __all__ = ["WORDS", "figures_html", "head_html", "items", "report_html", "table"]
 
@@ -156,9 +158,13 @@ def _memory(report: Report) -> str:
     if report.memory is None:
         return "<p>What is kept while each operator runs is not known.</p>\n"
     return (
-        f"<p>{escape(report.memory.source)}.</p>\n{items(report.memory.notes)}"
+        f"<p>{escape(report.memory.source)}{_limit(report.memory)}.</p>\n{items(report.memory.notes)}"
         '<div class="mount" data-mount="memory"></div>\n'
     )
+
+
+def _limit(memory: Memory) -> str:
+    return "" if memory.limit_bytes is None else f"; there are {shown_bytes(memory.limit_bytes)}"
 
 
 def _explorer() -> str:

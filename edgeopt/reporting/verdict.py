@@ -99,6 +99,10 @@ def _accuracy_words(accuracy: Accuracy | None) -> Iterator[str]:
 
 
 def _size_words(stored: Stored) -> Iterator[str]:
+    if stored.memory is not None:  # the files are sources: flash is what counts
+        use = stored.memory.use
+        yield f"it takes {shown_bytes(use.flash_bytes)} of flash and {shown_bytes(use.ram_bytes)} of RAM"
+        return
     if not stored.size_bytes or not stored.float_size_bytes:
         return
     ratio = stored.float_size_bytes / stored.size_bytes
@@ -148,7 +152,7 @@ def _parity(parity: Parity | None) -> Figure:
 
 
 def _size(stored: Stored) -> Figure | None:
-    if not stored.size_bytes:
+    if not stored.size_bytes or stored.memory is not None:
         return None
     words = "; ".join(_size_words(stored))
     floats = f"float weights {shown_bytes(stored.float_size_bytes)}"

@@ -110,7 +110,9 @@ const Charts = (() => {
   function memory(mount, moments, most) {
     const xs = moments.map((_, at) => at);
     const kib = moments.map((one) => one.size_bytes / 1024);
-    const limit = most === null ? [] : [moments.map(() => most / 1024)];
+    const fullest = Math.max(...moments.map((one) => one.size_bytes));
+    const isFar = most === null || most > 3 * fullest; // the curve would be flat below it
+    const limit = isFar ? [] : [moments.map(() => most / 1024)];
     const line = element("output", { className: "point" });
     const say = (at) => {
       const one = moments[at];
@@ -129,10 +131,9 @@ const Charts = (() => {
       ],
       hooks: { setCursor: [(plot) => say(plot.cursor.idx)] },
     });
-    const fullest = moments.reduce((best, one, at) => (one.size_bytes > moments[best].size_bytes ? at : best), 0);
-    chart(mount, `Memory over time, ${Report.bytes(moments[fullest].size_bytes)} at most`, options, [xs, kib, ...limit]);
+    chart(mount, `Memory over time, ${Report.bytes(fullest)} at most`, options, [xs, kib, ...limit]);
     mount.append(line);
-    say(fullest);
+    say(moments.findIndex((one) => one.size_bytes === fullest));
     numbers(mount, ["Operator", "Size", "Largest"], moments.map((one) => [one.operator, Report.bytes(one.size_bytes), one.largest]));
   }
 

@@ -210,3 +210,20 @@ def test_warnings_of_times_count_too():
     assert report.warnings == ("busy", "hot")
     assert report.state == "warning"
     assert "with 2 warnings" in report.verdict
+
+
+def test_of_a_microcontroller_flash_counts_and_not_the_size_of_sources():
+    moments = [
+        {
+            "operator": "a",
+            "tensors": [{"name": "a", "size_bytes": 2048}, {"name": "x", "size_bytes": 512}],
+        }
+    ]
+    use = {"flash_bytes": 14_000, "ram_bytes": 10_240, "moments": moments, "notes": ["in strips"]}
+    memory = {"use": use, "limits": {"flash_kb": 1024, "ram_kb": 252, "arena_kb": 252}}
+    report = gather({**BASE, "size_bytes": 9000, "accuracy": accuracy(), "memory": memory})
+    assert "it takes 13.7 KiB of flash and 10.0 KiB of RAM" in report.verdict
+    assert "Larger than float" not in [one.title for one in report.findings]
+    assert [(one.size_bytes, one.largest) for one in report.memory.moments] == [(2560, "a")]
+    assert report.memory.limit_bytes == 252 * 1024
+    assert report.memory.notes == ("in strips",)
