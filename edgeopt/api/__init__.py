@@ -30,6 +30,7 @@ from edgeopt.api.measuring import (
     profile_many,
     profile_operators,
 )
+from edgeopt.api.reporting import report
 
 __all__ = [
     "backends",
@@ -52,6 +53,7 @@ __all__ = [
     "prune",
     "quantize",
     "reference",
+    "report",
     "search",
     "targets",
     "train_quantized",

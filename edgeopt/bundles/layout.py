@@ -14,6 +14,7 @@ labels.txt         the classes' names, if any
 tokenizer.json     how a text becomes token ids, if any
 origins.json       runtime operators back to the program's values, if known
 report.json        what was measured, if given
+report.html        the same as a page for people, if given
 """
 
 from __future__ import annotations
@@ -56,10 +57,11 @@ if TYPE_CHECKING:
     from edgeopt.contracts import Artifact, DeviceRuntime, Target, Wheel
     from edgeopt.options import Postprocess, Preprocessing
 
-__all__ = ["EXECUTABLE", "MANIFEST", "bundle_files", "file_mode", "report_file", "seal"]
+__all__ = ["EXECUTABLE", "MANIFEST", "PAGE", "bundle_files", "file_mode", "report_file", "seal"]
 
 MANIFEST = "manifest.json"
 EXECUTABLE = "run.py"
+PAGE = "report.html"
 NATIVE = "model/run"
 
 
@@ -75,6 +77,7 @@ def bundle_files(  # noqa: PLR0913 (the parts of a bundle, by name)
     *,
     golden: GoldenSamples | None = None,
     report: Mapping[str, Any] | None = None,
+    page: bytes | None = None,
     name: str | None = None,
     preprocess: Preprocessing | None = None,
     postprocess: Postprocess | None = None,
@@ -90,6 +93,7 @@ def bundle_files(  # noqa: PLR0913 (the parts of a bundle, by name)
         target: The device.
         golden: Samples of the first program.
         report: What was measured.
+        page: The same as HTML, for people.
         name: How a person calls the bundle.
         preprocess: How a picture, a sound or a text becomes an input.
         postprocess: What the outputs mean.
@@ -126,6 +130,8 @@ def bundle_files(  # noqa: PLR0913 (the parts of a bundle, by name)
         files["labels.txt"] = _label_file(labels)
     if report is not None:
         files["report.json"] = report_file(report)
+    if page is not None:
+        files[PAGE] = page
     manifest = Manifest(
         name=name or f"{target.name}-{artifact.backend}-{artifact.precision}",
         backend=artifact.backend,

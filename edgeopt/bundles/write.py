@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgeopt.bundles.layout import bundle_files, report_file, seal
+from edgeopt.bundles.layout import PAGE, bundle_files, report_file, seal
 from edgeopt.bundles.publish import publish
 from edgeopt.bundles.read import Bundle, read_bundle
 
@@ -30,6 +30,7 @@ def write_bundle(  # noqa: PLR0913 (the parts of a bundle, by name)
     path: Path | str,
     golden: GoldenSamples | None = None,
     report: Mapping[str, Any] | None = None,
+    page: bytes | None = None,
     name: str | None = None,
     preprocess: Preprocessing | None = None,
     postprocess: Postprocess | None = None,
@@ -48,6 +49,7 @@ def write_bundle(  # noqa: PLR0913 (the parts of a bundle, by name)
         path: A folder, or a file with ``zip`` or where the name ends in ``.zip``.
         golden: Samples that the device can check itself with.
         report: What was measured, JSON-able.
+        page: The same as HTML, for people.
         name: How a person calls it; made of target, backend and precision where missing.
         preprocess: How a picture, a sound or a text becomes an input.
         postprocess: What the outputs mean.
@@ -68,6 +70,7 @@ def write_bundle(  # noqa: PLR0913 (the parts of a bundle, by name)
         target,
         golden=golden,
         report=report,
+        page=page,
         name=name,
         preprocess=preprocess,
         postprocess=postprocess,
@@ -81,16 +84,23 @@ def write_bundle(  # noqa: PLR0913 (the parts of a bundle, by name)
 def add_report(bundle: Bundle, report: Mapping[str, Any]) -> Bundle:
     """Returns the bundle at the same place with ``report`` in it, for the one it had, if any.
 
+    A page (`report.html`) that told of the one before is left out.
+
     Raises:
         InputError: The report is not plain JSON.
         BundleError: The bundle changed meanwhile, or cannot be written; the old one stays.
     """
-    files = _with_report(bundle, report)
+    files = _with_report(bundle, report, None)
     return _published(files, bundle.path, as_zip=bundle.is_zip, overwrite=True)
 
 
 def copy_bundle(
-    bundle: Bundle, path: Path, *, report: Mapping[str, Any], overwrite: bool = False
+    bundle: Bundle,
+    path: Path,
+    *,
+    report: Mapping[str, Any],
+    page: bytes | None = None,
+    overwrite: bool = False,
 ) -> Bundle:
     """Returns a copy of the bundle at ``path``, with ``report`` in it for the one it had.
 
@@ -98,13 +108,14 @@ def copy_bundle(
         bundle: The bundle.
         path: A folder, or a file whose name ends in ``.zip``.
         report: What was measured, JSON-able.
+        page: The same as HTML, for people.
         overwrite: Replace a bundle that lies there, once the new one is whole.
 
     Raises:
         InputError: The report is not plain JSON, or something lies at ``path``.
         BundleError: The bundle changed meanwhile, or cannot be written.
     """
-    files = _with_report(bundle, report)
+    files = _with_report(bundle, report, page)
     return _published(files, path, as_zip=path.suffix == ".zip", overwrite=overwrite)
 
 
@@ -112,8 +123,10 @@ def _published(files: Mapping[str, bytes], path: Path, *, as_zip: bool, overwrit
     return publish(files, path, as_zip=as_zip, overwrite=overwrite, check=read_bundle).at(path)
 
 
-def _with_report(bundle: Bundle, report: Mapping[str, Any]) -> dict[str, bytes]:
-    files = {name: bundle.read(name) for name in bundle.manifest.files}
+def _with_report(bundle: Bundle, report: Mapping[str, Any], page: bytes | None) -> dict[str, bytes]:
+    files = {name: bundle.read(name) for name in bundle.manifest.files if name != PAGE}
     files["report.json"] = report_file(report)
+    if page is not None:
+        files[PAGE] = page
     manifest = msgspec.structs.replace(bundle.manifest, report="report.json")
     return seal(manifest, files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from edgeopt.deployment.memory import MemoryReport
     from edgeopt.deployment.recipe_deployment import RecipeRun
     from edgeopt.deployment.request import Request
+    from edgeopt.deployment.result import Deployment
 
 __all__ = ["NAMES", "check_options", "deploy", "make_request", "plan"]
 
@@ -88,7 +90,14 @@ def deploy(
     if json:
         print_json(result.to_dict())
     else:
-        print_rows(result.rows())
+        print_rows([*result.rows(), *_report_row(result)])
+
+
+def _report_row(result: Deployment) -> list[tuple[str, str]]:
+    """Returns how to look at all of it."""
+    if result.bundle is None:
+        return []
+    return [("report", f"edgeopt report {shlex.quote(str(result.bundle.path))} --open")]
 
 
 PLANNED = (

@@ -17,6 +17,7 @@ from edgeopt.cli.guard import DEBUG, EXIT_CODES, guarded
 from edgeopt.cli.inspecting import inspect, verify
 from edgeopt.cli.listing import backends, targets
 from edgeopt.cli.measuring import profile
+from edgeopt.cli.reporting import report
 from edgeopt.cli.running import run_bundle
 from edgeopt.cli.searching import search
 from edgeopt.cli.tuning import tune, tuning
@@ -46,6 +47,7 @@ for _command in (
     inspect,
     verify,
     profile,
+    report,
     export,
     doctor,
 ):

@@ -13,6 +13,7 @@ from edgeopt.bundles.write import copy_bundle
 from edgeopt.deployment.choose import ConsideredBackend, choose_backend
 from edgeopt.deployment.finish import temporary_bundle
 from edgeopt.deployment.on_device import compare_on
+from edgeopt.deployment.page import bundle_page, with_measured
 from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.errors import (
     CompileError,
@@ -193,13 +194,14 @@ def _written(best: Deployment, asked: Request) -> Deployment:
     if draft is None:
         return best
     report = {**(draft.report or {}), **best.report()}
+    page = bundle_page(report, asked.bundle)
     overwrite = asked.bundle.overwrite or asked.device is None  # then it is our own that lies there
     if asked.output is None:
-        bundle = temporary_bundle(lambda path: copy_bundle(draft, path, report=report))
+        bundle = temporary_bundle(lambda path: copy_bundle(draft, path, report=report, page=page))
     else:
         place = Path(asked.output)
-        bundle = copy_bundle(draft, place, report=report, overwrite=overwrite)
+        bundle = copy_bundle(draft, place, report=report, page=page, overwrite=overwrite)
     profile = best.profile
     if profile is not None:  # the same model: only the report tells more than the draft's
         profile = msgspec.structs.replace(profile, digest=bundle.digest)
-    return replace(best, bundle=bundle, profile=profile)
+    return with_measured(replace(best, bundle=bundle, profile=profile), asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from edgeopt.errors import CalibrationError, InputError
 from edgeopt.gate.accuracy import score
 from edgeopt.gate.calling import as_model, float_model
 from edgeopt.gate.parity import run_all
+from edgeopt.gate.value_statistics import FloatValues
 from edgeopt.ir import ReferenceRunner
 from edgeopt.progress import report_progress
 
@@ -35,12 +36,14 @@ class Baseline:
         program: The float program; of a quantized one its own weights, without any rounding.
         samples: The inputs to calibrate and to compare on.
         evaluate: The user's function from a model to a score; None where outputs are compared.
+        values: What is kept of the float program's values, once its outputs were computed.
     """
 
     model: Any
     program: Program
     samples: Samples
     evaluate: Callable[[Callable[..., Any]], float] | None = None
+    values: FloatValues = field(default_factory=FloatValues)
 
     @cached_property
     def outputs(self) -> list[Arrays]:
@@ -49,7 +52,7 @@ class Baseline:
         Raises:
             CalibrationError: One of them is no number: nobody can say what is near it.
         """
-        runner = ReferenceRunner(self.program)
+        runner = ReferenceRunner(self.program, observe=self.values.observe)
         outputs = run_all(runner, self.samples.checks, stage="float")
         for place, spec in enumerate(self.program.signature.outputs):
             odd = [at for at, one in enumerate(outputs) if np.isnan(one[place]).any()]

@@ -14,6 +14,7 @@ from edgeopt.bundles import GoldenSamples, Tolerance, write_bundle
 from edgeopt.bundles.wheels import with_wheels
 from edgeopt.deployment.described import with_vocabulary
 from edgeopt.deployment.on_device import placed, require_verified, with_parity
+from edgeopt.deployment.page import bundle_page, with_measured
 from edgeopt.deployment.work import value_rows
 from edgeopt.files import make_temporary, remove_temporary
 from edgeopt.gate.parity import output_steps
@@ -79,6 +80,7 @@ def finish(
             path=path,
             golden=golden,
             report=report,
+            page=bundle_page(report, request.bundle),
             name=request.bundle.name,
             preprocess=with_vocabulary(request.bundle.preprocess, job.program),
             postprocess=request.bundle.postprocess,
@@ -92,7 +94,7 @@ def finish(
     if request.device is None:
         bundle = temporary_bundle(write) if request.output is None else write(Path(request.output))
         report_progress("bundle", 1, 1)
-        return replace(deployment, bundle=bundle)
+        return with_measured(replace(deployment, bundle=bundle), request)
 
     draft = temporary_bundle(write)
     with placed(draft, request.device) as there:
@@ -102,7 +104,7 @@ def finish(
         profile = there.profile(threads=request.bundle.threads, min_seconds=1.0)
     bundle = draft if request.output is None else write(Path(request.output))
     report_progress("bundle", 1, 1)
-    return replace(deployment, bundle=bundle, profile=profile)
+    return with_measured(replace(deployment, bundle=bundle, profile=profile), request)
 
 
 def temporary_bundle(write: Any) -> Bundle:

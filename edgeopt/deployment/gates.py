@@ -26,6 +26,7 @@ from edgeopt.gate.parity import (
 from edgeopt.gate.scores import Scores, reads_scores, score_errors
 from edgeopt.gate.speed import Speed, check_speed
 from edgeopt.gate.turns import Comparisons, compares, turns
+from edgeopt.gate.value_statistics import RoundedValues, ValueStatistics, value_statistics
 from edgeopt.gate.values import value_outputs
 from edgeopt.ir import ReferenceRunner
 from edgeopt.progress import report_progress
@@ -55,12 +56,14 @@ class GateResult:
         accuracy: Against float, likewise.
         reference: The reference's outputs for the samples.
         values: The outputs that are judged as values, not as one score a class.
+        statistics: Where each value of the program lies, and what rounding takes of it.
     """
 
     parity: Parity | None
     accuracy: Accuracy | None
     reference: list[Arrays]
     values: frozenset[str] = frozenset()
+    statistics: tuple[ValueStatistics, ...] = ()
 
     @property
     def accurate(self) -> bool:
@@ -100,7 +103,10 @@ def check_build(
     exact = Scores()
     unrounded = _unrounded(build, samples, exact)
     rounded, turned = Scores(exact), Comparisons()
-    simulation = ReferenceRunner(build.specified, watch=_both(rounded.watch, turned.watch))
+    seen = RoundedValues(baseline.values)
+    simulation = ReferenceRunner(
+        build.specified, watch=_both(rounded.watch, turned.watch), observe=seen.observe
+    )
     reference = run_all(simulation, samples.checks, stage="reference")
     runner = build.runner or simulation
     parity = None
@@ -126,7 +132,8 @@ def check_build(
             scores=score_errors(exact, rounded),
             turns=turns(_comparisons(build, baseline), turned),
         )
-    return GateResult(parity, accuracy, reference, values)
+    statistics = value_statistics(baseline.values, seen, build.specified)
+    return GateResult(parity, accuracy, reference, values, statistics)
 
 
 def _both(one: Watch, other: Watch) -> Watch:

@@ -10,6 +10,8 @@ import msgspec
 from edgeopt.contracts.support import Verdict
 from edgeopt.deployment.result_text import as_text, result_rows
 from edgeopt.deployment.warn import speed_warnings
+from edgeopt.deployment.work import value_rows
+from edgeopt.reporting import gather, report_page, report_summary
 
 if TYPE_CHECKING:
     from edgeopt.bundles import Bundle
@@ -23,9 +25,11 @@ if TYPE_CHECKING:
     from edgeopt.gate.diagnose import Diagnosis
     from edgeopt.gate.parity import Parity
     from edgeopt.gate.speed import Speed
+    from edgeopt.gate.value_statistics import ValueStatistics
     from edgeopt.ir import Program
     from edgeopt.measure import Profile
     from edgeopt.recipes import Compressed
+    from edgeopt.reporting import Report
 
 __all__ = ["Attempt", "Deployment"]
 
@@ -72,6 +76,7 @@ class Deployment:
         programs: The bundle's further programs: for other shapes, or of other methods.
         streams: How far it is off over many calls with its own state; None where it keeps none.
         memory: What it takes of a microcontroller's flash and RAM; None where that is not known.
+        statistics: Where each value lies, and what rounding takes of it; empty without inputs.
     """
 
     plan: Plan
@@ -95,6 +100,7 @@ class Deployment:
     programs: tuple[ProgramResult, ...] = ()
     streams: StreamResult | None = None
     memory: MemoryReport | None = None
+    statistics: tuple[ValueStatistics, ...] = ()
 
     @property
     def precision_reason(self) -> str:
@@ -115,6 +121,7 @@ class Deployment:
         """Returns everything as plain JSON-able values."""
         return {
             **self.report(),
+            "values": self._values(),
             "bundle": None if self.bundle is None else str(self.bundle.path),
             "bundle_digest": None if self.bundle is None else self.bundle.digest,
             "speed": _plain(self.speed),
@@ -124,6 +131,23 @@ class Deployment:
             "measured": _plain(self.measured),
             "recipe": None if self.compressed is None else self.compressed.to_dict(),
         }
+
+    def to_html(self) -> str:
+        """Returns the whole report as one page that needs nothing else; at most 1 MB."""
+        return report_page(self._report())
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: verdict, figures, warnings; `to_html` is the whole report."""
+        return report_summary(self._report())
+
+    def _report(self) -> Report:
+        name = "" if self.bundle is None else self.bundle.name
+        return gather(self.to_dict(), name=name, where="deployment")
+
+    def _values(self) -> list[dict[str, Any]]:
+        """Returns the rows of the bundle, of the program as it was compiled; of the program itself without one."""
+        stored = {} if self.bundle is None else self.bundle.report or {}
+        return stored.get("values") or value_rows(self.program, self.support)
 
     def report(self) -> dict[str, Any]:
         """Returns what does not change from run to run: no times, no places. Bundles hold it."""
@@ -147,6 +171,7 @@ class Deployment:
             "programs": _plain(self.programs),
             "streams": _plain(self.streams),
             "memory": _plain(self.memory),
+            "statistics": _plain(self.statistics),
             "warnings": [text for text in self.warnings if text not in timed],
             "plan": {
                 k: v

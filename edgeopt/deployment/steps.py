@@ -313,6 +313,7 @@ def report(job: Job, checked: Checked, baseline: Baseline) -> Deployment:
         attempts=checked.attempts,
         tuning=checked.tuning,
         memory=build.memory,
+        statistics=gate.statistics,
     )
     warnings = collect_warnings(
         deployment,

@@ -24,7 +24,8 @@ def value_rows(program: Program, support: SupportReport) -> list[dict[str, Any]]
 
     ``macs`` counts multiply-adds, ``bytes`` what has to be read and written at least: inputs,
     constants and the output, each once, as they are stored. ``kind`` is what it runs as. ``makes`` is the value itself, or that
-    of the activation that its kernel applies.
+    of the activation that its kernel applies. ``inputs`` are the values that it reads, and ``shape`` is that of
+    ``makes``.
 
     Args:
         program: As it was compiled.
@@ -52,7 +53,14 @@ def _row(program: Program, node: torch.fx.Node, known: NodeSupport | None) -> di
         "reason": kind.reason if kind.kind == "float" else "",
         "macs": node_macs(node),
         "bytes": sum(operands) + _bytes(program, fused),
+        "inputs": [value.name for value in _read(program, node)],
+        "shape": [int(length) for length in _parts(fused.meta.get("val"))[0].shape],
     }
+
+
+def _read(program: Program, node: torch.fx.Node) -> list[torch.fx.Node]:
+    """Returns what a call reads that other calls or the user make: constants are left out."""
+    return [value for value in node.all_input_nodes if value.name not in program.constants]
 
 
 def _kind(program: Program, node: torch.fx.Node, known: NodeSupport | None) -> KernelKind:

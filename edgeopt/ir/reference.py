@@ -156,9 +156,16 @@ class Simulation(torch.fx.Interpreter):
 class ReferenceRunner:
     """A program as a `Runner`: numpy in, numpy out."""
 
-    def __init__(self, program: Program, *, exact: bool = True, watch: Watch | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        *,
+        exact: bool = True,
+        watch: Watch | None = None,
+        observe: Callable[[torch.fx.Node, Any], None] | None = None,
+    ) -> None:
         self.program = program
-        self._simulation = Simulation(program, exact=exact, watch=watch)
+        self._simulation = Simulation(program, exact=exact, watch=watch, observe=observe)
 
     def __call__(self, *inputs: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
         """Returns the program's outputs in the float model's shapes and dtypes."""

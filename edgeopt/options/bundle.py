@@ -22,6 +22,7 @@ class BundleOptions(Options, frozen=True):
         overwrite: Whether a bundle that lies at ``output`` may be replaced.
         with_runtime: Whether the bundle holds the wheels that the device needs, for one without a
             network.
+        page: Whether the bundle holds its report as a page for people too, ``report.html``.
     """
 
     name: str | None = None
@@ -31,3 +32,4 @@ class BundleOptions(Options, frozen=True):
     threads: Threads = 0
     overwrite: bool = False
     with_runtime: bool = False
+    page: bool = True

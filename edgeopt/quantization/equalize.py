@@ -63,6 +63,7 @@ def equalize(
     """
     editor = Editor(program)
     ratios: list[float] = []
+    rescaled: list[str] = []
     for space in channel_spaces(program):
         if space.smoothing is not smoothing:
             continue
@@ -70,9 +71,14 @@ def equalize(
         if ratio < 0.99:  # noqa: PLR2004 (less is not worth a change of every weight)
             _apply(editor, space, factors)
             ratios.append(ratio)
+            rescaled += space.values
     if not ratios:
         return program
-    effect = {"spaces": len(ratios), "expected_noise_ratio": round(sum(ratios) / len(ratios), 4)}
+    effect = {
+        "spaces": len(ratios),
+        "expected_noise_ratio": round(sum(ratios) / len(ratios), 4),
+        "values": rescaled,
+    }
     return editor.finish(Step("smooth" if smoothing else "equalize", {}, effect))
 
 

@@ -43,6 +43,28 @@ def targets(room):
         *models(room),
         *folders(room),
         *described(room),
+        *reports(),
+    ]
+
+
+def reports():
+    from edgeopt.boundary import decode_json
+    from edgeopt.reporting import gather, report_page, report_summary, search_points
+    from edgeopt.testing.deep_report import deep_report
+
+    def page(content):
+        report = gather(decode_json(content, dict[str, Any], where="report.json"))
+        return report_page(report), report_summary(report)
+
+    def search(content):
+        return search_points(decode_json(content, dict[str, Any], where="s.json"), where="s.json")
+
+    measured = {"score": 0.9, "size_bytes": 1000, "latency_ms": 1.5, "low_ms": 1.4, "high_ms": 1.6}
+    trial = {"number": 1, "configuration": {"backend": "tflite"}, "measured": measured}
+    trials = {"trials": [trial], "front": [1], "best": 1}
+    return [
+        Target("report of a bundle", json.dumps(deep_report(12)).encode(), page, mutate.any_json),
+        Target("trials of a search", json.dumps(trials).encode(), search, mutate.any_json),
     ]
 
 
