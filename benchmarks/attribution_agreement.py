@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 import torch
 from _common import Report, option_parser
 from _lite0 import lite0
@@ -30,6 +29,8 @@ from edgeopt.explaining.pictures import write_maps
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import ModuleType
+
+    import numpy as np
 
 INPUTS = {"lite0": 12, "minilm": 32, "dna": 100}
 BACKEND = "tflite"

@@ -148,7 +148,7 @@ def _of_model(
         target,
         example_inputs=source.example_inputs,
         calibration_data=source.calibration_data,
-        bundle=source.bundle or None,
+        **({"bundle": source.bundle} if source.bundle else {}),
         **answers.plain,
         **options,
     )
@@ -171,7 +171,7 @@ def _print(explanation: Explanation) -> None:
 
     from edgeopt.cli.show import printable  # noqa: PLC0415
     from edgeopt.explaining import explanation_lines  # noqa: PLC0415
-    from edgeopt.explaining.text import wrapped  # noqa: PLC0415
+    from edgeopt.explaining.text import WIDTH, wrapped  # noqa: PLC0415
 
     console = Console()
     head = f"{explanation.backend} {explanation.precision} on {explanation.target}"
@@ -179,5 +179,5 @@ def _print(explanation: Explanation) -> None:
     for line in explanation_lines(explanation, typed="flags"):
         if line.role == "question":
             console.print()
-        text = printable(wrapped(line, min(console.width, 100)))
+        text = printable(wrapped(line, min(console.width, WIDTH)))
         console.print(Text(text, style=_STYLES.get(line.role, "")), soft_wrap=True)
