@@ -16,7 +16,7 @@ from edgeopt.errors import EdgeoptError
 from edgeopt.explaining import Explanation
 from edgeopt.explaining.floats import float_findings
 from edgeopt.explaining.losses import KeptInFloat, extra_bytes, loss_findings
-from edgeopt.explaining.rows import rows_of
+from edgeopt.explaining.rows import left_in_float, rows_of
 from edgeopt.explaining.samples import input_finding, sample_differences
 from edgeopt.explaining.speed import speed_finding, structure_finding
 from edgeopt.gate.parity import run_all
@@ -62,6 +62,11 @@ class _Case:
     @property
     def precision(self) -> str:
         return str(self.checked.candidate.precision)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether single values may have 16 bits."""
+        return bool(getattr(self.job.backend, "wide", False))
 
 
 def explain_model(
@@ -166,7 +171,14 @@ def timed(
 def _floats(case: _Case, profile: OperatorProfile | None) -> tuple[Finding, ...]:
     rows = rows_of((case.bundle.report or {}).get("values"))
     elsewhere = dict(_elsewhere(case)) if any(row.kind == "float" for row in rows) else {}
-    return float_findings(rows, case.precision, profile=profile, elsewhere=elsewhere)
+    return float_findings(
+        rows,
+        case.precision,
+        left=left_in_float(case.checked.candidate.program.history),
+        wide=case.is_wide,
+        profile=profile,
+        elsewhere=elsewhere,
+    )
 
 
 def _elsewhere(case: _Case) -> Iterator[tuple[str, frozenset[str]]]:
@@ -210,7 +222,7 @@ def _losses(
         sizes={one.value: extra_bytes(program, one.keep) for one in sensitivities},
         kept=kept,
         beside_float=beside,
-        wide=bool(getattr(case.job.backend, "wide", False)),
+        wide=case.is_wide,
     )
 
 

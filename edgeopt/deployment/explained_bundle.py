@@ -16,7 +16,7 @@ from edgeopt.deployment.steps import as_program
 from edgeopt.errors import BundleError, EdgeoptError, InputError
 from edgeopt.explaining import Explanation, findings_of
 from edgeopt.explaining.floats import float_findings
-from edgeopt.explaining.rows import rows_of
+from edgeopt.explaining.rows import left_in_float, rows_of
 from edgeopt.explaining.samples import input_finding, sample_differences
 from edgeopt.explaining.speed import speed_finding, structure_finding
 from edgeopt.gate.float_program import float_program
@@ -179,8 +179,9 @@ class _Pair:
 
 
 def _floats(bundle: Bundle, profile: OperatorProfile | None) -> tuple[Finding, ...]:
-    rows = rows_of((bundle.report or {}).get("values"))
-    return float_findings(rows, str(bundle.manifest.precision), profile=profile)
+    report = bundle.report or {}
+    rows, left = rows_of(report.get("values")), left_in_float(report.get("history"))
+    return float_findings(rows, str(bundle.manifest.precision), left=left, profile=profile)
 
 
 def _speed(

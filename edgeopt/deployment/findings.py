@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edgeopt.contracts.storage import Precision
 from edgeopt.explaining.floats import float_findings
 from edgeopt.explaining.losses import extra_bytes, loss_findings
-from edgeopt.explaining.rows import rows_of
+from edgeopt.explaining.rows import left_in_float, rows_of
 from edgeopt.explaining.samples import input_finding, sample_differences
 from edgeopt.explaining.speed import structure_finding
 from edgeopt.gate.float_program import float_program
@@ -52,7 +52,7 @@ def known_findings(
     wide = bool(getattr(job.backend, "wide", False))
     inputs = input_finding(known_differences(job, checked, baseline), inputs=baseline.samples.kind)
     return (
-        *float_findings(rows, precision),
+        *float_findings(rows, precision, left=left_in_float(deployment.program.history), wide=wide),
         *((structure,) if structure else ()),
         *loss_findings(sensitivities, rows, sizes=sizes, wide=wide),
         *((inputs,) if inputs else ()),

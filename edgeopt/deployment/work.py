@@ -24,7 +24,7 @@ def value_rows(program: Program, support: SupportReport) -> list[dict[str, Any]]
 
     ``macs`` counts multiply-adds, ``bytes`` what has to be read and written at least: inputs,
     constants and the output, each once, as they are stored. ``kind`` is what it runs as. ``makes`` is the value itself, or that
-    of the activation that its kernel applies.
+    of the activation that its kernel applies; ``reads`` are values that are no constants.
 
     Args:
         program: As it was compiled.
@@ -52,6 +52,7 @@ def _row(program: Program, node: torch.fx.Node, known: NodeSupport | None) -> di
         "reason": kind.reason if kind.kind == "float" else "",
         "macs": node_macs(node),
         "bytes": sum(operands) + _bytes(program, fused),
+        "reads": [v.name for v in node.all_input_nodes if v.name not in program.constants],
     }
 
 

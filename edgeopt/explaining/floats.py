@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["float_findings"]
 
-_UNPLACED = re.compile(r"^(\S+) has no quantization parameters$")
+_UNPLACED = re.compile(r"^(?:its (weight|output)|(\S+))(?: \S+)? has no quantization parameters$")
 _KEPT = re.compile(r"^kept in float by keep_float='(.*)'$")
+_LOST = "rounding would lose it"
 _NO_KERNEL = "no integer kernel"
 _LITTLE = 0.02
 """Share of the time below which nothing is worth a change of the model."""
@@ -50,6 +51,8 @@ def float_findings(
     rows: Sequence[ValueRow],
     precision: str,
     *,
+    left: Mapping[str, str] | None = None,
+    wide: bool = False,
     profile: OperatorProfile | None = None,
     elsewhere: Mapping[str, frozenset[str]] | None = None,
 ) -> tuple[Finding, ...]:
@@ -58,6 +61,8 @@ def float_findings(
     Args:
         rows: Of the compiled program.
         precision: What it was compressed to.
+        left: Values that quantization left in float, each with why, by `edgeopt.explaining.rows.left_in_float`.
+        wide: Whether the backend runs single values on 16 bits.
         profile: Operator by operator on a device; None where nothing was timed.
         elsewhere: Names of other backends to the values that are float there.
     """
@@ -66,12 +71,12 @@ def float_findings(
         return ()
     if not Precision(precision).is_integer:
         return (_whole(floats, precision),)
-    groups = [_Group(*key, tuple(each)) for key, each in _grouped(floats, rows).items()]
+    groups = [_Group(*key, tuple(each)) for key, each in _grouped(floats, rows, left or {}).items()]
     costs = {id(group): _cost(group, rows, profile) for group in groups}
     groups.sort(key=lambda group: (-costs[id(group)].share, -len(group.rows)))
     kept = [match[1] for group in groups if (match := _KEPT.match(group.reason))]
     return tuple(
-        _finding(group, costs[id(group)], tuple(_remedies(group, elsewhere or {}, kept)))
+        _finding(group, costs[id(group)], tuple(_remedies(group, elsewhere or {}, kept, wide=wide)))
         for group in groups
     )
 
@@ -100,29 +105,44 @@ def _whole(floats: Sequence[ValueRow], precision: str) -> Finding:
 
 
 def _grouped(
-    floats: Sequence[ValueRow], rows: Sequence[ValueRow]
+    floats: Sequence[ValueRow], rows: Sequence[ValueRow], left: Mapping[str, str]
 ) -> dict[tuple[str, str], list[ValueRow]]:
-    by_name = {name: row for row in rows for name in (row.value, row.makes)}
+    by_name = {row.value: row for row in rows}
+    by_name |= {row.makes: row for row in rows if row.makes != row.value}  # a fused activation
     groups: dict[tuple[str, str], list[ValueRow]] = {}
     for row in floats:
-        key = (short_name(row.operator), _root(row, by_name))
+        key = (short_name(row.operator), _root(row, by_name, left))
         groups.setdefault(key, []).append(row)
     return groups
 
 
-def _root(row: ValueRow, by_name: Mapping[str, ValueRow]) -> str:
+def _root(row: ValueRow, by_name: Mapping[str, ValueRow], left: Mapping[str, str]) -> str:
     """Returns a reason without names: what reads a float value is float because of what made that."""
-    seen = {row.value}
-    one = row
-    while (match := _UNPLACED.match(one.reason)) and match[1] != "its":
-        before = by_name.get(match[1])
-        if before is None or before.kind != "float" or before.value in seen:
-            return "one of its inputs has no quantization parameters"
-        seen.add(before.value)
-        one = before
+    one, seen = row, {row.value}
+    while not _lost(one, left) and _UNPLACED.match(one.reason):
+        makers = [by_name[name] for name in one.reads if name in by_name]
+        before = [m for m in makers if m.kind == "float" and m.value not in seen]
+        if not before:
+            break
+        one = before[0]
+        seen.add(one.value)
+    reason = _lost(one, left) or _without_names(one.reason)
     if one is row:
-        return row.reason
-    return f"it reads what {short_name(one.operator)} makes, which is float: {one.reason}"
+        return reason
+    return f"it reads what {short_name(one.operator)} makes, which is float: {reason}"
+
+
+def _lost(row: ValueRow, left: Mapping[str, str]) -> str:
+    why = left.get(row.makes) or left.get(row.value)
+    return f"{_LOST}: {why}" if why else ""
+
+
+def _without_names(reason: str) -> str:
+    match = _UNPLACED.match(reason)
+    if match is None:
+        return reason
+    subject = f"its {match[1]}" if match[1] else "one of its inputs"
+    return f"{subject} has no quantization parameters"
 
 
 @dataclass(frozen=True)
@@ -180,7 +200,11 @@ def _worth(cost: _Cost) -> Iterator[str]:
 
 
 def _remedies(
-    group: _Group, elsewhere: Mapping[str, frozenset[str]], kept: Sequence[str]
+    group: _Group,
+    elsewhere: Mapping[str, frozenset[str]],
+    kept: Sequence[str],
+    *,
+    wide: bool,
 ) -> Iterator[Remedy]:
     own = _KEPT.match(group.reason)
     if own:
@@ -189,6 +213,9 @@ def _remedies(
             f"Leave {own[1]!r} out of keep_float.", *quantization_option("keep_float", others)
         )
         return
+    if wide and group.reason.startswith(_LOST):
+        bits = {row.makes: {"bits": 16} for row in group.rows}
+        yield Remedy("Give it 16 bits.", *quantization_option("overrides", bits))
     for backend, floats in elsewhere.items():
         fewer = sum(row.value not in floats and row.makes not in floats for row in group.rows)
         if fewer:

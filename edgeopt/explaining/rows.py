@@ -9,7 +9,7 @@ import msgspec
 from edgeopt.boundary import convert
 from edgeopt.errors import BundleError
 
-__all__ = ["ValueRow", "rows_of", "short_name"]
+__all__ = ["ValueRow", "left_in_float", "rows_of", "short_name"]
 
 
 class ValueRow(msgspec.Struct, frozen=True):
@@ -25,6 +25,7 @@ class ValueRow(msgspec.Struct, frozen=True):
         reason: Why it is float, where it is.
         macs: Multiply-adds of a call.
         bytes: What it reads and writes at least.
+        reads: Names of the values that it reads, without constants.
     """
 
     value: str
@@ -36,6 +37,7 @@ class ValueRow(msgspec.Struct, frozen=True):
     reason: str = ""
     macs: int = 0
     bytes: int = 0
+    reads: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -50,6 +52,19 @@ def rows_of(plain: Any, *, where: str = "report.json") -> tuple[ValueRow, ...]:
         BundleError: They are no such rows.
     """
     return convert(plain or (), tuple[ValueRow, ...], where=where, error=BundleError)
+
+
+def left_in_float(history: Any) -> dict[str, str]:
+    """Returns the values that quantization left in float since rounding would lose them, each with why.
+
+    Args:
+        history: Of the program: its steps, as a report has them or as the program has.
+    """
+    left: dict[str, str] = {}
+    for step in msgspec.to_builtins(history or ()):
+        reasons = step.get("effect", {}).get("float", {}) if isinstance(step, dict) else {}
+        left.update(reasons if isinstance(reasons, dict) else {})
+    return left
 
 
 def short_name(operator: str) -> str:

@@ -10,7 +10,7 @@ from edgeopt.api import capture
 from edgeopt.deployment.work import value_rows
 from edgeopt.explaining.floats import float_findings
 from edgeopt.explaining.replacements import replacement
-from edgeopt.explaining.rows import rows_of, short_name
+from edgeopt.explaining.rows import left_in_float, rows_of, short_name
 from edgeopt.quantization import QuantizationConfig, quantize_program
 from edgeopt.reference_backend import ReferenceBackend
 from edgeopt.registry import find_target
@@ -126,3 +126,40 @@ def test_what_is_advised_instead_runs_on_integers(name):
     assert replacement(name)
     assert any(row.kind == "float" for row in rows(Net(before)))
     assert [short_name(row.operator) for row in rows(Net(after)) if row.kind == "float"] == []
+
+
+class Loud(nn.Module):
+    """Between two convolutions, a value of which one channel is a thousand times the others."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 16, 1), nn.Conv2d(16, 16, 1)
+        self.third, self.head = nn.Conv2d(16, 16, 1), nn.Linear(16, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.second(torch.relu(self.first(x))))
+        return self.head(torch.relu(self.third(x)).mean((2, 3)))
+
+
+def test_what_rounding_would_lose_is_said_to_be_the_root():
+    torch.manual_seed(0)
+    model = Loud().eval()
+    with torch.no_grad():
+        model.second.weight[0] *= 1000
+        model.third.weight[:, 0] /= 1000
+    program = capture(model, DATA[0])
+    config = QuantizationConfig(rounding="nearest", ranges="minmax", equalization="off")
+    program = quantize_program(program, DATA, config)
+    support = ReferenceBackend().lower(program, find_target("host")).support
+    values = rows_of(value_rows(program, support))
+    left = left_in_float(program.history)
+    assert set(left) == {"relu_1"}
+    found = float_findings(values, "int8", left=left, wide=True)
+    roots = [f.title for f in found]
+    assert any(title.startswith("conv2d is float: rounding would lose it: ") for title in roots)
+    assert any("it reads what conv2d makes, which is float: rounding" in title for title in roots)
+    (remedy,) = [r for f in found for r in f.remedy]
+    assert remedy.python == "quantization={'overrides': {'relu_1': {'bits': 16}}}"
+    config = config.replace(overrides={"relu_1": {"bits": 16}})
+    wide = quantize_program(capture(model, DATA[0]), DATA, config)
+    assert left_in_float(wide.history) == {}
