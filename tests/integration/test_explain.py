@@ -135,6 +135,22 @@ def test_a_bundle_holds_what_needs_no_clock_and_answers_beside_its_model(
     assert any("float32" in f.title for f in timed.of_kind("speed"))
 
 
+def test_what_quantization_left_in_float_is_said_with_its_reason():
+    torch.manual_seed(0)
+    loud = Net().eval()
+    with torch.no_grad():
+        loud.second.weight[0] *= 300
+        loud.second.bias[0] *= 300
+        loud.third.weight[:, 0] /= 300
+    done = edgeopt.deploy(
+        loud, "host", backend="tflite", checks={"speed": False}, quantization=SETTINGS, **HOW
+    )
+    stored = findings_of(done.bundle.report["findings"], where="report.json")
+    titles = [f.title for f in stored if f.kind == "float"]
+    assert any(title.startswith("conv2d is float: rounding would lose it: ") for title in titles)
+    assert any("it reads what conv2d makes, which is float" in title for title in titles)
+
+
 def test_gradients_through_integers(model):
     explanation = edgeopt.explain(
         model, "host", backend="reference", attributions=1, method="integrated-gradients",

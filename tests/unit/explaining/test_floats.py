@@ -10,7 +10,7 @@ from edgeopt.api import capture
 from edgeopt.deployment.work import value_rows
 from edgeopt.explaining.floats import float_findings
 from edgeopt.explaining.replacements import replacement
-from edgeopt.explaining.rows import left_in_float, rows_of, short_name
+from edgeopt.explaining.rows import ValueRow, left_in_float, rows_of, short_name
 from edgeopt.quantization import QuantizationConfig, quantize_program
 from edgeopt.reference_backend import ReferenceBackend
 from edgeopt.registry import find_target
@@ -128,38 +128,39 @@ def test_what_is_advised_instead_runs_on_integers(name):
     assert [short_name(row.operator) for row in rows(Net(after)) if row.kind == "float"] == []
 
 
-class Loud(nn.Module):
-    """Between two convolutions, a value of which one channel is a thousand times the others."""
-
-    def __init__(self):
-        super().__init__()
-        self.first, self.second = nn.Conv2d(3, 16, 1), nn.Conv2d(16, 16, 1)
-        self.third, self.head = nn.Conv2d(16, 16, 1), nn.Linear(16, 10)
-
-    def forward(self, x):
-        x = torch.relu(self.second(torch.relu(self.first(x))))
-        return self.head(torch.relu(self.third(x)).mean((2, 3)))
+def row(value, kind="float", *, makes="", reads=(), reason=""):
+    operator = f"aten.{value.rstrip('_0123456789')}.default"
+    return ValueRow(value, makes or value, operator, kind, reason=reason, reads=reads)
 
 
-def test_what_rounding_would_lose_is_said_to_be_the_root():
-    torch.manual_seed(0)
-    model = Loud().eval()
-    with torch.no_grad():
-        model.second.weight[0] *= 1000
-        model.third.weight[:, 0] /= 1000
-    program = capture(model, DATA[0])
-    config = QuantizationConfig(rounding="nearest", ranges="minmax", equalization="off")
-    program = quantize_program(program, DATA, config)
-    support = ReferenceBackend().lower(program, find_target("host")).support
-    values = rows_of(value_rows(program, support))
-    left = left_in_float(program.history)
-    assert set(left) == {"relu_1"}
-    found = float_findings(values, "int8", left=left, wide=True)
-    roots = [f.title for f in found]
-    assert any(title.startswith("conv2d is float: rounding would lose it: ") for title in roots)
-    assert any("it reads what conv2d makes, which is float: rounding" in title for title in roots)
-    (remedy,) = [r for f in found for r in f.remedy]
-    assert remedy.python == "quantization={'overrides': {'relu_1': {'bits': 16}}}"
-    config = config.replace(overrides={"relu_1": {"bits": 16}})
-    wide = quantize_program(capture(model, DATA[0]), DATA, config)
-    assert left_in_float(wide.history) == {}
+def test_what_rounding_would_lose_is_the_root_of_what_reads_it():
+    lacks = "its weight {} has no quantization parameters"
+    values = (
+        row("conv2d", "integer", makes="relu"),
+        row("conv2d_1", makes="relu_1", reads=("relu",), reason=lacks.format("p_second")),
+        row("relu_1", "folded", reads=("conv2d_1",)),
+        row("conv2d_2", reads=("relu_1",), reason=lacks.format("p_third")),
+        row("mean", reads=("conv2d_2",), reason="conv2d_2 has no quantization parameters"),
+    )
+    found = float_findings(values, "int8", left={"relu_1": "-1.4 dB are left of it"}, wide=True)
+    root = "rounding would lose it: -1.4 dB are left of it"
+    assert [f.title for f in found] == [
+        f"conv2d is float: {root}",
+        f"conv2d is float: it reads what conv2d makes, which is float: {root}",
+        f"mean is float: it reads what conv2d makes, which is float: {root}",
+    ]
+    assert found[0].remedy[0].python == "quantization={'overrides': {'relu_1': {'bits': 16}}}"
+    assert found[1].remedy == ()
+
+
+def test_names_do_not_part_equal_reasons():
+    lacks = "its weight {} has no quantization parameters"
+    values = [row(f"conv2d_{i}", reason=lacks.format(f"p_{i}")) for i in range(3)]
+    (finding,) = float_findings(values, "int8")
+    assert finding.title == "3 × conv2d are float: its weight has no quantization parameters"
+
+
+def test_reasons_of_quantization_come_from_the_history():
+    history = [{"name": "quantize", "effect": {"float": {"relu": "why"}}}, {"name": "other"}]
+    assert left_in_float(history) == {"relu": "why"}
+    assert left_in_float(None) == {}
