@@ -24,6 +24,7 @@ from edgeopt.api.deploying import (
     reference,
     targets,
 )
+from edgeopt.api.explaining import explain
 from edgeopt.api.measuring import (
     compare,
     profile,
@@ -40,6 +41,7 @@ __all__ = [
     "compress",
     "deploy",
     "distill",
+    "explain",
     "export",
     "load",
     "load_model",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edgeopt.bundles.manifest import Manifest, Variant
     from edgeopt.ir import Program
 
-__all__ = ["inspect", "verify"]
+__all__ = ["inspect", "is_bundle", "verify"]
 
 
 def inspect(
@@ -31,7 +31,7 @@ def inspect(
     """Show what a bundle or a program holds."""
     from edgeopt.cli.show import print_json, print_rows, printable  # noqa: PLC0415
 
-    if _is_bundle(Path(path)):
+    if is_bundle(Path(path)):
         from edgeopt.bundles import read_bundle  # noqa: PLC0415 (only here)
 
         bundle = read_bundle(path)
@@ -150,7 +150,8 @@ def program_rows(program: Program) -> list[tuple[str, str]]:
     return [*rows, *(("grid", f"{name}: {text}") for name, text in facts["quant"].items())]
 
 
-def _is_bundle(path: Path) -> bool:
+def is_bundle(path: Path) -> bool:
+    """Returns whether a bundle lies at ``path``, or what may be a damaged one."""
     if path.is_dir():
         return True
     if not path.is_file():

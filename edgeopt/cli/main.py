@@ -12,6 +12,7 @@ from edgeopt.cli.compressing import compress, recipes
 from edgeopt.cli.deploying import deploy, plan
 from edgeopt.cli.devices import devices
 from edgeopt.cli.doctor import doctor
+from edgeopt.cli.explaining import explain
 from edgeopt.cli.exporting import export
 from edgeopt.cli.guard import DEBUG, EXIT_CODES, guarded
 from edgeopt.cli.inspecting import inspect, verify
@@ -48,6 +49,7 @@ for _command in (
     verify,
     profile,
     report,
+    explain,
     export,
     doctor,
 ):

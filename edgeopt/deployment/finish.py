@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from edgeopt.bundles import GoldenSamples, Tolerance, write_bundle
 from edgeopt.bundles.wheels import with_wheels
 from edgeopt.deployment.described import with_vocabulary
+from edgeopt.deployment.findings import known_findings
 from edgeopt.deployment.on_device import placed, require_verified, with_parity
 from edgeopt.deployment.page import bundle_page, with_measured
 from edgeopt.deployment.work import value_rows
@@ -66,7 +68,13 @@ def finish(
     """
     request, target, build = job.request, job.target, checked.build
     checks = baseline.samples.checks
-    report = {**deployment.report(), "values": value_rows(build.lowered, build.support)}
+    values = value_rows(build.lowered, build.support)
+    findings = known_findings(deployment, job, checked, baseline, values)
+    report = {
+        **deployment.report(),
+        "values": values,
+        "findings": msgspec.to_builtins(findings),
+    }
     golden = golden_samples(build.specified, checks, checked.gate)
     runtime = job.backend.device_runtime(target)
     if request.bundle.with_runtime:

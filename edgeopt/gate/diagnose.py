@@ -11,9 +11,11 @@ from edgeopt.contracts.storage import Precision
 from edgeopt.gate.sensitivity import Sensitivity
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edgeopt.contracts import SupportReport, Target
 
-__all__ = ["Diagnosis", "diagnose", "float_share", "missing_isa", "slow_reasons"]
+__all__ = ["Diagnosis", "conversions", "diagnose", "float_share", "missing_isa", "slow_reasons"]
 
 UNEXPLAINED = (
     "no float operator and no missing instruction was found: the float kernels of this runtime "
@@ -108,6 +110,16 @@ def float_share(support: SupportReport | None) -> float:
     return support.count("float") / costly if costly else 0.0
 
 
+def conversions(operators: Mapping[str, int]) -> int:
+    """Returns how many conversions between integer and float there are; 0 for one at either edge.
+
+    Args:
+        operators: Runtime operators of an artefact, with how many of each.
+    """
+    edges = sum(n for name, n in operators.items() if "quantize" in name.lower())
+    return edges if edges > 2 else 0  # noqa: PLR2004 (one at either edge is as it should be)
+
+
 def slow_reasons(
     target: Target, support: SupportReport | None, operators: dict[str, int], float_ms: float
 ) -> tuple[str, ...]:
@@ -124,8 +136,8 @@ def slow_reasons(
     if in_float:
         share = f"{len(in_float)} operators run in float ({100 * float_share(support):.0f} %)"
         reasons.append(f"{share}, for example {_place(in_float[0])}: {in_float[0].reason}")
-    edges = sum(n for name, n in operators.items() if "quantize" in name.lower())
-    if edges > 2:  # noqa: PLR2004 (one at either edge is as it should be)
+    edges = conversions(operators)
+    if edges:
         reasons.append(f"{edges} conversions between integer and float inside the model")
     reasons += [f"the processor lacks {feature}" for feature in missing_isa(target)]
     if float_ms < 0.1:  # noqa: PLR2004 (a tenth of a millisecond)
