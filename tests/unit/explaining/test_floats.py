@@ -128,19 +128,19 @@ def test_what_is_advised_instead_runs_on_integers(name):
     assert [short_name(row.operator) for row in rows(Net(after)) if row.kind == "float"] == []
 
 
-def row(value, kind="float", *, makes="", reads=(), reason=""):
+def row(value, kind="float", *, makes="", inputs=(), reason=""):
     operator = f"aten.{value.rstrip('_0123456789')}.default"
-    return ValueRow(value, makes or value, operator, kind, reason=reason, reads=reads)
+    return ValueRow(value, makes or value, operator, kind, reason=reason, inputs=inputs)
 
 
 def test_what_rounding_would_lose_is_the_root_of_what_reads_it():
     lacks = "its weight {} has no quantization parameters"
     values = (
         row("conv2d", "integer", makes="relu"),
-        row("conv2d_1", makes="relu_1", reads=("relu",), reason=lacks.format("p_second")),
-        row("relu_1", "folded", reads=("conv2d_1",)),
-        row("conv2d_2", reads=("relu_1",), reason=lacks.format("p_third")),
-        row("mean", reads=("conv2d_2",), reason="conv2d_2 has no quantization parameters"),
+        row("conv2d_1", makes="relu_1", inputs=("relu",), reason=lacks.format("p_second")),
+        row("relu_1", "folded", inputs=("conv2d_1",)),
+        row("conv2d_2", inputs=("relu_1",), reason=lacks.format("p_third")),
+        row("mean", inputs=("conv2d_2",), reason="conv2d_2 has no quantization parameters"),
     )
     found = float_findings(values, "int8", left={"relu_1": "-1.4 dB are left of it"}, wide=True)
     root = "rounding would lose it: -1.4 dB are left of it"
