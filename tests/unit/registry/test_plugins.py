@@ -9,6 +9,7 @@ import pytest
 
 from edgeopt.contracts import Backend
 from edgeopt.errors import PluginError
+from edgeopt.installation import install_command
 from edgeopt.registry import BackendInfo, backends, find_backend
 from edgeopt.registry import plugins as module
 from edgeopt.registry.plugins import DEFAULT_GROUP
@@ -87,7 +88,7 @@ def test_a_known_backend_that_is_not_installed(said: str, monkeypatch: pytest.Mo
     with pytest.raises(PluginError) as caught:
         find_backend(said)
     assert str(caught.value) == (
-        "backend: the backend \"tvm\" is not installed\n  -> pip install 'edgeopt[tvm]'"
+        f'backend: the backend "tvm" is not installed\n  -> {install_command("tvm")}'
     )
 
 
@@ -106,7 +107,7 @@ def test_a_backend_that_does_not_import(install: Installer) -> None:
     assert str(caught.value) == (
         f'broken-one 2.5 ({code}:Made): the backend "broken" cannot be loaded:'
         " ModuleNotFoundError: No module named 'a_module_that_is_not_there'\n"
-        "  -> reinstall it: pip install --force-reinstall broken-one"
+        "  -> reinstall it: pip install --force-reinstall --no-deps broken-one"
     )
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
