@@ -13,6 +13,7 @@
 #   make networks    random small networks through deploy, COUNT=10000 of them (goes on where it was)
 #   make any-model   models that people deploy, from five sources, through all backends (resumes; hours)
 #   make bench       the figures of docs/, beside peers (installs the peers)
+#   make release    builds sdist and wheel, checks both, deploys a model in a clean environment with them
 #   make clean       removes what was made, the environment too
 #
 # PYTHON=python3.12 chooses another interpreter; PYTEST_ARGS="-k digest -x" goes to pytest.
@@ -41,7 +42,7 @@ PYTEST_ARGS ?=
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install system demo test test-fast check format fuzz kills hostile-device operators networks any-model bench clean
+.PHONY: help install system demo test test-fast check format fuzz kills hostile-device operators networks any-model bench release clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -87,6 +88,8 @@ check: $(STAMP)
 	$(BIN)/mypy edgeopt targets/edgeopt_targets $(wildcard backends/*/edgeopt_*)
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/changelog.py --check
+	$(BIN)/hadolint --failure-threshold info Dockerfile
+	$(BIN)/zizmor --offline --quiet --no-progress .github
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix-only --exit-zero
@@ -119,6 +122,10 @@ any-model: $(STAMP) $(MODELS)/.installed system
 
 bench: $(BENCH_STAMP) system
 	@set -e; for file in $(filter-out benchmarks/any_model.py,$(wildcard benchmarks/[a-z]*.py)); do echo "== $$file"; $(BIN)/python $$file; done
+
+# RELEASE_ARGS=--draft before the notes are written.
+release: $(STAMP)
+	$(BIN)/python scripts/release.py $(RELEASE_ARGS)
 
 clean:
 	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -25,10 +25,12 @@ from edgeopt.boundary import decode_json
 from edgeopt.errors import EdgeoptError
 
 __all__ = [
+    "application_command",
     "install_command",
     "packages_command",
     "reinstall_command",
     "requirements",
+    "system_command",
     "uninstall_command",
 ]
 
@@ -47,11 +49,12 @@ class _DirectUrl(msgspec.Struct):
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a distribution came from: a path or an address, or neither for an index."""
+    """Where a distribution came from: a path or an address, or neither for an index and for what is gone."""
 
     path: Path | None = None
     address: str = ""
     editable: bool = False
+    is_gone: bool = False
 
 
 def install_command(extra: str, *, distribution: str = _PRODUCT) -> str:
@@ -62,11 +65,9 @@ def install_command(extra: str, *, distribution: str = _PRODUCT) -> str:
         distribution: The package that has the extra.
     """
     source = _source(distribution)
-    if source.path is not None and not source.path.exists():
-        names = requirements(extra, distribution=distribution)
-        if names:
-            return packages_command(*names)
-        source = _Source()
+    names = requirements(extra, distribution=distribution)
+    if source.is_gone and names:
+        return packages_command(*names)
     return f"{_pip('install')} {_words(source, distribution, f'[{extra}]')}"
 
 
@@ -87,27 +88,38 @@ def reinstall_command(extra: str = "", *, distribution: str = _PRODUCT) -> str:
 
 
 def requirements(extra: str, *, distribution: str = _PRODUCT) -> tuple[str, ...]:
-    """Returns the packages that an extra brings, with their versions; those of extras within it too."""
+    """Returns the packages that an extra brings, with their versions."""
     try:
         every = metadata.requires(distribution) or []
     except metadata.PackageNotFoundError:
         return ()
-    found: dict[str, None] = {}
-    for line in every:
-        requirement, _, marker = line.partition(";")
-        if not re.fullmatch(rf"\s*extra == ['\"]{re.escape(extra)}['\"]\s*", marker):
-            continue
-        inner = re.fullmatch(rf"{re.escape(distribution)}\[([^\]]+)\]", requirement.strip())
-        for name in inner[1].split(",") if inner else ():
-            found |= dict.fromkeys(requirements(name.strip(), distribution=distribution))
-        if inner is None:
-            found[requirement.strip()] = None
-    return tuple(found)
+    marker = re.compile(rf"(.+?)\s*;\s*extra == ['\"]{re.escape(extra)}['\"]\s*")
+    return tuple(match[1] for line in every if (match := marker.fullmatch(line)))
 
 
 def packages_command(*names: str) -> str:
     """Returns what to type for packages that an index has."""
     return f"{_pip('install')} {_quoted(names)}"
+
+
+def application_command(name: str, *beside: str) -> str:
+    """Returns what to type for a program in Python that gets an environment of its own.
+
+    Args:
+        name: Its package.
+        beside: Further packages that it needs in there.
+    """
+    words = [] if shutil.which("pipx") else [packages_command("pipx")]
+    words.append(f"pipx install {_quoted((name,))}")
+    words += [f"pipx inject {_quoted((name, *beside))}"] if beside else []
+    return " && ".join(words)
+
+
+def system_command(package: str) -> str:
+    """Returns what to type for a package of the system, by its name in Debian."""
+    if shutil.which("apt-get") is None:
+        return f"install {package} (as Debian calls it) with this system's package manager"
+    return f"{'' if os.geteuid() == 0 else 'sudo '}apt-get install {package}"
 
 
 def uninstall_command(*names: str) -> str:
@@ -145,6 +157,8 @@ def _noted(noted: _DirectUrl) -> _Source:
     place = urlsplit(noted.url)
     if place.scheme == "file":
         path = Path(unquote(place.path)) / noted.subdirectory
+        if not path.exists():
+            return _Source(is_gone=True)
         return _Source(path, editable=bool(noted.dir_info.get("editable")))
     address = noted.url
     if noted.vcs_info:
