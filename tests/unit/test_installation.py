@@ -247,3 +247,16 @@ def test_a_command_is_one_that_a_shell_understands():
     words = shlex.split(install_command("tflite"))
     assert words[-1].endswith("[tflite]")
     assert metadata.version("edgeopt") == PROJECT["version"]
+
+
+def test_the_page_has_every_extra_with_what_it_brings():
+    """The weights are measured where they are; names are the project's."""
+    page = (ROOT / "docs" / "install.md").read_text()
+    rows = dict(re.findall(r"^\| `([\w-]+)` \|[^|]+\|([^|]*)\|[^|]+\|$", page, flags=re.MULTILINE))
+    brought = {
+        extra: [re.split(r"[<>=]", one)[0] for one in wanted if not one.startswith("edgeopt[")]
+        for extra, wanted in PROJECT["optional-dependencies"].items()
+    }
+    assert {
+        extra: [n for n in names.strip().split(", ") if n] for extra, names in rows.items()
+    } == brought

@@ -9,7 +9,7 @@ import pytest
 
 from edgeopt.contracts import Backend
 from edgeopt.errors import PluginError
-from edgeopt.installation import install_command
+from edgeopt.installation import install_command, uninstall_command
 from edgeopt.registry import BackendInfo, backends, find_backend
 from edgeopt.registry import plugins as module
 from edgeopt.registry.plugins import DEFAULT_GROUP
@@ -80,6 +80,13 @@ def test_two_packages_that_claim_one_name(install: Installer) -> None:
             "  -> uninstall all but one of them"
         )
     assert find_backend("other").name == "other"
+
+
+def test_a_backend_of_ours_that_is_still_installed_apart(install: Installer) -> None:
+    _backend(install, "edgeopt-reference", "reference", _source("reference"))
+    with pytest.raises(PluginError) as caught:
+        backends()
+    assert caught.value.hint == uninstall_command("edgeopt-reference")
 
 
 @pytest.mark.parametrize("said", ["tvm", "TVM"])
