@@ -109,9 +109,11 @@ def application_command(name: str, *beside: str) -> str:
         name: Its package.
         beside: Further packages that it needs in there.
     """
-    words = [] if shutil.which("pipx") else [packages_command("pipx")]
-    words.append(f"pipx install {_quoted((name,))}")
-    words += [f"pipx inject {_quoted((name, *beside))}"] if beside else []
+    words, pipx = [], "pipx"
+    if shutil.which("pipx") is None:  # where it is put now need not be on the path
+        words, pipx = [packages_command("pipx")], f"{_shown(Path(sys.executable))} -m pipx"
+    words.append(f"{pipx} install {_quoted((name,))}")
+    words += [f"{pipx} inject {_quoted((name, *beside))}"] if beside else []
     return " && ".join(words)
 
 

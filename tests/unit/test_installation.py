@@ -145,8 +145,9 @@ def test_an_environment_of_uv_has_no_pip(beside, monkeypatch):
 
 
 def test_a_program_of_its_own(beside):
+    pipx = f"{beside / 'bin' / 'python'} -m pipx"
     assert application_command("acme", "more") == (
-        "pip install pipx && pipx install acme && pipx inject acme more"
+        f"pip install pipx && {pipx} install acme && {pipx} inject acme more"
     )
     (beside / "bin" / "pipx").touch(mode=0o755)
     assert application_command("acme") == "pipx install acme"

@@ -9,7 +9,7 @@ import pytest
 
 from edgeopt.contracts import Backend
 from edgeopt.errors import PluginError
-from edgeopt.installation import install_command, uninstall_command
+from edgeopt.installation import install_command, reinstall_command, uninstall_command
 from edgeopt.registry import BackendInfo, backends, find_backend
 from edgeopt.registry import plugins as module
 from edgeopt.registry.plugins import DEFAULT_GROUP
@@ -114,7 +114,7 @@ def test_a_backend_that_does_not_import(install: Installer) -> None:
     assert str(caught.value) == (
         f'broken-one 2.5 ({code}:Made): the backend "broken" cannot be loaded:'
         " ModuleNotFoundError: No module named 'a_module_that_is_not_there'\n"
-        "  -> reinstall it: pip install --force-reinstall --no-deps broken-one"
+        f"  -> reinstall it: {reinstall_command(distribution='broken-one')}"
     )
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
