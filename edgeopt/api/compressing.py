@@ -113,7 +113,7 @@ def search(model: Model | Program, target: str | Path | Target, **options: Any) 
     """Returns the best compression of ``model`` under a budget, and every trial that led there.
 
     Each trial is compiled, put through the parity gate, scored by ``evaluate`` and timed on the
-    device. Needs Optuna: ``pip install "edgeopt[search]"``.
+    device. Needs Optuna, the extra ``search``.
 
     Args:
         model: A module in eval mode, an ExportedProgram, or a Program; to prune it, a module.

@@ -15,13 +15,19 @@ from typing import TYPE_CHECKING
 
 from edgeopt.boundary import read_file
 from edgeopt.errors import BundleError, InputError, PluginError
+from edgeopt.installation import application_command
 
 if TYPE_CHECKING:
     from edgeopt.bundles.read import Bundle
 
-__all__ = ["check_command", "check_signature", "run_command", "signature_path"]
+__all__ = [
+    "check_command",
+    "check_signature",
+    "run_command",
+    "signature_path",
+    "signing_install",
+]
 
-INSTALL = "pipx install model-signing && pipx inject model-signing pyopenssl"
 _TIMEOUT_S = 600.0
 _MAX_SIGNATURE = 16 << 20
 
@@ -82,13 +88,20 @@ def run_command(words: list[str]) -> str:
             timeout=_TIMEOUT_S,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise PluginError(f"model_signing does not start: {error}", hint=INSTALL) from error
+        raise PluginError(
+            f"model_signing does not start: {error}", hint=signing_install()
+        ) from error
     if done.returncode == 0:
         return ""
     last = (done.stderr.strip() or done.stdout.strip() or "it gave no reason").splitlines()[-1]
     if "ImportError" in last or "ModuleNotFoundError" in last:
-        raise PluginError(f"model_signing does not start: {last}", hint=INSTALL)
+        raise PluginError(f"model_signing does not start: {last}", hint=signing_install())
     return last
+
+
+def signing_install() -> str:
+    """Returns what to type for the command."""
+    return application_command("model-signing", "pyopenssl")
 
 
 def check_command() -> str:
@@ -100,5 +113,5 @@ def check_command() -> str:
     command = shutil.which("model_signing")
     if command is None:
         what = "the command model_signing is not installed"
-        raise PluginError(what, hint=INSTALL)
+        raise PluginError(what, hint=signing_install())
     return command

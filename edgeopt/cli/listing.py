@@ -50,31 +50,43 @@ def backends(*, json: opt.Json = False) -> None:
     if json:
         print_json(table)
         return
-    rows = [(b["name"], b["package"], b["status"], ", ".join(b["versions"])) for b in table]
+    rows = [(b["name"], b["package"], _said(b), ", ".join(b["versions"])) for b in table]
     print_columns(("backend", "package", "status", "toolchain"), rows)
+    for one in table:
+        if one["fix"]:
+            typer.echo(f"{one['name']}: {one['fix']}")
+
+
+def _said(one: dict[str, Any]) -> str:
+    """Returns a status in a column; what to type comes below the table, where it can be copied."""
+    return "toolchain missing" if one["fix"] else str(one["status"])
 
 
 def backend_table() -> list[dict[str, Any]]:
-    """Returns one entry for each installed backend: name, package, status, versions."""
+    """Returns one entry for each installed backend: name, package, status, what to type, versions."""
     from edgeopt.errors import PluginError  # noqa: PLC0415
     from edgeopt.registry import backends as installed  # noqa: PLC0415
 
     table = []
     for name, info in installed().items():
         versions: dict[str, str] = {}
+        fix = ""
         try:
             backend = info.load()
-            missing = backend.available()
+            fix = backend.available() or ""
             versions = backend.versions()
-            status = "ready" if missing is None else f"toolchain missing: {missing}"
+            state = "missing" if fix else "ok"
+            status = f"toolchain missing: {fix}" if fix else "ready"
         except PluginError as error:
-            status = str(error).replace("\n", " ")
+            state, status = "broken", str(error).replace("\n", " ")
         table.append(
             {
                 "name": name,
                 "package": f"{info.distribution} {info.version}",
                 "status": status,
-                "ready": status == "ready",
+                "ready": state == "ok",
+                "state": state,
+                "fix": fix,
                 "versions": [f"{tool} {version}" for tool, version in versions.items()],
             }
         )

@@ -7,14 +7,13 @@ from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.errors import DeviceError, InputError, PluginError
+from edgeopt.installation import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
 __all__ = ["RayExecutor"]
-
-_HINT = "pip install 'edgeopt[ray]'"
 
 
 class RayExecutor(Executor):
@@ -62,7 +61,9 @@ def _ray() -> ModuleType:
     try:
         import ray  # noqa: PLC0415 (an extra)
     except ImportError as error:
-        raise PluginError("Ray is not installed", where="executor", hint=_HINT) from error
+        raise PluginError(
+            "Ray is not installed", where="executor", hint=install_command("ray")
+        ) from error
     module: ModuleType = ray
     return module
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgeopt.contracts import TunesKernels
 from edgeopt.errors import EdgeoptError, InputError, PluginError
+from edgeopt.installation import install_command
 from edgeopt.registry import backends, find_backend
 
 if TYPE_CHECKING:
@@ -76,9 +77,7 @@ def _first_that_tunes(target: Target) -> str:
     for name in (*target.backends, *able):
         if name in able:
             return name
-    raise PluginError(
-        "no installed backend tunes", where="tuning", hint="pip install edgeopt-tvm has one"
-    )
+    raise PluginError("no installed backend tunes", where="tuning", hint=install_command("tvm"))
 
 
 def _that_tune() -> list[str]:

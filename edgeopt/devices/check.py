@@ -162,7 +162,10 @@ def _needs(facts: dict[str, Any], target: Target, present: dict[str, str]) -> It
     """Yields what the target's first backend that is installed here needs on the device."""
     for name in target.backends:
         try:
-            wheels = find_backend(name).device_runtime(target).wheels
+            backend = find_backend(name)
+            if backend.available() is not None:
+                continue
+            wheels = backend.device_runtime(target).wheels
         except (PluginError, TargetError):
             continue
         detail = ", ".join(wheel.requirement for wheel in wheels) or "nothing"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeopt.errors import CompileError, PluginError, UnsupportedError
 from edgeopt.files import write_file
+from edgeopt.installation import install_command
 from edgeopt.ir.source import operator_name, source_line
 from edgeopt.passes import PassSpec, run_passes
 from edgeopt.passes.insert_quantize import quantized_operators
@@ -57,9 +58,7 @@ def _require_onnx() -> Any:
         import onnx  # noqa: PLC0415 (optional)
         import onnxscript  # noqa: F401, PLC0415 (torch.onnx needs it)
     except ImportError as error:
-        raise PluginError(
-            f"{error.name} is not installed", hint="pip install 'edgeopt[onnx]'"
-        ) from error
+        raise PluginError(f"{error.name} is not installed", hint=install_command("onnx")) from error
     return onnx
 
 

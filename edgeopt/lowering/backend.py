@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgeopt.contracts import Artifact, Lowered
 from edgeopt.contracts.storage import INT16, Precision
+from edgeopt.installation import install_command, packages_command, reinstall_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,6 +46,7 @@ class RuleBackend(ABC):
         name: The name users write.
         runtime: What a person calls the runtime.
         distribution: The package that this backend comes in.
+        extra: The extra of that package which brings the toolchain; empty where the package itself does.
         toolchain: Distribution to module of what must be installed.
         saturates: Whether the runtime's 8-bit products saturate on a CPU without a dot product of
             bytes; then full weights are not run on such a machine.
@@ -57,6 +59,7 @@ class RuleBackend(ABC):
     name: ClassVar[str]
     runtime: ClassVar[str]
     distribution: ClassVar[str]
+    extra: ClassVar[str] = ""
     toolchain: ClassVar[Mapping[str, str]]
     saturates: ClassVar[bool] = False
     wide: ClassVar[bool] = False
@@ -118,7 +121,11 @@ class RuleBackend(ABC):
     def available(self) -> str | None:
         """Returns None where the toolchain is installed, else what to type."""
         missing = [name for name, module in self.toolchain.items() if find_spec(module) is None]
-        return f"pip install {' '.join(missing)}" if missing else None
+        if not missing:
+            return None
+        if self.extra:
+            return install_command(self.extra, distribution=self.distribution)
+        return packages_command(*missing)
 
     def versions(self) -> dict[str, str]:
         """Returns name and version of each distribution of the toolchain that is installed."""
@@ -209,7 +216,7 @@ class RuleBackend(ABC):
         )
 
     def _install(self) -> str:
-        return self.available() or f"pip install --force-reinstall {' '.join(self.toolchain)}"
+        return self.available() or reinstall_command(self.extra, distribution=self.distribution)
 
 
 def _versions(distributions: Any) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgeopt.errors import CompileError, PluginError
 from edgeopt.files import cache_folder
+from edgeopt.installation import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +57,6 @@ def _zig(where: str) -> str:
     spec = find_spec("ziglang")
     if spec is None or not spec.submodule_search_locations:
         raise PluginError(
-            "the linker zig is not installed", where=where, hint="pip install ziglang"
+            "the linker zig is not installed", where=where, hint=install_command("micro")
         )
     return os.fspath(Path(spec.submodule_search_locations[0]) / "zig")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.errors import InputError, PluginError
+from edgeopt.installation import install_command
 from edgeopt.pruning.heads import Attention, find_attentions
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _trace(model: nn.Module, call: Call) -> Any:
     try:
         from edgeopt.pruning.tracing import dependency_graph  # noqa: PLC0415
     except ImportError as error:
-        hint = 'pip install "edgeopt[prune]"'
+        hint = install_command("prune")
         raise PluginError("Torch-Pruning is not installed", where="prune", hint=hint) from error
     try:
         return dependency_graph(model, call)

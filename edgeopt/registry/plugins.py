@@ -7,6 +7,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from edgeopt.errors import EdgeoptError, PluginError
+from edgeopt.installation import install_command, reinstall_command, uninstall_command
 from edgeopt.registry.suggest import canonical, did_you_mean
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ __all__ = ["DEFAULT_GROUP", "BackendInfo", "backends", "find_backend"]
 DEFAULT_GROUP = "edgeopt.backends"
 """The entry-point group in which packages offer backends."""
 
-_KNOWN = ("tflite", "openvino", "tvm")
+_KNOWN = ("tflite", "openvino", "tvm", "micro")
 _METHODS = (
     "available",
     "versions",
@@ -95,10 +96,19 @@ def _scan() -> dict[str, list[BackendInfo]]:
 
 def _only(name: str, claims: list[BackendInfo]) -> BackendInfo:
     if len(claims) > 1:
-        packages = " and ".join(sorted(claim.distribution for claim in claims))
-        hint = "uninstall all but one of them"
-        raise PluginError(f'the backend "{name}" is claimed by {packages}', hint=hint)
+        packages = sorted(claim.distribution for claim in claims)
+        raise PluginError(
+            f'the backend "{name}" is claimed by {" and ".join(packages)}', hint=_keep_one(packages)
+        )
     return claims[0]
+
+
+def _keep_one(packages: list[str]) -> str:
+    """Returns what to type; backends that were packages of their own once are in edgeopt's now."""
+    others = [name for name in packages if name != "edgeopt"]
+    if len(others) < len(packages):
+        return uninstall_command(*others)
+    return "uninstall all but one of them"
 
 
 def _construct(info: BackendInfo) -> Backend:
@@ -108,7 +118,7 @@ def _construct(info: BackendInfo) -> Backend:
         raise
     except Exception as error:
         what = f'the backend "{info.name}" cannot be loaded: {type(error).__name__}: {error}'
-        hint = f"reinstall it: {_install(info)}"
+        hint = f"reinstall it: {reinstall_command(distribution=info.distribution)}"
         raise PluginError(what, where=_where(info), hint=hint) from error
     _check(info, backend)
     return backend  # type: ignore[no-any-return]
@@ -131,17 +141,11 @@ def _where(info: BackendInfo) -> str:
     return f"{info.distribution} {info.version} ({info._entry.value})"  # noqa: SLF001
 
 
-def _install(info: BackendInfo) -> str:
-    if info.name in _KNOWN:
-        return f"pip install --force-reinstall 'edgeopt[{info.name}]'"
-    return f"pip install --force-reinstall {info.distribution}"
-
-
 def _unknown(name: str, found: Mapping[str, object]) -> PluginError:
     key = canonical(name)
     if key in _KNOWN:
         what = f'the backend "{key}" is not installed'
-        return PluginError(what, where="backend", hint=f"pip install 'edgeopt[{key}]'")
+        return PluginError(what, where="backend", hint=install_command(key))
     near = did_you_mean(name, [*found, *_KNOWN])
     every = "installed: " + ", ".join(sorted(found))
     what = f'there is no backend "{name}"'

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgeopt.errors import InputError, PluginError
 from edgeopt.files import cache_folder
+from edgeopt.installation import install_command
 from edgeopt.searching.identity import digest_of
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def open_study(
 
         from edgeopt.searching.study import Study  # noqa: PLC0415 (optuna)
     except ImportError as error:
-        hint = 'pip install "edgeopt[search]"'
+        hint = install_command("search")
         raise PluginError("Optuna is not installed", where="search", hint=hint) from error
     url, name = _place(where, identity)
     said = optuna.logging.get_verbosity()

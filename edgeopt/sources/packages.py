@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from edgeopt.errors import InputError, PluginError
+from edgeopt.installation import install_command, reinstall_command
 from edgeopt.registry.suggest import did_you_mean
 
 __all__ = ["imported", "unknown_model"]
@@ -26,7 +27,7 @@ def imported(module: str, extra: str) -> Any:
     except ModuleNotFoundError as error:
         package = module.partition(".")[0]
         if (error.name or "").partition(".")[0] == package:
-            what, hint = f"{package} is not installed", f"pip install 'edgeopt[{extra}]'"
+            what, hint = f"{package} is not installed", install_command(extra)
             raise PluginError(what, where=f"{extra}:", hint=hint) from error
         raise _broken(module, extra, error) from error
     except Exception as error:  # whatever a library does at import: torchvision's RuntimeError
@@ -35,7 +36,7 @@ def imported(module: str, extra: str) -> Any:
 
 def _broken(module: str, extra: str, error: Exception) -> PluginError:
     what = f"importing {module} failed: {type(error).__name__}: {error}"[:400]
-    hint = f"reinstall it beside the torch that is here: pip install --force-reinstall 'edgeopt[{extra}]'"
+    hint = f"reinstall it beside the torch that is here: {reinstall_command(extra)}"
     return PluginError(what, where=f"{extra}:", hint=hint)
 
 

@@ -12,6 +12,7 @@ import torch
 from edgeopt.boundary import convert
 from edgeopt.data.batches import require_reiterable
 from edgeopt.errors import InputError, PluginError, TrainingError
+from edgeopt.installation import install_command
 from edgeopt.progress import progress_to, report_progress
 from edgeopt.training.checkpoint import (
     Checkpoint,
@@ -72,7 +73,7 @@ def make_accelerator() -> Any:
     except ImportError as error:
         raise PluginError(
             "training needs accelerate, which is not installed",
-            hint="pip install 'edgeopt[train]'",
+            hint=install_command("train"),
         ) from error
     return Accelerator()
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 import edgeopt
+from edgeopt.registry import find_backend
 from edgeopt.testing.specimens import specimen
 
 pytestmark = [
     pytest.mark.qemu,
     pytest.mark.slow,
     pytest.mark.skipif(
-        "tflite" not in edgeopt.backends(), reason="NOT CHECKED: pip install 'edgeopt[tflite]'"
+        find_backend("tflite").available() is not None,
+        reason="NOT CHECKED: pip install 'edgeopt[tflite]'",
     ),
 ]
 

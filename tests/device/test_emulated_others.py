@@ -12,6 +12,7 @@ import edgeopt
 from edgeopt.devices import find_device
 from edgeopt.errors import DeviceError
 from edgeopt.measure import PlacedBundle
+from edgeopt.registry import find_backend
 from edgeopt.testing import DeviceConformance
 from edgeopt.testing.specimens import specimen
 
@@ -55,7 +56,7 @@ def test_it_is_that_machine(emulation, arch):
 
 
 @pytest.mark.skipif(
-    "tvm" not in edgeopt.backends(), reason="NOT CHECKED: pip install 'edgeopt[tvm]'"
+    find_backend("tvm").available() is not None, reason="NOT CHECKED: pip install 'edgeopt[tvm]'"
 )
 @pytest.mark.parametrize("arch", KINDS)
 def test_a_native_program_computes_what_the_reference_does(emulation, arch, tmp_path):
@@ -83,7 +84,7 @@ class Sums(torch.nn.Module):
 
 
 @pytest.mark.skipif(
-    "tvm" not in edgeopt.backends(), reason="NOT CHECKED: pip install 'edgeopt[tvm]'"
+    find_backend("tvm").available() is not None, reason="NOT CHECKED: pip install 'edgeopt[tvm]'"
 )
 def test_a_native_program_keeps_state(emulation):
     states = {"total": "total"}

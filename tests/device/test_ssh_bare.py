@@ -16,6 +16,7 @@ from edgeopt.bundles import GoldenSamples, Tolerance, write_bundle
 from edgeopt.devices.ssh import SshDevice
 from edgeopt.errors import DeviceError
 from edgeopt.measure import PlacedBundle
+from edgeopt.registry import find_backend
 from edgeopt.testing.specimens import specimen
 from edgeopt.testing.toy import toy_artifact, toy_runtime, toy_target
 
@@ -181,7 +182,7 @@ def test_it_can_be_held(device):
 
 
 @pytest.mark.skipif(
-    "tvm" not in edgeopt.backends(), reason="NOT CHECKED: pip install 'edgeopt[tvm]'"
+    find_backend("tvm").available() is not None, reason="NOT CHECKED: pip install 'edgeopt[tvm]'"
 )
 def test_deploy_to_a_device_without_python(bare, tmp_path):
     held = specimen("residual")

@@ -9,6 +9,7 @@ import pytest
 import edgeopt
 from edgeopt.devices import find_device
 from edgeopt.devices.ssh import SshDevice
+from edgeopt.registry import find_backend
 from edgeopt.testing import DeviceConformance
 from edgeopt.testing.specimens import specimen
 
@@ -33,7 +34,8 @@ def test_it_is_an_arm_machine_and_known_to_be_emulated(arm_sshd):
 
 
 @pytest.mark.skipif(
-    "tflite" not in edgeopt.backends(), reason="NOT CHECKED: pip install 'edgeopt[tflite]'"
+    find_backend("tflite").available() is not None,
+    reason="NOT CHECKED: pip install 'edgeopt[tflite]'",
 )
 def test_deploy_to_a_pi_over_ssh(arm_sshd, tmp_path):
     held = specimen("residual")

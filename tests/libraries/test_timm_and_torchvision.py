@@ -14,6 +14,7 @@ from PIL import Image
 
 import edgeopt
 from edgeopt.errors import ConfigError, InputError, PluginError
+from edgeopt.installation import install_command
 
 
 @pytest.fixture(autouse=True)
@@ -183,7 +184,7 @@ def test_a_library_that_is_missing_says_what_to_type(monkeypatch):
     monkeypatch.setattr(importlib, "import_module", gone)
     with pytest.raises(PluginError, match="timm is not installed") as caught:
         edgeopt.load_model("timm:resnet18")
-    assert "pip install 'edgeopt[timm]'" in str(caught.value)
+    assert install_command("timm") in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -170,4 +170,4 @@ def test_what_is_installed_with_the_core_is_light():
         if "extra ==" not in r
     }
     light = {"torch", "numpy", "safetensors", "msgspec", "typer", "rich", "filelock", "tomli-w"}
-    assert wanted <= {*light, "edgeopt-targets"}
+    assert wanted <= light

@@ -25,7 +25,8 @@ class MicroBackend(RuleBackend):
 
     name = "micro"
     runtime = "C"
-    distribution = "edgeopt-micro"
+    distribution = "edgeopt"
+    extra = "micro"
     toolchain: ClassVar[Mapping[str, str]] = {"ziglang": "ziglang"}
     simulates = True  # here its kernels are those of no device: no speed is measured
 

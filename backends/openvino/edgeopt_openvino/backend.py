@@ -24,7 +24,8 @@ class OpenVINOBackend(RuleBackend):
 
     name = "openvino"
     runtime = "OpenVINO"
-    distribution = "edgeopt-openvino"
+    distribution = "edgeopt"
+    extra = "openvino"
     toolchain: ClassVar = {"openvino": "openvino"}
     saturates = True
     groups = True

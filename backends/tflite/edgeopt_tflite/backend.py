@@ -6,9 +6,9 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgeopt.contracts.storage import Precision
+from edgeopt.installation import install_command
 from edgeopt.lowering import RuleBackend
 from edgeopt.lowering.few_bits import only_linears_read
-from edgeopt_tflite.extras import MICRO_INSTALL
 
 if TYPE_CHECKING:
     from edgeopt.contracts import Artifact, DeviceRuntime, Lowered, Runner, Target
@@ -28,7 +28,8 @@ class TFLiteBackend(RuleBackend):
 
     name = "tflite"
     runtime = "the TFLite runtime"
-    distribution = "edgeopt-tflite"
+    distribution = "edgeopt"
+    extra = "tflite"
     toolchain: ClassVar = {"ai-edge-litert": "ai_edge_litert", "flatbuffers": "flatbuffers"}
 
     def precisions(self, target: Target) -> tuple[str, ...]:
@@ -106,7 +107,11 @@ class TFLiteBackend(RuleBackend):
         if "micro" not in artifact.metadata:
             return super().load(artifact, threads=threads)
         return load_artifact(
-            artifact, _micro_model, threads, runtime="TFLite for Micro", install=MICRO_INSTALL
+            artifact,
+            _micro_model,
+            threads,
+            runtime="TFLite for Micro",
+            install=install_command("tflite-micro"),
         )
 
     def device_model(self) -> Any:

@@ -19,7 +19,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgeopt.errors import CompileError, PluginError
 from edgeopt.files import temporary_folder
-from edgeopt_tflite.extras import VELA_INSTALL
+from edgeopt.installation import install_command
 from edgeopt_tflite.flatbuffer import schema_name
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def with_ethos_u(model: ModelFiles, npu: Npu) -> ModelFiles:
     """
     if find_spec("ethosu") is None:
         raise PluginError(
-            f"Vela, the compiler for {npu.model}, is not installed", hint=VELA_INSTALL
+            f"Vela, the compiler for {npu.model}, is not installed", hint=install_command("ethos-u")
         )
     with temporary_folder() as folder:
         path = folder / "model.tflite"

@@ -52,7 +52,7 @@ def test_the_file_is_a_tflite_file(tiny):
     content = tiny.artifact.files[ENTRY]
     assert content[4:8] == b"TFL3"
     assert tiny.artifact.entry == ENTRY
-    assert {"ai-edge-litert", "edgeopt-tflite"} <= set(tiny.artifact.tools)
+    assert {"ai-edge-litert", "edgeopt"} <= set(tiny.artifact.tools)
 
 
 def test_buffers_are_aligned(tiny):

@@ -30,7 +30,8 @@ class TVMBackend(RuleBackend):
 
     name = "tvm"
     runtime = "edgeopt-tvm"
-    distribution = "edgeopt-tvm"
+    distribution = "edgeopt"
+    extra = "tvm"
     toolchain: ClassVar = {"apache-tvm": "tvm", "ziglang": "ziglang"}
     wide = True
 

@@ -9,6 +9,7 @@ import pytest
 
 from edgeopt.contracts import Backend
 from edgeopt.errors import PluginError
+from edgeopt.installation import install_command, reinstall_command, uninstall_command
 from edgeopt.registry import BackendInfo, backends, find_backend
 from edgeopt.registry import plugins as module
 from edgeopt.registry.plugins import DEFAULT_GROUP
@@ -81,13 +82,20 @@ def test_two_packages_that_claim_one_name(install: Installer) -> None:
     assert find_backend("other").name == "other"
 
 
+def test_a_backend_of_ours_that_is_still_installed_apart(install: Installer) -> None:
+    _backend(install, "edgeopt-reference", "reference", _source("reference"))
+    with pytest.raises(PluginError) as caught:
+        backends()
+    assert caught.value.hint == uninstall_command("edgeopt-reference")
+
+
 @pytest.mark.parametrize("said", ["tvm", "TVM"])
 def test_a_known_backend_that_is_not_installed(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "DEFAULT_GROUP", "edgeopt.backends.nobody")
     with pytest.raises(PluginError) as caught:
         find_backend(said)
     assert str(caught.value) == (
-        "backend: the backend \"tvm\" is not installed\n  -> pip install 'edgeopt[tvm]'"
+        f'backend: the backend "tvm" is not installed\n  -> {install_command("tvm")}'
     )
 
 
@@ -106,7 +114,7 @@ def test_a_backend_that_does_not_import(install: Installer) -> None:
     assert str(caught.value) == (
         f'broken-one 2.5 ({code}:Made): the backend "broken" cannot be loaded:'
         " ModuleNotFoundError: No module named 'a_module_that_is_not_there'\n"
-        "  -> reinstall it: pip install --force-reinstall broken-one"
+        f"  -> reinstall it: {reinstall_command(distribution='broken-one')}"
     )
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgeopt.errors import CompileError, PluginError
 from edgeopt.files import temporary_folder
-from edgeopt_tflite.extras import MICRO_INSTALL
+from edgeopt.installation import install_command
 from edgeopt_tflite.micro import worker
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ def measure_arena(model: bytes) -> Arena:
         CompileError: TFLM cannot run it; says what it said.
     """
     if find_spec("tflite_micro") is None:
-        raise PluginError("TFLite for Micro's interpreter is not installed", hint=MICRO_INSTALL)
+        raise PluginError(
+            "TFLite for Micro's interpreter is not installed", hint=install_command("tflite-micro")
+        )
     with temporary_folder() as folder:
         path = folder / "model.tflite"
         path.write_bytes(model)
@@ -96,7 +98,8 @@ def _recorded(said: bytes) -> dict[str, int]:
     sizes = {name.decode(): int(number) for name, number in _TOTALS.findall(said)}
     if sizes.keys() != {"total", "head", "tail"}:
         raise CompileError(
-            "this version of tflite-micro does not say what it allocates", hint=MICRO_INSTALL
+            "this version of tflite-micro does not say what it allocates",
+            hint=install_command("tflite-micro"),
         )
     return sizes
 

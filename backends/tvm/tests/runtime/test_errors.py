@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from importlib import util
 
 import numpy as np
 import pytest
 
 from edgeopt.errors import CompileError, PluginError, TargetError
+from edgeopt.installation import install_command
 from edgeopt.lowering import zig
 from edgeopt_tvm.executable import Buffer, Step
 from edgeopt_tvm.library import build_library
@@ -84,7 +86,7 @@ def test_without_zig_it_says_what_to_type(machine, monkeypatch):
     monkeypatch.setattr(
         zig, "find_spec", lambda name: None if name == "ziglang" else util.find_spec(name)
     )
-    with pytest.raises(PluginError, match="pip install ziglang"):
+    with pytest.raises(PluginError, match=re.escape(install_command("micro"))):
         link_library(Parts({}, (), {}), machine)
 
 
