@@ -54,7 +54,7 @@ class Block:
     line: int
     language: str
     text: str
-    notes: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def where(self) -> str:

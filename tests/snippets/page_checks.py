@@ -21,6 +21,8 @@ import edgeopt
 from edgeopt.cli.main import app
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from page_blocks import Block
 
 ANY_KEYWORD = inspect.Parameter.VAR_KEYWORD
@@ -31,21 +33,31 @@ class BlockError(AssertionError):
 
 
 def run_page(blocks: list[Block]) -> None:
-    """Runs the Python blocks of a page in their order, in one namespace; and the commands marked ``run``."""
+    """Runs the blocks of a page in their order, in one namespace."""
+    for _ in each_done(blocks):
+        pass
+
+
+def each_done(blocks: list[Block]) -> Iterator[Block]:
+    """Yields each block of a page after it was run, where it can be."""
     names: dict[str, Any] = {"__name__": "page"}
     for block in blocks:
         if setup := block.notes.get("setup"):
             names |= getattr(page_setups, setup)()
-        if "illustrative" in block.notes or "from" in block.notes:
-            continue
-        if block.language == "python":
-            run(block, names)
-        elif block.language == "pycon":
-            run_session(block, names)
-        elif block.language == "c":
-            compile_c(block)
-        elif block.language == "shell" and "run" in block.notes:
-            run_commands(block)
+        if not block.notes.keys() & {"illustrative", "from"}:
+            _run_as_written(block, names)
+        yield block
+
+
+def _run_as_written(block: Block, names: dict[str, Any]) -> None:
+    if block.language == "python":
+        run(block, names)
+    elif block.language == "pycon":
+        run_session(block, names)
+    elif block.language == "c":
+        compile_c(block)
+    elif block.language == "shell" and "run" in block.notes:
+        run_commands(block)
 
 
 def run(block: Block, names: dict[str, Any]) -> None:
@@ -90,7 +102,7 @@ def compile_c(block: Block) -> None:
     """Compiles a block of C with the headers of the C library that the page deployed."""
     model = next(Path().glob("*/model/src")).parent
     folders = sorted({header.parent for header in model.rglob("*.h")} - {model / "zephyr"})
-    Path("block.c").write_text(block.text if "main(" in block.text else _in_function(block.text))
+    Path("block.c").write_text(_whole(block.text))
     command = [sys.executable, "-m", "ziglang", "cc", "-c", "-o", "block.o", "block.c"]
     options = ["-Wall", "-Werror", "-Wno-unused-variable", *(f"-I{folder}" for folder in folders)]
     done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
@@ -98,8 +110,10 @@ def compile_c(block: Block) -> None:
         raise BlockError(f"{block.where}: {done.stderr}")
 
 
-def _in_function(text: str) -> str:
-    """Returns statements as the body of a function that has what they take as given."""
+def _whole(text: str) -> str:
+    """Returns a file to compile; statements become the body of a function that has what they take as given."""
+    if "return" in text or "main(" in text:
+        return text
     lines = text.splitlines()
     outside = [line for line in lines if line.startswith(("#include", "static"))]
     inside = [line for line in lines if line not in outside]
