@@ -90,8 +90,9 @@ def _command(name: str, command: Any) -> str:
     rows = [
         _row(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)
     ]
-    table = "| | takes | default | |\n| --- | --- | --- | --- |\n" + "".join(rows)
-    return f"## `{name}`\n\n{text}\n\n{table if rows else ''}"
+    table = "| option | takes | default | meaning |\n| --- | --- | --- | --- |\n" + "".join(rows)
+    shown = f'<div class="options" markdown>\n\n{table}\n</div>\n' if rows else ""
+    return f"## `{name}`\n\n{text}\n\n{shown}"
 
 
 def _row(parameter: Any) -> str:
