@@ -12,6 +12,8 @@
 #   make operators   every operator of PyTorch's database on every backend, beside torch (resumes)
 #   make networks    random small networks through deploy, COUNT=10000 of them (goes on where it was)
 #   make any-model   models that people deploy, from five sources, through all backends (resumes; hours)
+#   make docs        the documentation site, into out/site; a warning is a failure
+#   make notebooks   runs the notebooks of docs/notebooks, into out/notebooks
 #   make bench       the figures of docs/, beside peers (installs the peers)
 #   make release    builds sdist and wheel, checks both, deploys a model in a clean environment with them
 #   make clean       removes what was made, the environment too
@@ -42,7 +44,7 @@ PYTEST_ARGS ?=
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install system demo test test-fast check format fuzz kills hostile-device operators networks any-model bench release clean
+.PHONY: help install system demo test test-fast check format fuzz kills hostile-device operators networks any-model docs notebooks bench release clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -119,6 +121,14 @@ ANY_MODEL_ARGS ?= --write
 
 any-model: $(STAMP) $(MODELS)/.installed system
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/any_model.py $(ANY_MODEL_ARGS)
+
+# What is written from the code is written anew; the theme's notice of another program is not of this build.
+docs: $(STAMP)
+	$(BIN)/python docs/make_reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+notebooks: $(STAMP)
+	$(BIN)/python docs/make_notebooks.py
 
 bench: $(BENCH_STAMP) system
 	@set -e; for file in $(filter-out benchmarks/any_model.py,$(wildcard benchmarks/[a-z]*.py)); do echo "== $$file"; $(BIN)/python $$file; done

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
-import textwrap
 import tomllib
 from pathlib import Path
 from typing import ClassVar
@@ -76,20 +74,6 @@ class TestOnnxRuntime(BackendConformance):
     @pytest.fixture
     def target(self):
         return find_target("host")
-
-
-def test_the_page_shows_the_files_as_they_are():
-    page = (EXAMPLE.parents[1] / "docs" / "backends.md").read_text()
-    files = [*(EXAMPLE / PACKAGE).glob("*.py"), EXAMPLE / "pyproject.toml"]
-    text = "\n".join(textwrap.dedent(line) for f in files for line in f.read_text().splitlines())
-    shown = [
-        "\n".join(line.strip() for line in block.splitlines())
-        for block in re.findall(r"(?:^ {8}.*\n|^\n(?= {8}))+", page, flags=re.MULTILINE)
-    ]
-    from_files = [block.strip() for block in shown if "import pytest" not in block]
-    assert len(from_files) == 7
-    for block in from_files:
-        assert block in text, block
 
 
 def test_auto_takes_it_though_no_descriptor_names_it():
