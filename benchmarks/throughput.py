@@ -1,16 +1,19 @@
 """Frames a second: `edgeopt profile --throughput` beside OpenVINO's own `benchmark_app -hint throughput`.
 
-    python benchmarks/throughput.py [--rounds 12] [--seconds 4] [--network lite0|small] [--precision int8]
+    python benchmarks/throughput.py [--rounds 12] [--seconds 4] [--network lite0|small] [--whole]
 
-Both run the same model.xml in turn, each in a process of its own, in an order drawn anew each round.
-benchmark_app fills its inputs once and reads no output; ours rounds each input and copies each output. It
-is told the bundle's precision of what is float, since it would take bfloat16 by itself. The ratio is of the
-medians (above 1: ours does more frames), with a 95 % interval of the rounds' pairs. Frames a second of the
-other backends are printed beside.
+Both run the same model.xml in turn, each in a process of its own, in an order drawn anew each round. By
+itself benchmark_app fills its inputs once and reads no output: beside that stands our runtime alone
+(``run.py --throughput --alone``). With ``--whole`` it fills its inputs for each run
+(``-inference_only false``), and ours are whole calls, which round each input and copy each output too.
+It is told the bundle's precision of what is float, since it would take bfloat16 by itself. The ratio is of
+the medians (above 1: ours does more frames), with a 95 % interval of the rounds' pairs. With ``--others``
+whole calls of the other backends are printed beside.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -33,7 +36,7 @@ def small() -> torch.nn.Module:
     torch.manual_seed(0)
     widths = (3, 16, 32, 64)
     layers: list[torch.nn.Module] = []
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in itertools.pairwise(widths):
         layers += [torch.nn.Conv2d(before, after, 3, 2, 1), torch.nn.ReLU()]
     layers += [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(64, 10)]
     return torch.nn.Sequential(*layers).eval()
@@ -62,16 +65,17 @@ def bundle_of(network: str, backend: str, precision: str, folder: Path) -> Path:
     return folder
 
 
-def ours(bundle: Path, seconds: float) -> float:
+def ours(bundle: Path, seconds: float, *, whole: bool) -> float:
     """Returns frames a second of the bundle's own runner."""
     command = [sys.executable, str(bundle / "run.py"), "--throughput", "--no-check"]
+    command += [] if whole else ["--alone"]
     done = subprocess.run(
         [*command, "--min-seconds", str(seconds)], check=True, capture_output=True
     )
     return Throughput.from_json(done.stdout, device="local").frames_per_second
 
 
-def theirs(bundle: Path, seconds: float) -> float:
+def theirs(bundle: Path, seconds: float, *, whole: bool) -> float:
     """Returns frames a second of benchmark_app."""
     config = json.loads((bundle / "manifest.json").read_text())["metadata"]["config"]
     with tempfile.TemporaryDirectory() as folder:
@@ -80,6 +84,7 @@ def theirs(bundle: Path, seconds: float) -> float:
         command = ["benchmark_app", "-m", str(bundle / "model/model.xml"), "-d", "CPU"]
         command += ["-hint", "throughput", "-t", str(max(1, round(seconds)))]
         command += ["-load_config", str(loaded), "-infer_precision", "f32"]
+        command += ["-inference_only", "false"] if whole else []
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     told = re.findall(r"Throughput:\s+([\d.]+) FPS", done.stdout)
     return float(told[-1])
@@ -92,6 +97,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--network", choices=("lite0", "small"), default="lite0")
     parser.add_argument("--precision", default="int8")
+    parser.add_argument("--whole", action="store_true", help="inputs and outputs, too")
     parser.add_argument("--others", action="store_true", help="the other backends, too")
     args = parser.parse_args()
     report = Report("throughput")
@@ -102,7 +108,7 @@ def main() -> int:
         runners = {"ours": ours, "benchmark_app": theirs}
         for _ in range(args.rounds):
             for name in rng.permutation(list(runners)):
-                rates[name].append(runners[name](bundle, args.seconds))
+                rates[name].append(runners[name](bundle, args.seconds, whole=args.whole))
         for name, values in rates.items():
             report.add(name, values, f"{name}: {np.median(values):.4g} frames a second")
         # Times of a frame: `ratio` is of the first to the second, below 1 where the first is faster.
@@ -113,7 +119,7 @@ def main() -> int:
         report.add("ratio", [result.value, result.low, result.high], text)
         for backend in ("tflite", "tvm") if args.others else ():
             other = bundle_of(args.network, backend, args.precision, Path(folder) / backend)
-            rate = ours(other, args.seconds)
+            rate = ours(other, args.seconds, whole=True)
             report.add(backend, rate, f"{backend}: {rate:.4g} frames a second")
     report.write()
     return int((result.high or result.value) < GOAL)

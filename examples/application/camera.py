@@ -1,8 +1,8 @@
 """Looks at each picture of a camera, a video or a folder, and prints what the model says.
 
-    python3 camera.py cat-python /dev/video0 --size 640x480     # V4L2, by ffmpeg
-    python3 camera.py cat-python film.mp4 --size 640x480
-    python3 camera.py cat-python pictures/
+python3 camera.py cat-python /dev/video0 --size 640x480     # V4L2, by ffmpeg
+python3 camera.py cat-python film.mp4 --size 640x480
+python3 camera.py cat-python pictures/
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """A ROS 2 node: pictures in (sensor_msgs/Image, rgb8 or bgr8), answers out (std_msgs/String, JSON).
 
-    python3 ros2_node.py --ros-args -p folder:=cat-python -r image:=/camera/image_raw
+python3 ros2_node.py --ros-args -p folder:=cat-python -r image:=/camera/image_raw
 """
 
 import json

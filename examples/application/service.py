@@ -1,7 +1,7 @@
 """Answers pictures over HTTP: POST /predict with the bytes of a .jpg or .png gives JSON.
 
-    python3 service.py cat-python --port 8080
-    curl --data-binary @photo.jpg http://127.0.0.1:8080/predict
+python3 service.py cat-python --port 8080
+curl --data-binary @photo.jpg http://127.0.0.1:8080/predict
 """
 
 import argparse

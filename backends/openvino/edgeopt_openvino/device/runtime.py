@@ -84,7 +84,7 @@ class Model:
         return {"statistic": "mean", "steps": steps, "whole_ns": passed / runs}
 
     def streams(self, count: int, threads: int) -> list[Any]:
-        """Returns functions like this model that may be called at once, each by a thread of its own.
+        """Returns what is called like this model, at once, each by a thread of its own.
 
         Args:
             count: How many streams; 0 leaves streams and requests to the runtime.
@@ -99,22 +99,7 @@ class Model:
             config["INFERENCE_NUM_THREADS"] = str(threads)
         compiled = self._core.compile_model(self._model, "CPU", config)
         number = count or compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-        return [self._stream(compiled) for _ in range(number)]
-
-    def _stream(self, compiled: Any) -> Any:
-        request = compiled.create_infer_request()
-        places = [_Input(note) for note in self._notes]
-
-        def run(*inputs: np.ndarray) -> list[np.ndarray]:
-            for index, (place, array) in enumerate(zip(places, inputs)):
-                request.set_input_tensor(index, place.tensor(array))
-            request.infer()
-            return [
-                np.array(request.get_output_tensor(i).data, dtype=dtype)
-                for i, dtype in enumerate(self._dtypes)
-            ]
-
-        return run
+        return [_Stream(compiled, self._notes, self._dtypes) for _ in range(number)]
 
     def _fill(self, request: Any, inputs: tuple[np.ndarray, ...]) -> None:
         for index, (place, array) in enumerate(zip(self._inputs, inputs)):
@@ -123,6 +108,23 @@ class Model:
     def facts(self) -> dict[str, Any]:
         """Returns the runtime's name, version and threads."""
         return {"name": "OpenVINO", "version": ov.get_version(), "threads": self._threads}
+
+
+class _Stream:
+    """One of several requests of a compiled model."""
+
+    def __init__(self, compiled: Any, notes: list[dict[str, Any]], dtypes: list[str]) -> None:
+        self._request = compiled.create_infer_request()
+        self._inputs = [_Input(note) for note in notes]
+        self._outputs = list(enumerate(dtypes))
+        self.invoke = self._request.infer
+
+    def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
+        request = self._request
+        for index, (place, array) in enumerate(zip(self._inputs, inputs)):
+            request.set_input_tensor(index, place.tensor(array))
+        request.infer()
+        return [np.array(request.get_output_tensor(i).data, dtype=t) for i, t in self._outputs]
 
 
 def _run(request: Any, runs: int) -> int:

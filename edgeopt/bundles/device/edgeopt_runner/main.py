@@ -221,6 +221,7 @@ def _parse(argv: list[str] | None, doc: str) -> argparse.Namespace:
     add("--profile", action="store_true", help="measure each operator; JSON likewise")
     add("--throughput", action="store_true", help="measure several runs at once; JSON likewise")
     add("--streams", type=_natural, default=0, metavar="N", help="how many at once (0: tries)")
+    add("--alone", action="store_true", help="of --throughput: the runtime, on inputs filled once")
     add("--against", metavar="BUNDLE", help="measure in turn with another bundle; JSON likewise")
     add("--runs", type=_count, default=100, metavar="N", help="runs to measure (100)")
     add("--warmup", type=_natural, metavar="N", help="runs before (until the times are stable)")

@@ -35,18 +35,20 @@ def throughput(root: str, manifest: dict[str, Any], args: argparse.Namespace) ->
     first, load = load_model(root, manifest, args.threads)
     if is_counted(first):
         raise Stop(USAGE, "a board runs one call at a time", "--benchmark")
+    if args.alone and not hasattr(first, "invoke"):
+        raise Stop(USAGE, "--alone: this runtime makes no difference", "leave it out")
     trials = []
     best: Any = None
     for count, threads in _choices(first, args):
         streams = _streams(root, manifest, first, count, threads)
-        _play(streams, inputs, _TRIAL_S / 2)  # caches and clocks
-        rate = len(_play(streams, inputs, _TRIAL_S)) / _TRIAL_S
+        _play(streams, inputs, _TRIAL_S / 2, alone=args.alone)  # caches and clocks
+        rate = len(_play(streams, inputs, _TRIAL_S, alone=args.alone)) / _TRIAL_S
         trials.append({"streams": len(streams), "threads": threads, "runs_per_second": rate})
         if best is None or rate > best[0]:
             best = (rate, streams, threads)
     watch = Watch()
     seconds = max(_LEAST_S, min(args.min_seconds, args.max_seconds))
-    counts = _windows(_play(best[1], inputs, seconds), seconds)
+    counts = _windows(_play(best[1], inputs, seconds, alone=args.alone), seconds)
     return {
         "format": 1,
         "bundle": manifest["name"],
@@ -54,6 +56,7 @@ def throughput(root: str, manifest: dict[str, Any], args: argparse.Namespace) ->
         "inputs": kind,
         "streams": len(best[1]),
         "threads": best[2],
+        "alone": args.alone,
         "batch": _batch(manifest),
         "window_ns": int(seconds / _WINDOWS * 1e9),
         "runs": counts,
@@ -92,8 +95,15 @@ def _streams(
     return [load_model(root, manifest, threads)[0] for _ in range(count)]
 
 
-def _play(streams: list[Any], inputs: list[Any], seconds: float) -> list[int]:
-    """Returns when each run ended, in ns since all began; every stream runs in a thread of its own."""
+def _play(streams: list[Any], inputs: list[Any], seconds: float, *, alone: bool) -> list[int]:
+    """Returns when each run ended, in ns since all began; every stream runs in a thread of its own.
+
+    Args:
+        streams: What runs the model.
+        inputs: What it runs on.
+        seconds: How long.
+        alone: Whether only the runtime runs, on inputs that are filled once.
+    """
     ends: list[list[int]] = [[] for _ in streams]
     failures: list[BaseException] = []
     gate = threading.Barrier(len(streams))
@@ -106,8 +116,10 @@ def _play(streams: list[Any], inputs: list[Any], seconds: float) -> list[int]:
                 begun[0] = time.perf_counter_ns()
             gate.wait()
             until = begun[0] + int(seconds * 1e9)
+            words = () if alone else inputs
+            run = stream.invoke if alone else stream
             while not own or own[-1] < until:
-                stream(*inputs)
+                run(*words)
                 own.append(time.perf_counter_ns())
         except threading.BrokenBarrierError:
             pass
