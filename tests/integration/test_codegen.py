@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -216,3 +217,19 @@ def test_the_same_bundle_gives_the_same_bytes(bundle_of, tmp_path):
     first = write_application(bundle, "c", tmp_path / "a").files
     assert first == write_application(bundle, "c", tmp_path / "b").files
     assert b"*/ d" not in first["src/labels.c"]  # a label ends no comment
+
+
+@pytest.mark.parametrize("backend", ["tflite", "openvino"])
+def test_the_page_tells_what_the_backend_notes(backend, bundle_of):
+    page = (Path(__file__).parents[2] / "docs" / "bundle-format.md").read_text()
+
+    def told(title):
+        (table,) = re.findall(
+            rf"^\| {title}, {backend} \|.*\n\| --- .*\n((?:\|.*\n)+)", page, re.MULTILINE
+        )
+        return set(re.findall(r"`(\w+)`", "".join(r.split("|")[1] for r in table.splitlines())))
+
+    metadata = bundle_of(backend).manifest.metadata
+    assert set(metadata) == told("field of `metadata`")
+    notes = {name for side in ("inputs", "outputs") for note in metadata[side] for name in note}
+    assert notes == told("field of a note")
