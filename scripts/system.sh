@@ -2,7 +2,7 @@
 # Installs what tests and demo need of the system: emulators of other processors, and of
 # microcontrollers, with GCC and CMake as their users have them; an SSH server, which the tests start by
 # themselves, with keys and a port of their own, adb, the shells and tool boxes that devices have (BusyBox, Toybox, csh, fish), openssl, a browser that reports are opened in (chromium), a linter of shell scripts, a voice (espeak-ng), and data that the
-# examples learn from: Fashion-MNIST, WordNet, and the DNA of R's package mlbench.
+# examples learn from (and what generated applications are built with: g++, kotlin): Fashion-MNIST, WordNet, and the DNA of R's package mlbench.
 # It does so as root on Debian and its kin; elsewhere it says what to install and what is left out.
 set -eu
 
@@ -17,6 +17,9 @@ command -v sshd >/dev/null 2>&1 || [ -x /usr/sbin/sshd ] || [ -d /run/systemd/sy
     missing="$missing openssh-server"
 command -v adb >/dev/null 2>&1 || missing="$missing adb"
 command -v ssh >/dev/null 2>&1 || missing="$missing openssh-client"
+command -v kotlinc >/dev/null 2>&1 || missing="$missing kotlin"
+command -v java >/dev/null 2>&1 || missing="$missing default-jre-headless"
+command -v g++ >/dev/null 2>&1 || missing="$missing g++"
 for program in busybox toybox csh fish openssl espeak-ng chromium shellcheck; do
     command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
 done

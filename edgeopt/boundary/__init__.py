@@ -6,11 +6,14 @@ what it reads, and raises nothing but errors of `edgeopt.errors`, with the file 
 
 from edgeopt.boundary.arrays import decode_npy, decode_npz, read_arrays
 from edgeopt.boundary.files import read_file
+from edgeopt.boundary.literals import c_float, c_string, identifier, kotlin_string
 from edgeopt.boundary.tensors import decode_tensors, read_tensors
 from edgeopt.boundary.text import convert, decode_json, decode_toml, decode_yaml, refusing
 from edgeopt.boundary.zips import stored_members
 
 __all__ = [
+    "c_float",
+    "c_string",
     "convert",
     "decode_json",
     "decode_npy",
@@ -18,6 +21,8 @@ __all__ = [
     "decode_tensors",
     "decode_toml",
     "decode_yaml",
+    "identifier",
+    "kotlin_string",
     "read_arrays",
     "read_file",
     "read_tensors",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edgeopt.cli.codegen import codegen
 from edgeopt.cli.comparing import compare, history
 from edgeopt.cli.compressing import compress, recipes
 from edgeopt.cli.deploying import deploy, plan
@@ -51,6 +52,7 @@ for _command in (
     report,
     explain,
     export,
+    codegen,
     doctor,
 ):
     app.command()(guarded(_command))

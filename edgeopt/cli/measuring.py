@@ -31,6 +31,13 @@ def profile(
     operators: Annotated[
         bool, typer.Option("--operators", help="Time each operator too, and say what limits it.")
     ] = False,
+    throughput: Annotated[
+        bool,
+        typer.Option("--throughput", help="Runs a second, several at once, in place of latency."),
+    ] = False,
+    streams: Annotated[
+        int, typer.Option("--streams", min=0, help="How many at once; 0 tries several.")
+    ] = 0,
     save: Annotated[
         Path | None, typer.Option("--save", help="Keep it in this file, for `edgeopt compare`.")
     ] = None,
@@ -45,11 +52,15 @@ def profile(
     public_key: opt.PublicKey = None,
     json: opt.Json = False,
 ) -> None:
-    """Measure a bundle on devices: latency, load time, memory, with the device's facts."""
+    """Measure a bundle on devices: latency or throughput, load time, memory, with the device's facts."""
     from edgeopt.bundles import read_bundle  # noqa: PLC0415 (only here)
 
     loaded_bundle = read_bundle(bundle, public_key=public_key)
     how = {"runs": runs, "threads": threads, "cores": cores, "min_seconds": min_seconds}
+    if throughput:
+        _refuse_for_throughput(device, executor, operators=operators, save=save)
+        _print_throughput(loaded_bundle, device, streams=streams, how=how, json=json)
+        return
     if "," in device or executor:
         names = [name.strip() for name in device.split(",") if name.strip()]
         _refuse_for_many(operators=operators, save=save)
@@ -66,6 +77,32 @@ def _refuse_for_many(*, operators: bool, save: Path | None) -> None:
     if operators or save:
         what = "--operators and --save are for one device at a time, and not with --executor"
         raise InputError(what, where="--device", hint="--json prints all of several devices")
+
+
+def _refuse_for_throughput(
+    device: str, executor: str | None, *, operators: bool, save: Path | None
+) -> None:
+    from edgeopt.errors import InputError  # noqa: PLC0415 (only here)
+
+    if operators or save or executor or "," in device:
+        what = "goes without --operators, --save and --executor, and with one device"
+        raise InputError(what, where="--throughput", hint="--json prints all of it")
+
+
+def _print_throughput(
+    bundle: Bundle, device: str, *, streams: int, how: dict[str, Any], json: bool
+) -> None:
+    from edgeopt.cli.show import print_columns, print_json, print_rows  # noqa: PLC0415 (only here)
+    from edgeopt.deployment.on_device import placed  # noqa: PLC0415
+
+    with placed(bundle, device) as there:
+        result = there.throughput(streams=streams, **how)
+    if json:
+        print_json(result.to_dict())
+        return
+    print_rows([("bundle", result.bundle), ("result", str(result))])
+    rows = [[str(one), str(each or "-"), f"{rate:.4g}"] for one, each, rate in result.tried]
+    print_columns(("at once", "threads each", "runs a second (a trial)"), rows)
 
 
 def _measured(

@@ -1,5 +1,6 @@
 """The few nouns that core, backends, targets and devices share. No toolchain is imported here."""
 
+from edgeopt.contracts.application import ApplicationSource, CallSource
 from edgeopt.contracts.artifact import Artifact, DeviceRuntime, Wheel
 from edgeopt.contracts.backend import Backend, Lowered
 from edgeopt.contracts.device import Completed, Device, ForwardsPorts
@@ -19,10 +20,12 @@ from edgeopt.contracts.target import MemoryRegion, Microcontroller, Npu, Target
 from edgeopt.contracts.tuning import TunedKernel, TunesKernels, TuningEvent, TuningReport, Watch
 
 __all__ = [
+    "ApplicationSource",
     "Artifact",
     "Backend",
     "BundledProgram",
     "BundledPrograms",
+    "CallSource",
     "Completed",
     "Device",
     "DeviceRuntime",

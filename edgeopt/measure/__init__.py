@@ -14,6 +14,7 @@ from edgeopt.measure.on_device import (
 from edgeopt.measure.operators import OperatorProfile, OperatorTime
 from edgeopt.measure.profile import Profile
 from edgeopt.measure.statistics import Latency, Ratio, ratio, ratio_of, summarize
+from edgeopt.measure.throughput import Throughput
 
 __all__ = [
     "Comparison",
@@ -26,6 +27,7 @@ __all__ = [
     "PlacedBundle",
     "Profile",
     "Ratio",
+    "Throughput",
     "Verification",
     "compare_placed",
     "compare_saved",

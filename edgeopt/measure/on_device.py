@@ -22,6 +22,7 @@ from edgeopt.measure.native import NativeRunner, has_python, needs_native
 from edgeopt.measure.operators import OperatorProfile
 from edgeopt.measure.outputs import by_sample, check_outputs, check_sample, read_outputs
 from edgeopt.measure.profile import Profile
+from edgeopt.measure.throughput import Throughput
 from edgeopt.measure.timing import Timing
 
 if TYPE_CHECKING:
@@ -138,6 +139,20 @@ class PlacedBundle:
         self._require_times("times of operators would say nothing of a device")
         text = self._measured(["--profile", *Timing(**how).words()])
         return OperatorProfile.from_json(text, device=self.device.name, bundle=self.bundle)
+
+    def throughput(self, *, streams: int = 0, **how: Any) -> Throughput:
+        """Returns runs a second when several are asked for at once; ``how`` are fields of `How`.
+
+        Args:
+            streams: How many at once; 0 tries several and takes the fastest.
+            **how: Fields of `How`.
+
+        Raises:
+            DeviceError: It does not run there, or the device is emulated.
+        """
+        self._require_times("how many runs it does a second says nothing of a device")
+        words = ["--throughput", "--streams", str(streams), *Timing(**how).words()]
+        return Throughput.from_json(self._measured(words), device=self.device.name)
 
     def operator_counts(self, **how: Any) -> OperatorCounts:
         """Returns what each step takes on a microcontroller: cycles, or an emulator's instructions.

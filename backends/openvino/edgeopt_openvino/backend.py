@@ -10,7 +10,7 @@ from edgeopt.lowering import RuleBackend
 from edgeopt.lowering.few_bits import only_linears_read
 
 if TYPE_CHECKING:
-    from edgeopt.contracts import DeviceRuntime, Lowered, Target
+    from edgeopt.contracts import Artifact, CallSource, DeviceRuntime, Lowered, Target
     from edgeopt.ir import Program, QuantSpec
     from edgeopt.lowering import ModelFiles
     from edgeopt.options import CompileOptions
@@ -81,6 +81,12 @@ class OpenVINOBackend(RuleBackend):
         from edgeopt_openvino.device.runtime import Model  # noqa: PLC0415 (the toolchain)
 
         return Model
+
+    def application(self, artifact: Artifact, language: str) -> CallSource | None:
+        """Returns how ``artifact`` is called from an application; None where it is not in that language."""
+        from edgeopt_openvino.application import call_source  # noqa: PLC0415 (keeps construction light)
+
+        return call_source(artifact, language)
 
     def device_runtime(self, target: Target) -> DeviceRuntime:
         """Returns OpenVINO with versions that exist for the device.

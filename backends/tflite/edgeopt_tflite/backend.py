@@ -11,7 +11,7 @@ from edgeopt.lowering import RuleBackend
 from edgeopt.lowering.few_bits import only_linears_read
 
 if TYPE_CHECKING:
-    from edgeopt.contracts import Artifact, DeviceRuntime, Lowered, Runner, Target
+    from edgeopt.contracts import Artifact, CallSource, DeviceRuntime, Lowered, Runner, Target
     from edgeopt.ir import Program, QuantSpec
     from edgeopt.lowering import ModelFiles
     from edgeopt.options import CompileOptions
@@ -119,6 +119,12 @@ class TFLiteBackend(RuleBackend):
         from edgeopt_tflite.device.runtime import Model  # noqa: PLC0415 (imports numpy)
 
         return Model
+
+    def application(self, artifact: Artifact, language: str) -> CallSource | None:
+        """Returns how ``artifact`` is called from an application; None where it is not in that language."""
+        from edgeopt_tflite.application import call_source  # noqa: PLC0415 (keeps construction light)
+
+        return call_source(artifact, language)
 
     def device_runtime(self, target: Target) -> DeviceRuntime:
         """Returns LiteRT, or tflite-runtime where LiteRT has no wheel; no wheels for a microcontroller.

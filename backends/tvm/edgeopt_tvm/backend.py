@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from edgeopt.contracts import (
         Artifact,
         BundledPrograms,
+        CallSource,
         Device,
         DeviceRuntime,
         Lowered,
@@ -76,6 +77,12 @@ class TVMBackend(RuleBackend):
 
         require_loadable(artifact)
         return super().load(artifact, threads=threads)
+
+    def application(self, artifact: Artifact, language: str) -> CallSource | None:
+        """Returns how ``artifact`` is called from an application; None where it is not in that language."""
+        from edgeopt_tvm.application import call_source  # noqa: PLC0415 (keeps construction light)
+
+        return call_source(artifact, language)
 
     def device_runtime(self, target: Target) -> DeviceRuntime:
         """Returns what must be on the device: numpy for Python, or nothing.

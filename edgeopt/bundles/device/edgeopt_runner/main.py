@@ -48,7 +48,7 @@ def _act(args: argparse.Namespace, root: str) -> int:
             print(_info(manifest))
         return OK
     view = program_view(manifest, args.program) if args.program else manifest
-    measures = args.benchmark or args.profile or args.against
+    measures = args.benchmark or args.profile or args.against or args.throughput
     if args.method and (measures or args.program):
         hint = "--program N, as --info counts"
         raise Stop(USAGE, "--method goes neither with --program nor with a measurement", hint)
@@ -71,7 +71,7 @@ def _act(args: argparse.Namespace, root: str) -> int:
 def _tells(args: argparse.Namespace, manifest: dict[str, Any]) -> bool:
     from .telling import check_telling, tells
 
-    if not (args.benchmark or args.profile or args.against):
+    if not (args.benchmark or args.profile or args.against or args.throughput):
         check_telling(args, manifest)
     return tells(args, manifest)
 
@@ -88,6 +88,10 @@ def _measure(args: argparse.Namespace, root: str, manifest: dict[str, Any]) -> i
         from .operators import profile
 
         result = profile(root, manifest, args)
+    elif args.throughput:
+        from .throughput import throughput
+
+        result = throughput(root, manifest, args)
     else:
         from .timing import benchmark, compare
 
@@ -215,6 +219,9 @@ def _parse(argv: list[str] | None, doc: str) -> argparse.Namespace:
     add("--no-check", action="store_true", help="do not check the files' digests before a run")
     add("--benchmark", action="store_true", help="measure; JSON on standard output")
     add("--profile", action="store_true", help="measure each operator; JSON likewise")
+    add("--throughput", action="store_true", help="measure several runs at once; JSON likewise")
+    add("--streams", type=_natural, default=0, metavar="N", help="how many at once (0: tries)")
+    add("--alone", action="store_true", help="of --throughput: the runtime, on inputs filled once")
     add("--against", metavar="BUNDLE", help="measure in turn with another bundle; JSON likewise")
     add("--runs", type=_count, default=100, metavar="N", help="runs to measure (100)")
     add("--warmup", type=_natural, metavar="N", help="runs before (until the times are stable)")
