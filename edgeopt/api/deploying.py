@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from edgeopt.bundles import Bundle
     from edgeopt.bundles.application import Prediction
+    from edgeopt.bundles.loaded import LoadedBundle
     from edgeopt.contracts import Device, Runner, Target
     from edgeopt.deployment.result import Deployment
     from edgeopt.ir import Program
@@ -249,10 +250,10 @@ def reference(program: Program) -> Runner:
 
 def load(
     bundle: Path | str | Bundle, *, threads: int = 0, public_key: Path | str | None = None
-) -> Runner:
-    """Returns a runner of a bundle on this machine; it takes and gives numpy arrays.
+) -> LoadedBundle:
+    """Returns a runner of a bundle on this machine; it gives arrays for arrays, tensors for tensors.
 
-    Of a bundle for several shapes, with several methods or with state it is a `BundleRunner`: it picks
+    Several rows are run one after the other where it takes one. Of a bundle for several shapes, with several methods or with state it is a `BundleRunner`: it picks
     the program, keeps the state (``reset()``), and has ``method(name)``.
 
     Args:
@@ -267,9 +268,13 @@ def load(
         DeviceError: It is for another kind of machine.
     """
     from edgeopt.bundles import open_bundle  # noqa: PLC0415
+    from edgeopt.bundles.loaded import LoadedBundle  # noqa: PLC0415
     from edgeopt.bundles.session import open_runner  # noqa: PLC0415
 
-    return open_runner(open_bundle(bundle, public_key), threads=threads)
+    opened = open_bundle(bundle, public_key)
+    manifest = opened.manifest
+    whole = bool(manifest.variants or manifest.states)
+    return LoadedBundle(open_runner(opened, threads=threads), manifest.interface(), whole=whole)
 
 
 def predict(
