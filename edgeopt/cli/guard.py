@@ -72,6 +72,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
 def _fail(error: Exception, *, as_json: bool) -> NoReturn:
     from edgeopt.cli.show import print_json, printable  # noqa: PLC0415 (imports this package)
+    from edgeopt.cli.words import in_flags  # noqa: PLC0415
 
     if os.environ.get(DEBUG):
         raise error
@@ -80,7 +81,9 @@ def _fail(error: Exception, *, as_json: bool) -> NoReturn:
         print_json({"error": _as_dict(error, code)})
     typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
     if isinstance(error, errors.EdgeoptError):
-        typer.echo(printable(str(error)), err=True)
+        typer.echo(printable(in_flags(str(error))), err=True)
+        for note in getattr(error, "__notes__", []):
+            typer.echo(printable(f"  {note}"), err=True)
     elif _is_the_users(error):
         typer.echo(printable(f"{error.__notes__[0]}: {type(error).__name__}: {error}"), err=True)
         typer.echo("  -> --debug shows its traceback", err=True)

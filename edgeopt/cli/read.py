@@ -61,12 +61,14 @@ class Form(NamedTuple):
         read: From that to the field's value.
         later: Whether reading it imports a module of the user's.
         note: What a person types, after the field's own help.
+        choices: Names that a shell may offer.
     """
 
     type: Any
     read: Callable[[Any], Any]
     later: bool = False
     note: str = ""
+    choices: tuple[str, ...] = ()
 
 
 def described(given: str, words: tuple[str, ...]) -> Any:

@@ -117,3 +117,10 @@ def test_what_evaluate_raises_stays_and_says_whose_it_is():
         score(lambda fn: 1 / 0, len)
     assert caught.value.__notes__[0].startswith(RAISED)
     assert "test_accuracy.py" in caught.value.__notes__[0]
+
+
+def test_a_drop_in_another_unit_than_the_score_is_refused():
+    with pytest.raises(InputError, match="nothing could fail") as caught:
+        check_accuracy(lambda fn: 0.9, len, float_value=0.95, max_drop=5)
+    assert "0.05 for 5 points" in caught.value.hint
+    assert check_accuracy(lambda fn: 87.0, len, float_value=90.0, max_drop=5).ok
