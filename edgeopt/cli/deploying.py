@@ -10,6 +10,7 @@ import typer
 
 from edgeopt.cli import options as opt
 from edgeopt.cli.derive import Answers, Source, taking
+from edgeopt.cli.flags import NAMES
 from edgeopt.contracts.storage import Precision
 from edgeopt.options import DeployOptions, RecipeTraining
 
@@ -23,15 +24,6 @@ if TYPE_CHECKING:
     from edgeopt.deployment.result import Deployment
 
 __all__ = ["NAMES", "check_options", "deploy", "make_request", "plan"]
-
-
-NAMES = {
-    "quantization": "set",
-    "tuning.": "tune-",
-    "checks.samples": "check-samples",
-    "checks.fidelity.": "fidelity-",
-}
-"""Flags of `DeployOptions` that are not called as their fields are."""
 
 
 _Picture = Annotated[

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from edgeopt.cli.derive import Source, flag_names
+from edgeopt.cli.flags import NAMES
+from edgeopt.options import DeployOptions
+
 __all__ = ["in_flags"]
 
 _BOTH = re.compile(r"\S+ in Python, (--\S+) in the terminal")
@@ -40,9 +44,5 @@ def _typed(flag: str, match: re.Match[str]) -> str:
 @cache
 def _flags() -> dict[str, str]:
     """Returns option to the flag that it has in `deploy`."""
-    from edgeopt.cli.deploying import NAMES  # noqa: PLC0415 (imports what uses this module)
-    from edgeopt.cli.derive import Source, flag_names  # noqa: PLC0415
-    from edgeopt.options import DeployOptions  # noqa: PLC0415
-
     names = flag_names(Source(DeployOptions, names=NAMES))
     return {name: flag for name, flag in names.items() if name not in {"input", "name"}}
