@@ -3,7 +3,7 @@
     python examples/demo.py [folder]        # make demo
 
 EfficientNet-Lite0 with its ImageNet weights is quantized to int8 and deployed twice. It is judged by
-ten labelled photographs that it was not calibrated on, sixteen crops of each. The table says what was
+ten labelled photographs that it was not calibrated on, ten crops of each. The table says what was
 measured, and where; a page shows the photographs with what float and int8 say of them. Then the
 Raspberry Pi's bundle classifies a photograph with its own runner on an emulated aarch64 machine, and
 here, and both must name the same class.
@@ -33,7 +33,7 @@ import edgeopt
 from edgeopt.measure import PlacedBundle
 
 SHOWN = 3
-CROPS = 15
+CROPS = 9
 """Random crops of each photograph that is judged by, beside the photograph itself."""
 SETTINGS = {"resize": (256,), "crop": (224, 224), "interpolation": "bicubic"}
 SCALING = {"scale": 1.0, "mean": (127.0,) * 3, "std": (128.0,) * 3}
@@ -161,7 +161,7 @@ def judged() -> list[Path]:
 
 
 def labelled() -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns inputs, float32 (160, 3, 224, 224), each photograph before its crops, and their classes."""
+    """Returns inputs, float32 (100, 3, 224, 224), each photograph before its crops, and their classes."""
     chance = random.Random(1)  # noqa: S311 (nothing secret)
     inputs = [one for file in judged() for one in crops(file, CROPS, chance)]
     classes = [int(file.stem.split("_")[-1]) for file in judged() for _ in range(CROPS + 1)]
