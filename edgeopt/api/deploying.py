@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from edgeopt.api.by_name import with_bundle, with_example
 from edgeopt.options import Groups, QuantizationConfig, options_of
 from edgeopt.progress import progress_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     import torch
 
     from edgeopt.bundles import Bundle
     from edgeopt.bundles.application import Prediction
+    from edgeopt.bundles.loaded import LoadedBundle
     from edgeopt.contracts import Device, Runner, Target
     from edgeopt.deployment.result import Deployment
+    from edgeopt.deployment.targets import Deployments
     from edgeopt.ir import Program
     from edgeopt.options import Preprocess
     from edgeopt.progress import Progress
@@ -43,9 +45,15 @@ __all__ = [
 ]
 
 
+@overload
+def deploy(model: Model | Program, target: str | Path | Target, **options: Any) -> Deployment: ...
+@overload
+def deploy(
+    model: Model | Program, target: Sequence[str | Path | Target], **options: Any
+) -> Deployments: ...
 def deploy(  # noqa: PLR0913 (each is one choice of the user)
     model: Model | Program,
-    target: str | Path | Target,
+    target: str | Path | Target | Sequence[str | Path | Target],
     *,
     example_inputs: Any = None,
     calibration_data: Iterable[Any] | None = None,
@@ -61,7 +69,7 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
     train_data: Iterable[Any] | None = None,
     progress: Progress | None = None,
     **groups: Unpack[Groups],
-) -> Deployment:
+) -> Deployment | Deployments:
     """Returns the model's deployment on ``target``: a checked bundle, and what was measured.
 
     Args:
@@ -69,7 +77,8 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
             as it is, and is compared with its own weights in float. Or a name, ``timm:resnet18``, as
             for `edgeopt.load_model`, which then brings example inputs, preprocessing, labels and what
             the outputs mean.
-        target: Name or alias of a device, ``host``, the path of a ``.toml``, or a `Target`.
+        target: Name or alias of a device, ``host``, the path of a ``.toml``, or a `Target`. A list of
+            them makes one deployment each, by their names, each in its own folder below ``output``.
         example_inputs: A tensor, a tuple, or a dict by argument name. May be left out where the
             model names its own inputs.
         calibration_data: Real inputs, an iterable of a tensor, a tuple, a dict or ``(inputs,
@@ -115,6 +124,7 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
     from edgeopt.deployment.deploy import run_deployment  # noqa: PLC0415 (torch)
     from edgeopt.deployment.recipe_deployment import deploy_with_recipe, recipe_run  # noqa: PLC0415
     from edgeopt.deployment.request import Request  # noqa: PLC0415
+    from edgeopt.deployment.targets import deploy_each, several  # noqa: PLC0415
     from edgeopt.options import GROUPS, refuse_unknown  # noqa: PLC0415
 
     own = set(inspect.signature(deploy).parameters) - {"groups"}
@@ -138,9 +148,14 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
         **{group: value for group, value in groups.items() if group != "training"},
     }
     request = Request(**fields)
-    if run is None:
-        return run_deployment(model, target, request)
-    return deploy_with_recipe(model, target, request, run)
+
+    def one(target: str | Path | Target, request: Request) -> Deployment:
+        if run is None:
+            return run_deployment(model, target, request)
+        return deploy_with_recipe(model, target, request, run)
+
+    targets = several(target)
+    return one(target, request) if targets is None else deploy_each(targets, request, one)
 
 
 def capture(model: Model, example_inputs: Any = None) -> Program:
@@ -249,10 +264,10 @@ def reference(program: Program) -> Runner:
 
 def load(
     bundle: Path | str | Bundle, *, threads: int = 0, public_key: Path | str | None = None
-) -> Runner:
-    """Returns a runner of a bundle on this machine; it takes and gives numpy arrays.
+) -> LoadedBundle:
+    """Returns a runner of a bundle on this machine; it gives arrays for arrays, tensors for tensors.
 
-    Of a bundle for several shapes, with several methods or with state it is a `BundleRunner`: it picks
+    Several rows are run one after the other where it takes one. Of a bundle for several shapes, with several methods or with state it is a `BundleRunner`: it picks
     the program, keeps the state (``reset()``), and has ``method(name)``.
 
     Args:
@@ -267,9 +282,13 @@ def load(
         DeviceError: It is for another kind of machine.
     """
     from edgeopt.bundles import open_bundle  # noqa: PLC0415
+    from edgeopt.bundles.loaded import LoadedBundle  # noqa: PLC0415
     from edgeopt.bundles.session import open_runner  # noqa: PLC0415
 
-    return open_runner(open_bundle(bundle, public_key), threads=threads)
+    opened = open_bundle(bundle, public_key)
+    manifest = opened.manifest
+    whole = bool(manifest.variants or manifest.states)
+    return LoadedBundle(open_runner(opened, threads=threads), manifest.interface(), whole=whole)
 
 
 def predict(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edgeopt.contracts.signature import TensorSpec
     from edgeopt.options import Postprocess
 
-__all__ = ["settled_postprocess"]
+__all__ = ["check_labels", "settled_postprocess"]
 
 WHERE = "postprocess"
 
@@ -48,6 +48,17 @@ def settled_postprocess(
             _axis(given.axis, spec)
         return given.replace(output=spec.name)
     return None
+
+
+def check_labels(signature: Signature, labels: int) -> None:
+    """Checks labels where nobody says what the outputs mean: one output must have as many scores.
+
+    Raises:
+        InputError: None has.
+    """
+    counts = [spec.shape[1:] or spec.shape for spec in signature.outputs]
+    if not any(labels in shape for shape in counts):
+        _check_labels(labels, next((shape[-1] for shape in counts if shape), 1))
 
 
 def _segmentation(given: Segmentation, signature: Signature, labels: int | None) -> Segmentation:

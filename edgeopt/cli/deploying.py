@@ -11,6 +11,7 @@ import typer
 
 from edgeopt.cli import options as opt
 from edgeopt.cli.derive import Answers, Source, taking
+from edgeopt.cli.flags import NAMES
 from edgeopt.contracts.storage import Precision
 from edgeopt.options import DeployOptions, RecipeTraining
 
@@ -24,15 +25,6 @@ if TYPE_CHECKING:
     from edgeopt.deployment.result import Deployment
 
 __all__ = ["NAMES", "check_options", "deploy", "make_request", "plan"]
-
-
-NAMES = {
-    "quantization": "set",
-    "tuning.": "tune-",
-    "checks.samples": "check-samples",
-    "checks.fidelity.": "fidelity-",
-}
-"""Flags of `DeployOptions` that are not called as their fields are."""
 
 
 _Picture = Annotated[
@@ -50,7 +42,7 @@ _Picture = Annotated[
 def deploy(
     *,
     model: opt.Model,
-    target: opt.Target,
+    target: opt.Targets,
     recipe: Annotated[
         str | None,
         typer.Option("--recipe", help="Compress before: a name of `edgeopt recipes`, or a .toml."),
@@ -67,30 +59,50 @@ def deploy(
     from edgeopt.cli.show import print_json, print_rows, tuning_bars  # noqa: PLC0415
     from edgeopt.cli.sources import load_source  # noqa: PLC0415
 
-    answers.plain.setdefault("output", f"{Path(target).stem}-bundle")
+    names = [name for word in target for name in word.split(",") if name]
+    if len(names) == 1:
+        answers.plain.setdefault("output", f"{Path(names[0]).stem}-bundle")
+    else:
+        answers.plain.setdefault("output", "bundles")
     run = recipe_of(recipe, train_data, answers)
     check_options(answers, data=train_data)
     source = load_source(model, answers)
     request = make_request(source, answers)
     if dry_run:
-        _print_plan(source, target, request, as_json=json, run=run, picture=picture)
+        for one in names:
+            _print_plan(source, one, request, as_json=json, run=run, picture=picture)
         return
     from edgeopt.deployment.deploy import run_deployment  # noqa: PLC0415 (torch)
+    from edgeopt.deployment.targets import deploy_each  # noqa: PLC0415 (torch)
 
-    with _drawn(target, request, picture), tuning_bars(quiet=quiet) as watch:
-        request = request.replace(watch=watch)
-        if run is None:
-            result = run_deployment(source.model, target, request)
-        else:
+    def one(target: Any, request: Request) -> Deployment:
+        with _drawn(target, request, picture):
+            if run is None:
+                return run_deployment(source.model, target, request)
             from edgeopt.cli.compressing import with_source  # noqa: PLC0415
             from edgeopt.deployment.recipe_deployment import deploy_with_recipe  # noqa: PLC0415 (torch)
 
-            result = deploy_with_recipe(source.model, target, request, with_source(run, source))
-    _draw(result.memory, picture)
+            return deploy_with_recipe(source.model, target, request, with_source(run, source))
+
+    with tuning_bars(quiet=quiet) as watch:
+        request = request.replace(watch=watch)
+        results = (
+            {names[0]: one(names[0], request)}
+            if len(names) == 1
+            else deploy_each(names, request, one)
+        )
+    for result in results.values():
+        _draw(result.memory, picture)
     if json:
-        print_json(result.to_dict())
-    else:
-        print_rows([*result.rows(), *_report_row(result)])
+        told = {name: result.to_dict() for name, result in results.items()}
+        print_json(next(iter(told.values())) if len(told) == 1 else told)
+        return
+    from edgeopt.cli.words import in_flags  # noqa: PLC0415
+
+    for result in results.values():
+        advice = {"warning", "diagnosis"}
+        rows = [*result.rows(), *_report_row(result)]
+        print_rows([(what, in_flags(text) if what in advice else text) for what, text in rows])
 
 
 def _report_row(result: Deployment) -> list[tuple[str, str]]:

@@ -11,16 +11,17 @@ import msgspec
 import typer
 from msgspec import inspect as schema
 
+from edgeopt.cli.complete import COMPLETIONS, partial_names
 from edgeopt.cli.read import SPECIAL, Form, settings
 from edgeopt.errors import ConfigError
 from edgeopt.options import Options, field_help
 from edgeopt.registry.schema import raise_any
-from edgeopt.registry.words import bare, bounds
+from edgeopt.registry.words import bare, bounds, is_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Answers", "Source", "taking"]
+__all__ = ["Answers", "Source", "flag_names", "taking"]
 
 SHORT = {
     "output": "-o",
@@ -96,8 +97,10 @@ class _Flag:
 
     def parameter(self) -> inspect.Parameter:
         usual = f" Default: {self.default}." if self.default else ""
+        names = self.form.choices
         option = typer.Option(
             *_decomposed(self),
+            autocompletion=partial_names(names) if names else COMPLETIONS.get(self.name),
             help=f"{self.help}{usual}",
             show_default=False,
             rich_help_panel=self.panel,
@@ -167,6 +170,11 @@ def _in_flags(error: ConfigError, flags: list[_Flag]) -> ConfigError:
     return error
 
 
+def flag_names(source: Source) -> dict[str, str]:
+    """Returns field to its flag, without dashes."""
+    return {flag.path[-1]: flag.name for flag in _flags(source)}
+
+
 def _flags(source: Source) -> list[_Flag]:
     top = (source.under,) if source.under else ()
     result = []
@@ -234,7 +242,18 @@ def _form(
         item = _PYTHON.get(type(bare(kind.item_type)[0]))
         return None if item is None else Form(list[item], list, note="May be repeated.")  # type: ignore[valid-type]
     python = _PYTHON.get(type(kind))
-    return None if python is None else Form(python, _as_it_is)
+    if is_share(kind, extra):
+        return Form(str, _number)
+    choices = tuple(map(str, getattr(kind, "values", ())))
+    return None if python is None else Form(python, _as_it_is, choices=choices)
+
+
+def _number(text: str) -> Any:
+    """Returns a number; text that is none stays, ``1%`` among it: the option's type tells what it is."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _as_it_is(value: Any) -> Any:

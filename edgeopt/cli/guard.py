@@ -26,6 +26,7 @@ EXIT_CODES: dict[int, str] = {
     3: "a plugin or a tool is missing",
     4: "a toolchain or a device failed",
     70: "a defect of edgeopt",
+    130: "stopped with Ctrl-C",
 }
 """Exit status to what it means."""
 
@@ -71,21 +72,35 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
 def _fail(error: Exception, *, as_json: bool) -> NoReturn:
     from edgeopt.cli.show import print_json, printable  # noqa: PLC0415 (imports this package)
+    from edgeopt.cli.words import in_flags  # noqa: PLC0415
 
     if os.environ.get(DEBUG):
         raise error
-    code = exit_code(error)
+    code = 2 if _is_the_users(error) else exit_code(error)
     if as_json:
         print_json({"error": _as_dict(error, code)})
     typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
     if isinstance(error, errors.EdgeoptError):
-        typer.echo(printable(str(error)), err=True)
+        typer.echo(printable(in_flags(str(error))), err=True)
+        for note in getattr(error, "__notes__", []):
+            typer.echo(printable(f"  {note}"), err=True)
+    elif _is_the_users(error):
+        typer.echo(printable(f"{error.__notes__[0]}: {type(error).__name__}: {error}"), err=True)
+        typer.echo("  -> --debug shows its traceback", err=True)
     else:
         typer.echo(printable(f"{type(error).__name__}: {error}"), err=True)
         typer.echo(
             "  -> this is a defect of edgeopt: report it with the output of --debug", err=True
         )
     raise typer.Exit(code)
+
+
+def _is_the_users(error: BaseException) -> bool:
+    """Returns whether a function of the user's raised it."""
+    notes = getattr(error, "__notes__", [])
+    return not isinstance(error, errors.EdgeoptError) and any(
+        note.startswith("evaluate raised this") for note in notes
+    )
 
 
 def _as_dict(error: Exception, code: int) -> dict[str, Any]:

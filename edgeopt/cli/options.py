@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from edgeopt.cli.complete import target_names
+
 __all__ = [
     "Cores",
     "Json",
@@ -15,6 +17,7 @@ __all__ = [
     "Quiet",
     "Runs",
     "Target",
+    "Targets",
     "Threads",
     "TrainData",
 ]
@@ -27,7 +30,22 @@ Model = Annotated[
     ),
 ]
 Target = Annotated[
-    str, typer.Option("--target", "-t", help="Name or alias of a device, host, or a .toml file.")
+    str,
+    typer.Option(
+        "--target",
+        "-t",
+        help="Name or alias of a device, host, or a .toml file.",
+        autocompletion=target_names,
+    ),
+]
+Targets = Annotated[
+    list[str],
+    typer.Option(
+        "--target",
+        "-t",
+        help="Name or alias of a device, host, or a .toml file; may be repeated.",
+        autocompletion=target_names,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]

@@ -12,7 +12,7 @@ from edgeopt.options import QuantizationConfig
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["SPECIAL", "Form", "lines", "settings"]
+__all__ = ["SPECIAL", "Form", "settings"]
 
 
 def settings(given: list[str], where: str) -> dict[str, Any]:
@@ -33,19 +33,6 @@ def settings(given: list[str], where: str) -> dict[str, Any]:
         except ValueError:
             values[name] = value
     return values
-
-
-def lines(given: str) -> tuple[str, ...]:
-    """Returns the lines of a file.
-
-    Raises:
-        InputError: It cannot be read as text.
-    """
-    try:
-        text = Path(given).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {error}", where=given) from error
-    return tuple(line.strip() for line in text.splitlines())
 
 
 def _function(given: str) -> Any:
@@ -74,12 +61,14 @@ class Form(NamedTuple):
         read: From that to the field's value.
         later: Whether reading it imports a module of the user's.
         note: What a person types, after the field's own help.
+        choices: Names that a shell may offer.
     """
 
     type: Any
     read: Callable[[Any], Any]
     later: bool = False
     note: str = ""
+    choices: tuple[str, ...] = ()
 
 
 def described(given: str, words: tuple[str, ...]) -> Any:
@@ -129,7 +118,7 @@ SPECIAL: dict[str, Form] = {
     ),
     "a path": Form(str, str),
     "a device": Form(str, str),
-    "names": Form(str, lines, note="A file of them, one a line."),
+    "names": Form(str, str, note="A file of them, one a line."),
     "a QuantizationConfig or its fields": Form(
         list[str],
         functools.partial(settings, where="--set"),

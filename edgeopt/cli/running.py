@@ -57,9 +57,10 @@ def run_bundle(
     from edgeopt.deployment.on_device import placed  # noqa: PLC0415
 
     loaded_bundle = read_bundle(bundle, public_key=public_key)
+    inputs, image, audio = _sorted(loaded_bundle, inputs or [], image, audio)
     signature = loaded_bundle.manifest.interface()
     value = _value(loaded_bundle, image, text, audio)
-    question = Question.of(loaded_bundle, inputs or [], value, draw)
+    question = Question.of(loaded_bundle, inputs, value, draw)
     if output is not None:
         _check_output(output, signature)
     with placed(loaded_bundle, device) as there:
@@ -97,6 +98,31 @@ def _timed(manifest: Manifest, arrays: list[np.ndarray]) -> tuple[int, list[np.n
     larger = [number for number in sizes if sizes[number] >= size]
     number = min(larger, key=sizes.__getitem__) if larger else max(sizes, key=sizes.__getitem__)
     return number, None
+
+
+def _sorted(
+    bundle: Bundle, inputs: list[str], image: Path | None, audio: Path | None
+) -> tuple[list[str], Path | None, Path | None]:
+    """Returns what was given, a picture or a sound among ``--input`` in its own place.
+
+    Raises:
+        InputError: A file is no array, and the bundle does not say how it becomes one.
+    """
+    from edgeopt.bundles.files_given import kind_of, require_arrays  # noqa: PLC0415 (only here)
+    from edgeopt.options import AudioPreprocess, Preprocess  # noqa: PLC0415
+
+    spec, arrays = bundle.manifest.preprocess, []
+    for word in inputs:
+        path = Path(word if Path(word).exists() else word.partition("=")[2] or word)
+        kind = kind_of(path)
+        if kind == "picture" and image is None and isinstance(spec, Preprocess):
+            image = path
+        elif kind == "sound" and audio is None and isinstance(spec, AudioPreprocess):
+            audio = path
+        else:
+            require_arrays(path, kind)
+            arrays.append(word)
+    return arrays, image, audio
 
 
 def _value(

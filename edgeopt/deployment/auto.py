@@ -149,7 +149,10 @@ def _faster(made: Deployment, best: Deployment, asked: Request) -> bool:
 
 
 def _told(faults: list[EdgeoptError]) -> EdgeoptError:
+    missing = isinstance(faults[0], PluginError)
     for error in faults[1:]:
+        if isinstance(error, PluginError) and not missing:
+            continue  # that another backend is not installed says nothing of what went wrong
         faults[0].add_note(str(error))
     return faults[0]
 

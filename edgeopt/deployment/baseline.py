@@ -27,6 +27,23 @@ if TYPE_CHECKING:
 __all__ = ["Baseline"]
 
 
+class _Zeros:
+    """A runner that answers zeros: what knows nothing."""
+
+    def __init__(self, program: Program) -> None:
+        self._specs = program.signature.outputs
+
+    def __call__(self, *_inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(np.zeros(spec.shape, spec.dtype) for spec in self._specs)
+
+    def facts(self) -> dict[str, Any]:
+        """Returns nothing."""
+        return {}
+
+    def close(self) -> None:
+        """Has nothing to release."""
+
+
 @dataclass(frozen=True, eq=False)
 class Baseline:
     """The float model, asked once however many candidates are compared with it.
@@ -82,6 +99,24 @@ class Baseline:
         value = score(self.evaluate, function)
         report_progress("evaluate float", 1, 1)
         return value
+
+    @cached_property
+    def doubt(self) -> str:
+        """That the score seems to be a loss: answers that are all zero score higher; empty where it does not."""
+        if self.evaluate is None:
+            return ""
+        try:
+            of_zeros = score(
+                self.evaluate, as_model(_Zeros(self.program), self.program, self.module)
+            )
+        except Exception:  # noqa: BLE001 (a score may be none for such answers)
+            return ""
+        if of_zeros <= self.score:
+            return ""
+        return (
+            f"answers that are all zero score {of_zeros:.4g}, the model {self.score:.4g}, and higher is better: "
+            "if evaluate returns a loss, return -loss"
+        )
 
     @property
     def module(self) -> torch.nn.Module | None:

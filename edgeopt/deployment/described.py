@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeopt.bundles.postprocess import settled_postprocess
+from edgeopt.bundles.postprocess import check_labels, settled_postprocess
 from edgeopt.bundles.preprocess import settled_preprocess
 from edgeopt.ir.operators import traits_of
 from edgeopt.ir.ops import aten
@@ -28,6 +28,8 @@ def check_described(program: Program, options: BundleOptions) -> None:
     count = None if options.labels is None else len(options.labels)
     settled_preprocess(with_vocabulary(options.preprocess, program), program.signature)
     settled_postprocess(options.postprocess, program.signature, count)
+    if options.postprocess is None and count is not None:
+        check_labels(program.signature, count)
 
 
 def with_vocabulary(given: Preprocessing | None, program: Program) -> Preprocessing | None:

@@ -83,7 +83,19 @@ def tuning_lines(report: TuningReport) -> list[str]:
 def _size(d: Deployment) -> str:
     ratio = d.float_size_bytes / d.size_bytes if d.size_bytes else 0.0
     smaller = f", {ratio:.1f} times smaller" if ratio >= 1.05 else ""  # noqa: PLR2004 (5 %)
-    return f"{shown_bytes(d.size_bytes)} (float weights {shown_bytes(d.float_size_bytes)}{smaller})"
+    return f"{shown_bytes(d.size_bytes)} (float weights {shown_bytes(d.float_size_bytes)}{smaller or _larger(d)})"
+
+
+def _larger(d: Deployment) -> str:
+    """Returns why an artefact is larger than the float weights; empty where it is not."""
+    ratio = d.size_bytes / d.float_size_bytes if d.float_size_bytes else 0.0
+    weights = d.program.size_bytes
+    if ratio < 1.05 or weights >= d.size_bytes:  # noqa: PLR2004 (5 %)
+        return ""
+    return (
+        f"; {ratio:.1f} times larger: {shown_bytes(d.size_bytes - weights)} are the graph and what {d.plan.backend} "
+        f"writes beside {shown_bytes(weights)} of weights, which larger models do not notice"
+    )
 
 
 def _recipe(d: Deployment) -> list[tuple[str, str]]:

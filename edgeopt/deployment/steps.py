@@ -324,7 +324,8 @@ def report(job: Job, checked: Checked, baseline: Baseline) -> Deployment:
         why_not,
         float_program=baseline.program,
     )
-    return replace(deployment, warnings=warnings)
+    doubt = (baseline.doubt,) if gate.accepted and baseline.doubt else ()
+    return replace(deployment, warnings=(*doubt, *warnings))
 
 
 @_reporting

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import traceback
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from edgeopt.errors import InputError
+from edgeopt.errors import EdgeoptError, InputError
 from edgeopt.gate.fidelity import Fidelity, output_fidelity
 from edgeopt.gate.metrics import Likeness
 from edgeopt.gate.parity import compare_outputs
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
     from edgeopt.gate.metrics import Arrays
     from edgeopt.options import FidelityLimits
 
-__all__ = ["Accuracy", "check_accuracy", "check_agreement", "score"]
+__all__ = ["RAISED", "Accuracy", "check_accuracy", "check_agreement", "score"]
+
+
+RAISED = "evaluate raised this"
+"""Begins the note on an exception of a user's ``evaluate``."""
 
 
 class Accuracy(msgspec.Struct, frozen=True):
@@ -142,6 +147,10 @@ def check_accuracy(
         InputError: ``evaluate`` did not return a finite number.
     """
     beside = agreement or Accuracy("agreement", None, None)
+    if max_drop is not None and max_drop > 1 >= float_value >= 0:
+        what = f"{max_drop:g} is more than the float model's score, {float_value:.4g}: nothing could fail"
+        hint = f"it is in the unit of the score: {max_drop / 100:g} for {max_drop:g} points of 100"
+        raise InputError(what, where="max_drop", hint=hint)
     return Accuracy(
         kind="accuracy",
         value=score(evaluate, function),
@@ -191,6 +200,31 @@ def check_agreement(  # noqa: PLR0913 (what is compared, and what is known of it
     )
 
 
+def _number(result: Any) -> float:
+    """Returns the score; a tensor or an array of one element is one.
+
+    Raises:
+        InputError: It is no number.
+    """
+    try:
+        if isinstance(result, (bool, str, bytes)):
+            raise TypeError
+        return float(result)
+    except (TypeError, ValueError, RuntimeError) as error:
+        shape = f" of shape {tuple(result.shape)}" if hasattr(result, "shape") else ""
+        raise InputError(
+            f"it returned a {type(result).__name__}{shape}, not a number",
+            where="evaluate",
+            hint="return one float, higher is better, for example the share of right answers",
+        ) from error
+
+
+def _place(error: Exception) -> str:
+    """Returns where a user's function raised."""
+    rows = traceback.extract_tb(error.__traceback__)
+    return f", {rows[-1].filename}:{rows[-1].lineno}" if rows else ""
+
+
 def _agreement(one: Fidelity) -> str:
     if one.measure == "class":
         return f"same class as float in {100 * (1 - one.loss):.1f} %"
@@ -201,17 +235,24 @@ def score(evaluate: Callable[[Callable[..., Any]], float], function: Callable[..
     """Returns what ``evaluate`` says of ``function``.
 
     Raises:
-        InputError: It is not a finite number.
+        InputError: It never called the function, or returned no finite number.
     """
-    result = evaluate(function)
+    before = getattr(function, "calls", None)
     try:
-        value = float(result)
-    except (TypeError, ValueError) as error:
+        result = evaluate(function)
+    except EdgeoptError:
+        raise
+    except Exception as error:
+        error.add_note(f"{RAISED}{_place(error)}")  # it stays what the user's function raised
+        raise
+    if before is not None and function.calls == before:  # type: ignore[attr-defined]
         raise InputError(
-            f"it returned a {type(result).__name__}, not a number",
+            "it never called what it was given: it says the same of every model",
             where="evaluate",
-            hint="return one float, higher is better, for example the share of right answers",
-        ) from error
+            hint="call its argument as the model is called, and score what comes back: "
+            "evaluate(fn) is not given the model",
+        )
+    value = _number(result)
     if not math.isfinite(value):
         raise InputError(f"it returned {value}", where="evaluate", hint="return a finite number")
     return value

@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 
 from edgeopt.data.binder import Binder
 from edgeopt.errors import InputError
+from edgeopt.gate.model_call import ModelCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["as_model", "as_returned", "float_model"]
 
 
-def as_model(runner: Runner, program: Program, model: Any = None) -> Callable[..., Any]:
-    """Returns a function that is called as the model is, and answers from ``runner``.
+def as_model(runner: Runner, program: Program, model: Any = None) -> ModelCall:
+    """Returns what is called as the model is, and answers from ``runner``.
 
     Args:
         runner: Takes and gives one array for each of the program's inputs and outputs.
@@ -38,10 +39,10 @@ def as_model(runner: Runner, program: Program, model: Any = None) -> Callable[..
     def call(*args: Any, **kwargs: Any) -> Any:
         tensors = binder.bind_call(args, kwargs, "evaluate")
         outputs = _in_batches(runner, program, [_array(t) for t in tensors])
-        as_given = torch.from_numpy if _wants_tensors(args, kwargs) else np.asarray
+        as_given = _tensor_on(_device(args, kwargs)) if _wants_tensors(args, kwargs) else np.asarray
         return as_returned(program, map(as_given, outputs))
 
-    return call
+    return ModelCall(call, model)
 
 
 def as_returned(program: Program, outputs: Iterable[Any]) -> Any:
@@ -50,7 +51,7 @@ def as_returned(program: Program, outputs: Iterable[Any]) -> Any:
     return pytree.tree_unflatten(leaves, program.exported.call_spec.out_spec)
 
 
-def float_model(model: Any) -> Callable[..., Any]:
+def float_model(model: Any) -> ModelCall:
     """Returns the float model as a function: no gradients, arrays taken and given as well."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -62,7 +63,17 @@ def float_model(model: Any) -> Callable[..., Any]:
             return result
         return pytree.tree_map_only(torch.Tensor, lambda t: t.numpy(), result)
 
-    return call
+    return ModelCall(call, model)
+
+
+def _device(args: Any, kwargs: Any) -> torch.device:
+    """Returns where the first tensor lies, and answers are wanted."""
+    tensors = (v for v in pytree.tree_leaves((args, kwargs)) if isinstance(v, torch.Tensor))
+    return next((one.device for one in tensors), torch.device("cpu"))
+
+
+def _tensor_on(device: torch.device) -> Callable[[np.ndarray], torch.Tensor]:
+    return lambda array: torch.from_numpy(array).to(device)
 
 
 def _with_constants(program: Program, outputs: Iterator[Any]) -> list[Any]:

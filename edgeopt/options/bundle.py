@@ -15,7 +15,7 @@ class BundleOptions(Options, frozen=True):
 
     Attributes:
         name: How people call the bundle.
-        labels: The classes' names; the bundle's runner then prints them.
+        labels: The classes' names, or a file with one a line; the bundle's runner then prints them.
         preprocess: How a picture, a sound or a text becomes an input; the bundle's runner then takes
             them. A table without ``kind`` is a picture's.
         postprocess: What the outputs mean; the bundle's runner then tells classes, boxes or areas.

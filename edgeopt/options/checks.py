@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from edgeopt.options.base import Options
-from edgeopt.options.kinds import Count, Share
+from edgeopt.options.kinds import Count, Names, Share
 
 __all__ = ["Checks", "FidelityLimits", "ParityChecks", "ParityLimits"]
 
@@ -65,7 +65,7 @@ class ParityChecks(Options, frozen=True):
     samples: Count = 16
     parity: ParityLimits = ParityLimits()
     fidelity: FidelityLimits = FidelityLimits()
-    values: tuple[str, ...] = ()
+    values: Names = ()
 
 
 class Checks(ParityChecks, frozen=True):

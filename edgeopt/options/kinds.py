@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
+from edgeopt.options.names import is_names, names
 from edgeopt.registry.schema import Kind
 
 __all__ = [
+    "SINGLE",
     "Callback",
     "Count",
     "Data",
+    "Drop",
     "Evaluate",
     "FlashLimit",
     "Folder",
@@ -42,8 +45,12 @@ Count = Annotated[int, Meta(ge=1)]
 Whole = Annotated[int, Meta(ge=0)]
 """A whole number of 0 or more."""
 NonNegative = Annotated[float, Meta(ge=0.0)]
+Drop = Annotated[float, Meta(ge=0.0, extra={"share": True})]
+"""How far a score may fall; of scores from 0 to 1 a share, which may be written ``"1%"``."""
 Positive = Annotated[float, Meta(gt=0.0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+SINGLE = Meta(extra={"single": True})
+"""Says of a list that one name or number may stand for it."""
 
 Threads = Annotated[
     int, Meta(ge=0, description="Threads of the runtime; 0 leaves it to the runtime.")
@@ -69,6 +76,8 @@ RangeMethod = Literal["auto", "minmax", "percentile", "mse"]
 
 SPELLINGS = {
     "fp16": "float16",
+    "bf16": "float16",
+    "bfloat16": "float16",
     "f16": "float16",
     "half": "float16",
     "fp32": "float32",
@@ -78,12 +87,22 @@ SPELLINGS = {
     "i8": "int8",
     "qint8": "int8",
     "uint8": "int8",
+    "static": "int8",
+    "int8-static": "int8",
+    "ptq": "int8",
+    "w8a8": "int8",
+    "8": "int8",
+    "8bit": "int8",
     "int16": "int16x8",
     "16x8": "int16x8",
     "a16w8": "int16x8",
-    "w8a16": "int16x8",
     "dynamic": "int8-dynamic",
     "dynamic_int8": "int8-dynamic",
+    "w8a16": "int16x8",
+    "w8": "int8-dynamic",
+    "w8a32": "int8-dynamic",
+    "weight-only": "int8-dynamic",
+    "4bit": "int4-dynamic",
     "int4": "int4-dynamic",
     "w4a16": "int4-dynamic",
     "w4a32": "int4-dynamic",
@@ -127,16 +146,11 @@ def accepting(
     return Meta(extra={"kind": Kind(name, tell, choices, convert)})
 
 
-def _names(value: Any) -> bool:
-    """Returns whether something is a list of names."""
-    return isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
-
-
 if TYPE_CHECKING:  # what a user's type checker is told
     from collections.abc import Callable, Iterable
 
     Names = tuple[str, ...]
-    Lines = tuple[str, ...]
+    Lines = tuple[str, ...] | Path | str
     Data = Iterable[Any]
     Function = Callable[..., Any]
     Callback = Callable[..., Any]
@@ -148,8 +162,8 @@ if TYPE_CHECKING:  # what a user's type checker is told
     Optimizer = str | Callable[[Any], Any]
     Schedule = str | Callable[[float], float]
 else:  # what is checked when one is made: msgspec has no unions with these
-    Names = Annotated[tuple[str, ...], Meta(extra={"single": True})]
-    Lines = Annotated[Any, accepting("names", fits=_names, convert=tuple)]
+    Names = Annotated[tuple[str, ...], SINGLE]
+    Lines = Annotated[Any, accepting("names", fits=is_names, convert=names)]
     Data = Annotated[Any, accepting("an iterable of inputs", fits=_again)]
     Function = Annotated[Any, accepting("a function")]
     Callback = Annotated[Any, accepting("a callback")]

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from msgspec import Meta
+from msgspec.structs import force_setattr
 
 from edgeopt.errors import ConfigError
 from edgeopt.options.base import Options
-from edgeopt.options.kinds import Count, NonNegative, Positive, Whole, accepting
+from edgeopt.options.kinds import SINGLE, Count, NonNegative, Positive, Whole, accepting
 from edgeopt.processing import audio_fields, picture_fields, text_fields
 from edgeopt.registry.schema import Problem, shown
 from edgeopt.registry.suggest import did_you_mean
@@ -27,7 +28,8 @@ __all__ = [
     "TextPreprocess",
 ]
 
-Pair = Annotated[tuple[Count, ...], Meta(max_length=2)]
+Pair = Annotated[tuple[Count, ...], Meta(max_length=2, extra={"single": True})]
+Numbers = Annotated[tuple[float, ...], SINGLE]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box"]
 _UNFILTERED = ("nearest", "bilinear", "bicubic")
 
@@ -43,8 +45,8 @@ class Preprocess(Options, frozen=True, tag_field="kind", tag="picture"):
         align: Where a letterbox puts the picture: ``center`` or ``top-left``.
         enlarge: Whether a letterbox may enlarge a picture.
         fill: Pixel that a letterbox fills with, 0 to 255, one number or one a channel.
-        crop: ``(height, width)`` cut out of the middle; empty for none. Where the picture is smaller,
-            the rest is black.
+        crop: ``(height, width)`` cut out of the middle, or one number for both; empty for none. Where
+            the picture is smaller, the rest is black.
         crop_rounding: Which pixel a middle between two is: ``even`` as torchvision and timm do,
             ``down`` as processors of Hugging Face do.
         scale: Factor on the pixels, which are 0 to 255.
@@ -67,13 +69,14 @@ class Preprocess(Options, frozen=True, tag_field="kind", tag="picture"):
     align: Literal["center", "top-left"] = "center"
     enlarge: bool = True
     fill: Annotated[
-        tuple[Annotated[float, Meta(ge=0.0, le=255.0)], ...], Meta(min_length=1, max_length=3)
+        tuple[Annotated[float, Meta(ge=0.0, le=255.0)], ...],
+        Meta(min_length=1, max_length=3, extra={"single": True}),
     ] = (114.0,)
     crop: Pair = ()
     crop_rounding: Literal["even", "down"] = "even"
     scale: float = 1.0 / 255.0
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
+    mean: Numbers = (0.0,)
+    std: Numbers = (1.0,)
     color: Literal["RGB", "BGR", "L", "LLL"] = "RGB"
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     interpolation: Interpolation = "bilinear"
@@ -81,10 +84,13 @@ class Preprocess(Options, frozen=True, tag_field="kind", tag="picture"):
     whole: bool = True
     inside: bool = False
 
-    def conflicts(self) -> Iterable[Problem]:
-        """Returns what has no meaning: half a crop, a division by zero, numbers for no channel."""
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if len(self.crop) == 1:
-            yield Problem("crop", "expected height and width, got one number")
+            force_setattr(self, "crop", self.crop * 2)
+
+    def conflicts(self) -> Iterable[Problem]:
+        """Returns what has no meaning: a division by zero, numbers for no channel."""
         if 0.0 in self.std:
             yield Problem("std", "is divided by: expected numbers other than 0")
         for name in ("mean", "std", "fill"):

@@ -7,6 +7,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
+from msgspec import inspect as schema
 
 from edgeopt.errors import InputError
 from edgeopt.options.base import Options
@@ -20,6 +21,7 @@ from edgeopt.options.kinds import (
     Whole,
     accepting,
 )
+from edgeopt.registry.fitting import without_percent
 from edgeopt.registry.schema import Problem
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ __all__ = ["GOALS", "Pruning", "PruningOptions", "SparsityOptions"]
 
 GOALS = ("ratio", "macs", "parameters", "size_bytes", "latency_ms", "max_flash_kb", "max_ram_kb")
 Part = Annotated[float, Meta(gt=0.0, lt=1.0)]
+_PART = schema.type_info(Part)
 
 
 class PruningOptions(Options, frozen=True):
@@ -59,8 +62,8 @@ class PruningOptions(Options, frozen=True):
     """
 
     ratio: Part | dict[str, Part] | None = None
-    macs: Positive | None = None
-    parameters: Positive | None = None
+    macs: Annotated[Positive, Meta(extra={"share": True})] | None = None
+    parameters: Annotated[Positive, Meta(extra={"share": True})] | None = None
     size_bytes: Positive | None = None
     latency_ms: Positive | None = None
     max_flash_kb: FlashLimit = None
@@ -119,19 +122,24 @@ def _to_search(given: Any) -> bool | dict[str, Any]:
         return given
     options = dict(given) if isinstance(given, Mapping) else {"ratios": given}
     ratios = options.pop("ratios", RATIOS)
-    ratios = (ratios,) if isinstance(ratios, Real) else ratios
+    ratios = [_number(one) for one in ((ratios,) if isinstance(ratios, (Real, str)) else ratios)]
     for one in ratios:
         if isinstance(one, bool) or not isinstance(one, Real) or not 0 <= float(one) < 1:
-            raise InputError(f"expected shares from 0 to below 1, got {one!r}")
+            hint = "a share: 0.5 for 50 %"
+            raise InputError(f"expected shares from 0 to below 1, got {one!r}", hint=hint)
     if set(options) & set(GOALS):
         raise InputError("the goal is part of the search", hint="pass ratios=(0.25, 0.5)")
     PruningOptions.from_dict({**options, "ratio": 0.5})
     return {**options, "ratios": tuple(float(one) for one in ratios)}
 
 
+def _number(given: Any) -> Any:
+    return without_percent(_PART, given)
+
+
 def _searchable(given: Any) -> bool:
     ratios = given.get("ratios", ()) if isinstance(given, Mapping) else given
-    single = isinstance(ratios, Real)
+    single = isinstance(_number(ratios), Real)
     return single or (isinstance(ratios, Sequence) and not isinstance(ratios, str))
 
 

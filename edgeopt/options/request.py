@@ -14,6 +14,7 @@ from edgeopt.options.checks import Checks, ParityChecks
 from edgeopt.options.kinds import (
     Callback,
     Data,
+    Drop,
     Evaluate,
     FlashLimit,
     Folder,
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 __all__ = ["CommonOptions", "DeployOptions", "SearchOptions"]
 
 
+_SOME = Meta(min_length=1, extra={"single": True})
+"""Of a list that is not empty; one name may stand for it."""
+
+
 class CommonOptions(Options, frozen=True):
     """What a deployment and a search have in common.
 
@@ -52,7 +57,8 @@ class CommonOptions(Options, frozen=True):
             called as the model is.
         max_drop: How far the score may fall below the float model's. Without ``evaluate``: how large
             a share of the samples may name another class than float does; of outputs that are not
-            class scores, the energy of the error over that of the signal (0.01: 20 dB).
+            class scores, the energy of the error over that of the signal (0.01: 20 dB). ``"1%"`` is
+            0.01.
         device: Where to verify and measure: ``local``, ``emulated``, ``ssh://pi@host`` or a name from
             `edgeopt devices`. In Python also a `Device`; None for nowhere.
         quantization: How to quantize. None leaves it to edgeopt.
@@ -63,13 +69,21 @@ class CommonOptions(Options, frozen=True):
     example_inputs: Any = None
     calibration_data: Data | None = None
     evaluate: Evaluate | None = None
-    max_drop: NonNegative | None = None
+    max_drop: Drop | None = None
     max_flash_kb: FlashLimit = None
     max_ram_kb: RamLimit = None
     device: Where = None
     quantization: Quantization | None = None
     progress: Callback | None = None
     watch: Callback | None = None
+
+    def conflicts(self) -> Iterable[Problem]:
+        """Returns that the drop is no share, where it must be one."""
+        if self.evaluate is None and self.max_drop is not None and self.max_drop > 1:
+            what = (
+                f"without evaluate it is a share of the samples, from 0 to 1, got {self.max_drop:g}"
+            )
+            yield Problem("max_drop", what, f"{self.max_drop / 100:g} for {self.max_drop:g} %")
 
 
 class DeployOptions(CommonOptions, frozen=True):
@@ -99,6 +113,7 @@ class DeployOptions(CommonOptions, frozen=True):
 
     def conflicts(self) -> Iterable[Problem]:
         """Returns what is chosen twice, in two ways."""
+        yield from super().conflicts()
         fixed = chosen(self.quantization)
         if fixed.get("precision", self.precision) != self.precision:
             what = f'precision is "{self.precision}"'
@@ -147,8 +162,8 @@ class SearchOptions(CommonOptions, frozen=True):
     max_latency_ms: Positive | None = None
     max_size_mb: Positive | None = None
     prefer: Literal["score", "latency", "size"] | None = None
-    backends: Annotated[tuple[str, ...], Meta(min_length=1)] | None = None
-    precisions: Annotated[tuple[Precision, ...], Meta(min_length=1)] | None = None
+    backends: Annotated[tuple[str, ...], _SOME] | None = None
+    precisions: Annotated[tuple[Precision, ...], _SOME] | None = None
     pruning: Pruning = None
     finetune: Function | None = None
     trials: Whole = 40
@@ -160,6 +175,7 @@ class SearchOptions(CommonOptions, frozen=True):
 
     def conflicts(self) -> Iterable[Problem]:
         """Returns that the search would not begin, or what it decides by itself."""
+        yield from super().conflicts()
         if not self.trials and not self.minutes:
             yield Problem("trials", "expected trials or minutes above 0")
         if "precision" in chosen(self.quantization):

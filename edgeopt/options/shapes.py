@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from edgeopt.options.base import Options
-from edgeopt.options.kinds import Count, Data
+from edgeopt.options.kinds import SINGLE, Count, Data, Names
 from edgeopt.registry.schema import Problem
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ class Shapes(Options, frozen=True):
             included: one program for each pair. Else each number makes one program beside the example's.
     """
 
-    batches: tuple[Count, ...] = ()
-    lengths: tuple[Count, ...] = ()
-    sizes: tuple[str, ...] = ()
+    batches: Annotated[tuple[Count, ...], SINGLE] = ()
+    lengths: Annotated[tuple[Count, ...], SINGLE] = ()
+    sizes: Names = ()
     examples: Data | None = None
     crossed: bool = False
 

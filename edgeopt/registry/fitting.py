@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from numbers import Integral, Real
@@ -10,9 +11,9 @@ from typing import Any
 
 from msgspec import inspect as schema
 
-from edgeopt.registry.words import plain_type
+from edgeopt.registry.words import is_share, plain_type
 
-__all__ = ["chosen", "converted", "counted", "fits", "listed"]
+__all__ = ["chosen", "converted", "counted", "fits", "listed", "without_percent"]
 
 _LARGEST = 2**63 - 1  # what a file, and every library below, holds as a whole number
 
@@ -66,6 +67,20 @@ _TESTS: dict[type[schema.Type], Callable[[Any, Any], bool]] = {
 }
 
 
+_PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*%\s*")
+
+
+def without_percent(kind: schema.Type, value: Any) -> Any:
+    """Returns a share that is written in percent, ``"1%"``, as the number; anything else as it is."""
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    bare_kind, extra = plain_type(kind)
+    members = bare_kind.types if isinstance(bare_kind, schema.UnionType) else (kind,)
+    shares = any(is_share(inner, {**extra, **own}) for inner, own in map(plain_type, members))
+    return float(match[1]) / 100 if shares else value
+
+
 def counted(kind: schema.VarTupleType, count: int) -> bool:
     """Returns whether a list of ``count`` items is neither too short nor too long."""
     return (kind.min_length or 0) <= count <= (kind.max_length or count)
@@ -96,11 +111,21 @@ def _alike(kind: schema.Type, value: Any) -> bool:
     return isinstance(kind, schema.VarTupleType) and isinstance(value, list | tuple)
 
 
-def listed(value: Any, extra: Mapping[str, Any]) -> list[Any] | tuple[Any, ...] | None:
-    """Returns the items of a list; None where it is none. One name or number may stand for a list of it."""
-    if extra.get("single") and isinstance(value, str | int):
-        return (value,)
-    return value if isinstance(value, list | tuple) else None
+def listed(
+    kind: schema.VarTupleType, value: Any, extra: Mapping[str, Any]
+) -> list[Any] | tuple[Any, ...] | None:
+    """Returns the items of a list; None where it is none. One name or number may stand for a list of it.
+
+    An array or a tensor of one axis is a list of its numbers.
+    """
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, range):
+        value = list(value)
+    if isinstance(value, list | tuple):
+        return value
+    item, more = plain_type(kind.item_type)
+    return (value,) if extra.get("single") and fits(item, value, more) else None
 
 
 def chosen(kind: schema.Type, value: Any) -> tuple[schema.Type, dict[str, Any]]:

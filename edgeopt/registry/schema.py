@@ -15,7 +15,7 @@ import msgspec
 from msgspec import inspect as schema
 
 from edgeopt.errors import ConfigError, EdgeoptError
-from edgeopt.registry.fitting import chosen, converted, counted, fits, listed
+from edgeopt.registry.fitting import chosen, converted, counted, fits, listed, without_percent
 from edgeopt.registry.suggest import did_you_mean
 from edgeopt.registry.words import named, near, plain_type, shown
 
@@ -127,10 +127,14 @@ def _info(struct: type) -> schema.StructType:
 
 def _take(kind: schema.Type, value: Any, path: str, wrong: list[Problem]) -> Any:
     """Returns ``value`` as a field of ``kind`` holds it; adds to ``wrong`` what does not fit."""
+    value = without_percent(kind, value)
     kind, extra = chosen(kind, value)
     if isinstance(kind, schema.StructType) and isinstance(value, Mapping):
         return _struct(kind, value, path, wrong)
-    if isinstance(kind, schema.VarTupleType) and (elements := listed(value, extra)) is not None:
+    if (
+        isinstance(kind, schema.VarTupleType)
+        and (elements := listed(kind, value, extra)) is not None
+    ):
         if not counted(kind, len(elements)):
             wrong.append(Problem(path, f"expected {named(kind, extra)}, got {shown(value)}"))
         items = [_take(kind.item_type, v, f"{path}[{n}]", wrong) for n, v in enumerate(elements)]

@@ -26,6 +26,9 @@ def nearest(name: str, known: Iterable[str] | Mapping[str, str], *, limit: int =
     """
     spellings = known if isinstance(known, Mapping) else {one: one for one in known}
     key = canonical(name)
+    same = [one for one in spellings if canonical(one) == key]
+    if same:
+        return list(dict.fromkeys(spellings[one] for one in same))[:limit]
     likeness = {one: _likeness(key, canonical(one)) for one in spellings}
     best = max(likeness.values(), default=0.0)
     close = [one for one, ratio in likeness.items() if ratio >= max(_LIKE, _MUCH_WORSE * best)]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any
 
 from msgspec import inspect as schema
 
 from edgeopt.registry.suggest import did_you_mean
 
-__all__ = ["bare", "bounds", "named", "near", "plain_type", "shown"]
+__all__ = ["bare", "bounds", "is_share", "named", "near", "plain_type", "shown"]
 
 _LONGEST = 60
 
@@ -122,11 +123,40 @@ _PLURAL: dict[type[schema.Type], str] = {
 }
 
 
+def is_share(kind: schema.Type, extra: Mapping[str, Any]) -> bool:
+    """Returns whether a number is a part of something: from 0 to 1, or said to be one."""
+    if not isinstance(kind, schema.FloatType):
+        return False
+    low = kind.gt if kind.ge is None else kind.ge
+    high = kind.lt if kind.le is None else kind.le
+    return bool(extra.get("share")) or (low == 0 and high == 1)
+
+
 def near(kind: schema.Type, value: Any, extra: Mapping[str, Any]) -> str | None:
     """Returns the hint that names what was probably meant; None where nothing is near."""
+    if isinstance(kind, schema.VarTupleType):
+        item, more = plain_type(kind.item_type)
+        return near(item, value, more)
     if not isinstance(value, str):
-        return None
+        return _as_share(kind, value, extra)
+    if isinstance(kind, schema.IntType | schema.FloatType):
+        return _unquoted(value)
     special = extra.get("kind")
     names = special.choices if special else getattr(kind, "values", ())
     spellings = {name: name for name in names if isinstance(name, str)}
     return did_you_mean(value, {**extra.get("spellings", {}), **spellings})
+
+
+def _as_share(kind: schema.Type, value: Any, extra: Mapping[str, Any]) -> str | None:
+    """Returns what to type for a share that seems to be in percent; None where it is none."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if number and is_share(kind, extra) and 1 < value <= 100:  # noqa: PLR2004 (percent)
+        return f"it is a share: {float(value) / 100:g} for {float(value):g} %"
+    return None
+
+
+def _unquoted(text: str) -> str | None:
+    try:
+        return f"a number has no quotes: {float(text):g}"
+    except ValueError:
+        return None

@@ -158,7 +158,7 @@ def test_tables_become_options():
     ("fields", "says"),
     [
         ({"preprocess": {"kind": "audoi"}}, 'did you mean "audio"'),
-        ({"preprocess": {"crop": [8]}}, "preprocess.crop: expected height and width"),
+        ({"preprocess": {"crop": [0]}}, "preprocess.crop"),
         ({"preprocess": {"kind": "text"}}, "preprocess.tokenizer"),
         ({"preprocess": "imagenett"}, 'did you mean "imagenet"'),
         ({"postprocess": {}}, "kind: expected one of classification"),

@@ -232,7 +232,7 @@ def test_a_gate_that_fails_is_status_1_with_a_diagnosis(edgeopt, folder):
     words = ("--evaluate", "toy_models:bad_score", "--max-drop", "0.1", "-p", "int8", "-o", "b")
     done = edgeopt(*DEPLOY, *words)
     assert done.returncode == 1
-    assert "outside max_drop" in done.stderr
+    assert "outside --max-drop" in done.stderr
     assert "try:" in done.stderr
     assert not (folder / "b").exists()
     failed = json.loads(edgeopt(*DEPLOY, *words, "--json").stdout)["error"]

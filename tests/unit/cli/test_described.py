@@ -78,7 +78,7 @@ def test_words_and_files_of_others(tmp_path, monkeypatch):
 )
 def test_what_is_wrong_is_told(edgeopt, folder, words, says):
     (folder / "bad.toml").write_text("a = [")
-    (folder / "wrong.toml").write_text("crop = [1]\n")
+    (folder / "wrong.toml").write_text("crop = [0]\n")
     done = edgeopt(*DEPLOY, *words)
     assert done.returncode == 2
     assert says in done.stderr

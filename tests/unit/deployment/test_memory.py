@@ -281,7 +281,7 @@ def test_a_search_keeps_to_the_limits(backends, tmp_path, monkeypatch):
     backends("counting")
     monkeypatch.setenv("EDGEOPT_CACHE", str(tmp_path))
     given = {"calibration_data": DATA, "example_inputs": X, "backends": ["counting"], "trials": 4}
-    floats = {"evaluate": lambda _: 1.0, "study": "none"}
+    floats = {"evaluate": lambda fn: float(fn(X).numel() > 0), "study": "none"}
     result = edgeopt.search(Net().eval(), target(), **given, **floats, max_ram_kb=20, prefer="size")
     assert result.best.measured.ram_bytes <= 20 * 1024
     assert result.best.configuration.precision == "int8"
@@ -333,7 +333,7 @@ def test_a_limit_is_a_number_above_0():
 def test_a_recipe_may_make_fit_what_does_not(backends):
     backends("counting")
     recipe = {"name": "small", "steps": [{"step": "prune", "importance": "l1", "ratio": 0.75}]}
-    options = asked(max_ram_kb=10, evaluate=lambda _: 1.0)
+    options = asked(max_ram_kb=10, evaluate=lambda fn: float(fn(X).numel() > 0))
     with pytest.raises(MemoryLimitError):
         edgeopt.deploy(Net().eval(), target(), **options)
     deployment = edgeopt.deploy(Net().eval(), target(), recipe=recipe, **options)

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from edgeopt.contracts import Signature, TensorSpec
 from edgeopt.errors import InputError
-from edgeopt.gate.accuracy import Accuracy, check_accuracy, check_agreement, score
+from edgeopt.gate.accuracy import RAISED, Accuracy, check_accuracy, check_agreement, score
+from edgeopt.gate.calling import float_model
 
 SCORES = Signature(inputs=(), outputs=(TensorSpec("logits", (1, 3), "float32"),))
 MAP = Signature(inputs=(), outputs=(TensorSpec("map", (1, 2, 2, 3), "float32"),))
@@ -93,3 +95,32 @@ def test_numpy_and_torch_numbers_are_numbers():
 
     assert score(lambda fn: np.float32(0.5), lambda: None) == 0.5
     assert score(lambda fn: torch.tensor(0.5), lambda: None) == 0.5
+
+
+@pytest.mark.parametrize("result", [True, "0.5", None, (0.5, 0.6), {"a": 1}, torch.zeros(2)])
+def test_what_is_no_score_is_refused(result):
+    with pytest.raises(InputError, match="not a number"):
+        score(lambda fn: result, len)
+
+
+def test_a_tensor_of_one_number_is_a_score():
+    assert score(lambda fn: torch.tensor([0.5]), len) == 0.5
+
+
+def test_a_function_that_is_never_called_is_noticed():
+    with pytest.raises(InputError, match="never called what it was given"):
+        score(lambda fn: 0.9, float_model(torch.nn.Identity()))
+
+
+def test_what_evaluate_raises_stays_and_says_whose_it_is():
+    with pytest.raises(ZeroDivisionError) as caught:
+        score(lambda fn: 1 / 0, len)
+    assert caught.value.__notes__[0].startswith(RAISED)
+    assert "test_accuracy.py" in caught.value.__notes__[0]
+
+
+def test_a_drop_in_another_unit_than_the_score_is_refused():
+    with pytest.raises(InputError, match="nothing could fail") as caught:
+        check_accuracy(lambda fn: 0.9, len, float_value=0.95, max_drop=5)
+    assert "0.05 for 5 points" in caught.value.hint
+    assert check_accuracy(lambda fn: 87.0, len, float_value=90.0, max_drop=5).ok

@@ -151,3 +151,25 @@ def test_without_the_module_the_programs_names_are_known(joint):
         torch.testing.assert_close(call()["sum"], joint(x, y)["sum"])
     with pytest.raises(InputError, match="z"):
         function(x, y, z=x)
+
+
+def test_evaluate_may_treat_it_as_a_module(joint, artefact):
+    x, y = torch.randn(2, 4), torch.randn(2, 5)
+    for fn in (artefact, float_model(joint)):
+        assert fn.eval() is fn
+        assert fn.train().to("cpu").half().cpu().requires_grad_(False) is fn
+        assert not fn.training
+        assert next(fn.parameters()).device == fn.device == torch.device("cpu")
+        assert sum(p.numel() for p in fn.parameters()) == 0
+        assert isinstance(fn, nn.Module)
+        torch.testing.assert_close(fn(x, y)["sum"], joint(x, y)["sum"])
+    joint.eval()
+
+
+def test_plain_attributes_are_the_models_and_nothing_else_is(joint, artefact):
+    joint.names = {0: "cat"}
+    assert artefact.names == {0: "cat"}
+    with pytest.raises(InputError, match="asks the model for 'a'"):
+        artefact.a  # noqa: B018 (a layer: it would score the float model)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        artefact.nothing  # noqa: B018 (it raises)

@@ -211,7 +211,7 @@ def test_options_take_no_positions(kind):
         (lambda: edgeopt.QuantizationConfig(precision="fp16"), 'did you mean "float16"?'),
         (
             lambda: edgeopt.QuantizationConfig(precision="int8_dynamic"),
-            'mean "int8-dynamic" or "int4-dynamic"?',
+            'mean "int8-dynamic"?',
         ),
         (lambda: edgeopt.QuantizationConfig(ranges="msee"), 'got "msee"\n  -> did you mean "mse"?'),
         (lambda: edgeopt.QuantizationConfig(weight_bits=16), "weight_bits: expected one of 2, 3,"),

@@ -5,13 +5,18 @@ Inputs come as the float model has them; ``metadata`` says what the file wants (
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import tempfile
 import warnings
 from importlib import metadata as distributions
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["Model"]
 
@@ -28,6 +33,27 @@ _KERNELS = (
 )  # fmt: skip
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the runtime's notes (``INFO: Created ... delegate``) from the terminal; all else it says is shown."""
+    try:
+        terminal = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            said.seek(0)
+            for line in said:
+                if not line.startswith(b"INFO:"):
+                    os.write(2, line)
+
+
 class Model:
     """A TFLite model that answers as the float model does.
 
@@ -40,10 +66,10 @@ class Model:
     def __init__(self, path: str, metadata: dict[str, Any], threads: int = 0) -> None:
         self._name, self._distribution, module = _import_runtime()
         self._threads = threads
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _quiet():
             warnings.simplefilter("ignore")
             self._interpreter = module.Interpreter(model_path=path, num_threads=threads or None)
-        self._interpreter.allocate_tensors()
+            self._interpreter.allocate_tensors()
         self._path, self._module = path, module
         self._inputs = _bound(metadata["inputs"], self._interpreter.get_input_details())
         self._outputs = _bound(metadata["outputs"], self._interpreter.get_output_details())
