@@ -10,14 +10,11 @@ const Layers = (() => {
   const ALL = [
     { title: "Value", text: (one) => one.makes, key: (one) => one.place },
     { title: "Operator", text: bare },
-    { title: "Module", text: (one) => one.module },
-    { title: "Source", text: (one) => one.source },
     {
       title: "Kind",
       text: (one) => `${one.kind}${one.storage ? ` ${one.storage}` : ""}`,
       className: (one) => one.kind,
     },
-    { title: "Why float", text: (one) => one.reason },
     { title: "SNR in dB", text: (one) => Report.decibels(one.snr_db), key: (one) => one.snr_db },
     { title: "Range", text: Report.range, key: (one) => (one.low === null ? null : Math.max(-one.low, one.high)) },
     { title: "Clipped", text: (one) => percent(one.clipped), key: (one) => one.clipped },
@@ -27,6 +24,9 @@ const Layers = (() => {
         one.time_ms === null ? (one.macs ? `${Report.count(one.macs)} MAC` : "") : number(one.time_ms, "ms"),
       key: (one) => one.time_ms ?? one.macs,
     },
+    { title: "Module", text: (one) => one.module },
+    { title: "Source", text: (one) => one.source },
+    { title: "Why float", text: (one) => one.reason },
   ];
 
   function compare(column, descending) {
