@@ -34,7 +34,7 @@ MAX_PAGE_BYTES = 1_000_000
 SCRIPTS = (
     *("vendor/uplot.min.js", "vendor/d3-hierarchy.min.js"),
     *("page.js", "charts.js", "flame.js", "layers.js"),
-    *("layout.js", "groups.js", "pointer.js", "explorer.js", "main.js"),
+    *("layout.js", "groups.js", "boxes.js", "pointer.js", "explorer.js", "main.js"),
 )
 STYLES = ("vendor/uplot.min.css", "page.css")
 LICENSES = ("vendor/uplot.LICENSE", "vendor/d3-hierarchy.LICENSE")

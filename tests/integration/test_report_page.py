@@ -90,7 +90,7 @@ def test_words_and_kind_filter_the_layers(opened):
     layers = tab.locator("section.layers")
     layers.get_by_label("Find").fill("blocks.3 add")
     assert layers.locator("output").inner_text() == "2 of 200"
-    assert all("blocks.3" in one for one in column(tab, 3))
+    assert all("blocks.3" in one for one in tab.locator("table.layers td.module").all_inner_texts())
     layers.get_by_label("Find").fill("")
     layers.get_by_label("Kind").select_option("float")
     assert layers.locator("output").inner_text() == "3 of 200"

@@ -94,14 +94,23 @@ const Charts = (() => {
         x: { time: false, range: [layer.bin_low - room, layer.bin_high + room] },
         y: { range: [0, 1.15] },
       },
-      axes: [axis("value in float", (_, ticks) => ticks.map((tick) => number(tick)), 34), { ...axis("", null, 8), show: false }],
+      axes: [
+        axis("value in float", (_, ticks) => ticks.map((tick) => number(tick)), 34),
+        { ...axis("", null, 8), show: false },
+      ],
       series: [
         {},
-        { fill: colour("accent"), stroke: colour("accent"), paths: uPlot.paths.bars({ size: [0.92] }), points: { show: false } },
+        {
+          fill: colour("accent"),
+          stroke: colour("accent"),
+          paths: uPlot.paths.bars({ size: [0.92] }),
+          points: { show: false },
+        },
       ],
       hooks: { draw: [marks(ends)] },
     });
-    const limits = layer.grid_low === null ? "no grid" : `grid from ${number(layer.grid_low)} to ${number(layer.grid_high)}`;
+    const limits =
+      layer.grid_low === null ? "no grid" : `grid from ${number(layer.grid_low)} to ${number(layer.grid_high)}`;
     const label = `Histogram of ${layer.makes}: ${Report.range(layer)}, ${limits}`;
     chart(mount, label, options, [xs, ys]);
   }
@@ -116,7 +125,8 @@ const Charts = (() => {
     const line = element("output", { className: "point" });
     const say = (at) => {
       const one = moments[at];
-      if (one) line.textContent = `${one.operator}: ${Report.bytes(one.size_bytes)}${one.largest ? `, the largest is ${one.largest}` : ""}`;
+      if (one)
+        line.textContent = `${one.operator}: ${Report.bytes(one.size_bytes)}${one.largest ? `, the largest is ${one.largest}` : ""}`;
     };
     const options = (width) => ({
       width,
@@ -126,7 +136,13 @@ const Charts = (() => {
       axes: [axis("operator, in order", null, 34), axis("KiB", (_, ticks) => ticks.map((tick) => number(tick)))],
       series: [
         {},
-        { stroke: colour("accent"), width: 2, fill: colour("wash"), paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } },
+        {
+          stroke: colour("accent"),
+          width: 2,
+          fill: colour("wash"),
+          paths: uPlot.paths.stepped({ align: 1 }),
+          points: { show: false },
+        },
         ...limit.map(() => ({ stroke: colour("bad"), width: 2, dash: [6, 4], points: { show: false } })),
       ],
       hooks: { setCursor: [(plot) => say(plot.cursor.idx)] },
@@ -134,14 +150,25 @@ const Charts = (() => {
     chart(mount, `Memory over time, ${Report.bytes(fullest)} at most`, options, [xs, kib, ...limit]);
     mount.append(line);
     say(moments.findIndex((one) => one.size_bytes === fullest));
-    numbers(mount, ["Operator", "Size", "Largest"], moments.map((one) => [one.operator, Report.bytes(one.size_bytes), one.largest]));
+    numbers(
+      mount,
+      ["Operator", "Size", "Largest"],
+      moments.map((one) => [one.operator, Report.bytes(one.size_bytes), one.largest]),
+    );
   }
 
   /* Every trial of a search: the score over latency or size, the front joined. */
   function search(mount, trials) {
-    const axes = [["latency_ms", "Latency in ms"], ["size_bytes", "Size in bytes"]].filter(([name]) => trials.some((one) => one[name] !== null));
+    const axes = [
+      ["latency_ms", "Latency in ms"],
+      ["size_bytes", "Size in bytes"],
+    ].filter(([name]) => trials.some((one) => one[name] !== null));
     if (!axes.length) return;
-    const chooser = element("select", { "aria-label": "What is drawn to the right" }, ...axes.map(([name, text]) => element("option", { value: name }, text)));
+    const chooser = element(
+      "select",
+      { "aria-label": "What is drawn to the right" },
+      ...axes.map(([name, text]) => element("option", { value: name }, text)),
+    );
     const place = element("div");
     const line = element("output", { className: "point" }, "Point at a trial to see what it is.");
     mount.append(element("label", {}, "To the right: ", chooser), place, line);
@@ -155,19 +182,37 @@ const Charts = (() => {
         known.map((one) => (one.front ? one.score : null)),
         known.map((one) => (one.best ? one.score : null)),
       ];
-      const dots = (paint, size) => ({ stroke: paint, paths: () => null, points: { show: true, size, fill: paint, stroke: paint } });
+      const dots = (paint, size) => ({
+        stroke: paint,
+        paths: () => null,
+        points: { show: true, size, fill: paint, stroke: paint },
+      });
       const options = (width) => ({
         width,
         height: 320,
         legend: { show: false },
         scales: { x: { time: false } },
-        axes: [axis(axes.find(([one]) => one === name)[1], (_, ticks) => ticks.map((tick) => number(tick)), 34), axis("Score", (_, ticks) => ticks.map((tick) => number(tick)))],
-        series: [{}, dots(colour("muted"), 6), { stroke: colour("accent"), width: 2, spanGaps: true, points: { show: true, size: 9, fill: colour("accent") } }, dots(colour("good"), 14)],
+        axes: [
+          axis(axes.find(([one]) => one === name)[1], (_, ticks) => ticks.map((tick) => number(tick)), 34),
+          axis("Score", (_, ticks) => ticks.map((tick) => number(tick))),
+        ],
+        series: [
+          {},
+          dots(colour("muted"), 6),
+          {
+            stroke: colour("accent"),
+            width: 2,
+            spanGaps: true,
+            points: { show: true, size: 9, fill: colour("accent") },
+          },
+          dots(colour("good"), 14),
+        ],
         hooks: {
           setCursor: [
             (plot) => {
               const one = known[plot.cursor.idx];
-              if (one) line.textContent = `${one.label}: score ${number(one.score)}, ${one.latency_ms === null ? "not timed" : number(one.latency_ms, "ms")}, ${one.size_bytes === null ? "" : Report.bytes(one.size_bytes)}`;
+              if (one)
+                line.textContent = `${one.label}: score ${number(one.score)}, ${one.latency_ms === null ? "not timed" : number(one.latency_ms, "ms")}, ${one.size_bytes === null ? "" : Report.bytes(one.size_bytes)}`;
             },
           ],
         },
@@ -176,7 +221,13 @@ const Charts = (() => {
     };
     chooser.addEventListener("change", draw);
     draw();
-    const rows = trials.map((one) => [one.label, number(one.score), number(one.latency_ms), one.size_bytes === null ? "" : Report.bytes(one.size_bytes), one.best ? "best" : one.front ? "front" : ""]);
+    const rows = trials.map((one) => [
+      one.label,
+      number(one.score),
+      number(one.latency_ms),
+      one.size_bytes === null ? "" : Report.bytes(one.size_bytes),
+      one.best ? "best" : one.front ? "front" : "",
+    ]);
     numbers(mount, ["Trial", "Score", "Latency in ms", "Size", "Mark"], rows);
   }
 
@@ -184,9 +235,12 @@ const Charts = (() => {
   function history(mount, points) {
     const names = [...new Set(points.map((one) => one.series))];
     const sorted = [...points].sort((a, b) => a.unix_s - b.unix_s);
-    const column = (name, field) => sorted.map((one) => (one.series === name ? one[field] ?? one.latency_ms : null));
+    const column = (name, field) => sorted.map((one) => (one.series === name ? (one[field] ?? one.latency_ms) : null));
     const paints = ["accent", "good", "warning", "bad", "muted"];
-    const values = [sorted.map((one) => one.unix_s), ...names.flatMap((name) => ["latency_ms", "low_ms", "high_ms"].map((field) => column(name, field)))];
+    const values = [
+      sorted.map((one) => one.unix_s),
+      ...names.flatMap((name) => ["latency_ms", "low_ms", "high_ms"].map((field) => column(name, field))),
+    ];
     const options = (width) => ({
       width,
       height: 280,
@@ -196,12 +250,25 @@ const Charts = (() => {
         ...names.flatMap((name, at) => {
           const paint = colour(paints[at % paints.length]);
           const end = { stroke: paint, width: 1, dash: [3, 3], spanGaps: true, points: { show: false } };
-          return [{ label: name, stroke: paint, width: 2, spanGaps: true, points: { show: true, size: 7, fill: paint } }, { ...end, label: "lower end" }, { ...end, label: "upper end" }];
+          return [
+            { label: name, stroke: paint, width: 2, spanGaps: true, points: { show: true, size: 7, fill: paint } },
+            { ...end, label: "lower end" },
+            { ...end, label: "upper end" },
+          ];
         }),
       ],
     });
     chart(mount, `Latency of ${points.length} measurements over time`, options, values);
-    numbers(mount, ["When", "Version", "Series", "Median in ms"], sorted.map((one) => [new Date(one.unix_s * 1000).toISOString().slice(0, 16).replace("T", " "), one.label, one.series, number(one.latency_ms)]));
+    numbers(
+      mount,
+      ["When", "Version", "Series", "Median in ms"],
+      sorted.map((one) => [
+        new Date(one.unix_s * 1000).toISOString().slice(0, 16).replace("T", " "),
+        one.label,
+        one.series,
+        number(one.latency_ms),
+      ]),
+    );
   }
 
   return { histogram, memory, search, history };

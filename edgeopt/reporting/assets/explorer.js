@@ -2,10 +2,15 @@
 /* The model as a graph on a canvas: only what is in sight is drawn, so that thousands of calls stay fluent. */
 
 const Explorer = (() => {
-  const { element, number, colour } = Report;
+  const { element, colour } = Report;
   const { WIDTH, HEIGHT } = Layout;
   const READABLE = 0.45; // below this zoom boxes carry no text
-  const MODES = [["kind", "precision"], ["error", "error (SNR)"], ["range", "range"], ["time", "time or work"]];
+  const MODES = [
+    ["kind", "precision"],
+    ["error", "error (SNR)"],
+    ["range", "range"],
+    ["time", "time or work"],
+  ];
 
   class View {
     constructor(place, layers) {
@@ -44,9 +49,17 @@ const Explorer = (() => {
         button("Close all", () => this.setOpen(new Set())),
         button("Fit", () => this.fit()),
       );
-      this.canvas = element("canvas", { tabIndex: 0, role: "application", "aria-label": "The model as a graph; arrow keys go from box to box, Enter opens and closes a module" });
+      this.canvas = element("canvas", {
+        tabIndex: 0,
+        role: "application",
+        "aria-label": "The model as a graph; arrow keys go from box to box, Enter opens and closes a module",
+      });
       this.legend = element("p", { className: "legend" });
-      this.details = element("div", { className: "details", "aria-live": "polite" }, element("p", {}, "Choose a box to see what is known of it."));
+      this.details = element(
+        "div",
+        { className: "details", "aria-live": "polite" },
+        element("p", {}, "Choose a box to see what is known of it."),
+      );
       const stage = element("div", { className: "stage" }, this.canvas);
       place.append(bar, this.results, this.legend, element("div", { className: "panes" }, stage, this.details));
       mode.addEventListener("change", () => {
@@ -63,7 +76,7 @@ const Explorer = (() => {
       Object.assign(this, Groups.visible(this.layers, this.members, this.open));
       Layout.place(this.boxes, this.edges);
       this.rows = this.boxes.map((_, at) => at).sort((a, b) => this.boxes[a].y - this.boxes[b].y);
-      this.amounts = this.boxes.map((box) => this.amount(box));
+      this.amounts = this.boxes.map((box) => Boxes.amount(this.layers, box));
       this.most = Math.max(...this.amounts, 1e-12);
     }
 
@@ -76,43 +89,18 @@ const Explorer = (() => {
       else this.choose(this.selected);
     }
 
-    amount(box) {
-      return box.members.reduce((sum, at) => sum + (this.layers[at].time_ms ?? 0), 0) || 1e-9 * box.members.reduce((sum, at) => sum + this.layers[at].macs, 0);
-    }
-
-    amountText(box) {
-      const ms = box.members.reduce((sum, at) => sum + (this.layers[at].time_ms ?? 0), 0);
-      if (ms) return number(ms, "ms");
-      const macs = box.members.reduce((sum, at) => sum + this.layers[at].macs, 0);
-      return macs ? `${Report.count(macs)} MAC` : "";
-    }
-
-    snr(box) {
-      const known = box.members.map((at) => this.layers[at].snr_db).filter((one) => one !== null);
-      return known.length ? Math.min(...known) : null;
-    }
-
-    kind(box) {
-      const kinds = new Set(box.members.map((at) => this.layers[at].kind).filter((one) => one === "integer" || one === "float"));
-      if (kinds.size === 2) return "mixed";
-      return [...kinds][0] ?? this.layers[box.members[0]].kind;
-    }
-
-    range(box) {
-      const known = box.members.map((at) => this.layers[at]).filter((one) => one.low !== null);
-      return known.length ? [Math.min(...known.map((one) => one.low)), Math.max(...known.map((one) => one.high))] : null;
-    }
-
     /* Returns the name of the page's colour that a box has. */
     paintOf(box, at) {
-      if (this.mode === "kind") return `kind-${this.kind(box)}`;
+      if (this.mode === "kind") return `kind-${Boxes.kind(this.layers, box)}`;
       if (this.mode === "error") {
-        const snr = this.snr(box);
+        const snr = Boxes.snr(this.layers, box);
         return snr === null ? "kind-moves" : `scale-${Math.max(0, Math.min(4, Math.floor((50 - snr) / 10)))}`;
       }
       if (this.mode === "range") {
-        const range = this.range(box);
-        return range === null ? "kind-moves" : `scale-${Math.max(0, Math.min(4, Math.floor(Math.log2(Math.max(-range[0], range[1], 1e-9)) / 2) + 1))}`;
+        const range = Boxes.range(this.layers, box);
+        return range === null
+          ? "kind-moves"
+          : `scale-${Math.max(0, Math.min(4, Math.floor(Math.log2(Math.max(-range[0], range[1], 1e-9)) / 2) + 1))}`;
       }
       return `scale-${Math.min(4, Math.floor(5 * Math.sqrt(this.amounts[at] / this.most)))}`;
     }
@@ -150,8 +138,20 @@ const Explorer = (() => {
       const context = canvas.getContext("2d");
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
       context.clearRect(0, 0, width, height);
-      context.setTransform(ratio * this.zoom, 0, 0, ratio * this.zoom, -this.left * this.zoom * ratio, -this.top * this.zoom * ratio);
-      const sight = { left: this.left, top: this.top, right: this.left + width / this.zoom, bottom: this.top + height / this.zoom };
+      context.setTransform(
+        ratio * this.zoom,
+        0,
+        0,
+        ratio * this.zoom,
+        -this.left * this.zoom * ratio,
+        -this.top * this.zoom * ratio,
+      );
+      const sight = {
+        left: this.left,
+        top: this.top,
+        right: this.left + width / this.zoom,
+        bottom: this.top + height / this.zoom,
+      };
       this.drawEdges(context, sight);
       this.drawBoxes(context, sight);
       const words = this.legendText();
@@ -215,24 +215,13 @@ const Explorer = (() => {
     }
 
     write(context, box, ink) {
-      box.lines ??= this.lines(box);
+      box.lines ??= Boxes.lines(this.layers, box);
       context.fillStyle = ink;
       context.textBaseline = "top";
       box.lines.forEach((line, at) => {
         context.font = at ? "11px system-ui, sans-serif" : "600 12px system-ui, sans-serif";
         context.fillText(line, box.x + 8, box.y + 7 + at * 16, WIDTH - 16);
       });
-    }
-
-    lines(box) {
-      const range = this.range(box);
-      const snr = this.snr(box);
-      const stored = box.layer ? box.layer.storage || box.layer.kind : this.kind(box);
-      const title = box.layer ? Layers.bare(box.layer) : `▸ ${box.path}`;
-      const name = title.length > 28 ? `${title.slice(0, 12)}…${title.slice(-14)}` : title;
-      const second = [stored, snr === null ? "" : Report.decibels(snr, "dB"), this.amountText(box)];
-      const third = range === null ? (box.layer ? box.layer.makes : `${box.members.length} calls`) : `${number(range[0])} to ${number(range[1])}`;
-      return [name, second.filter(Boolean).join(" · "), third];
     }
 
     fit() {
@@ -262,7 +251,9 @@ const Explorer = (() => {
 
     boxAt(x, y) {
       const [px, py] = [this.left + x / this.zoom, this.top + y / this.zoom];
-      const found = this.boxes.findIndex((box) => px >= box.x && px <= box.x + WIDTH && py >= box.y && py <= box.y + HEIGHT);
+      const found = this.boxes.findIndex(
+        (box) => px >= box.x && px <= box.x + WIDTH && py >= box.y && py <= box.y + HEIGHT,
+      );
       return found < 0 ? null : found;
     }
 
@@ -309,10 +300,14 @@ const Explorer = (() => {
       const kinds = ["integer", "float", "moves", "folded"].filter(count).map((kind) => `${count(kind)} ${kind}`);
       const open = element("button", { type: "button" }, "Open it");
       open.addEventListener("click", () => this.toggle(box));
-      const snr = this.snr(box);
+      const snr = Boxes.snr(this.layers, box);
       return [
         element("h3", {}, box.path),
-        element("p", {}, `${box.members.length} calls: ${kinds.join(", ")}. ${snr === null ? "" : `Its worst value beside float: ${Report.decibels(snr, "dB")}. `}${this.amountText(box)}`),
+        element(
+          "p",
+          {},
+          `${box.members.length} calls: ${kinds.join(", ")}. ${snr === null ? "" : `Its worst value beside float: ${Report.decibels(snr, "dB")}. `}${Boxes.amountText(this.layers, box)}`,
+        ),
         open,
       ];
     }
@@ -320,7 +315,12 @@ const Explorer = (() => {
     toggle(box) {
       const open = new Set(this.open);
       if (box.path) open.add(box.path);
-      else open.delete(Groups.paths(box.layer).filter((path) => this.members.has(path)).at(-1));
+      else
+        open.delete(
+          Groups.paths(box.layer)
+            .filter((path) => this.members.has(path))
+            .at(-1),
+        );
       this.setOpen(open);
     }
 
@@ -335,7 +335,13 @@ const Explorer = (() => {
 
     find() {
       const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
-      const found = words.length ? this.layers.filter((one) => words.every((word) => `${one.makes} ${one.operator} ${one.module} ${one.source}`.toLowerCase().includes(word))) : [];
+      const found = words.length
+        ? this.layers.filter((one) =>
+            words.every((word) =>
+              `${one.makes} ${one.operator} ${one.module} ${one.source}`.toLowerCase().includes(word),
+            ),
+          )
+        : [];
       const buttons = found.slice(0, 12).map((layer) => {
         const button = element("button", { type: "button", className: "link" }, `${layer.makes} ${layer.module}`);
         button.addEventListener("click", () => this.reveal(layer.place));
@@ -348,7 +354,8 @@ const Explorer = (() => {
     key(event) {
       const steps = { ArrowDown: [0, 1], ArrowUp: [0, -1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
       if (event.key === "Enter" && this.selected !== null) this.toggle(this.boxes[this.selected]);
-      else if (event.key === "+" || event.key === "-") this.zoomAt(this.canvas.clientWidth / 2, this.canvas.clientHeight / 2, event.key === "+" ? 1.25 : 0.8);
+      else if (event.key === "+" || event.key === "-")
+        this.zoomAt(this.canvas.clientWidth / 2, this.canvas.clientHeight / 2, event.key === "+" ? 1.25 : 0.8);
       else if (event.key in steps) this.step(...steps[event.key]);
       else return;
       event.preventDefault();
@@ -362,7 +369,9 @@ const Explorer = (() => {
       if (down > 0) next = this.edges.find(([from]) => from === at)?.[1];
       else if (down < 0) next = this.edges.find(([, to]) => to === at)?.[0];
       else {
-        const row = this.boxes.map((_, place) => place).filter((place) => this.boxes[place].rank === this.boxes[at].rank);
+        const row = this.boxes
+          .map((_, place) => place)
+          .filter((place) => this.boxes[place].rank === this.boxes[at].rank);
         row.sort((a, b) => this.boxes[a].x - this.boxes[b].x);
         next = row[row.indexOf(at) + aside];
       }

@@ -17,7 +17,13 @@ const Flame = (() => {
         parent = parent.children.get(part);
       }
       const key = `\u0000${parent.children.size}`;
-      parent.children.set(key, { name: bare(one.name), path: one.source, amount: one.amount, kind: one.kind, children: new Map() });
+      parent.children.set(key, {
+        name: bare(one.name),
+        path: one.source,
+        amount: one.amount,
+        kind: one.kind,
+        children: new Map(),
+      });
     }
     return root;
   }
@@ -44,7 +50,11 @@ const Flame = (() => {
       const width = 100 * (node.x1 - node.x0);
       if (width < LEAST) return;
       const label = text(node, root.value, unit);
-      const cell = element("button", { type: "button", className: `cell ${node.data.kind || "module"}`, title: label, "aria-label": label }, node.data.name);
+      const cell = element(
+        "button",
+        { type: "button", className: `cell ${node.data.kind || "module"}`, title: label, "aria-label": label },
+        node.data.name,
+      );
       cell.style.left = `${100 * node.x0}%`;
       cell.style.width = `${width}%`;
       cell.style.top = `${node.depth * ROW}px`;
@@ -53,7 +63,8 @@ const Flame = (() => {
       cell.addEventListener("mouseenter", tell);
       cell.addEventListener("focus", tell);
       cell.addEventListener("click", () => {
-        const next = original === focus ? focus.parent ?? focus : original.children ? original : original.parent ?? root;
+        const next =
+          original === focus ? (focus.parent ?? focus) : original.children ? original : (original.parent ?? root);
         draw(box, line, root, next, unit);
         box.querySelector("button").focus();
       });
@@ -72,20 +83,49 @@ const Flame = (() => {
       sums.set(bare(one.name), sum);
     }
     const total = operators.reduce((all, one) => all + one.amount, 0) || 1;
-    const rows = [...sums].sort((a, b) => b[1].amount - a[1].amount).map(([name, sum]) => {
-      const bar = element("div", { className: "bar" });
-      bar.style.width = `${(100 * sum.amount) / total}%`;
-      const cells = [String(sum.count), [...sum.kinds].join(", "), Report.count(sum.amount), `${number((100 * sum.amount) / total)} %`];
-      return element("tr", {}, element("th", { scope: "row" }, name), ...cells.map((cell) => element("td", {}, cell)), element("td", { className: "bars" }, bar));
-    });
-    const heads = ["Operator", "Calls", "Kind", unit, "Share", "Of all"].map((cell) => element("th", { scope: "col" }, cell));
-    const table = element("table", {}, element("caption", {}, `By operator, in ${unit}`), element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows));
-    return element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Time by operator" }, table);
+    const rows = [...sums]
+      .sort((a, b) => b[1].amount - a[1].amount)
+      .map(([name, sum]) => {
+        const bar = element("div", { className: "bar" });
+        bar.style.width = `${(100 * sum.amount) / total}%`;
+        const cells = [
+          String(sum.count),
+          [...sum.kinds].join(", "),
+          Report.count(sum.amount),
+          `${number((100 * sum.amount) / total)} %`,
+        ];
+        return element(
+          "tr",
+          {},
+          element("th", { scope: "row" }, name),
+          ...cells.map((cell) => element("td", {}, cell)),
+          element("td", { className: "bars" }, bar),
+        );
+      });
+    const heads = ["Operator", "Calls", "Kind", unit, "Share", "Of all"].map((cell) =>
+      element("th", { scope: "col" }, cell),
+    );
+    const table = element(
+      "table",
+      {},
+      element("caption", {}, `By operator, in ${unit}`),
+      element("thead", {}, element("tr", {}, ...heads)),
+      element("tbody", {}, ...rows),
+    );
+    return element(
+      "div",
+      { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Time by operator" },
+      table,
+    );
   }
 
   function mount(place, report) {
     const box = element("div", { className: "flame", role: "group", "aria-label": "Time by module" });
-    const line = element("output", { className: "point" }, "Choose a module to look into it; choose it again to go back.");
+    const line = element(
+      "output",
+      { className: "point" },
+      "Choose a module to look into it; choose it again to go back.",
+    );
     const operators = Report.rows(report.operators);
     place.append(box, line, byOperator(operators, report.unit));
     const root = hierarchy(operators, report.title);

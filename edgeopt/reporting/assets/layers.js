@@ -10,14 +10,23 @@ const Layers = (() => {
   const ALL = [
     { title: "Value", text: (one) => one.makes, key: (one) => one.place },
     { title: "Operator", text: bare },
-    { title: "Module", text: (one) => one.module },
-    { title: "Source", text: (one) => one.source },
-    { title: "Kind", text: (one) => `${one.kind}${one.storage ? ` ${one.storage}` : ""}`, className: (one) => one.kind },
-    { title: "Why float", text: (one) => one.reason },
+    {
+      title: "Kind",
+      text: (one) => `${one.kind}${one.storage ? ` ${one.storage}` : ""}`,
+      className: (one) => one.kind,
+    },
     { title: "SNR in dB", text: (one) => Report.decibels(one.snr_db), key: (one) => one.snr_db },
     { title: "Range", text: Report.range, key: (one) => (one.low === null ? null : Math.max(-one.low, one.high)) },
     { title: "Clipped", text: (one) => percent(one.clipped), key: (one) => one.clipped },
-    { title: "Work or ms", text: (one) => (one.time_ms === null ? (one.macs ? `${Report.count(one.macs)} MAC` : "") : number(one.time_ms, "ms")), key: (one) => one.time_ms ?? one.macs },
+    {
+      title: "Work or ms",
+      text: (one) =>
+        one.time_ms === null ? (one.macs ? `${Report.count(one.macs)} MAC` : "") : number(one.time_ms, "ms"),
+      key: (one) => one.time_ms ?? one.macs,
+    },
+    { title: "Module", text: (one) => one.module },
+    { title: "Source", text: (one) => one.source },
+    { title: "Why float", text: (one) => one.reason },
   ];
 
   function compare(column, descending) {
@@ -32,7 +41,8 @@ const Layers = (() => {
 
   function matches(layer, words, kind) {
     if (kind && layer.kind !== kind) return false;
-    const text = `${layer.value} ${layer.makes} ${layer.operator} ${layer.module} ${layer.source} ${layer.reason}`.toLowerCase();
+    const text =
+      `${layer.value} ${layer.makes} ${layer.operator} ${layer.module} ${layer.source} ${layer.reason}`.toLowerCase();
     return words.every((word) => text.includes(word));
   }
 
@@ -41,7 +51,12 @@ const Layers = (() => {
     const known = [
       ["Shape", layer.shape.join(" × ")],
       ["Range in float", Report.range(layer)],
-      ["Grid", layer.grid_low === null ? "" : `${number(layer.grid_low)} to ${number(layer.grid_high)}, step ${number(layer.scale)}, zero point ${number(layer.zero_point)}`],
+      [
+        "Grid",
+        layer.grid_low === null
+          ? ""
+          : `${number(layer.grid_low)} to ${number(layer.grid_high)}, step ${number(layer.scale)}, zero point ${number(layer.zero_point)}`,
+      ],
       ["Range found by", layer.method],
       ["Clipped", percent(layer.clipped)],
       ["SNR", Report.decibels(layer.snr_db, "dB")],
@@ -59,7 +74,15 @@ const Layers = (() => {
 
   function row(layer, columns) {
     const toggle = element("button", { type: "button", className: "open", "aria-expanded": "false" }, layer.makes);
-    const cells = columns.slice(1).map((column) => element("td", { className: column.className?.(layer) ?? column.title.split(" ")[0].toLowerCase() }, column.text(layer)));
+    const cells = columns
+      .slice(1)
+      .map((column) =>
+        element(
+          "td",
+          { className: column.className?.(layer) ?? column.title.split(" ")[0].toLowerCase() },
+          column.text(layer),
+        ),
+      );
     const line = element("tr", {}, element("th", { scope: "row" }, toggle), ...cells);
     toggle.addEventListener("click", () => {
       const open = toggle.getAttribute("aria-expanded") === "true";
@@ -86,7 +109,13 @@ const Layers = (() => {
     const columns = heads.map((head) => element("th", { scope: "col" }, head));
     const body = element("tbody");
     const more = element("button", { type: "button", className: "more" });
-    const table = element("table", { className: "layers" }, element("caption", {}, "Every call of the program"), element("thead", {}, element("tr", {}, ...columns)), body);
+    const table = element(
+      "table",
+      { className: "layers" },
+      element("caption", {}, "Every call of the program"),
+      element("thead", {}, element("tr", {}, ...columns)),
+      body,
+    );
 
     function draw() {
       const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -96,7 +125,9 @@ const Layers = (() => {
       count.textContent = `${found.length} of ${layers.length}`;
       more.hidden = found.length <= state.shown;
       more.textContent = `Show all ${found.length}`;
-      columns.forEach((head, at) => head.setAttribute("aria-sort", at === state.column ? (state.descending ? "descending" : "ascending") : "none"));
+      columns.forEach((head, at) =>
+        head.setAttribute("aria-sort", at === state.column ? (state.descending ? "descending" : "ascending") : "none"),
+      );
     }
 
     heads.forEach((head, at) =>
@@ -112,8 +143,18 @@ const Layers = (() => {
       state.shown = layers.length;
       draw();
     });
-    const tools = element("div", { className: "filters" }, element("label", {}, "Find ", search), element("label", {}, "Kind ", kind), count);
-    const box = element("div", { className: "scroll tall", tabIndex: 0, role: "region", "aria-label": "Table of layers" }, table);
+    const tools = element(
+      "div",
+      { className: "filters" },
+      element("label", {}, "Find ", search),
+      element("label", {}, "Kind ", kind),
+      count,
+    );
+    const box = element(
+      "div",
+      { className: "scroll tall", tabIndex: 0, role: "region", "aria-label": "Table of layers" },
+      table,
+    );
     place.append(tools, box, more);
     draw();
   }

@@ -42,7 +42,11 @@ const Report = (() => {
 
   /* Returns a large count in thousands, millions, milliards. */
   function count(value) {
-    for (const [unit, factor] of [["G", 1e9], ["M", 1e6], ["k", 1e3]]) {
+    for (const [unit, factor] of [
+      ["G", 1e9],
+      ["M", 1e6],
+      ["k", 1e3],
+    ]) {
       if (value >= factor) return `${number(value / factor)} ${unit}`;
     }
     return number(value);
@@ -59,7 +63,11 @@ const Report = (() => {
   }
 
   function bytes(size) {
-    for (const [unit, factor] of [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]]) {
+    for (const [unit, factor] of [
+      ["GiB", 2 ** 30],
+      ["MiB", 2 ** 20],
+      ["KiB", 2 ** 10],
+    ]) {
       if (size >= factor) return `${(size / factor).toFixed(1)} ${unit}`;
     }
     return `${size} B`;
