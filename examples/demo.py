@@ -69,10 +69,12 @@ def main(folder: Path) -> None:
             output=folder / target,
         )
         answers.setdefault("float", asked.answers[0])
-        answers[f"{deployment.precision} for {target}"] = asked.answers[-1]
+        with edgeopt.load(folder / target) as run:
+            scores = run(pictures)
+        answers[f"{deployment.precision} for {target}"] = scores
         deployments.append(deployment)
         seconds = time.perf_counter() - started
-        say(f"  {seconds:.0f} s: {verdict(target, answers['float'], asked.answers[-1], truth)}")
+        say(f"  {seconds:.0f} s: {verdict(target, answers['float'], scores, truth)}")
     print(table(deployments))
     told = [
         verdict(who, answers["float"], scores, truth)
@@ -97,7 +99,7 @@ def main(folder: Path) -> None:
 
 
 class Judge:
-    """An ``evaluate``: top-1 over all crops. Keeps the scores, so that none is computed again."""
+    """An ``evaluate``: top-1 over all crops. Keeps the scores; the first are those of the float model."""
 
     def __init__(self, pictures: torch.Tensor, truth: torch.Tensor) -> None:
         self.pictures, self.truth = pictures, truth

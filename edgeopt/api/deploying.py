@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 from edgeopt.api.by_name import with_bundle, with_example
 from edgeopt.options import Groups, QuantizationConfig, options_of
@@ -51,7 +51,7 @@ def deploy(model: Model | Program, target: str | Path | Target, **options: Any) 
 def deploy(
     model: Model | Program, target: Sequence[str | Path | Target], **options: Any
 ) -> Deployments: ...
-def deploy(  # noqa: PLR0913 (each is one choice of the user)
+def deploy(  # type: ignore[misc]  # noqa: PLR0913 (the choices of the user, which the overloads leave open)
     model: Model | Program,
     target: str | Path | Target | Sequence[str | Path | Target],
     *,
@@ -155,7 +155,9 @@ def deploy(  # noqa: PLR0913 (each is one choice of the user)
         return deploy_with_recipe(model, target, request, run)
 
     targets = several(target)
-    return one(target, request) if targets is None else deploy_each(targets, request, one)
+    if targets is None:
+        return one(cast("str | Path | Target", target), request)
+    return deploy_each(targets, request, one)
 
 
 def capture(model: Model, example_inputs: Any = None) -> Program:
