@@ -111,12 +111,13 @@ def explain(  # noqa: PLR0913 (each is one choice of the user)
     model, example_inputs, bundle = with_bundle(what, example_inputs, groups.get("bundle"))
     if bundle is not None:
         groups["bundle"] = bundle
-    request = Request(
-        example_inputs=example_inputs,
-        calibration_data=calibration_data,
-        precision=precision,
-        backend=backend,
-        progress=progress,
+    fields: dict[str, Any] = {
+        "example_inputs": example_inputs,
+        "calibration_data": calibration_data,
+        "precision": precision,
+        "backend": backend,
+        "progress": progress,
         **groups,
-    )
+    }
+    request = Request(**fields)
     return explain_model(model, target, request, asked, device=device, measure=measure)

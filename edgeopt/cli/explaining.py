@@ -143,14 +143,15 @@ def _of_model(
     if target is None:
         raise InputError("for which device?", where="--target", hint="--target host, or rpi4 …")
     source: Loaded = load_source(spec, answers)
+    given: dict[str, Any] = {**answers.plain, **options}
+    if source.bundle:
+        given["bundle"] = source.bundle
     return ask(
         source.model,
         target,
         example_inputs=source.example_inputs,
         calibration_data=source.calibration_data,
-        **({"bundle": source.bundle} if source.bundle else {}),
-        **answers.plain,
-        **options,
+        **given,
     )
 
 

@@ -59,9 +59,9 @@ class Regions:
         """
         if self.kind == "tokens":
             return np.full_like(array, token)
-        axes = {"NCHW": (2, 3), "NHWC": (1, 2)}.get(self.layout)
-        if axes is None:
-            axes = (2,) if self.kind == "positions" else tuple(range(array.ndim))
+        axes: tuple[int, ...] = (2,) if self.kind == "positions" else tuple(range(array.ndim))
+        if self.layout:
+            axes = (2, 3) if self.layout == "NCHW" else (1, 2)
         return np.broadcast_to(array.mean(axis=axes, keepdims=True), array.shape).astype(
             array.dtype
         )

@@ -56,7 +56,7 @@ _INDENT = {
 
 def explanation_text(explanation: Explanation, width: int = WIDTH) -> str:
     """Returns all answers, wrapped."""
-    blocks = []
+    blocks: list[str] = []
     for line in explanation_lines(explanation):
         if line.role == "question" and blocks:
             blocks.append("")
