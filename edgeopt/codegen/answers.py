@@ -20,8 +20,12 @@ def answer_kind(facts: Facts) -> str:
     given = facts.postprocess
     if isinstance(given, Detection):
         return "none" if given.masks or given.angles else "detection"
-    kinds = {Classification: "classification", Segmentation: "segmentation", Embedding: "embedding"}
-    return next((name for kind, name in kinds.items() if isinstance(given, kind)), "none")
+    kinds: dict[type[Any], str] = {
+        Classification: "classification",
+        Segmentation: "segmentation",
+        Embedding: "embedding",
+    }
+    return kinds.get(type(given), "none")
 
 
 def answer_words(facts: Facts) -> dict[str, Any]:
