@@ -20,8 +20,12 @@ def answer_kind(facts: Facts) -> str:
     given = facts.postprocess
     if isinstance(given, Detection):
         return "none" if given.masks or given.angles else "detection"
-    kinds = {Classification: "classification", Segmentation: "segmentation", Embedding: "embedding"}
-    return next((name for kind, name in kinds.items() if isinstance(given, kind)), "none")
+    kinds: dict[type[Any], str] = {
+        Classification: "classification",
+        Segmentation: "segmentation",
+        Embedding: "embedding",
+    }
+    return kinds.get(type(given), "none")
 
 
 def answer_words(facts: Facts) -> dict[str, Any]:
@@ -32,14 +36,14 @@ def answer_words(facts: Facts) -> dict[str, Any]:
         binary = not isinstance(given, Segmentation) or given.values == "binary"
         words["softmax"] = int(given.activation == "softmax")
         words["sigmoid"] = int(given.activation == "sigmoid" and binary)
-    makers = {
+    makers: dict[str, Any] = {
         "classification": _classification,
         "detection": _detection,
         "segmentation": _segmentation,
         "embedding": _embedding,
     }
     maker = makers.get(answer_kind(facts))
-    return words if maker is None else words | maker(facts, given)
+    return words if maker is None else {**words, **maker(facts, given)}
 
 
 def _classification(facts: Facts, given: Classification) -> dict[str, Any]:

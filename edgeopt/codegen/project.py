@@ -58,7 +58,8 @@ def application(bundle: Bundle | Path | str, language: str, *, program: int = 0)
     facts = facts_of(loaded, program)
     artifact = loaded.artifact(program)
     names = tuple(artifact.files)
-    notes, copied = facts.notes, {}
+    notes = facts.notes
+    copied: dict[str, bytes] = {}
     if language == "python":
         texts, copied = python_project(facts)
         notes = tuple(note for note in notes if "Python only" not in note and "run.py" not in note)
