@@ -90,7 +90,7 @@ check: $(STAMP)
 	$(BIN)/mypy edgeopt targets/edgeopt_targets $(wildcard backends/*/edgeopt_*)
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/changelog.py --check
-	$(BIN)/hadolint --failure-threshold info Dockerfile
+	$(BIN)/hadolint --failure-threshold info Dockerfile .devcontainer/Dockerfile
 	$(BIN)/zizmor --offline --quiet --no-progress .github
 
 format: $(STAMP)

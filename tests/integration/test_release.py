@@ -127,7 +127,7 @@ def test_tag_and_changelog_must_say_the_same(scripts, monkeypatch):
 
 def test_the_container_for_development_calls_what_is_here():
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
-    assert container["onCreateCommand"] == "sudo scripts/system.sh && make install"
+    assert container["onCreateCommand"] == "scripts/system.sh && make install"
     assert (ROOT / "scripts" / "system.sh").is_file()
     assert re.search(r"^install:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
 
