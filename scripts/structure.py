@@ -129,10 +129,11 @@ def deploy_options(root: Path) -> dict[str, int]:
     command line, the deployment, recipes, search and options.
     """
     trees = {p: ast.parse(p.read_text()) for p in sources(root)}
-    deploy = next(
+    every = (
         n for tree in trees.values() for n in tree.body
         if isinstance(n, ast.FunctionDef) and n.name == "deploy"
     )  # fmt: skip
+    deploy = max(every, key=lambda n: len(n.args.kwonlyargs))  # overloads say less
     names = [a.arg for a in (*deploy.args.args, *deploy.args.kwonlyargs)]
     rooms = ("api", "cli", "deployment", "recipes", "searching", "search", "options")
     counts = dict.fromkeys(names, 0)

@@ -17,25 +17,25 @@ __all__ = ["answer_kind", "answer_words"]
 
 def answer_kind(facts: Facts) -> str:
     """Returns which template tells the answer; ``none`` where the outputs are printed as numbers."""
-    given = facts.postprocess
-    if isinstance(given, Detection):
-        return "none" if given.masks or given.angles else "detection"
+    postprocess = facts.postprocess
+    if isinstance(postprocess, Detection):
+        return "none" if postprocess.masks or postprocess.angles else "detection"
     kinds: dict[type[Any], str] = {
         Classification: "classification",
         Segmentation: "segmentation",
         Embedding: "embedding",
     }
-    return kinds.get(type(given), "none")
+    return kinds.get(type(postprocess), "none")
 
 
 def answer_words(facts: Facts) -> dict[str, Any]:
     """Returns the words of the templates that tell the answer."""
-    given = facts.postprocess
+    postprocess = facts.postprocess
     words: dict[str, Any] = {"softmax": 0, "sigmoid": 0}
-    if isinstance(given, (Classification, Detection, Segmentation)):
-        binary = not isinstance(given, Segmentation) or given.values == "binary"
-        words["softmax"] = int(given.activation == "softmax")
-        words["sigmoid"] = int(given.activation == "sigmoid" and binary)
+    if isinstance(postprocess, (Classification, Detection, Segmentation)):
+        binary = not isinstance(postprocess, Segmentation) or postprocess.values == "binary"
+        words["softmax"] = int(postprocess.activation == "softmax")
+        words["sigmoid"] = int(postprocess.activation == "sigmoid" and binary)
     makers: dict[str, Any] = {
         "classification": _classification,
         "detection": _detection,
@@ -43,7 +43,7 @@ def answer_words(facts: Facts) -> dict[str, Any]:
         "embedding": _embedding,
     }
     maker = makers.get(answer_kind(facts))
-    return words if maker is None else {**words, **maker(facts, given)}
+    return words if maker is None else {**words, **maker(facts, postprocess)}
 
 
 def _classification(facts: Facts, given: Classification) -> dict[str, Any]:

@@ -118,17 +118,17 @@ def _row(spec: TensorSpec) -> str:
 
 
 def _picture(facts: Facts) -> dict[str, str]:
-    given = facts.preprocess
-    if given is None:
+    preprocess = facts.preprocess
+    if preprocess is None:
         return {}
-    kind = resize_kind(given)
+    kind = resize_kind(preprocess)
     words = picture_words(facts)
-    words["input_type"] = "uint8_t" if given.inside else "float"
-    sizes = {**resize_words(given), "kernel": _KERNELS.get(given.interpolation, "")}
+    words["input_type"] = "uint8_t" if preprocess.inside else "float"
+    sizes = {**resize_words(preprocess), "kernel": _KERNELS.get(preprocess.interpolation, "")}
     return {
         "picture.h": filled("c/picture.h", **words),
         "picture.c": filled("c/picture.c", **words),
-        "resize.h": filled("c/resize.h", sample="uint8_t" if given.whole else "float"),
+        "resize.h": filled("c/resize.h", sample="uint8_t" if preprocess.whole else "float"),
         "resize.c": filled(f"c/resize_{kind}.c", **sizes),
     }
 

@@ -62,16 +62,16 @@ def kotlin_project(facts: Facts, call: CallSource) -> dict[str, str]:
 
 
 def _picture(facts: Facts) -> str:
-    given = facts.preprocess
-    if given is None:
+    preprocess = facts.preprocess
+    if preprocess is None:
         return ""
     sizes = {
-        **resize_words(given),
-        "kernel": _KERNELS.get(given.interpolation, ""),
-        "is_lanczos": int(given.interpolation == "lanczos"),
-        "is_box": int(given.interpolation == "box"),
+        **resize_words(preprocess),
+        "kernel": _KERNELS.get(preprocess.interpolation, ""),
+        "is_lanczos": int(preprocess.interpolation == "lanczos"),
+        "is_box": int(preprocess.interpolation == "box"),
     }
-    resize = filled(f"kotlin/resize_{resize_kind(given)}.kt", **sizes)
+    resize = filled(f"kotlin/resize_{resize_kind(preprocess)}.kt", **sizes)
     words = picture_words(facts)
     words["fill"] = ", ".join(f"{number.rstrip('f')}f" for number in str(words["fill"]).split(", "))
     return filled("kotlin/Picture.kt", package=PACKAGE, resize=resize, **words)

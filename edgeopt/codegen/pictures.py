@@ -49,35 +49,35 @@ def picture_words(facts: Facts) -> dict[str, Any]:
     Raises:
         InputError: It is cropped out of a letterbox.
     """
-    given = facts.preprocess
-    if given is None:  # who asks has looked
+    preprocess = facts.preprocess
+    if preprocess is None:  # who asks has looked
         raise InputError("the bundle does not say how a picture is prepared", where="preprocess")
-    if given.crop and given.fit == "letterbox":
+    if preprocess.crop and preprocess.fit == "letterbox":
         what = "a crop out of a letterbox is made in Python only"
         raise InputError(what, where="preprocess", hint="--lang python")
-    source = 1 if given.color.startswith("L") else 3
+    source = 1 if preprocess.color.startswith("L") else 3
     return {
         "input_index": facts.input_index(),
         "source_channels": source,
         "cells": math.prod(facts.signature.inputs[facts.input_index()].shape),
         "rows": facts.size[0],
         "columns": facts.size[1],
-        "channels": given.channels,
-        "resizes": len(given.resize),
-        "resize_rows": given.resize[0] if given.resize else 0,
-        "resize_columns": given.resize[-1] if given.resize else 0,
-        "letterbox": int(given.fit == "letterbox"),
-        "crops": int(bool(given.crop)),
-        "centered": int(given.align == "center"),
-        "enlarges": int(given.enlarge),
-        "rounds_down": int(given.crop_rounding == "down"),
-        "inside": int(given.inside),
-        "bgr": int(given.color == "BGR"),
-        "channels_first": int(given.layout == "NCHW" and not given.inside),
-        "scale": c_float(given.scale),
-        "mean": _each(given.mean, given.channels),
-        "std": _each(given.std, given.channels),
-        "fill": _fill(given, source),
+        "channels": preprocess.channels,
+        "resizes": len(preprocess.resize),
+        "resize_rows": preprocess.resize[0] if preprocess.resize else 0,
+        "resize_columns": preprocess.resize[-1] if preprocess.resize else 0,
+        "letterbox": int(preprocess.fit == "letterbox"),
+        "crops": int(bool(preprocess.crop)),
+        "centered": int(preprocess.align == "center"),
+        "enlarges": int(preprocess.enlarge),
+        "rounds_down": int(preprocess.crop_rounding == "down"),
+        "inside": int(preprocess.inside),
+        "bgr": int(preprocess.color == "BGR"),
+        "channels_first": int(preprocess.layout == "NCHW" and not preprocess.inside),
+        "scale": c_float(preprocess.scale),
+        "mean": _each(preprocess.mean, preprocess.channels),
+        "std": _each(preprocess.std, preprocess.channels),
+        "fill": _fill(preprocess, source),
     }
 
 

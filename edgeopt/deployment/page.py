@@ -50,10 +50,10 @@ def with_measured(deployment: Deployment, request: Request) -> Deployment:
         return deployment
     plain = deployment.to_dict()
     plain["profile"] = {**(plain["profile"] or {}), "samples_ns": ()} if plain["profile"] else None
-    kept = {key: plain[key] for key in ("bundle_digest", "speed", "profile", "warnings")}
+    fields = {key: plain[key] for key in ("bundle_digest", "speed", "profile", "warnings")}
     path = measured_path(deployment.bundle.path)
     try:
-        write_file(path, msgspec.json.format(msgspec.json.encode(kept)))
+        write_file(path, msgspec.json.format(msgspec.json.encode(fields)))
     except OSError as error:
         raise BundleError(f"cannot be written: {error.strerror}", where=str(path)) from error
     return deployment

@@ -47,8 +47,8 @@ def deploy_each(
         InputError: There is none, or one is named twice.
         EdgeoptError: One has no such name; or its deployment failed: the others were finished before.
     """
-    found = [find_target(one) for one in targets]
-    names = [one.name for one in found]
+    devices = [find_target(one) for one in targets]
+    names = [one.name for one in devices]
     twice = next((name for name in names if names.count(name) > 1), None)
     if not names or twice is not None:
         what = "no target is named" if twice is None else f'"{twice}" is named twice'
@@ -56,10 +56,10 @@ def deploy_each(
     if request.calibration_data is not None:
         data = rereadable(request.calibration_data, "calibration_data")
         request = request.replace(calibration_data=data)
-    requests = [_for(one.name, request) for one in found]
+    requests = [_for(one.name, request) for one in devices]
     for one in requests:
         one.check()
-    return _run_all(zip(found, requests, strict=True), run)
+    return _run_all(zip(devices, requests, strict=True), run)
 
 
 def _for(name: str, request: Request) -> Request:

@@ -193,9 +193,9 @@ def _thinned(results: list[ValueStatistics]) -> list[ValueStatistics]:
     if len(results) <= HISTOGRAMS:
         return results
     ranked = sorted(results, key=lambda one: 1e9 if one.snr_db is None else one.snr_db)
-    kept = {one.value for one in ranked[:HISTOGRAMS]}
+    names = {one.value for one in ranked[:HISTOGRAMS]}
     return [
-        one if one.value in kept else msgspec.structs.replace(one, histogram="") for one in results
+        one if one.value in names else msgspec.structs.replace(one, histogram="") for one in results
     ]
 
 

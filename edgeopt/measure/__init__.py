@@ -4,13 +4,8 @@ from edgeopt.measure.compare import Comparison, compare_placed, compare_saved
 from edgeopt.measure.counts import OperatorCount, OperatorCounts
 from edgeopt.measure.explain import Finding, explain
 from edgeopt.measure.interleaved import interleave
-from edgeopt.measure.on_device import (
-    PlacedBundle,
-    Verification,
-    profile_bundle,
-    run_on_device,
-    verify_on_device,
-)
+from edgeopt.measure.on_device import PlacedBundle, Verification
+from edgeopt.measure.once import profile_bundle, run_on_device, verify_on_device
 from edgeopt.measure.operators import OperatorProfile, OperatorTime
 from edgeopt.measure.profile import Profile
 from edgeopt.measure.statistics import Latency, Ratio, ratio, ratio_of, summarize

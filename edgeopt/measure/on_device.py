@@ -32,13 +32,7 @@ if TYPE_CHECKING:
     from edgeopt.bundles import Bundle
     from edgeopt.contracts import Completed, Device, Signature
 
-__all__ = [
-    "PlacedBundle",
-    "Verification",
-    "profile_bundle",
-    "run_on_device",
-    "verify_on_device",
-]
+__all__ = ["PlacedBundle", "Verification"]
 
 _OK, _WRONG, _USAGE, _MISSING = 0, 1, 2, 3  # exit statuses of run.py
 _REMOVE = "import shutil, sys; shutil.rmtree(sys.argv[1], ignore_errors=True)"
@@ -360,51 +354,3 @@ class PlacedBundle:
             finally:
                 with suppress(DeviceError):  # what went wrong before matters more
                     self.device.run([*self._remove, str(remote)])
-
-
-def profile_bundle(
-    bundle: Bundle, device: Device, *, timeout_s: float = 600.0, **how: Any
-) -> Profile:
-    """Returns times, memory and facts of ``bundle`` on ``device``.
-
-    Args:
-        bundle: The bundle.
-        device: The device; the bundle's requirements are installed there if they are missing.
-        timeout_s: End the program on the device then.
-        **how: Fields of `Timing`: ``runs``, ``warmup``, ``threads``, ``max_seconds``, ``min_seconds``
-            and ``cores``.
-
-    Raises:
-        DeviceError: The device cannot be prepared, or the bundle does not run there.
-    """
-    with measuring(device):
-        return PlacedBundle.push(bundle, device, timeout_s=timeout_s).profile(**how)
-
-
-def verify_on_device(bundle: Bundle, device: Device, *, timeout_s: float = 600.0) -> Verification:
-    """Returns whether every file and every golden sample of ``bundle`` is right on ``device``.
-
-    Raises:
-        DeviceError: The device cannot be prepared, or the bundle does not run there.
-    """
-    return PlacedBundle.push(bundle, device, timeout_s=timeout_s).verify()
-
-
-def run_on_device(
-    bundle: Bundle,
-    device: Device,
-    inputs: Sequence[np.ndarray],
-    *,
-    threads: int = 0,
-    timeout_s: float = 600.0,
-) -> tuple[np.ndarray, ...]:
-    """Returns the outputs of one call on ``device``.
-
-    For more than one call, ``PlacedBundle.push(bundle, device).run(samples)`` is faster.
-
-    Raises:
-        InputError: The inputs do not fit the signature.
-        DeviceError: The device cannot be prepared, or the bundle does not run there.
-    """
-    placed = PlacedBundle.push(bundle, device, timeout_s=timeout_s)
-    return placed.run([inputs], threads=threads)[0]

@@ -49,10 +49,10 @@ def read_names(path: Path | str) -> tuple[str, ...]:
         raise InputError(f"{what}: {path}", hint=_EXPECTED)
     content = read_file(place, most=_LARGEST, error=InputError)
     if place.suffix.lower() == ".json":
-        given = decode_json(content, kind=Any, where=str(path), error=InputError)
-        if not is_names(given) or isinstance(given, str):
+        decoded = decode_json(content, kind=Any, where=str(path), error=InputError)
+        if not is_names(decoded) or isinstance(decoded, str):
             raise InputError(f"no names in it: {path}", hint=_EXPECTED)
-        return names(given)
+        return names(decoded)
     try:
         text = bytes(content).decode("utf-8-sig")
     except UnicodeDecodeError as error:
