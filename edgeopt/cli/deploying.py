@@ -69,8 +69,8 @@ def deploy(
     source = load_source(model, answers)
     request = make_request(source, answers)
     if dry_run:
-        for one in names:
-            _print_plan(source, one, request, as_json=json, run=run, picture=picture)
+        for name in names:
+            _print_plan(source, name, request, as_json=json, run=run, picture=picture)
         return
     from edgeopt.deployment.deploy import run_deployment  # noqa: PLC0415 (torch)
     from edgeopt.deployment.targets import deploy_each  # noqa: PLC0415 (torch)

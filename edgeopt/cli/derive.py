@@ -101,7 +101,7 @@ class _Flag:
         option = typer.Option(
             *_decomposed(self),
             autocompletion=partial_names(names) if names else COMPLETIONS.get(self.name),
-            help=f"{self.help}{usual}",
+            help=_literal(f"{self.help}{usual}"),
             show_default=False,
             rich_help_panel=self.panel,
         )
@@ -111,6 +111,11 @@ class _Flag:
             default=None,
             annotation=Annotated[self.form.type | None, option],
         )
+
+
+def _literal(text: str) -> str:
+    r"""Returns ``text`` as typer's help shows it: ``edgeopt[tvm]`` would be taken for rich's markup and vanish."""
+    return text.replace("[", r"\[")
 
 
 def taking(*sources: Source) -> Callable[[Callable[..., None]], Callable[..., None]]:

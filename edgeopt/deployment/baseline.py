@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from edgeopt.ir import Program
 
 __all__ = ["Baseline"]
+
+QUICK_S = 3.0
+"""How long ``evaluate`` may take of the float model to be asked once more: a long one is never run for a doubt."""
 
 
 class _Zeros:
@@ -89,6 +94,11 @@ class Baseline:
         Raises:
             InputError: There is no ``evaluate``, or it gives no number.
         """
+        return self._timed_score[0]
+
+    @cached_property
+    def _timed_score(self) -> tuple[float, float]:
+        """The score of the float model, and how many seconds it took."""
         if self.evaluate is None:
             raise InputError("there is no score", where="evaluate", hint="pass evaluate=")
         if self.module is not None:
@@ -96,19 +106,25 @@ class Baseline:
         else:
             function = as_model(ReferenceRunner(self.program), self.program)
         report_progress("evaluate float", 0, 1)
+        started = time.monotonic()
         value = score(self.evaluate, function)
         report_progress("evaluate float", 1, 1)
-        return value
+        return value, time.monotonic() - started
 
     @cached_property
     def doubt(self) -> str:
-        """That the score seems to be a loss: answers that are all zero score higher; empty where it does not."""
-        if self.evaluate is None:
+        """That the score seems to be a loss: answers that are all zero score higher; empty where it does not.
+
+        Nobody looks where ``evaluate`` is slow (`QUICK_S`).
+        """
+        if self.evaluate is None or self._timed_score[1] > QUICK_S:
             return ""
         try:
-            of_zeros = score(
-                self.evaluate, as_model(_Zeros(self.program), self.program, self.module)
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a division by their length, say
+                of_zeros = score(
+                    self.evaluate, as_model(_Zeros(self.program), self.program, self.module)
+                )
         except Exception:  # noqa: BLE001 (a score may be none for such answers)
             return ""
         if of_zeros <= self.score:

@@ -25,7 +25,7 @@ def check_described(program: Program, options: BundleOptions) -> None:
     Raises:
         InputError: One does not fit the program.
     """
-    count = None if options.labels is None else len(options.labels)
+    count = None if options.labels is None else len(options.class_names)
     settled_preprocess(with_vocabulary(options.preprocess, program), program.signature)
     settled_postprocess(options.postprocess, program.signature, count)
     if options.postprocess is None and count is not None:

@@ -279,7 +279,7 @@ def _differences(case: _Case) -> tuple[SampleDifference, ...]:
         case.baseline.outputs,
         run_all(runner, samples.checks),
         values=case.checked.gate.values,
-        labels=case.job.request.bundle.labels or (),
+        labels=case.job.request.bundle.class_names,
     )
 
 

@@ -71,7 +71,7 @@ def known_differences(
         baseline.outputs,
         gate.reference,
         values=gate.values,
-        labels=job.request.bundle.labels or (),
+        labels=job.request.bundle.class_names,
     )
 
 

@@ -92,7 +92,7 @@ def finish(
             name=request.bundle.name,
             preprocess=with_vocabulary(request.bundle.preprocess, job.program),
             postprocess=request.bundle.postprocess,
-            labels=request.bundle.labels,
+            labels=request.bundle.class_names or None,
             links=links,
             family=family,
             overwrite=request.bundle.overwrite,

@@ -81,7 +81,7 @@ def _told(program: Program, bundle: BundleOptions) -> dict[str, bool]:
         return {name: isinstance(postprocess, Embedding)}
     if postprocess is not None:  # boxes and areas
         return {spec.name: True for spec in specs}
-    count = len(bundle.labels or ())
+    count = len(bundle.class_names)
     return {spec.name: False for spec in specs if count and spec.shape[-1:] == (count,)}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from edgeopt.options.base import Options
 from edgeopt.options.kinds import Lines, Threads
 from edgeopt.options.postprocess import PostprocessChoice
@@ -33,3 +35,8 @@ class BundleOptions(Options, frozen=True):
     overwrite: bool = False
     with_runtime: bool = False
     page: bool = True
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The labels: a file of them was read where these options were made; nothing where there are none."""
+        return cast("tuple[str, ...]", self.labels or ())

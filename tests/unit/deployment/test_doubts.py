@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import edgeopt
+from edgeopt.deployment import baseline
 
 X = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
 
@@ -36,3 +37,18 @@ def test_a_score_that_zeros_break_is_no_doubt():
         return float((scores.argmax(1) == TRUTH).float().mean()) / float(bool(scores.any()))
 
     assert not warned(fragile)
+
+
+def test_a_slow_score_is_never_asked_once_more(monkeypatch):
+    calls = []
+
+    def loss(fn):
+        calls.append(fn)
+        return float(nn.functional.cross_entropy(fn(X), TRUTH))
+
+    assert warned(loss)
+    quick = len(calls)
+    monkeypatch.setattr(baseline, "QUICK_S", -1.0)
+    calls.clear()
+    assert not warned(loss)
+    assert len(calls) == quick - 1
