@@ -12,6 +12,7 @@
 #   make operators   every operator of PyTorch's database on every backend, beside torch (resumes)
 #   make networks    random small networks through deploy, COUNT=10000 of them (goes on where it was)
 #   make any-model   models that people deploy, from five sources, through all backends (resumes; hours)
+#   make peers       Olive, NNCF, ONNX Runtime, ExecuTorch and others beside edgeopt, each in its own environment (resumes; hours)
 #   make bench       the figures of docs/, beside peers (installs the peers)
 #   make clean       removes what was made, the environment too
 #
@@ -41,7 +42,7 @@ PYTEST_ARGS ?=
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install system demo test test-fast check format fuzz kills hostile-device operators networks any-model bench clean
+.PHONY: help install system demo test test-fast check format fuzz kills hostile-device operators networks any-model peers bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -116,8 +117,14 @@ ANY_MODEL_ARGS ?= --write
 any-model: $(STAMP) $(MODELS)/.installed system
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/any_model.py $(ANY_MODEL_ARGS)
 
+PEERS_ARGS ?=
+
+peers: $(BENCH_STAMP) $(MODELS)/.installed system
+	$(BIN)/python benchmarks/peers.py $(PEERS_ARGS)
+	$(BIN)/python benchmarks/peers.py --write
+
 bench: $(BENCH_STAMP) system
-	@set -e; for file in $(filter-out benchmarks/any_model.py,$(wildcard benchmarks/[a-z]*.py)); do echo "== $$file"; $(BIN)/python $$file; done
+	@set -e; for file in $(filter-out benchmarks/any_model.py benchmarks/peers.py,$(wildcard benchmarks/[a-z]*.py)); do echo "== $$file"; $(BIN)/python $$file; done
 
 clean:
 	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -14,7 +14,6 @@ its own that has as many cores as it may have threads.
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from pathlib import Path
@@ -24,6 +23,8 @@ from _common import Report, option_parser
 from _peers_in_one_run.rows import read_rows, stored, write_rows
 
 if TYPE_CHECKING:
+    import argparse
+
     from _peers_in_one_run.rows import Row
     from _peers_in_one_run.running import Place
 
@@ -52,7 +53,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--again", default="", help="forget the rows of peers that hold this")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=40, help="of bursts, for the latencies")
-    parser.add_argument("--time-only", action="store_true", help="no deployment, the latencies anew")
+    parser.add_argument(
+        "--time-only", action="store_true", help="no deployment, the latencies anew"
+    )
     parser.add_argument("--no-times", action="store_true", help="deployment and accuracy only")
     parser.add_argument("--write", action="store_true", help="the page, the chart and the results")
     parser.add_argument("--folder", type=Path, default=ROOT / "out" / "peers")
@@ -118,7 +121,10 @@ def _show(row: Row) -> None:
         for t in row.timings
     )
     cost = f"{row.deploy_s:.0f} s, {row.peak_mb:.0f} MB"
-    print(f"  {row.peer:28} {row.precision:12} {row.size_mb:.2f} MB, {figures}, {cost} {times}", flush=True)
+    print(
+        f"  {row.peer:28} {row.precision:12} {row.size_mb:.2f} MB, {figures}, {cost} {times}",
+        flush=True,
+    )
 
 
 def _write(rows: list[Row]) -> None:

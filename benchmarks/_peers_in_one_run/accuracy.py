@@ -10,7 +10,6 @@ from _common import likeness
 from edgeopt.bundles.device.edgeopt_runner.suppression import overlap, suppress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["MEASURES", "judged"]
@@ -47,7 +46,9 @@ def _classes(
     return figures
 
 
-def _neighbours(reference: np.ndarray, outputs: np.ndarray, _: np.ndarray | None) -> dict[str, float]:
+def _neighbours(
+    reference: np.ndarray, outputs: np.ndarray, _: np.ndarray | None
+) -> dict[str, float]:
     """Returns recall@1: of words, the first half, that are nearest to their own meaning, in the second."""
     return {"task": _recall(outputs), "task_float": _recall(reference)}
 

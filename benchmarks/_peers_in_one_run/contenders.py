@@ -42,15 +42,21 @@ CONTENDERS = (
     Contender("NNCF best, OpenVINO", "with_nncf", "nncf", {"best": True}),
     Contender("ai-edge-quantizer", "with_ai_edge_quantizer", "ai_edge_quantizer"),
     Contender(
-        "ai-edge-quantizer dynamic", "with_ai_edge_quantizer", "ai_edge_quantizer", DYNAMIC, True
+        "ai-edge-quantizer dynamic",
+        "with_ai_edge_quantizer",
+        "ai_edge_quantizer",
+        DYNAMIC,
+        transformers=True,
     ),
     Contender("ONNX Runtime static", "with_onnxruntime", "onnxruntime"),
-    Contender("ONNX Runtime dynamic", "with_onnxruntime", "onnxruntime", DYNAMIC, True),
+    Contender(
+        "ONNX Runtime dynamic", "with_onnxruntime", "onnxruntime", DYNAMIC, transformers=True
+    ),
     Contender("Olive", "with_olive", "olive"),
-    Contender("ExecuTorch XNNPACK", "with_executorch", "executorch", {}, False),
-    Contender("ExecuTorch XNNPACK", "with_executorch", "executorch", DYNAMIC, True),
-    Contender("torchao PT2E, inductor", "with_torchao", "torchao", {}, False),
-    Contender("torchao PT2E, inductor", "with_torchao", "torchao", DYNAMIC, True),
+    Contender("ExecuTorch XNNPACK", "with_executorch", "executorch", transformers=False),
+    Contender("ExecuTorch XNNPACK", "with_executorch", "executorch", DYNAMIC, transformers=True),
+    Contender("torchao PT2E, inductor", "with_torchao", "torchao", transformers=False),
+    Contender("torchao PT2E, inductor", "with_torchao", "torchao", DYNAMIC, transformers=True),
 )
 """A row more of every model is a line more here: another precision is a setting of its worker."""
 

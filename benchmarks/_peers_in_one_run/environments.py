@@ -8,14 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["EnvironmentFailure", "environment", "python_of"]
+__all__ = ["InstallError", "environment", "python_of"]
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "requirements"
 CONSTRAINTS = HERE.parents[1] / "constraints.txt"
 
 
-class EnvironmentFailure(Exception):
+class InstallError(Exception):
     """A peer cannot be installed here; says what the installer said."""
 
 
@@ -27,7 +27,7 @@ def environment(name: str | None, folder: Path) -> tuple[Path, dict[str, str]]:
         folder: Where environments lie.
 
     Raises:
-        EnvironmentFailure: It cannot be made.
+        InstallError: It cannot be made.
     """
     variables = dict(os.environ)
     if name is None:
@@ -46,7 +46,9 @@ def python_of(folder: Path, requirements: Path) -> Path:
     print(f"  installing what {requirements.name} asks for …", file=sys.stderr)
     if not python.exists():
         _run([sys.executable, "-m", "venv", str(folder)])
-    _run([str(python), "-m", "pip", "install", "--quiet", "--no-cache-dir", "-r", str(requirements)])
+    _run(
+        [str(python), "-m", "pip", "install", "--quiet", "--no-cache-dir", "-r", str(requirements)]
+    )
     stamp.write_text(digest)
     return python
 
@@ -55,4 +57,4 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        raise EnvironmentFailure(" ".join(errors) or done.stderr.strip()[-300:])
+        raise InstallError(" ".join(errors) or done.stderr.strip()[-300:])

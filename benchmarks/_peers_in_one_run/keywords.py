@@ -73,7 +73,9 @@ def features(count: int, *, learnt: bool) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(inputs)[:, None], labels
 
 
-def _heard(clips: dict[str, list[np.ndarray]], label: int, random: np.random.Generator) -> np.ndarray:
+def _heard(
+    clips: dict[str, list[np.ndarray]], label: int, random: np.random.Generator
+) -> np.ndarray:
     """Returns a second of sound in which the word is said somewhere."""
     sound = random.standard_normal(LENGTH) * 10 ** random.uniform(-3.0, -1.3)
     if label <= len(WORDS):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from _peers_in_one_run.rows import Timing
-from _peers_in_one_run.serving import WorkerFailure
+from _peers_in_one_run.serving import WorkerError
 from edgeopt.measure import ratio
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def timed(servers: Mapping[str, Server], rounds: int) -> dict[str, list[float]]:
     for name, server in servers.items():
         try:
             first = float(np.median(server.ask(burst=SHORTEST)["ns"]))
-        except WorkerFailure:
+        except WorkerError:
             del alive[name]
             continue
         bursts[name] = max(SHORTEST, min(2000, round(BURST_S * 1e9 / first)))
@@ -42,7 +42,7 @@ def timed(servers: Mapping[str, Server], rounds: int) -> dict[str, list[float]]:
         for name in list(order):
             try:
                 spent = float(np.median(alive[name].ask(burst=bursts[name])["ns"]))
-            except WorkerFailure:
+            except WorkerError:
                 order.remove(name)
                 del times[name]
                 continue

@@ -15,10 +15,10 @@ import numpy as np
 
 from _peers_in_one_run.accuracy import judged
 from _peers_in_one_run.contenders import BESIDE
-from _peers_in_one_run.environments import EnvironmentFailure, environment
+from _peers_in_one_run.environments import InstallError, environment
 from _peers_in_one_run.latency import compared, timed
 from _peers_in_one_run.rows import Row
-from _peers_in_one_run.serving import Server, WorkerFailure, finished
+from _peers_in_one_run.serving import Server, WorkerError, finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +84,7 @@ def deployed(place: Place, limits: Limits) -> Row:
         told["size_mb"] = _size(place.folder / "artifact") / 1e6
         stage = "run"
         figures = _judged(place, limits)
-    except (EnvironmentFailure, WorkerFailure, ValueError) as error:
+    except (InstallError, WorkerError, ValueError) as error:
         return Row(**names, stage=stage, failure=_one_line(error))
     return msgspec.convert({**names, **told, "figures": figures}, Row)
 
@@ -101,7 +101,11 @@ def _judged(place: Place, limits: Limits) -> dict[str, float]:
 
 
 def timed_together(
-    places: Sequence[Place], rows: Sequence[Row], threads: Sequence[int], rounds: int, limits: Limits
+    places: Sequence[Place],
+    rows: Sequence[Row],
+    threads: Sequence[int],
+    rounds: int,
+    limits: Limits,
 ) -> list[Row]:
     """Returns the rows of one model with the latencies of all that have an artefact, from one run."""
     good = {row.peer: row for row in rows if not row.failure}
@@ -127,7 +131,7 @@ def _times(
         for place in places:
             try:
                 server = place.server(threads, limits)
-            except WorkerFailure as failure:
+            except WorkerError as failure:
                 print(f"  {place.contender.name}, {threads} threads: {failure}", flush=True)
                 continue
             stack.callback(server.close)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import select
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Server", "WorkerFailure", "finished"]
+__all__ = ["Server", "WorkerError", "finished"]
 
 
-class WorkerFailure(Exception):
+class WorkerError(Exception):
     """A worker ended with an error or took too long; says what it said last."""
 
 
@@ -24,7 +23,7 @@ def finished(
     """Returns the answer, JSON, of a worker that runs to its end.
 
     Raises:
-        WorkerFailure: There is none.
+        WorkerError: There is none.
     """
     with log.open("w") as errors:
         try:
@@ -38,9 +37,9 @@ def finished(
                 text=True,
             )
         except subprocess.TimeoutExpired:
-            raise WorkerFailure(f"not done after {seconds:.0f} s") from None
+            raise WorkerError(f"not done after {seconds:.0f} s") from None
     if done.returncode:
-        raise WorkerFailure(_last_words(log, done.returncode))
+        raise WorkerError(_last_words(log, done.returncode))
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
 
@@ -55,7 +54,7 @@ class Server:
         seconds: What one answer may take.
 
     Raises:
-        WorkerFailure: It does not get ready.
+        WorkerError: It does not get ready.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class Server:
             self._process = subprocess.Popen(command, env=variables, text=True, **pipes)
         try:
             self._answer()
-        except WorkerFailure:
+        except WorkerError:
             self.close()
             raise
 
@@ -75,14 +74,14 @@ class Server:
         """Returns the worker's answer.
 
         Raises:
-            WorkerFailure: It ended, or took too long.
+            WorkerError: It ended, or took too long.
         """
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(question) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise WorkerFailure(_last_words(self._log, self._process.wait())) from None
+            raise WorkerError(_last_words(self._log, self._process.wait())) from None
         return self._answer()
 
     def close(self) -> None:
@@ -94,10 +93,10 @@ class Server:
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], self._seconds)
         if not ready:
-            raise WorkerFailure(f"no answer after {self._seconds:.0f} s")
+            raise WorkerError(f"no answer after {self._seconds:.0f} s")
         line = self._process.stdout.readline()
         if not line:
-            raise WorkerFailure(_last_words(self._log, self._process.wait()))
+            raise WorkerError(_last_words(self._log, self._process.wait()))
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -113,6 +112,6 @@ def _last_words(log: Path, code: int) -> str:
 
 def _is_exception(line: str) -> bool:
     name = line.partition(":")[0]
-    return name.replace(".", "").isidentifier() and name.endswith(("Error", "Exception", "Unsupported"))
-
-
+    return name.replace(".", "").isidentifier() and name.endswith(
+        ("Error", "Exception", "Unsupported")
+    )

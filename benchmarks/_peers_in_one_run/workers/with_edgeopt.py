@@ -23,7 +23,7 @@ def _deploy(case: Case, folder: Path, settings: dict[str, Any]) -> dict[str, Any
         output=folder / "bundle",
         **settings,
     )
-    for name, content in deployment.bundle.artifact.files.items():
+    for name, content in deployment.bundle.artifact().files.items():
         path = folder / "artifact" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

@@ -44,11 +44,10 @@ def _deploy(case: Case, folder: Path, settings: dict[str, Any]) -> dict[str, Any
 
 
 def _load(_: Case, folder: Path, __: dict[str, Any], threads: int) -> Runner:
+    import executorch.kernels.quantized  # noqa: F401, PLC0415 (registers quantize and dequantize)
     import torch  # noqa: PLC0415
     from executorch.extension.pybindings import portable_lib  # noqa: PLC0415
     from executorch.runtime import Runtime  # noqa: PLC0415
-
-    import executorch.kernels.quantized  # noqa: F401, PLC0415 (registers quantize and dequantize)
 
     portable_lib._unsafe_reset_threadpool(threads)  # noqa: SLF001 (there is no other way)
     program = Runtime.get().load_program(folder / "artifact" / "model.pte")

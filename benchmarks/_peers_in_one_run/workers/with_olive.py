@@ -23,9 +23,7 @@ def _deploy(case: Case, folder: Path, _: dict[str, Any]) -> dict[str, Any]:
 
     names = export_onnx(case, folder / "float.onnx")
     # Its data loader makes batches, so that each sample goes in without the axis of its own.
-    rows = [
-        {n: x[0] for n, x in zip(names, sample, strict=True)} for sample in case.calibration
-    ]
+    rows = [{n: x[0] for n, x in zip(names, sample, strict=True)} for sample in case.calibration]
     Registry.register_dataset("case")(lambda **_: BaseDataset([(row, 0) for row in rows]))
     static = {"type": "OnnxStaticQuantization", "data_config": "calibration"}
     dynamic = {"type": "OnnxDynamicQuantization"}

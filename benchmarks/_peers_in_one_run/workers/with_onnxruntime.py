@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 
 def _deploy(case: Case, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    from onnxruntime.quantization import QuantFormat, QuantType  # noqa: PLC0415
-    from onnxruntime.quantization import quantize_dynamic, quantize_static  # noqa: PLC0415
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static  # noqa: PLC0415  # noqa: PLC0415
     from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415
 
     plain, prepared = folder / "float.onnx", folder / "prepared.onnx"

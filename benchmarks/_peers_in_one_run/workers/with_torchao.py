@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from _worker import Case, work
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     from _worker import Runner
 
 
