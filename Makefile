@@ -14,8 +14,9 @@
 #   make any-model   models that people deploy, from five sources, through all backends (resumes; hours)
 #   make docs        the documentation site, into out/site; a warning is a failure
 #   make notebooks   runs the notebooks of docs/notebooks, into out/notebooks
+#   make peers       Olive, NNCF, ONNX Runtime, ExecuTorch and others beside edgeopt, each in its own environment (resumes; hours)
 #   make bench       the figures of docs/, beside peers (installs the peers)
-#   make release    builds sdist and wheel, checks both, deploys a model in a clean environment with them
+#   make release     builds sdist and wheel, checks both, deploys a model in a clean environment with them
 #   make clean       removes what was made, the environment too
 #
 # PYTHON=python3.12 chooses another interpreter; PYTEST_ARGS="-k digest -x" goes to pytest.
@@ -44,7 +45,7 @@ PYTEST_ARGS ?=
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install system demo test test-fast check format fuzz kills hostile-device operators networks any-model docs notebooks bench release clean
+.PHONY: help install system demo test test-fast check format fuzz kills hostile-device operators networks any-model peers docs notebooks bench release clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -122,6 +123,12 @@ ANY_MODEL_ARGS ?= --write
 any-model: $(STAMP) $(MODELS)/.installed system
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/any_model.py $(ANY_MODEL_ARGS)
 
+PEERS_ARGS ?=
+
+peers: $(BENCH_STAMP) $(MODELS)/.installed system
+	$(BIN)/python benchmarks/peers.py $(PEERS_ARGS)
+	$(BIN)/python benchmarks/peers.py --write
+
 # What is written from the code is written anew; the theme's notice of another program is not of this build.
 docs: $(STAMP)
 	$(BIN)/python docs/make_reference.py
@@ -131,7 +138,7 @@ notebooks: $(STAMP)
 	$(BIN)/python docs/make_notebooks.py
 
 bench: $(BENCH_STAMP) system
-	@set -e; for file in $(filter-out benchmarks/any_model.py,$(wildcard benchmarks/[a-z]*.py)); do echo "== $$file"; $(BIN)/python $$file; done
+	@set -e; for file in $(filter-out benchmarks/any_model.py benchmarks/peers.py,$(wildcard benchmarks/[a-z]*.py)); do echo "== $$file"; $(BIN)/python $$file; done
 
 # RELEASE_ARGS=--draft before the notes are written.
 release: $(STAMP)
