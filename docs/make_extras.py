@@ -30,7 +30,7 @@ PURPOSES = {
     "compress": "`train`, `prune` and `search`",
     "ray": "farms of devices",
     "onnx": "`edgeopt export --format onnx`",
-    "explain": "attributions",
+    "explain": "attributions, and pictures of them",
     "timm": "`timm:NAME`",
     "torchvision": "`torchvision:NAME`",
     "ultralytics": "`ultralytics:NAME`; AGPL-3.0",

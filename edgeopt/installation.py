@@ -14,7 +14,6 @@ import shutil
 import sys
 from dataclasses import dataclass
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -132,13 +131,22 @@ def uninstall_command(*names: str) -> str:
 def _pip(verb: str) -> str:
     """Returns how pip is called for this interpreter: ``pip`` only where that is the one beside it."""
     python = _shown(Path(sys.executable))
-    if find_spec("pip") is None and shutil.which("uv"):
+    if not _has_pip() and shutil.which("uv"):
         return f"uv pip {verb} --python {python}"
     command = shutil.which("pip")
     beside = Path(sys.executable).parent
     if command is not None and Path(command).parent.resolve() == beside.resolve():
         return f"pip {verb}"
     return f"{python} -m pip {verb}"
+
+
+def _has_pip() -> bool:
+    """Returns whether pip is installed: looking for its module would change how setuptools finds distutils."""
+    try:
+        metadata.distribution("pip")
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _source(distribution: str) -> _Source:

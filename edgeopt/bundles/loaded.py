@@ -49,7 +49,7 @@ class LoadedBundle:
         outputs = self._rows(arrays)
         tensor = next((value for value in inputs if _is_tensor(value)), None)
         results = outputs if tensor is None else tuple(_like(one, tensor) for one in outputs)
-        return results if len(results) > 1 else results[0]
+        return results[0] if len(results) == 1 else results
 
     def __getattr__(self, name: str) -> Any:
         """Returns what the runner has of that name."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from edgeopt.errors import PluginError
+from edgeopt.installation import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -172,6 +173,6 @@ def _captum() -> Any:
         raise PluginError(
             "Captum is not installed",
             where="attributions",
-            hint="pip install 'edgeopt[explain]'",
+            hint=install_command("explain"),
         ) from error
     return attr

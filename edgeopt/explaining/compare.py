@@ -201,5 +201,5 @@ def _with_noise(sample: Arrays, place: int, chance: np.random.Generator) -> Arra
     array = sample[place].astype(np.float64)
     noisy = array + NOISE * array.std() * chance.standard_normal(array.shape)
     if sample[place].dtype.kind == "u":
-        noisy = np.clip(np.rint(noisy), 0, 255)
+        noisy = np.clip(np.rint(noisy), 0, np.iinfo(sample[place].dtype).max)
     return tuple(a if i != place else noisy.astype(a.dtype) for i, a in enumerate(sample))

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeopt.errors import PluginError
 from edgeopt.files import write_file
+from edgeopt.installation import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,7 +141,7 @@ def _pillow() -> Any:
     try:
         from PIL import Image  # noqa: PLC0415 (an extra)
     except ImportError as error:
-        hint = "pip install 'edgeopt[explain]'"
+        hint = install_command("explain")
         raise PluginError("Pillow is not installed", where="pictures", hint=hint) from error
     return Image
 

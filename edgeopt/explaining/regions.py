@@ -103,7 +103,7 @@ def regions_of(signature: Signature, sample: Sequence[np.ndarray] = ()) -> Regio
 
 
 def _picture_layout(shape: tuple[int, ...], dtype: str) -> Literal["", "NCHW", "NHWC"]:
-    if len(shape) != 4 or dtype not in ("float32", "float16", "uint8"):  # noqa: PLR2004
+    if len(shape) != 4 or not dtype.startswith(("float", "uint")):  # noqa: PLR2004
         return ""
     if shape[1] in _CHANNELS:
         return "NCHW"

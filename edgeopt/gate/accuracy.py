@@ -147,7 +147,7 @@ def check_accuracy(
         InputError: ``evaluate`` did not return a finite number.
     """
     beside = agreement or Accuracy("agreement", None, None)
-    if max_drop is not None and max_drop > 1 >= float_value >= 0:
+    if max_drop is not None and max_drop > 1 >= float_value > 0:
         what = f"{max_drop:g} is more than the float model's score, {float_value:.4g}: nothing could fail"
         hint = f"it is in the unit of the score: {max_drop / 100:g} for {max_drop:g} points of 100"
         raise InputError(what, where="max_drop", hint=hint)

@@ -1,4 +1,4 @@
-"""Why something is slow, large or wrong, and what to do. The one place where findings of others come in."""
+"""Why something is slow, large or wrong, and what to do: what `edgeopt.explaining` found, and what only the page knows."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from edgeopt.units import shown_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from edgeopt.explaining import findings as explaining
     from edgeopt.reporting.content import Layer
     from edgeopt.reporting.stored import Stored
 
@@ -21,14 +22,34 @@ POOR_DB = 20.0
 
 
 def findings_of(stored: Stored, layers: tuple[Layer, ...]) -> tuple[Finding, ...]:
-    """Returns what is found in a report, the gravest first: of the gate, then of values, speed and size."""
+    """Returns what is found in a report, the gravest first: of the gate, then of values, speed and size.
+
+    What `edgeopt.explaining` found while the bundle was made is shown as it is, with its numbers. A report that
+    holds none of it (of an older bundle) is answered from its layers alone.
+    """
+    known = {kind: _explained(stored, kind) for kind in ("loss", "speed", "float", "input")}
     return (
         *_of_gate(stored),
-        *_of_values(layers),
+        *(known["loss"] or _of_values(layers)),
         *_of_clipping(layers),
         *_of_speed(stored),
-        *_of_float(stored, layers),
+        *known["speed"],
+        *(known["float"] or _of_float(stored, layers)),
+        *known["input"],
         *_of_size(stored),
+    )
+
+
+def _explained(stored: Stored, kind: explaining.FindingKind) -> tuple[Finding, ...]:
+    return tuple(
+        Finding(
+            title=one.title,
+            sentence=" ".join(one.sentences),
+            evidence=tuple(str(evidence) for evidence in one.evidence),
+            remedy=tuple(f"{remedy.what} {remedy.python}".strip() for remedy in one.remedy),
+        )
+        for one in stored.findings
+        if one.kind == kind
     )
 
 

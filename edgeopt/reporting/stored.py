@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from edgeopt.explaining.findings import Finding
 from edgeopt.gate.accuracy import Accuracy
 from edgeopt.gate.diagnose import Diagnosis
 from edgeopt.gate.parity import Parity
@@ -137,6 +138,7 @@ class Stored(msgspec.Struct, frozen=True):
     profile: _Profile | None = None
     attempts: tuple[_Attempt, ...] = ()
     diagnosis: Diagnosis | None = None
+    findings: tuple[Finding, ...] = ()
     memory: StoredMemory | None = None
     warnings: tuple[str, ...] = ()
     plan: _Plan = _Plan()

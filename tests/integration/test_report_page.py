@@ -388,6 +388,11 @@ def test_what_a_gate_refused_is_reported_from_what_the_command_printed(tmp_path)
     torch.manual_seed(0)
     data = [torch.randn(1, 3, 16, 16) for _ in range(8)]
     scores = iter([1.0] + 50 * [0.5])
+
+    def evaluate(fn):
+        fn(data[0])
+        return next(scores)
+
     with pytest.raises(edgeopt.errors.GateError) as refused:
         edgeopt.deploy(
             Net().eval(),
@@ -396,7 +401,7 @@ def test_what_a_gate_refused_is_reported_from_what_the_command_printed(tmp_path)
             calibration_data=data,
             backend="tflite",
             precision="int8",
-            evaluate=lambda fn: next(scores),
+            evaluate=evaluate,
             max_drop=0.1,
         )
     error = {"error": {"type": "GateError", "deployment": refused.value.deployment.to_dict()}}

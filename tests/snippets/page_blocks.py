@@ -34,7 +34,7 @@ KINDS = {"setup", "run", "synopsis", "from", "illustrative", "output"}
 SHELL = {"sh", "shell", "bash", "console"}
 PROGRAMS = re.compile(
     r"(edgeopt|edgeopt-\w+|make|python3?|sudo|pip|pipx|openssl|ssh-copy-id|export|model_signing"
-    r"|model/run|picotool|openocd|docker|PYTHONPATH=\S+) "
+    r"|model/run|picotool|openocd|docker|cmake|ctest|curl|ros2|cat-\S+|[A-Z]+=\S+) "
 )
 
 

@@ -139,7 +139,7 @@ def test_another_pip_is_not_called(beside, monkeypatch):
 
 def test_an_environment_of_uv_has_no_pip(beside, monkeypatch):
     (beside / "bin" / "uv").touch(mode=0o755)
-    monkeypatch.setattr(installation, "find_spec", lambda _: None)
+    monkeypatch.setattr(installation, "_has_pip", lambda: False)
     python = beside / "bin" / "python"
     assert packages_command("acme") == f"uv pip install --python {python} acme"
 

@@ -123,6 +123,8 @@ PUBLIC = {
     "compile",
     "compress",
     "deploy",
+    "explain",
+    "explain_bundle",
     "find_device",
     "quantize",
 }
@@ -152,7 +154,7 @@ def test_only_what_a_user_calls_takes_a_listener():
     ]
     assert len(paths) > 100
     found = [name for path in paths for name in declared(ast.parse(path.read_bytes()))]
-    assert sorted(found) == sorted(PUBLIC)
+    assert set(found) == PUBLIC  # deploy has overloads
 
 
 # --- what the public functions tell ---------------------------------------------------------------

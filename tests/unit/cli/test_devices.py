@@ -89,7 +89,7 @@ def test_run_several_inputs_and_outputs(edgeopt, make, folder):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("-i", "none.npy"), "cannot be read"),
+        (("-i", "none.npy"), "no such file"),
         (("-i", "x.npy", "-i", "x.npy"), "unknown"),
         (("-i", "x.npy", "-o", "y.txt"), "expected a .npy"),
     ],

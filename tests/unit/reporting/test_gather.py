@@ -184,10 +184,38 @@ def test_poor_and_clipped_values_are_named_with_what_to_type():
     assert "2.00% beyond -4 to 4" in findings["Values that are clipped"].evidence[0]
 
 
+def test_what_was_explained_when_the_bundle_was_made_is_shown_in_place_of_what_layers_tell():
+    loss = {
+        "kind": "loss",
+        "title": "a loses most",
+        "sentences": ["Rounded, it keeps 11 dB.", "Much is cut off."],
+        "evidence": [{"what": "gain", "value": 8.25, "unit": "dB", "basis": "measured"}],
+        "remedy": [{"what": "Keep it.", "python": "keep_float=['a']", "flags": "--set x"}],
+    }
+    in_float = {"kind": "float", "title": "a is float"}
+    values = [value("a"), value("b", kind="float")]
+    statistics = [
+        {"value": "a", "low": -9.0, "high": 9.0, "elements": 8, "snr_db": 11.0, "storage": "int8"}
+    ]
+    plain = {**BASE, "values": values, "statistics": statistics, "findings": [in_float, loss]}
+    shown = gather(plain).findings
+    assert [one.title for one in shown] == ["a loses most", "a is float"]
+    assert shown[0].sentence == "Rounded, it keeps 11 dB. Much is cut off."
+    assert shown[0].evidence == ("gain: 8.25 dB (measured)",)
+    assert shown[0].remedy == ("Keep it. keep_float=['a']",)
+    titles = [one.title for one in gather({**plain, "findings": []}).findings]
+    assert titles == ["Values that rounding changes most", "Operators in float"]
+
+
 @pytest.mark.parametrize(
     "plain",
-    [{"values": "many"}, {"statistics": [{"value": 3}]}, {"accuracy": {"kind": "luck"}}],
-    ids=["values", "statistics", "accuracy"],
+    [
+        {"values": "many"},
+        {"statistics": [{"value": 3}]},
+        {"accuracy": {"kind": "luck"}},
+        {"findings": [{"kind": "luck"}]},
+    ],
+    ids=["values", "statistics", "accuracy", "findings"],
 )
 def test_what_is_no_report_is_refused(plain):
     with pytest.raises(InputError):

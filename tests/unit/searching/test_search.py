@@ -297,15 +297,16 @@ def test_an_interrupted_search_goes_on(tmp_path):
 
     def interrupts(fn):
         calls.append(fn)
-        if len(calls) == 3:
+        if len(calls) == 4:  # float, a trial, whether it is a loss, a trial
             raise KeyboardInterrupt
         return near(fn)
 
     done = search(evaluate=interrupts, trials=4, study=tmp_path / "s.sqlite")
     assert done.stopped == "interrupted"
-    assert len(done.trials) == 1
+    finished = len(done.trials)
+    assert finished in (1, 2)  # 2 on a machine where nobody asks whether it is a loss
     again = search(evaluate=interrupts, trials=4, study=tmp_path / "s.sqlite")
-    assert (again.stopped, again.new, len(again.trials)) == ("trials", 3, 4)
+    assert (again.stopped, again.new, len(again.trials)) == ("trials", 4 - finished, 4)
 
 
 def test_a_small_space_is_exhausted():

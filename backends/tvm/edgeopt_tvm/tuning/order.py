@@ -80,7 +80,7 @@ class State:
     def kernel(self) -> TunedKernel:
         """Returns what is known, for reports."""
         return TunedKernel(
-            name=self.task.name,
+            name=str(self.task.name),  # a string of TVM, which is no plain one
             count=self.task.count,
             default_ms=1e3 * self.default_s,
             best_ms=1e3 * self.best_s,
