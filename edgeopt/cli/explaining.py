@@ -95,8 +95,8 @@ def _method(method: str) -> str:
 
 def _typed(answers: Answers) -> dict[str, Any]:
     names = {"quantization": "--set"}
-    given = {**answers.plain, **answers.later}
-    return {names.get(key, f"--{key.replace('_', '-')}"): value for key, value in given.items()}
+    arguments = {**answers.plain, **answers.later}
+    return {names.get(key, f"--{key.replace('_', '-')}"): value for key, value in arguments.items()}
 
 
 def _refuse(given: dict[str, Any], why: str) -> None:
@@ -143,15 +143,15 @@ def _of_model(
     if target is None:
         raise InputError("for which device?", where="--target", hint="--target host, or rpi4 …")
     source: Loaded = load_source(spec, answers)
-    given: dict[str, Any] = {**answers.plain, **options}
+    arguments: dict[str, Any] = {**answers.plain, **options}
     if source.bundle:
-        given["bundle"] = source.bundle
+        arguments["bundle"] = source.bundle
     return ask(
         source.model,
         target,
         example_inputs=source.example_inputs,
         calibration_data=source.calibration_data,
-        **given,
+        **arguments,
     )
 
 

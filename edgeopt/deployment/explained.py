@@ -108,12 +108,12 @@ def _explained(case: _Case, attributing: Attributing, *, measure: bool) -> Expla
     notes: list[str] = []
     profile, beside = timed(case.bundle, _float_bundle(case), case.device, notes)
     sensitivities = case.source.sensitivities(case.checked.candidate)[:_SHOWN]
-    kept = _kept(case, sensitivities, notes) if measure else None
+    kept_in_float = _kept(case, sensitivities, notes) if measure else None
     differences = _differences(case)
     answers = (
         *_floats(case, profile),
         *_speed(case, profile, beside),
-        *_losses(case, sensitivities, kept, beside),
+        *_losses(case, sensitivities, kept_in_float, beside),
         *_inputs(case, differences),
     )
     attributions = attributions_of(case.baseline, case.checked, attributing, notes)

@@ -114,10 +114,10 @@ def _samples(bundle: Bundle, program: Program, data: Iterable[Any] | None) -> Se
     Raises:
         InputError: The float model does not take what the bundle takes, or there is no input.
     """
-    own, wanted = bundle.manifest.programs[0].signature.inputs, program.signature.inputs
-    if [(s.shape, s.dtype) for s in own] != [(s.shape, s.dtype) for s in wanted]:
+    own, expected = bundle.manifest.programs[0].signature.inputs, program.signature.inputs
+    if [(s.shape, s.dtype) for s in own] != [(s.shape, s.dtype) for s in expected]:
         raise InputError(
-            f"the float model takes {_told(wanted)}, the bundle {_told(own)}",
+            f"the float model takes {_told(expected)}, the bundle {_told(own)}",
             where="beside_float",
             hint="pass the model that the bundle was made of",
         )

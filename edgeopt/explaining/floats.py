@@ -74,20 +74,24 @@ def float_findings(
     groups = [_Group(*key, tuple(each)) for key, each in _grouped(floats, rows, left or {}).items()]
     costs = {id(group): _cost(group, rows, profile) for group in groups}
     groups.sort(key=lambda group: (-costs[id(group)].share, -len(group.rows)))
-    kept = [match[1] for group in groups if (match := _KEPT.match(group.reason))]
+    texts = [match[1] for group in groups if (match := _KEPT.match(group.reason))]
     return tuple(
-        _finding(group, costs[id(group)], tuple(_remedies(group, elsewhere or {}, kept, wide=wide)))
+        _finding(
+            group, costs[id(group)], tuple(_remedies(group, elsewhere or {}, texts, wide=wide))
+        )
         for group in groups
     )
 
 
 def _whole(floats: Sequence[ValueRow], precision: str) -> Finding:
     weights = Precision(precision).has_integer_weights
-    kept = "weights are stored as integers, activations are not rounded" if weights else "no value"
+    effect = (
+        "weights are stored as integers, activations are not rounded" if weights else "no value"
+    )
     sentence = (
-        f"The precision is {precision}: {kept}."
+        f"The precision is {precision}: {effect}."
         if weights
-        else f"The precision is {precision}: {kept} has quantization parameters."
+        else f"The precision is {precision}: {effect} has quantization parameters."
     )
     return Finding(
         kind="float",

@@ -46,12 +46,12 @@ def sample_differences(
     scored = next((i for i, s in enumerate(signature.outputs) if _has_scores(s, values)), None)
     signals = _signals(signature, reference)
     every = []
-    for index, (wanted, got) in enumerate(zip(reference, outputs, strict=True)):
+    for index, (expected, got) in enumerate(zip(reference, outputs, strict=True)):
         noise = sum(
-            _energy(w, g) / s for w, g, s in zip(wanted, got, signals, strict=True) if s
+            _energy(w, g) / s for w, g, s in zip(expected, got, signals, strict=True) if s
         ) / max(1, sum(s > 0 for s in signals))
         at = 0 if scored is None else scored
-        want, have = wanted[at].ravel(), got[at].ravel()
+        want, have = expected[at].ravel(), got[at].ravel()
         shown = _shown(want, have, by_class=scored is not None)
         every.append(
             SampleDifference(

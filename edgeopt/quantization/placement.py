@@ -132,12 +132,12 @@ def recurrent_weights(program: Program, kept: Iterable[str]) -> Iterator[str]:
         program: In canonical form.
         kept: Names of nodes that shall stay in float.
     """
-    kept = frozenset(kept)
+    in_float = frozenset(kept)
     for node in program.graph.nodes:
         if node.target not in RECURRENT:
             continue
         for weight in layer_of(node).weights:
-            alone = all(u.target in RECURRENT and u.name not in kept for u in weight.users)
+            alone = all(u.target in RECURRENT and u.name not in in_float for u in weight.users)
             if alone and weight.name in program.constants:
                 yield weight.name
 
