@@ -70,7 +70,9 @@ def loss_findings(
     beside_float: Comparison | None = None,
     wide: bool = False,
 ) -> tuple[Finding, ...]:
-    """Returns a finding for each value, the worst first.
+    """Returns a finding for each value that is worth keeping, the worst first.
+
+    Where none is, the worst alone is shown, which says so: advice that gains nothing is no advice.
 
     Args:
         sensitivities: The most harmful values, the worst first.
@@ -80,13 +82,14 @@ def loss_findings(
         beside_float: The compressed and the float artefact, operator by operator.
         wide: Whether the backend runs single values on 16 bits.
     """
+    worth = [one for one in sensitivities if one.gain_db >= _SMALL_GAIN_DB]
     return tuple(
         _finding(
             one,
             tuple(_costs(one, rows, sizes or {}, None if place else kept, beside_float)),
             wide=wide,
         )
-        for place, one in enumerate(sensitivities)
+        for place, one in enumerate(worth or sensitivities[:1])
     )
 
 

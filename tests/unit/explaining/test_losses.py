@@ -127,3 +127,12 @@ def test_costs_are_said_with_where_they_come_from():
     assert any("cut off" in text for text in finding.sentences)
     assert any("No single value" in text for text in finding.sentences)
     assert "minmax" in finding.remedy[-1].python
+
+
+@pytest.mark.parametrize(("gains", "shown"), [((9.0, 2.0, 0.4), 2), ((0.8, 0.4), 1), ((), 0)])
+def test_advice_that_gains_nothing_is_not_given(gains, shown):
+    values = [
+        Sensitivity(f"v{place}", "aten.mul.Tensor", "m", "", 3.0, 3.0, 0.0, gain_db, ("v",))
+        for place, gain_db in enumerate(gains)
+    ]
+    assert [one.nodes for one in loss_findings(values, [])] == [("v",)] * shown
