@@ -50,11 +50,19 @@ class Report:
         self._figures[key] = value
         print(f"  {text}", flush=True)
 
-    def write(self) -> Path:
+    def write(self, *, update: bool = False) -> Path:
         """Returns the path of the JSON, written now.
 
         What hinders the machine besides is part of the result: the load before and after.
+
+        Args:
+            update: Whether figures of an earlier run that this one did not make stay: only for such as depend on no
+                machine.
         """
+        path = RESULTS / f"{self.name}.json"
+        if update and path.exists():
+            earlier = json.loads(path.read_text(encoding="utf-8"))["figures"]
+            self._figures = {**earlier, **self._figures}
         loads = {"load_average_after": os.getloadavg()[0]}
         held = {
             "benchmark": self.name,
@@ -64,7 +72,6 @@ class Report:
             "figures": self._figures,
         }
         RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"{self.name}.json"
         path.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
         print(f"  -> benchmarks/results/{self.name}.json")
         return path

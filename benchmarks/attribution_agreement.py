@@ -51,8 +51,7 @@ def main() -> None:
         if options.only in (None, name):
             comparer, steps = case()
             asked(report, name, comparer, steps, options.pictures)
-            if options.only is None:
-                report.write()
+            report.write(update=True)
 
 
 def asked(

@@ -6,7 +6,9 @@ them one by one, so that what is generated of a kernel can be kept for other mod
 
 from __future__ import annotations
 
+import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,18 +45,30 @@ def object_files(functions: Mapping[str, Any], machine: Machine) -> Iterator[tup
         CompileError: TVM failed.
     """
     target = machine.tvm_target()
-    with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
+    try:
+        with tvm.transform.PassContext(opt_level=3, config=_CONFIG):
+            pipeline, host_passes, _ = tirx.get_default_tir_pipeline(target)
+            module = host_passes()(pipeline(_bound(functions, target)))
+        modules = [
+            (str(variable.name_hint), tvm.IRModule({variable: function.without_attr(_ENTRY)}))
+            for variable, function in module.functions.items()
+        ]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            contents = pool.map(lambda pair: _object_file(pair[1], target), modules)
+            yield from zip((name for name, _ in modules), contents, strict=True)
+    except Exception as error:  # TVM raises errors of many kinds
+        raise CompileError(f"TVM: {reason(error)}", where=machine.triple) from error
+
+
+def _object_file(module: Any, target: Any) -> bytes:
+    """Returns the object file of one kernel; calls run side by side, each thread with its own context of TVM's."""
+    with (
+        tempfile.TemporaryDirectory(prefix="edgeopt-") as folder,
+        tvm.transform.PassContext(opt_level=3, config=_CONFIG),
+    ):
         path = Path(folder) / "kernel.o"
-        try:
-            with tvm.transform.PassContext(opt_level=3, config=_CONFIG):
-                pipeline, host_passes, _ = tirx.get_default_tir_pipeline(target)
-                module = host_passes()(pipeline(_bound(functions, target)))
-                for variable, function in module.functions.items():
-                    code = {variable: function.without_attr(_ENTRY)}
-                    _llvm(tvm.IRModule(code), target).write_to_file(str(path), "o")
-                    yield str(variable.name_hint), path.read_bytes()
-        except Exception as error:  # TVM raises errors of many kinds
-            raise CompileError(f"TVM: {reason(error)}", where=machine.triple) from error
+        _llvm(module, target).write_to_file(str(path), "o")
+        return path.read_bytes()
 
 
 def plain_functions(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import tvm
@@ -21,11 +23,14 @@ from edgeopt_tvm.packaging import entry_of, linked_files
 from edgeopt_tvm.tuning import open_chooser
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from edgeopt.contracts import Target
     from edgeopt.options import CompileOptions
     from edgeopt_tvm.emitter import Emitter
     from edgeopt_tvm.executable import Executable
     from edgeopt_tvm.kernel_verification import KernelVerification
+    from edgeopt_tvm.linking import Parts
     from edgeopt_tvm.machine import Machine
     from edgeopt_tvm.tuning import Chooser
 
@@ -41,12 +46,13 @@ def compile_emitted(emitter: Emitter, target: Target, options: CompileOptions) -
     """
     machine = emitter.machine
     executable = with_limits(lower_emitted(emitter), emitter.program)
+    facts = plain_facts(emitter.program.precision)
+    link = partial(linked_files, target=target, facts=facts)
     with closing(open_chooser(machine, options.tuning_database)) as chooser:
-        ready, verification = _verified(executable, machine, chooser)
-    parts = generate(ready, machine)
+        parts, files, verification = _verified(executable, machine, chooser, link)
     return ModelFiles(
         entry_of(target),
-        linked_files(parts, target, plain_facts(emitter.program.precision)),
+        files,
         metadata=_metadata(executable, machine, chooser, verification),
         operators=Counter(_kind(s.kernel) for s in executable.steps),
         origins=_origins(executable),
@@ -55,26 +61,41 @@ def compile_emitted(emitter: Emitter, target: Target, options: CompileOptions) -
 
 
 def _verified(
-    executable: Executable, machine: Machine, chooser: Chooser
-) -> tuple[Executable, KernelVerification]:
-    """Returns the executable with its kernels scheduled, each tried or known to be right.
+    executable: Executable,
+    machine: Machine,
+    chooser: Chooser,
+    link: Callable[[Parts], dict[str, bytes]],
+) -> tuple[Parts, dict[str, bytes], KernelVerification]:
+    """Returns the model's code, linked, each kernel tried or known to be right.
 
-    A tuned kernel that is wrong gives way to the one without tuning.
+    It is linked while its kernels are tried, since hardly ever one is wrong. A tuned kernel that is gives way to the
+    one without tuning.
 
     Raises:
-        CompileError: A kernel is wrong without tuning.
+        CompileError: A kernel is wrong without tuning, or a tool failed.
     """
     functions = {g.name_hint: f for g, f in executable.module.functions.items()}
     scheduled = {name: chooser(function) for name, function in functions.items()}
+    parts = _generated(executable, scheduled, machine)
     report_progress("check kernels", 0, 1)
-    verification = verify_kernels(executable, scheduled, machine)
-    if verification.wrong:
-        chooser.reject(verification.wrong)
-        for name in verification.wrong:
-            scheduled[name] = chooser.plain(functions[name])
-        _require_right(executable, verify_kernels(executable, scheduled, machine))
+    with ThreadPoolExecutor(1) as beside:  # it has no listener: stages are told one after the other
+        linked = beside.submit(link, parts)
+        verification = verify_kernels(executable, scheduled, machine)
     report_progress("check kernels", 1, 1)
-    return replace(executable, module=tvm.IRModule(scheduled)), verification
+    if not verification.wrong:
+        files = linked.result()
+        report_progress("link", 1, 1)
+        return parts, files, verification
+    chooser.reject(verification.wrong)
+    for name in verification.wrong:
+        scheduled[name] = chooser.plain(functions[name])
+    _require_right(executable, verify_kernels(executable, scheduled, machine))
+    parts = _generated(executable, scheduled, machine)
+    return parts, link(parts), verification
+
+
+def _generated(executable: Executable, scheduled: Mapping[str, Any], machine: Machine) -> Parts:
+    return generate(replace(executable, module=tvm.IRModule(dict(scheduled))), machine)
 
 
 def _require_right(executable: Executable, verification: KernelVerification) -> None:
