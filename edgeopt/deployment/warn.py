@@ -79,6 +79,8 @@ def _unchecked(made: Build, samples: Samples) -> Iterator[str]:
 
 def _drop(d: Deployment) -> Iterator[str]:
     a = d.accuracy
+    if a is not None and a.unit_doubt:
+        yield a.unit_doubt
     if a is not None and a.max_drop is None and a.drop is not None and a.drop > DROP:
         if a.kind == "accuracy":
             yield f"the score fell by {a.drop:.4f}; max_drop= makes that fail"
