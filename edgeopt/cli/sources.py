@@ -66,7 +66,13 @@ def load_model(spec: str) -> Source:
         return Source(exported, example_of(example))
     if Path(spec).is_file():
         if not _begins_a_zip(spec):
-            raise InputError("neither a .pt2 file nor a program archive", where=spec, hint=_FORMS)
+            module = Path(spec).stem if Path(spec).suffix == ".py" else ""
+            hint = (
+                f"{module}:FUNCTION names a function in it that returns the model"
+                if module
+                else _FORMS
+            )
+            raise InputError("neither a .pt2 file nor a program archive", where=spec, hint=hint)
         from edgeopt.ir import load_program  # noqa: PLC0415 (torch)
 
         return Source(load_program(Path(spec)))

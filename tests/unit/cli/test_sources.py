@@ -122,6 +122,12 @@ def test_functions_are_found_in_the_current_folder(folder):
     assert load_function("toy_models:bad_score").__name__ == "bad_score"
 
 
+def test_of_a_python_file_the_function_is_asked_for(folder):
+    (folder / "mine.py").write_text("def make(): ...")
+    with pytest.raises(InputError, match="mine:FUNCTION"):
+        load_model("mine.py")
+
+
 def test_one_picture_is_calibration_data(tmp_path):
     picture = tmp_path / "photo.JPG"
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(picture, "JPEG")
