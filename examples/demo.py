@@ -236,6 +236,8 @@ def shown_latency(d: edgeopt.Deployment) -> str:
 
 def shown_ratio(d: edgeopt.Deployment) -> str:
     """Returns the time beside float's on this machine."""
+    if d.passed_over is not None:
+        return f"{d.passed_over.speed.ratio.value:.2f} in {d.passed_over.precision}: float is taken"
     return f"{d.speed.ratio.value:.2f} ({d.speed.label})" if d.speed else "not measured"
 
 
