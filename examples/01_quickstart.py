@@ -4,6 +4,10 @@
 
 What to look at: one call for each device, the accuracy measured with your own function, and the
 bundle that `edgeopt.load` runs. Needs scikit-learn, for its pictures of handwritten digits.
+
+The network is tiny: calling it costs more than computing it, and int8 may well be slower than float32. On
+this machine that is measured, and float32 deployed where it is so; of the Pi nobody knows from here, so
+int8, a third of the size, stays, with a warning. A network of usual size gains (examples/demo.py).
 """
 
 from __future__ import annotations

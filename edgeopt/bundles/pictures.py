@@ -24,9 +24,10 @@ __all__ = ["Pictures", "picture_files"]
 _ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 
 
-def picture_files(folder: Path) -> list[Path]:
-    """Returns the pictures in a folder, and in folders below it (one a class, often), by name."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in _ENDINGS and p.is_file())
+def picture_files(where: Path) -> list[Path]:
+    """Returns the pictures in a folder, and in folders below it (one a class, often), by name; or the one at ``where``."""
+    files = [where] if where.is_file() else where.rglob("*")
+    return sorted(p for p in files if p.suffix.lower() in _ENDINGS and p.is_file())
 
 
 @dataclass(frozen=True)

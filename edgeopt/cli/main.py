@@ -19,6 +19,7 @@ from edgeopt.cli.guard import DEBUG, EXIT_CODES, guarded
 from edgeopt.cli.inspecting import inspect, verify
 from edgeopt.cli.listing import backends, targets
 from edgeopt.cli.measuring import profile
+from edgeopt.cli.quiet import quieten
 from edgeopt.cli.reporting import report
 from edgeopt.cli.running import run_bundle
 from edgeopt.cli.searching import search
@@ -83,6 +84,8 @@ def options(
     """Take a trained PyTorch model to a small, fast, verified artefact on a named device."""
     if debug:
         os.environ[DEBUG] = "1"
+    else:
+        quieten()
 
 
 def run() -> None:

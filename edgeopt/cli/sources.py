@@ -66,7 +66,13 @@ def load_model(spec: str) -> Source:
         return Source(exported, example_of(example))
     if Path(spec).is_file():
         if not _begins_a_zip(spec):
-            raise InputError("neither a .pt2 file nor a program archive", where=spec, hint=_FORMS)
+            module = Path(spec).stem if Path(spec).suffix == ".py" else ""
+            hint = (
+                f"{module}:FUNCTION names a function in it that returns the model"
+                if module
+                else _FORMS
+            )
+            raise InputError("neither a .pt2 file nor a program archive", where=spec, hint=hint)
         from edgeopt.ir import load_program  # noqa: PLC0415 (torch)
 
         return Source(load_program(Path(spec)))
@@ -116,8 +122,8 @@ def load_data(spec: str) -> Any:
 
     Args:
         spec: An ``.npz`` or ``.npy`` file (axis 0 counts batches or samples), a folder of them
-            (one item each, by name) or of pictures, or ``package.module:function`` that returns an
-            iterable.
+            (one item each, by name) or of pictures, one picture, or ``package.module:function`` that
+            returns an iterable.
 
     Raises:
         InputError: There is nothing there, or it is of another kind.
@@ -129,27 +135,33 @@ def load_data(spec: str) -> Any:
         if not path.is_file():
             raise InputError("no such file", where=spec)
         return _Files([path])
+    if path.is_file() and (pictures := _pictures(path)):
+        return PictureFolder(path, pictures)
     if ":" in spec:
         return _call(spec, load_function(spec))
     hint = "an .npz or .npy file, a folder of them or of pictures, or package.module:function"
     raise InputError("no calibration data there", where=spec, hint=hint)
 
 
-def _of_folder(folder: Path) -> Any:
+def _pictures(where: Path) -> tuple[Path, ...]:
     from edgeopt.bundles.pictures import picture_files  # noqa: PLC0415 (only here)
 
+    return tuple(picture_files(where))
+
+
+def _of_folder(folder: Path) -> Any:
     files = sorted(p for p in folder.iterdir() if p.suffix in {".npy", ".npz"})
     if files:
         return _Files(files)
-    pictures = picture_files(folder)
+    pictures = _pictures(folder)
     if not pictures:
         raise CalibrationError("no .npy or .npz file in it, and no picture", where=str(folder))
-    return PictureFolder(folder, tuple(pictures))
+    return PictureFolder(folder, pictures)
 
 
 @dataclass(frozen=True)
 class PictureFolder:
-    """Pictures of a folder, of which it is not known yet how they are prepared."""
+    """Pictures of a folder, or a single one, of which it is not known yet how they are prepared."""
 
     folder: Path
     paths: tuple[Path, ...]
@@ -165,7 +177,10 @@ class PictureFolder:
 
         if not isinstance(preprocess, Preprocess):
             what = "pictures, and nobody says how they become inputs"
-            hint = "deploy a model by name (timm:…), or calibrate with .npy files"
+            hint = (
+                "deploy a model by name (timm:…), calibrate with .npy files, or with "
+                "package.module:function that returns edgeopt.pictures(folder, preprocess)"
+            )
             raise InputError(what, where=str(self.folder), hint=hint)
         return Pictures(self.paths, preprocess)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from edgeopt.bundles.family import Family
 from edgeopt.contracts.storage import Precision
 from edgeopt.deployment import steps
@@ -17,6 +19,7 @@ from edgeopt.deployment.plan import Plan, make_plan
 from edgeopt.deployment.result import Attempt, Deployment
 from edgeopt.deployment.shape_family import ShapeRelatives, shape_relatives
 from edgeopt.deployment.tune import tuned
+from edgeopt.deployment.worth import float_instead
 from edgeopt.errors import GateError, MemoryLimitError
 from edgeopt.gate.diagnose import SHOWN, diagnose
 from edgeopt.lowering import shared_lowerings
@@ -33,7 +36,9 @@ if TYPE_CHECKING:
     from edgeopt.deployment.family import Further, Relatives
     from edgeopt.deployment.request import Request
     from edgeopt.deployment.steps import Checked, Job
+    from edgeopt.deployment.worth import PassedOver
     from edgeopt.gate.diagnose import Diagnosis
+    from edgeopt.gate.speed import Speed
     from edgeopt.ir import Program
 
 __all__ = ["deploy_beside", "deploy_job", "plan_deployment", "run_deployment"]
@@ -118,6 +123,11 @@ def deploy_job(
     further: list[Further] = []
     try:
         deployment = steps.report(job, checked, baseline)
+        checked, passed_over = _worth_it(
+            job, source, checked, deployment.speed, baseline, relatives
+        )
+        if passed_over is not None:
+            deployment = replace(steps.report(job, checked, baseline), passed_over=passed_over)
         _require(job, source, checked, deployment)
         further = relatives.further(job, checked, baseline)
         deployment = replace(
@@ -157,6 +167,31 @@ def _first_accurate(job: Job, source: Source, baseline: Baseline) -> Checked:
         raise TypeError("a plan has at least one candidate")
     attempts.append(_attempt(checked, taken=True))
     return replace(checked, attempts=tuple(attempts))
+
+
+def _worth_it(
+    job: Job,
+    source: Source,
+    checked: Checked,
+    speed: Speed | None,
+    baseline: Baseline,
+    relatives: Relatives,
+) -> tuple[Checked, PassedOver | None]:
+    """Returns ``checked``, or float32 in its place where that is better and may be chosen, and why.
+
+    What several programs have in common keeps the precision that is planned: only the first of them was measured.
+    """
+    is_alone = isinstance(relatives, ShapeRelatives) and not relatives.shapes
+    better = float_instead(job, source, speed, baseline) if is_alone else None
+    if better is None:
+        return checked, None
+    other, passed_over = better
+    checked.build.close()
+    *before, last = checked.attempts
+    outcome = f"{last.outcome}; {passed_over.reason}"
+    dropped = msgspec.structs.replace(last, outcome=outcome, taken=False)
+    attempts = (*before, dropped, _attempt(other, taken=True))
+    return replace(other, attempts=attempts), passed_over
 
 
 def _compiled(

@@ -264,6 +264,8 @@ def measure_speed(
         )
     finally:
         other.close()
+    sizes = {"size_bytes": _size_bytes(build), "float_size_bytes": _size_bytes(other)}
+    speed = msgspec.structs.replace(speed, **sizes)
     if request.tuning.active:
         unequal = "kernels were tuned for this precision, not for float32"
         speed = msgspec.structs.replace(speed, unequal=unequal)
@@ -272,6 +274,11 @@ def measure_speed(
     median_ms = speed.float_latency.median_ms
     reasons = slow_reasons(host, build.support, build.artifact.operators, median_ms)
     return msgspec.structs.replace(speed, reasons=reasons), ""
+
+
+def _size_bytes(build: Build) -> int:
+    """Returns what it takes of the device: flash of a microcontroller, whose artefact is source text."""
+    return build.artifact.size_bytes if build.memory is None else build.memory.use.flash_bytes
 
 
 def _not_measurable(build: Build, baseline: Baseline, backend: Backend, target: Target) -> str:

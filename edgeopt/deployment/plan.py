@@ -210,7 +210,7 @@ def _gates(request: Request, precision: str, *, timed: bool) -> tuple[PlannedGat
     gates.append(_fidelity_gate(request))
     if timed and request.checks.speed and precision != Precision.FLOAT32:
         asks = f"{precision} at least as fast as float32, same runtime, this machine"
-        gates.append(PlannedGate("speed", asks, "fails" if request.checks.strict else "warns"))
+        gates.append(PlannedGate("speed", asks, _slower(request)))
     if request.device is not None:
         gates.append(PlannedGate("device", "golden samples within tolerance", "fails"))
     return tuple(gates)
@@ -224,6 +224,13 @@ def _fidelity_gate(request: Request) -> PlannedGate:
     return PlannedGate(
         "fidelity", asks, f"{_fallback(request)}; warns below {limits.warn_snr_db:g}"
     )
+
+
+def _slower(request: Request) -> str:
+    otherwise = "fails" if request.checks.strict else "warns"
+    if request.precision != "auto" or request.quantization is not None:
+        return otherwise
+    return f"takes float32 where this machine is the target, and else {otherwise}"
 
 
 def _fallback(request: Request) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgeopt.deployment.memory import MemoryReport
     from edgeopt.deployment.plan import Plan
     from edgeopt.deployment.streams import StreamResult
+    from edgeopt.deployment.worth import PassedOver
     from edgeopt.gate.accuracy import Accuracy
     from edgeopt.gate.diagnose import Diagnosis
     from edgeopt.gate.parity import Parity
@@ -77,6 +78,7 @@ class Deployment:
         streams: How far it is off over many calls with its own state; None where it keeps none.
         memory: What it takes of a microcontroller's flash and RAM; None where that is not known.
         statistics: Where each value lies, and what rounding takes of it; empty without inputs.
+        passed_over: What ``precision="auto"`` passed over for float32, which is faster or smaller; None where it was not.
     """
 
     plan: Plan
@@ -101,10 +103,13 @@ class Deployment:
     streams: StreamResult | None = None
     memory: MemoryReport | None = None
     statistics: tuple[ValueStatistics, ...] = ()
+    passed_over: PassedOver | None = None
 
     @property
     def precision_reason(self) -> str:
-        """Why it has this precision: the plan's reason, or how much the planned one loses."""
+        """Why it has this precision: the plan's reason, or what the planned one loses, in accuracy, time or size."""
+        if self.passed_over is not None:
+            return f"{self.passed_over.reason}; precision='{self.passed_over.precision}' keeps that"
         if self.precision == self.plan.precision or not self.attempts:
             return self.plan.precision_reason
         first = self.attempts[0]
@@ -125,6 +130,7 @@ class Deployment:
             "bundle": None if self.bundle is None else str(self.bundle.path),
             "bundle_digest": None if self.bundle is None else self.bundle.digest,
             "speed": _plain(self.speed),
+            "passed_over": _plain(self.passed_over),
             "warnings": list(self.warnings),
             "profile": _profile(self.profile),
             "tuning": _plain(self.tuning),

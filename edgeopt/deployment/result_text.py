@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from edgeopt.units import shown_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from edgeopt.contracts import TuningReport
     from edgeopt.deployment.result import Attempt, Deployment
 
@@ -35,8 +37,7 @@ def result_rows(d: Deployment) -> list[tuple[str, str]]:
     rows += [(f"program {n}", str(one)) for n, one in enumerate(d.programs, 2)]
     if d.streams is not None:
         rows.append(("state", str(d.streams)))
-    if d.speed is not None:
-        rows.append((f"speed ({d.speed.label})", str(d.speed)))
+    rows += _speed_rows(d)
     if d.tuning is not None:
         rows += [("tuning", line) for line in tuning_lines(d.tuning)]
     if len(d.measured) > 1:
@@ -96,6 +97,13 @@ def _larger(d: Deployment) -> str:
         f"; {ratio:.1f} times larger: {shown_bytes(d.size_bytes - weights)} are the graph and what {d.plan.backend} "
         f"writes beside {shown_bytes(weights)} of weights, which larger models do not notice"
     )
+
+
+def _speed_rows(d: Deployment) -> Iterator[tuple[str, str]]:
+    if d.speed is not None:
+        yield f"speed ({d.speed.label})", str(d.speed)
+    if d.passed_over is not None:
+        yield f"passed over ({d.passed_over.speed.label})", str(d.passed_over)
 
 
 def _recipe(d: Deployment) -> list[tuple[str, str]]:

@@ -79,6 +79,8 @@ def _unchecked(made: Build, samples: Samples) -> Iterator[str]:
 
 def _drop(d: Deployment) -> Iterator[str]:
     a = d.accuracy
+    if a is not None and a.unit_doubt:
+        yield a.unit_doubt
     if a is not None and a.max_drop is None and a.drop is not None and a.drop > DROP:
         if a.kind == "accuracy":
             yield f"the score fell by {a.drop:.4f}; max_drop= makes that fail"
@@ -107,10 +109,21 @@ def _near_noise(d: Deployment) -> Iterator[str]:
 
 def speed_warnings(d: Deployment) -> Iterator[str]:
     """Yields what is to be said of the speed; it changes from run to run."""
-    if d.speed is not None and not d.speed.ok:
-        where = "" if d.speed.on_target else " on this machine (not the target)"
-        ratio = f"{d.speed.ratio.value:.2f} times the time of float32"
-        yield f"{d.precision} takes {ratio}{where}: {'; '.join(d.speed.reasons)}"
+    speed = d.speed
+    if speed is None:
+        return
+    sizes = f", at {speed.sizes}" if speed.sizes else ""
+    if not speed.ok:
+        where = "" if speed.on_target else " on this machine (not the target)"
+        ratio = f"{speed.ratio.value:.2f} times the time of float32"
+        choice = f"precision='float32' is faster{' and smaller' if speed.is_larger else ''}"
+        advice = choice if speed.on_target else f"{choice} here, device= measures on the target"
+        yield f"{d.precision} takes {ratio}{where}{sizes}: {'; '.join((*speed.reasons, advice))}"
+    elif speed.is_larger:
+        yield (
+            f"the {d.precision} artefact is no smaller than float's: {speed.sizes}; precision='float32' is as "
+            "exact as the model"
+        )
 
 
 def _rows(d: Deployment) -> Iterator[str]:

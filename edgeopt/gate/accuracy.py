@@ -29,6 +29,10 @@ RAISED = "evaluate raised this"
 """Begins the note on an exception of a user's ``evaluate``."""
 
 
+THOUSAND = 1000
+"""A drop of less than one part in this many of a score above 1 is hardly what was meant."""
+
+
 class Accuracy(msgspec.Struct, frozen=True):
     """How the artefact compares with the float model.
 
@@ -85,6 +89,17 @@ class Accuracy(msgspec.Struct, frozen=True):
         return self.drop is not None and self.drop <= self.max_drop + 1e-12
 
     @property
+    def unit_doubt(self) -> str:
+        """Why ``max_drop`` may be meant in another unit than the score's, where that is in percent; empty where not."""
+        score, limit = self.float_value, self.max_drop
+        if self.kind != "accuracy" or not score or not limit or score <= 1:
+            return ""
+        if limit >= score / THOUSAND:
+            return ""
+        asked = f"max_drop {limit:g} is in the unit of the score, which is {score:.4g}"
+        return f"{asked}; where that counts to 100, one point is max_drop=1"
+
+    @property
     def faults(self) -> tuple[str, ...]:
         """What fails for too little of it being left; nothing where ``evaluate`` judges."""
         if self.kind == "accuracy":
@@ -100,7 +115,8 @@ class Accuracy(msgspec.Struct, frozen=True):
     @property
     def failure(self) -> str:
         """Why it is not ok; empty where it is."""
-        drop = [] if self.within else [f"outside max_drop {self.max_drop:g}"]
+        unit = f" ({self.unit_doubt})" if self.unit_doubt else ""
+        drop = [] if self.within else [f"outside max_drop {self.max_drop:g}{unit}"]
         lost = [f"too little is left of {'; '.join(self.faults)}"] if self.faults else []
         return " and ".join([*drop, *lost])
 

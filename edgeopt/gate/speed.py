@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgeopt.measure import Latency, Ratio, interleave, ratio, summarize
+from edgeopt.units import shown_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,8 @@ class Speed(msgspec.Struct, frozen=True):
         on_target: Whether this machine is the target. If not, the figures say nothing of it.
         reasons: Why it is slower; empty where it is not.
         unequal: In what the two were not treated alike, apart from the precision.
+        size_bytes: Size of the compressed artefact, on a microcontroller of its flash; 0 where it is not known.
+        float_size_bytes: Of the float32 artefact, likewise.
     """
 
     precision: str
@@ -47,11 +50,27 @@ class Speed(msgspec.Struct, frozen=True):
     on_target: bool
     reasons: tuple[str, ...] = ()
     unequal: str = ""
+    size_bytes: int = 0
+    float_size_bytes: int = 0
 
     @property
     def ok(self) -> bool:
         """Whether it is not slower than float."""
         return self.ratio.verdict != "slower" or self.ratio.value <= ROOM
+
+    @property
+    def is_larger(self) -> bool:
+        """Whether the compressed artefact is known to be no smaller than float's."""
+        return self.size_bytes >= self.float_size_bytes > 0
+
+    @property
+    def sizes(self) -> str:
+        """The two sizes in words; empty where they are not known."""
+        if not self.size_bytes or not self.float_size_bytes:
+            return ""
+        return (
+            f"{shown_bytes(self.size_bytes)} beside {shown_bytes(self.float_size_bytes)} in float32"
+        )
 
     @property
     def label(self) -> str:

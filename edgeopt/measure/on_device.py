@@ -17,7 +17,7 @@ from edgeopt.devices.process import ended
 from edgeopt.errors import DeviceError, InputError
 from edgeopt.files import temporary_folder
 from edgeopt.measure.counts import OperatorCounts
-from edgeopt.measure.fits import refuse_other_cpu
+from edgeopt.measure.fits import other_core, refuse_other_cpu
 from edgeopt.measure.native import NativeRunner, has_python, needs_native
 from edgeopt.measure.operators import OperatorProfile
 from edgeopt.measure.outputs import by_sample, check_outputs, check_sample, read_outputs
@@ -122,7 +122,8 @@ class PlacedBundle:
         profile = Profile.from_json(text, device=name, emulated=emulated, asked=settings.runs)
         if profile.digest != self.bundle.digest:
             raise DeviceError("another bundle was measured", where=name)
-        return profile
+        unlike = other_core(self.device, self.bundle.manifest.target)
+        return msgspec.structs.replace(profile, warnings=(*profile.warnings, *unlike))
 
     def operators(self, **how: Any) -> OperatorProfile:
         """Returns what each operator takes; ``how`` are fields of `How`.

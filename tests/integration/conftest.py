@@ -46,6 +46,8 @@ def run_example():
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        for chatter in ("torchao", "_pytree", "XNNPACK", "Warning"):
+            assert chatter not in done.stdout + done.stderr
         return done.stdout
 
     return run

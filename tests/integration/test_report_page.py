@@ -300,6 +300,7 @@ def deployment(tmp_path_factory):
         example_inputs=data[0],
         calibration_data=data,
         backend="tflite",
+        precision="int8",
         output=place,
     )
 

@@ -12,6 +12,7 @@ from edgeopt.cli.main import app
 from edgeopt.deployment.fallbacks import FIRST, SENSITIVITY_TRIES
 from edgeopt.deployment.request import Request
 from edgeopt.deployment.warn import DROP, FEW_SAMPLES
+from edgeopt.deployment.worth import MARGIN
 from edgeopt.gate.parity import ParityLimits
 from edgeopt.gate.speed import ROOM, RUNS
 
@@ -53,6 +54,7 @@ def test_the_figures_of_the_gate_are_those_of_the_code():
         f"({Request().checks.samples})",
         f"{RUNS} interleaved runs",
         f"above {ROOM}",
+        f"interval lies above {MARGIN}",
         f"more than {DROP}",
         f"fewer than {FEW_SAMPLES} samples",
     ):

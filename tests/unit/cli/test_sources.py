@@ -3,10 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from edgeopt.cli.sources import load_data, load_function, load_model
 from edgeopt.errors import CalibrationError, InputError, ProgramError
 from edgeopt.ir import Program, save_program
+from edgeopt.options import Preprocess
 from edgeopt.testing.specimens import float_program, specimen
 
 
@@ -118,3 +120,25 @@ def test_an_empty_folder_and_no_folder(folder):
 
 def test_functions_are_found_in_the_current_folder(folder):
     assert load_function("toy_models:bad_score").__name__ == "bad_score"
+
+
+def test_of_a_python_file_the_function_is_asked_for(folder):
+    (folder / "mine.py").write_text("def make(): ...")
+    with pytest.raises(InputError, match="mine:FUNCTION"):
+        load_model("mine.py")
+
+
+def test_one_picture_is_calibration_data(tmp_path):
+    picture = tmp_path / "photo.JPG"
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(picture, "JPEG")
+    data = load_data(str(picture)).prepared(Preprocess(input="x", resize=8))
+    (one,) = data
+    assert next(iter(one.values()) if isinstance(one, dict) else iter([one])) is not None
+    assert len(data) == 1
+
+
+def test_of_one_picture_it_must_be_known_how_it_is_prepared(tmp_path):
+    picture = tmp_path / "photo.png"
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(picture)
+    with pytest.raises(InputError, match=r"edgeopt\.pictures"):
+        load_data(str(picture)).prepared(None)

@@ -210,7 +210,7 @@ def test_a_wrong_artefact_fails_and_leaves_nothing(backends, tmp_path):
 
 def test_a_slow_artefact_warns_with_a_reason(backends):
     backends("slow")
-    done = deploy(backend="slow")
+    done = deploy(backend="slow", precision="int8")
     assert not done.speed.ok
     (warning,) = [w for w in done.warnings if "times the time of float32" in w]
     assert "float" in warning
@@ -220,12 +220,13 @@ def test_a_slow_artefact_warns_with_a_reason(backends):
 def test_strict_makes_a_warning_fail(backends):
     backends("slow")
     with pytest.raises(GateError, match="times the time of float32"):
-        deploy(backend="slow", checks={"strict": True})
+        deploy(backend="slow", precision="int8", checks={"strict": True})
 
 
-def test_times_are_not_part_of_the_bundle(backends):
+@pytest.mark.parametrize("precision", ["int8", "auto"])
+def test_times_are_not_part_of_the_bundle(precision, backends):
     backends("slow")
-    done = deploy(backend="slow")
+    done = deploy(backend="slow", precision=precision)
     text = json.dumps(done.bundle.report)
     assert "times the time" not in text
     assert "_ms" not in text
@@ -588,7 +589,8 @@ def test_quantization_runs_once_however_many_backends_are_tried(backends, monkey
         return real(*args, **options)
 
     monkeypatch.setattr("edgeopt.deployment.candidate.quantized", counted)
-    assert deploy(target=on_host("wrong", "fine"), backend="auto").plan.backend == "fine"
+    done = deploy(target=on_host("wrong", "fine"), backend="auto", precision="int8")
+    assert done.plan.backend == "fine"
     assert len(calls) == 1
 
 
@@ -605,7 +607,7 @@ def test_each_model_is_written_once(backend, backends, monkeypatch):
         return lower(self, program, *rest)
 
     monkeypatch.setattr(ReferenceBackend, "lower", counted)
-    done = deploy(backend=backend, checks={"speed": True})
+    done = deploy(backend=backend, precision="int8", checks={"speed": True})
     assert done.speed is not None
     assert sorted(written) == ["float32", "int8"]
 

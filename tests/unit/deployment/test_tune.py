@@ -69,7 +69,7 @@ def test_a_comparison_with_float_says_that_float_was_not_tuned(backends, tmp_pat
     backends("tuning")
     done = deploy(tuning=tuning(tmp_path, 5), checks={"speed": True})
     assert "not for float32" in str(done.speed)
-    plain = deploy(tuning=tuning(tmp_path), checks={"speed": True})
+    plain = deploy(precision="int8", tuning=tuning(tmp_path), checks={"speed": True})
     assert "not for float32" not in str(plain.speed)
 
 

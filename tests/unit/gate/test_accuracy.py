@@ -124,3 +124,24 @@ def test_a_drop_in_another_unit_than_the_score_is_refused():
         check_accuracy(lambda fn: 0.9, len, float_value=0.95, max_drop=5)
     assert "0.05 for 5 points" in caught.value.hint
     assert check_accuracy(lambda fn: 87.0, len, float_value=90.0, max_drop=5).ok
+
+
+@pytest.mark.parametrize(
+    ("score", "max_drop", "doubted"),
+    [
+        (76.2, 0.01, True),
+        (76.2, 0.5, False),
+        (76.2, 1.0, False),
+        (0.762, 0.0001, False),
+        (1.0, 0.0005, False),
+        (76.2, 0.0, False),
+        (76.2, None, False),
+    ],
+)
+def test_a_share_of_scores_in_percent_is_doubted(score, max_drop, doubted):
+    same = check_accuracy(lambda fn: fn(), lambda: score, float_value=score, max_drop=max_drop)
+    assert same.ok
+    assert bool(same.unit_doubt) == doubted
+    if max_drop is not None:
+        worse = check_accuracy(lambda fn: fn(), lambda: 0.5, float_value=score, max_drop=max_drop)
+        assert ("one point is max_drop=1" in worse.failure) == doubted
