@@ -172,9 +172,9 @@ def _pointers(arrays: list[np.ndarray]) -> Any:
     return (ctypes.c_void_p * len(arrays))(*map(_address, arrays))
 
 
-def _address(array: np.ndarray) -> int:
+def _address(array: Any) -> int:
     try:
-        return ctypes.addressof(ctypes.c_char.from_buffer(memoryview(array)))
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
     except (TypeError, ValueError):  # read-only, or of no bytes: the slow way
         return int(array.ctypes.data)
 
