@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from edgeopt.data.array_check import ArrayCheck
 from edgeopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class LoadedBundle:
 
     def __init__(self, runner: Runner, signature: Signature, *, whole: bool = False) -> None:
         self._runner, self._signature, self._whole = runner, signature, whole
+        self._check = ArrayCheck(signature)
 
     def __call__(self, *inputs: Any) -> Any:
         """Returns the outputs; a tuple when several.
@@ -43,13 +45,15 @@ class LoadedBundle:
         Raises:
             InputError: One does not fit; says which, and what was expected.
         """
+        if self._check.fits(inputs):
+            return _single(self._runner(*inputs))
         specs = self._signature.inputs
         places = (*specs, *[None] * len(inputs))
         arrays = [_array(value, spec) for value, spec in zip(inputs, places, strict=False)]
         outputs = self._rows(arrays)
         tensor = next((value for value in inputs if _is_tensor(value)), None)
         results = outputs if tensor is None else tuple(_like(one, tensor) for one in outputs)
-        return results[0] if len(results) == 1 else results
+        return _single(results)
 
     def __getattr__(self, name: str) -> Any:
         """Returns what the runner has of that name."""
@@ -71,7 +75,8 @@ class LoadedBundle:
 
     def _rows(self, arrays: list[np.ndarray]) -> tuple[Any, ...]:
         """Returns the outputs, of several rows one after the other where the artefact takes one."""
-        count = 0 if self._whole else _more_rows(arrays, self._signature)
+        one = self._whole or self._check.fits(arrays)
+        count = 0 if one else _more_rows(arrays, self._signature)
         if not count:
             return _tuple(self._runner(*arrays))
         answers = [
@@ -112,6 +117,10 @@ def _is_tensor(value: Any) -> bool:
 
 def _like(array: np.ndarray, tensor: Any) -> Any:
     return sys.modules["torch"].from_numpy(array).to(tensor.device)
+
+
+def _single(results: Any) -> Any:
+    return results[0] if isinstance(results, tuple) and len(results) == 1 else results
 
 
 def _tuple(result: Any) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgeopt.contracts.storage import Precision
-from edgeopt.data.binder import check_arrays, check_finite
+from edgeopt.data.array_check import ArrayCheck
 from edgeopt.errors import DeviceError, InputError, PluginError
 from edgeopt.files import temporary_folder
 
@@ -87,6 +87,9 @@ class LocalRunner:
     def __init__(self, artifact: Artifact, model: DeviceModel) -> None:
         self._artifact = artifact
         self._model: DeviceModel | None = model
+        finite = Precision(artifact.precision).has_integer_weights
+        self._check = ArrayCheck(artifact.signature, finite=finite)
+        self._shapes = [tuple(spec.shape) for spec in artifact.signature.outputs]
 
     def __call__(self, *inputs: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
         """Returns the outputs in the float model's shapes and dtypes.
@@ -98,11 +101,10 @@ class LocalRunner:
         """
         if self._model is None:
             raise InputError("the runner is closed")
-        check_arrays(self._artifact.signature, inputs)
-        if Precision(self._artifact.precision).has_integer_weights:
-            check_finite(self._artifact.signature, inputs)
+        self._check.require(inputs)
         results = tuple(self._model(*inputs))
-        self._check_shapes(results)
+        if [result.shape for result in results] != self._shapes:
+            self._check_shapes(results)
         return results if len(results) > 1 else results[0]
 
     def _check_shapes(self, results: Sequence[np.ndarray]) -> None:

@@ -159,6 +159,15 @@ def test_images_are_given_channels_last_and_quantized(tiny):
     assert note["zero_point"] == int(spec.zero_point[0])
 
 
+def test_outputs_are_the_callers(tiny):
+    (x,), (other,) = tiny.samples[:2]
+    before, first = x.copy(), tiny.runner(x)
+    held = first.copy()
+    tiny.runner(other)
+    np.testing.assert_array_equal(x, before)
+    np.testing.assert_array_equal(first, held)
+
+
 def test_values_beyond_the_grid_are_clipped(tiny):
     huge = np.full((2, 3, 16, 16), 1e9, np.float32)
     limit = np.full_like(huge, tiny.program.quant["x"].high)

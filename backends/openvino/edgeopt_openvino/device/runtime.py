@@ -43,22 +43,19 @@ class Model:
         compiled = self._core.compile_model(self._model, "CPU", self._config)
         self._threads = threads
         self._notes = metadata["inputs"]
-        self._inputs = [_Input(note) for note in self._notes]
         self._dtypes = [note["dtype"] for note in metadata["outputs"]]
         self._request = compiled.create_infer_request()
+        self._ports = _Ports(self._request, self._notes, self._dtypes)
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """Returns the outputs in the float model's shapes and types."""
-        self._fill(self._request, inputs)
-        self._request.infer()
-        return [
-            np.array(self._request.get_output_tensor(i).data, dtype=dtype)
-            for i, dtype in enumerate(self._dtypes)
-        ]
+        self._ports.fill(inputs)
+        self._request.infer(share_outputs=True)
+        return self._ports.outputs()
 
     def invoke(self) -> None:
         """Runs the model on what its inputs hold: the runtime alone, for measuring."""
-        self._request.infer()
+        self._request.infer(share_outputs=True)
 
     def operators(self, runs: int, *inputs: np.ndarray) -> dict[str, Any]:
         """Returns what each operator takes, by OpenVINO's own counters, over ``runs`` runs.
@@ -70,7 +67,7 @@ class Model:
             self._model, "CPU", {**self._config, "PERF_COUNT": "YES"}
         )
         request = compiled.create_infer_request()
-        self._fill(request, inputs)
+        _Ports(request, self._notes, self._dtypes).fill(inputs)
         _run(request, _SETTLING)
         before = _means(request)
         passed = _run(request, runs)
@@ -101,10 +98,6 @@ class Model:
         number = count or compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
         return [_Stream(compiled, self._notes, self._dtypes) for _ in range(number)]
 
-    def _fill(self, request: Any, inputs: tuple[np.ndarray, ...]) -> None:
-        for index, (place, array) in enumerate(zip(self._inputs, inputs)):
-            request.set_input_tensor(index, place.tensor(array))
-
     def facts(self) -> dict[str, Any]:
         """Returns the runtime's name, version and threads."""
         return {"name": "OpenVINO", "version": ov.get_version(), "threads": self._threads}
@@ -115,8 +108,7 @@ class _Stream:
 
     def __init__(self, compiled: Any, notes: list[dict[str, Any]], dtypes: list[str]) -> None:
         self._request = compiled.create_infer_request()
-        self._inputs = [_Input(note) for note in notes]
-        self._outputs = list(enumerate(dtypes))
+        self._ports = _Ports(self._request, notes, dtypes)
 
     def invoke(self) -> None:
         """Runs on what the inputs hold, in a thread of the runtime's: one of ours would get a stream of its own."""
@@ -124,11 +116,9 @@ class _Stream:
         self._request.wait()
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
-        request = self._request
-        for index, (place, array) in enumerate(zip(self._inputs, inputs)):
-            request.set_input_tensor(index, place.tensor(array))
+        self._ports.fill(inputs)
         self.invoke()
-        return [np.array(request.get_output_tensor(i).data, dtype=t) for i, t in self._outputs]
+        return self._ports.outputs()
 
 
 def _run(request: Any, runs: int) -> int:
@@ -163,25 +153,53 @@ def _told(name: str, node: Any) -> dict[str, Any]:
 
 
 class _Input:
-    """One input: what it is rounded to before the runtime sees it.
+    """One input of a request: its memory there, and what it is rounded to before the runtime sees it.
 
     The runtime adds the zero point before it rounds, and so errs near ties; here it is done as the
     reference does it, and the runtime finds nothing left to round.
     """
 
-    def __init__(self, note: dict[str, Any]) -> None:
-        self._scale = np.float32(note["scale"]) if "scale" in note else None
-        self._ends = (np.float32(note.get("low", 0)), np.float32(note.get("high", 0)))
-        self._room = np.empty(note["shape"] if "scale" in note else 0, np.float32)
+    def __init__(self, note: dict[str, Any], memory: np.ndarray) -> None:
+        self._memory = memory
+        self._is_rounded = "scale" in note
+        # Arrays, not numbers: those are made arrays at each use, which takes longer than a small model's input.
+        self._scale = np.array(note.get("scale", 1.0), np.float32)
+        self._ends = [np.array(note.get(end, 0), np.float32) for end in ("low", "high")]
 
-    def tensor(self, array: np.ndarray) -> ov.Tensor:
-        """Returns ``array`` for the runtime, on its grid where it has one."""
-        if self._scale is None:
-            # A tensor shares the array's memory, and nobody may write to the caller's.
-            return ov.Tensor(np.asarray(array, order="C"))
-        room = self._room
-        np.divide(array, self._scale, out=room)
-        np.rint(room, out=room)
-        np.clip(room, self._ends[0], self._ends[1], out=room)
-        np.multiply(room, self._scale, out=room)
-        return ov.Tensor(room)
+    def fill(self, array: np.ndarray) -> None:
+        """Writes ``array`` into the request's memory, on its grid where it has one."""
+        room = self._memory
+        if not self._is_rounded:
+            np.copyto(room, array)
+            return
+        np.divide(array, self._scale, room)
+        np.rint(room, room)
+        room.clip(self._ends[0], self._ends[1], room)
+        np.multiply(room, self._scale, room)
+
+
+class _Ports:
+    """Inputs and outputs of a request. Its tensors stay where they are: shapes are fixed.
+
+    Args:
+        request: The request.
+        inputs: What the compiler noted of each input.
+        dtypes: Of the outputs, as the float model has them.
+    """
+
+    def __init__(self, request: Any, inputs: list[dict[str, Any]], dtypes: list[str]) -> None:
+        tensors = [request.get_input_tensor(i) for i in range(len(inputs))]
+        self._inputs = [_Input(note, tensor.data) for note, tensor in zip(inputs, tensors)]
+        self._outputs = [
+            (request.get_output_tensor(i), np.dtype(name)) for i, name in enumerate(dtypes)
+        ]
+        self._tensors = tensors
+
+    def fill(self, arrays: tuple[np.ndarray, ...]) -> None:
+        """Writes the arrays into the request's inputs."""
+        for place, array in zip(self._inputs, arrays):
+            place.fill(array)
+
+    def outputs(self) -> list[np.ndarray]:
+        """Returns copies of the outputs: the next run overwrites them."""
+        return [np.array(tensor.data, dtype) for tensor, dtype in self._outputs]

@@ -72,14 +72,15 @@ class Model:
             self._interpreter.allocate_tensors()
         self._path, self._module = path, module
         self._inputs = _bound(metadata["inputs"], self._interpreter.get_input_details())
-        self._outputs = _bound(metadata["outputs"], self._interpreter.get_output_details())
+        outputs = _bound(metadata["outputs"], self._interpreter.get_output_details())
+        self._outputs = [port for port in outputs if port is not None]
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """Returns the outputs in the float model's shapes and types."""
         self._fill(inputs)
         self._interpreter.invoke()
-        ports = [port for port in self._outputs if port is not None]
-        return [port.read(self._interpreter.get_tensor(port.index)) for port in ports]
+        tensor = self._interpreter.get_tensor  # copies: what it returns is nobody else's
+        return [port.read(tensor(port.index)) for port in self._outputs]
 
     def invoke(self) -> None:
         """Runs the model on what its inputs hold: the runtime alone, for measuring."""

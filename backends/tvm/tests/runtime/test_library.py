@@ -76,6 +76,29 @@ def test_earlier_outputs_stay(libraries):
     np.testing.assert_array_equal(first, was)
 
 
+def test_the_library_alone_runs_on_the_last_inputs_and_leaves_what_was_answered(libraries):
+    toy, path = libraries["perceptron"]
+    model = Model(str(path), {}, 1)
+    with pytest.raises(RuntimeError, match="never called"):
+        model.invoke()
+    outputs = model(*toy.inputs)
+    for output in outputs:
+        output[:] = 7.0
+    model.invoke()
+    model.invoke()
+    assert all((output == 7.0).all() for output in outputs)
+    model.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        model.invoke()
+
+
+def test_read_only_inputs_are_taken(libraries):
+    toy, path = libraries["perceptron"]
+    frozen = toy.inputs[0].copy()
+    frozen.setflags(write=False)
+    toy.check(Model(str(path), {}, 1)(frozen, *toy.inputs[1:]))
+
+
 @pytest.mark.parametrize("wrong", [(), (np.zeros((16, 24)),), (np.zeros((24, 16), np.float32),)])
 def test_refuses_what_does_not_fit(libraries, wrong):
     model = Model(str(libraries["perceptron"][1]), {}, 1)

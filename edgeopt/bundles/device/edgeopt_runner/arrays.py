@@ -70,7 +70,7 @@ def _named_arrays(word: str, names: list[str]) -> list[tuple[str, Any]]:
 
 
 def fit_inputs(arrays: list[Any], manifest: dict[str, Any], *, cast: bool = False) -> list[Any]:
-    """Returns copies of the arrays after checking dtypes and shapes. Casts only where asked."""
+    """Returns the arrays, dense, after checking dtypes and shapes. Casts only where asked."""
     specs = manifest["signature"]["inputs"]
     fitting = [_fit(array, spec, cast=cast) for array, spec in zip(arrays, specs)]
     if manifest["precision"].startswith("int"):
@@ -81,8 +81,8 @@ def fit_inputs(arrays: list[Any], manifest: dict[str, Any], *, cast: bool = Fals
 
 def _require_finite(array: Any, name: str) -> None:
     """Integers have no NaN: the model would answer as if it had seen a number."""
-    bad = array.size - int(np.isfinite(array).sum()) if array.dtype.kind == "f" else 0
-    if bad:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = array.size - int(np.isfinite(array).sum())
         wrong = f"input {name}: {bad} of {array.size} values are NaN or infinite"
         raise Stop(
             USAGE, wrong, "a model on integers has no such numbers: look at what makes the input"
@@ -100,7 +100,7 @@ def _fit(array: Any, spec: dict[str, Any], *, cast: bool) -> Any:
             hint = f"--cast converts it to {dtype}" if possible else f"save it as {dtype}"
             raise Stop(USAGE, f"input {name}: dtype {array.dtype}, expected {dtype}", hint)
         print(f"input {name}: {array.dtype} converted to {dtype}", file=sys.stderr)
-    return np.array(array, dtype, order="C")
+    return np.asarray(array, dtype, order="C")
 
 
 def call(model: Any, inputs: list[Any], manifest: dict[str, Any]) -> list[Any]:
@@ -113,11 +113,15 @@ def call(model: Any, inputs: list[Any], manifest: dict[str, Any]) -> list[Any]:
     several = isinstance(outputs, (list, tuple))
     outputs = [np.asarray(output) for output in (outputs if several else [outputs])]
     specs = manifest["signature"]["outputs"]
-    actual = [(tuple(out.shape), str(out.dtype)) for out in outputs]
-    want = [(tuple(spec["shape"]), spec["dtype"]) for spec in specs]
-    if actual != want:
+    if len(outputs) != len(specs) or not all(map(_is_like, outputs, specs)):
+        actual = [(tuple(out.shape), str(out.dtype)) for out in outputs]
+        want = [(tuple(spec["shape"]), spec["dtype"]) for spec in specs]
         raise Stop(WRONG, f"the model returned {actual}, expected {want}")
     return outputs
+
+
+def _is_like(output: Any, spec: dict[str, Any]) -> bool:
+    return bool(output.shape == tuple(spec["shape"]) and output.dtype == np.dtype(spec["dtype"]))
 
 
 def check_output(path: str, manifest: dict[str, Any]) -> None:
