@@ -41,6 +41,9 @@ HEADROOM = 3.0
 """What is kept free above the extremes of a channel that is scaled up: other data go further."""
 LARGEST_LOG = 4.0
 STEPS = 100
+WORTH_A_CHANGE = 0.99
+WORTH_A_PRODUCT = 0.8
+"""What the expected noise must fall to, relative to none, for weights to be changed, and for a product to be added."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def equalize(
         if space.smoothing is not smoothing:
             continue
         factors, ratio = _solve(editor, space, statistics)
-        if ratio < 0.99:  # noqa: PLR2004 (less is not worth a change of every weight)
+        if ratio < _worth(editor, space):
             _apply(editor, space, factors)
             ratios.append(ratio)
             rescaled += space.values
@@ -80,6 +83,12 @@ def equalize(
         "values": rescaled,
     }
     return editor.finish(Step("smooth" if smoothing else "equalize", {}, effect))
+
+
+def _worth(editor: Editor, space: ChannelSpace) -> float:
+    """Returns what the noise must fall to: a product of its own is worth more than a change of weights."""
+    product = any(editor.peek(name).target is aten.alias.default for name in space.producers)
+    return WORTH_A_PRODUCT if product else WORTH_A_CHANGE
 
 
 def _solve(
@@ -155,6 +164,10 @@ def _consumer(
 def _apply(editor: Editor, space: ChannelSpace, factors: torch.Tensor) -> None:
     for name in space.producers:
         node = editor.peek(name)
+        if node.target is aten.alias.default:
+            constant = editor.add_constant(f"{name}_factors", factors)
+            editor.update(node, (node.args[0], constant), target=aten.mul.Tensor)
+            continue
         norm = node.target is aten.layer_norm.default
         for operand in node.args[2:4] if norm else node.args[1:3]:
             if operand is not None:

@@ -37,6 +37,7 @@ from edgeopt.quantization.placement import (
 )
 from edgeopt.quantization.quantized_program import build_quantized
 from edgeopt.quantization.reuse import unaffected
+from edgeopt.quantization.streams import separate_streams
 from edgeopt.quantization.statistics import channel_axes, collect_statistics, run_views
 from edgeopt.quantization.tables import separate_tables
 from edgeopt.quantization.views import View, spread_views, views_of
@@ -142,9 +143,17 @@ class _Static:
         return self._written(result)
 
     def _untied(self) -> tuple[Program, Sequence[tuple[Program, Dataset]]]:
-        names = kept_in_float(self.config, self.program)
-        others = [(separate_tables(one, names), samples) for one, samples in self.others]
-        return separate_tables(self.program, names), others
+        split = separate_streams(self.program)
+        names = kept_in_float(self.config, split)
+        others = [
+            (separate_tables(separate_streams(one), names), samples) for one, samples in self.others
+        ]
+        return separate_tables(split, names), others
+
+    def _placement(self, program: Program, float_names: tuple[str, ...]) -> QuantizerPlacement:
+        return place_quantizers(
+            program, keep_float=float_names, real_sums=self.config.unrounded
+        )
 
     def _views(self, program: Program) -> tuple[View, ...]:
         """Returns ``program`` at each shape, made once."""
@@ -163,7 +172,7 @@ class _Static:
             try:
                 return self._quantized(program, float_names, reasons)
             except UndefinedError as error:
-                placement = place_quantizers(program, keep_float=float_names)
+                placement = self._placement(program, float_names)
                 sources = rounded_sources(program.node(error.value), placement)
                 if not sources:
                     raise
@@ -179,7 +188,7 @@ class _Static:
         before: _Made | None = None,
     ) -> _Made:
         """Returns ``program`` quantized; what still holds is taken from ``before``, which has more on integers."""
-        placement = place_quantizers(program, keep_float=float_names)
+        placement = self._placement(program, float_names)
         views = self._views(program)
         seen = before.extremes if before else {}
         values = placement.group.keys() - program.constants.keys()

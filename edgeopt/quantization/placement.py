@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     import torch
 
     from edgeopt.ir.program import Program
+    from edgeopt.options.kinds import RealSums
 
-__all__ = ["QuantizerPlacement", "place_quantizers", "recurrent_weights", "rounded_sources"]
+__all__ = ["QuantizerPlacement", "keeps_real", "place_quantizers", "recurrent_weights", "rounded_sources"]
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,15 @@ class QuantizerPlacement:
         return {group: tuple(names) for group, names in members.items()}
 
 
-def place_quantizers(program: Program, *, keep_float: Iterable[str] = ()) -> QuantizerPlacement:
+def place_quantizers(
+    program: Program, *, keep_float: Iterable[str] = (), real_sums: RealSums = "off"
+) -> QuantizerPlacement:
     """Returns where grids go in ``program``.
 
     Args:
         program: In canonical form (`edgeopt.passes.run_core`).
         keep_float: Names of nodes whose operator shall stay in float.
+        real_sums: Of which weighted operators the sums are not rounded (`QuantizationConfig`).
     """
     float_names = frozenset(keep_float)
     kept_weights = {_weight(n) for n in program.graph.nodes if n.name in float_names} - {None}
@@ -87,6 +91,8 @@ def place_quantizers(program: Program, *, keep_float: Iterable[str] = ()) -> Qua
         if _is_weighted(program, n) and _weight(n) not in kept_weights and n.name not in float_names
     ]
     on_grid = _spread(program, nodes, weighted_operators, float_names)
+    if real_sums != "off":
+        on_grid -= set(_unrounded(program, weighted_operators, on_grid, real_sums == "functions"))
     rows = frozenset(recurrent_weights(program, float_names))
     constants = {n for n in on_grid if n.name in program.constants}
     values = [n for n in nodes if n in on_grid and n not in constants]
@@ -252,6 +258,49 @@ def _leads_to_pole(node: torch.fx.Node, depth: int = 4) -> bool:
         if passing and _leads_to_pole(user, depth - 1):
             return True
     return False
+
+
+def _unrounded(
+    program: Program,
+    weighted_operators: list[torch.fx.Node],
+    on_grid: set[torch.fx.Node],
+    functions: bool,  # noqa: FBT001 (the caller's, as it is)
+) -> Iterator[torch.fx.Node]:
+    """Yields the weighted operators that float operators alone read, also behind moves, and those moves."""
+
+    def reads_real(user: torch.fx.Node) -> bool:
+        return _is_function(user) if user in on_grid else keeps_real(user)
+
+    for node in weighted_operators:
+        if ops.fused_activation(node) is not None:
+            continue
+        values, waiting, ends = [node], [node], []
+        while waiting:
+            for user in waiting.pop().users:
+                if user.op == "call_function" and traits_of(user).shares_parameters:
+                    values.append(user)
+                    waiting.append(user)
+                else:
+                    ends.append(user)
+        alone = all(len(set(ops.activation_inputs(move))) == 1 for move in values[1:])
+        given = any(value.name in program.output_names for value in values)
+        if ends and alone and not given and all(map(reads_real, ends)):
+            if functions or not any(map(_is_function, ends)):
+                yield from values
+
+
+def _is_function(node: torch.fx.Node) -> bool:
+    """Whether runtimes look the operator up in a table, or compute it in float between two roundings."""
+    traits = traits_of(node)
+    return traits.integer_kernel == "table" or traits.prescribed_output is not None
+
+
+def keeps_real(node: torch.fx.Node) -> bool:
+    """Returns whether ``node``, where it runs in float, computes number by number or normalizes: a stream goes through it."""
+    traits = traits_of(node)
+    if traits.macs in ("product", "attention") or ops.is_weighted(node):
+        return False
+    return traits.normalization or traits.integer_kernel == "elementwise"
 
 
 def _only_feeds_float(node: torch.fx.Node) -> bool:
