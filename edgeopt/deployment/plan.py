@@ -156,7 +156,7 @@ def make_plan(target: Target, request: Request, program: Program | None = None) 
 
 
 def quantization_settings(
-    precision: str, chosen: Mapping[str, Any], target: Target, *, backend: Backend
+    precision: str, chosen: Mapping[str, Any], target: Target, *, backend: Backend | None = None
 ) -> dict[str, Any]:
     """Returns the fields of a `QuantizationConfig`: those chosen, and the target's bits a weight.
 
@@ -166,8 +166,8 @@ def quantization_settings(
         precision: The precision.
         chosen: Fields that the user chose.
         target: The device.
-        backend: Whether it has kernels for weights with steps for groups decides between these and one a channel, and
-            whether they write real numbers what sums are not rounded.
+        backend: What its kernels can decides whether weights have steps for groups or one a channel, and which sums
+            are not rounded; None for one that has kernels for groups.
     """
     if precision == Precision.FLOAT32:
         return {}
