@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from edgeopt.quantization.statistics import ChannelStatistics
 
-__all__ = ["equalize"]
+__all__ = ["equalize", "with_headroom"]
 
 aten = torch.ops.aten
 
@@ -97,7 +97,7 @@ def _solve(
     """Returns the factors, and the noise they leave relative to none."""
     best = torch.ones(space.channels)
     ends = [
-        _with_headroom(statistics[v].low.clamp(max=0), statistics[v].high.clamp(min=0))
+        with_headroom(statistics[v].low.clamp(max=0), statistics[v].high.clamp(min=0))
         for v in space.values
         if v in statistics and ops.fused_activation(editor.peek(v)) is None
     ]
@@ -118,8 +118,8 @@ def _solve(
     return best, least / max(start, 1e-30)
 
 
-def _with_headroom(low: torch.Tensor, high: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Widens each channel's range, but none beyond that of the widest: that range is there."""
+def with_headroom(low: torch.Tensor, high: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns each channel's range, wider, but none beyond that of the widest: that range is there."""
     return torch.maximum(low * HEADROOM, low.min()), torch.minimum(high * HEADROOM, high.max())
 
 

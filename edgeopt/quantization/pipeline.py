@@ -37,8 +37,8 @@ from edgeopt.quantization.placement import (
 )
 from edgeopt.quantization.quantized_program import build_quantized
 from edgeopt.quantization.reuse import unaffected
-from edgeopt.quantization.streams import separate_streams
 from edgeopt.quantization.statistics import channel_axes, collect_statistics, run_views
+from edgeopt.quantization.streams import separate_streams, spread_sums, sums_of_streams
 from edgeopt.quantization.tables import separate_tables
 from edgeopt.quantization.views import View, spread_views, views_of
 from edgeopt.quantization.weights_only import quantize_weights
@@ -130,7 +130,7 @@ class _Static:
 
     def run(self) -> Program:
         self.program, self.others = self._untied()
-        program = self._rescaled(self.program)
+        program = self._spread(self._rescaled(self.program))
         float_names = (*kept_in_float(self.config, program), *consumers_of_marks(program))
         storage = Precision(self.config.precision).activation_type
         joined = join_parts(self._views(program), keep_float=float_names, storage=storage)
@@ -251,6 +251,17 @@ class _Static:
             if switches[smoothing]:
                 program = equalize(program, statistics, smoothing=smoothing)
         return program
+
+    def _spread(self, program: Program) -> Program:
+        """Returns ``program`` with channels of one size where sums are rounded that streams in float read."""
+        storage = Precision(self.config.precision).activation_type
+        if self.config.smoothing == "off" or self.config.unrounded != "off" or storage != INT8:
+            return program
+        names = sums_of_streams(program)
+        if not names:
+            return program
+        axes = dict.fromkeys(names, -1)
+        return spread_sums(program, collect_statistics(self._views(program), axes=axes))
 
     @staticmethod
     def _extremes(

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from edgeopt.ir.program import Program
     from edgeopt.options.kinds import RealSums
 
-__all__ = ["QuantizerPlacement", "keeps_real", "place_quantizers", "recurrent_weights", "rounded_sources"]
+__all__ = ["QuantizerPlacement", "keeps_real", "leads_to_norm", "place_quantizers", "recurrent_weights", "rounded_sources"]
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ def _joins(program: Program, node: torch.fx.Node, on_grid: set[torch.fx.Node]) -
     live = [n for n in inputs if n.name not in program.constants]
     if not live or not all(n in on_grid for n in live):
         return False
-    if node.target is ops.aten.cat.default and _leads_to_norm(node):
+    if node.target is ops.aten.cat.default and leads_to_norm(node):
         return False
     traits = traits_of(node)
     if traits.keeps_parameters:
@@ -228,18 +228,18 @@ def _joins(program: Program, node: torch.fx.Node, on_grid: set[torch.fx.Node]) -
     if traits.integer_kernel == "table":
         return not _only_feeds_float(node)
     joins = traits.integer_kernel in ("elementwise", "averages")
-    return joins and not _leads_to_norm(node) and not _leads_to_pole(node)
+    return joins and not leads_to_norm(node) and not _leads_to_pole(node)
 
 
-def _leads_to_norm(node: torch.fx.Node, depth: int = 4) -> bool:
-    """Whether the value reaches a normalization through moves and adds alone."""
+def leads_to_norm(node: torch.fx.Node, depth: int = 4) -> bool:
+    """Returns whether a value reaches a normalization through moves and adds alone, and at most ``depth`` operators."""
     if depth == 0:
         return False
     for user in node.users:
         if traits_of(user).normalization:
             return True
         passing = traits_of(user).keeps_parameters or user.target is ops.aten.add.Tensor
-        if passing and _leads_to_norm(user, depth - 1):
+        if passing and leads_to_norm(user, depth - 1):
             return True
     return False
 
