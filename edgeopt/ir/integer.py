@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     from edgeopt.contracts.storage import StorageType
 
-__all__ = ["EXACT_FLOAT32", "average", "largest_sum", "real_sums", "scaled_sums", "spread_along", "sums"]
+__all__ = [
+    "EXACT_FLOAT32",
+    "average",
+    "largest_sum",
+    "real_sums",
+    "scaled_sums",
+    "spread_along",
+    "sums",
+]
 
 EXACT_FLOAT32 = 2**24
 """Up to here float32 holds every integer."""

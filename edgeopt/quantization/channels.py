@@ -146,7 +146,7 @@ class _Finder:
             space.values.append(node.name)
             if self._makes(node):
                 space.producers.append(node.name)
-                space.smoothing |= node.target is not aten.linear.default
+                space.smoothing |= not _is_weighted(node)
         for node in self.nodes:
             space_read = spaces.get(self._find(node.args[0].name)) if _is_weighted(node) else None
             if space_read is not None:

@@ -151,9 +151,7 @@ class _Static:
         return separate_tables(split, names), others
 
     def _placement(self, program: Program, float_names: tuple[str, ...]) -> QuantizerPlacement:
-        return place_quantizers(
-            program, keep_float=float_names, real_sums=self.config.unrounded
-        )
+        return place_quantizers(program, keep_float=float_names, real_sums=self.config.unrounded)
 
     def _views(self, program: Program) -> tuple[View, ...]:
         """Returns ``program`` at each shape, made once."""

@@ -37,7 +37,14 @@ if TYPE_CHECKING:
     from edgeopt.ir.program import Program
     from edgeopt.options.kinds import RealSums
 
-__all__ = ["QuantizerPlacement", "keeps_real", "leads_to_norm", "place_quantizers", "recurrent_weights", "rounded_sources"]
+__all__ = [
+    "QuantizerPlacement",
+    "keeps_real",
+    "leads_to_norm",
+    "place_quantizers",
+    "recurrent_weights",
+    "rounded_sources",
+]
 
 
 @dataclass(frozen=True)
@@ -284,9 +291,9 @@ def _unrounded(
                     ends.append(user)
         alone = all(len(set(ops.activation_inputs(move))) == 1 for move in values[1:])
         given = any(value.name in program.output_names for value in values)
-        if ends and alone and not given and all(map(reads_real, ends)):
-            if functions or not any(map(_is_function, ends)):
-                yield from values
+        read = ends and all(map(reads_real, ends))
+        if read and alone and not given and (functions or not any(map(_is_function, ends))):
+            yield from values
 
 
 def _is_function(node: torch.fx.Node) -> bool:
