@@ -180,8 +180,9 @@ def quantization_settings(
         grouped = getattr(backend, "groups", True)
         settings.setdefault("weight_group", USUAL_GROUP if grouped else 0)
     real_sums = getattr(backend, "real_sums", "off")
-    if stored is Precision.INT8 and real_sums != "off":
-        settings.setdefault("real_sums", real_sums)
+    unsaid = settings.get("real_sums", "auto") == "auto"
+    if stored is Precision.INT8 and real_sums != "off" and unsaid:
+        settings["real_sums"] = real_sums
     return settings
 
 
