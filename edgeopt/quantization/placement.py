@@ -284,16 +284,20 @@ def _unrounded(
         values, waiting, ends = [node], [node], []
         while waiting:
             for user in waiting.pop().users:
-                if user.op == "call_function" and traits_of(user).shares_parameters:
+                if user.op == "call_function" and _moves_one(user):
                     values.append(user)
                     waiting.append(user)
                 else:
                     ends.append(user)
-        alone = all(len(set(ops.activation_inputs(move))) == 1 for move in values[1:])
         given = any(value.name in program.output_names for value in values)
         read = ends and all(map(reads_real, ends))
-        if read and alone and not given and (functions or not any(map(_is_function, ends))):
+        if read and not given and (functions or not any(map(_is_function, ends))):
             yield from values
+
+
+def _moves_one(node: torch.fx.Node) -> bool:
+    """Whether an operator only moves values, of one other: such ways never meet again. A join of several is an end."""
+    return traits_of(node).shares_parameters and len(set(ops.activation_inputs(node))) == 1
 
 
 def _is_function(node: torch.fx.Node) -> bool:
