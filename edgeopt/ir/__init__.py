@@ -3,7 +3,7 @@
 from edgeopt.ir.archive import decode_program, load_program, save_program
 from edgeopt.ir.capture import capture_module
 from edgeopt.ir.edit import Editor
-from edgeopt.ir.kernel_kind import KernelKind, kernel_kind, node_support
+from edgeopt.ir.kernel_kind import KernelKind, gives_real_sums, kernel_kind, node_support
 from edgeopt.ir.operators import OperatorTraits, traits_of
 from edgeopt.ir.program import Program, Sparsity, Step
 from edgeopt.ir.program_rules import verify_program
@@ -22,6 +22,7 @@ __all__ = [
     "Step",
     "capture_module",
     "decode_program",
+    "gives_real_sums",
     "kernel_kind",
     "load_program",
     "node_support",

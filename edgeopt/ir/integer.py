@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     from edgeopt.contracts.storage import StorageType
 
-__all__ = ["EXACT_FLOAT32", "average", "largest_sum", "scaled_sums", "spread_along", "sums"]
+__all__ = [
+    "EXACT_FLOAT32",
+    "average",
+    "largest_sum",
+    "real_sums",
+    "scaled_sums",
+    "spread_along",
+    "sums",
+]
 
 EXACT_FLOAT32 = 2**24
 """Up to here float32 holds every integer."""
@@ -93,6 +101,24 @@ def scaled_sums(  # noqa: PLR0913 (what an integer kernel takes)
         total = total + (whole.float() if narrow else whole)
     result = rounded(total.float() * (spread / scale))
     return result * scale if narrow else result.double() * scale.double()
+
+
+def real_sums(
+    node: torch.fx.Node, total: torch.Tensor, bias: torch.Tensor | None, step: torch.Tensor
+) -> torch.Tensor:
+    """Returns what the sums of a weighted operator stand for where nothing rounds them: float32.
+
+    Args:
+        node: The weighted operator.
+        total: What `sums` gives.
+        bias: Its bias on its int32 grid, one real number a channel; None for none.
+        step: Scale of the input times scale of the weight, float32, of one or all channels.
+    """
+    axis, ndim = ops.result_channel_axis(node) % total.ndim, total.ndim
+    result = total.double() * spread_along(step, axis, ndim).double()
+    if bias is not None:
+        result = result + spread_along(bias, axis, ndim).double()
+    return result.to(torch.float32)
 
 
 def average(node: torch.fx.Node, whole: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from edgeopt.ir.program import Program
     from edgeopt.ir.quant import QuantSpec
 
-__all__ = ["KernelKind", "Kind", "activation_spec", "kernel_kind", "kernel_kinds", "node_support"]
+__all__ = [
+    "KernelKind",
+    "Kind",
+    "activation_spec",
+    "gives_real_sums",
+    "kernel_kind",
+    "kernel_kinds",
+    "node_support",
+]
 
 Kind = Literal["integer", "float", "moves", "folded"]
 
@@ -33,10 +41,11 @@ class KernelKind:
     """What a node runs as.
 
     Attributes:
-        kind: ``integer``: integers go in and come out. ``float``: it reads and makes real numbers.
+        kind: ``integer``: integers go in and come out, or the real numbers that whole sums stand for.
+            ``float``: it reads and makes real numbers.
             ``moves``: it makes no number, whatever type they have. ``folded``: the kernel of the
             node before it does it too.
-        reason: Why it is float or folded, and why it is integer without quantization.
+        reason: Why it is float or folded, and why it is integer without quantization, or gives real numbers.
     """
 
     kind: Kind
@@ -59,6 +68,8 @@ def kernel_kind(program: Program, node: torch.fx.Node) -> KernelKind:
     reason = _why_float(program, node)
     if reason:
         return KernelKind("float", reason)
+    if gives_real_sums(program, node):
+        return KernelKind("integer", "its sums are scaled to real numbers, for what reads those")
     return KernelKind("moves" if _only_moves(program, node) else "integer")
 
 
@@ -72,6 +83,21 @@ def activation_spec(program: Program, node: torch.fx.Node) -> QuantSpec | None:
     """Returns the per-tensor int8 parameters of a value, None for one that is float."""
     spec = program.quant.get(node.name)
     return spec if spec is not None and spec.is_activation else None
+
+
+def gives_real_sums(program: Program, node: torch.fx.Node) -> bool:
+    """Returns whether ``node`` adds up products of integers, and nothing rounds what those sums stand for.
+
+    Args:
+        program: In canonical form.
+        node: One of its calls.
+    """
+    if not ops.is_weighted(node) or ops.fused_activation(node) is not None:
+        return False
+    value, weight, _ = ops.weighted_parts(node)
+    spec = program.quant.get(weight.name)
+    sums = activation_spec(program, value) is not None and spec is not None and spec.is_weight
+    return sums and activation_spec(program, node) is None
 
 
 def node_support(
@@ -145,6 +171,8 @@ def _without_parameters(program: Program, node: torch.fx.Node) -> Iterator[str]:
     for value in ops.activation_inputs(node):
         if activation_spec(program, value) is None:
             yield f"{value.name} has no quantization parameters"
+    if gives_real_sums(program, node):
+        return
     if activation_spec(program, ops.fused_activation(node) or node) is None:
         yield "its output has no quantization parameters"
 

@@ -13,8 +13,8 @@ import torch
 
 from edgeopt.data.binder import check_arrays
 from edgeopt.ir import ops
-from edgeopt.ir.integer import average, largest_sum, scaled_sums, sums
-from edgeopt.ir.kernel_kind import kernel_kinds
+from edgeopt.ir.integer import average, largest_sum, real_sums, scaled_sums, sums
+from edgeopt.ir.kernel_kind import gives_real_sums, kernel_kinds
 from edgeopt.ir.operators import traits_of
 
 if TYPE_CHECKING:
@@ -133,13 +133,12 @@ class Simulation(torch.fx.Interpreter):
         quant = self._program.quant
         whole, storage = self._integer_weight(n, weight), quant[x.name].storage
         total = sums(n, self._whole(x), *whole, storage)
-        return scaled_sums(
-            n,
-            total,
-            None if bias is None else self.env[bias],
-            quant[x.name].scale * quant[weight.name].scale,
-            quant[(ops.fused_activation(n) or n).name].scale,
-        )
+        real_bias = None if bias is None else self.env[bias]
+        step = quant[x.name].scale * quant[weight.name].scale
+        if gives_real_sums(self._program, n):
+            return real_sums(n, total, real_bias, step)
+        scale = quant[(ops.fused_activation(n) or n).name].scale
+        return scaled_sums(n, total, real_bias, step, scale)
 
     def _integer_weight(
         self, n: torch.fx.Node, weight: torch.fx.Node

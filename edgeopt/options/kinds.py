@@ -30,6 +30,8 @@ __all__ = [
     "PrecisionChoice",
     "RamLimit",
     "RangeMethod",
+    "RealSums",
+    "RealSumsChoice",
     "Schedule",
     "Score",
     "Share",
@@ -73,6 +75,9 @@ RamLimit = Annotated[
 
 Switch = Literal["auto", "on", "off"]
 RangeMethod = Literal["auto", "minmax", "percentile", "mse"]
+RealSums = Literal["off", "streams", "functions"]
+"""Of which weighted operators nothing rounds the sums: of none, those a stream of real numbers reads, functions too."""
+RealSumsChoice = Literal["auto", "off", "streams", "functions"]
 
 SPELLINGS = {
     "fp16": "float16",

@@ -10,11 +10,21 @@ import msgspec
 from edgeopt.contracts.storage import INT8
 from edgeopt.contracts.storage import Precision as Stored
 from edgeopt.options.base import Options
-from edgeopt.options.kinds import Count, Names, Precision, RangeMethod, Switch, accepting
+from edgeopt.options.kinds import (
+    Count,
+    Names,
+    Precision,
+    RangeMethod,
+    RealSumsChoice,
+    Switch,
+    accepting,
+)
 from edgeopt.registry.schema import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from edgeopt.options.kinds import RealSums
 
 __all__ = ["Calibration", "Override", "Quantization", "QuantizationConfig", "chosen"]
 
@@ -82,6 +92,11 @@ class QuantizationConfig(Calibration, frozen=True):
         rounding: ``adaptive`` rounds each weight so that the layer's output error is least,
             ``nearest`` to the nearest point of the grid; ``auto`` is adaptive up to 4096 inputs a
             neuron.
+        real_sums: What a convolution or linear adds up stays a real number where float operators alone read it:
+            ``streams`` where these add it up or normalize it, as a residual stream does; ``functions`` also where they
+            are GELU, hardswish, sigmoid and the like; ``off`` nowhere. More accurate, and no slower where the
+            runtime's integer kernels write real numbers. ``auto`` takes what the backend that is deployed for
+            can, and ``off`` without one.
         keep_float: Patterns (``*`` and ``?``) of value names or module paths that stay in float.
         overrides: Pattern of value names or module paths to what is different for them.
     """
@@ -94,6 +109,7 @@ class QuantizationConfig(Calibration, frozen=True):
     smoothing: Switch = "auto"
     bias_correction: Switch = "auto"
     rounding: Literal["auto", "nearest", "adaptive"] = "auto"
+    real_sums: RealSumsChoice = "auto"
     keep_float: Names = ()
     overrides: dict[str, Override] = msgspec.field(default_factory=dict)
 
@@ -108,6 +124,11 @@ class QuantizationConfig(Calibration, frozen=True):
         if not Stored(self.precision).weight_type.is_packed:
             return 0
         return USUAL_GROUP if self.weight_group is None else self.weight_group
+
+    @property
+    def unrounded(self) -> RealSums:
+        """Of which weighted operators the sums stay real numbers where no backend says anything else."""
+        return "off" if self.real_sums == "auto" else self.real_sums
 
     def conflicts(self) -> Iterable[Problem]:
         """Returns what does not go with the precision."""

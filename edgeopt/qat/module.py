@@ -20,7 +20,7 @@ from edgeopt.ir import ops
 from edgeopt.ir.decompositions import fallback_decompositions
 from edgeopt.ir.edit import Editor
 from edgeopt.ir.integer import average, largest_sum, scaled_sums, spread_along, sums
-from edgeopt.ir.kernel_kind import kernel_kinds
+from edgeopt.ir.kernel_kind import gives_real_sums, kernel_kinds
 from edgeopt.ir.operators import RECURRENT, WEIGHTED, traits_of
 from edgeopt.passes.separate_ties import separate_ties
 from edgeopt.qat.quantizers import RangeKind, TrainableQuantizers
@@ -170,7 +170,7 @@ class QuantizedModule(nn.Module):
 
     def _call(self, node: torch.fx.Node, env: dict[torch.fx.Node, Any]) -> Any:
         if self._kinds[node.name].kind == "integer":
-            if ops.is_weighted(node):
+            if ops.is_weighted(node) and not gives_real_sums(self.program, node):
                 return self._weighted(node, env)
             if traits_of(node).integer_kernel == "averages":
                 source: Any = node.args[0]

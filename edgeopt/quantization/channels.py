@@ -36,9 +36,10 @@ class ChannelSpace:
         channels: How many.
         last: Whether channels are the last axis (tokens) or the second (images).
         values: Names of the values in it.
-        producers: Names of the weighted operators and layer norms that write it.
+        producers: Names of the weighted operators and layer norms that write it, and of each ``alias`` that stands
+            apart from a stream (`edgeopt.quantization.streams`): it becomes a product with the factors.
         consumers: Names of the weighted operators that read it.
-        smoothing: Whether a layer norm is among the producers.
+        smoothing: Whether a layer norm or such an alias is among the producers.
     """
 
     channels: int
@@ -112,6 +113,8 @@ class _Finder:
         if node.target is aten.linear.default:
             fits = self.last or node.meta["val"].ndim == 2  # noqa: PLR2004
             return fits and self._owns(ops.weighted_parts(node)[1:])
+        if node.target is aten.alias.default:
+            return self.last and all(map(_is_weighted, node.users))
         return self.last and _is_affine_norm(node) and self._owns(node.args[2:4])
 
     def _reads(self, node: torch.fx.Node, value: torch.fx.Node) -> bool:
@@ -143,7 +146,7 @@ class _Finder:
             space.values.append(node.name)
             if self._makes(node):
                 space.producers.append(node.name)
-                space.smoothing |= node.target is aten.layer_norm.default
+                space.smoothing |= not _is_weighted(node)
         for node in self.nodes:
             space_read = spaces.get(self._find(node.args[0].name)) if _is_weighted(node) else None
             if space_read is not None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from edgeopt.quantization.statistics import ChannelStatistics
 
-__all__ = ["equalize"]
+__all__ = ["equalize", "with_headroom"]
 
 aten = torch.ops.aten
 
@@ -41,6 +41,9 @@ HEADROOM = 3.0
 """What is kept free above the extremes of a channel that is scaled up: other data go further."""
 LARGEST_LOG = 4.0
 STEPS = 100
+WORTH_A_CHANGE = 0.99
+WORTH_A_PRODUCT = 0.8
+"""What the expected noise must fall to, relative to none, for weights to be changed, and for a product to be added."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def equalize(
         if space.smoothing is not smoothing:
             continue
         factors, ratio = _solve(editor, space, statistics)
-        if ratio < 0.99:  # noqa: PLR2004 (less is not worth a change of every weight)
+        if ratio < _worth(editor, space):
             _apply(editor, space, factors)
             ratios.append(ratio)
             rescaled += space.values
@@ -82,13 +85,19 @@ def equalize(
     return editor.finish(Step("smooth" if smoothing else "equalize", {}, effect))
 
 
+def _worth(editor: Editor, space: ChannelSpace) -> float:
+    """Returns what the noise must fall to: a product of its own is worth more than a change of weights."""
+    product = any(editor.peek(name).target is aten.alias.default for name in space.producers)
+    return WORTH_A_PRODUCT if product else WORTH_A_CHANGE
+
+
 def _solve(
     editor: Editor, space: ChannelSpace, statistics: Mapping[str, ChannelStatistics]
 ) -> tuple[torch.Tensor, float]:
     """Returns the factors, and the noise they leave relative to none."""
     best = torch.ones(space.channels)
     ends = [
-        _with_headroom(statistics[v].low.clamp(max=0), statistics[v].high.clamp(min=0))
+        with_headroom(statistics[v].low.clamp(max=0), statistics[v].high.clamp(min=0))
         for v in space.values
         if v in statistics and ops.fused_activation(editor.peek(v)) is None
     ]
@@ -109,8 +118,8 @@ def _solve(
     return best, least / max(start, 1e-30)
 
 
-def _with_headroom(low: torch.Tensor, high: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Widens each channel's range, but none beyond that of the widest: that range is there."""
+def with_headroom(low: torch.Tensor, high: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns each channel's range, wider, but none beyond that of the widest: that range is there."""
     return torch.maximum(low * HEADROOM, low.min()), torch.minimum(high * HEADROOM, high.max())
 
 
@@ -155,6 +164,10 @@ def _consumer(
 def _apply(editor: Editor, space: ChannelSpace, factors: torch.Tensor) -> None:
     for name in space.producers:
         node = editor.peek(name)
+        if node.target is aten.alias.default:
+            constant = editor.add_constant(f"{name}_factors", factors)
+            editor.update(node, (node.args[0], constant), target=aten.mul.Tensor)
+            continue
         norm = node.target is aten.layer_norm.default
         for operand in node.args[2:4] if norm else node.args[1:3]:
             if operand is not None:

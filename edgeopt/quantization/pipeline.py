@@ -38,6 +38,7 @@ from edgeopt.quantization.placement import (
 from edgeopt.quantization.quantized_program import build_quantized
 from edgeopt.quantization.reuse import unaffected
 from edgeopt.quantization.statistics import channel_axes, collect_statistics, run_views
+from edgeopt.quantization.streams import separate_streams, spread_sums, sums_of_streams
 from edgeopt.quantization.tables import separate_tables
 from edgeopt.quantization.views import View, spread_views, views_of
 from edgeopt.quantization.weights_only import quantize_weights
@@ -129,7 +130,7 @@ class _Static:
 
     def run(self) -> Program:
         self.program, self.others = self._untied()
-        program = self._rescaled(self.program)
+        program = self._spread(self._rescaled(self.program))
         float_names = (*kept_in_float(self.config, program), *consumers_of_marks(program))
         storage = Precision(self.config.precision).activation_type
         joined = join_parts(self._views(program), keep_float=float_names, storage=storage)
@@ -142,9 +143,15 @@ class _Static:
         return self._written(result)
 
     def _untied(self) -> tuple[Program, Sequence[tuple[Program, Dataset]]]:
-        names = kept_in_float(self.config, self.program)
-        others = [(separate_tables(one, names), samples) for one, samples in self.others]
-        return separate_tables(self.program, names), others
+        split = separate_streams(self.program)
+        names = kept_in_float(self.config, split)
+        others = [
+            (separate_tables(separate_streams(one), names), samples) for one, samples in self.others
+        ]
+        return separate_tables(split, names), others
+
+    def _placement(self, program: Program, float_names: tuple[str, ...]) -> QuantizerPlacement:
+        return place_quantizers(program, keep_float=float_names, real_sums=self.config.unrounded)
 
     def _views(self, program: Program) -> tuple[View, ...]:
         """Returns ``program`` at each shape, made once."""
@@ -163,7 +170,7 @@ class _Static:
             try:
                 return self._quantized(program, float_names, reasons)
             except UndefinedError as error:
-                placement = place_quantizers(program, keep_float=float_names)
+                placement = self._placement(program, float_names)
                 sources = rounded_sources(program.node(error.value), placement)
                 if not sources:
                     raise
@@ -179,7 +186,7 @@ class _Static:
         before: _Made | None = None,
     ) -> _Made:
         """Returns ``program`` quantized; what still holds is taken from ``before``, which has more on integers."""
-        placement = place_quantizers(program, keep_float=float_names)
+        placement = self._placement(program, float_names)
         views = self._views(program)
         seen = before.extremes if before else {}
         values = placement.group.keys() - program.constants.keys()
@@ -242,6 +249,17 @@ class _Static:
             if switches[smoothing]:
                 program = equalize(program, statistics, smoothing=smoothing)
         return program
+
+    def _spread(self, program: Program) -> Program:
+        """Returns ``program`` with channels of one size where sums are rounded that streams in float read."""
+        storage = Precision(self.config.precision).activation_type
+        if self.config.smoothing == "off" or self.config.unrounded != "off" or storage != INT8:
+            return program
+        names = sums_of_streams(program)
+        if not names:
+            return program
+        axes = dict.fromkeys(names, -1)
+        return spread_sums(program, collect_statistics(self._views(program), axes=axes))
 
     @staticmethod
     def _extremes(

@@ -35,8 +35,16 @@ if TYPE_CHECKING:
     import torch
 
     from edgeopt.ir.program import Program
+    from edgeopt.options.kinds import RealSums
 
-__all__ = ["QuantizerPlacement", "place_quantizers", "recurrent_weights", "rounded_sources"]
+__all__ = [
+    "QuantizerPlacement",
+    "keeps_real",
+    "leads_to_norm",
+    "place_quantizers",
+    "recurrent_weights",
+    "rounded_sources",
+]
 
 
 @dataclass(frozen=True)
@@ -70,12 +78,15 @@ class QuantizerPlacement:
         return {group: tuple(names) for group, names in members.items()}
 
 
-def place_quantizers(program: Program, *, keep_float: Iterable[str] = ()) -> QuantizerPlacement:
+def place_quantizers(
+    program: Program, *, keep_float: Iterable[str] = (), real_sums: RealSums = "off"
+) -> QuantizerPlacement:
     """Returns where grids go in ``program``.
 
     Args:
         program: In canonical form (`edgeopt.passes.run_core`).
         keep_float: Names of nodes whose operator shall stay in float.
+        real_sums: Of which weighted operators the sums are not rounded (`QuantizationConfig`).
     """
     float_names = frozenset(keep_float)
     kept_weights = {_weight(n) for n in program.graph.nodes if n.name in float_names} - {None}
@@ -87,6 +98,8 @@ def place_quantizers(program: Program, *, keep_float: Iterable[str] = ()) -> Qua
         if _is_weighted(program, n) and _weight(n) not in kept_weights and n.name not in float_names
     ]
     on_grid = _spread(program, nodes, weighted_operators, float_names)
+    if real_sums != "off":
+        on_grid -= set(_unrounded(program, weighted_operators, on_grid, real_sums == "functions"))
     rows = frozenset(recurrent_weights(program, float_names))
     constants = {n for n in on_grid if n.name in program.constants}
     values = [n for n in nodes if n in on_grid and n not in constants]
@@ -214,7 +227,7 @@ def _joins(program: Program, node: torch.fx.Node, on_grid: set[torch.fx.Node]) -
     live = [n for n in inputs if n.name not in program.constants]
     if not live or not all(n in on_grid for n in live):
         return False
-    if node.target is ops.aten.cat.default and _leads_to_norm(node):
+    if node.target is ops.aten.cat.default and leads_to_norm(node):
         return False
     traits = traits_of(node)
     if traits.keeps_parameters:
@@ -222,18 +235,18 @@ def _joins(program: Program, node: torch.fx.Node, on_grid: set[torch.fx.Node]) -
     if traits.integer_kernel == "table":
         return not _only_feeds_float(node)
     joins = traits.integer_kernel in ("elementwise", "averages")
-    return joins and not _leads_to_norm(node) and not _leads_to_pole(node)
+    return joins and not leads_to_norm(node) and not _leads_to_pole(node)
 
 
-def _leads_to_norm(node: torch.fx.Node, depth: int = 4) -> bool:
-    """Whether the value reaches a normalization through moves and adds alone."""
+def leads_to_norm(node: torch.fx.Node, depth: int = 4) -> bool:
+    """Returns whether a value reaches a normalization through moves and adds alone, and at most ``depth`` operators."""
     if depth == 0:
         return False
     for user in node.users:
         if traits_of(user).normalization:
             return True
         passing = traits_of(user).keeps_parameters or user.target is ops.aten.add.Tensor
-        if passing and _leads_to_norm(user, depth - 1):
+        if passing and leads_to_norm(user, depth - 1):
             return True
     return False
 
@@ -252,6 +265,53 @@ def _leads_to_pole(node: torch.fx.Node, depth: int = 4) -> bool:
         if passing and _leads_to_pole(user, depth - 1):
             return True
     return False
+
+
+def _unrounded(
+    program: Program,
+    weighted_operators: list[torch.fx.Node],
+    on_grid: set[torch.fx.Node],
+    functions: bool,  # noqa: FBT001 (the caller's, as it is)
+) -> Iterator[torch.fx.Node]:
+    """Yields the weighted operators that float operators alone read, also behind moves, and those moves."""
+
+    def reads_real(user: torch.fx.Node) -> bool:
+        return _is_function(user) if user in on_grid else keeps_real(user)
+
+    for node in weighted_operators:
+        if ops.fused_activation(node) is not None:
+            continue
+        values, waiting, ends = [node], [node], []
+        while waiting:
+            for user in waiting.pop().users:
+                if user.op == "call_function" and _moves_one(user):
+                    values.append(user)
+                    waiting.append(user)
+                else:
+                    ends.append(user)
+        given = any(value.name in program.output_names for value in values)
+        read = ends and all(map(reads_real, ends))
+        if read and not given and (functions or not any(map(_is_function, ends))):
+            yield from values
+
+
+def _moves_one(node: torch.fx.Node) -> bool:
+    """Whether an operator only moves values, of one other: such ways never meet again. A join of several is an end."""
+    return traits_of(node).shares_parameters and len(set(ops.activation_inputs(node))) == 1
+
+
+def _is_function(node: torch.fx.Node) -> bool:
+    """Whether runtimes look the operator up in a table, or compute it in float between two roundings."""
+    traits = traits_of(node)
+    return traits.integer_kernel == "table" or traits.prescribed_output is not None
+
+
+def keeps_real(node: torch.fx.Node) -> bool:
+    """Returns whether ``node``, where it runs in float, computes number by number or normalizes: a stream goes through it."""
+    traits = traits_of(node)
+    if traits.macs in ("product", "attention") or ops.is_weighted(node):
+        return False
+    return traits.normalization or traits.integer_kernel == "elementwise"
 
 
 def _only_feeds_float(node: torch.fx.Node) -> bool:

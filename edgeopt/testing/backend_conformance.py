@@ -16,7 +16,7 @@ from edgeopt.contracts.support import Verdict
 from edgeopt.errors import UnsupportedError
 from edgeopt.gate.exactness import check_exactness
 from edgeopt.gate.parity import check_parity, run_all, with_operators
-from edgeopt.ir import ReferenceRunner, kernel_kind
+from edgeopt.ir import ReferenceRunner, gives_real_sums, kernel_kind
 from edgeopt.ir.ops import is_weighted
 from edgeopt.options import CompileOptions
 from edgeopt.passes import PassSpec, find_pass, number_changes, run_passes
@@ -201,6 +201,29 @@ class BackendConformance(RunnerConformance):
         self, backend: Backend, target: Target, settings: dict[str, Any]
     ) -> None:
         self._require_parity(backend, target, "residual", "int8", **settings)
+
+    @cases(names=("attention", "encoder"), precisions=("int8",))
+    @pytest.mark.parametrize("real_sums", ["streams", "functions"])
+    def test_parity_where_sums_stay_real_numbers(
+        self, backend: Backend, target: Target, name: str, real_sums: str
+    ) -> None:
+        self._require_parity(backend, target, name, "int8", real_sums=real_sums)
+
+    @cases(names=("attention", "encoder"), precisions=("int8",))
+    def test_real_sums_are_integer_kernels_where_the_backend_says_so(
+        self, backend: Backend, target: Target, name: str
+    ) -> None:
+        program = self._program(target, name, "int8", real_sums="streams")
+        real = [n for n in program.graph.nodes if gives_real_sums(program, n)]
+        assert real
+        verdicts = {v.node: v for v in backend.lower(program, target).support.nodes}
+        for node in real:
+            verdict = verdicts[node.name]
+            if getattr(backend, "real_sums", "off") == "off":
+                assert verdict.verdict == "float"
+                assert verdict.reason
+            else:
+                assert verdict.verdict == "integer"
 
     @cases(names=OF_16_BITS, precisions=("int16x8",))
     def test_parity_of_16_bits(self, backend: Backend, target: Target, name: str) -> None:

@@ -165,6 +165,26 @@ class Attention(nn.Module):
         return result
 
 
+class Encoder(nn.Module):
+    """A transformer block whose norms stand behind the sums: the residual stream and linears read each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(16) for _ in range(3))
+        self.mix, self.up, self.down, self.head = (
+            nn.Linear(i, o) for i, o in ((16, 16), (16, 32), (32, 16), (16, 4))
+        )
+        with torch.no_grad():
+            self.norm2.weight[3] = 40.0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm1(x)
+        x = self.norm2(x + self.mix(x).flip(1))
+        x = self.norm3(x + self.down(nn.functional.gelu(self.up(x))))
+        result: torch.Tensor = self.head(x)
+        return result
+
+
 class Perceptron(nn.Sequential):
     """Linear layers, the plainest model."""
 
@@ -269,6 +289,7 @@ SPECIMENS: dict[str, tuple[type[nn.Module], tuple[Any, ...]]] = {
     "curved": (Curved, (_normal(1, 3, 9, 10),)),
     "signal": (Signal, (_normal(1, 2, 40),)),
     "attention": (Attention, (_normal(1, 6, 16),)),
+    "encoder": (Encoder, (_normal(1, 6, 16),)),
     "two_by_two": (TwoByTwo, (_normal(1, 1, 8, 8), _normal(1, 6))),
     "tokens": (Tokens, (_ids(1, 7),)),
     "ranked": (Ranked, (_normal(1, 50, 6),)),

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from edgeopt.contracts.storage import INT8
-from edgeopt.ir import orders
+from edgeopt.ir import KernelKind, gives_real_sums, orders
 from edgeopt.ir.operators import traits_of
 from edgeopt.lowering import Emitter as WalkingEmitter
 from edgeopt.lowering import NoRuleError
@@ -125,6 +125,12 @@ class Emitter(WalkingEmitter):
         order, grid = orders.identity(len(shape)), grid_of(self.program.quant.get(node.name))
         dtype = "float32" if grid is None else INT8.name
         return Value(Buffer("arena", 0, node.name), shape, order, dtype, grid)
+
+    def runs_as(self, node: torch.fx.Node, kind: KernelKind) -> KernelKind:
+        """Returns how ``node`` runs: as the core says, but where an integer kernel would write real numbers."""
+        if gives_real_sums(self.program, node):
+            return KernelKind("float", "its integer kernels write integers only")
+        return kind
 
     def finish(self) -> None:
         """Has each output written where the caller wants it."""

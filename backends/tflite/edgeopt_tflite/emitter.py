@@ -10,7 +10,7 @@ import numpy as np
 
 import edgeopt_tflite.ops  # noqa: F401 (enters the rules)
 from edgeopt.ir import ops, orders
-from edgeopt.ir.kernel_kind import activation_spec, kernel_kind
+from edgeopt.ir.kernel_kind import activation_spec, gives_real_sums, kernel_kind
 from edgeopt.lowering import NoRuleError
 from edgeopt_tflite.inputs import input_order
 from edgeopt_tflite.kernels import LARGEST_FACTOR, has_kernel, integer_factor
@@ -72,6 +72,8 @@ class Emitter(Storage):
 
     def is_on_grid(self, node: torch.fx.Node) -> bool:
         """Returns whether all float inputs of ``node``, and what it gives, lie on a grid."""
+        if gives_real_sums(self.program, node):
+            return False
         kind = kernel_kind(self.program, node).kind
         on_integers = kind == "moves" and self.grid(node) is not None
         return (kind == "integer" and ops.is_float_tensor(node)) or on_integers

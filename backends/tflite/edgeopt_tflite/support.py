@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgeopt.contracts.storage import STORAGE_TYPES
-from edgeopt.ir import KernelKind, kernel_kind, ops
+from edgeopt.ir import KernelKind, gives_real_sums, kernel_kind, ops
 from edgeopt_tflite.kernels import LARGEST_FACTOR, has_kernel
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def _computes_in_float(written: list[Any]) -> bool:
 
 
 def _why_float(emitter: Emitter, node: torch.fx.Node) -> str:
+    if gives_real_sums(emitter.program, node):
+        return "TFLite's integer kernels write integers only"
     if emitter.is_on_grid(node) and not has_kernel(emitter.program, node):
         return "TFLite's kernels for integers of 16 bits are not used here"
     if emitter.is_on_grid(node) and not emitter.is_integer(node):

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from edgeopt.deployment.choose import choose_backend, choose_precision, linear_share
-from edgeopt.deployment.plan import make_plan
+from edgeopt.deployment.plan import make_plan, quantization_settings
 from edgeopt.deployment.request import Request
 from edgeopt.errors import InputError, PluginError, TargetError, UnsupportedError
 from edgeopt.reference_backend import ReferenceBackend
@@ -165,3 +166,26 @@ def test_seven_bits_where_products_saturate(backends):
     assert make_plan(find_target("rpi4"), request).quantization["weight_bits"] == 8
     chosen = Request(backend="fine", calibration_data=[1], quantization={"weight_bits": 8})
     assert make_plan(find_target("generic-x86-64-v3"), chosen).quantization["weight_bits"] == 8
+
+
+@pytest.mark.parametrize(
+    ("precision", "chosen", "expected"),
+    [
+        ("int8", {}, "functions"),
+        ("int8", {"real_sums": "auto"}, "functions"),
+        ("int8", {"real_sums": "off"}, "off"),
+        ("int16x8", {}, None),
+        ("int8-dynamic", {}, None),
+    ],
+)
+def test_sums_stay_real_where_the_backend_writes_them_and_nobody_said_otherwise(
+    precision, chosen, expected
+):
+    backend = SimpleNamespace(real_sums="functions")
+    settings = quantization_settings(precision, chosen, find_target("host"), backend=backend)
+    assert settings.get("real_sums") == expected
+
+
+def test_a_backend_that_says_nothing_rounds_sums():
+    settings = quantization_settings("int8", {}, find_target("host"), backend=SimpleNamespace())
+    assert "real_sums" not in settings

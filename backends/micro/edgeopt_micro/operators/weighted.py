@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from edgeopt.contracts.storage import INT8, INT32
-from edgeopt.ir import kernel_kind, ops, orders
+from edgeopt.ir import gives_real_sums, kernel_kind, ops, orders
 from edgeopt.lowering import NoRuleError
 from edgeopt_micro.loops import element, nest
 from edgeopt_micro.operator_rules import rule
@@ -59,7 +59,9 @@ def _transposed(e: Emitter, node: Any) -> Value | None:
 
 
 def _on_integers(e: Emitter, node: Any) -> bool:
-    return kernel_kind(e.program, node).kind == "integer"
+    """Whether its kernel for integers fits: those write integers, no real sums."""
+    integer = kernel_kind(e.program, node).kind == "integer"
+    return integer and not gives_real_sums(e.program, node)
 
 
 def _integers(e: Emitter, node: Any, x: Value) -> Value | None:
