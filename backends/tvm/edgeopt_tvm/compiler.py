@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import tvm
@@ -15,6 +16,7 @@ from edgeopt.errors import CompileError
 from edgeopt.lowering import ModelFiles
 from edgeopt.progress import report_progress
 from edgeopt_tvm.bundle_source import plain_facts
+from edgeopt_tvm.first_links import prepare_links
 from edgeopt_tvm.indices import with_limits
 from edgeopt_tvm.kernel_verification import verify_kernels
 from edgeopt_tvm.library import generate
@@ -68,23 +70,31 @@ def _verified(
 ) -> tuple[Parts, dict[str, bytes], KernelVerification]:
     """Returns the model's code, linked, each kernel tried or known to be right.
 
-    It is linked while its kernels are tried, since hardly ever one is wrong. A tuned kernel that is gives way to the
-    one without tuning.
+    It is generated and linked while its kernels are tried, since hardly ever one is wrong. A tuned kernel that is gives
+    way to the one without tuning.
 
     Raises:
         CompileError: A kernel is wrong without tuning, or a tool failed.
     """
     functions = {g.name_hint: f for g, f in executable.module.functions.items()}
     scheduled = {name: chooser(function) for name, function in functions.items()}
-    parts = _generated(executable, scheduled, machine)
-    report_progress("check kernels", 0, 1)
-    with ThreadPoolExecutor(1) as beside:  # it has no listener: stages are told one after the other
-        linked = beside.submit(link, parts)
-        verification = verify_kernels(executable, scheduled, machine)
-    report_progress("check kernels", 1, 1)
+    generated = Event()
+    with ThreadPoolExecutor(
+        2
+    ) as beside:  # they have no listener: stages are told one after the other
+        beside.submit(prepare_links, machine)
+        trial = beside.submit(
+            verify_kernels, executable, scheduled, machine, generated=generated.wait
+        )
+        try:
+            parts = _generated(executable, scheduled, machine)
+        finally:
+            generated.set()
+        report_progress("check kernels", 0, 1)
+        files = link(parts)
+        verification = trial.result()
+        report_progress("check kernels", 1, 1)
     if not verification.wrong:
-        files = linked.result()
-        report_progress("link", 1, 1)
         return parts, files, verification
     chooser.reject(verification.wrong)
     for name in verification.wrong:

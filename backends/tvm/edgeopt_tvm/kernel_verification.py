@@ -34,13 +34,14 @@ from edgeopt_tvm.tuning.worker.inputs import parameters
 from edgeopt_tvm.tuning.workload import bare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from edgeopt_tvm.linking import Parts
     from edgeopt_tvm.machine import Machine
     from edgeopt_tvm.tuning.worker.check import Case
     from edgeopt_tvm.tuning.worker.inputs import Parameter
 
-__all__ = ["KernelVerification", "verify_kernels"]
+__all__ = ["KernelVerification", "link_trial", "verify_kernels"]
 
 _KINDS = (CLIPPED, EXTREME)
 """What each kernel is tried on."""
@@ -72,7 +73,11 @@ class KernelVerification:
 
 
 def verify_kernels(
-    executable: Executable, scheduled: Mapping[str, Any], machine: Machine
+    executable: Executable,
+    scheduled: Mapping[str, Any],
+    machine: Machine,
+    *,
+    generated: Callable[[], Any] | None = None,
 ) -> KernelVerification:
     """Returns what came of trying all kernels of a model.
 
@@ -80,6 +85,7 @@ def verify_kernels(
         executable: The model, its kernels as fusion leaves them.
         scheduled: Kernel's name to the PrimFunc that code is generated from.
         machine: What it is generated for.
+        generated: Returns when another thread has put their code into the cache: called before it is read.
     """
     marks = {name: _mark(function, machine) for name, function in scheduled.items()}
     unknown = [name for name in sorted(marks) if not marks[name].exists()]
@@ -94,6 +100,8 @@ def verify_kernels(
     wrong: dict[str, str] = {}
     for names in _batches(executable, unknown, outputs):
         cases = dict(_cases(executable, names, outputs))
+        if generated is not None:
+            generated()
         wrong |= _tried(cases, scheduled, machine, launcher)
     for name in unknown:
         if name not in wrong:
@@ -167,7 +175,8 @@ def _tried(
     """Returns what was wrong with which kernel."""
     every = [(name, case) for name, entry in cases.items() for case in entry]
     with progress_to(silent):  # its kernels and its link are not the artefact's
-        program = _linked(_program_of(every, scheduled), machine, is_here=not launcher)
+        parts = generate(_program_of(every, scheduled), machine)
+        program = link_trial(parts, machine, is_here=not launcher)
     with tempfile.TemporaryDirectory(prefix="edgeopt-") as folder:
         path = Path(folder) / "kernels"
         path.write_bytes(program)
@@ -188,10 +197,15 @@ def _tried(
     return faults
 
 
-def _linked(executable: Executable, machine: Machine, *, is_here: bool) -> bytes:
-    """Returns a program; one for this machine uses its C library, which is linked in no time."""
+def link_trial(parts: Parts, machine: Machine, *, is_here: bool) -> bytes:
+    """Returns a program that tries kernels.
+
+    Args:
+        parts: What it runs.
+        machine: What its code is for.
+        is_here: Whether it runs on this machine: then it uses the C library of this one, which is linked in no time.
+    """
     runs_on = replace(machine, glibc=here().glibc) if is_here else machine
-    parts = generate(executable, machine)
     return link_program(parts, runs_on, static=not (is_here and runs_on.glibc))
 
 
