@@ -18,7 +18,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import quiet  # noqa: F401 (before transformers)
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 

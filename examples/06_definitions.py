@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 from zlib import crc32
 
-import quiet  # noqa: F401 (before transformers)
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertConfig, BertForSequenceClassification

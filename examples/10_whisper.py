@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import quiet  # noqa: F401 (before transformers)
 import torch
 from torch import nn
 from transformers import WhisperConfig, WhisperForConditionalGeneration

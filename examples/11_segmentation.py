@@ -18,7 +18,6 @@ import sys
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import quiet  # noqa: F401 (before transformers)
 import skimage
 import torch
 from PIL import Image, ImageDraw

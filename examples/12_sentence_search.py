@@ -17,7 +17,6 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
-import quiet  # noqa: F401 (before transformers)
 import torch
 from tokenizers import Tokenizer
 from torch import nn
