@@ -262,6 +262,8 @@ def test_the_ros_node_answers_images(python_application, bundle_of, pictures, mo
     ros = Ros(python_application)
     ros.install(monkeypatch)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in filter(_is_of_bundle, list(sys.modules)):  # of another bundle, by an earlier test
+        monkeypatch.delitem(sys.modules, name)
     before = set(sys.modules)
     try:
         code = compile((CODE / "ros2_node.py").read_text(), "ros2_node.py", "exec")
@@ -280,9 +282,12 @@ def test_the_ros_node_answers_images(python_application, bundle_of, pictures, mo
         ros.callback(types.SimpleNamespace(**facts, encoding="mono8", step=64, data=b""))
         assert ros.errors == ["mono8: expected rgb8 or bgr8"]
     finally:
-        for name in set(sys.modules) - before:
-            if name in {"application", "runtime"} or name.startswith("edgeopt_runner"):
-                del sys.modules[name]
+        for name in filter(_is_of_bundle, set(sys.modules) - before):
+            del sys.modules[name]
+
+
+def _is_of_bundle(module):
+    return module in {"application", "runtime"} or module.startswith("edgeopt_runner")
 
 
 def test_the_android_classifier_is_built(bundle_of, tmp_path):
