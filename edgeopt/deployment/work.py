@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgeopt.ir import ops
-from edgeopt.ir.kernel_kind import KernelKind, kernel_kind
+from edgeopt.ir.kernel_kind import REAL_SUMS, KernelKind, kernel_kind
 from edgeopt.ir.macs import node_macs
 from edgeopt.ir.source import module_path, operator_name, source_line
 
@@ -50,7 +50,7 @@ def _row(program: Program, node: torch.fx.Node, known: NodeSupport | None) -> di
         "module": module_path(node),
         "source": source_line(node),
         "kind": kind.kind,
-        "reason": kind.reason if kind.kind == "float" else "",
+        "reason": kind.reason if kind.kind == "float" or kind.reason == REAL_SUMS else "",
         "macs": node_macs(node),
         "bytes": sum(operands) + _bytes(program, fused),
         "inputs": [value.name for value in _read(program, node)],

@@ -11,6 +11,7 @@ from edgeopt.explaining.findings import Evidence, Finding, Remedy
 from edgeopt.explaining.replacements import replacement
 from edgeopt.explaining.rows import short_name
 from edgeopt.explaining.typed import deploy_option, quantization_option
+from edgeopt.ir.kernel_kind import REAL_SUMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ __all__ = ["float_findings"]
 _UNPLACED = re.compile(r"^(?:its (weight|output)|(\S+))(?: \S+)? has no quantization parameters$")
 _KEPT = re.compile(r"^kept in float by keep_float='(.*)'$")
 _LOST = "rounding would lose it"
+_UNROUNDED = "it computes in float anyway, on the unrounded sums"
 _NO_KERNEL = "no integer kernel"
 _LITTLE = 0.02
 """Share of the time below which nothing is worth a change of the model."""
@@ -127,6 +129,9 @@ def _root(row: ValueRow, by_name: Mapping[str, ValueRow], left: Mapping[str, str
         makers = [by_name[name] for name in one.inputs if name in by_name]
         before = [m for m in makers if m.kind == "float" and m.value not in seen]
         if not before:
+            unrounded = [m for m in makers if m.reason == REAL_SUMS]
+            if unrounded:
+                return f"{_UNROUNDED} of {short_name(unrounded[0].operator)}"
             break
         one = before[0]
         seen.add(one.value)
@@ -220,6 +225,10 @@ def _remedies(
     if wide and group.reason.startswith(_LOST):
         bits = {row.makes: {"bits": 16} for row in group.rows}
         yield Remedy("Give it 16 bits.", *quantization_option("overrides", bits))
+    if group.reason.startswith(_UNROUNDED):
+        yield Remedy(
+            "Round those sums; see what that loses.", *quantization_option("real_sums", "off")
+        )
     for backend, floats in elsewhere.items():
         fewer = sum(row.value not in floats and row.makes not in floats for row in group.rows)
         if fewer:

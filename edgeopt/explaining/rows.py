@@ -22,7 +22,7 @@ class ValueRow(msgspec.Struct, frozen=True):
         kind: What it runs as: ``integer``, ``float``, ``moves`` or ``folded``.
         module: Path of the module in the model.
         source: ``file:line`` of the model's code.
-        reason: Why it is float, where it is.
+        reason: Why it is float, where it is; of sums that are not rounded, that they are real numbers.
         macs: Multiply-adds of a call.
         bytes: What it reads and writes at least.
         inputs: Names of the values that it reads, without constants.

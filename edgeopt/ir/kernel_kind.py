@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edgeopt.ir.quant import QuantSpec
 
 __all__ = [
+    "REAL_SUMS",
     "KernelKind",
     "Kind",
     "activation_spec",
@@ -34,6 +35,9 @@ __all__ = [
 ]
 
 Kind = Literal["integer", "float", "moves", "folded"]
+
+REAL_SUMS = "its sums are scaled to real numbers, for what reads those"
+"""Why an integer kernel gives real numbers (`gives_real_sums`)."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def kernel_kind(program: Program, node: torch.fx.Node) -> KernelKind:
     if reason:
         return KernelKind("float", reason)
     if gives_real_sums(program, node):
-        return KernelKind("integer", "its sums are scaled to real numbers, for what reads those")
+        return KernelKind("integer", REAL_SUMS)
     return KernelKind("moves" if _only_moves(program, node) else "integer")
 
 

@@ -96,12 +96,19 @@ def test_keeping_the_worst_value_in_float_helps_as_was_measured(explained, model
     assert done[1] - done[0] == pytest.approx(gain, abs=1.0)
 
 
-def test_another_backend_is_named_where_it_has_an_integer_kernel(explained, model):
+def test_what_is_float_says_why_and_another_backend_has_an_integer_kernel(explained, model):
     backend, explanation, _ = explained
     if backend == "tflite":
         assert explanation.of_kind("float") == ()
         return
     (gelu,) = [f for f in explanation.of_kind("float") if f.title.startswith("gelu")]
+    assert "on the unrounded sums of conv2d" in gelu.title
+    assert "quantization={'real_sums': 'off'}" in [remedy.python for remedy in gelu.remedy]
+    rounded = edgeopt.explain(
+        model, "host", backend=backend, attributions=0, measure=False,
+        quantization={**SETTINGS, "real_sums": "off"}, **HOW,
+    )  # fmt: skip
+    (gelu,) = [f for f in rounded.of_kind("float") if f.title.startswith("gelu")]
     assert "OpenVINO's CPU plugin" in gelu.title
     assert "backend='tflite'" in [remedy.python for remedy in gelu.remedy]
     other = edgeopt.deploy(
