@@ -259,6 +259,7 @@ def deployed(model, target: str, path: Path, train: Batch, tests: Batch):  # noq
         example_inputs=some[0],
         calibration_data=some,
         evaluate=lambda fn: accuracy(fn, judged),
+        precision="int8",
         max_drop=0.01,
         bundle=edgeopt.BundleOptions(labels=FIELDS, overwrite=True),
         output=path,

@@ -129,6 +129,7 @@ def chain(folder: Path, seed: int) -> dict[str, tuple[float, float]]:
             program,
             target,
             calibration_data=some,
+            precision="int8",
             evaluate=score,
             device="local" if target == "host" else None,
             output=folder / f"{target}-{seed}",
