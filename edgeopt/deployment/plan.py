@@ -166,8 +166,8 @@ def quantization_settings(
         precision: The precision.
         chosen: Fields that the user chose.
         target: The device.
-        backend: What its kernels can decides whether weights have steps for groups or one a channel, and which sums
-            are not rounded; None for one that has kernels for groups.
+        backend: What its kernels can decides whether weights have steps for groups or one a channel; None for one
+            that has kernels for groups.
     """
     if precision == Precision.FLOAT32:
         return {}
@@ -179,10 +179,6 @@ def quantization_settings(
     if stored.weight_type.is_packed:
         grouped = getattr(backend, "groups", True)
         settings.setdefault("weight_group", USUAL_GROUP if grouped else 0)
-    real_sums = getattr(backend, "real_sums", "off")
-    unsaid = settings.get("real_sums", "auto") == "auto"
-    if stored is Precision.INT8 and real_sums != "off" and unsaid:
-        settings["real_sums"] = real_sums
     return settings
 
 

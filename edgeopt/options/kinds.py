@@ -31,7 +31,6 @@ __all__ = [
     "RamLimit",
     "RangeMethod",
     "RealSums",
-    "RealSumsChoice",
     "Schedule",
     "Score",
     "Share",
@@ -77,7 +76,6 @@ Switch = Literal["auto", "on", "off"]
 RangeMethod = Literal["auto", "minmax", "percentile", "mse"]
 RealSums = Literal["off", "streams", "functions"]
 """Of which weighted operators nothing rounds the sums: of none, those a stream of real numbers reads, functions too."""
-RealSumsChoice = Literal["auto", "off", "streams", "functions"]
 
 SPELLINGS = {
     "fp16": "float16",

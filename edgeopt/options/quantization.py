@@ -15,7 +15,7 @@ from edgeopt.options.kinds import (
     Names,
     Precision,
     RangeMethod,
-    RealSumsChoice,
+    RealSums,
     Switch,
     accepting,
 )
@@ -23,8 +23,6 @@ from edgeopt.registry.schema import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from edgeopt.options.kinds import RealSums
 
 __all__ = ["Calibration", "Override", "Quantization", "QuantizationConfig", "chosen"]
 
@@ -95,8 +93,8 @@ class QuantizationConfig(Calibration, frozen=True):
         real_sums: What a convolution or linear adds up stays a real number where float operators alone read it:
             ``streams`` where these add it up or normalize it, as a residual stream does; ``functions`` also where they
             are GELU, hardswish, sigmoid and the like; ``off`` nowhere. More accurate, and no slower where the
-            runtime's integer kernels write real numbers. ``auto`` takes what the backend that is deployed for
-            can, and ``off`` without one.
+            runtime's integer kernels write real numbers, as OpenVINO's and TVM's do; the program is then another
+            one than without, with other numbers on every backend.
         keep_float: Patterns (``*`` and ``?``) of value names or module paths that stay in float.
         overrides: Pattern of value names or module paths to what is different for them.
     """
@@ -109,7 +107,7 @@ class QuantizationConfig(Calibration, frozen=True):
     smoothing: Switch = "auto"
     bias_correction: Switch = "auto"
     rounding: Literal["auto", "nearest", "adaptive"] = "auto"
-    real_sums: RealSumsChoice = "auto"
+    real_sums: RealSums = "off"
     keep_float: Names = ()
     overrides: dict[str, Override] = msgspec.field(default_factory=dict)
 
@@ -124,11 +122,6 @@ class QuantizationConfig(Calibration, frozen=True):
         if not Stored(self.precision).weight_type.is_packed:
             return 0
         return USUAL_GROUP if self.weight_group is None else self.weight_group
-
-    @property
-    def unrounded(self) -> RealSums:
-        """Of which weighted operators the sums stay real numbers where no backend says anything else."""
-        return "off" if self.real_sums == "auto" else self.real_sums
 
     def conflicts(self) -> Iterable[Problem]:
         """Returns what does not go with the precision."""

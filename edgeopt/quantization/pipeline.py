@@ -151,7 +151,7 @@ class _Static:
         return separate_tables(split, names), others
 
     def _placement(self, program: Program, float_names: tuple[str, ...]) -> QuantizerPlacement:
-        return place_quantizers(program, keep_float=float_names, real_sums=self.config.unrounded)
+        return place_quantizers(program, keep_float=float_names, real_sums=self.config.real_sums)
 
     def _views(self, program: Program) -> tuple[View, ...]:
         """Returns ``program`` at each shape, made once."""
@@ -253,7 +253,7 @@ class _Static:
     def _spread(self, program: Program) -> Program:
         """Returns ``program`` with channels of one size where sums are rounded that streams in float read."""
         storage = Precision(self.config.precision).activation_type
-        if self.config.smoothing == "off" or self.config.unrounded != "off" or storage != INT8:
+        if self.config.smoothing == "off" or self.config.real_sums != "off" or storage != INT8:
             return program
         names = sums_of_streams(program)
         if not names:

@@ -168,24 +168,8 @@ def test_seven_bits_where_products_saturate(backends):
     assert make_plan(find_target("generic-x86-64-v3"), chosen).quantization["weight_bits"] == 8
 
 
-@pytest.mark.parametrize(
-    ("precision", "chosen", "expected"),
-    [
-        ("int8", {}, "functions"),
-        ("int8", {"real_sums": "auto"}, "functions"),
-        ("int8", {"real_sums": "off"}, "off"),
-        ("int16x8", {}, None),
-        ("int8-dynamic", {}, None),
-    ],
-)
-def test_sums_stay_real_where_the_backend_writes_them_and_nobody_said_otherwise(
-    precision, chosen, expected
-):
+@pytest.mark.parametrize("chosen", [{}, {"real_sums": "streams"}])
+def test_which_sums_stay_real_is_the_user_s_choice_on_every_backend(chosen):
     backend = SimpleNamespace(real_sums="functions")
-    settings = quantization_settings(precision, chosen, find_target("host"), backend=backend)
-    assert settings.get("real_sums") == expected
-
-
-def test_a_backend_that_says_nothing_rounds_sums():
-    settings = quantization_settings("int8", {}, find_target("host"), backend=SimpleNamespace())
-    assert "real_sums" not in settings
+    settings = quantization_settings("int8", chosen, find_target("host"), backend=backend)
+    assert settings.get("real_sums") == chosen.get("real_sums")
