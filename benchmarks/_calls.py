@@ -14,6 +14,7 @@ from _micro_models import micro_model
 from torch import nn
 
 import edgeopt
+from edgeopt.contracts.storage import Precision
 from edgeopt.files import cache_folder
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def call_bundle(name: str, backend: str, *, fresh: bool = False) -> Path:
         calibration_data=samples,
         backend=backend,
         precision=call.precision,
-        quantization=PLAIN if call.precision == "int8" else None,
+        quantization=PLAIN if Precision(call.precision).is_integer else None,
         output=path,
         checks=_UNJUDGED,
         bundle=edgeopt.BundleOptions(overwrite=True),

@@ -49,10 +49,8 @@ def main(folder: Path) -> None:
     pictures, truth = labelled()
     answers: dict[str, torch.Tensor] = {}
     deployments: list[edgeopt.Deployment] = []
-    for target in (
-        "rpi4",
-        "host",
-    ):  # the quick one first: for this machine, all backends are compared
+    # The quick one first: for this machine, all backends are compared.
+    for target in ("rpi4", "host"):
         say(f"deploying to {target} …")
         started = time.perf_counter()
         asked = Judge(pictures, truth)

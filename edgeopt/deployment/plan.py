@@ -132,10 +132,11 @@ def make_plan(target: Target, request: Request, program: Program | None = None) 
     if quantized and request.settings():
         what = "the program is quantized already"
         raise InputError(what, where="quantization", hint="leave it out, or pass the float model")
+    grouped = getattr(backend, "groups", True)
     settings = (
         {}
         if quantized
-        else quantization_settings(precision, request.settings(), target, backend=backend)
+        else quantization_settings(precision, request.settings(), target, grouped=grouped)
     )
     return Plan(
         target=target.name,
@@ -156,7 +157,7 @@ def make_plan(target: Target, request: Request, program: Program | None = None) 
 
 
 def quantization_settings(
-    precision: str, chosen: Mapping[str, Any], target: Target, *, backend: Backend | None = None
+    precision: str, chosen: Mapping[str, Any], target: Target, *, grouped: bool = True
 ) -> dict[str, Any]:
     """Returns the fields of a `QuantizationConfig`: those chosen, and the target's bits a weight.
 
@@ -166,8 +167,7 @@ def quantization_settings(
         precision: The precision.
         chosen: Fields that the user chose.
         target: The device.
-        backend: What its kernels can decides whether weights have steps for groups or one a channel; None for one
-            that has kernels for groups.
+        grouped: Whether the backend has kernels for weights with steps for groups; else it is one a channel.
     """
     if precision == Precision.FLOAT32:
         return {}
@@ -177,7 +177,6 @@ def quantization_settings(
     bits = chosen.get("weight_bits") or own
     settings = {**chosen, "weight_bits": bits, "precision": precision}
     if stored.weight_type.is_packed:
-        grouped = getattr(backend, "groups", True)
         settings.setdefault("weight_group", USUAL_GROUP if grouped else 0)
     return settings
 

@@ -76,10 +76,10 @@ def float_findings(
     groups = [_Group(*key, tuple(each)) for key, each in _grouped(floats, rows, left or {}).items()]
     costs = {id(group): _cost(group, rows, profile) for group in groups}
     groups.sort(key=lambda group: (-costs[id(group)].share, -len(group.rows)))
-    texts = [match[1] for group in groups if (match := _KEPT.match(group.reason))]
+    patterns = [match[1] for group in groups if (match := _KEPT.match(group.reason))]
     return tuple(
         _finding(
-            group, costs[id(group)], tuple(_remedies(group, elsewhere or {}, texts, wide=wide))
+            group, costs[id(group)], tuple(_remedies(group, elsewhere or {}, patterns, wide=wide))
         )
         for group in groups
     )

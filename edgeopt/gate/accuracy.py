@@ -29,8 +29,8 @@ RAISED = "evaluate raised this"
 """Begins the note on an exception of a user's ``evaluate``."""
 
 
-THOUSAND = 1000
-"""A drop of less than one part in this many of a score above 1 is hardly what was meant."""
+LEAST_SHARE = 1e-3
+"""A drop of a smaller share of a score that counts to 100 is hardly what was meant."""
 
 
 class Accuracy(msgspec.Struct, frozen=True):
@@ -92,9 +92,9 @@ class Accuracy(msgspec.Struct, frozen=True):
     def unit_doubt(self) -> str:
         """Why ``max_drop`` may be meant in another unit than the score's, where that is in percent; empty where not."""
         score, limit = self.float_value, self.max_drop
-        if self.kind != "accuracy" or not score or not limit or score <= 1:
+        if self.kind != "accuracy" or not score or not limit or not 1 < score <= 100:  # noqa: PLR2004
             return ""
-        if limit >= score / THOUSAND:
+        if limit >= LEAST_SHARE * score:
             return ""
         asked = f"max_drop {limit:g} is in the unit of the score, which is {score:.4g}"
         return f"{asked}; where that counts to 100, one point is max_drop=1"

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from edgeopt.lowering.emitter import Emitter
     from edgeopt.lowering.runner import DeviceModel
     from edgeopt.options import CompileOptions
-    from edgeopt.options.kinds import RealSums
 
 __all__ = ["ModelFiles", "RuleBackend"]
 
@@ -51,8 +50,6 @@ class RuleBackend(ABC):
         toolchain: Distribution to module of what must be installed.
         saturates: Whether the runtime's 8-bit products saturate on a CPU without a dot product of
             bytes; then full weights are not run on such a machine.
-        real_sums: Which sums of products of integers its kernels write as real numbers at no cost: ``streams``, that
-            a residual stream reads; ``functions`` too, where GELU and the like compute in float all the same.
         wide: Whether its kernels take integers of 16 bits at about the speed of float: then values that 8 bits
             are too few for get 16 before they stay in float.
         groups: Whether its kernels take weights of few bits with a step for each group of inputs; then they have
@@ -65,7 +62,6 @@ class RuleBackend(ABC):
     extra: ClassVar[str] = ""
     toolchain: ClassVar[Mapping[str, str]]
     saturates: ClassVar[bool] = False
-    real_sums: ClassVar[RealSums] = "off"
     wide: ClassVar[bool] = False
     groups: ClassVar[bool] = False
 

@@ -28,7 +28,7 @@ __all__ = ["separate_streams", "spread_sums", "sums_of_streams"]
 
 aten = torch.ops.aten
 
-WORTH_A_PRODUCT = 0.25
+WORTH_SPREADING = 0.25
 """What the noise of a rounded sum must fall to, relative to one step for all channels."""
 LEAST_FACTOR = 2.0**-7
 
@@ -82,12 +82,11 @@ def spread_sums(program: Program, statistics: Mapping[str, ChannelStatistics]) -
     """
     editor = Editor(program)
     spread = []
-    for name in sums_of_streams(program):
-        found = statistics[name]
+    for name, found in statistics.items():
         low, high = with_headroom(found.low.clamp(max=0), found.high.clamp(min=0))
         size = torch.maximum(-low, high)
         factors = (size / size.max().clamp_min(1e-30)).clamp_min(LEAST_FACTOR)
-        if float(factors.square().mean()) < WORTH_A_PRODUCT:
+        if float(factors.square().mean()) < WORTH_SPREADING:
             _spread(editor, name, factors)
             spread.append(name)
     if not spread:

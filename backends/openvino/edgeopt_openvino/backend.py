@@ -29,7 +29,6 @@ class OpenVINOBackend(RuleBackend):
     toolchain: ClassVar = {"openvino": "openvino"}
     saturates = True
     groups = True
-    real_sums = "functions"
 
     def precisions(self, target: Target) -> tuple[str, ...]:
         """Returns all precisions; of 16 bits all is computed in float, between the reference's roundings."""

@@ -35,7 +35,6 @@ class TVMBackend(RuleBackend):
     extra = "tvm"
     toolchain: ClassVar = {"apache-tvm": "tvm", "ziglang": "ziglang"}
     wide = True
-    real_sums = "streams"
 
     def precisions(self, target: Target) -> tuple[str, ...]:
         """Returns int8 first; float16 only where the processor converts halves by itself."""

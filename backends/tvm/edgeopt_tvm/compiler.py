@@ -79,9 +79,8 @@ def _verified(
     functions = {g.name_hint: f for g, f in executable.module.functions.items()}
     scheduled = {name: chooser(function) for name, function in functions.items()}
     generated = Event()
-    with ThreadPoolExecutor(
-        2
-    ) as beside:  # they have no listener: stages are told one after the other
+    # Work beside this thread has no listener: stages are told one after the other.
+    with ThreadPoolExecutor(2) as beside:
         beside.submit(prepare_links, machine)
         trial = beside.submit(
             verify_kernels, executable, scheduled, machine, generated=generated.wait

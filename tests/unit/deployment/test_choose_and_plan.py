@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from edgeopt.deployment.choose import choose_backend, choose_precision, linear_share
-from edgeopt.deployment.plan import make_plan, quantization_settings
+from edgeopt.deployment.plan import make_plan
 from edgeopt.deployment.request import Request
 from edgeopt.errors import InputError, PluginError, TargetError, UnsupportedError
 from edgeopt.reference_backend import ReferenceBackend
@@ -166,10 +165,3 @@ def test_seven_bits_where_products_saturate(backends):
     assert make_plan(find_target("rpi4"), request).quantization["weight_bits"] == 8
     chosen = Request(backend="fine", calibration_data=[1], quantization={"weight_bits": 8})
     assert make_plan(find_target("generic-x86-64-v3"), chosen).quantization["weight_bits"] == 8
-
-
-@pytest.mark.parametrize("chosen", [{}, {"real_sums": "streams"}])
-def test_which_sums_stay_real_is_the_user_s_choice_on_every_backend(chosen):
-    backend = SimpleNamespace(real_sums="functions")
-    settings = quantization_settings("int8", chosen, find_target("host"), backend=backend)
-    assert settings.get("real_sums") == chosen.get("real_sums")
