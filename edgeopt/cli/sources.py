@@ -76,6 +76,10 @@ def load_model(spec: str) -> Source:
         from edgeopt.ir import load_program  # noqa: PLC0415 (torch)
 
         return Source(load_program(Path(spec)))
+    if Path(spec).is_dir():
+        raise InputError(
+            "a folder, and no model: a bundle is deployed already", where=spec, hint=_FORMS
+        )
     if ":" not in spec:
         raise InputError("no such file, and no module:function", where=spec, hint=_FORMS)
     return _as_source(spec, _call(spec, load_function(spec)))

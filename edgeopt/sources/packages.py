@@ -28,7 +28,7 @@ def imported(module: str, extra: str) -> Any:
         package = module.partition(".")[0]
         if (error.name or "").partition(".")[0] == package:
             what, hint = f"{package} is not installed", install_command(extra)
-            raise PluginError(what, where=f"{extra}:", hint=hint) from error
+            raise PluginError(what, where=extra, hint=hint) from error
         raise _broken(module, extra, error) from error
     except Exception as error:  # whatever a library does at import: torchvision's RuntimeError
         raise _broken(module, extra, error) from error
@@ -37,7 +37,7 @@ def imported(module: str, extra: str) -> Any:
 def _broken(module: str, extra: str, error: Exception) -> PluginError:
     what = f"importing {module} failed: {type(error).__name__}: {error}"[:400]
     hint = f"reinstall it beside the torch that is here: {reinstall_command(extra)}"
-    return PluginError(what, where=f"{extra}:", hint=hint)
+    return PluginError(what, where=extra, hint=hint)
 
 
 def unknown_model(

@@ -128,6 +128,12 @@ def test_of_a_python_file_the_function_is_asked_for(folder):
         load_model("mine.py")
 
 
+def test_a_folder_is_no_model(folder):
+    (folder / "bundle").mkdir()
+    with pytest.raises(InputError, match="a folder, and no model"):
+        load_model("bundle")
+
+
 def test_one_picture_is_calibration_data(tmp_path):
     picture = tmp_path / "photo.JPG"
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(picture, "JPEG")
